@@ -1,0 +1,36 @@
+# setup   a virtual environment in .venv with everything, CPU or GPU by what the machine has
+# demo    the four-stage pipeline on the embedded model, minutes on two cores
+# test    the whole test suite        check   lint, types and house rules, under a minute
+# bench   ratios against named peers  base-model   the embedded model, from nothing
+.PHONY: setup demo test check bench base-model clean
+PYTHON ?= python3
+EXTRAS ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt overrides.txt setup.sh
+	PYTHON="$(PYTHON)" EXTRAS="$(EXTRAS)" sh setup.sh
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/alignment run recipes/tiny-thinking.yaml
+
+test: $(STAMP)
+	$(BIN)/python -m pytest tests
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/house
+
+bench: $(STAMP)
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+base-model: $(STAMP)
+	$(BIN)/python -m alignment.launch $(BIN)/python -m alignment.base_model.pretrain --output data/base
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

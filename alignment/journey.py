@@ -1,0 +1,155 @@
+"""The whole journey of `alignment run`: every stage to its manifest, measured after each, a report at the end.
+
+Each stage and each evaluation is a process of its own, so that what one leaves in memory cannot touch the next, and a
+kill at any moment costs at most the steps since the last checkpoint.
+"""
+
+import fcntl
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from alignment.artifact import StageFolder, read_json
+from alignment.data.rows import MODES
+from alignment.errors import ArtifactError, StageFailed
+from alignment.launch import environment, run, training_command
+from alignment.pipeline import Pipeline, next_attempt, record_attempt
+from alignment.recipe.schema import TRAINING_KINDS
+from alignment.watch import Watch
+
+LOG_LINES_SHOWN = 25
+LOCK_PATIENCE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Journey:
+    """A pipeline on its way, talking to one console."""
+
+    pipeline: Pipeline
+    console: Console
+
+    def go(self, only: str | None = None) -> None:
+        """Run every unfinished stage (or one), evaluate, sweep, report. Raises AlignmentError; running again resumes."""
+        self.pipeline.prepare()
+        with self._alone():
+            self._prepare_base()
+            for name in [only] if only else self.pipeline.recipe.stage_names:
+                self._stage(name)
+                if self.pipeline.recipe.stage(name).kind in TRAINING_KINDS:
+                    self._evaluate(name)
+            if only is None and self.pipeline.recipe.evaluations.budgets:
+                self._evaluate(self.pipeline.trained_stages()[-1], budgets=True)
+
+    def _alone(self) -> Any:
+        """Hold the run's lock. Raises ArtifactError if another `alignment run` works in this directory."""
+        file = (self.pipeline.run.path / ".lock").open("a")
+        for attempt in range(LOCK_PATIENCE_SECONDS * 5):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            except BlockingIOError:
+                if attempt == 0:
+                    self.console.print(f"waiting for another process that holds {file.name}", highlight=False)
+                time.sleep(0.2)
+        raise ArtifactError(
+            f"{file.name} is held by another process: a run of this recipe is under way in this directory"
+        )
+
+    def _prepare_base(self) -> None:
+        recipe, base = self.pipeline.recipe, self.pipeline.run.base
+        if not (recipe.add_tokens or recipe.chat_template) or (base / "config.json").exists():
+            return
+        command = [sys.executable, "-m", "alignment.model", "prepare", *self._arguments(None)]
+        self._run("preparing the model", command, self.pipeline.run.path / "prepare.log")
+
+    def _stage(self, name: str) -> None:
+        pipeline, folder = self.pipeline, self.pipeline.folder(name)
+        state = pipeline.state(name)
+        if state == "finished":
+            self.console.print(f"{name}: finished already", highlight=False)
+            return
+        pipeline.begin(name)
+        number = next_attempt(folder)
+        verb = "going on with" if state == "unfinished" else "starting"
+        title = f"{verb} {name} ({pipeline.recipe.stage(name).kind})"
+        command = training_command(pipeline.recipe.hardware, self._arguments(name))
+        self._run(title, command, folder.path / "attempts" / f"{number:02d}.log", folder, number)
+        if not folder.finished:
+            raise StageFailed(f"{name}: its process ended without a manifest; see {folder.path / 'attempts'}")
+
+    def _evaluate(self, name: str, *, budgets: bool = False) -> None:
+        folder = self.pipeline.folder(name)
+        if not self.pipeline.recipe.evaluations.after_each_stage or not self._missing(folder, budgets):
+            return
+        title = f"sweeping the thinking budget of {name}" if budgets else f"evaluating {name}"
+        command = [sys.executable, "-m", "alignment.evaluation.runner", *self._arguments(name)]
+        log = folder.evaluations / ("budget.log" if budgets else "evaluation.log")
+        self._run(title, [*command, *(["--budgets"] if budgets else [])], log)
+
+    def _missing(self, folder: StageFolder, budgets: bool) -> bool:
+        """Whether an evaluation is still to be made; one made under other settings is set aside and named."""
+        from alignment.evaluation.identity import evaluation_identity, sweep_identity
+
+        settings = self.pipeline.recipe.evaluations
+        decides = sweep_identity if budgets else evaluation_identity
+        identity = decides(settings, folder.manifest().output_hash, settings.seed)
+        names = ["budget"] if budgets else list(MODES)
+        for path in [folder.evaluations / f"{name}.json" for name in names]:
+            if path.exists() and read_json(path)["identity"] != identity:
+                aside = path.with_suffix(f".{int(path.stat().st_mtime)}.json")
+                path.rename(aside)
+                self.console.print(
+                    f"{path.name} was measured under other settings; it is kept as {aside.name}", highlight=False
+                )
+        return not all((folder.evaluations / f"{name}.json").exists() for name in names)
+
+    def _run(
+        self, title: str, command: list[str], log: Path, folder: StageFolder | None = None, number: int = 0
+    ) -> None:
+        env = environment(self.pipeline.recipe.hardware.processes, offline=self._offline())
+        progress, started = log.with_suffix(".progress.jsonl"), time.time()
+        with Watch(progress, self.console, title) as watch:
+            ended = run(command, log=log, progress=progress, env=env, on_tick=watch.tick)
+        outcome = "interrupted" if ended.interrupted else _outcome(ended.exit_status)
+        if folder is not None:
+            record_attempt(folder, number, started, outcome, ended.exit_status)
+        if ended.interrupted:
+            raise KeyboardInterrupt
+        if ended.exit_status:
+            raise StageFailed(
+                f"{title}: {outcome} with exit status {ended.exit_status}; the end of {log}:\n{_tail(log)}"
+            )
+        self.console.print(f"{title}: done in {ended.seconds:.0f} s", highlight=False)
+
+    def _arguments(self, name: str | None) -> list[str]:
+        overrides = [argument for override in self.pipeline.overrides for argument in ("--set", override)]
+        stage = ["--stage", name] if name else []
+        return [str(self.pipeline.path), *stage, "--run", str(self.pipeline.run.path), *overrides]
+
+    def _offline(self) -> bool:
+        """Whether nothing has to be fetched: the model is a local folder."""
+        return Path(self.pipeline.base_path()).is_dir() or self.pipeline.run.base.exists()
+
+
+def finish_report(pipeline: Pipeline) -> Any:
+    """Write the report of a run and return its document."""
+    from alignment.report import write_report
+
+    return write_report(pipeline.run.path)
+
+
+def _outcome(exit_status: int) -> str:
+    return "finished" if exit_status == 0 else "killed" if exit_status < 0 else "failed"
+
+
+def _tail(log: Path) -> str:
+    """The end of a log, from the first line of our own error on where there is one."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    errors = [index for index, line in enumerate(lines) if line.startswith("error: ")]
+    if errors:
+        return "\n".join(lines[errors[0] : errors[0] + LOG_LINES_SHOWN])
+    return "\n".join(lines[-LOG_LINES_SHOWN:])

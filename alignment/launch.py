@@ -1,0 +1,166 @@
+"""Starts the processes that do the work, in the environment they need, and ends the whole tree when asked to.
+
+The launcher owns the environment: which allocator and OpenMP library a CPU run preloads (vLLM is 8 times faster with
+them), threads per process, telemetry off, hub off where nothing is fetched, vLLM's cache. Nobody should have to find
+these by hand. Neighbours: pipeline.py (what is started), watch.py (how its progress is shown).
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alignment.environment import cores, devices
+from alignment.errors import RecipeError, StageFailed
+from alignment.progress import PROGRESS_FILE
+from alignment.recipe.schema import Hardware
+from alignment.resources import resource
+
+GRACE_SECONDS = 10.0
+_TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
+_LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process tree ended."""
+
+    exit_status: int
+    interrupted: bool
+    seconds: float
+
+
+def preloads() -> tuple[list[str], list[str]]:
+    """Libraries that a CPU run preloads, and the names of those that are missing."""
+    found: list[str] = []
+    missing: list[str] = []
+    openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
+    (found if openmp.exists() else missing).append(str(openmp) if openmp.exists() else "libiomp5")
+    bundled = [str(path) for path in Path(sys.prefix).glob("lib/python*/site-packages/vllm/libs/libtcmalloc*.so*")]
+    system = [f"{folder}/{name}" for folder in _LIBRARY_FOLDERS for name in _TCMALLOC if Path(folder, name).exists()]
+    if bundled or system:
+        found.append((bundled + system)[0])
+    else:
+        missing.append("libtcmalloc")
+    return found, missing
+
+
+def environment(processes: int, *, offline: bool) -> dict[str, str]:
+    """The environment of a stage's or an evaluation's process; what the user has set already wins."""
+    wanted = {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "TRL_EXPERIMENTAL_SILENCE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+        # A module's own warnings on import say nothing about this run; errors still come through.
+        "PYTHONWARNINGS": "ignore::SyntaxWarning,ignore::FutureWarning,ignore::DeprecationWarning",
+    }
+    if offline:
+        wanted |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    if not devices():
+        wanted |= {
+            "OMP_NUM_THREADS": str(max(1, cores() // processes)),
+            "DS_ACCELERATOR": "cpu",
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            "LD_PRELOAD": ":".join(preloads()[0]),
+        }
+    return {**wanted, **os.environ}
+
+
+def accelerate_config(hardware: Hardware) -> Path:
+    """The launcher config that a recipe names. Raises RecipeError if there is none."""
+    name = hardware.accelerate
+    if name == "auto":
+        name = "gpu" if devices() else "cpu"
+    named = resource("recipes/accelerate") / f"{name}.yaml"
+    for path in (named, Path(name)):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in named.parent.glob("*.yaml")))
+    raise RecipeError(
+        f"hardware.accelerate: there is no launcher config `{name}`; write a path or one of: auto, {known}"
+    )
+
+
+def training_command(hardware: Hardware, arguments: Sequence[str]) -> list[str]:
+    """`accelerate launch ... -m alignment.stages.train ARGUMENTS`."""
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config(hardware))]
+    return [*launcher, "--num_processes", str(hardware.processes), "-m", "alignment.stages.train", *arguments]
+
+
+def run(
+    command: Sequence[str], *, log: Path, progress: Path, env: dict[str, str], on_tick: Callable[[], None]
+) -> Ended:
+    """Run a command to its end with its output in a log, and take its whole tree along on Ctrl-C or SIGTERM.
+
+    on_tick is called about five times a second, to show progress. The tree dies with this process even if that is
+    killed outright, so that a run that goes on never meets a process of the one before.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    previous = signal.signal(signal.SIGTERM, _raise_interrupt)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**env, PROGRESS_FILE: str(progress)},
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509  nothing here holds a lock that a fork could copy
+        )
+        interrupted = False
+        try:
+            while process.poll() is None:
+                on_tick()
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            interrupted = True
+            end_tree(process)
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+            if process.poll() is None:
+                end_tree(process)
+    on_tick()
+    return Ended(process.returncode, interrupted, time.monotonic() - started)
+
+
+def end_tree(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a process group to end, and end it after GRACE_SECONDS."""
+    for sign, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+    if process.poll() is None:
+        raise StageFailed(
+            f"process {process.pid} does not end even when killed; it may be waiting for a device or a disk"
+        )
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent ends (prctl PR_SET_PDEATHSIG); elsewhere a no-op."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _raise_interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    # `python -m alignment.launch COMMAND ...`: run any command in the environment of a stage's process.
+    os.execvpe(sys.argv[1], sys.argv[1:], environment(1, offline=False))  # noqa: S606  no shell is meant

@@ -1,0 +1,216 @@
+"""Everything that cannot work, found before anything heavy is imported: names, paths, templates, batches, rewards.
+
+Each check is a function from a recipe to problems and says where, what was found, why it cannot work and what to write.
+All of them run, so that a person sees every error at once. Neighbours: document.py (errors of form),
+training_checks.py and model_files.py (two families of checks), plan.py.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from alignment.data.mixture import load_parts, mixture_names
+from alignment.data.rows import MODES
+from alignment.data.sources import Procedural, Table, load_source, local_path, source_names
+from alignment.errors import DataError, RecipeError
+from alignment.launch import accelerate_config
+from alignment.pipeline import Pipeline
+from alignment.recipe.document import Document
+from alignment.recipe.explain import Place, Problem, nearest
+from alignment.recipe.model_files import model_files
+from alignment.recipe.schema import TRAINING_KINDS, DpoStage, GrpoStage, MixturePart, Recipe, SampleStage
+from alignment.recipe.training_checks import batches, reward_specs, trainer_settings
+from alignment.resources import resource
+from alignment.rollout.engine import vllm_problem
+
+SAMPLING = ("temperature", "top_p", "top_k")  # what a mode of the evaluations has to say
+
+
+def checked(path: Path, overrides: list[str]) -> Pipeline:
+    """The pipeline of a recipe that passes every check. Raises RecipeError with all problems, each located."""
+    document = Document(path, overrides)
+    recipe, problems = document.recipe()
+    if recipe is not None:
+        for find in CHECKS:
+            problems += find(recipe)
+    if problems or recipe is None:
+        lines = list(dict.fromkeys(document.describe(problem) for problem in problems))
+        raise RecipeError("\n".join([*lines, f"{len(lines)} error{'s' * (len(lines) != 1)}; nothing was started"]))
+    return Pipeline.load(path, overrides)
+
+
+def stage_order(recipe: Recipe) -> Iterator[Problem]:
+    """Names are unique, and a stage takes only what earlier stages leave."""
+    names = recipe.stage_names
+    for index, stage in enumerate(recipe.stages):
+        place: Place = ("stages", index)
+        if names.index(stage.name) < index:
+            yield Problem((*place, "name"), f"two stages are called `{stage.name}`; give each a name of its own")
+        trained = [other.name for other in recipe.stages[:index] if other.kind in TRAINING_KINDS]
+        if stage.start_from is not None and stage.start_from not in trained:
+            yield Problem((*place, "start_from"), _not_before(stage.start_from, stage.name, names, trained, "training"))
+        sampled = [other.name for other in recipe.stages[:index] if other.kind == "sample"]
+        for part_place, part in _parts(recipe, index):
+            if part.stage is not None and part.stage not in sampled:
+                yield Problem((*part_place, "stage"), _not_before(part.stage, stage.name, names, sampled, "sample"))
+
+
+def data_names(recipe: Recipe) -> Iterator[Problem]:
+    """Mixtures and sources exist, fit the stage's kind, and never train on what is kept for evaluation."""
+    for name in recipe.data.sources:
+        if name not in source_names():
+            yield Problem(("data", "sources", name), f"there is no such source; {nearest(name, source_names())}")
+        elif not recipe.data.sources[name].path.is_file():
+            yield Problem(("data", "sources", name, "path"), f"{recipe.data.sources[name].path} is not a file")
+    for index, stage in enumerate(recipe.stages):
+        place: Place = ("stages", index, "data")
+        if isinstance(stage.data, str) and stage.data not in mixture_names():
+            yield Problem(place, f"there is no mixture `{stage.data}`; {nearest(stage.data, mixture_names())}")
+            continue
+        if not isinstance(stage.data, str) and not stage.data:
+            yield Problem(place, "is empty, so there would be nothing to train on; name a mixture or write parts")
+        try:
+            for part_place, part in _parts(recipe, index):
+                yield from _part_problems(recipe, stage, part_place, part)
+        except DataError as error:
+            yield Problem(place, str(error))
+
+
+def _part_problems(recipe: Recipe, stage: Any, place: Place, part: MixturePart) -> Iterator[Problem]:
+    if part.stage is not None:
+        if isinstance(stage, (GrpoStage, SampleStage)):
+            yield Problem(
+                (*place, "stage"), f"a {stage.kind} stage needs problems with answers, not conversations; name a source"
+            )
+        return
+    if isinstance(stage, DpoStage):
+        yield Problem((*place, "source"), "a dpo stage takes judged pairs; write `stage: NAME` of a sample stage")
+    if part.source not in source_names():
+        yield Problem(
+            (*place, "source"), f"there is no source `{part.source}`; {nearest(str(part.source), source_names())}"
+        )
+        return
+    source = load_source(part.source)
+    if part.split == "evaluation" or (isinstance(source, Table) and source.use == "evaluation"):
+        yield Problem(
+            (*place, "split" if part.split == "evaluation" else "source"),
+            f"`{part.source}` is kept for evaluation, and what is measured on is never trained on; choose another",
+        )
+    if isinstance(source, Procedural):
+        if part.count is None:
+            yield Problem(place, f"`{part.source}` makes problems without end; write `count`")
+        if part.split is None:
+            yield Problem(
+                place, f"`{part.source}` is procedural; write `split`, so that no stage meets another's problems"
+            )
+        return
+    override = recipe.data.sources.get(str(part.source))
+    path = local_path(source, override.path if override else None)
+    if path is not None and not path.is_file():
+        yield Problem((*place, "source"), f"its file {path} is missing")
+
+
+def split_overlap(recipe: Recipe) -> Iterator[Problem]:
+    """Stages that train on a procedural source draw from splits of their own."""
+    users: dict[tuple[str, str], str] = {}
+    for index, stage in enumerate(recipe.stages):
+        try:
+            parts = list(_parts(recipe, index))
+        except DataError:
+            continue
+        own = {stage.name, *(part.stage for _, part in parts)}  # a sample stage and what is trained on its rows are one
+        for place, part in parts:
+            if part.source is None or part.split is None:
+                continue
+            first = users.setdefault((part.source, part.split), stage.name)
+            if first not in own:
+                yield Problem(
+                    (*place, "split"),
+                    f"`{part.split}` of `{part.source}` is drawn from by {first} already; a stage that meets an "
+                    "earlier one's problems again measures its memory; choose another split",
+                )
+
+
+def surroundings(recipe: Recipe) -> Iterator[Problem]:
+    """Launcher config, template, engines and what ends a budget."""
+    try:
+        accelerate_config(recipe.hardware)
+    except RecipeError as error:
+        yield Problem(("hardware", "accelerate"), str(error).split(": ", 1)[1])
+    if recipe.chat_template and not (resource("data/templates") / f"{recipe.chat_template}.jinja").is_file():
+        known = sorted(path.stem for path in resource("data/templates").glob("*.jinja"))
+        yield Problem(
+            ("chat_template",), f"there is no template `{recipe.chat_template}`; {nearest(recipe.chat_template, known)}"
+        )
+    problem = vllm_problem(recipe.hardware.processes)
+    for index, stage in enumerate(recipe.stages):
+        rollout = getattr(stage, "rollout", None)
+        if rollout is not None and rollout.engine == "vllm" and problem:
+            yield Problem(
+                ("stages", index, "rollout", "engine"),
+                f"vllm cannot run here: {problem}; write `auto` or `transformers`",
+            )
+        if rollout is not None and "</think>" not in rollout.budget_stop_text:
+            yield Problem(
+                ("stages", index, "rollout", "budget_stop_text"), "must hold </think>, or thinking would never end"
+            )
+
+
+def evaluations(recipe: Recipe) -> Iterator[Problem]:
+    """Tasks are for evaluation, budgets leave room for an answer, and both modes say how they are sampled."""
+    place: Place = ("evaluations",)
+    wanted = recipe.evaluations
+    if "</think>" not in wanted.budget_stop_text:
+        yield Problem((*place, "budget_stop_text"), "must hold </think>, or thinking would never end")
+    for index, budget in enumerate(wanted.budgets):
+        if not 0 <= budget < wanted.max_completion_tokens:
+            yield Problem(
+                (*place, "budgets", index),
+                f"found {budget}; a budget lies between 0 and max_completion_tokens {wanted.max_completion_tokens}",
+            )
+    if wanted.budgets and not wanted.after_each_stage:
+        yield Problem((*place, "budgets"), "there is no task to sweep them on; name one in after_each_stage")
+    for index, name in enumerate(wanted.after_each_stage):
+        if name not in source_names():
+            yield Problem(
+                (*place, "after_each_stage", index), f"there is no source `{name}`; {nearest(name, source_names())}"
+            )
+        elif load_source(name).use != "evaluation":
+            yield Problem(
+                (*place, "after_each_stage", index),
+                f"`{name}` is for training; measure on a source that says `use: evaluation`",
+            )
+    for mode in MODES:
+        given = wanted.sampling.get(mode, {})
+        for key in [*(key for key in SAMPLING if key not in given), *(key for key in given if key not in SAMPLING)]:
+            why = "is missing; each mode has" if key in SAMPLING else "unknown key; write"
+            yield Problem((*place, "sampling", mode, key), f"{why} {', '.join(SAMPLING)}")
+
+
+def _parts(recipe: Recipe, index: int) -> Iterator[tuple[Place, MixturePart]]:
+    """The parts of a stage's data with their places; those of a mixture file are placed at its name."""
+    data = recipe.stages[index].data
+    place: Place = ("stages", index, "data")
+    try:
+        for number, part in enumerate(load_parts(data)):
+            yield (place if isinstance(data, str) else (*place, number)), part
+    except DataError:
+        if not isinstance(data, str) or data in mixture_names():
+            raise
+
+
+def _not_before(name: str, stage: str, names: list[str], allowed: list[str], kind: str) -> str:
+    if name == stage:
+        return f"`{name}` cannot be made from itself"
+    if name in names[names.index(stage) :]:
+        return f"`{name}` runs after `{stage}`, which would be a cycle; move it before"
+    if name in names:
+        return f"`{name}` is not a {kind} stage"
+    return f"no {kind} stage before this one is called `{name}`; {nearest(name, allowed)}"
+
+
+Check = Callable[[Recipe], Iterator[Problem]]
+CHECKS: tuple[Check, ...] = (
+    stage_order, data_names, split_overlap, trainer_settings, batches, reward_specs, model_files, surroundings,
+    evaluations,
+)  # fmt: skip

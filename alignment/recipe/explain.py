@@ -1,0 +1,114 @@
+"""What pydantic says about a document, in the words of the person who has to mend it.
+
+Neighbours: document.py (where a problem's place stands in the file), schema.py (what is allowed), check.py.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from alignment.recipe.schema import Recipe, Stage
+
+Place = tuple[str | int, ...]
+STAGE_TYPES: dict[str, type[BaseModel]] = {
+    get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(get_args(Stage)[0])
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that cannot work: where in the document, what was found, and what to write instead."""
+
+    place: Place
+    message: str
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """`did you mean X?` where one is close, else the list of what there is."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean `{close[0]}`?" if close else f"write one of: {', '.join(known) or 'nothing is allowed here'}"
+
+
+def explain(detail: Any) -> Problem:
+    """What pydantic found, in the words of the person who has to mend it."""
+    place, model = _walk(detail["loc"])
+    kind, found, message = detail["type"], detail.get("input"), detail["msg"]
+    if kind == "extra_forbidden":
+        return Problem(place, f"unknown key; {nearest(str(place[-1]), sorted(model.model_fields) if model else [])}")
+    if kind == "missing":
+        field = model.model_fields.get(str(place[-1])) if model else None
+        return Problem(place, f"is missing: {field.description if field else 'it is required'}")
+    if kind == "union_tag_not_found":
+        return Problem((*place, "kind"), f"is missing: write one of: {', '.join(sorted(STAGE_TYPES))}")
+    if kind == "union_tag_invalid":
+        given = str(found.get("kind") if isinstance(found, dict) else found)
+        return Problem(
+            (*place, "kind"), f"found {given!r}, which is no kind of stage; {nearest(given, sorted(STAGE_TYPES))}"
+        )
+    if kind == "value_error":
+        return Problem(place, message.removeprefix("Value error, "))
+    if kind == "literal_error":
+        allowed = re.findall(r"'([^']*)'", message)
+        return Problem(place, f"found {_show(found)}; {nearest(str(found), allowed)}")
+    if kind == "string_pattern_mismatch":
+        fitting = re.sub(r"[^a-z0-9_]+", "_", str(found).lower()).strip("_")
+        return Problem(
+            place,
+            f"found {_show(found)}: only lower-case letters, digits and _ make a name; write `{fitting or 'a_name'}`",
+        )
+    return Problem(place, f"found {_show(found)}{_NEEDED.get(kind, f': {message[0].lower()}{message[1:]}')}")
+
+
+_NEEDED = {
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), ", and a mapping is needed: `key: value`"),
+    "list_type": ", and a list is needed: write `- ` before each item, or [one, two]",
+    "string_type": ", and text is needed; put a number or a date in quotes",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), ", and a whole number is needed"),
+    **dict.fromkeys(("float_type", "float_parsing"), ", and a number is needed"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), ", and true or false is needed"),
+}
+
+
+def beside_the_point(detail: Any) -> bool:
+    """Whether an error is about the branch of `text or list` that the person did not take."""
+    branch, found = str(detail["loc"][-1]), detail.get("input")
+    if branch == "str" and detail["type"] == "string_type":
+        return isinstance(found, (list, dict))
+    return branch.startswith("list[") and detail["type"] == "list_type" and not isinstance(found, dict)
+
+
+def _walk(location: tuple[str | int, ...]) -> tuple[Place, type[BaseModel] | None]:
+    """Drop what pydantic adds for unions from a location, and find the model that holds its last key."""
+    place: list[str | int] = []
+    model: type[BaseModel] | None = Recipe
+    holder, names_an_entry = model, False
+    for key in location:
+        if isinstance(key, str) and len(place) == 2 and place[0] == "stages" and key in STAGE_TYPES:
+            model = holder = STAGE_TYPES[key]
+            continue
+        if isinstance(key, str) and ("[" in key or key in ("str", "list", "int", "float")):
+            continue
+        place.append(key)
+        holder = model
+        if names_an_entry or isinstance(key, int):  # of a mapping or a list: the model stays what it is
+            names_an_entry = False
+        elif model is not None:
+            field = model.model_fields.get(key)
+            model = _model_inside(field.annotation) if field else None
+            names_an_entry = field is not None and get_origin(field.annotation) is dict
+    return tuple(place), holder
+
+
+def _model_inside(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = [_model_inside(argument) for argument in get_args(annotation)]
+    return next((model for model in found if model is not None), None)
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

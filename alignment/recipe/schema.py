@@ -1,0 +1,281 @@
+"""What a recipe may say: a closed, typed document. One sentence under each field, which is also its help text.
+
+The stage kinds are a union discriminated on `kind`; adding a kind is adding a class here and a file in stages/.
+Neighbours: document.py (YAML, line numbers, --set), check.py (everything that needs more than the document to judge).
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from alignment.data.rows import Mode
+from alignment.data.splits import Split
+
+STAGE_NAME = r"^[a-z][a-z0-9_]*$"
+QWEN3_STOP_TEXT = (
+    "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now."
+    "\n</think>\n\n"
+)
+
+
+class Closed(BaseModel):
+    """A part of a recipe: unknown keys are errors, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Hardware(Closed):
+    accelerate: str = Field(
+        "auto",
+        description="A launcher config from recipes/accelerate/ by name, or a path to one; auto takes gpu or cpu.",
+    )
+    processes: int = Field(1, ge=1, description="Training processes over all machines, one per device.")
+    device_memory_gib: float = Field(
+        80, gt=0, description="Memory of one device in GiB, which `check` compares its estimate with."
+    )
+
+
+class SourceOverride(Closed):
+    path: Path = Field(description="A local file that takes the place of the public data set.")
+
+
+class DataOverrides(Closed):
+    sources: dict[str, SourceOverride] = Field(
+        {}, description="Local files for named sources, as in `--set data.sources.gsm8k-train.path=FILE`."
+    )
+
+
+class MixturePart(Closed):
+    source: str | None = Field(None, description="A source from data/sources/ by name.")
+    stage: str | None = Field(
+        None, description="A sample stage of this recipe whose accepted rows are taken, in place of a source."
+    )
+    count: int | None = Field(None, ge=1, description="How many rows to take; left out, all that there are.")
+    split: Split | None = Field(
+        None, description="The part of the problem space to draw from; needed for procedural sources."
+    )
+    seed: int = Field(
+        0, description="Where a procedural source starts, and the order in which a file's rows are taken."
+    )
+    parameters: dict[str, Any] = Field(
+        {}, description="Settings of a procedural source that differ from its own, such as max_terms."
+    )
+    mode: Mode = Field(
+        "thinking",
+        description="Whether the answers of these rows think; problems for RL take their mode from the rollout.",
+    )
+    flag_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="The share of rows whose user turn ends with the /think or /no_think flag of their mode.",
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "MixturePart":
+        if (self.source is None) == (self.stage is None):
+            raise ValueError("a mixture part takes its rows from either `source` or `stage`: write exactly one of them")
+        return self
+
+
+class Lora(Closed):
+    rank: int = Field(16, ge=1, description="Rank of the two low-rank matrices added to each target.")
+    alpha: int = Field(32, ge=1, description="Scale of the update; it is multiplied by alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input while training.")
+    targets: str | list[str] = Field(
+        "all-linear", description="The modules that get an adapter, by name, or all-linear."
+    )
+    train_tokens: list[str] = Field(
+        [], description="Tokens whose embeddings are trained beside the adapter, such as <think>."
+    )
+    adapter: Literal["new", "continue"] = Field(
+        "new",
+        description="new: on top of the merged policy it starts from; continue: that policy's own adapter goes on.",
+    )
+
+
+class Sampling(Closed):
+    engine: Literal["auto", "vllm", "transformers"] = Field(
+        "auto", description="What samples the completions; auto takes vllm where it runs."
+    )
+    generations: int = Field(8, ge=1, description="Completions per problem.")
+    max_prompt_tokens: int = Field(1024, ge=1, description="Longest prompt; longer ones are left out and counted.")
+    max_completion_tokens: int = Field(1024, ge=1, description="Longest completion, thinking and answer together.")
+    temperature: float = Field(1.0, gt=0, description="Sampling temperature; 1 is the policy itself.")
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus: the smallest set of tokens with this probability.")
+    top_k: int = Field(0, ge=0, description="Only the k likeliest tokens; 0 for all.")
+    thinking_share: float = Field(
+        1.0, ge=0, le=1, description="The share of problems that are answered in thinking mode."
+    )
+    flag_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="The share of problems whose mode is asked for by a flag; the others use the template's switch.",
+    )
+    budget: int | None = Field(
+        None, ge=0, description="Thinking tokens after which thinking is ended from outside; left out, never."
+    )
+    budget_stop_text: str = Field(
+        QWEN3_STOP_TEXT, description="What is written when the budget is reached; it must hold </think>."
+    )
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="What the engine computes in; auto is float32 on a CPU and bfloat16 on a GPU."
+    )
+    gpu_memory_share: float = Field(
+        0.35, gt=0, lt=1, description="Share of a GPU's memory that vLLM may take beside the trainer."
+    )
+
+
+class Rollout(Sampling):
+    problems_per_step: int = Field(16, ge=1, description="Problems per optimizer step, over all processes.")
+    dynamic_sampling: bool = Field(
+        False, description="Replace problems whose completions all score alike by fresh ones, as DAPO does."
+    )
+    largest_logprob_gap: float = Field(
+        0.05,
+        gt=0,
+        description="Mean distance between trainer's and engine's log-probs, in nats, above which a stage stops.",
+    )
+
+
+class Reward(BaseModel):
+    """One verdict that counts. Its own options stand beside these keys and are checked against the verifier."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str = Field(description="A verifier of rewards/ by name.")
+    name: str | None = Field(None, description="What it is called in metrics; left out, its kind.")
+    weight: float = Field(1.0, description="What its score is multiplied by before the sum.")
+    gate: bool = Field(False, description="Anything less than a full score here makes the whole reward 0.")
+
+
+class StageFields(Closed):
+    name: str = Field(pattern=STAGE_NAME, description="What this stage is called in this recipe.")
+    start_from: str | None = Field(
+        None, description="The training stage whose policy this one takes; left out, the one before it, or the model."
+    )
+    data: str | list[MixturePart] = Field(
+        description="A mixture from data/mixtures/ by name, or its parts written here."
+    )
+
+
+class TrainingStage(StageFields):
+    lora: Lora | None = Field(None, description="Train low-rank adapters in place of all weights.")
+    save_every_steps: int = Field(
+        50, ge=1, description="Optimizer steps between checkpoints, which is what a killed run can lose."
+    )
+    trainer: dict[str, Any] = Field(
+        {}, description="Passed to the TRL config class of this kind, each key checked before anything starts."
+    )
+
+
+class SftStage(TrainingStage):
+    kind: Literal["sft"] = Field(description="Imitate conversations.")
+    max_length: int = Field(4096, ge=16, description="Tokens per row or pack; longer rows are left out and counted.")
+    packing: bool = Field(True, description="Fill each sequence with several rows that do not see each other.")
+    loss_on_empty_think: bool = Field(
+        False,
+        description="The empty think block of /no_think rows carries loss, so that the policy learns to write it.",
+    )
+    loss_on_history: bool = Field(False, description="Assistant turns before the last user query carry loss too.")
+
+
+class GrpoStage(TrainingStage):
+    kind: Literal["grpo"] = Field(description="Group-relative policy optimisation on verdicts.")
+    rollout: Rollout = Field(Rollout(), description="How completions are sampled.")
+    rewards: list[Reward] = Field(min_length=1, description="The verdicts that make the reward.")
+    micro_batch: int = Field(8, ge=1, description="Completions per device and forward pass.")
+
+
+class DpoStage(TrainingStage):
+    kind: Literal["dpo"] = Field(description="Prefer the chosen of two answers over the rejected one.")
+    max_length: int = Field(
+        4096, ge=16, description="Tokens of prompt and answer together; longer pairs are left out and counted."
+    )
+
+
+class SampleStage(StageFields):
+    kind: Literal["sample"] = Field(
+        description="Draw completions from a policy, judge them, and keep rows to train on."
+    )
+    rollout: Sampling = Field(Sampling(), description="How completions are sampled.")
+    rewards: list[Reward] = Field(min_length=1, description="The verdicts that decide what is accepted.")
+    accept_score: float = Field(1.0, description="The total score from which a completion is accepted.")
+    accepted_per_problem: int = Field(
+        1, ge=1, description="At most so many accepted completions of one problem become conversations."
+    )
+    pass_rate: tuple[float, float] = Field(
+        (0.0, 1.0), description="Problems whose share of accepted completions lies outside these bounds are dropped."
+    )
+
+
+Stage = Annotated[SftStage | GrpoStage | DpoStage | SampleStage, Field(discriminator="kind")]
+TRAINING_KINDS = ("sft", "grpo", "dpo")
+
+
+class Evaluations(Closed):
+    after_each_stage: list[str] = Field(
+        [],
+        description="Sources whose problems are answered after every training stage; nothing is ever trained on them.",
+    )
+    count: int = Field(256, ge=1, description="Problems per task and mode.")
+    seed: int = Field(1_000_003, description="Where procedural tasks start.")
+    samples: int = Field(1, ge=1, description="Completions per problem.")
+    max_completion_tokens: int = Field(1024, ge=1, description="Longest completion, thinking and answer together.")
+    engine: Literal["auto", "vllm", "transformers"] = Field("auto", description="What samples the completions.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="What the engine computes in; auto is float32 on a CPU and bfloat16 on a GPU."
+    )
+    budgets: list[int] = Field([], description="Thinking budgets at which the last stage is evaluated at the end.")
+    budget_stop_text: str = Field(
+        QWEN3_STOP_TEXT, description="What is written when a budget is reached; it must hold </think>."
+    )
+    parameters: dict[str, dict[str, Any]] = Field(
+        {}, description="Settings of a procedural task that differ from its source's own."
+    )
+    sampling: dict[Mode, dict[str, float]] = Field(
+        {
+            "thinking": {"temperature": 0.6, "top_p": 0.95, "top_k": 20},
+            "non_thinking": {"temperature": 0.7, "top_p": 0.8, "top_k": 20},
+        },
+        description="Temperature, top_p and top_k of each mode; the defaults are Qwen3's.",
+    )
+
+
+class Recipe(Closed):
+    """One journey: a model, ordered stages, and what is measured after each."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="Names the run directory.")
+    model: str = Field(description="Where the journey starts: `embedded`, a folder with safetensors, or a hub id.")
+    seed: int = Field(0, description="Seed of data order, sampling and initial adapters.")
+    hardware: Hardware = Field(Hardware(), description="What it runs on.")
+    trust_remote_code: bool = Field(
+        False, description="Run Python code that comes with the model; leave it off unless you have read that code."
+    )
+    add_tokens: list[str] = Field(
+        [], description="Tokens added to the model's tokenizer before the first stage, such as <think> and </think>."
+    )
+    chat_template: str | None = Field(
+        None, description="A template from data/templates/ that takes the place of the model's own."
+    )
+    report_to: list[str] = Field([], description="Trackers that TRL reports to: tensorboard, trackio, wandb.")
+    data: DataOverrides = Field(DataOverrides(), description="Where data is, if not where its source says.")
+    stages: list[Stage] = Field(min_length=1, description="The stages, in the order in which they run.")
+    evaluations: Evaluations = Field(Evaluations(), description="What is measured after each stage.")
+
+    def stage(self, name: str) -> Stage:
+        """The stage of that name. Raises KeyError."""
+        return {stage.name: stage for stage in self.stages}[name]
+
+    @property
+    def stage_names(self) -> list[str]:
+        return [stage.name for stage in self.stages]
+
+    def policy_before(self, name: str) -> str | None:
+        """The training stage whose policy the stage starts from, or None for the model itself."""
+        stage = self.stage(name)
+        if stage.start_from is not None:
+            return stage.start_from
+        earlier = self.stages[: self.stage_names.index(name)]
+        return next((other.name for other in reversed(earlier) if other.kind in TRAINING_KINDS), None)

@@ -1,0 +1,146 @@
+"""What in a run's recorded facts should make its reader stop: one function per kind of evidence, thresholds on top.
+
+An alarm is `{"stage", "kind", "level", "value", "threshold", "message"}`. `warning` says that a number is past its
+threshold; `notice` says that something was seen which chance could explain.
+Neighbours: record.py (the facts), change.py (gain or loss), document.py (puts the list under `alarms`).
+"""
+
+from collections.abc import Iterator
+from statistics import fmean
+from typing import Any
+
+from alignment.report.record import MODES, Number, Run, Stage, is_number
+
+GROUPS_WITHOUT_SIGNAL = 0.5
+TRUNCATED_SHARE = 0.2
+ENTROPY_LEFT = 0.1
+LOGPROB_GAP = 0.05  # used where the stage's own `largest_logprob_gap` is not recorded
+UNKNOWN_SHARE = 0.05
+THINK_FOLLOW = 0.9
+
+Alarm = dict[str, Any]
+
+
+def alarms(run: Run, changes: dict[str, dict[str, dict[str, Any]]]) -> list[Alarm]:
+    """Every alarm of a run, in the order of its stages. `changes` is {stage: {mode: change}}."""
+    found: list[Alarm] = []
+    fused = False
+    for index, stage in enumerate(run.stages):
+        fused = fused or trained_both_modes(stage)
+        found += _training(stage)
+        found += _reward_against_accuracy(stage, changes.get(stage.name, {}))
+        found += _evaluations(stage, fused)
+        found += _lineage(stage, run.stages[:index])
+    return found
+
+
+def trained_both_modes(stage: Stage) -> bool:
+    """Whether a training stage saw thinking and non-thinking rows, by its identity or by its recorded rollouts."""
+    if stage.kind == "sample":
+        return False
+    shares = [share for share in _values(stage.identity, "thinking_share") if is_number(share)]
+    if shares:
+        return any(0 < share < 1 for share in shares)
+    named = {mode for mode in _values(stage.identity, "mode") if isinstance(mode, str)}
+    return named.issuperset(MODES) or stage.rollouts.modes.issuperset(MODES)
+
+
+def _training(stage: Stage) -> Iterator[Alarm]:
+    silent = _mean(stage, "groups_without_signal")
+    if silent is not None and silent > GROUPS_WITHOUT_SIGNAL:
+        message = f"{silent:.0%} of the groups scored all alike and taught nothing (mean over the stage)."
+        yield _alarm(stage, "groups_without_signal", silent, GROUPS_WITHOUT_SIGNAL, message)
+    cut = _mean(stage, "truncated_share")
+    if cut is not None and cut > TRUNCATED_SHARE:
+        message = f"{cut:.0%} of the training completions were cut off at their token limit (mean over the stage)."
+        yield _alarm(stage, "truncated_share", cut, TRUNCATED_SHARE, message)
+    entropy = [value for _, value in stage.series("entropy")]
+    if len(entropy) > 1 and entropy[0] > 0 and entropy[-1] < ENTROPY_LEFT * entropy[0]:
+        message = f"Entropy fell from {entropy[0]:.3g} to {entropy[-1]:.3g}: the policy has stopped exploring."
+        yield _alarm(stage, "entropy_collapse", entropy[-1] / entropy[0], ENTROPY_LEFT, message)
+    allowed = next((gap for gap in _values(stage.identity, "largest_logprob_gap") if is_number(gap)), LOGPROB_GAP)
+    gaps = stage.series("logprob_gap")
+    step, gap = max(gaps, key=lambda pair: pair[1], default=(0.0, 0.0))
+    if gap > allowed:
+        message = f"Trainer and engine disagreed by {gap:.3g} nats per token at step {step:.0f}."
+        yield _alarm(stage, "logprob_gap", gap, allowed, message)
+    for metric in sorted({key for line in stage.metrics for key in line}):
+        share = _mean(stage, metric) if metric.startswith("reward/") and metric.endswith("/unknown_share") else None
+        if share is not None and share > UNKNOWN_SHARE:
+            name = metric.removeprefix("reward/").removesuffix("/unknown_share")
+            message = f"The verifier {name} could not judge {share:.0%} of the completions (mean over the stage)."
+            yield _alarm(stage, "unknown_verdicts", share, UNKNOWN_SHARE, message)
+
+
+def _reward_against_accuracy(stage: Stage, changes: dict[str, dict[str, Any]]) -> Iterator[Alarm]:
+    """Training reward that rises while held-out accuracy falls: the reward is being learnt, not the task."""
+    rewards = [value for _, value in stage.series("reward")]
+    quarter = max(1, len(rewards) // 4)
+    if len(rewards) < 2 or fmean(rewards[-quarter:]) <= fmean(rewards[:quarter]):
+        return
+    risen = fmean(rewards[-quarter:]) - fmean(rewards[:quarter])
+    for mode, change in changes.items():
+        fallen = change["accuracy"]
+        if fallen is None or fallen >= 0:
+            continue
+        clear = change["verdict"] == "loss"
+        message = (
+            f"Reward rose by {risen:.2f} while held-out {mode.replace('_', '-')} accuracy fell by "
+            f"{-100 * fallen:.1f} points{'' if clear else ', which chance could explain'}."
+        )
+        yield _alarm(stage, "reward_up_accuracy_down", fallen, 0.0, message, "warning" if clear else "notice")
+
+
+def _evaluations(stage: Stage, fused: bool) -> Iterator[Alarm]:
+    for mode, evaluation in stage.evaluations.items():
+        spoken = mode.replace("_", "-")
+        cut, follow = evaluation.truncated_share, evaluation.think_follow
+        if cut is not None and cut > TRUNCATED_SHARE:
+            message = f"{cut:.0%} of the {spoken} evaluation answers were cut off at their token limit."
+            yield _alarm(stage, "evaluation_truncated", cut, TRUNCATED_SHARE, message)
+        if fused and follow is not None and follow < THINK_FOLLOW:
+            message = f"The {spoken} flag alone is followed in {follow:.0%} of answers, after both modes were trained."
+            yield _alarm(stage, "think_follow", follow, THINK_FOLLOW, message)
+        unknown = unknown_share(evaluation.unknown, evaluation.count)
+        if unknown:
+            message = f"{unknown:.1%} of the {spoken} evaluation answers could not be judged."
+            level = "warning" if unknown > UNKNOWN_SHARE else "notice"
+            yield _alarm(stage, "evaluation_unknown", unknown, UNKNOWN_SHARE, message, level)
+
+
+def _lineage(stage: Stage, earlier: tuple[Stage, ...]) -> Iterator[Alarm]:
+    """An input whose hash is no longer that of the stage it names."""
+    hashes = {other.name: other.output_hash for other in earlier if other.output_hash}
+    for name, hashed in stage.inputs.items():
+        if name in hashes and hashes[name] != hashed:
+            message = f"It was made from another output of {name} ({hashed[:8]}) than the one in this run."
+            yield _alarm(stage, "stale_input", None, None, message)
+
+
+def unknown_share(unknown: Number, count: int) -> float:
+    """Share of answers without a verdict, where `unknown` counts them; a value between 0 and 1 is a share already."""
+    if not unknown:
+        return 0.0
+    return unknown if unknown < 1 else unknown / max(count, unknown)
+
+
+def _alarm(stage: Stage, kind: str, value: Number, threshold: Number, message: str, level: str = "warning") -> Alarm:
+    measured = {"value": None if value is None else round(value, 6), "threshold": threshold}
+    return {"stage": stage.name, "kind": kind, "level": level} | measured | {"message": message}
+
+
+def _mean(stage: Stage, metric: str) -> Number:
+    values = [value for _, value in stage.series(metric)]
+    return fmean(values) if values else None
+
+
+def _values(tree: object, key: str) -> Iterator[object]:
+    """Every value stored under `key` at any depth of a JSON tree."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            if name == key:
+                yield value
+            yield from _values(value, key)
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from _values(item, key)

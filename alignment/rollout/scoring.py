@@ -1,0 +1,93 @@
+"""From completions to rewards: the seam between rollout/ and rewards/.
+
+Judged once, here, with the text exactly as the engine decoded it; whoever trains takes the totals, and the same
+verdicts go to rollouts.jsonl and the metrics.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import rewards
+from alignment.data.rows import Problem
+from alignment.recipe.schema import Reward
+from alignment.rollout.thinking import Completion
+from rewards.compose import total
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One completion of one problem with its verdicts; total is None where a weighted verdict could not be reached."""
+
+    problem: Problem
+    completion: Completion
+    verdicts: Mapping[str, rewards.Verdict]
+    total: float | None
+
+    def as_line(self, step: int) -> dict[str, Any]:
+        """The record that rollouts.jsonl keeps (docs/run-directory.md)."""
+        made = self.completion
+        return {
+            "step": step,
+            "problem": self.problem.id,
+            "question": self.problem.question,
+            "answer": self.problem.answer,
+            "mode": made.request.mode,
+            "budget": made.request.budget,
+            "text": made.text,
+            "completion_tokens": len(made.token_ids),
+            "thinking_tokens": made.thinking_tokens,
+            "forced_tokens": made.forced_tokens,
+            "stop_reason": made.stop_reason,
+            "reward": self.total,
+            "verdicts": {name: {"score": v.score, "reason": v.reason} for name, v in self.verdicts.items()},
+        }
+
+
+class Scorer:
+    """Judges completions by a recipe's reward specs."""
+
+    def __init__(self, specs: Sequence[Reward]) -> None:
+        self._reward = rewards.reward_function([spec.model_dump(exclude_none=True) for spec in specs])
+
+    def judge(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Judged]:
+        """Verdicts and totals, in order. Raises rewards.VerdictsUnavailable if a grader fails on most of a batch."""
+        if not problems:
+            return []
+        names = {name for problem in problems for name in problem.columns}
+        table = self._reward.verdicts(
+            [problem.question for problem in problems],
+            [made.text for made in completions],
+            [made.token_ids for made in completions],
+            answer=[problem.answer for problem in problems],
+            mode=[made.request.mode for made in completions],
+            budget=[made.request.budget for made in completions],
+            stop_reason=[made.stop_reason for made in completions],
+            forced=[made.forced for made in completions],
+            **{name: [problem.columns.get(name) for problem in problems] for name in sorted(names)},
+        )
+        return [
+            Judged(problem, made, verdicts, total(self._reward.components, verdicts))
+            for problem, made, verdicts in zip(problems, completions, table, strict=True)
+        ]
+
+    def close(self) -> None:
+        self._reward.close()
+
+
+def summary(judged: Sequence[Judged]) -> dict[str, float]:
+    """Means and unknown shares per verdict, and what the completions were like, under the names of metrics.jsonl."""
+    if not judged:
+        return {}
+    figures: dict[str, float] = {}
+    for name in judged[0].verdicts:
+        scores = [row.verdicts[name].score for row in judged]
+        known = [score for score in scores if score is not None]
+        if known:
+            figures[f"reward/{name}/mean"] = sum(known) / len(known)
+        figures[f"reward/{name}/unknown_share"] = 1 - len(known) / len(scores)
+    thinking = [row.completion.thinking_tokens for row in judged if row.completion.request.mode == "thinking"]
+    if thinking:
+        figures["thinking_tokens"] = sum(thinking) / len(thinking)
+    figures["unknown_share"] = sum(row.total is None for row in judged) / len(judged)
+    return figures

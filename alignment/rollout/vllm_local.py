@@ -1,0 +1,103 @@
+"""vLLM inside this process, on a CPU or a GPU.
+
+In-process, so that new weights are handed over as tensors and no server, port or file stands between trainer and
+engine. On a CPU the backend re-packs weights after loading, so they go in through vLLM's own reload, which unpacks
+first; the same path serves a GPU. Neighbour: engine.py (the seam); launch.py sets the environment vLLM needs.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from alignment.rollout.engine import Draw, EngineSettings, SamplingSettings
+
+# For a stage started by hand; launch.py sets these, and what must be set before the process starts, itself.
+os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+
+
+class LocalVllm:
+    """Engine on vLLM's offline interface."""
+
+    name = "vllm"
+
+    def __init__(self, settings: EngineSettings) -> None:
+        from vllm import LLM
+
+        on_cpu = not torch.cuda.is_available()
+        dtype = {"auto": "float32" if on_cpu else "bfloat16"}.get(settings.dtype, settings.dtype)
+        self._stop_ids = list(settings.stop_ids)
+        self._llm = LLM(
+            model=settings.model,
+            dtype=dtype,
+            skip_tokenizer_init=True,
+            enforce_eager=on_cpu,
+            max_model_len=settings.max_length,
+            max_num_seqs=settings.max_sequences,
+            gpu_memory_utilization=settings.gpu_memory_share,
+            enable_prefix_caching=False,  # a cache that outlives a weight update would answer for the old policy
+            trust_remote_code=settings.trust_remote_code,
+            disable_log_stats=True,
+            **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
+        )
+
+    def draw(
+        self, prompts: Sequence[list[int]], max_tokens: Sequence[int], settings: SamplingSettings, seed: int
+    ) -> list[Draw]:
+        from vllm import SamplingParams
+
+        shared: dict[str, Any] = {
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "top_k": settings.top_k or -1,
+            "stop_token_ids": self._stop_ids,
+            "logprobs": 0,  # the drawn token's own
+            "detokenize": False,
+        }
+        parameters = [SamplingParams(max_tokens=limit, **shared) for limit in max_tokens]
+        outputs = self._generate(prompts, parameters, seed)
+        return [_as_draw(output.outputs[0]) for output in outputs]
+
+    def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
+        from vllm import SamplingParams
+
+        parameters = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        outputs = self._generate(sequences, parameters, seed=0)
+        return [
+            [at[token].logprob for token, at in zip(ids[1:], output.prompt_logprobs[1:], strict=True)]
+            for ids, output in zip(sequences, outputs, strict=True)
+        ]
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
+        self._llm.reset_prefix_cache()
+
+    def close(self) -> None:
+        self._llm.llm_engine.engine_core.shutdown()
+
+    def _generate(self, prompts: Sequence[list[int]], parameters: Any, seed: int) -> list[Any]:
+        # The sampler draws from torch's generator: seed it for this call alone, and leave the trainer's own untouched.
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            return self._llm.generate([{"prompt_token_ids": ids} for ids in prompts], parameters, use_tqdm=False)
+
+
+def _as_draw(output: Any) -> Draw:
+    ids = list(output.token_ids)
+    logprobs = [at[token].logprob for token, at in zip(ids, output.logprobs, strict=True)]
+    return Draw(ids, logprobs, output.finish_reason == "stop")
+
+
+def _beside_other_ranks() -> dict[str, Any]:
+    """One engine per rank, each a world of its own inside the trainer's process group."""
+    os.environ.setdefault("LOCAL_RANK", "0")
+    return {
+        "distributed_executor_backend": "external_launcher",
+        "tensor_parallel_size": 1,
+        "seed": torch.distributed.get_rank(),
+    }

@@ -1,0 +1,73 @@
+"""Supervised fine-tuning: imitate conversations, with the loss only where it was chosen to be.
+
+Rows are rendered to token ids and labels here and handed to TRL's SFTTrainer ready made: it packs, batches and
+trains. Rows that are too long are left out and counted, never cut: half a thought is a wrong example.
+"""
+
+from collections.abc import Iterable
+
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer
+
+from alignment.data.mixture import conversations_of, load_parts
+from alignment.data.render import Rendered, render_conversation
+from alignment.data.rows import Conversation
+from alignment.errors import DataError
+from alignment.recipe.schema import SftStage
+from alignment.stages.callbacks import Recorder
+from alignment.stages.context import StageContext
+from alignment.stages.policy import adapter_config, load_policy
+
+
+def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
+    """The trainer of an sft stage, ready to train."""
+    stage: SftStage = context.stage
+    tokenizer = context.tokenizer()
+    rows = conversations_of(context.recipe, load_parts(stage.data), context.artifact)
+    rendered = _rendered(context, tokenizer, rows)
+    recorder = Recorder(context)
+    settings = SFTConfig(
+        **{
+            **context.trainer_settings(),
+            "max_length": stage.max_length,
+            "packing": stage.packing,
+            "packing_strategy": "bfd",
+            "assistant_only_loss": False,  # the labels say it already
+            "include_num_input_tokens_seen": "no",
+        }
+    )
+    trainer = SFTTrainer(
+        model=load_policy(context),
+        args=settings,
+        train_dataset=Dataset.from_dict(
+            {"input_ids": [row.input_ids for row in rendered], "labels": [row.labels for row in rendered]}
+        ),
+        processing_class=tokenizer,
+        peft_config=adapter_config(stage.lora, tokenizer),
+        callbacks=[recorder],
+    )
+    return trainer, recorder
+
+
+def _rendered(
+    context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Iterable[Conversation]
+) -> list[Rendered]:
+    stage: SftStage = context.stage
+    kept, too_long, trained = [], 0, 0
+    for row in rows:
+        rendered = render_conversation(
+            tokenizer, row, loss_on_empty_think=stage.loss_on_empty_think, loss_on_history=stage.loss_on_history
+        )
+        if len(rendered.input_ids) > stage.max_length:
+            too_long += 1
+            continue
+        kept.append(rendered)
+        trained += rendered.trained_tokens
+    if not kept:
+        raise DataError(
+            f"all {too_long} rows are longer than max_length {stage.max_length}, so there is nothing to train on; raise it"
+        )
+    tokens = sum(len(row.input_ids) for row in kept)
+    context.counts.update(rows=len(kept), left_out_too_long=too_long, row_tokens=tokens, trained_row_tokens=trained)
+    return kept

@@ -1,0 +1,207 @@
+"""Weights and gates over named verdicts: one reward function, in the shape that TRL's GRPO trainer calls.
+
+__init__.py builds it from specs. It turns TRL's arguments into Rollouts, asks every verifier, and adds up:
+a closed gate makes the total 0.0; else a verdict without a score makes it None, which TRL leaves out of training;
+else it is the sum of weight times (clipped) score. The sum is not divided by the weights.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from rewards.contract import MODES, THINK_CLOSE, THINK_OPEN, MissingColumn, Rollout, Verdict, Verifier
+
+GATE_CLOSED_TOTAL = 0.0
+LOUD_FROM_ROLLOUTS = 8  # in a smaller batch a few unknown verdicts say nothing about the verifier
+LOUD_UNKNOWN_SHARE = 0.5
+
+LogMetric = Callable[[str, float], None]
+LogExtra = Callable[[str, list[Any]], None]
+
+
+class VerdictsUnavailable(RuntimeError):
+    """A verifier could not judge more than half of a batch: the grader is broken, not the policy."""
+
+    def __init__(self, name: str, unknown: int, total: int, reason: str) -> None:
+        self.name, self.unknown, self.total, self.reason = name, unknown, total, reason
+        super().__init__(
+            f"reward '{name}' could not judge {unknown} of {total} rollouts; the most common reason is '{reason}'. "
+            "Training on what is left would follow the verifier's failures. Mend the verifier or the data it judges."
+        )
+
+
+@dataclass(frozen=True)
+class Component:
+    """One named verifier and how its score enters the total.
+
+    `gate`: a score below 1.0 makes the whole total 0.0. `clip`: (lowest, highest) score that enters the sum; a gate
+    looks at the score before clipping.
+    """
+
+    name: str
+    verifier: Verifier
+    weight: float = 1.0
+    gate: bool = False
+    clip: tuple[float, float] | None = None
+
+    def contribution(self, score: float) -> float:
+        """What a score adds to the total."""
+        if self.clip is not None:
+            score = min(max(score, self.clip[0]), self.clip[1])
+        return self.weight * score
+
+
+class ComposedReward:
+    """A reward function over named components. `verdicts` gives the same judgement before it is added up."""
+
+    __name__ = "reward"  # the name under which TRL logs it
+
+    def __init__(self, components: Sequence[Component]) -> None:
+        self.components = tuple(components)
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        completion_ids: Sequence[Sequence[int]] | None = None,
+        log_metric: LogMetric | None = None,
+        log_extra: LogExtra | None = None,
+        **columns: Any,
+    ) -> list[float | None]:
+        """One total per completion; None where it could not be reached. Columns are lists, one value per completion.
+
+        Raises MissingColumn, and VerdictsUnavailable when a verifier could not judge most of the batch.
+        """
+        table = self.verdicts(prompts, completions, completion_ids, **columns)
+        totals = [total(self.components, row) for row in table]
+        if log_metric is not None:
+            self._log(table, totals, log_metric)
+        if log_extra is not None:
+            for component in self.components:
+                log_extra(f"{component.name}/reason", [row[component.name].reason for row in table])
+        return totals
+
+    def verdicts(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        completion_ids: Sequence[Sequence[int]] | None = None,
+        **columns: Any,
+    ) -> list[dict[str, Verdict]]:
+        """Every component's verdict on every completion, by name. Raises what calling the reward raises."""
+        rollouts = read_rollouts(prompts, completions, completion_ids, columns)
+        present = _row_columns(columns, len(completions))
+        judged: dict[str, list[Verdict]] = {}
+        for component in self.components:
+            for column in component.verifier.columns:
+                if column not in present:
+                    raise MissingColumn(component.name, column, present)
+            judged[component.name] = component.verifier.judge(rollouts)
+            _refuse_broken(component.name, judged[component.name])
+        return [{name: verdicts[row] for name, verdicts in judged.items()} for row in range(len(rollouts))]
+
+    def _log(self, table: list[dict[str, Verdict]], totals: list[float | None], log_metric: LogMetric) -> None:
+        if not table:
+            return
+        for component in self.components:
+            scores = [row[component.name].score for row in table]
+            known = [score for score in scores if score is not None]
+            if known:
+                log_metric(f"reward/{component.name}/mean", sum(known) / len(known))
+            log_metric(f"reward/{component.name}/unknown", float(len(scores) - len(known)))
+            log_metric(f"reward/{component.name}/unknown_share", 1.0 - len(known) / len(scores))
+        log_metric("reward/unknown_share", totals.count(None) / len(totals))
+
+    def close(self) -> None:
+        """Close every verifier."""
+        for component in self.components:
+            component.verifier.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def total(components: Sequence[Component], verdicts: Mapping[str, Verdict]) -> float | None:
+    """The weighted sum of one rollout's verdicts, under gates.
+
+    A closed gate decides alone: whatever an unknown verdict would have been, the total is 0.0. Otherwise a verdict
+    without a score leaves the total unknown if it has a weight, or is a gate and might have closed.
+    """
+    scored = [(component, verdicts[component.name].score) for component in components]
+    if any(component.gate and score is not None and score < 1.0 for component, score in scored):
+        return GATE_CLOSED_TOTAL
+    result = 0.0
+    for component, score in scored:
+        if score is not None:
+            result += component.contribution(score)
+        elif component.weight != 0 or component.gate:
+            return None
+    return result
+
+
+def read_rollouts(
+    prompts: Sequence[Any],
+    completions: Sequence[Any],
+    completion_ids: Sequence[Sequence[int]] | None,
+    columns: Mapping[str, Any],
+) -> list[Rollout]:
+    """Rollouts from what TRL hands to a reward function.
+
+    A column `completion_text` wins over `completions`: TRL decodes without special tokens, which loses think tags
+    where the tokenizer calls them special. Columns `mode`, `budget`, `stop_reason` and `forced` fill those fields.
+    """
+    rows = _row_columns(columns, len(completions))
+    texts = rows.get("completion_text", completions)
+    rollouts = []
+    for row, prompt in enumerate(prompts):
+        values = {name: column[row] for name, column in rows.items()}
+        mode, forced = values.get("mode"), values.get("forced")
+        if mode is not None and mode not in MODES:
+            raise ValueError(f"column 'mode' holds {mode!r} in row {row}; write one of: {', '.join(MODES)}")
+        rollouts.append(
+            Rollout(
+                prompt=prompt,
+                completion=completion_text(texts[row]),
+                completion_ids=None if completion_ids is None else tuple(completion_ids[row]),
+                mode=mode,
+                budget=values.get("budget"),
+                stop_reason=values.get("stop_reason"),
+                forced=None if forced is None else tuple(map(bool, forced)),
+                columns=values,
+            )
+        )
+    return rollouts
+
+
+def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
+    """A completion as one text. Of messages, the last assistant turn; its `reasoning_content` becomes a think block."""
+    if isinstance(completion, str):
+        return completion
+    turns = [message for message in completion if message.get("role", "assistant") == "assistant"]
+    if not turns:
+        return ""
+    content = turns[-1].get("content") or ""
+    if not isinstance(content, str):
+        content = "".join(part.get("text", "") for part in content)
+    reasoning = turns[-1].get("reasoning_content")
+    return f"{THINK_OPEN}\n{reasoning}\n{THINK_CLOSE}\n\n{content}" if reasoning else content
+
+
+def _row_columns(columns: Mapping[str, Any], rows: int) -> dict[str, Sequence[Any]]:
+    """The arguments that are dataset columns; TRL also passes its trainer state and the like."""
+    return {name: value for name, value in columns.items() if isinstance(value, (list, tuple)) and len(value) == rows}
+
+
+def _refuse_broken(name: str, verdicts: Sequence[Verdict]) -> None:
+    """Raise when most of a batch could not be judged."""
+    reasons = Counter(verdict.reason for verdict in verdicts if verdict.score is None)
+    unknown = reasons.total()
+    if len(verdicts) >= LOUD_FROM_ROLLOUTS and unknown > LOUD_UNKNOWN_SHARE * len(verdicts):
+        raise VerdictsUnavailable(name, unknown, len(verdicts), reasons.most_common(1)[0][0])

@@ -1,0 +1,108 @@
+"""The nouns every verifier speaks: Rollout (what is judged), Verdict (what came of it), Verifier (who judges).
+
+Every family (answer.py, format.py) judges Rollouts and returns Verdicts; compose.py weighs Verdicts into one reward.
+A Verdict without a score means "could not judge". It is counted and left out, never turned into zero.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, get_args
+
+Mode = Literal["thinking", "non_thinking"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+THINK_OPEN = "<think>"
+THINK_CLOSE = "</think>"
+_THINK_TAG = re.compile(f"{THINK_OPEN}|{THINK_CLOSE}")
+
+
+class MissingColumn(ValueError):
+    """A verifier needs a dataset column that the batch does not carry."""
+
+    def __init__(self, reward: str, column: str, found: Iterable[str]) -> None:
+        self.reward, self.column, self.found = reward, column, tuple(sorted(found))
+        has = ", ".join(self.found) or "no columns besides the prompt"
+        super().__init__(
+            f"reward '{reward}' needs the dataset column '{column}'; the dataset has: {has}. "
+            f"Add a column '{column}' to the dataset, or rename the one that holds it."
+        )
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One prompt, one completion, and what is known of how it was sampled.
+
+    `completion` is the sampled text with its think tags and without the end-of-turn token. `forced` says of each
+    completion token whether it was inserted (a thinking budget's closing words) rather than sampled.
+    """
+
+    prompt: str | list[dict[str, Any]]
+    completion: str
+    completion_ids: tuple[int, ...] | None = None
+    mode: Mode | None = None
+    budget: int | None = None
+    stop_reason: str | None = None
+    forced: tuple[bool, ...] | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def thinking(self) -> str:
+        """The text inside the think block; empty when the completion has no think tags."""
+        return split_thinking(self.completion)[0]
+
+    @property
+    def answer(self) -> str:
+        """The text after the think block; empty when a block was opened and never closed."""
+        return split_thinking(self.completion)[1]
+
+    def column(self, reward: str, name: str) -> Any:
+        """This row's value of a dataset column. Raises MissingColumn when the dataset does not have it."""
+        if name not in self.columns:
+            raise MissingColumn(reward, name, self.columns)
+        return self.columns[name]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A score, or None for "could not judge"; the reason in one machine-readable word; what it was concluded from."""
+
+    score: float | None
+    reason: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.score is not None and not math.isfinite(self.score):
+            raise ValueError(f"a verdict's score must be a finite number or None, not {self.score} ({self.reason})")
+
+
+class Verifier(Protocol):
+    """Judges rollouts. A class that has these three members is a verifier; there is nothing to inherit."""
+
+    columns: tuple[str, ...]  # the dataset columns it reads
+
+    def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """One verdict per rollout, in order."""
+        ...
+
+    def close(self) -> None:
+        """Ends whatever it started. It may be used again afterwards."""
+        ...
+
+
+def split_thinking(completion: str) -> tuple[str, str]:
+    """A completion's thinking and answer, each without surrounding white space.
+
+    The answer is what follows the last tag if that tag closes a block; an open block is thinking to its end. A
+    completion that only closes a block (its template opened it in the prompt) thought from its start. One with no
+    tags is all answer: either the mode has none, or the template put an empty block into the prompt.
+    """
+    tags = list(_THINK_TAG.finditer(completion))
+    if not tags:
+        return "", completion.strip()
+    first, last = tags[0], tags[-1]
+    start = first.end() if first.group() == THINK_OPEN else 0
+    if last.group() == THINK_OPEN:
+        return completion[start:].strip(), ""
+    return completion[start : last.start()].strip(), completion[last.end() :].strip()

@@ -1,0 +1,161 @@
+"""Processes: they start in the right environment, their exit status comes back, and none of them outlives its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from alignment.environment import devices
+from alignment.errors import RecipeError
+from alignment.launch import Ended, accelerate_config, end_tree, environment, preloads, run, training_command
+from alignment.progress import PROGRESS_FILE
+from alignment.recipe.schema import Hardware
+
+REPOSITORY = Path(__file__).parents[2]
+SLEEP = "import time; time.sleep(60)"
+# Starts a grandchild that ignores SIGTERM, says its process id, and waits.
+PARENT = (
+    "import signal, subprocess, sys, time\n"
+    "child = subprocess.Popen([sys.executable, '-c', 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print(1, flush=True); time.sleep(60)'], stdout=subprocess.PIPE)\n"
+    "child.stdout.readline()\n"
+    "print(child.pid, flush=True)\n"
+    "time.sleep(60)\n"
+)  # fmt: skip
+
+
+def gone(number: int, seconds: float = 10.0) -> bool:
+    """Whether a process ends within some seconds; one that waits only for its parent to collect it has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not psutil.pid_exists(number) or psutil.Process(number).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def ran(tmp_path: Path, code: str, on_tick=lambda: None) -> tuple[Ended, str]:
+    log = tmp_path / "deep" / "down" / "stage.log"
+    env = {**os.environ, "WANTED": "yes"}
+    ended = run([sys.executable, "-c", code], log=log, progress=tmp_path / "progress.jsonl", env=env, on_tick=on_tick)
+    return ended, log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("status", [0, 1, 3])
+def test_the_exit_status_comes_back(tmp_path: Path, status: int) -> None:
+    ended, log = ran(tmp_path, f"import sys; print('out'); print('err', file=sys.stderr); sys.exit({status})")
+    assert (ended.exit_status, ended.interrupted) == (status, False)
+    assert sorted(log.split()) == ["err", "out"]
+
+
+def test_a_process_that_was_killed_is_told_from_one_that_failed(tmp_path: Path) -> None:
+    ended, _ = ran(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert ended.exit_status == -signal.SIGKILL
+
+
+def test_a_process_knows_where_to_report_and_has_no_terminal_to_wait_for(tmp_path: Path) -> None:
+    code = f"import os, sys; print(os.environ['{PROGRESS_FILE}'], os.environ['WANTED'], repr(sys.stdin.read()))"
+    assert ran(tmp_path, code)[1].split() == [str(tmp_path / "progress.jsonl"), "yes", "''"]
+
+
+def test_a_second_attempt_does_not_overwrite_the_log_of_the_first(tmp_path: Path) -> None:
+    ran(tmp_path, "print('first')")
+    assert ran(tmp_path, "print('second')")[1].split() == ["first", "second"]
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_process_and_is_told_as_such(tmp_path: Path, sign: signal.Signals) -> None:
+    log, pressed = tmp_path / "deep" / "down" / "stage.log", []
+    before = signal.getsignal(signal.SIGTERM)
+
+    def press_once() -> None:
+        if log.read_text() and not pressed:
+            pressed.append(sign)
+            os.kill(os.getpid(), sign)
+
+    ended, text = ran(tmp_path, f"import os; print(os.getpid(), flush=True); {SLEEP}", press_once)
+    assert ended.interrupted
+    assert ended.exit_status == -signal.SIGTERM
+    assert gone(int(text))
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_asking_to_end_reaches_grandchildren_even_those_that_do_not_listen() -> None:
+    process = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout is not None
+    grandchild = int(process.stdout.readline())
+    end_tree(process)
+    assert process.returncode == -signal.SIGTERM
+    assert gone(grandchild)
+
+
+def test_a_process_dies_with_a_parent_that_was_killed_outright(tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux can tie a process to its parent")
+    log = tmp_path / "stage.log"
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom alignment.launch import run\n"
+        f"run([sys.executable, '-c', 'import os; print(os.getpid(), flush=True); {SLEEP}'], log=Path({str(log)!r}), "
+        f"progress=Path({str(tmp_path / 'progress')!r}), env=dict(os.environ), on_tick=lambda: None)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
+    end = time.monotonic() + 30
+    while not (log.exists() and log.read_text().strip()) and time.monotonic() < end:
+        time.sleep(0.05)
+    child = int(log.read_text())
+    assert psutil.pid_exists(child)
+    parent.kill()
+    parent.wait()
+    assert gone(child)
+
+
+def test_a_stage_on_a_cpu_preloads_what_was_found_and_shares_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    if devices():
+        pytest.skip("this machine has a GPU, where nothing is preloaded")
+    for name in ("LD_PRELOAD", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    found, missing = preloads()
+    assert len(found) + len(missing) == 2
+    assert all(Path(library).is_file() for library in found)
+    assert environment(1, offline=False)["LD_PRELOAD"] == ":".join(found)
+    cores = len(os.sched_getaffinity(0))
+    assert environment(1, offline=False)["OMP_NUM_THREADS"] == str(cores)
+    assert environment(4 * cores, offline=False)["OMP_NUM_THREADS"] == "1"
+
+
+def test_nothing_phones_home_and_nothing_is_fetched_that_need_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    assert environment(1, offline=True)["HF_HUB_OFFLINE"] == "1"
+    online = environment(1, offline=False)
+    assert "HF_HUB_OFFLINE" not in online
+    assert (online["HF_HUB_DISABLE_TELEMETRY"], online["VLLM_NO_USAGE_STATS"]) == ("1", "1")
+
+
+def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = {"LD_PRELOAD": "", "OMP_NUM_THREADS": "7", "HF_HUB_OFFLINE": "0", "TOKENIZERS_PARALLELISM": "true"}
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    made = environment(2, offline=True)
+    assert {name: made[name] for name in chosen} == chosen
+
+
+def test_a_launcher_config_is_found_by_name_or_by_path(tmp_path: Path) -> None:
+    assert accelerate_config(Hardware(accelerate="cpu")).name == "cpu.yaml"
+    assert accelerate_config(Hardware(accelerate="auto")).stem == ("gpu" if devices() else "cpu")
+    own = tmp_path / "own.yaml"
+    own.write_text("num_processes: 1\n", encoding="utf-8")
+    assert accelerate_config(Hardware(accelerate=str(own))) == own
+    with pytest.raises(RecipeError, match="no launcher config `cpuu`; write a path or one of: auto, cpu"):
+        accelerate_config(Hardware(accelerate="cpuu"))
+
+
+def test_a_stage_is_started_with_the_recipes_processes() -> None:
+    command = training_command(Hardware(accelerate="cpu", processes=3), ["recipe.yaml", "--stage", "cold_start"])
+    assert command[command.index("--num_processes") + 1] == "3"
+    assert command[-3:] == ["recipe.yaml", "--stage", "cold_start"]

@@ -1,0 +1,155 @@
+"""What the report concludes from recorded facts: change, rank correlation, alarms and the choice of samples."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alignment.report.alarms import alarms, trained_both_modes
+from alignment.report.change import accuracy_change, evaluated_before, spearman
+from alignment.report.record import BudgetPoint, Evaluation, Run, Sample, Stage, TaskScore
+from alignment.report.samples import HEAD, TAIL, clip, comparisons, split_thinking
+from alignment.report.svg import ticks
+
+BOTH_MODES = {"stage": {"data": [{"mode": "thinking"}, {"mode": "non_thinking"}]}}
+
+
+def score(accuracy: float, count: int = 500) -> TaskScore:
+    return TaskScore("sum", count, accuracy, None, None)
+
+
+def evaluation(accuracy: float, samples: tuple[Sample, ...] = (), **measures: float) -> Evaluation:
+    names = ("accuracy_low", "accuracy_high", "format", "think_follow", "mean_thinking_tokens", "mean_answer_tokens")
+    rest: dict[str, Any] = dict.fromkeys((*names, "truncated_share", "unknown", "seconds")) | measures
+    return Evaluation(mode="thinking", count=200, accuracy=accuracy, tasks=(), samples=samples, **rest)
+
+
+def run_of(*stages: Stage) -> Run:
+    return Run(Path("run"), "tiny", 0, "base", None, {}, {}, stages, ())
+
+
+def grpo(identity: dict[str, Any] | None = None, **series: list[float]) -> Stage:
+    steps = range(len(next(iter(series.values()), [])))
+    metrics = tuple({"step": step} | {name: values[step] for name, values in series.items()} for step in steps)
+    return Stage("rl", "grpo", "finished", metrics=metrics, identity=identity or {})
+
+
+def kinds(stage: Stage, changes: dict[str, Any] | None = None) -> set[str]:
+    return {alarm["kind"] for alarm in alarms(run_of(stage), {stage.name: changes or {}})}
+
+
+def test_a_small_difference_is_no_clear_change_and_a_large_one_is_named() -> None:
+    assert accuracy_change(score(0.838), score(0.814))["verdict"] == "no clear change"
+    assert accuracy_change(score(0.80), score(0.70))["verdict"] == "loss"
+    assert accuracy_change(score(0.70), score(0.80))["verdict"] == "gain"
+    assert accuracy_change(score(1.0), score(1.0))["z"] == 0
+
+
+def test_the_z_score_is_the_textbook_one() -> None:
+    # 60/100 against 75/100: pooled 0.675, z = 0.15 / sqrt(0.675 * 0.325 * 0.02) = 2.2646
+    assert accuracy_change(score(0.60, 100), score(0.75, 100))["z"] == pytest.approx(2.265, abs=1e-3)
+
+
+def test_a_stage_is_compared_with_what_it_was_made_from_and_not_with_a_sibling() -> None:
+    found = {"thinking": evaluation(0.5)}
+    start = Stage("start", "sft", "finished", evaluations=found, output_hash="a", inputs={"model": "m"})
+    left = Stage("left", "grpo", "finished", evaluations=found, output_hash="b", inputs={"start": "a"})
+    right = Stage("right", "grpo", "finished", evaluations=found, inputs={"start": "a"})
+    stages = (start, left, right)
+    assert evaluated_before(stages, 2, "thinking") is start
+    assert evaluated_before(stages, 0, "thinking") is None
+
+
+def sweep(*pairs: tuple[float | None, float]) -> list[BudgetPoint]:
+    return [BudgetPoint(budget, 100, accuracy, None, None, None, None, None) for budget, accuracy in pairs]
+
+
+def test_spearman_ranks_ties_together_and_puts_no_limit_last() -> None:
+    assert spearman(sweep((0, 0.1), (10, 0.2), (None, 0.3))) == 1.0
+    assert spearman(sweep((0, 0.3), (10, 0.2), (20, 0.1))) == -1.0
+    assert spearman(sweep((0, 0.1), (10, 0.2), (20, 0.2))) == pytest.approx(0.866, abs=1e-3)
+    assert spearman(sweep((0, 0.2), (10, 0.2), (20, 0.2))) is None
+    assert spearman(sweep((0, 0.2), (10, 0.3))) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "series"),
+    [
+        ("groups_without_signal", {"groups_without_signal": [0.4, 0.7]}),
+        ("truncated_share", {"truncated_share": [0.1, 0.5]}),
+        ("entropy_collapse", {"entropy": [1.0, 0.09]}),
+        ("logprob_gap", {"logprob_gap": [0.01, 0.06]}),
+        ("unknown_verdicts", {"reward/math_answer/unknown_share": [0.04, 0.08]}),
+    ],
+)
+def test_each_training_alarm_rings_above_its_threshold_only(kind: str, series: dict[str, list[float]]) -> None:
+    assert kinds(grpo(**series)) == {kind}
+    quiet = {name: [values[0], values[0]] for name, values in series.items()}
+    assert kinds(grpo(**quiet)) == set()
+
+
+def test_the_logprob_threshold_is_the_recipe_s_where_it_is_recorded() -> None:
+    assert kinds(grpo({"stage": {"rollout": {"largest_logprob_gap": 0.2}}}, logprob_gap=[0.1])) == set()
+
+
+def test_reward_that_rises_while_accuracy_falls_is_a_warning_only_where_the_loss_is_clear() -> None:
+    stage = grpo(reward=[0.1, 0.9])
+    for verdict, level in (("loss", "warning"), ("no clear change", "notice")):
+        change = {"thinking": {"accuracy": -0.05, "verdict": verdict}}
+        (alarm,) = alarms(run_of(stage), {"rl": change})
+        assert (alarm["kind"], alarm["level"]) == ("reward_up_accuracy_down", level)
+    assert kinds(stage, {"thinking": {"accuracy": 0.05, "verdict": "gain"}}) == set()
+
+
+def test_think_follow_is_expected_only_from_the_stage_that_trained_both_modes_on() -> None:
+    weak = {"thinking": evaluation(0.5, think_follow=0.6)}
+    before = Stage("before", "sft", "finished", evaluations=weak)
+    fused = Stage("fused", "sft", "finished", evaluations=weak, identity=BOTH_MODES)
+    after = Stage("after", "grpo", "finished", evaluations=weak)
+    found = alarms(run_of(before, fused, after), {})
+    assert [alarm["stage"] for alarm in found] == ["fused", "after"]
+
+
+def test_a_share_of_thinking_rollouts_decides_over_the_mode_of_the_problems() -> None:
+    assert trained_both_modes(grpo({"rollout": {"thinking_share": 0.5}, "data": [{"mode": "thinking"}]}))
+    assert not trained_both_modes(grpo({"rollout": {"thinking_share": 1.0}} | BOTH_MODES))
+
+
+def test_unjudged_answers_and_changed_inputs_ring() -> None:
+    base = Stage("base_stage", "sft", "finished", output_hash="a")
+    judged = Stage(
+        "rl", "grpo", "finished", inputs={"base_stage": "b"}, evaluations={"thinking": evaluation(0.5, unknown=4)}
+    )
+    found = alarms(run_of(base, judged), {})
+    assert {(alarm["kind"], alarm["level"]) for alarm in found} == {
+        ("evaluation_unknown", "notice"),
+        ("stale_input", "warning"),
+    }
+
+
+def test_think_blocks_are_split_however_they_end() -> None:
+    assert split_thinking("<think>\na\n</think>\n\nb") == ("a", "b")
+    assert split_thinking("a</think>b") == ("a", "b")
+    assert split_thinking("<think>never closed") == ("never closed", "")
+    assert split_thinking("plain") == ("", "plain")
+
+
+def test_a_long_text_keeps_both_ends_and_says_what_is_missing() -> None:
+    text = "a" * HEAD + "b" * 1234 + "c" * TAIL
+    assert "1,234 characters left out" in clip(text) and clip(text).endswith("c" * TAIL)
+    assert clip("short") == "short"
+
+
+def test_a_lost_question_is_shown_before_a_gained_one() -> None:
+    def answered(*marks: bool) -> tuple[Sample, ...]:
+        return tuple(Sample("sum", question, "2", "2", mark, None) for question, mark in zip("kgl", marks, strict=True))
+
+    first = Stage("one", "sft", "finished", evaluations={"thinking": evaluation(0.5, answered(True, False, True))})
+    second = Stage("two", "grpo", "finished", evaluations={"thinking": evaluation(0.5, answered(True, True, False))})
+    assert [one.story for one in comparisons(run_of(first, second))] == ["lost", "gained", "unchanged"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (0.3, 0.31), (0.0, 1.0), (12.0, 4096.0)])
+def test_ticks_cover_their_range_with_few_round_values(low: float, high: float) -> None:
+    found = ticks(low, high)
+    assert found[0] <= low and found[-1] >= high and len(found) <= 8

@@ -1,0 +1,183 @@
+"""A good recipe with every kind of stage, and the ways to break it: what is edited, and what the error has to say.
+
+`at` is the text whose line the error has to name; left out, what the edit put in. test_broken_recipes.py runs them.
+"""
+
+from dataclasses import dataclass
+
+GOOD = """\
+name: every-kind
+model: embedded
+seed: 17
+hardware: {accelerate: cpu, processes: 1}
+chat_template: qwen3
+stages:
+  - name: cold_start
+    kind: sft
+    data: tiny-cold-start
+    max_length: 512
+    trainer: {num_train_epochs: 2, learning_rate: 5.0e-4}
+  - name: reasoning_rl
+    kind: grpo
+    start_from: cold_start
+    data: tiny-reasoning
+    rollout: &rollout
+      generations: 8
+      problems_per_step: 16
+      max_completion_tokens: 192
+    rewards:
+      - {kind: math_answer, weight: 1.0}
+      - {kind: think_format, weight: 0.2}
+    micro_batch: 32
+    trainer: {max_steps: 40}
+  - name: fusion_data
+    kind: sample
+    data:
+      - {source: chain-sum, split: fusion, count: 64}
+    rollout: {generations: 2, max_completion_tokens: 192}
+    rewards: [{kind: math_answer}]
+  - name: mode_fusion
+    kind: sft
+    data: [{stage: fusion_data, flag_share: 0.5}]
+  - name: preference
+    kind: dpo
+    data: [{stage: fusion_data}]
+    lora: {rank: 8, targets: all-linear}
+  - name: general_rl
+    kind: grpo
+    data: tiny-general
+    rollout: {<<: *rollout, thinking_share: 0.6}
+    rewards:
+      - kind: math_answer
+    micro_batch: 32
+evaluations:
+  after_each_stage: [chain-sum]
+  budgets: [0, 16, 64]
+  max_completion_tokens: 192
+"""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One edit of GOOD (of all of it where `old` is empty) or `--set`, and the fragments that its error has to hold."""
+
+    name: str
+    old: str
+    new: str
+    errors: tuple[str, ...]
+    at: str = ""
+    overrides: tuple[str, ...] = ()
+
+
+def replaced(name: str, old: str, new: str, *errors: str, at: str = "") -> Broken:
+    return Broken(name, old, new, errors, at)
+
+
+def overridden(name: str, override: str, *errors: str) -> Broken:
+    return Broken(name, "", "", (f"--set {override}: ", *errors), overrides=(override,))
+
+
+SPLIT = "{source: chain-sum, split: fusion, count: 64}"
+DPO_DATA = "kind: dpo\n    data: [{stage: fusion_data}]"
+GRPO_DATA = "data: tiny-reasoning"
+
+FORM = [
+    replaced("a typo in a key of the recipe", "seed: 17", "sead: 17", "sead: unknown key; did you mean `seed`?"),
+    replaced("a typo in a key of hardware", "processes: 1", "proceses: 1", "hardware.proceses", "`processes`", at="hardware"),
+    replaced("a typo in a key of a stage", "max_length: 512", "max_lenght: 512", "stages.cold_start.max_lenght", "`max_length`"),
+    replaced("a typo in a key of a rollout", "generations: 8", "generation: 8", "reasoning_rl.rollout.generation:", "`generations`"),
+    replaced("a typo in a key of a mixture part", "split: fusion", "splitt: fusion", "fusion_data.data.0.splitt", "`split`?", at="- {source"),
+    replaced("a typo in a key of lora", "rank: 8", "ranks: 8", "stages.preference.lora.ranks", "`rank`", at="lora"),
+    replaced("a typo in a key of the evaluations", "budgets: [0", "budget: [0", "evaluations.budget:", "`budgets`"),
+    replaced("a typo in a data override", "seed: 17", "data: {sources: {chain-sum: {pth: x}}}", "data.sources.chain-sum.pth", "`path`"),
+    replaced("a key of another kind", "max_length: 512", "micro_batch: 8", "stages.cold_start.micro_batch: unknown key"),
+    replaced("text for a number", "seed: 17", "seed: many", "seed: found 'many', and a whole number is needed"),
+    replaced("a fraction for a count", "generations: 8", "generations: 8.5", "found 8.5, and a whole number is needed"),
+    replaced("a number for a name", "name: every-kind", "name: 17", "name: found 17, and text is needed", "in quotes"),
+    replaced("a list for a mapping", "trainer: {max_steps: 40}", "trainer: [40]", "reasoning_rl.trainer: found [40], and a mapping is needed"),
+    replaced("a mapping for a list of parts", "[{stage: fusion_data, flag_share: 0.5}]", "{stage: fusion_data}", "mode_fusion.data: found", "a list is needed: write `- `", at="data: {stage"),
+    replaced("a number for data", GRPO_DATA, "data: 7", "reasoning_rl.data: found 7, and text is needed"),
+    replaced("a number for a stage", "stages:\n", "stages:\n  - 5\n", "stages.0: found 5, and a mapping is needed", at="- 5"),
+    replaced("a number below its least", "generations: 8", "generations: 0", "rollout.generations: found 0: input should be greater"),
+    replaced("a share above 1", "flag_share: 0.5", "flag_share: 5", "mode_fusion.data.0.flag_share: found 5", "less than or equal to 1", at="flag_share"),
+    replaced("an unknown kind of stage", "kind: dpo", "kind: dqo", "stages.preference.kind: found 'dqo'", "did you mean `dpo`?"),
+    replaced("a stage without a kind", "    kind: dpo\n", "", "stages.preference.kind: is missing", "dpo, grpo, sample, sft", at="- name: preference"),
+    replaced("a stage without a name", "- name: preference\n    kind", "- kind", "name: is missing: What this stage is called", at="- kind: dpo"),
+    replaced("a stage without data", "    data: tiny-cold-start\n", "", "cold_start.data: is missing: A mixture", at="- name: cold_start"),
+    replaced("a stage without rewards", "    rewards: [{kind: math_answer}]\n", "", "fusion_data.rewards: is missing", at="- name: fusion_data"),
+    replaced("a recipe without a model", "model: embedded\n", "", "model: is missing: Where the journey starts", at="name: every"),
+    replaced("a stage name with blanks", "name: cold_start", "name: Cold Start", "only lower-case letters", "write `cold_start`"),
+    replaced("an engine that does not exist", "generations: 2", "engine: vlm", "rollout.engine: found 'vlm'; did you mean `vllm`?", at="engine"),
+    replaced("a split that does not exist", "split: fusion", "split: fussion", "found 'fussion'; did you mean `fusion`?", at="- {source"),
+    replaced("a part from two places", "stage: fusion_data, flag", "stage: fusion_data, source: chain-sum, flag", "either `source` or `stage`", at="data: [{stage: fusion_data, s"),
+    replaced("a key that stands twice", "seed: 17", "seed: 17\nmodel: embedded", "model: `model` stands twice", "first in line 2", at="model: embedded\nhardware"),
+    replaced("a colon too many", "model: embedded", "model: embedded: yes", ":2: this is not valid YAML: mapping values are not allowed"),
+    replaced("an open bracket", "budgets: [0, 16, 64]", "budgets: [0, 16, 64", "not valid YAML: the bracket opened here is not closed", "in line 48"),
+    replaced("a tab", "    kind: dpo", "\tkind: dpo", "not valid YAML", "indent with spaces, not with tabs"),
+    replaced("an unknown anchor", "*rollout", "*rolout", "not valid YAML: found undefined alias 'rolout'", at="*rolout"),
+    replaced("a mapping that holds itself", "&rollout\n", "&rollout\n      again: *rollout\n", "this part holds itself", at="&rollout"),
+    replaced("a date that is none", "name: every-kind", "name: 2026-13-45", "not valid YAML: month must be in 1..12"),
+    replaced("a tag that runs code", "seed: 17", "seed: !!python/object/apply:os.getpid []", "not valid YAML", "has no meaning in a recipe"),
+    replaced("a control character", "seed: 17", "seed: \x07", ":3: this is not valid YAML: the character '\\x07'"),
+    Broken("an empty file", "", "# nothing yet\n", ("name: is missing", "model: is missing", "stages: is missing", "3 errors"), "#"),
+    Broken("a list in place of a mapping", "", "- name: x\n", (":1: a recipe is a mapping with name, model and stages; found a list",), "- name"),
+    Broken("text in place of a mapping", "", "embedded\n", ("found text",), "embedded"),
+]  # fmt: skip
+
+MEANING = [
+    replaced("a stage that starts from itself", "start_from: cold_start", "start_from: reasoning_rl", "`reasoning_rl` cannot be made from itself"),
+    replaced("a cycle in start_from", "kind: sft\n    data: tiny", "kind: sft\n    start_from: general_rl\n    data: tiny", "runs after `cold_start`, which would be a cycle", at="start_from: general_rl"),
+    replaced("a start from a stage that does not exist", "start_from: cold_start\n", "start_from: coldstart\n", "no training stage before this one is called `coldstart`; did you mean `cold_start`?"),
+    replaced("a policy from a sample stage", "data: tiny-general", "data: tiny-general\n    start_from: fusion_data", "`fusion_data` is not a training stage", at="start_from: fusion_data"),
+    replaced("a name given twice", "name: preference", "name: mode_fusion", "stages.mode_fusion.name: two stages are called `mode_fusion`", at="- name: mode_fusion\n    kind: dpo"),
+    replaced("an unknown mixture", "data: tiny-cold-start", "data: tiny-cold-strat", "there is no mixture `tiny-cold-strat`; did you mean `tiny-cold-start`?"),
+    replaced("an unknown source", SPLIT, "{source: chain-sums, count: 9}", "there is no source `chain-sums`; did you mean `chain-sum`?"),
+    replaced("data that is empty", "data: [{stage: fusion_data, flag_share: 0.5}]", "data: []", "mode_fusion.data: is empty"),
+    replaced("training on evaluation data", "split: fusion", "split: evaluation", "fusion_data.data.0.split: `chain-sum` is kept for evaluation", at="- {source"),
+    replaced("two stages on one split", "split: fusion", "split: reasoning", "`reasoning` of `chain-sum` is drawn from by reasoning_rl already", "choose another split", at="- {source"),
+    replaced("a procedural source without a split", "split: fusion, ", "", "write `split`", at="- {source"),
+    replaced("a procedural source without a count", ", count: 64", "", "makes problems without end; write `count`", at="- {source"),
+    replaced("dpo from a source", DPO_DATA, DPO_DATA.replace("{stage: fusion_data}", "{source: chain-sum, split: fusion, count: 9}"), "a dpo stage takes judged pairs; write `stage: NAME`", at="data: [{source"),
+    replaced("rows of a stage that does not sample", DPO_DATA, DPO_DATA.replace("fusion_data", "mode_fusion"), "`mode_fusion` is not a sample stage", at="data: [{stage: mode_fusion"),
+    replaced("grpo from a sample stage", "data: tiny-general", "data: [{stage: fusion_data}]", "a grpo stage needs problems with answers", "name a source", at="data: [{stage: fusion_data}]\n    rollout"),
+    replaced("a file that is not there", "seed: 17", "data: {sources: {chain-sum: {path: gone.jsonl}}}", "data.sources.chain-sum.path: gone.jsonl is not a file"),
+    replaced("a batch that does not divide", "problems_per_step: 16", "problems_per_step: 15", "15 problems x 8 generations are 120 completions", "write micro_batch 30", at="    micro_batch: 32\n    trainer"),
+    replaced("groups of one", "generations: 8", "generations: 1", "a group of one has no mean to compare with; write at least 2"),
+    replaced("an unknown reward", "{kind: think_format, weight", "{kind: think_formt, weight", "reasoning_rl.rewards.think_formt: there is no reward kind 'think_formt'; did you mean 'think_format'?"),
+    replaced("an unknown reward option", "- kind: math_answer\n", "- kind: math_answer\n        timeout: 4\n", "rewards.math_answer.timeout: math_answer has no option 'timeout'; did you mean 'timeout_seconds'?", at="timeout: 4"),
+    replaced("a reward option of the wrong type", "[{kind: math_answer}]", "[{kind: math_answer, workers: two}]", "rewards.math_answer.workers: workers must be int, not 'two'"),
+    replaced("two rewards with one name", "{kind: think_format, weight: 0.2}", "{kind: math_answer}", "2 rewards are called 'math_answer'; give each its own `name`", at="rewards:"),
+    replaced("weights that are all 0", "- kind: math_answer\n", "- {kind: math_answer, weight: 0}\n", "every weight is 0", at="    rewards:\n      - {kind: math_answer, weight: 0}"),
+    replaced("a pass rate that nothing meets", "generations: 2, max_completion_tokens: 192}", "generations: 2}\n    pass_rate: [0.9, 0.1]", "fusion_data.pass_rate: is [lowest, highest]", at="pass_rate"),
+    replaced("a trainer key that does not exist", "learning_rate: 5.0e-4", "learnin_rate: 5.0e-4", "trainer.learnin_rate: TRL's SFTConfig has no such field; did you mean `learning_rate`?", at="trainer"),
+    replaced("a trainer key of the stage", "{max_steps: 40}", "{num_generations: 8}", "trainer.num_generations: is decided by the stage: write `generations` under `rollout`"),
+    replaced("a learning rate that YAML reads as text", "5.0e-4", "1e-5", "YAML reads 1e-5 as text; write 1.0e-5", at="trainer"),
+    replaced("any setting that YAML reads as text", "max_steps: 40", "weight_decay: 1.5e2", "YAML reads 1.5e2 as text; write 1.5e+2", at="trainer: {weight"),
+    replaced("zero steps", "max_steps: 40", "max_steps: 0", "trainer.max_steps: found 0, with which nothing would be trained", at="trainer: {max"),
+    replaced("half a step", "max_steps: 40", "max_steps: 0.5", "trainer.max_steps: found 0.5; write a whole number", at="trainer: {max"),
+    replaced("a budget as long as a completion", "problems_per_step: 16", "problems_per_step: 16\n      budget: 192", "rollout.budget: leaves no token for the answer", at="budget: 192"),
+    replaced("a stop text that stops nothing", "problems_per_step: 16", "problems_per_step: 16\n      budget_stop_text: stop", "must hold </think>", at="budget_stop_text"),
+    replaced("an evaluation budget above the limit", "[0, 16, 64]", "[0, 192]", "evaluations.budgets.1: found 192", "max_completion_tokens 192", at="budgets"),
+    replaced("budgets without a task", "[chain-sum]", "[]", "no task to sweep them on; name one in after_each_stage", at="budgets"),
+    replaced("an unknown task", "[chain-sum]", "[chain-sun]", "there is no source `chain-sun`; did you mean `chain-sum`?", at="after_each"),
+    replaced("half of a mode's sampling", "budgets: [0", "sampling: {thinking: {temperature: 1}}\n  budgets: [0", "sampling.thinking.top_p: is missing", "sampling.non_thinking.temperature: is missing", at="sampling"),
+    replaced("an unknown launcher config", "accelerate: cpu", "accelerate: zeroo3", "hardware.accelerate: there is no launcher config `zeroo3`", "cpu", at="hardware"),
+    replaced("an unknown template", "chat_template: qwen3", "chat_template: qwen33", "there is no template `qwen33`; did you mean `qwen3`?"),
+    replaced("a misspelt embedded model", "model: embedded", "model: embeded", "there is no folder embeded; did you mean `embedded`?"),
+    replaced("a hub id written as a path", "model: embedded", "model: ./Qwen/Qwen3-8B-Base", "there is no folder ./Qwen/Qwen3-8B-Base", "a hub id such as Qwen/Qwen3-8B-Base"),
+    replaced("a model folder that is missing", "model: embedded", "model: models/smollm2-135m", "there is no folder models/smollm2-135m"),
+]  # fmt: skip
+
+OVERRIDES = [
+    overridden("a path that is no list item", "stages.cold_strat.max_length=64", "`cold_strat` is not in stages; did you mean `cold_start`?"),
+    overridden("a path through a number", "seed.more=1", "seed is a number and has no parts"),
+    overridden("a key that does not exist", "sead=1", "sead: unknown key; did you mean `seed`?"),
+    overridden("a path whose first part does not exist", "evaluation.count=8", "evaluation: unknown key; did you mean `evaluations`?"),
+    overridden("a part of a reward that does not exist", "stages.reasoning_rl.rewards.math_answer.workerz=1", "has no option 'workerz'; did you mean 'workers'?"),
+    overridden("an override without =", "seed", "write it as path.by.name=value"),
+    overridden("an override without a path", "=3", "write it as path.by.name=value"),
+    overridden("a value that is not YAML", "seed=[1", "the value is not valid YAML"),
+    overridden("a value of the wrong type", "stages.reasoning_rl.rollout.generations=many", "and a whole number is needed"),
+    overridden("a learning rate as text", "stages.reasoning_rl.trainer.learning_rate=1e-5", "write 1.0e-5"),
+    overridden("a stage put in the place of another", "stages=[{name: a, kind: sft}]", "stages.a.data: is missing"),
+]  # fmt: skip

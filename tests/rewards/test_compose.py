@@ -1,0 +1,126 @@
+"""Weights, gates, clips and the unknown: how named verdicts become one number, in TRL's shape."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from rewards import Component, ComposedReward, MissingColumn, Rollout, Verdict, VerdictsUnavailable, reward_function
+from rewards.compose import completion_text, read_rollouts
+
+MATHS = [{"kind": "math_answer", "workers": 1}]
+
+
+class Column:
+    """Scores a rollout by one of its columns, where None is "could not judge"."""
+
+    def __init__(self, name: str) -> None:
+        self.columns = (name,)
+
+    def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        scores = [rollout.column(self.columns[0], self.columns[0]) for rollout in rollouts]
+        return [Verdict(score, "read" if score is not None else "blank") for score in scores]
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def component(name: str, **options: Any) -> Component:
+    return Component(name, Column(name), **options)
+
+
+def totals(reward: ComposedReward, **columns: list[float | None]) -> list[float | None]:
+    rows = len(next(iter(columns.values())))
+    return reward(["q"] * rows, ["text"] * rows, **columns)
+
+
+def test_the_total_is_the_weighted_sum_and_is_not_normalised() -> None:
+    reward = ComposedReward([component("a", weight=2.0), component("b", weight=-0.5)])
+    assert totals(reward, a=[1.0, 0.5], b=[1.0, 0.0]) == [1.5, 1.0]
+
+
+def test_a_closed_gate_makes_the_total_zero_whatever_the_others_say() -> None:
+    reward = ComposedReward([component("form", weight=0.2, gate=True), component("a", weight=1.0)])
+    assert totals(reward, form=[1.0, 0.99, 0.0], a=[1.0, 1.0, None]) == [1.2, 0.0, 0.0]
+
+
+def test_an_unknown_verdict_makes_the_total_unknown_and_never_zero() -> None:
+    reward = ComposedReward([component("a"), component("seen", weight=0.0), component("form", weight=0.0, gate=True)])
+    assert totals(reward, a=[None, 1.0, 1.0], seen=[1.0, None, 1.0], form=[1.0, 1.0, None]) == [None, 1.0, None]
+
+
+def test_a_clip_bounds_what_enters_the_sum_and_not_what_a_gate_sees() -> None:
+    reward = ComposedReward([component("a", weight=2.0, clip=(0.0, 0.5), gate=True)])
+    assert totals(reward, a=[3.0, 1.0, 0.4]) == [1.0, 1.0, 0.0]
+
+
+def test_means_and_unknown_shares_are_reported_for_each_component() -> None:
+    metrics: dict[str, float] = {}
+    extra: dict[str, list[Any]] = {}
+    reward = ComposedReward([component("a"), component("b")])
+    reward(["q"] * 4, ["t"] * 4, None, metrics.__setitem__, extra.__setitem__, a=[1.0, 0.0, None, 1.0], b=[None] * 4)
+    assert metrics.pop("reward/a/mean") == pytest.approx(2 / 3)
+    assert metrics == {
+        "reward/a/unknown": 1.0,
+        "reward/a/unknown_share": 0.25,
+        "reward/b/unknown": 4.0,
+        "reward/b/unknown_share": 1.0,
+        "reward/unknown_share": 1.0,
+    }
+    assert extra["a/reason"] == ["read", "read", "blank", "read"]
+
+
+def test_a_grader_that_cannot_judge_most_of_a_batch_stops_the_run() -> None:
+    reward = ComposedReward([component("a"), component("b")])
+    with pytest.raises(VerdictsUnavailable, match="'b' could not judge 5 of 8 rollouts.* 'blank'"):
+        totals(reward, a=[1.0] * 8, b=[None] * 5 + [1.0] * 3)
+    assert totals(reward, a=[1.0] * 8, b=[None] * 4 + [1.0] * 4).count(None) == 4
+    assert totals(reward, a=[1.0] * 7, b=[None] * 7) == [None] * 7
+
+
+def test_a_missing_column_names_the_reward_that_needs_it() -> None:
+    with pytest.raises(MissingColumn, match="reward 'b' needs the dataset column 'b'; the dataset has: a"):
+        totals(ComposedReward([component("a"), component("b")]), a=[1.0])
+
+
+def test_completions_may_be_strings_or_messages() -> None:
+    assert completion_text("seven") == "seven"
+    assert completion_text([{"role": "assistant", "content": "seven"}]) == "seven"
+    thinking = [{"role": "assistant", "reasoning_content": "3 + 4", "content": "seven"}]
+    assert completion_text(thinking) == "<think>\n3 + 4\n</think>\n\nseven"
+    tools = [{"role": "assistant", "content": None}, {"role": "tool", "content": "7"}]
+    assert completion_text([*tools, {"role": "assistant", "content": [{"type": "text", "text": "seven"}]}]) == "seven"
+    assert completion_text([]) == ""
+
+
+def test_the_engines_own_text_wins_over_what_the_trainer_decoded() -> None:
+    columns = {
+        "completion_text": ["<think>\n3\n</think>\n\n7"],
+        "mode": ["thinking"],
+        "budget": [64],
+        "stop_reason": ["stop"],
+        "forced": [[False, True]],
+        "trainer_state": object(),
+    }
+    (rollout,) = read_rollouts(["q"], ["37"], [[5, 6]], columns)
+    assert (rollout.thinking, rollout.answer, rollout.mode, rollout.budget) == ("3", "7", "thinking", 64)
+    assert (rollout.stop_reason, rollout.forced, rollout.completion_ids) == ("stop", (False, True), (5, 6))
+    assert "trainer_state" not in rollout.columns
+
+
+def test_a_mode_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="column 'mode' holds 'think' in row 0; write one of: thinking, non_thinking"):
+        read_rollouts(["q"], ["7"], None, {"mode": ["think"]})
+
+
+def test_format_before_correctness_on_real_verifiers() -> None:
+    specs = [*MATHS, {"kind": "think_format", "weight": 0.0, "gate": True}]
+    with reward_function(specs) as reward:
+        scores = reward(
+            prompts=["3 + 4?"] * 4,
+            completions=["<think>\n3+4\n</think>\n\n7", "<think>\n3+4\n</think>\n\n8", "7", "7"],
+            answer=["7"] * 4,
+            mode=["thinking", "thinking", "thinking", "non_thinking"],
+        )
+    assert scores == [1.0, 0.0, 0.0, 1.0]
+    assert reward.__name__ == "reward"
