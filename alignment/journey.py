@@ -131,8 +131,8 @@ class Journey:
         return [str(self.pipeline.path), *stage, "--run", str(self.pipeline.run.path), *overrides]
 
     def _offline(self) -> bool:
-        """Whether nothing has to be fetched: the model is a local folder."""
-        return Path(self.pipeline.base_path()).is_dir() or self.pipeline.run.base.exists()
+        """Whether nothing has to be fetched: the model is a local folder, and so is all the data."""
+        return Path(self.pipeline.base_path()).is_dir() and not self.pipeline.hub_sources()
 
 
 def finish_report(pipeline: Pipeline) -> Any:

@@ -40,7 +40,11 @@ def _add(tree: Tree, folder: StageFolder, manifest: Manifest, producers: dict[st
         known = "" if producers.get(digest) == name or name == "model" else "  (made anew since)"
         branch.add(f"from {name} {digest[:12]}{known}")
     for path in sorted(folder.evaluations.glob("*thinking.json")):
-        found = read_json(path)
+        try:
+            found = read_json(path)
+        except ArtifactError as error:
+            branch.add(Text(f"damaged: {error}", style="red"))
+            continue
         branch.add(
             f"{found['mode']}: accuracy {found['accuracy']:.3f} ({found['accuracy_low']:.3f}–{found['accuracy_high']:.3f})"
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 app = typer.Typer()
+TURN_END = "<|im_end|>"
 
 
 def convert(name: str, output: Path) -> Path:
@@ -100,6 +101,10 @@ def _prepare(pipeline: Pipeline) -> None:
     )
     add_tokens(model, tokenizer, recipe.add_tokens)
     if recipe.chat_template:
+        # A base model's tokenizer ends documents; ChatML ends turns, and engines stop at the tokenizer's end token.
+        add_tokens(model, tokenizer, [TURN_END])
+        tokenizer.eos_token = TURN_END
+        model.generation_config.eos_token_id = model.config.eos_token_id = tokenizer.eos_token_id
         template = resource("data/templates") / f"{recipe.chat_template}.jinja"
         tokenizer.chat_template = template.read_text(encoding="utf-8")
     partial = target.with_name(target.name + ".partial")

@@ -129,6 +129,13 @@ class Pipeline:
             if isinstance(source, Table) and (path := local_path(source, override.path if override else None)):
                 yield name, file_hash(path)
 
+    def hub_sources(self) -> list[str]:
+        """The sources of this recipe that are fetched from the hub, in training and in evaluation."""
+        parts = [part.source for stage in self.recipe.stages for part in load_parts(stage.data) if part.source]
+        names = dict.fromkeys([*parts, *self.recipe.evaluations.after_each_stage])
+        local = {name for name, _ in self._local_files(names)}
+        return [name for name in names if isinstance(load_source(name), Table) and name not in local]
+
     # What has been done
 
     def state(self, name: str) -> State:

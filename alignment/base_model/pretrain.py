@@ -1,8 +1,8 @@
 """Pre-train the embedded base model from nothing: `python -m alignment.base_model.pretrain --output data/base`.
 
 Covered: tokenizer, random weights, causal language modelling on packed documents, a cosine schedule, safetensors out.
-Not covered: resume, several devices, evaluation beyond the loss and a handful of greedy continuations. Documents are
-packed one after another and may attend across their borders, which for short independent chains costs nothing.
+Not covered: resume, several devices, evaluation beyond the loss and a handful of greedy continuations. Whole
+documents share a row and may attend across their borders, which for short independent chains costs nothing.
 """
 
 import itertools
@@ -41,25 +41,32 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
     )  # fmt: skip
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Packed token ids and labels, each of shape (BATCH, CONTEXT), without end; what is only read has no label."""
+def rows(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[tuple[list[int], list[int]]]:
+    """Token ids and labels of CONTEXT + 1 tokens, filled with whole documents and padded.
+
+    A document that began in the row before would be a chain without its question, and what cannot be known teaches
+    the model to invent.
+    """
     end = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
-    need = BATCH * (CONTEXT + 1)
-    ids: list[int] = []
-    labels: list[int] = []
-    source = documents(seed)
+    ids, labels, source = [end], [IGNORED], documents(seed)
     while True:
-        while len(ids) < need:
-            read, learned = zip(*itertools.islice(source, 256), strict=True)
-            for question, answer in zip(
-                tokenizer(list(read))["input_ids"], tokenizer(list(learned))["input_ids"], strict=True
-            ):
-                ids += [*question, *answer, end]
-                labels += [*([IGNORED] * len(question)), *answer, end]
-        ids_BT = torch.tensor(ids[:need]).view(BATCH, CONTEXT + 1)
-        labels_BT = torch.tensor(labels[:need]).view(BATCH, CONTEXT + 1)
-        yield ids_BT[:, :-1], labels_BT[:, 1:]
-        ids, labels = ids[need:], labels[need:]
+        read, learned = zip(*itertools.islice(source, 256), strict=True)
+        questions, answers = tokenizer(list(read))["input_ids"], tokenizer(list(learned))["input_ids"]
+        for question, answer in zip(questions, answers, strict=True):
+            room = CONTEXT + 1 - len(ids)
+            if len(question) + len(answer) + 1 > room:
+                yield ids + [end] * room, labels + [IGNORED] * room
+                ids, labels = [end], [IGNORED]
+            ids += [*question, *answer, end]
+            labels += [*([IGNORED] * len(question)), *answer, end]
+
+
+def batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Token ids and labels, each of shape (BATCH, CONTEXT), without end; what is only read has no label."""
+    source = rows(tokenizer, seed)
+    while True:
+        ids, labels = zip(*itertools.islice(source, BATCH), strict=True)
+        yield torch.tensor(ids)[:, :-1], torch.tensor(labels)[:, 1:]
 
 
 def learning_rate_at(step: int, steps: int, peak: float) -> float:
@@ -73,8 +80,8 @@ def learning_rate_at(step: int, steps: int, peak: float) -> float:
 
 def main(
     output: Annotated[Path, typer.Option(help="Folder for the model and its tokenizer.")],
-    steps: Annotated[int, typer.Option(help="Optimizer steps of 2,048 tokens each.")] = 7000,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1.5e-3,
+    steps: Annotated[int, typer.Option(help="Optimizer steps of 2,048 tokens each.")] = 6500,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.")] = 0,
 ) -> None:
     """Train tokenizer and model, print the loss with a rate and an estimate, and save bf16 safetensors."""

@@ -76,13 +76,18 @@ FAMILIES: dict[str, Family] = {
 }
 
 
+REPEATS = 20_000
+
+
 def problem_key(question: str) -> str:
     """A short hash of a question that ignores case and white space: equal keys mean the same problem."""
     return hashlib.sha256(re.sub(r"\s+", " ", question).strip().lower().encode()).hexdigest()[:16]
 
 
 def problems(family: str, *, seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
-    """Endless distinct problems of a family, the same ones for the same seed and parameters.
+    """Distinct problems of a family, the same ones for the same seed and parameters.
+
+    They end only where a family is so small that REPEATS draws in a row bring nothing new.
 
     Args:
         family: a key of FAMILIES.
@@ -96,12 +101,16 @@ def problems(family: str, *, seed: int, parameters: dict[str, Any]) -> Iterator[
     spread_seed = int.from_bytes(hashlib.sha256(f"{family}:{seed}".encode()).digest()[:5], "big")
     generator = reasoning_gym.create_dataset(kind.generator, seed=spread_seed, size=2**31 - 1, **parameters)
     seen: set[str] = set()
+    last_new = 0
     for index in range(2**31 - 1):
         item = generator[index]
         key = problem_key(item["question"])
         if key in seen:
+            if index - last_new >= REPEATS:
+                return
             continue
         seen.add(key)
+        last_new = index
         yield Problem(
             id=f"{family}-{seed}-{index}",
             question=item["question"],

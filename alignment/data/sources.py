@@ -6,6 +6,7 @@ local file in its place). Neighbours: mixture.py (how much of which source), pro
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,7 @@ class Fields(BaseModel):
     answer_after: str | None = None  # the answer is what follows this mark in its field
     trace: str | None = None
     trace_before: str | None = None  # the worked solution is what stands before this mark
+    trace_without: str | None = None  # a pattern that is cut out of it, such as a calculator's annotations
     messages: str | None = None
     columns: list[str] = []  # further fields that verifiers read
 
@@ -113,9 +115,19 @@ def source_conversations(source: Table, *, seed: int, path: Path | None) -> Iter
     rows = list(_table_rows(source, path))
     random.Random(seed).shuffle(rows)
     for index, row in rows:
-        messages = row[source.fields.messages or "messages"]
+        messages = [_thinking_apart(message) for message in row[source.fields.messages or "messages"]]
         thinks = bool(messages[-1].get("reasoning_content"))
         yield Conversation(f"{source.id}/{index}", messages, "thinking" if thinks else "non_thinking", source.id)
+
+
+def _thinking_apart(message: dict[str, Any]) -> dict[str, Any]:
+    """A message with an inline think block moved to `reasoning_content`, where every template finds it."""
+    content = message.get("content")
+    if message.get("role") != "assistant" or not isinstance(content, str) or "</think>" not in content:
+        return message
+    thinking, _, answer = content.rpartition("</think>")
+    thinking = thinking.replace("<think>", "").strip("\n")
+    return {**message, "reasoning_content": thinking, "content": answer.lstrip("\n")}
 
 
 def local_path(source: Table, path: Path | None) -> Path | None:
@@ -161,4 +173,6 @@ def _problem(source: Table, index: int, row: dict[str, Any]) -> Problem:
         answer = answer.rsplit(fields.answer_after, 1)[-1].strip()
     if trace is not None and fields.trace_before:
         trace = trace.split(fields.trace_before, 1)[0].strip()
+    if trace is not None and fields.trace_without:
+        trace = re.sub(fields.trace_without, "", trace)
     return Problem(str(index), question, answer, trace, source.id, {name: row[name] for name in fields.columns})

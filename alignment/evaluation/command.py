@@ -12,6 +12,7 @@ from alignment.artifact import RunFolder, read_json
 from alignment.data.rows import MODES
 from alignment.errors import StageFailed
 from alignment.launch import environment, run
+from alignment.pipeline import Pipeline
 from alignment.watch import Watch
 
 
@@ -30,7 +31,7 @@ def evaluate_stage(directory: Path, stage: str, *, seed: int | None, count: int 
         command += ["--set", f"evaluations.count={count}"] if count is not None else []
         log, progress = Path(scratch) / "evaluation.log", Path(scratch) / "progress.jsonl"
         with Watch(progress, console, f"evaluating {stage}") as watch:
-            ended = run(command, log=log, progress=progress, env=environment(1, offline=True), on_tick=watch.tick)
+            ended = run(command, log=log, progress=progress, env=environment(1, offline=not Pipeline.load(folder.recipe, [], directory).hub_sources()), on_tick=watch.tick)
         if ended.interrupted:
             raise KeyboardInterrupt
         if ended.exit_status:

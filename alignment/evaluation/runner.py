@@ -1,7 +1,7 @@
 """Evaluates the policy of a stage in both modes and writes evaluations/MODE.json.
 
 Accuracy is measured with the template's switch, which is how a served model is asked; think-follow with the flag
-alone, which leaves it to the policy to open or skip the think block. In thinking mode one sampling serves both.
+alone (`/think`, `/no_think`), which leaves it to the policy to open or skip the think block.
 `python -m alignment.evaluation.runner RECIPE --stage NAME`; the pipeline starts it after every training stage.
 """
 
@@ -54,7 +54,7 @@ class Evaluator:
         settings = recipe.evaluations
         self.settings, self._work = settings, work
         self._tokenizer = AutoTokenizer.from_pretrained(policy, trust_remote_code=recipe.trust_remote_code)
-        self._prompt_limit = 1024
+        self._prompt_limit = settings.max_prompt_tokens
         engine = start_engine(
             settings.engine,
             EngineSettings(
@@ -117,18 +117,18 @@ def outcome(judged: Judged) -> Outcome:
 def evaluate(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> dict[Mode, dict[str, Any]]:
     """The figures of both modes for one policy (docs/run-directory.md)."""
     repeated = [problem for problem in problems for _ in range(evaluator.settings.samples)]
+    followed = problems[: evaluator.settings.follow_count]
     found: dict[Mode, dict[str, Any]] = {}
     for mode in MODES:
         started = time.monotonic()
-        flagged = evaluator.answers([Question(problem, mode, flagged=True) for problem in repeated], seed)
-        asked = flagged
-        if mode == "non_thinking":  # here the switch and the flag are two different prompts
-            asked = evaluator.answers([Question(problem, mode, flagged=False) for problem in repeated], seed)
+        asked = evaluator.answers([Question(problem, mode, flagged=False) for problem in repeated], seed)
+        flagged = evaluator.answers([Question(problem, mode, flagged=True) for problem in followed], seed)
         found[mode] = {
             "mode": mode,
             "seed": seed,
             **figures([outcome(row) for row in asked]),
             "think_follow": share([follows_mode(row.completion.text, mode) for row in flagged]),
+            "think_follow_count": len(flagged),
             "seconds": round(time.monotonic() - started, 1),
             "engine": evaluator.engine,
             "samples": [_sample(row) for row in asked[:KEPT_SAMPLES]],
@@ -140,7 +140,7 @@ def sweep(evaluator: Evaluator, problems: Sequence[Problem], budgets: Sequence[i
     """Accuracy at each thinking budget, with the tokens really spent."""
     points = []
     for budget in budgets:
-        rows = evaluator.answers([Question(problem, "thinking", True, budget) for problem in problems], seed)
+        rows = evaluator.answers([Question(problem, "thinking", False, budget) for problem in problems], seed)
         points.append(
             {"budget": budget, **{k: v for k, v in figures([outcome(row) for row in rows]).items() if k != "tasks"}}
         )

@@ -34,7 +34,7 @@ def checked(path: Path, overrides: list[str]) -> Pipeline:
         for find in CHECKS:
             problems += find(recipe)
     if problems or recipe is None:
-        lines = list(dict.fromkeys(document.describe(problem) for problem in problems))
+        lines = list(dict.fromkeys(document.describe(problem) for problem in document.in_order(problems)))
         raise RecipeError("\n".join([*lines, f"{len(lines)} error{'s' * (len(lines) != 1)}; nothing was started"]))
     return Pipeline.load(path, overrides)
 
@@ -106,6 +106,8 @@ def _part_problems(recipe: Recipe, stage: Any, place: Place, part: MixturePart) 
         return
     override = recipe.data.sources.get(str(part.source))
     path = local_path(source, override.path if override else None)
+    if path is None and source.hub is None:
+        yield Problem((*place, "source"), f"has no hub id; write --set data.sources.{part.source}.path=FILE")
     if path is not None and not path.is_file():
         yield Problem((*place, "source"), f"its file {path} is missing")
 

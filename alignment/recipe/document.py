@@ -139,12 +139,21 @@ class Document:
 
     def locate(self, place: Place) -> str:
         """`file:line` of a place, or the override it came from."""
-        for length in range(len(place), -1, -1):
-            if place[:length] in self._overridden:
-                return f"--set {self._overridden[place[:length]]}"
-            if place[:length] in self._lines:
-                return f"{self.path}:{self._lines[place[:length]]}"
-        return str(self.path)
+        nearest_written = self._written(place)
+        if nearest_written in self._overridden:
+            return f"--set {self._overridden[nearest_written]}"
+        return f"{self.path}:{self._lines[nearest_written]}"
+
+    def in_order(self, problems: list[Problem]) -> list[Problem]:
+        """The problems in the order of the file; those from overrides come last."""
+        last = max(self._lines.values()) + 1
+        return sorted(problems, key=lambda problem: self._lines.get(self._written(problem.place), last))
+
+    def _written(self, place: Place) -> Place:
+        """The place itself, or the nearest one around it that was written in the file or by an override."""
+        while place and place not in self._overridden and place not in self._lines:
+            place = place[:-1]
+        return place
 
     def describe(self, problem: Problem) -> str:
         """`file:line: path: message`, with list items called by their names."""
@@ -164,17 +173,17 @@ class Document:
 
 def _yaml_problem(error: yaml.YAMLError, text: str) -> str:
     """`line: what is wrong` of a file that is not YAML."""
-    mark, position = getattr(error, "problem_mark", None), getattr(error, "position", None)
-    if mark is None and position is not None:
-        line = text.count("\n", 0, position) + 1
-        return f"{line}: this is not valid YAML: the character {text[position]!r} cannot stand in it"
-    problem = str(getattr(error, "problem", None) or error)
-    if str(getattr(error, "context", "")).startswith("while parsing a flow") and error.context_mark.line != mark.line:
-        problem = f"the bracket opened here is not closed: {problem} in line {mark.line + 1}"
-        mark = error.context_mark
-    if "'\\t'" in problem:
-        problem += "; indent with spaces, not with tabs"
-    return f"{mark.line + 1 if mark else 1}: this is not valid YAML: {problem}"
+    says = "this is not valid YAML:"
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
+        return f"{line}: {says} the character {text[error.position]!r} cannot stand in it"
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f"1: {says} {error}"
+    line, opened = error.problem_mark.line + 1, error.context_mark.line + 1 if error.context_mark else 1
+    if str(error.context).startswith("while parsing a flow") and opened != line:
+        return f"{opened}: {says} the bracket opened here is not closed: {error.problem} in line {line}"
+    hint = "; indent with spaces, not with tabs" if "'\\t'" in str(error.problem) else ""
+    return f"{line}: {says} {error.problem}{hint}"
 
 
 def _refusal(node: yaml.Node, problem: str) -> yaml.YAMLError:

@@ -34,8 +34,8 @@ def nearest(name: str, known: list[str]) -> str:
 
 def explain(detail: Any) -> Problem:
     """What pydantic found, in the words of the person who has to mend it."""
-    place, model = _walk(detail["loc"])
     kind, found, message = detail["type"], detail.get("input"), detail["msg"]
+    place, model = _walk(detail["loc"], ends_in_key=kind in ("extra_forbidden", "missing"))
     if kind == "extra_forbidden":
         return Problem(place, f"unknown key; {nearest(str(place[-1]), sorted(model.model_fields) if model else [])}")
     if kind == "missing":
@@ -80,16 +80,17 @@ def beside_the_point(detail: Any) -> bool:
     return branch.startswith("list[") and detail["type"] == "list_type" and not isinstance(found, dict)
 
 
-def _walk(location: tuple[str | int, ...]) -> tuple[Place, type[BaseModel] | None]:
+def _walk(location: tuple[str | int, ...], *, ends_in_key: bool) -> tuple[Place, type[BaseModel] | None]:
     """Drop what pydantic adds for unions from a location, and find the model that holds its last key."""
     place: list[str | int] = []
     model: type[BaseModel] | None = Recipe
     holder, names_an_entry = model, False
-    for key in location:
-        if isinstance(key, str) and len(place) == 2 and place[0] == "stages" and key in STAGE_TYPES:
+    for number, key in enumerate(location, 1):
+        written = ends_in_key and number == len(location)
+        if isinstance(key, str) and len(place) == 2 and place[0] == "stages" and key in STAGE_TYPES and not written:
             model = holder = STAGE_TYPES[key]
             continue
-        if isinstance(key, str) and ("[" in key or key in ("str", "list", "int", "float")):
+        if isinstance(key, str) and not written and (key in ("str", "[key]") or key.startswith("list[")):
             continue
         place.append(key)
         holder = model

@@ -3,6 +3,7 @@
 Neighbours: check.py (runs this with the other checks), plan.py (reads the model's size from the same headers).
 """
 
+import difflib
 import json
 import re
 import struct
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alignment.recipe.explain import Problem, nearest
+from alignment.recipe.explain import Problem
 from alignment.recipe.schema import Recipe
 
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
@@ -33,10 +34,10 @@ def _problems(model: str) -> Iterator[str]:
         yield f"{folder} is {what}; a model is a folder with config.json and *.safetensors"
     elif folder.is_dir():
         yield from _folder_problems(folder)
-    elif "/" not in model:
-        yield f"there is no folder {model}; {nearest(model, ['embedded'])} or a hub id such as Qwen/Qwen3-8B-Base"
     elif not HUB_ID.fullmatch(model) or model.startswith(LOCAL_LOOKS):
-        yield f"there is no folder {model}; write `embedded`, a folder, or a hub id such as Qwen/Qwen3-8B-Base"
+        hint = "write `embedded`, a folder, or a hub id such as Qwen/Qwen3-8B-Base"
+        misspelt = difflib.get_close_matches(model, ["embedded"])
+        yield f"there is no folder {model}; {'did you mean `embedded`?' if misspelt else hint}"
 
 
 def _folder_problems(folder: Path) -> Iterator[str]:

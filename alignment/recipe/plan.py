@@ -118,5 +118,6 @@ def describe_work(stage: Any) -> str:
         count = f"{steps} steps of " if steps > 0 else "steps of "
         most = f"at most {batch * stage.rollout.max_completion_tokens:,} tokens each"
         return f"{count}{stage.rollout.problems_per_step} x {stage.rollout.generations} completions, {most}"
-    epochs = stage.trainer.get("num_train_epochs", 3)
-    return f"{epochs} epochs, rows of at most {stage.max_length} tokens"
+    steps, epochs = stage.trainer.get("max_steps", -1), stage.trainer.get("num_train_epochs", 3)
+    work = f"{steps} steps" if steps > 0 else f"{epochs} epochs"
+    return f"{work}, rows of at most {stage.max_length} tokens"

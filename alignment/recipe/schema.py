@@ -161,6 +161,10 @@ class StageFields(Closed):
 
 
 class TrainingStage(StageFields):
+    weights_dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="What trained weights are held in; auto is bfloat16 for LoRA or DeepSpeed on a GPU, and float32 elsewhere, because small steps round away in bfloat16.",
+    )
     lora: Lora | None = Field(None, description="Train low-rank adapters in place of all weights.")
     save_every_steps: int = Field(
         50, ge=1, description="Optimizer steps between checkpoints, which is what a killed run can lose."
@@ -201,7 +205,10 @@ class SampleStage(StageFields):
     )
     rollout: Sampling = Field(Sampling(), description="How completions are sampled.")
     rewards: list[Reward] = Field(min_length=1, description="The verdicts that decide what is accepted.")
-    accept_score: float = Field(1.0, description="The total score from which a completion is accepted.")
+    accept_score: float | None = Field(
+        None,
+        description="The total score from which a completion is accepted; left out, the highest that the weights allow.",
+    )
     accepted_per_problem: int = Field(
         1, ge=1, description="At most so many accepted completions of one problem become conversations."
     )
@@ -220,8 +227,12 @@ class Evaluations(Closed):
         description="Sources whose problems are answered after every training stage; nothing is ever trained on them.",
     )
     count: int = Field(256, ge=1, description="Problems per task and mode.")
+    follow_count: int = Field(
+        150, ge=1, description="Problems per mode that are asked by flag alone, to measure think-follow."
+    )
     seed: int = Field(1_000_003, description="Where procedural tasks start.")
     samples: int = Field(1, ge=1, description="Completions per problem.")
+    max_prompt_tokens: int = Field(1024, ge=1, description="Longest prompt; longer ones are cut from the left.")
     max_completion_tokens: int = Field(1024, ge=1, description="Longest completion, thinking and answer together.")
     engine: Literal["auto", "vllm", "transformers"] = Field("auto", description="What samples the completions.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(

@@ -21,7 +21,6 @@ _PARENTS = {
 
 _EVERYWHERE = {
     "output_dir": "the run directory decides it",
-    "overwrite_output_dir": "nothing finished is overwritten",
     "resume_from_checkpoint": "running again is resuming",
     "seed": "write `seed` at the top of the recipe",
     "data_seed": "write `seed` at the top of the recipe",
@@ -41,6 +40,8 @@ OWNED: dict[str, dict[str, str]] = {
         **_EVERYWHERE,
         "max_length": "write `max_length` beside `trainer`",
         "packing": "write `packing` beside `trainer`",
+        "packing_strategy": "packs never cut a row in two",
+        "include_num_input_tokens_seen": "the stage counts the tokens that carry loss itself",
         "assistant_only_loss": "the stage masks the loss; see loss_on_empty_think and loss_on_history",
         "completion_only_loss": "the stage masks the loss; see loss_on_empty_think and loss_on_history",
         "dataset_text_field": "the stage renders its rows itself",

@@ -12,6 +12,7 @@ from alignment.recipe.trainer_keys import OWNED, trainer_keys
 
 EXPONENT_AS_TEXT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 wants a point and a sign: 1.0e-5
 WHOLE_ABOVE_ZERO = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps")
+LARGEST_MICRO_BATCH = 65_536  # that is ever proposed
 ABOVE_ZERO = ("learning_rate", "num_train_epochs")
 
 
@@ -66,7 +67,8 @@ def batches(recipe: Recipe) -> Iterator[Problem]:
                 (*place, "rollout", "generations"), "a group of one has no mean to compare with; write at least 2"
             )
         if completions % (stage.micro_batch * processes):
-            fitting = [size for size in range(1, stage.micro_batch) if completions % (size * processes) == 0]
+            most = min(stage.micro_batch, completions, LARGEST_MICRO_BATCH)
+            fitting = [size for size in range(1, most + 1) if completions % (size * processes) == 0]
             hint = f"write micro_batch {fitting[-1]}" if fitting else "write a problems_per_step that they divide"
             yield Problem(
                 (*place, "micro_batch"),

@@ -7,6 +7,7 @@ adapter, on one process or sharded over many.
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,15 @@ def load_policy(context: StageContext) -> torch.nn.Module:
 
 
 def load_model(context: StageContext, path: str) -> PreTrainedModel:
-    """A causal language model from safetensors, in float32 on a CPU and bfloat16 on a GPU unless the recipe says."""
-    name = context.stage.trainer.get("model_dtype")
-    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    """A causal language model from safetensors, in the dtype that `weights_dtype` says."""
+    chosen = context.stage.weights_dtype
+    # DeepSpeed keeps a float32 master copy of its own, and LoRA trains its adapter in float32 beside a frozen base.
+    rounded = torch.cuda.is_available() and (context.stage.lora is not None or is_deepspeed())
+    dtype = (torch.bfloat16 if rounded else torch.float32) if chosen == "auto" else getattr(torch, chosen)
     try:
         return AutoModelForCausalLM.from_pretrained(
             path,
-            dtype=getattr(torch, name) if name else dtype,
+            dtype=dtype,
             use_safetensors=True,
             trust_remote_code=context.recipe.trust_remote_code,
         )
@@ -58,6 +61,11 @@ def load_model(context: StageContext, path: str) -> PreTrainedModel:
         if type(error).__module__.startswith("safetensors"):
             raise ArtifactError(f"{path}: its safetensors file is damaged ({error})") from error
         raise
+
+
+def is_deepspeed() -> bool:
+    """Whether accelerate's launcher started this process with DeepSpeed."""
+    return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
 
 
 def adapter_config(lora: Lora | None, tokenizer: PreTrainedTokenizerBase) -> LoraConfig | None:

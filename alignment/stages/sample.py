@@ -41,7 +41,7 @@ def run(context: StageContext, output: Path) -> int:
     if not conversations:
         reasons = ", ".join(sorted({verdict["reason"] for row in judged for verdict in row["verdicts"].values()}))
         raise DataError(
-            f"none of {len(judged)} completions was accepted at accept_score {stage.accept_score}, so there is nothing to "
+            f"none of {len(judged)} completions was accepted at accept_score {accept_score(stage)}, so there is nothing to "
             f"train on; the verdicts said: {reasons}"
         )
     output.mkdir(parents=True, exist_ok=True)
@@ -143,12 +143,19 @@ class _Draw:
         self._sampler.engine.close()
 
 
+def accept_score(stage: SampleStage) -> float:
+    """The total from which a completion is accepted: the recipe's, or the highest that the weights allow."""
+    if stage.accept_score is not None:
+        return stage.accept_score
+    return sum(spec.weight for spec in stage.rewards if spec.weight > 0) - 1e-9
+
+
 def _is_flagged(context: StageContext, problem: Problem) -> bool:
     return chance("flag", context.recipe.seed, problem.id) < context.stage.rollout.flag_share
 
 
 def _accepted(row: dict[str, Any], stage: SampleStage) -> bool:
-    return row["reward"] is not None and row["reward"] >= stage.accept_score and row["stop_reason"] == "end"
+    return row["reward"] is not None and row["reward"] >= accept_score(stage) and row["stop_reason"] == "end"
 
 
 def _pass_rate(rows: list[dict[str, Any]], stage: SampleStage) -> float:

@@ -112,7 +112,7 @@ def test_a_corrupt_manifest_is_an_error_and_never_a_finished_stage(
     folder: StageFolder, content: bytes, message: str
 ) -> None:
     folder.manifest_path.write_bytes(content)
-    with pytest.raises(ArtifactError, match="manifest.json") as caught:
+    with pytest.raises(ArtifactError, match=r"manifest\.json") as caught:
         folder.verified_manifest()
     assert message in str(caught.value)
 

@@ -124,7 +124,7 @@ def test_an_error_in_an_override_is_told_as_the_override_and_not_as_a_line(read)
 
 
 def test_a_bad_override_names_what_there_is(read) -> None:
-    with pytest.raises(RecipeError, match="`zzz` is not in stages.reasoning.rewards; write one of: math_answer, form"):
+    with pytest.raises(RecipeError, match=r"`zzz` is not in stages.reasoning.rewards; write one of: math_answer, form"):
         read("stages.reasoning.rewards.zzz.weight=1")
     with pytest.raises(RecipeError, match="`9` is not in stages; write one of: reasoning, general"):
         read("stages.9.data=x")

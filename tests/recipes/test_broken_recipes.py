@@ -61,6 +61,7 @@ def test_all_errors_are_told_at_once(check) -> None:
     text = GOOD.replace("tiny-cold-start", "nothing").replace("qwen3", "qwen4").replace("max_steps: 40", "max_steps: 0")
     _, errors = check(text)
     assert errors.splitlines()[-1] == "3 errors; nothing was started"
+    assert [int(line.split(":")[1]) for line in errors.splitlines()[:-1]] == [5, 9, 24]  # in the order of the file
     assert check(GOOD, "stages.x.y=1", "seed")[1].count("--set ") == 2
 
 

@@ -1,0 +1,177 @@
+"""Writes docs/recipes.md from the schema, so that the page cannot say anything else than the code.
+
+`python -m alignment.recipe.reference > docs/recipes.md`. tests/recipes/test_reference.py fails while the page is stale.
+Neighbours: schema.py (the sentences), trainer_keys.py (what a stage decides), rewards (the kinds and their options).
+"""
+
+import json
+import re
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from alignment.recipe import schema
+from alignment.recipe.trainer_keys import CONFIG_CLASSES, OWNED
+from rewards import VERIFIERS, verifier_options
+
+COMMAND = "python -m alignment.recipe.reference > docs/recipes.md"
+EXAMPLE = """\
+name: first
+model: embeded
+stages:
+  - name: cold_start
+    kind: sft
+    data: tiny-cold-start
+    trainer: {learning_rate: 1e-5}
+"""
+EXAMPLE_ERRORS = """\
+first.yaml:2: model: there is no folder embeded; did you mean `embedded`?
+first.yaml:7: stages.cold_start.trainer.learning_rate: found text, and a number is needed: YAML reads 1e-5 as text; write 1.0e-5
+2 errors; nothing was started
+"""
+OVERRIDES = (
+    ("seed=3", "one value"),
+    ("stages.reasoning_rl.rollout.generations=16", "stages by name"),
+    ("stages.reasoning_rl.rewards.math_answer.timeout_seconds=4", "rewards by name or kind"),
+    ("stages.fusion_data.data.chain-sum.count=64", "mixture parts by source or stage, or by number from 0"),
+    ("stages.cold_start.trainer={max_steps: 10}", "the value is YAML and takes the place of the whole mapping"),
+    ("stages.mode_fusion.lora.rank=8", "what is not there yet is made"),
+)
+SECTIONS: tuple[tuple[type[BaseModel], str, str], ...] = (
+    (schema.Recipe, "Recipe", "The whole document."),
+    (schema.Hardware, "Hardware", "`hardware`. Launcher configs are in recipes/accelerate/."),
+    (schema.StageFields, "Every stage", "`stages` is a list; `kind` decides which further keys a stage has."),
+    (schema.TrainingStage, "Every training stage", "Kinds `sft`, `grpo` and `dpo`, which leave a policy."),
+    (schema.SftStage, "Stage kind sft", "Leaves a policy."),
+    (schema.GrpoStage, "Stage kind grpo", "Leaves a policy."),
+    (schema.DpoStage, "Stage kind dpo", "Leaves a policy. Its data are the pairs of a sample stage."),
+    (schema.SampleStage, "Stage kind sample", "Leaves rows: conversations, and pairs of a right and a wrong answer."),
+    (schema.Sampling, "Sampling", "`rollout` of a sample stage, and the first part of a grpo stage's."),
+    (schema.Rollout, "Rollout", "`rollout` of a grpo stage: the keys of Sampling, and these."),
+    (schema.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
+    (schema.Lora, "LoRA", "`lora` of a training stage."),
+    (schema.MixturePart, "Mixture part", "One item of `data`, and of `parts` in data/mixtures/."),
+    (schema.DataOverrides, "Data", "`data` at the top of the recipe."),
+    (schema.SourceOverride, "Source", "One entry of `data.sources`."),
+    (schema.Evaluations, "Evaluations", "`evaluations`."),
+)
+_TITLES = {model: title for model, title, _ in SECTIONS}
+_LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "at least"}
+_WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path", Any: "anything"}
+
+
+def reference() -> str:
+    """The page, whole."""
+    return "\n".join([*_opening(), *(line for section in SECTIONS for line in _section(*section)), *_tables()]) + "\n"
+
+
+def _opening() -> Iterator[str]:
+    yield f"""<!-- Made by `{COMMAND}`. Change the sentences in alignment/recipe/schema.py. -->
+# Recipes
+
+A recipe is one YAML file that says what is run: a model, ordered stages, and what is measured after each. It is closed:
+a key that is not on this page is an error. `alignment check FILE` finds everything that cannot work without a GPU and
+without starting anything, and prints the plan if all is well; `alignment run FILE` checks first, too.
+
+## Errors
+
+All of them at once in the order of the file, each with file and line, the path in the recipe, what was found, and what to write. The exit status
+is 2. For
+
+```yaml
+{EXAMPLE}```
+
+`alignment check` says
+
+```
+{EXAMPLE_ERRORS}```
+
+## Overrides
+
+`--set path.by.name=value` changes one value without changing the file; it may be repeated, and the last one wins. `check`
+and `run` take it alike, and the resolved recipe is kept in the [run directory](run-directory.md).
+
+| override | |
+|---|---|"""
+    for override, meaning in OVERRIDES:
+        yield f"| `--set '{override}'` | {meaning} |" if " " in override else f"| `--set {override}` | {meaning} |"
+    yield ""
+
+
+def _section(model: type[BaseModel], title: str, opening: str) -> Iterator[str]:
+    yield f"## {title}\n\n{opening}\n\n| field | type | default | meaning |\n|---|---|---|---|"
+    above = {name for base in model.__mro__[1:] if base in _TITLES for name in getattr(base, "model_fields", ())}
+    for name, field in model.model_fields.items():
+        if name not in above:
+            yield f"| `{name}` | {_type(field)} | {_default(field)} | {_sentence(field)} |"
+    yield ""
+
+
+def _tables() -> Iterator[str]:
+    yield "## Reward kinds\n\n[rewards.md](rewards.md) says what each of them judges.\n\n| kind | options |\n|---|---|"
+    for kind in VERIFIERS:
+        options = [f"`{name}: {json.dumps(option.default)}`" for name, option in verifier_options(kind).items()]
+        yield f"| `{kind}` | {', '.join(options) or 'none'} |"
+    yield "\n## Trainer keys that a stage decides\n\n`trainer` passes through to the TRL config class; these are refused."
+    shared = set.intersection(*(set(owned) for owned in OWNED.values()))
+    for kind in ("every kind", *CONFIG_CLASSES):
+        keys = sorted(shared) if kind == "every kind" else [key for key in OWNED[kind] if key not in shared]
+        owned = OWNED["sft"] if kind == "every kind" else OWNED[kind]
+        yield f"\n| {kind} | |\n|---|---|"
+        yield from (f"| `{key}` | {owned[key]} |" for key in keys)
+
+
+def _sentence(field: FieldInfo) -> str:
+    return re.sub(r"(</?\w+>)", r"`\1`", str(field.description))  # a bare <think> would be taken for HTML
+
+
+def _type(field: FieldInfo) -> str:
+    limits = [
+        f"{word} {getattr(limit, name):g}" + (" of them" if name == "min_length" else "")
+        for limit in field.metadata
+        for name, word in _LIMITS.items()
+        if getattr(limit, name, None) is not None
+    ]
+    return ", ".join([_word(field.annotation), *limits])
+
+
+def _word(annotation: Any) -> str:
+    """A type in words: `list of text`, `` `new` or `continue` ``, or the section that describes it."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation in _WORDS:
+        return _WORDS[annotation]
+    if annotation in _TITLES:
+        return f"[{_TITLES[annotation]}](#{_TITLES[annotation].lower().replace(' ', '-')})"
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, types.UnionType):
+        chosen = [argument for argument in arguments if argument is not type(None)]
+        return "stage" if set(chosen) <= set(_TITLES) and len(chosen) > 1 else " or ".join(map(_word, chosen))
+    if origin is list:
+        return f"list of {_word(arguments[0])}"
+    if origin is tuple:
+        return f"[{', '.join(map(_word, arguments))}]"
+    if origin is dict:
+        return f"mapping of {_word(arguments[0])} to {_word(arguments[1])}"
+    return _word(arguments[0])  # Annotated
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    if field.default is None:
+        return "left out"
+    if isinstance(field.default, BaseModel):
+        return "its defaults"
+    if field.default == schema.QWEN3_STOP_TEXT:
+        return "Qwen3's sentence"
+    return f"`{json.dumps(field.default)}`"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

@@ -1,0 +1,116 @@
+"""Both engines on the embedded model: same tokens, true log-probs, budgets, and weights that really arrive."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+
+from alignment.data.render import render_prompt
+from alignment.errors import EngineError, WeightsNotDelivered
+from alignment.resources import resource
+from alignment.rollout.delivery import logprob_gap, prove_delivery, refuse_gap
+from alignment.rollout.engine import Engine, EngineSettings, SamplingSettings, start_engine, vllm_problem
+from alignment.rollout.thinking import Request, Sampler
+
+BASE = str(resource("data/base"))
+GREEDY = SamplingSettings(temperature=0.0)
+STOP_TEXT = "\n</think>\n\n"
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(BASE)
+
+
+@pytest.fixture(scope="module")
+def model() -> torch.nn.Module:
+    return AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32).eval()
+
+
+@pytest.fixture(scope="module", params=["transformers", "vllm"])
+def engine(request: pytest.FixtureRequest, tokenizer: PreTrainedTokenizerBase) -> Iterator[Engine]:
+    if request.param == "vllm" and (problem := vllm_problem()):
+        pytest.skip(problem)
+    settings = EngineSettings(BASE, 256, (tokenizer.eos_token_id,), tokenizer.pad_token_id, dtype="float32", max_sequences=16)
+    started = start_engine(request.param, settings)
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def prompts(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    texts = ["<|endoftext|>12 + 7 - 4 =\n", "<|endoftext|>55 + 98 =\n", "<|endoftext|>9 - 3 + 5 - 1 =\n"]
+    return [tokenizer(text)["input_ids"] for text in texts]
+
+
+def test_greedy_tokens_are_those_of_the_model_itself(
+    engine: Engine, model: torch.nn.Module, prompts: list[list[int]]
+) -> None:
+    draws = engine.draw(prompts, [12] * len(prompts), GREEDY, seed=0)
+    for prompt, draw in zip(prompts, draws, strict=True):
+        ids = list(prompt)
+        for token in draw.token_ids:
+            assert int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()) == token
+            ids.append(token)
+
+
+def test_logprobs_are_the_policys_own(engine: Engine, model: torch.nn.Module, prompts: list[list[int]]) -> None:
+    for prompt, found in zip(prompts, engine.logprobs(prompts), strict=True):
+        logits = model(input_ids=torch.tensor([prompt])).logits[0, :-1].log_softmax(-1)
+        expected = logits.gather(-1, torch.tensor(prompt[1:])[:, None])[:, 0]
+        assert torch.allclose(torch.tensor(found), expected, atol=1e-3)
+
+
+def test_the_same_seed_draws_the_same_and_another_does_not(engine: Engine, prompts: list[list[int]]) -> None:
+    hot = SamplingSettings(temperature=1.5)
+    first, again, other = (engine.draw(prompts, [24] * 3, hot, seed) for seed in (1, 1, 2))
+    assert [draw.token_ids for draw in first] == [draw.token_ids for draw in again]
+    assert [draw.token_ids for draw in first] != [draw.token_ids for draw in other]
+
+
+def test_sampling_leaves_the_trainers_random_numbers_alone(engine: Engine, prompts: list[list[int]]) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    engine.draw(prompts, [4] * 3, SamplingSettings(), seed=3)
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_new_weights_arrive_and_can_be_taken_back(
+    engine: Engine, model: torch.nn.Module, prompts: list[list[int]]
+) -> None:
+    prove_delivery(engine, lambda: iter(model.named_parameters()), prompts[0])
+    with pytest.raises(WeightsNotDelivered, match="stands still"):
+        prove_delivery(engine, lambda: iter(()), prompts[0])
+    engine.load_weights(iter(model.named_parameters()))
+
+
+def test_a_budget_ends_thinking_with_forced_tokens(
+    engine: Engine, tokenizer: PreTrainedTokenizerBase, model: torch.nn.Module
+) -> None:
+    sampler = Sampler(engine, tokenizer, 48, STOP_TEXT)
+    # The base model has never thought, so its prompt opens the block for it, as a first sampled token would.
+    opened = render_prompt(tokenizer, [{"role": "user", "content": "12 + 7 ="}], "thinking", flagged=False)
+    request = Request(opened, "thinking", budget=6)
+    (made,) = sampler.sample([request], GREEDY, seed=0)
+    own = [token for token, forced in zip(made.token_ids, made.forced, strict=True) if not forced]
+    written = [token for token, forced in zip(made.token_ids, made.forced, strict=True) if forced]
+    if tokenizer.convert_tokens_to_ids("<think>") in made.token_ids[:7]:
+        assert tokenizer.decode(written) == STOP_TEXT
+        assert made.thinking_tokens <= 6 + 1
+    assert len(own) + len(written) == len(made.token_ids) <= 48
+    assert logprob_gap(model, [made], torch.device("cpu")) < 1e-3
+
+
+def test_a_gap_between_trainer_and_engine_stops_the_stage() -> None:
+    refuse_gap(0.01, 0.05, step=3)
+    with pytest.raises(WeightsNotDelivered, match="step 3.*largest_logprob_gap 0.05"):
+        refuse_gap(0.2, 0.05, step=3)
+
+
+def test_a_budget_without_think_tokens_says_what_to_write(
+    engine: Engine, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    with pytest.raises(EngineError, match="must hold </think>"):
+        Sampler(engine, tokenizer, 16, "stop now").sample([Request([1, 2], "thinking", 4)], GREEDY, seed=0)

@@ -1,0 +1,45 @@
+"""docs/recipes.md is made from the schema, and what it shows is what happens."""
+
+from pathlib import Path
+
+import pytest
+
+from alignment.errors import RecipeError
+from alignment.recipe import schema
+from alignment.recipe.check import checked
+from alignment.recipe.document import Document
+from alignment.recipe.reference import COMMAND, EXAMPLE, EXAMPLE_ERRORS, OVERRIDES, SECTIONS, reference
+from alignment.resources import resource
+
+PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
+
+
+def test_the_page_is_what_the_schema_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == reference(), f"docs/recipes.md is stale; write: {COMMAND}"
+
+
+def test_every_model_of_the_schema_has_a_section() -> None:
+    described = {model for model, _, _ in SECTIONS}
+    models = {
+        found
+        for found in vars(schema).values()
+        if isinstance(found, type) and issubclass(found, schema.BaseModel) and found.__module__ == schema.__name__
+    }
+    assert models - described == {schema.Closed}
+
+
+def test_the_errors_on_the_page_are_the_ones_that_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("first.yaml").write_text(EXAMPLE, encoding="utf-8")
+    with pytest.raises(RecipeError) as caught:
+        checked(Path("first.yaml"), [])
+    assert f"{caught.value}\n" == EXAMPLE_ERRORS
+
+
+@pytest.mark.parametrize("override", [override for override, _ in OVERRIDES])
+def test_the_overrides_on_the_page_work(override: str) -> None:
+    recipe = resource("recipes") / "tiny-thinking.yaml"
+    changed, problems = Document(recipe, [override]).recipe()
+    assert problems == []
+    assert changed is not None
+    assert changed != Document(recipe).recipe()[0]

@@ -1,0 +1,82 @@
+"""The whole journey in small: every stage kind, evaluated, reported; and the adapter path beside it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from alignment.artifact import RunFolder
+from smoke.processes import alignment
+from smoke.small_recipe import cold_start, reasoning_rl, sampled, write_recipe
+
+
+def fusion(**changes: object) -> dict[str, object]:
+    parts = [
+        {"stage": "fusion_data", "flag_share": 0.5},
+        {"source": "chain-sum", "split": "fusion", "count": 16, "seed": 5, "mode": "non_thinking", "flag_share": 1.0},
+    ]
+    return cold_start(name="mode_fusion", data=parts, loss_on_empty_think=True, **changes)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("journey")
+    general = reasoning_rl(name="general_rl", rollout={
+        "generations": 4, "problems_per_step": 4, "max_prompt_tokens": 96, "max_completion_tokens": 48,
+        "thinking_share": 0.5, "flag_share": 0.5, "budget": 12, "budget_stop_text": "\n</think>\n\n", "dynamic_sampling": True,
+    }, data=[{"source": "chain-sum", "split": "general", "count": 32, "seed": 4}])  # fmt: skip
+    recipe = write_recipe(folder / "small.yaml", cold_start(), sampled(), fusion(), general)
+    done = alignment("run", recipe, "--run", folder / "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "run"
+
+
+def test_every_stage_leaves_a_manifest_and_the_report_has_them_all(finished: Path) -> None:
+    report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
+    assert [stage["name"] for stage in report["stages"]] == ["cold_start", "fusion_data", "mode_fusion", "general_rl"]
+    for stage in report["stages"]:
+        RunFolder(finished).find(stage["name"]).verify_hashes()
+        if stage["kind"] != "sample":
+            assert stage["evaluations"]["thinking"]["count"] == 8
+            assert stage["evaluations"]["non_thinking"]["think_follow"] >= 0.0
+    assert "<html" in (finished / "report.html").read_text(encoding="utf-8")
+
+
+def test_lineage_leads_back_to_the_model(finished: Path) -> None:
+    inputs = {stage: RunFolder(finished).find(stage).manifest().inputs for stage in ("cold_start", "mode_fusion", "general_rl")}
+    assert list(inputs["cold_start"]) == ["model"]
+    assert set(inputs["mode_fusion"]) == {"cold_start", "fusion_data"}
+    assert inputs["general_rl"]["mode_fusion"] == RunFolder(finished).find("mode_fusion").manifest().output_hash
+    shown = alignment("show", finished)
+    assert shown.returncode == 0 and "from mode_fusion" in shown.stdout
+
+
+def test_rollouts_record_modes_budgets_and_forced_tokens(finished: Path) -> None:
+    lines = (finished / "04-general_rl" / "rollouts.jsonl").read_text(encoding="utf-8").splitlines()
+    rollouts = [json.loads(line) for line in lines]
+    assert {row["mode"] for row in rollouts} == {"thinking", "non_thinking"}
+    assert all(row["budget"] == 12 for row in rollouts)
+    assert all(row["forced_tokens"] == 0 for row in rollouts if row["mode"] == "non_thinking")
+    assert {"math_answer", "think_format"} == set(rollouts[0]["verdicts"])
+    assert all(json.loads(line)["logprob_gap"] < 0.05 for line in (finished / "04-general_rl" / "metrics.jsonl").open())
+
+
+def test_a_truncated_artifact_is_named_and_nothing_else_is_touched(finished: Path) -> None:
+    weights = finished / "01-cold_start" / "output" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    try:
+        again = alignment("run", finished.parent / "small.yaml", "--run", finished)
+        assert again.returncode == 1
+        assert str(weights) in again.stderr and "cut short" in again.stderr and "Traceback" not in again.stderr
+        assert (finished / "04-general_rl" / "manifest.json").exists()
+    finally:
+        weights.write_bytes(whole)
+
+
+def test_any_stage_can_be_evaluated_on_fresh_problems(finished: Path) -> None:
+    done = alignment("evaluate", finished, "--stage", "cold_start", "--seed", 99, "--count", 4, "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["stage"] == "cold_start" and figures["thinking"]["seed"] == 99
+    assert figures["thinking"]["count"] == 4
