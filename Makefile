@@ -26,8 +26,12 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/house
 
-bench: $(STAMP)
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+bench: $(STAMP) runs/tiny-thinking/01-cold_start/manifest.json
+	$(BIN)/python benchmarks/overhead.py sft
+	$(BIN)/python benchmarks/overhead.py grpo runs/tiny-thinking/01-cold_start/output
+
+runs/tiny-thinking/01-cold_start/manifest.json: $(STAMP)
+	$(BIN)/alignment run recipes/tiny-thinking.yaml --stage cold_start
 
 base-model: $(STAMP)
 	$(BIN)/python -m alignment.launch $(BIN)/python -m alignment.base_model.pretrain --output data/base

@@ -34,6 +34,8 @@ class Journey:
 
     def go(self, only: str | None = None) -> None:
         """Run every unfinished stage (or one), evaluate, sweep, report. Raises AlignmentError; running again resumes."""
+        for name in self.pipeline.recipe.stage_names:
+            self.pipeline.state(name)  # what cannot go on is found before anything is written
         self.pipeline.prepare()
         with self._alone():
             self._prepare_base()
@@ -46,7 +48,11 @@ class Journey:
 
     def _alone(self) -> Any:
         """Hold the run's lock. Raises ArtifactError if another `alignment run` works in this directory."""
-        file = (self.pipeline.run.path / ".lock").open("a")
+        path = self.pipeline.run.path / ".lock"
+        try:
+            file = path.open("a")
+        except OSError as error:
+            raise ArtifactError(f"{path}: cannot be written ({error.strerror})") from error
         for attempt in range(LOCK_PATIENCE_SECONDS * 5):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,8 +66,7 @@ class Journey:
         )
 
     def _prepare_base(self) -> None:
-        recipe, base = self.pipeline.recipe, self.pipeline.run.base
-        if not (recipe.add_tokens or recipe.chat_template) or (base / "config.json").exists():
+        if not self.pipeline.needs_base():
             return
         command = [sys.executable, "-m", "alignment.model", "prepare", *self._arguments(None)]
         self._run("preparing the model", command, self.pipeline.run.path / "prepare.log")

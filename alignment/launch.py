@@ -128,27 +128,34 @@ def run(
             end_tree(process)
         finally:
             signal.signal(signal.SIGTERM, previous)
-            if process.poll() is None:
-                end_tree(process)
+            end_tree(process)  # also what a process that has ended by itself left running
     on_tick()
     return Ended(process.returncode, interrupted, time.monotonic() - started)
 
 
 def end_tree(process: "subprocess.Popen[bytes]") -> None:
-    """Ask a process group to end, and end it after GRACE_SECONDS."""
-    for sign, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+    """Ask a process group to end, and end it after GRACE_SECONDS, whether or not its leader is still there."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)
         except ProcessLookupError:
             return
-        try:
-            process.wait(patience)
-        except subprocess.TimeoutExpired:
-            continue
+        until = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < until and _group_lives(process):
+            time.sleep(0.05)
     if process.poll() is None:
         raise StageFailed(
             f"process {process.pid} does not end even when killed; it may be waiting for a device or a disk"
         )
+
+
+def _group_lives(process: "subprocess.Popen[bytes]") -> bool:
+    process.poll()  # reaps the leader, which would otherwise count as living
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def die_with_parent() -> None:

@@ -5,6 +5,7 @@ from rich.tree import Tree
 
 from alignment.artifact import Manifest, RunFolder, StageFolder, read_json
 from alignment.errors import ArtifactError
+from alignment.evaluation.metrics import as_text
 
 
 def lineage_tree(run: RunFolder) -> Tree:
@@ -45,6 +46,4 @@ def _add(tree: Tree, folder: StageFolder, manifest: Manifest, producers: dict[st
         except ArtifactError as error:
             branch.add(Text(f"damaged: {error}", style="red"))
             continue
-        branch.add(
-            f"{found['mode']}: accuracy {found['accuracy']:.3f} ({found['accuracy_low']:.3f}–{found['accuracy_high']:.3f})"
-        )
+        branch.add(f"{found['mode']}: accuracy {as_text(found)}")

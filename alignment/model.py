@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alignment.artifact import write_json
 from alignment.errors import AlignmentError, ArtifactError
 from alignment.pipeline import Pipeline
 from alignment.progress import Progress
@@ -111,6 +112,7 @@ def _prepare(pipeline: Pipeline) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
+    write_json(partial / "prepared.json", pipeline.base_settings())
     partial.rename(target)
 
 

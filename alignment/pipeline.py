@@ -84,6 +84,23 @@ class Pipeline:
             return str(self.run.base)
         return str(resource("data/base")) if self.recipe.model == "embedded" else self.recipe.model
 
+    def base_settings(self) -> dict[str, Any]:
+        """What a prepared base is made from."""
+        return {"model": self.recipe.model, "add_tokens": self.recipe.add_tokens, "template": self.recipe.chat_template}
+
+    def needs_base(self) -> bool:
+        """Whether base/ has still to be prepared. Raises StaleInputsError if it was prepared from something else."""
+        made = self.run.base / "prepared.json"
+        if not made.exists():
+            return bool(self.recipe.add_tokens or self.recipe.chat_template)
+        changed = list(differences(read_json(made), self.base_settings()))
+        if changed:
+            raise StaleInputsError(
+                f"{self.run.base} was prepared from something else than the recipe says now: {'; '.join(changed)}. "
+                "Write `--run DIRECTORY` to start from the new model in a directory of its own."
+            )
+        return False
+
     def policy_path(self, name: str) -> str:
         """The folder (or hub id) of the policy that a stage starts from."""
         before = self.recipe.policy_before(name)

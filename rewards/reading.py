@@ -16,8 +16,39 @@ _NUMBER = r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]
 _PLAIN = re.compile(rf"({_NUMBER})\s*(%|percent\b)?((?:\s+[A-Za-z]{{3,}}){{0,6}})")
 # Words that change the number they follow, so that it is not a plain number with a unit.
 _NOT_UNITS = frozenset(
-    "hundred thousand million billion trillion dozen dozens score percent half squared cubed factorial and not plus "
-    "minus times over less more most least than sqrt sin cos tan log exp pi".split()
+    [
+        "hundred",
+        "thousand",
+        "million",
+        "billion",
+        "trillion",
+        "dozen",
+        "dozens",
+        "score",
+        "percent",
+        "half",
+        "squared",
+        "cubed",
+        "factorial",
+        "and",
+        "not",
+        "plus",
+        "minus",
+        "times",
+        "over",
+        "less",
+        "more",
+        "most",
+        "least",
+        "than",
+        "sqrt",
+        "sin",
+        "cos",
+        "tan",
+        "log",
+        "exp",
+        "pi",
+    ]
 )
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
 _MARKER = re.compile(r"(?:\banswer(?:\*\*)?\s*(?:is\b|:|=)\s*:?|####)\s*(?:\*\*)?", re.IGNORECASE)

@@ -1,7 +1,7 @@
 """What the embedded base model is pre-trained on: worked sums as bare text, and short sentences.
 
-The base model learns to carry a chain of additions and subtractions line by line, and the words that problems are put
-in. It never sees a chat, a think block or a boxed answer: the four stages have to bring those. Chains that belong to
+The base model learns to carry a chain of additions and subtractions line by line, wherever in a text the chain stands,
+and the words that problems are put in. It never sees a chat, a think block or a boxed answer: the four stages have to bring those. Chains that belong to
 the evaluation split are left out, as everywhere else.
 """
 
@@ -40,7 +40,18 @@ def documents(seed: int) -> Iterator[tuple[str, str]]:
         if split_of(problem.question) == "evaluation":
             continue
         expression = problem.question.split(": ", 1)[1]
-        yield f"{expression}\n", f"{problem.trace}\n"
+        yield f"{_opening(rng, problem.question, expression)}\n", f"{problem.trace}\n"
         if rng.random() < 0.1:
             sentence = rng.choice(SENTENCES)
             yield "", (sentence % rng.randrange(-99, 999) if "%d" in sentence else sentence) + "\n"
+
+
+def _opening(rng: random.Random, question: str, expression: str) -> str:
+    """The chain alone, as the question, or after some other sentence; copying must not hang on where it begins."""
+    draw = rng.random()
+    if draw < 0.3:
+        return expression
+    if draw < 0.7:
+        return question
+    sentence = rng.choice(SENTENCES)
+    return f"{sentence % rng.randrange(-99, 999) if '%d' in sentence else sentence}: {expression}"

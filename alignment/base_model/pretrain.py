@@ -18,8 +18,8 @@ from rich.console import Console
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from alignment.base_model.corpus import documents
-from alignment.data.render import IGNORED
 from alignment.base_model.tokenizer import END_OF_TEXT, train_tokenizer
+from alignment.data.render import IGNORED
 from alignment.resources import resource
 
 VOCABULARY = 512
@@ -80,7 +80,7 @@ def learning_rate_at(step: int, steps: int, peak: float) -> float:
 
 def main(
     output: Annotated[Path, typer.Option(help="Folder for the model and its tokenizer.")],
-    steps: Annotated[int, typer.Option(help="Optimizer steps of 2,048 tokens each.")] = 6500,
+    steps: Annotated[int, typer.Option(help="Optimizer steps of 2,048 tokens each.")] = 5500,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.")] = 0,
 ) -> None:

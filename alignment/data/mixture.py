@@ -76,7 +76,11 @@ def as_conversation(problem: Problem, mode: str) -> Conversation:
             f"problem {problem.id} has no worked solution, so it cannot show how to think; set mode: non_thinking"
         )
     thinking = problem.trace if mode == "thinking" else ""
-    answer: dict[str, Any] = {"role": "assistant", "reasoning_content": thinking, "content": f"\\boxed{{{problem.answer}}}"}
+    answer: dict[str, Any] = {
+        "role": "assistant",
+        "reasoning_content": thinking,
+        "content": f"\\boxed{{{problem.answer}}}",
+    }
     messages: list[dict[str, Any]] = [{"role": "user", "content": problem.question}, answer]
     return Conversation(problem.id, messages, "thinking" if mode == "thinking" else "non_thinking", problem.family)
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from alignment.artifact import RunFolder, read_json
 from alignment.data.rows import MODES
 from alignment.errors import StageFailed
+from alignment.evaluation.metrics import as_text
 from alignment.launch import environment, run
 from alignment.pipeline import Pipeline
 from alignment.watch import Watch
@@ -31,7 +32,13 @@ def evaluate_stage(directory: Path, stage: str, *, seed: int | None, count: int 
         command += ["--set", f"evaluations.count={count}"] if count is not None else []
         log, progress = Path(scratch) / "evaluation.log", Path(scratch) / "progress.jsonl"
         with Watch(progress, console, f"evaluating {stage}") as watch:
-            ended = run(command, log=log, progress=progress, env=environment(1, offline=not Pipeline.load(folder.recipe, [], directory).hub_sources()), on_tick=watch.tick)
+            ended = run(
+                command,
+                log=log,
+                progress=progress,
+                env=environment(1, offline=not Pipeline.load(folder.recipe, [], directory).hub_sources()),
+                on_tick=watch.tick,
+            )
         if ended.interrupted:
             raise KeyboardInterrupt
         if ended.exit_status:
@@ -43,12 +50,11 @@ def evaluate_stage(directory: Path, stage: str, *, seed: int | None, count: int 
         print(json.dumps({"stage": stage, **found}, indent=2, ensure_ascii=False))
         return
     table = Table(box=None)
-    for column in ("mode", "count", "accuracy", "95% interval", "format", "think-follow", "thinking tokens"):
+    for column in ("mode", "count", "accuracy (95%)", "format", "think-follow", "thinking tokens"):
         table.add_column(column, justify="right" if column != "mode" else "left")
     for mode, figures in found.items():
-        interval = f"{figures['accuracy_low']:.3f}–{figures['accuracy_high']:.3f}"
         table.add_row(
-            mode, str(figures["count"]), f"{figures['accuracy']:.3f}", interval, f"{figures['format']:.3f}",
+            mode, str(figures["count"]), as_text(figures), f"{figures['format']:.3f}",
             f"{figures['think_follow']:.3f}", f"{figures['mean_thinking_tokens']:.1f}",
         )  # fmt: skip
     Console().print(table)

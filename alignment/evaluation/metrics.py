@@ -32,13 +32,13 @@ def wilson(successes: int, count: int) -> tuple[float, float]:
 
 
 def accuracy(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """count, accuracy and its interval over what could be judged; unknown counts the rest."""
+    """count, accuracy (None if nothing could be judged) and its interval; unknown counts what was left out."""
     judged = [outcome.correct for outcome in outcomes if outcome.correct is not None]
     right = sum(judged)
     low, high = wilson(right, len(judged))
     return {
         "count": len(judged),
-        "accuracy": round(right / len(judged), 4) if judged else 0.0,
+        "accuracy": round(right / len(judged), 4) if judged else None,
         "accuracy_low": round(low, 4),
         "accuracy_high": round(high, 4),
         "unknown": len(outcomes) - len(judged),
@@ -57,6 +57,13 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "forced_share": share([outcome.forced for outcome in outcomes]),
         "tasks": [{"task": task, **accuracy([o for o in outcomes if o.task == task])} for task in tasks],
     }
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """`0.812 (0.764–0.853)`, or that nothing could be judged."""
+    if found["accuracy"] is None:
+        return f"unknown ({found['unknown']} answers could not be judged)"
+    return f"{found['accuracy']:.3f} ({found['accuracy_low']:.3f}–{found['accuracy_high']:.3f})"
 
 
 def share(flags: Sequence[bool]) -> float:

@@ -120,7 +120,8 @@ def save_policy(context: StageContext, trainer: Any, output: Path) -> None:
     config = inner.config
     if peft:
         fresh = type(inner)._from_config(  # noqa: SLF001  the public way would load weights
-            config, dtype=next(iter(state.values())).dtype)
+            config, dtype=next(iter(state.values())).dtype
+        )
         fresh.generation_config = inner.generation_config
     else:
         fresh = inner

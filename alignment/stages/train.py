@@ -47,6 +47,9 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
     if folder.finished:
         print(f"stage {name} has finished already: {folder.manifest_path}")
         return
+    if rank == 0:
+        pipeline.state(name)  # by hand as well: nothing is gone on with that was begun from something else
+        pipeline.begin(name)
     folder.path.mkdir(parents=True, exist_ok=True)
     lock = _locked(folder.path / ".lock") if rank == 0 else None
     context = StageContext(

@@ -62,7 +62,9 @@ def test_the_engine_samples_from_the_adapter_and_not_from_the_model_under_it(
 ) -> None:
     model = adapted(tokenizer)
     prompt = tokenizer("<|endoftext|>12 + 7 - 4 =\n15")["input_ids"]
-    engine = start_engine("auto", EngineSettings(BASE, 128, (tokenizer.eos_token_id,), tokenizer.pad_token_id, "float32"))
+    engine = start_engine(
+        "auto", EngineSettings(BASE, 128, (tokenizer.eos_token_id,), tokenizer.pad_token_id, "float32")
+    )
     under = engine.logprobs([prompt])[0]
     prove_delivery(engine, lambda: iterate(model), prompt)
     logits = model(input_ids=torch.tensor([prompt])).logits[0, :-1].log_softmax(-1)
@@ -73,7 +75,9 @@ def test_the_engine_samples_from_the_adapter_and_not_from_the_model_under_it(
     engine.close()
 
 
-def test_new_tokens_start_from_what_their_text_already_meant(tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
+def test_new_tokens_start_from_what_their_text_already_meant(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
     own = AutoTokenizer.from_pretrained(BASE)
     model = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32)
     pieces = own("<plan>", add_special_tokens=False)["input_ids"]

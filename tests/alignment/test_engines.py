@@ -32,7 +32,9 @@ def model() -> torch.nn.Module:
 def engine(request: pytest.FixtureRequest, tokenizer: PreTrainedTokenizerBase) -> Iterator[Engine]:
     if request.param == "vllm" and (problem := vllm_problem()):
         pytest.skip(problem)
-    settings = EngineSettings(BASE, 256, (tokenizer.eos_token_id,), tokenizer.pad_token_id, dtype="float32", max_sequences=16)
+    settings = EngineSettings(
+        BASE, 256, (tokenizer.eos_token_id,), tokenizer.pad_token_id, dtype="float32", max_sequences=16
+    )
     started = start_engine(request.param, settings)
     yield started
     started.close()
@@ -109,8 +111,6 @@ def test_a_gap_between_trainer_and_engine_stops_the_stage() -> None:
         refuse_gap(0.2, 0.05, step=3)
 
 
-def test_a_budget_without_think_tokens_says_what_to_write(
-    engine: Engine, tokenizer: PreTrainedTokenizerBase
-) -> None:
+def test_a_budget_without_think_tokens_says_what_to_write(engine: Engine, tokenizer: PreTrainedTokenizerBase) -> None:
     with pytest.raises(EngineError, match="must hold </think>"):
         Sampler(engine, tokenizer, 16, "stop now").sample([Request([1, 2], "thinking", 4)], GREEDY, seed=0)

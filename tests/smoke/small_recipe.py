@@ -13,7 +13,14 @@ def cold_start(**changes: Any) -> dict[str, Any]:
     """Twelve optimizer steps of SFT, a checkpoint every three."""
     data = [{"source": "chain-sum", "split": "cold_start", "count": 96, "seed": 1, "parameters": ONE_DIGIT}]
     trainer = {"max_steps": 12, "per_device_train_batch_size": 2, "learning_rate": 1.0e-3}
-    stage = {"name": "cold_start", "kind": "sft", "data": data, "max_length": 256, "save_every_steps": 3, "trainer": trainer}
+    stage = {
+        "name": "cold_start",
+        "kind": "sft",
+        "data": data,
+        "max_length": 256,
+        "save_every_steps": 3,
+        "trainer": trainer,
+    }
     return {**stage, **changes}
 
 
@@ -40,6 +47,12 @@ def write_recipe(path: Path, *stages: dict[str, Any], **changes: Any) -> Path:
         "after_each_stage": ["chain-sum"], "count": 8, "follow_count": 4, "max_prompt_tokens": 96,
         "max_completion_tokens": 48, "engine": "transformers", "budget_stop_text": "\n</think>\n\n",
     }  # fmt: skip
-    recipe = {"name": "small", "model": "embedded", "seed": 3, "hardware": {"accelerate": "cpu"}, "stages": list(stages)}
+    recipe = {
+        "name": "small",
+        "model": "embedded",
+        "seed": 3,
+        "hardware": {"accelerate": "cpu"},
+        "stages": list(stages),
+    }
     path.write_text(yaml.safe_dump({**recipe, "evaluations": evaluations, **changes}), encoding="utf-8")
     return path

@@ -43,7 +43,10 @@ def test_every_stage_leaves_a_manifest_and_the_report_has_them_all(finished: Pat
 
 
 def test_lineage_leads_back_to_the_model(finished: Path) -> None:
-    inputs = {stage: RunFolder(finished).find(stage).manifest().inputs for stage in ("cold_start", "mode_fusion", "general_rl")}
+    inputs = {
+        stage: RunFolder(finished).find(stage).manifest().inputs
+        for stage in ("cold_start", "mode_fusion", "general_rl")
+    }
     assert list(inputs["cold_start"]) == ["model"]
     assert set(inputs["mode_fusion"]) == {"cold_start", "fusion_data"}
     assert inputs["general_rl"]["mode_fusion"] == RunFolder(finished).find("mode_fusion").manifest().output_hash

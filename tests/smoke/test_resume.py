@@ -60,7 +60,9 @@ def test_a_killed_grpo_stage_goes_on_with_the_same_rollouts(started: tuple[Path,
         assert done.returncode == 0, done.stdout + done.stderr
     rollouts = [RunFolder(run).find("reasoning_rl").rollouts.read_text(encoding="utf-8") for run in (whole, killed)]
     assert rollouts[0] == rollouts[1]
-    assert [line["kl"] for line in steps(whole, "reasoning_rl")] == [line["kl"] for line in steps(killed, "reasoning_rl")]
+    assert [line["kl"] for line in steps(whole, "reasoning_rl")] == [
+        line["kl"] for line in steps(killed, "reasoning_rl")
+    ]
     assert weights(whole, "reasoning_rl") == weights(killed, "reasoning_rl")
 
 
