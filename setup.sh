@@ -23,4 +23,10 @@ else
   echo "no CPU build of torch is within reach; installing the ordinary one"
   install "torch==$torch"
 fi
+# Each stage is a process of its own: compile once what all of them import, even where writing bytecode is switched off.
+env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -W ignore -c "
+import accelerate.commands.launch, peft, reasoning_gym
+from trl import DPOTrainer, GRPOTrainer, SFTTrainer
+from vllm import LLM
+" >/dev/null 2>&1 || true
 .venv/bin/alignment doctor || true

@@ -79,8 +79,9 @@ class Journey:
             return
         pipeline.begin(name)
         number = next_attempt(folder)
-        verb = "going on with" if state == "unfinished" else "starting"
-        title = f"{verb} {name} ({pipeline.recipe.stage(name).kind})"
+        if state == "unfinished":
+            self.console.print(f"going on with {name} from its last checkpoint", highlight=False)
+        title = f"{name} ({pipeline.recipe.stage(name).kind})"
         command = training_command(pipeline.recipe.hardware, self._arguments(name))
         self._run(title, command, folder.path / "attempts" / f"{number:02d}.log", folder, number)
         if not folder.finished:
@@ -138,13 +139,6 @@ class Journey:
     def _offline(self) -> bool:
         """Whether nothing has to be fetched: the model is a local folder, and so is all the data."""
         return Path(self.pipeline.base_path()).is_dir() and not self.pipeline.hub_sources()
-
-
-def finish_report(pipeline: Pipeline) -> Any:
-    """Write the report of a run and return its document."""
-    from alignment.report import write_report
-
-    return write_report(pipeline.run.path)
 
 
 def _outcome(exit_status: int) -> str:

@@ -114,7 +114,11 @@ def main(
     model.eval()
     for probe in PROBES:
         ids = torch.tensor([tokenizer(END_OF_TEXT + probe)["input_ids"]])
-        text = tokenizer.decode(model.generate(ids, max_new_tokens=90, do_sample=False, pad_token_id=0)[0])
+        text = tokenizer.decode(
+            model.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=90, do_sample=False, pad_token_id=0
+            )[0]
+        )
         console.print(text.removeprefix(END_OF_TEXT).split(END_OF_TEXT)[0], markup=False)
     model.to(torch.bfloat16).save_pretrained(output)
     tokenizer.save_pretrained(output)
