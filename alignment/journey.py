@@ -34,7 +34,7 @@ class Journey:
 
     def go(self, only: str | None = None) -> None:
         """Run every unfinished stage (or one), evaluate, sweep, report. Raises AlignmentError; running again resumes."""
-        for name in self.pipeline.recipe.stage_names:
+        for name in self.pipeline.needed_for(only) if only else self.pipeline.recipe.stage_names:
             self.pipeline.state(name)  # what cannot go on is found before anything is written
         self.pipeline.prepare()
         with self._alone():
@@ -43,8 +43,6 @@ class Journey:
                 self._stage(name)
                 if self.pipeline.recipe.stage(name).kind in TRAINING_KINDS:
                     self._evaluate(name)
-            if only is None and self.pipeline.recipe.evaluations.budgets:
-                self._evaluate(self.pipeline.trained_stages()[-1], budgets=True)
 
     def _alone(self) -> Any:
         """Hold the run's lock. Raises ArtifactError if another `alignment run` works in this directory."""
@@ -87,16 +85,18 @@ class Journey:
         if not folder.finished:
             raise StageFailed(f"{name}: its process ended without a manifest; see {folder.path / 'attempts'}")
 
-    def _evaluate(self, name: str, *, budgets: bool = False) -> None:
-        folder = self.pipeline.folder(name)
-        if not self.pipeline.recipe.evaluations.after_each_stage or not self._missing(folder, budgets):
+    def _evaluate(self, name: str) -> None:
+        """Measure a stage in both modes, and the last one over the recipe's budgets as well."""
+        folder, settings = self.pipeline.folder(name), self.pipeline.recipe.evaluations
+        sweeps = bool(settings.budgets) and name == self.pipeline.trained_stages()[-1]
+        wanted = self._missing(folder, budgets=False) or (sweeps and self._missing(folder, budgets=True))
+        if not settings.after_each_stage or not wanted:
             return
-        title = f"sweeping the thinking budget of {name}" if budgets else f"evaluating {name}"
         command = [sys.executable, "-m", "alignment.evaluation.runner", *self._arguments(name)]
-        log = folder.evaluations / ("budget.log" if budgets else "evaluation.log")
-        self._run(title, [*command, *(["--budgets"] if budgets else [])], log)
+        title = f"evaluating {name}" + (" and sweeping its thinking budget" if sweeps else "")
+        self._run(title, [*command, *(["--budgets"] if sweeps else [])], folder.evaluations / "evaluation.log")
 
-    def _missing(self, folder: StageFolder, budgets: bool) -> bool:
+    def _missing(self, folder: StageFolder, *, budgets: bool) -> bool:
         """Whether an evaluation is still to be made; one made under other settings is set aside and named."""
         from alignment.evaluation.identity import evaluation_identity, sweep_identity
 
@@ -132,9 +132,9 @@ class Journey:
         self.console.print(f"{title}: done in {ended.seconds:.0f} s", highlight=False)
 
     def _arguments(self, name: str | None) -> list[str]:
-        overrides = [argument for override in self.pipeline.overrides for argument in ("--set", override)]
+        """What a child is told. It reads the run's own copy of the recipe: the file may be edited while this runs."""
         stage = ["--stage", name] if name else []
-        return [str(self.pipeline.path), *stage, "--run", str(self.pipeline.run.path), *overrides]
+        return [str(self.pipeline.run.recipe), *stage, "--run", str(self.pipeline.run.path)]
 
     def _offline(self) -> bool:
         """Whether nothing has to be fetched: the model is a local folder, and so is all the data."""

@@ -112,6 +112,16 @@ class Pipeline:
         sampled = [part.stage for part in load_parts(self.recipe.stage(name).data) if part.stage]
         return [*([before] if before else []), *sampled]
 
+    def needed_for(self, name: str) -> list[str]:
+        """A stage and every stage that it is made from, in the recipe's order."""
+        self.folder(name)  # refuses a stage that the recipe does not have
+        needed, found = [name], {name}
+        while needed:
+            more = set(self.needed_stages(needed.pop())) - found
+            found |= more
+            needed += sorted(more)
+        return [stage for stage in self.recipe.stage_names if stage in found]
+
     def inputs(self, name: str) -> dict[str, str]:
         """`{name: output hash}` of the artifacts that a stage is made from. Raises ArtifactError if one is missing."""
         found = {need: self.folder(need).verified_manifest().output_hash for need in self.needed_stages(name)}

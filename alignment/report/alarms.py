@@ -55,7 +55,8 @@ def _training(stage: Stage) -> Iterator[Alarm]:
         message = f"{cut:.0%} of the training completions were cut off at their token limit (mean over the stage)."
         yield _alarm(stage, "truncated_share", cut, TRUNCATED_SHARE, message)
     entropy = [value for _, value in stage.series("entropy")]
-    if len(entropy) > 1 and entropy[0] > 0 and entropy[-1] < ENTROPY_LEFT * entropy[0]:
+    explores = stage.kind == "grpo"  # where a policy imitates, it is meant to become sure
+    if explores and len(entropy) > 1 and entropy[0] > 0 and entropy[-1] < ENTROPY_LEFT * entropy[0]:
         message = f"Entropy fell from {entropy[0]:.3g} to {entropy[-1]:.3g}: the policy has stopped exploring."
         yield _alarm(stage, "entropy_collapse", entropy[-1] / entropy[0], ENTROPY_LEFT, message)
     allowed = next((gap for gap in _values(stage.identity, "largest_logprob_gap") if is_number(gap)), LOGPROB_GAP)

@@ -5,6 +5,7 @@ over what was drawn, because keeping the logits of every step would cost batch x
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
@@ -73,7 +74,7 @@ class TransformersEngine:
 
     def _generate(self, batch: list[list[int]], limit: int, settings: SamplingSettings) -> list[list[int]]:
         ids_BT, mask_BT = self._pad(batch, left=True)
-        sampling = {"do_sample": False}
+        sampling: dict[str, Any] = {"do_sample": False}
         if settings.temperature > 0:
             sampling = {
                 "do_sample": True,

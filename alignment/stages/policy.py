@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
+from peft.tuners.trainable_tokens import TrainableTokensLayer
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from alignment.errors import ArtifactError
@@ -89,7 +90,7 @@ def merged_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]
     Under ZeRO-3 each weight is gathered, handed on and released, so every rank must consume the whole iterator.
     """
     adapters = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
-    token_deltas = {name: module for name, module in model.named_modules() if hasattr(module, "token_adapter")}
+    tokens = {name: module for name, module in model.named_modules() if isinstance(module, TrainableTokensLayer)}
     for name, parameter in model.named_parameters():
         if _is_adapter_part(name):
             continue
@@ -101,8 +102,8 @@ def merged_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]
             if layer is not None and name.endswith(".weight"):
                 delta = sum(layer.get_delta_weight(active).to(weight.dtype) for active in layer.active_adapters)
                 weight = weight + delta
-            elif owner in token_deltas:
-                weight = token_deltas[owner].token_adapter.get_merged_weights(list(token_deltas[owner].active_adapters))
+            elif owner in tokens:
+                weight = tokens[owner].get_merged_weights(list(tokens[owner].active_adapters))
             yield _checkpoint_name(name), weight
 
 
@@ -150,4 +151,9 @@ def _is_adapter_part(name: str) -> bool:
 
 
 def _checkpoint_name(name: str) -> str:
-    return name.removeprefix("module.").removeprefix("base_model.model.").replace(".base_layer.", ".")
+    return (
+        name.removeprefix("module.")
+        .removeprefix("base_model.model.")
+        .replace(".token_adapter", "")
+        .replace(".base_layer.", ".")
+    )

@@ -19,7 +19,7 @@ from alignment.progress import Progress
 from alignment.recipe.schema import SampleStage
 from alignment.rollout.engine import EngineSettings, SamplingSettings, start_engine
 from alignment.rollout.groups import chance, group_mode
-from alignment.rollout.scoring import Judged, Scorer, summary
+from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.thinking import Request, Sampler
 from alignment.stages.context import StageContext
 
@@ -131,7 +131,6 @@ class _Draw:
             requests, sampling, int(chance("draw", seed, self._context.stage.name, number) * 2**31)
         )
         judged: list[Judged] = self._scorer.judge(asked, made)
-        self._context.counts.update({name: value for name, value in summary(judged).items() if "unknown" in name})
         partial = path.with_suffix(".partial")
         partial.write_text(
             "".join(json.dumps(row.as_line(number + 1), ensure_ascii=False) + "\n" for row in judged), "utf-8"
