@@ -12,14 +12,14 @@ from pathlib import Path
 def alignment(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """Run `alignment ARGUMENTS` to its end."""
     command = [sys.executable, "-m", "alignment.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=420)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1500)
 
 
 def killed_when(reached: Callable[[], bool], *arguments: object) -> None:
     """Start `alignment ARGUMENTS` and SIGKILL it as soon as `reached` says so. Fails if it ends before that."""
     command = [sys.executable, "-m", "alignment.cli", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-    until = time.monotonic() + 300
+    until = time.monotonic() + 900
     while not reached():
         assert process.poll() is None, f"it ended with {process.returncode} before it could be killed"
         assert time.monotonic() < until, "it never came so far"
