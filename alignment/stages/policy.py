@@ -16,6 +16,7 @@ import torch
 from peft import LoraConfig, PeftModel
 from peft.tuners.lora import LoraLayer
 from peft.tuners.trainable_tokens import TrainableTokensLayer
+from peft.utils.other import TrainableTokensWrapper
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from alignment.errors import ArtifactError
@@ -62,6 +63,17 @@ def load_model(context: StageContext, path: str) -> PreTrainedModel:
         if type(error).__module__.startswith("safetensors"):
             raise ArtifactError(f"{path}: its safetensors file is damaged ({error})") from error
         raise
+
+
+def complete_head(model: torch.nn.Module) -> None:
+    """Give a head that PEFT has wrapped for trained tokens the `bias` that TRL's loss reads.
+
+    With tied embeddings the wrapper stands in for the output head; it passes `weight` on, deltas included, and nothing
+    else.
+    """
+    for module in model.modules():
+        if isinstance(module, TrainableTokensWrapper) and not hasattr(module, "bias"):
+            module.bias = None
 
 
 def is_deepspeed() -> bool:

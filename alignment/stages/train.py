@@ -89,9 +89,11 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
 def _train(context: StageContext) -> tuple[int, int]:
     """Train from the last whole checkpoint; returns optimizer steps and tokens. Raises if no step was taken."""
     from alignment.stages import dpo, grpo, sft
+    from alignment.stages.policy import complete_head, save_policy
 
     build: Any = {"sft": sft.build, "grpo": grpo.build, "dpo": dpo.build}[context.stage.kind]
     trainer, recorder = build(context)
+    complete_head(trainer.model)
     checkpoint = context.last_checkpoint()
     if context.is_main:
         context.drop_lines_after(int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0)
@@ -102,8 +104,6 @@ def _train(context: StageContext) -> tuple[int, int]:
             f"stage {context.stage.name} took {done} of {wanted} optimizer steps: it has trained less than the recipe "
             "says and is not finished. Look at the rows it was given, and at max_steps and num_train_epochs"
         )
-    from alignment.stages.policy import save_policy
-
     save_policy(context, trainer, context.folder.output)
     trainer.accelerator.wait_for_everyone()
     return done, recorder.tokens
