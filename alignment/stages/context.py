@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.artifact import RunFolder, StageFolder
 from alignment.recipe.schema import Recipe
+from alignment.rollout.engine import EngineSettings
 
 SEAL = "sealed.json"
 
@@ -37,6 +38,19 @@ class StageContext:
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(self.policy_path, trust_remote_code=self.recipe.trust_remote_code)
+
+    def engine_settings(self, tokenizer: PreTrainedTokenizerBase) -> EngineSettings:
+        """What an engine needs to sample this stage's rollouts; for stages that have a `rollout` block."""
+        rollout = self.stage.rollout
+        return EngineSettings(
+            model=self.policy_path,
+            max_length=rollout.max_prompt_tokens + rollout.max_completion_tokens,
+            stop_ids=(tokenizer.eos_token_id,),
+            pad_id=tokenizer.pad_token_id,
+            dtype=rollout.dtype,
+            gpu_memory_share=rollout.gpu_memory_share,
+            trust_remote_code=self.recipe.trust_remote_code,
+        )
 
     def artifact(self, stage_name: str) -> Path:
         """The output folder of an earlier stage."""
@@ -66,7 +80,7 @@ class StageContext:
     def last_checkpoint(self) -> Path | None:
         """The newest checkpoint that was written to its end; one cut short by a kill is passed over."""
         found = [path for path in self.folder.checkpoints.glob("checkpoint-*") if is_sealed(path)]
-        return max(found, key=_step_of, default=None)
+        return max(found, key=step_of, default=None)
 
     def drop_lines_after(self, step: int) -> None:
         """Cut metrics and rollouts back to the step that training goes on from, so that no step stands twice."""
@@ -95,7 +109,8 @@ def is_sealed(checkpoint: Path) -> bool:
     )
 
 
-def _step_of(checkpoint: Path) -> int:
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step at which a checkpoint was written."""
     return int(checkpoint.name.rsplit("-", 1)[1])
 
 

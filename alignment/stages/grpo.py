@@ -22,7 +22,7 @@ from alignment.data.rows import Problem
 from alignment.errors import DataError
 from alignment.recipe.schema import GrpoStage
 from alignment.rollout.delivery import logprob_gap, prove_delivery, refuse_gap
-from alignment.rollout.engine import EngineSettings, SamplingSettings, start_engine
+from alignment.rollout.engine import SamplingSettings, start_engine
 from alignment.rollout.groups import chance, group_mode, replace_silent
 from alignment.rollout.scoring import Judged, Scorer, summary
 from alignment.rollout.thinking import Request, Sampler
@@ -110,7 +110,9 @@ class Rollouts:
         """The sampler, its engine holding the weights that the trainer holds now."""
         model = trainer.accelerator.unwrap_model(trainer.model)
         if self._sampler is None:
-            engine = start_engine(self._settings.engine, self._engine_settings(), self._context.processes)
+            engine = start_engine(
+                self._settings.engine, self._context.engine_settings(self._tokenizer), self._context.processes
+            )
             stop_text = self._settings.budget_stop_text
             self._sampler = Sampler(engine, self._tokenizer, self._settings.max_completion_tokens, stop_text)
             probe = render_prompt(
@@ -122,18 +124,6 @@ class Rollouts:
             self._sampler.engine.load_weights(merged_weights(model))
         self._weights_of_step = trainer.state.global_step
         return self._sampler
-
-    def _engine_settings(self) -> EngineSettings:
-        settings = self._settings
-        return EngineSettings(
-            model=self._context.policy_path,
-            max_length=settings.max_prompt_tokens + settings.max_completion_tokens,
-            stop_ids=(self._tokenizer.eos_token_id,),
-            pad_id=self._tokenizer.pad_token_id,
-            dtype=settings.dtype,
-            gpu_memory_share=settings.gpu_memory_share,
-            trust_remote_code=self._context.recipe.trust_remote_code,
-        )
 
     def _sample(self, sampler: Sampler, problems: list[Problem], step: int, draw: int) -> list[tuple[Problem, Any]]:
         seed = self._context.recipe.seed

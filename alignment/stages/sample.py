@@ -17,7 +17,7 @@ from alignment.data.rows import Conversation, Preference, Problem, write_rows
 from alignment.errors import DataError
 from alignment.progress import Progress
 from alignment.recipe.schema import SampleStage
-from alignment.rollout.engine import EngineSettings, SamplingSettings, start_engine
+from alignment.rollout.engine import SamplingSettings, start_engine
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.thinking import Request, Sampler
@@ -98,18 +98,7 @@ class _Draw:
     def __init__(self, context: StageContext) -> None:
         settings = context.stage.rollout
         self._context, self._settings, self._tokenizer = context, settings, context.tokenizer()
-        engine = start_engine(
-            settings.engine,
-            EngineSettings(
-                model=context.policy_path,
-                max_length=settings.max_prompt_tokens + settings.max_completion_tokens,
-                stop_ids=(self._tokenizer.eos_token_id,),
-                pad_id=self._tokenizer.pad_token_id,
-                dtype=settings.dtype,
-                gpu_memory_share=settings.gpu_memory_share,
-                trust_remote_code=context.recipe.trust_remote_code,
-            ),
-        )
+        engine = start_engine(settings.engine, context.engine_settings(self._tokenizer))
         self._sampler = Sampler(engine, self._tokenizer, settings.max_completion_tokens, settings.budget_stop_text)
         self._scorer = Scorer(context.stage.rewards)
         context.counts["engine"] = engine.name

@@ -19,7 +19,7 @@ from alignment.environment import hardware, versions
 from alignment.errors import AlignmentError, ArtifactError
 from alignment.launch import die_with_parent
 from alignment.pipeline import Pipeline, seconds_spent
-from alignment.stages.context import StageContext
+from alignment.stages.context import StageContext, step_of
 
 LOCK_PATIENCE_SECONDS = 60
 
@@ -96,7 +96,7 @@ def _train(context: StageContext) -> tuple[int, int]:
     complete_head(trainer.model)
     checkpoint = context.last_checkpoint()
     if context.is_main:
-        context.drop_lines_after(int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0)
+        context.drop_lines_after(step_of(checkpoint) if checkpoint else 0)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     done, wanted = trainer.state.global_step, trainer.state.max_steps
     if done < 1 or done < wanted:
