@@ -116,7 +116,10 @@ class Journey:
     def _run(
         self, title: str, command: list[str], log: Path, folder: StageFolder | None = None, number: int = 0
     ) -> None:
-        env = environment(self.pipeline.recipe.hardware.processes, offline=self._offline())
+        hardware = self.pipeline.recipe.hardware
+        if folder is None:  # preparing and measuring are one process, however many train
+            hardware = hardware.model_copy(update={"processes": 1})
+        env = environment(hardware, offline=self._offline())
         progress, started = log.with_suffix(".progress.jsonl"), time.time()
         with Watch(progress, self.console, title) as watch:
             ended = run(command, log=log, progress=progress, env=env, on_tick=watch.tick)

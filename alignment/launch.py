@@ -50,8 +50,12 @@ def preloads() -> tuple[list[str], list[str]]:
     return found, missing
 
 
-def environment(processes: int, *, offline: bool) -> dict[str, str]:
-    """The environment of a stage's or an evaluation's process; what the user has set already wins."""
+def environment(hardware: Hardware, *, offline: bool) -> dict[str, str]:
+    """The environment of a stage's or an evaluation's process; what the user has set already wins.
+
+    A launcher config whose name begins with `cpu` hides the GPUs, so that training and engines agree on the device.
+    """
+    on_cpu = not devices() or hardware.accelerate.startswith("cpu")
     wanted = {
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
@@ -66,9 +70,10 @@ def environment(processes: int, *, offline: bool) -> dict[str, str]:
     }
     if offline:
         wanted |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-    if not devices():
+    if on_cpu:
         wanted |= {
-            "OMP_NUM_THREADS": str(max(1, cores() // processes)),
+            "CUDA_VISIBLE_DEVICES": "",
+            "OMP_NUM_THREADS": str(max(1, cores() // hardware.processes)),
             "DS_ACCELERATOR": "cpu",
             "VLLM_CPU_KVCACHE_SPACE": "1",
             "LD_PRELOAD": ":".join(preloads()[0]),
@@ -170,4 +175,4 @@ def _raise_interrupt(_number: int, _frame: object) -> None:
 
 if __name__ == "__main__":
     # `python -m alignment.launch COMMAND ...`: run any command in the environment of a stage's process.
-    os.execvpe(sys.argv[1], sys.argv[1:], environment(1, offline=False))  # noqa: S606  no shell is meant
+    os.execvpe(sys.argv[1], sys.argv[1:], environment(Hardware(), offline=False))  # noqa: S606  no shell is meant

@@ -21,6 +21,7 @@ import typer
 from alignment.data.mixture import conversations_of, load_parts, problems_of
 from alignment.launch import accelerate_config, environment, training_command
 from alignment.pipeline import Pipeline
+from alignment.recipe.schema import Hardware
 from alignment.resources import resource
 
 app = typer.Typer()
@@ -31,7 +32,7 @@ WARM_STEPS = 2  # the first steps start engines and fill caches
 def seconds_of(command: list[str]) -> float:
     """Wall time of a command; its output is shown only if it fails."""
     started = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(1, offline=True))
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(Hardware(), offline=True))
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     return time.monotonic() - started

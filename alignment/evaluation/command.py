@@ -30,13 +30,15 @@ def evaluate_stage(directory: Path, stage: str, *, seed: int | None, count: int 
         command += ["--run", str(directory), "--output", scratch]
         command += ["--seed", str(seed)] if seed is not None else []
         command += ["--set", f"evaluations.count={count}"] if count is not None else []
+        pipeline = Pipeline.load(folder.recipe, [], directory)
+        hardware = pipeline.recipe.hardware.model_copy(update={"processes": 1})
         log, progress = Path(scratch) / "evaluation.log", Path(scratch) / "progress.jsonl"
         with Watch(progress, console, f"evaluating {stage}") as watch:
             ended = run(
                 command,
                 log=log,
                 progress=progress,
-                env=environment(1, offline=not Pipeline.load(folder.recipe, [], directory).hub_sources()),
+                env=environment(hardware, offline=not pipeline.hub_sources()),
                 on_tick=watch.tick,
             )
         if ended.interrupted:

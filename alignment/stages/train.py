@@ -5,6 +5,7 @@ The pipeline starts it; by hand it does the same. Neighbours: one file per kind,
 """
 
 import fcntl
+import importlib
 import os
 import shutil
 import sys
@@ -88,11 +89,11 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
 
 def _train(context: StageContext) -> tuple[int, int]:
     """Train from the last whole checkpoint; returns optimizer steps and tokens. Raises if no step was taken."""
-    from alignment.stages import dpo, grpo, sft
     from alignment.stages.policy import complete_head, save_policy
 
-    build: Any = {"sft": sft.build, "grpo": grpo.build, "dpo": dpo.build}[context.stage.kind]
-    trainer, recorder = build(context)
+    # Only this kind's trainer is imported: TRL's GRPO alone brings all of vLLM in, which takes seconds.
+    kind: Any = importlib.import_module(f"alignment.stages.{context.stage.kind}")
+    trainer, recorder = kind.build(context)
     complete_head(trainer.model)
     checkpoint = context.last_checkpoint()
     if context.is_main:

@@ -119,24 +119,24 @@ def test_a_process_dies_with_a_parent_that_was_killed_outright(tmp_path: Path) -
 
 
 def test_a_stage_on_a_cpu_preloads_what_was_found_and_shares_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    if devices():
-        pytest.skip("this machine has a GPU, where nothing is preloaded")
-    for name in ("LD_PRELOAD", "OMP_NUM_THREADS"):
+    for name in ("LD_PRELOAD", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
     found, missing = preloads()
     assert len(found) + len(missing) == 2
     assert all(Path(library).is_file() for library in found)
-    assert environment(1, offline=False)["LD_PRELOAD"] == ":".join(found)
+    made = environment(Hardware(accelerate="cpu"), offline=False)
+    assert made["LD_PRELOAD"] == ":".join(found)
+    assert made["CUDA_VISIBLE_DEVICES"] == ""
     cores = len(os.sched_getaffinity(0))
-    assert environment(1, offline=False)["OMP_NUM_THREADS"] == str(cores)
-    assert environment(4 * cores, offline=False)["OMP_NUM_THREADS"] == "1"
+    assert made["OMP_NUM_THREADS"] == str(cores)
+    assert environment(Hardware(accelerate="cpu", processes=4 * cores), offline=False)["OMP_NUM_THREADS"] == "1"
 
 
 def test_nothing_phones_home_and_nothing_is_fetched_that_need_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    assert environment(1, offline=True)["HF_HUB_OFFLINE"] == "1"
-    online = environment(1, offline=False)
+    assert environment(Hardware(), offline=True)["HF_HUB_OFFLINE"] == "1"
+    online = environment(Hardware(), offline=False)
     assert "HF_HUB_OFFLINE" not in online
     assert (online["HF_HUB_DISABLE_TELEMETRY"], online["VLLM_NO_USAGE_STATS"]) == ("1", "1")
 
@@ -145,7 +145,7 @@ def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = {"LD_PRELOAD": "", "OMP_NUM_THREADS": "7", "HF_HUB_OFFLINE": "0", "TOKENIZERS_PARALLELISM": "true"}
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
-    made = environment(2, offline=True)
+    made = environment(Hardware(processes=2), offline=True)
     assert {name: made[name] for name in chosen} == chosen
 
 
