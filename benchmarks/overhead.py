@@ -131,7 +131,7 @@ def bare_sft(output: Path) -> None:
     settings = SFTConfig(
         output_dir=str(output), seed=recipe.seed, report_to="none", logging_steps=1, disable_tqdm=True, use_cpu=True,
         bf16=False, gradient_checkpointing=False, dataloader_pin_memory=False, save_strategy="steps",
-        save_steps=stage.save_every_steps, save_total_limit=2, max_length=stage.max_length, packing=True, **stage.trainer,
+        save_steps=stage.save_every_steps, save_total_limit=2, max_length=stage.max_length, packing=stage.packing, **stage.trainer,
     )  # fmt: skip
     trainer = SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(base, dtype="float32"),

@@ -40,10 +40,9 @@ def documents(seed: int) -> Iterator[tuple[str, str]]:
         if split_of(problem.question) == "evaluation":
             continue
         expression = problem.question.split(": ", 1)[1]
-        yield f"{_opening(rng, problem.question, expression)}\n", f"{problem.trace}\n"
+        yield f"{_opening(rng, problem.question, expression)}\n{_gap(rng)}", f"{problem.trace}\n"
         if rng.random() < 0.1:
-            sentence = rng.choice(SENTENCES)
-            yield "", (sentence % rng.randrange(-99, 999) if "%d" in sentence else sentence) + "\n"
+            yield "", _sentence(rng) + "\n"
 
 
 def _opening(rng: random.Random, question: str, expression: str) -> str:
@@ -51,7 +50,20 @@ def _opening(rng: random.Random, question: str, expression: str) -> str:
     draw = rng.random()
     if draw < 0.3:
         return expression
-    if draw < 0.7:
-        return question
+    return question if draw < 0.7 else f"{_sentence(rng)}: {expression}"
+
+
+def _gap(rng: random.Random) -> str:
+    """What stands between a chain and its work in half of the documents.
+
+    Without it the model finds each operand by its distance, does every chain in bare text, and not one in a chat.
+    """
+    if rng.random() < 0.5:
+        return ""
+    words = " ".join(_sentence(rng) for _ in range(rng.randint(1, 2))).split(" ")
+    return " ".join(words[: rng.randint(1, 16)]) + "\n"
+
+
+def _sentence(rng: random.Random) -> str:
     sentence = rng.choice(SENTENCES)
-    return f"{sentence % rng.randrange(-99, 999) if '%d' in sentence else sentence}: {expression}"
+    return sentence % rng.randrange(-99, 999) if "%d" in sentence else sentence

@@ -9,23 +9,31 @@ from rich.table import Table
 from rich.text import Text
 
 from alignment.report import phrases
+from alignment.report.phrases import MISSING
 from alignment.report.record import MODES
 
+WIDE = 104  # columns that the whole table needs; a narrower terminal is shown less
 COLOURS = {"gain": "green", "loss": "red", "no clear change": "dim"}
 
 
-def stage_table(document: dict[str, Any]) -> Table:
-    """One row per stage and mode: accuracy, interval, change, think-follow, thinking tokens, format, time."""
+def stage_table(document: dict[str, Any], width: int = WIDE) -> Table:
+    """One row per stage and mode: accuracy, change, think-follow, thinking tokens, and with room format and time."""
+    headings = ("accuracy (95%)", "change", "think-\nfollow", "thinking\ntokens", "format", "time")
+    dropped = 0 if width >= WIDE else 2
     table = Table(
-        title=Text(str(document["recipe"])), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+        title=Text(str(document["recipe"])),
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1 if dropped else 2, 0, 0),
     )
-    table.add_column("stage")
-    table.add_column("mode", style="dim")
-    for heading in ("accuracy", "95% interval", "change", "think-follow", "thinking tokens", "format", "time"):
-        table.add_column(heading, justify="right")
+    table.add_column("stage", no_wrap=True)
+    table.add_column("mode", style="dim", no_wrap=True)
+    for heading in headings[: len(headings) - dropped]:
+        table.add_column(heading, justify="right", vertical="bottom")
     for stage in document["stages"]:
         for row in _rows(stage):
-            table.add_row(*row)
+            table.add_row(*row[: len(row) - dropped])
     return table
 
 
@@ -35,15 +43,15 @@ def _rows(stage: dict[str, Any]) -> list[list[Text]]:
     name = Text(stage["name"])
     if not modes:
         state = "not evaluated" if stage["outcome"] == "finished" else stage["outcome"]
-        return [[name, Text(state, style="dim"), *[Text("")] * 6, time]]
+        return [[name, Text(state, style="dim"), *[Text("")] * 5, time]]
     rows = []
     for index, mode in enumerate(modes):
         found = stage["evaluations"][mode]
         change = stage["changes"].get(mode)
+        interval = phrases.interval(found["accuracy_low"], found["accuracy_high"])
         colour = COLOURS[change["verdict"]] if change else ""
         cells = [
-            Text(phrases.percent(found["accuracy"])),
-            Text(phrases.interval(found["accuracy_low"], found["accuracy_high"])),
+            Text(f"{phrases.percent(found['accuracy'])} ({interval})" if interval else MISSING),
             Text(phrases.change(change), style=colour),
             Text(phrases.percent(found["think_follow"])),
             Text(phrases.count(found["mean_thinking_tokens"])),

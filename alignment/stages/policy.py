@@ -26,14 +26,15 @@ from alignment.stages.context import StageContext
 ADAPTER, ADAPTER_BASE = "adapter", "adapter_base.json"
 
 
-def load_policy(context: StageContext) -> torch.nn.Module:
+def load_policy(context: StageContext, attention: str | None = None) -> torch.nn.Module:
     """The policy a stage starts from: a transformers model, or a PEFT model that goes on with an earlier adapter.
 
-    Raises ArtifactError that names the folder if its weights cannot be read.
+    attention is the name of another attention than the model's own choice. Raises ArtifactError that names the folder if
+    its weights cannot be read.
     """
     lora: Lora | None = context.stage.lora
     if lora is None or lora.adapter == "new":
-        return load_model(context, context.policy_path)
+        return load_model(context, context.policy_path, attention)
     adapter = Path(context.policy_path) / ADAPTER
     if not adapter.is_dir():
         raise ArtifactError(
@@ -41,10 +42,10 @@ def load_policy(context: StageContext) -> torch.nn.Module:
             "write `adapter: new`, or add a lora block to that stage"
         )
     base = json.loads((Path(context.policy_path) / ADAPTER_BASE).read_text(encoding="utf-8"))["base"]
-    return PeftModel.from_pretrained(load_model(context, base), str(adapter), is_trainable=True)
+    return PeftModel.from_pretrained(load_model(context, base, attention), str(adapter), is_trainable=True)
 
 
-def load_model(context: StageContext, path: str) -> PreTrainedModel:
+def load_model(context: StageContext, path: str, attention: str | None = None) -> PreTrainedModel:
     """A causal language model from safetensors, in the dtype that `weights_dtype` says."""
     chosen = context.stage.weights_dtype
     # DeepSpeed keeps a float32 master copy of its own, and LoRA trains its adapter in float32 beside a frozen base.
@@ -54,6 +55,7 @@ def load_model(context: StageContext, path: str) -> PreTrainedModel:
         return AutoModelForCausalLM.from_pretrained(
             path,
             dtype=dtype,
+            attn_implementation=attention,
             use_safetensors=True,
             trust_remote_code=context.recipe.trust_remote_code,
         )

@@ -1,7 +1,8 @@
 """Supervised fine-tuning: imitate conversations, with the loss only where it was chosen to be.
 
 Rows are rendered to token ids and labels here and handed to TRL's SFTTrainer ready made: it packs, batches and
-trains. Rows that are too long are left out and counted, never cut: half a thought is a wrong example.
+trains. Batches are never padded: rows lie end to end, and packed_attention.py keeps them apart. Rows that are too long
+are left out and counted, never cut: half a thought is a wrong example.
 """
 
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from alignment.data.render import Rendered, render_conversation
 from alignment.data.rows import Conversation
 from alignment.errors import DataError
 from alignment.recipe.schema import SftStage
+from alignment.stages import packed_attention
 from alignment.stages.callbacks import Recorder
 from alignment.stages.context import StageContext
 from alignment.stages.policy import adapter_config, load_policy
@@ -30,15 +32,16 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
     settings = SFTConfig(
         **{
             **context.trainer_settings(),
-            "max_length": stage.max_length,
+            "max_length": stage.max_length if stage.packing else None,  # longer rows are gone already
             "packing": stage.packing,
             "packing_strategy": "bfd",
+            "padding_free": True,
             "assistant_only_loss": False,  # the labels say it already
             "include_num_input_tokens_seen": "no",
         }
     )
     trainer = SFTTrainer(
-        model=load_policy(context),
+        model=load_policy(context, packed_attention.register()),
         args=settings,
         train_dataset=Dataset.from_dict(
             {"input_ids": [row.input_ids for row in rendered], "labels": [row.labels for row in rendered]}
