@@ -22,7 +22,9 @@ app = typer.Typer(
 )
 
 RecipeFile = Annotated[Path, typer.Argument(help="The recipe's YAML file.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override path.by.name=value; may be repeated.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override path.by.name=value; may be repeated.")
+]
 RunDirectory = Annotated[Path | None, typer.Option("--run", help="The run directory; left out, runs/NAME.")]
 
 
@@ -42,7 +44,8 @@ def run(
     recipe: RecipeFile,
     stage: Annotated[str | None, typer.Option(help="Run this stage alone.")] = None,
     redo: Annotated[
-        list[str] | None, typer.Option(metavar="STAGE", help="Set this stage and all made from it aside, and make them anew.")
+        list[str] | None,
+        typer.Option(metavar="STAGE", help="Set this stage and all made from it aside, and make them anew."),
     ] = None,
     set_: Overrides = None,
     run_: RunDirectory = None,

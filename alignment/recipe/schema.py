@@ -177,7 +177,10 @@ class TrainingStage(StageFields):
 class SftStage(TrainingStage):
     kind: Literal["sft"] = Field(description="Imitate conversations.")
     max_length: int = Field(4096, ge=16, description="Tokens per row or pack; longer rows are left out and counted.")
-    packing: bool = Field(True, description="Fill each sequence with several rows that do not see each other.")
+    packing: bool = Field(
+        True,
+        description="Fill each sequence with whole rows that do not see each other; false: rows as they come, not padded.",
+    )
     loss_on_empty_think: bool = Field(
         False,
         description="The empty think block of /no_think rows carries loss, so that the policy learns to write it.",
