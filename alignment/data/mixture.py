@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,6 +22,7 @@ from alignment.errors import DataError
 from alignment.recipe.schema import MixturePart, Recipe
 from alignment.resources import resource
 
+Row = TypeVar("Row")
 ArtifactPath = Callable[[str], Path]  # from a sample stage's name to its output folder
 
 
@@ -98,10 +99,15 @@ def _part_problems(recipe: Recipe, part: MixturePart) -> Iterator[Problem]:
     elif not isinstance(source, Table):
         # A procedural source without a split may meet held-out problems; keep those out whatever the recipe says.
         found = (problem for problem in found if split_of(problem.question) != "evaluation")
-    rows = list(itertools.islice(found, part.count)) if part.count else list(found)
+    yield from _exactly(part, found)
+
+
+def _exactly(part: MixturePart, found: Iterable[Row]) -> list[Row]:
+    """As many rows as the part asks for, or all. Raises DataError where there are fewer."""
+    rows = list(itertools.islice(found, part.count))
     if part.count and len(rows) < part.count:
         raise DataError(f"source `{part.source}` has {len(rows)} rows for this part, and {part.count} were asked for")
-    yield from rows
+    return rows
 
 
 def _part_conversations(recipe: Recipe, part: MixturePart, artifact: ArtifactPath) -> Iterator[Conversation]:
@@ -113,7 +119,7 @@ def _part_conversations(recipe: Recipe, part: MixturePart, artifact: ArtifactPat
     if isinstance(source, Table) and source.fields.messages:
         override = recipe.data.sources.get(source.id)
         rows = source_conversations(source, seed=part.seed, path=override.path if override else None)
-        yield from itertools.islice(rows, part.count)
+        yield from _exactly(part, rows)
         return
     yield from (as_conversation(problem, part.mode) for problem in _part_problems(recipe, part))
 

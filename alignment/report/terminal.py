@@ -37,12 +37,17 @@ def stage_table(document: dict[str, Any], width: int = WIDE) -> Table:
     return table
 
 
+def _made(counts: dict[str, Any]) -> str:
+    """What a stage without a policy to measure has made: `812 rows` of a sample stage."""
+    return f"{phrases.count(counts['rows'])} rows" if "rows" in counts else "not evaluated"
+
+
 def _rows(stage: dict[str, Any]) -> list[list[Text]]:
     modes = [mode for mode in MODES if mode in stage["evaluations"]]
     time = Text(phrases.duration(stage["seconds"]))
     name = Text(stage["name"])
     if not modes:
-        state = "not evaluated" if stage["outcome"] == "finished" else stage["outcome"]
+        state = _made(stage["counts"]) if stage["outcome"] == "finished" else stage["outcome"]
         return [[name, Text(state, style="dim"), *[Text("")] * 5, time]]
     rows = []
     for index, mode in enumerate(modes):

@@ -53,6 +53,7 @@ class Recorder(TrainerCallback):
         logs: dict[str, Any] | None = None,
         **_: Any,
     ) -> None:
+        """Write one step's line and report progress; what is logged at the end of training is no step."""
         figures = {NAMES.get(name, name): value for name, value in (logs or {}).items() if _kept(name)}
         if not self._context.is_main or not figures or self._progress is None or "loss" not in (logs or {}):
             return
