@@ -41,6 +41,7 @@ OWNED: dict[str, dict[str, str]] = {
         "max_length": "write `max_length` beside `trainer`",
         "packing": "write `packing` beside `trainer`",
         "packing_strategy": "packs never cut a row in two",
+        "padding_free": "rows are never padded",
         "include_num_input_tokens_seen": "the stage counts the tokens that carry loss itself",
         "assistant_only_loss": "the stage masks the loss; see loss_on_empty_think and loss_on_history",
         "completion_only_loss": "the stage masks the loss; see loss_on_empty_think and loss_on_history",

@@ -20,11 +20,8 @@ def packed_attention(
     key_BKTD: torch.Tensor,
     value_BKTD: torch.Tensor,
     attention_mask: torch.Tensor | None,
-    *,
-    scaling: float | None = None,
-    dropout: float = 0.0,
     cu_seq_lens_q: torch.Tensor | None = None,
-    **_: Any,
+    **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention of a batch of one packed row, in the form that transformers' AttentionInterface asks for.
 
@@ -39,11 +36,11 @@ def packed_attention(
             + "; load the model with attn_implementation='sdpa' for padded rows"
         )
     lengths = cu_seq_lens_q.diff().tolist()
+    chosen: dict[str, Any] = {"dropout_p": options.get("dropout", 0.0), "scale": options.get("scaling")}
     grouped = query_BHTD.shape[1] != key_BKTD.shape[1]
     parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query_BHTD, key_BKTD, value_BKTD)), strict=True)
     attended = [
-        scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout, scale=scaling, enable_gqa=grouped)
-        for q, k, v in parts
+        scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped, **chosen) for q, k, v in parts
     ]
     return torch.cat(attended, dim=2).transpose(1, 2), None
 

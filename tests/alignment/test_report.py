@@ -132,11 +132,11 @@ def test_a_loss_is_shown_as_plainly_as_a_gain(run: Path) -> None:
     assert document["final"]["thinking"]["against_best"]["stage"] == "reasoning_rl"
 
 
-def test_the_printed_table_names_losses_and_unevaluated_stages(run: Path) -> None:
+def test_the_printed_table_names_losses_and_stages_without_a_policy(run: Path) -> None:
     console = Console(width=160, file=io.StringIO(), record=True)
     console.print(stage_table(write_report(run)))
     printed = console.export_text()
-    assert "▼ −10.0 loss" in printed and "not evaluated" in printed and "non-thinking" in printed
+    assert "▼ −10.0 loss" in printed and "10 rows" in printed and "non-thinking" in printed
 
 
 def test_an_unfinished_run_is_reported_as_far_as_it_went(run: Path) -> None:
