@@ -5,6 +5,7 @@ All of them run, so that a person sees every error at once. Neighbours: document
 training_checks.py and model_files.py (two families of checks), plan.py.
 """
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from alignment.recipe.training_checks import batches, reward_specs, trainer_sett
 from alignment.resources import resource
 from alignment.rollout.engine import vllm_problem
 
+TRACKERS = ["tensorboard", "trackio", "wandb"]  # of those that TRL reports to
 SAMPLING = ("temperature", "top_p", "top_k")  # what a mode of the evaluations has to say
 
 
@@ -133,6 +135,18 @@ def split_overlap(recipe: Recipe) -> Iterator[Problem]:
                 )
 
 
+def trackers(recipe: Recipe) -> Iterator[Problem]:
+    """Trackers are known and installed: a missing one would end the first stage after everything was loaded."""
+    for index, name in enumerate(recipe.report_to):
+        place: Place = ("report_to", index)
+        if name not in TRACKERS:
+            yield Problem(place, f"there is no tracker `{name}`; {nearest(name, TRACKERS)}")
+        elif importlib.util.find_spec(name) is None:
+            yield Problem(
+                place, f"{name} is not installed; run `uv pip install {name}` in this environment, or leave it out"
+            )
+
+
 def surroundings(recipe: Recipe) -> Iterator[Problem]:
     """Launcher config, template, engines and what ends a budget."""
     try:
@@ -213,6 +227,6 @@ def _not_before(name: str, stage: str, names: list[str], allowed: list[str], kin
 
 Check = Callable[[Recipe], Iterator[Problem]]
 CHECKS: tuple[Check, ...] = (
-    stage_order, data_names, split_overlap, trainer_settings, batches, reward_specs, model_files, surroundings,
-    evaluations,
+    stage_order, data_names, split_overlap, trainer_settings, batches, reward_specs, model_files, trackers,
+    surroundings, evaluations,
 )  # fmt: skip

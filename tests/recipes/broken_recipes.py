@@ -90,6 +90,7 @@ FORM = [
     replaced("a typo in a key of lora", "rank: 8", "ranks: 8", "stages.preference.lora.ranks", "`rank`", at="lora"),
     replaced("a typo in a key of the evaluations", "budgets: [0", "budget: [0", "evaluations.budget:", "`budgets`"),
     replaced("a typo in a data override", "seed: 17", "data: {sources: {chain-sum: {pth: x}}}", "data.sources.chain-sum.pth", "`path`"),
+    replaced("a typo in a tracker", "seed: 17", "seed: 17\nreport_to: [tensorbord]", "report_to.0: there is no tracker", "`tensorboard`", at="report_to"),
     replaced("a key of another kind", "max_length: 512", "micro_batch: 8", "stages.cold_start.micro_batch: unknown key"),
     replaced("text for a number", "seed: 17", "seed: many", "seed: found 'many', and a whole number is needed"),
     replaced("a fraction for a count", "generations: 8", "generations: 8.5", "found 8.5, and a whole number is needed"),
