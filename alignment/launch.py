@@ -76,6 +76,9 @@ def environment(hardware: Hardware, *, offline: bool) -> dict[str, str]:
             "OMP_NUM_THREADS": str(max(1, cores() // hardware.processes)),
             "DS_ACCELERATOR": "cpu",
             "VLLM_CPU_KVCACHE_SPACE": "1",
+            # The engine runs eagerly on a CPU; what vLLM compiles all the same, a few lines of its sampler, needs a C++
+            # compiler and most of a minute on a machine that has not cached it.
+            "TORCHDYNAMO_DISABLE": "1",
             "LD_PRELOAD": ":".join(preloads()[0]),
         }
     return {**wanted, **os.environ}
