@@ -27,6 +27,7 @@ check: $(STAMP)
 	$(BIN)/python -m pytest -q tests/house
 
 bench: $(STAMP) runs/tiny-thinking/01-cold_start/manifest.json
+	$(BIN)/python benchmarks/sft.py
 	$(BIN)/python benchmarks/overhead.py sft
 	$(BIN)/python benchmarks/overhead.py grpo runs/tiny-thinking/01-cold_start/output
 

@@ -95,11 +95,13 @@ def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -
 
 def _sampler(folder: Path, run: Path) -> Any:
     from transformers import AutoConfig, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
     from alignment.rollout.engine import EngineSettings, start_engine
     from alignment.rollout.thinking import Sampler
 
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    disable_progress_bar()  # a bar for the loading of weights would run into the conversation
     tokenizer = AutoTokenizer.from_pretrained(folder)
     longest = int(getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", 4096))
     completion = min(MAX_COMPLETION_TOKENS, longest // 2)
