@@ -17,7 +17,10 @@ from rewards.compose import Component, ComposedReward, VerdictsUnavailable
 from rewards.contract import MODES, NOT_APPLICABLE, MissingColumn, Mode, Rollout, Verdict, Verifier, not_applicable
 from rewards.format import ThinkFormat, follows_mode, thought
 from rewards.instruction import Instruction, instruction_problem
+from rewards.language import LanguageConsistency
+from rewards.length import Length
 from rewards.pool import Outcome, VerificationPool, WorkerUnavailable
+from rewards.repetition import Repetition
 
 __all__ = [
     "MODES",
@@ -50,7 +53,10 @@ __all__ = [
 
 VERIFIERS: dict[str, type[Verifier]] = {
     "instruction": Instruction,
+    "language": LanguageConsistency,
+    "length": Length,
     "math_answer": MathAnswer,
+    "repetition": Repetition,
     "think_format": ThinkFormat,
 }
 
@@ -141,6 +147,10 @@ def _problems(spec: Mapping[str, Any]) -> list[str]:
         elif name not in _COMMON:
             nearest = _nearest(name, [*_COMMON, *options])
             problems.append(f"{spec['kind']} has no option {name!r}{nearest}")
+    together = getattr(VERIFIERS[spec["kind"]], "option_problem", None)  # of options that fit their types one by one
+    if together is not None and not problems:
+        found = together(**{name: value for name, value in spec.items() if name in options})
+        problems += [found] if found else []
     if not _fits(spec.get("name", ""), str) or not spec.get("name", "x"):
         problems.append(f"name must be words, not {spec['name']!r}")
     if not _fits(spec.get("weight", 1.0), float) or not math.isfinite(spec.get("weight", 1.0)):

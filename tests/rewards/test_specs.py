@@ -48,7 +48,7 @@ def test_options_are_known_without_making_a_verifier() -> None:
     }
     assert verifier_options("think_format") == {}
     assert verifier_options("instruction")["reading"] == Option(Literal["strict", "loose"], "strict")
-    assert set(VERIFIERS) == {"instruction", "math_answer", "think_format"}
+    assert set(VERIFIERS) == {"instruction", "language", "length", "math_answer", "repetition", "think_format"}
 
 
 def test_specs_become_components_in_their_order() -> None:
