@@ -10,16 +10,21 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rewards.answer import MathAnswer, check_reference, check_references
 from rewards.compose import Component, ComposedReward, VerdictsUnavailable
-from rewards.contract import MODES, MissingColumn, Mode, Rollout, Verdict, Verifier
+from rewards.contract import MODES, NOT_APPLICABLE, MissingColumn, Mode, Rollout, Verdict, Verifier, not_applicable
 from rewards.format import ThinkFormat, follows_mode, thought
+from rewards.instruction import Instruction, instruction_problem
+from rewards.language import LanguageConsistency
+from rewards.length import Length
 from rewards.pool import Outcome, VerificationPool, WorkerUnavailable
+from rewards.repetition import Repetition
 
 __all__ = [
     "MODES",
+    "NOT_APPLICABLE",
     "VERIFIERS",
     "Component",
     "ComposedReward",
@@ -37,6 +42,8 @@ __all__ = [
     "check_reference",
     "check_references",
     "follows_mode",
+    "instruction_problem",
+    "not_applicable",
     "reward_function",
     "spec_problems",
     "thought",
@@ -45,7 +52,11 @@ __all__ = [
 ]
 
 VERIFIERS: dict[str, type[Verifier]] = {
+    "instruction": Instruction,
+    "language": LanguageConsistency,
+    "length": Length,
     "math_answer": MathAnswer,
+    "repetition": Repetition,
     "think_format": ThinkFormat,
 }
 
@@ -62,10 +73,16 @@ class RewardSpecError(ValueError):
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a kind: its type, and the value it has when a spec does not give it."""
+    """One option of a kind: its type (a class, or a Literal of words), and its value when a spec does not give it."""
 
-    type: type
+    type: Any
     default: Any
+
+    @property
+    def wanted(self) -> str:
+        """What a value has to be, in words."""
+        words = get_args(self.type)
+        return f"one of {', '.join(words)}" if words else self.type.__name__
 
 
 def verifier_options(kind: str) -> dict[str, Option]:
@@ -126,10 +143,14 @@ def _problems(spec: Mapping[str, Any]) -> list[str]:
     for name, value in spec.items():
         if name in options:
             if not _fits(value, options[name].type):
-                problems.append(f"{name} must be {options[name].type.__name__}, not {value!r}")
+                problems.append(f"{name} must be {options[name].wanted}, not {value!r}")
         elif name not in _COMMON:
             nearest = _nearest(name, [*_COMMON, *options])
             problems.append(f"{spec['kind']} has no option {name!r}{nearest}")
+    together = getattr(VERIFIERS[spec["kind"]], "option_problem", None)  # of options that fit their types one by one
+    if together is not None and not problems:
+        found = together(**{name: value for name, value in spec.items() if name in options})
+        problems += [found] if found else []
     if not _fits(spec.get("name", ""), str) or not spec.get("name", "x"):
         problems.append(f"name must be words, not {spec['name']!r}")
     if not _fits(spec.get("weight", 1.0), float) or not math.isfinite(spec.get("weight", 1.0)):
@@ -141,8 +162,10 @@ def _problems(spec: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def _fits(value: Any, kind: type) -> bool:
+def _fits(value: Any, kind: Any) -> bool:
     """Whether a value from a recipe has an option's type; a whole number is a float, and true is not a number."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

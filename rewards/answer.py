@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from rewards.contract import Rollout, Verdict
+from rewards.contract import Rollout, Verdict, not_applicable
 from rewards.pool import Outcome, VerificationPool
 from rewards.reading import (
     answers_offered,
@@ -78,9 +78,12 @@ class MathAnswer:
 
     def _read(self, rollout: Rollout) -> Pair | Verdict:
         """The pair to compare, or the verdict where there is nothing to compare."""
-        reference = reference_text(rollout.column("math_answer", "answer"))
+        value = rollout.column("math_answer", "answer")
+        if value is None:
+            return not_applicable("answer")
+        reference = reference_text(value)
         if reference is None:
-            return Verdict(None, "reference_unparsable", {"reference": rollout.columns["answer"]})
+            return Verdict(None, "reference_unparsable", {"reference": value})
         answer = final_answer(rollout.answer, self.require_boxed)
         if answer is None:
             return Verdict(0.0, "no_answer", {"reference": reference})

@@ -2,7 +2,8 @@
 
 __init__.py builds it from specs. It turns TRL's arguments into Rollouts, asks every verifier, and adds up:
 a closed gate makes the total 0.0; else a verdict without a score makes it None, which TRL leaves out of training;
-else it is the sum of weight times (clipped) score. The sum is not divided by the weights.
+else it is the sum of weight times (clipped) score. The sum is not divided by the weights. A verdict that is not
+applicable to its row is no part of any of this.
 """
 
 from collections import Counter
@@ -106,7 +107,9 @@ class ComposedReward:
         if not table:
             return
         for component in self.components:
-            scores = [row[component.name].score for row in table]
+            scores = [row[component.name].score for row in table if row[component.name].applicable]
+            if not scores:
+                continue  # a batch without a row for this component
             known = [score for score in scores if score is not None]
             if known:
                 log_metric(f"reward/{component.name}/mean", sum(known) / len(known))
@@ -132,9 +135,14 @@ def total(components: Sequence[Component], verdicts: Mapping[str, Verdict]) -> f
     """The weighted sum of one rollout's verdicts, under gates.
 
     A closed gate decides alone: whatever an unknown verdict would have been, the total is 0.0. Otherwise a verdict
-    without a score leaves the total unknown if it has a weight, or is a gate and might have closed.
+    without a score leaves the total unknown if it has a weight, or is a gate and might have closed. Components that
+    are not applicable to the row are left out; where all that have a weight are, there is nothing to add up: None.
     """
-    scored = [(component, verdicts[component.name].score) for component in components]
+    scored = [
+        (component, verdicts[component.name].score) for component in components if verdicts[component.name].applicable
+    ]
+    if not any(component.weight for component, _ in scored) and len(scored) < len(components):
+        return None
     if any(component.gate and score is not None and score < 1.0 for component, score in scored):
         return GATE_CLOSED_TOTAL
     result = 0.0
@@ -200,8 +208,9 @@ def _row_columns(columns: Mapping[str, Any], rows: int) -> dict[str, Sequence[An
 
 
 def _refuse_broken(name: str, verdicts: Sequence[Verdict]) -> None:
-    """Raise when most of a batch could not be judged."""
-    reasons = Counter(verdict.reason for verdict in verdicts if verdict.score is None)
+    """Raise when most of a batch's rows that are this component's to judge could not be judged."""
+    asked = [verdict for verdict in verdicts if verdict.applicable]
+    reasons = Counter(verdict.reason for verdict in asked if verdict.score is None)
     unknown = reasons.total()
-    if len(verdicts) >= LOUD_FROM_ROLLOUTS and unknown > LOUD_UNKNOWN_SHARE * len(verdicts):
-        raise VerdictsUnavailable(name, unknown, len(verdicts), reasons.most_common(1)[0][0])
+    if len(asked) >= LOUD_FROM_ROLLOUTS and unknown > LOUD_UNKNOWN_SHARE * len(asked):
+        raise VerdictsUnavailable(name, unknown, len(asked), reasons.most_common(1)[0][0])

@@ -1,7 +1,8 @@
 """The nouns every verifier speaks: Rollout (what is judged), Verdict (what came of it), Verifier (who judges).
 
 Every family (answer.py, format.py) judges Rollouts and returns Verdicts; compose.py weighs Verdicts into one reward.
-A Verdict without a score means "could not judge". It is counted and left out, never turned into zero.
+A Verdict without a score means "could not judge": it is counted and left out, never turned into zero. One that is
+not applicable says that the row has nothing for this verifier, as in a mixture of rows with different verifiers.
 """
 
 import math
@@ -15,6 +16,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
+NOT_APPLICABLE = "not_applicable"
 _THINK_TAG = re.compile(f"{THINK_OPEN}|{THINK_CLOSE}")
 
 
@@ -75,6 +77,19 @@ class Verdict:
     def __post_init__(self) -> None:
         if self.score is not None and not math.isfinite(self.score):
             raise ValueError(f"a verdict's score must be a finite number or None, not {self.score} ({self.reason})")
+
+    @property
+    def applicable(self) -> bool:
+        """False where the row, whatever its completion, is not this verifier's to judge."""
+        return self.reason != NOT_APPLICABLE
+
+
+def not_applicable(column: str) -> Verdict:
+    """The verdict on a row that has no value in the column a verifier judges by: another verifier's row.
+
+    Give it for what the row lacks, never for what the completion lacks: a completion could do without on purpose.
+    """
+    return Verdict(None, NOT_APPLICABLE, {"column": column})
 
 
 class Verifier(Protocol):

@@ -72,6 +72,8 @@ def conversations_of(recipe: Recipe, parts: list[MixturePart], artifact: Artifac
 
 def as_conversation(problem: Problem, mode: str) -> Conversation:
     """A problem and its worked solution as a chat: the steps in the think block, the boxed answer after it."""
+    if not problem.answer:
+        raise DataError(f"problem {problem.id} has no answer to imitate; it is for grpo and sample stages")
     if mode == "thinking" and not problem.trace:
         raise DataError(
             f"problem {problem.id} has no worked solution, so it cannot show how to think; set mode: non_thinking"

@@ -1,16 +1,17 @@
-"""Problems that can be made without end, each with a checked answer and a worked solution.
+"""Problems that can be made without end: families of them, and one way to draw distinct ones.
 
-The questions and answers come from reasoning-gym's generators; the worked solutions ("traces") are written here, because
-a generator that knows the answer does not show the work. A family joins its generator with its trace writer.
-Neighbours: rows.py (the Problem and Conversation these become), sources.py (which seeds a data set may draw from).
+Arithmetic comes from reasoning-gym's generators with a checked answer; its worked solutions ("traces") are written here,
+because a generator that knows the answer does not show the work. Neighbours: instructions.py (a family of its own, whose
+rows have constraints in place of an answer), rows.py (the Problem these become), sources.py (which data sets they are).
 """
 
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from alignment.data.instructions import instruction_draws
 from alignment.data.rows import Problem
 
 
@@ -61,18 +62,36 @@ def leg_counting_trace(animals: Mapping[str, int]) -> str:
     return "\n".join(lines)
 
 
+Draws = Callable[[int, dict[str, Any]], Iterator[Problem]]  # from a seed and parameters to problems, which may repeat
+
+
 @dataclass(frozen=True)
 class Family:
-    """One reasoning-gym generator and how its solutions are written out."""
+    """How the problems of a family are drawn, and which columns their rows have for verifiers."""
 
-    generator: str
-    trace: Callable[[dict[str, Any]], str]  # from an item's metadata to the steps
+    draws: Draws
+    columns: tuple[str, ...] = ("answer",)
+
+
+def _reasoning_gym(generator: str, trace: Callable[[dict[str, Any]], str]) -> Draws:
+    """A reasoning-gym generator, and how its solutions are written out from an item's metadata."""
+
+    def draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
+        import reasoning_gym  # slow to import (about 3 s), and `alignment check` does not need it
+
+        items = reasoning_gym.create_dataset(generator, seed=seed, size=2**31 - 1, **parameters)
+        for index in range(2**31 - 1):
+            item = items[index]
+            yield Problem("", item["question"], str(item["answer"]), trace(item["metadata"]))
+
+    return draws
 
 
 FAMILIES: dict[str, Family] = {
-    "chain_sum": Family("chain_sum", lambda metadata: chain_sum_trace(metadata["expression"])),
-    "products": Family("products", lambda metadata: products_trace(metadata["expression"])),
-    "leg_counting": Family("leg_counting", lambda metadata: leg_counting_trace(metadata["animals"])),
+    "chain_sum": Family(_reasoning_gym("chain_sum", lambda metadata: chain_sum_trace(metadata["expression"]))),
+    "products": Family(_reasoning_gym("products", lambda metadata: products_trace(metadata["expression"]))),
+    "leg_counting": Family(_reasoning_gym("leg_counting", lambda metadata: leg_counting_trace(metadata["animals"]))),
+    "instructions": Family(instruction_draws, ("instruction_id_list", "kwargs")),
 }
 
 
@@ -91,30 +110,19 @@ def problems(family: str, *, seed: int, parameters: dict[str, Any]) -> Iterator[
 
     Args:
         family: a key of FAMILIES.
-        seed: where the generator starts. reasoning-gym seeds item i with seed + i, so seeds that lie close together
+        seed: where the family starts. reasoning-gym seeds item i with seed + i, so seeds that lie close together
             give overlapping problems; the seed is therefore spread by a hash before it is used.
-        parameters: passed to the reasoning-gym generator's own configuration.
+        parameters: settings of the family; reasoning-gym's own for its generators.
     """
-    import reasoning_gym  # slow to import (about 3 s), and `alignment check` does not need it
-
-    kind = FAMILIES[family]
     spread_seed = int.from_bytes(hashlib.sha256(f"{family}:{seed}".encode()).digest()[:5], "big")
-    generator = reasoning_gym.create_dataset(kind.generator, seed=spread_seed, size=2**31 - 1, **parameters)
     seen: set[str] = set()
     last_new = 0
-    for index in range(2**31 - 1):
-        item = generator[index]
-        key = problem_key(item["question"])
+    for index, problem in enumerate(FAMILIES[family].draws(spread_seed, parameters)):
+        key = problem_key(problem.question)
         if key in seen:
             if index - last_new >= REPEATS:
                 return
             continue
         seen.add(key)
         last_new = index
-        yield Problem(
-            id=f"{family}-{seed}-{index}",
-            question=item["question"],
-            answer=str(item["answer"]),
-            trace=kind.trace(item["metadata"]),
-            family=family,
-        )
+        yield replace(problem, id=f"{family}-{seed}-{index}", family=family)

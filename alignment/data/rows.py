@@ -14,11 +14,13 @@ from alignment.errors import ArtifactError, DataError
 
 Mode = Literal["thinking", "non_thinking"]
 MODES: tuple[Mode, ...] = ("thinking", "non_thinking")
+# What verifiers may read that comes from the sampling and not from a problem.
+SAMPLING_COLUMNS = frozenset(("mode", "budget", "stop_reason", "forced", "thinking_tokens"))
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A question with an answer that a verifier can check."""
+    """A question whose answers a verifier can check: against `answer`, or, where that is empty, by its `columns`."""
 
     id: str
     question: str

@@ -50,7 +50,7 @@ class Fields(BaseModel):
     trace_before: str | None = None  # the worked solution is what stands before this mark
     trace_without: str | None = None  # a pattern that is cut out of it, such as a calculator's annotations
     messages: str | None = None
-    columns: list[str] = []  # further fields that verifiers read
+    columns: list[str] = []  # further fields that verifiers read; with them alone, a problem has no answer
 
 
 class Table(_Source):
@@ -110,6 +110,19 @@ def source_problems(
         )
 
 
+def row_columns(source: Procedural | Table) -> set[str]:
+    """The columns that a source's problems have for verifiers; a row without one is not that verifier's to judge."""
+    if isinstance(source, Procedural):
+        return set(FAMILIES[source.family].columns)
+    answered = source.fields.answer is not None or not source.fields.columns
+    return {*source.fields.columns, *(["answer"] if answered else [])}
+
+
+def has_messages(source: Procedural | Table) -> bool:
+    """Whether a source holds whole chats."""
+    return isinstance(source, Table) and source.fields.messages is not None
+
+
 def source_conversations(source: Table, *, seed: int, path: Path | None) -> Iterator[Conversation]:
     """The chats of a table that holds `messages`, in the order of the seed."""
     rows = list(_table_rows(source, path))
@@ -165,7 +178,8 @@ def _parsed(source: Table, where: str, text: str) -> Any:
 def _problem(source: Table, index: int, row: dict[str, Any]) -> Problem:
     fields = source.fields
     try:
-        question, answer = str(row[fields.question or "question"]), str(row[fields.answer or "answer"])
+        question = str(row[fields.question or "question"])
+        answer = str(row[fields.answer or "answer"]) if "answer" in row_columns(source) else ""
         trace = str(row[fields.trace]) if fields.trace else None
     except KeyError as error:
         raise DataError(f"source `{source.id}`, row {index}: no field {error}; it has {', '.join(row)}") from error

@@ -32,7 +32,13 @@ from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.thinking import Completion, Request, Sampler
 from rewards.format import follows_mode
 
-GRADERS = [Reward(kind="math_answer"), Reward(kind="think_format", weight=0.0)]
+# Each problem is graded by the one of CORRECTNESS that applies to it: by its answer or by its constraints.
+CORRECTNESS = ("math_answer", "instruction")
+GRADERS = [
+    Reward(kind="math_answer"),
+    Reward.model_validate({"kind": "instruction", "all_or_nothing": True}),
+    Reward(kind="think_format", weight=0.0),
+]
 KEPT_SAMPLES = 24
 CHUNK = 256  # completions between two progress reports
 
@@ -85,7 +91,7 @@ class Evaluator:
                 made += zip(picked, drawn, strict=True)
             ordered = [completion for _, completion in sorted(made, key=lambda pair: pair[0])]
             judged += self._scorer.judge([question.problem for question in chunk], ordered)
-            progress.report(len(judged), correct=share([row.verdicts["math_answer"].score == 1.0 for row in judged]))
+            progress.report(len(judged), correct=share([correctness(row) == 1.0 for row in judged]))
         return judged
 
     def close(self) -> None:
@@ -100,9 +106,15 @@ class Evaluator:
         return SamplingSettings(chosen.get("temperature", 0.6), chosen.get("top_p", 1.0), int(chosen.get("top_k", 0)))
 
 
+def correctness(judged: Judged) -> float | None:
+    """The score of the grader that a problem is for; None where it could not judge."""
+    applicable = [judged.verdicts[name] for name in CORRECTNESS if judged.verdicts[name].applicable]
+    return applicable[0].score if applicable else None
+
+
 def outcome(judged: Judged) -> Outcome:
     """What one judged completion counts for."""
-    made, score = judged.completion, judged.verdicts["math_answer"].score
+    made, score = judged.completion, correctness(judged)
     return Outcome(
         task=judged.problem.family,
         correct=None if score is None else score == 1.0,
@@ -153,7 +165,7 @@ def _sample(row: Judged) -> dict[str, Any]:
         "question": row.problem.question,
         "answer": row.problem.answer,
         "text": row.completion.text,
-        "correct": row.verdicts["math_answer"].score == 1.0,
+        "correct": correctness(row) == 1.0,
         "thinking_tokens": row.completion.thinking_tokens,
     }
 

@@ -12,14 +12,14 @@ from typing import Any
 
 from alignment.data.mixture import load_parts, mixture_names
 from alignment.data.rows import MODES
-from alignment.data.sources import Procedural, Table, load_source, local_path, source_names
+from alignment.data.sources import Procedural, Table, has_messages, load_source, local_path, row_columns, source_names
 from alignment.errors import DataError, RecipeError
 from alignment.launch import accelerate_config
 from alignment.pipeline import Pipeline
 from alignment.recipe.document import Document
 from alignment.recipe.explain import Place, Problem, nearest
 from alignment.recipe.model_files import model_files
-from alignment.recipe.schema import TRAINING_KINDS, DpoStage, GrpoStage, MixturePart, Recipe, SampleStage
+from alignment.recipe.schema import TRAINING_KINDS, DpoStage, GrpoStage, MixturePart, Recipe, SampleStage, SftStage
 from alignment.recipe.training_checks import batches, reward_specs, trainer_settings
 from alignment.resources import resource
 from alignment.rollout.engine import vllm_problem
@@ -93,6 +93,10 @@ def _part_problems(recipe: Recipe, stage: Any, place: Place, part: MixturePart) 
         )
         return
     source = load_source(part.source)
+    if isinstance(stage, SftStage) and "answer" not in row_columns(source) and not has_messages(source):
+        yield Problem(
+            (*place, "source"), f"`{part.source}` has no answers to imitate; it is for grpo and sample stages"
+        )
     if part.split == "evaluation" or (isinstance(source, Table) and source.use == "evaluation"):
         yield Problem(
             (*place, "split" if part.split == "evaluation" else "source"),

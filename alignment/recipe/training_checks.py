@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import rewards
+from alignment.data.mixture import load_parts
+from alignment.data.rows import SAMPLING_COLUMNS
+from alignment.data.sources import load_source, row_columns
+from alignment.errors import DataError
 from alignment.recipe.explain import Place, Problem, nearest
 from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
 from alignment.recipe.trainer_keys import OWNED, trainer_keys
@@ -104,7 +108,35 @@ def reward_specs(recipe: Recipe) -> Iterator[Problem]:
             specs = [spec.model_dump(exclude_none=True) for spec in stage.rewards]
             for text in rewards.spec_problems(specs):
                 yield _located(place, text)
+            yield from _unjudged_sources(stage, place)
             if isinstance(stage, GrpoStage) and not any(spec.weight for spec in stage.rewards):
                 yield Problem(place, "every weight is 0, so no completion is better than another; give one a weight")
         if isinstance(stage, SampleStage) and not 0 <= stage.pass_rate[0] <= stage.pass_rate[1] <= 1:
             yield Problem(("stages", index, "pass_rate"), "is [lowest, highest] between 0 and 1, such as [0.1, 0.9]")
+
+
+def _unjudged_sources(stage: GrpoStage | SampleStage, place: Place) -> Iterator[Problem]:
+    """Sources whose rows no weighted reward can judge, and rewards that judge no row of any source."""
+    try:
+        names = [part.source for part in load_parts(stage.data) if part.source is not None]
+        has = {name: row_columns(load_source(name)) for name in names}
+    except DataError:
+        return  # told by the check of the data's names
+    read = {spec.kind: _row_columns_of(spec.kind) for spec in stage.rewards if spec.kind in rewards.VERIFIERS}
+    weighted = [spec.kind for spec in stage.rewards if spec.weight and spec.kind in read]
+    for name in has:
+        if weighted and not any(read[kind] <= has[name] for kind in weighted):
+            yield Problem(
+                place,
+                f"no reward with a weight can judge the rows of `{name}`, which have {', '.join(sorted(has[name]))}; "
+                f"add one of: {', '.join(kind for kind in rewards.VERIFIERS if _row_columns_of(kind) <= has[name])}",
+            )
+    for index, spec in enumerate(stage.rewards):
+        missing = read.get(spec.kind, set())
+        if has and missing and not any(missing <= columns for columns in has.values()):
+            yield Problem((*place, index), f"needs {', '.join(sorted(missing))}, and no source of this stage has that")
+
+
+def _row_columns_of(kind: str) -> set[str]:
+    """The columns a kind reads of the rows; the others come from the sampling."""
+    return set(rewards.VERIFIERS[kind].columns) - SAMPLING_COLUMNS

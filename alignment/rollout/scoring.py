@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import rewards
-from alignment.data.rows import Problem
+from alignment.data.rows import SAMPLING_COLUMNS, Problem
+from alignment.errors import DataError
 from alignment.recipe.schema import Reward
 from alignment.rollout.thinking import Completion
 from rewards.compose import total
@@ -49,21 +50,27 @@ class Scorer:
 
     def __init__(self, specs: Sequence[Reward]) -> None:
         self._reward = rewards.reward_function([spec.model_dump(exclude_none=True) for spec in specs])
+        read = {column for one in self._reward.components for column in one.verifier.columns}
+        self._row_columns = read - SAMPLING_COLUMNS  # None where no problem of a batch has them
 
     def judge(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Judged]:
-        """Verdicts and totals, in order. Raises rewards.VerdictsUnavailable if a grader fails on most of a batch."""
+        """Verdicts and totals, in order. A problem without a column that a verifier reads is not that verifier's.
+
+        Raises rewards.VerdictsUnavailable if a grader fails on most of a batch.
+        """
         if not problems:
             return []
-        names = {name for problem in problems for name in problem.columns}
+        names = {*self._row_columns, *(name for problem in problems for name in problem.columns)} - {"answer"}
         table = self._reward.verdicts(
             [problem.question for problem in problems],
             [made.text for made in completions],
             [made.token_ids for made in completions],
-            answer=[problem.answer for problem in problems],
+            answer=[problem.answer or None for problem in problems],
             mode=[made.request.mode for made in completions],
             budget=[made.request.budget for made in completions],
             stop_reason=[made.stop_reason for made in completions],
             forced=[made.forced for made in completions],
+            thinking_tokens=[made.thinking_tokens for made in completions],
             **{name: [problem.columns.get(name) for problem in problems] for name in sorted(names)},
         )
         return [
@@ -73,6 +80,22 @@ class Scorer:
 
     def close(self) -> None:
         self._reward.close()
+
+
+def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
+    """Raises DataError for a problem that no weighted reward can judge, or whose constraints are unusable."""
+    read = [set(rewards.VERIFIERS[spec.kind].columns) - SAMPLING_COLUMNS for spec in specs if spec.weight]
+    for problem in problems:
+        has = {
+            name for name, value in {**problem.columns, "answer": problem.answer}.items() if value not in (None, "", [])
+        }
+        names = problem.columns.get("instruction_id_list") or ()
+        if not any(columns <= has | {"kwargs"} for columns in read):
+            raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {sorted(has)}")
+        for name, kwargs in zip(names, problem.columns.get("kwargs") or [None] * len(names), strict=True):
+            trouble = rewards.instruction_problem(name, kwargs)
+            if trouble is not None:
+                raise DataError(f"problem {problem.id}: {trouble}")
 
 
 def exact_total(value: float | None) -> float | None:
@@ -90,7 +113,9 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
         return {}
     figures: dict[str, float] = {}
     for name in judged[0].verdicts:
-        scores = [row.verdicts[name].score for row in judged]
+        scores = [row.verdicts[name].score for row in judged if row.verdicts[name].applicable]
+        if not scores:
+            continue  # no row of this batch is this verifier's
         known = [score for score in scores if score is not None]
         if known:
             figures[f"reward/{name}/mean"] = sum(known) / len(known)

@@ -24,7 +24,7 @@ from alignment.recipe.schema import GrpoStage
 from alignment.rollout.delivery import logprob_gap, prove_delivery, refuse_gap
 from alignment.rollout.engine import SamplingSettings, start_engine
 from alignment.rollout.groups import chance, group_mode, has_signal, replace_silent
-from alignment.rollout.scoring import Judged, Scorer, exact_total, summary
+from alignment.rollout.scoring import Judged, Scorer, exact_total, refuse_unjudged, summary
 from alignment.rollout.thinking import Request, Sampler
 from alignment.stages.callbacks import Recorder
 from alignment.stages.context import StageContext
@@ -39,6 +39,7 @@ def build(context: StageContext) -> tuple[GRPOTrainer, Recorder]:
     stage: GrpoStage = context.stage
     tokenizer = context.tokenizer()
     problems = _fitting(context, tokenizer, problems_of(context.recipe, load_parts(stage.data)))
+    refuse_unjudged(problems, stage.rewards)
     batch = stage.rollout.problems_per_step * stage.rollout.generations
     recorder = Recorder(context)
     settings = GRPOConfig(

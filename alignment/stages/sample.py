@@ -6,7 +6,7 @@ is not drawn again after a kill.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from alignment.progress import Progress
 from alignment.recipe.schema import SampleStage
 from alignment.rollout.engine import SamplingSettings, start_engine
 from alignment.rollout.groups import chance, group_mode
-from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.rollout.thinking import Request, Sampler
 from alignment.stages.context import StageContext
+from rewards import NOT_APPLICABLE
 
 CHUNK = 64  # problems per chunk: what a kill can lose
 
@@ -30,6 +31,7 @@ def run(context: StageContext, output: Path) -> int:
     """Draw, judge and write the rows; returns the tokens sampled. Raises DataError if nothing was accepted."""
     stage: SampleStage = context.stage
     problems = problems_of(context.recipe, load_parts(stage.data))
+    refuse_unjudged(problems, stage.rewards)
     context.folder.checkpoints.mkdir(parents=True, exist_ok=True)
     judged = [row for chunk in _chunks(context, problems) for row in chunk]
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -41,7 +43,7 @@ def run(context: StageContext, output: Path) -> int:
     if not conversations:
         reasons = ", ".join(sorted({verdict["reason"] for row in judged for verdict in row["verdicts"].values()}))
         raise DataError(
-            f"none of {len(judged)} completions was accepted at accept_score {accept_score(stage)}, so there is nothing to "
+            f"none of {len(judged)} completions was accepted at accept_score {stage.accept_score or 'of a full score'}, so there is nothing to "
             f"train on; the verdicts said: {reasons}"
         )
     output.mkdir(parents=True, exist_ok=True)
@@ -131,11 +133,12 @@ class _Draw:
         self._sampler.engine.close()
 
 
-def accept_score(stage: SampleStage) -> float:
-    """The total from which a completion is accepted: the recipe's, or the highest that the weights allow."""
+def accept_score(stage: SampleStage, verdicts: Mapping[str, Mapping[str, Any]]) -> float:
+    """The total from which a completion is accepted: the recipe's, or the highest that the weights allow its row."""
     if stage.accept_score is not None:
         return stage.accept_score
-    return sum(spec.weight for spec in stage.rewards if spec.weight > 0) - 1e-9
+    asked = [spec for spec in stage.rewards if verdicts[spec.name or spec.kind]["reason"] != NOT_APPLICABLE]
+    return sum(spec.weight for spec in asked if spec.weight > 0) - 1e-9
 
 
 def _is_flagged(context: StageContext, problem: Problem) -> bool:
@@ -143,7 +146,9 @@ def _is_flagged(context: StageContext, problem: Problem) -> bool:
 
 
 def _accepted(row: dict[str, Any], stage: SampleStage) -> bool:
-    return row["reward"] is not None and row["reward"] >= accept_score(stage) and row["stop_reason"] == "end"
+    if row["reward"] is None or row["stop_reason"] != "end":
+        return False
+    return row["reward"] >= accept_score(stage, row["verdicts"])
 
 
 def _pass_rate(rows: list[dict[str, Any]], stage: SampleStage) -> float:

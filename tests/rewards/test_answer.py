@@ -81,7 +81,7 @@ WRONG = [
     ("7", r"\boxed{" * 20_000, "no_answer"),
 ]
 
-UNJUDGEABLE = ["", "   ", "???", r"\frac{1}{", None, ["7"]]
+UNJUDGEABLE = ["", "   ", "???", r"\frac{1}{", ["7"]]
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,11 @@ def test_anything_else_is_wrong_for_a_named_reason(
 ) -> None:
     (verdict,) = verifier.judge([rollout(reference, completion)])
     assert (verdict.score, verdict.reason) == (0.0, reason), verdict
+
+
+def test_a_row_without_a_reference_is_another_verifiers_row(verifier: MathAnswer) -> None:
+    (verdict,) = verifier.judge([rollout(None, r"\boxed{None}")])
+    assert (verdict.score, verdict.applicable) == (None, False)
 
 
 @pytest.mark.parametrize("reference", UNJUDGEABLE)

@@ -124,3 +124,51 @@ def test_format_before_correctness_on_real_verifiers() -> None:
         )
     assert scores == [1.0, 0.0, 0.0, 1.0]
     assert reward.__name__ == "reward"
+
+
+MIXED = [
+    {"kind": "math_answer", "workers": 1},
+    {"kind": "instruction", "weight": 2.0},
+    {"kind": "think_format", "weight": 0.5},
+]
+# One arithmetic row and one instruction row, as a mixture of both hands them over.
+MIXED_ROWS = {
+    "answer": ["7", None],
+    "instruction_id_list": [None, ["punctuation:no_comma"]],
+    "kwargs": [None, [{}]],
+    "mode": ["non_thinking", "non_thinking"],
+}
+
+
+def test_a_row_is_judged_by_what_applies_to_it_and_the_rest_is_left_out_of_its_total() -> None:
+    metrics: dict[str, float] = {}
+    with reward_function(MIXED) as reward:
+        prompts = ["3 + 4?", "Name two seas without a comma."]
+        assert reward(prompts, ["7", "North and Baltic."], None, metrics.__setitem__, **MIXED_ROWS) == [1.5, 2.5]
+        assert reward(prompts, ["8", "North, Baltic."], **MIXED_ROWS) == [0.5, 0.5]
+        first, second = reward.verdicts(prompts, ["7", "x"], **MIXED_ROWS)
+    assert {name for name, verdict in first.items() if not verdict.applicable} == {"instruction"}
+    assert {name for name, verdict in second.items() if not verdict.applicable} == {"math_answer"}
+    assert (metrics["reward/math_answer/mean"], metrics["reward/math_answer/unknown_share"]) == (1.0, 0.0)
+    assert metrics["reward/unknown_share"] == 0.0
+
+
+def test_a_row_to_which_nothing_with_a_weight_applies_has_no_total() -> None:
+    specs = [*MATHS, {"kind": "think_format", "weight": 0.0, "gate": True}]
+    rows = {"answer": ["7", None, None], "mode": ["non_thinking"] * 3}
+    with reward_function(specs) as reward:
+        assert reward(["q"] * 3, ["7", "7", "<think>"], **rows) == [1.0, None, None]
+
+
+def test_rows_of_other_verifiers_do_not_make_a_grader_look_broken() -> None:
+    with reward_function(MIXED) as reward:
+        rows = {name: [values[1]] * 9 + [values[0]] for name, values in MIXED_ROWS.items()}
+        assert reward(["q"] * 10, ["7"] * 10, **rows) == [2.5] * 9 + [1.5]
+        unknown = {**rows, "instruction_id_list": [["no:such"]] * 9 + [None]}
+        with pytest.raises(VerdictsUnavailable, match="'instruction' could not judge 9 of 9 rollouts"):
+            reward(["q"] * 10, ["7"] * 10, **unknown)
+
+
+def test_a_column_that_no_row_has_is_still_missed() -> None:
+    with reward_function(MIXED) as reward, pytest.raises(MissingColumn, match="'instruction_id_list'"):
+        reward(["q"], ["7"], answer=["7"], mode=["thinking"])

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -46,7 +47,8 @@ def test_options_are_known_without_making_a_verifier() -> None:
         "workers": Option(int, 2),
     }
     assert verifier_options("think_format") == {}
-    assert set(VERIFIERS) == {"math_answer", "think_format"}
+    assert verifier_options("instruction")["reading"] == Option(Literal["strict", "loose"], "strict")
+    assert set(VERIFIERS) == {"instruction", "language", "length", "math_answer", "repetition", "think_format"}
 
 
 def test_specs_become_components_in_their_order() -> None:

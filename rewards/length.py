@@ -1,0 +1,109 @@
+"""Kind `length`: how a completion's length stands to what was asked, in one of four forms.
+
+Tokens are counted, never guessed from text: `completion_ids` for the whole completion, the column `thinking_tokens` for
+the think block. Tokens that a thinking budget forced are not the policy's and do not count. Forms: `l1_exact` and
+`l1_max` (L1, arXiv 2503.04697), `overlong` (DAPO, arXiv 2503.14476, equation 13), `budget` (kept by its own doing).
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from rewards.contract import Rollout, Verdict, not_applicable
+
+Form = Literal["l1_exact", "l1_max", "overlong", "budget"]
+
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "l1_exact": ("budget",),
+    "l1_max": ("budget",),
+    "overlong": (),
+    "budget": ("mode", "budget", "thinking_tokens"),
+}
+
+
+class Length:
+    """Verifier of the kind `length`.
+
+    With n the completion's own tokens and b its row's `budget`: l1_exact is 1 - alpha |b - n| and l1_max is
+    alpha (b - n) + delta, both between 0 and 1; overlong is 0 up to max_tokens - cache_tokens, falls to -1 at
+    max_tokens and stays there; budget is 1 for thinking of at most b tokens and falls to 0 at 2 b, and is 0 where
+    the thinking had to be cut off.
+    """
+
+    columns: tuple[str, ...] = ("mode", "budget")
+
+    def __init__(
+        self,
+        *,
+        form: Form = "budget",
+        alpha: float = 0.0003,
+        delta: float = 0.5,
+        max_tokens: int = 0,
+        cache_tokens: int = 0,
+    ) -> None:
+        problem = self.option_problem(form=form, alpha=alpha, max_tokens=max_tokens, cache_tokens=cache_tokens)
+        if problem is not None:
+            raise ValueError(problem)
+        self.form, self.alpha, self.delta = form, alpha, delta
+        self.max_tokens, self.cache_tokens = max_tokens, cache_tokens
+        self.columns = _COLUMNS[form]
+
+    @staticmethod
+    def option_problem(
+        *, form: Form = "budget", alpha: float = 0.0003, delta: float = 0.5, max_tokens: int = 0, cache_tokens: int = 0
+    ) -> str | None:
+        """Why options do not fit together, or None when they do."""
+        if form == "overlong" and not 0 < cache_tokens <= max_tokens:
+            return f"overlong needs 0 < cache_tokens <= max_tokens, not {cache_tokens} and {max_tokens}"
+        return None if alpha > 0 else f"alpha must be above 0, not {alpha}"
+
+    def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """One verdict per rollout. Rows without a budget are not this verifier's, except in the form `overlong`."""
+        judge = {"overlong": self._overlong, "budget": self._budget}.get(self.form, self._l1)
+        return [judge(rollout) for rollout in rollouts]
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def _l1(self, rollout: Rollout) -> Verdict:
+        if rollout.budget is None:
+            return not_applicable("budget")
+        tokens = own_tokens(rollout)
+        if tokens is None:
+            return Verdict(None, "tokens_unknown")
+        ahead = rollout.budget - tokens
+        score = 1 - self.alpha * abs(ahead) if self.form == "l1_exact" else self.alpha * ahead + self.delta
+        reason = "on_target" if ahead == 0 else "shorter" if ahead > 0 else "longer"
+        return Verdict(_share(score), reason, {"tokens": tokens, "budget": rollout.budget})
+
+    def _overlong(self, rollout: Rollout) -> Verdict:
+        tokens = own_tokens(rollout)
+        if tokens is None:
+            return Verdict(None, "tokens_unknown")
+        over = (self.max_tokens - self.cache_tokens - tokens) / self.cache_tokens
+        reason = "within" if over >= 0 else "nearly_overlong" if over > -1 else "overlong"
+        return Verdict(min(0.0, max(-1.0, over)), reason, {"tokens": tokens, "max_tokens": self.max_tokens})
+
+    def _budget(self, rollout: Rollout) -> Verdict:
+        if rollout.mode == "non_thinking":
+            return not_applicable("mode")
+        if not rollout.budget:  # with a budget of 0 the block is closed at once, and nothing is the policy's to keep
+            return not_applicable("budget")
+        tokens = rollout.column("length", "thinking_tokens")
+        if tokens is None:
+            return Verdict(None, "tokens_unknown")
+        evidence = {"thinking_tokens": tokens, "budget": rollout.budget}
+        if any(rollout.forced or ()):
+            return Verdict(0.0, "cut_off", evidence)
+        over = tokens - rollout.budget
+        return Verdict(_share(1 - over / rollout.budget), "within" if over <= 0 else "over", evidence)
+
+
+def own_tokens(rollout: Rollout) -> int | None:
+    """How many of a completion's tokens the policy sampled; None where its token ids are not known."""
+    if rollout.completion_ids is None:
+        return None
+    return len(rollout.completion_ids) - sum(rollout.forced or ())
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, value))
