@@ -17,6 +17,7 @@ from rewards.compose import Component, ComposedReward, VerdictsUnavailable
 from rewards.contract import MODES, MissingColumn, Mode, Rollout, Verdict, Verifier
 from rewards.format import ThinkFormat, follows_mode, thought
 from rewards.pool import Outcome, VerificationPool, WorkerUnavailable
+from rewards.tool_call import ToolCall
 
 __all__ = [
     "MODES",
@@ -47,6 +48,7 @@ __all__ = [
 VERIFIERS: dict[str, type[Verifier]] = {
     "math_answer": MathAnswer,
     "think_format": ThinkFormat,
+    "tool_call": ToolCall,
 }
 
 _COMMON = ("kind", "name", "weight", "gate", "clip")
