@@ -10,12 +10,13 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rewards.answer import MathAnswer, check_reference, check_references
 from rewards.compose import Component, ComposedReward, VerdictsUnavailable
 from rewards.contract import MODES, MissingColumn, Mode, Rollout, Verdict, Verifier
 from rewards.format import ThinkFormat, follows_mode, thought
+from rewards.judge import Judge
 from rewards.pool import Outcome, VerificationPool, WorkerUnavailable
 from rewards.tool_call import ToolCall
 
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 VERIFIERS: dict[str, type[Verifier]] = {
+    "judge": Judge,
     "math_answer": MathAnswer,
     "think_format": ThinkFormat,
     "tool_call": ToolCall,
@@ -74,7 +76,7 @@ def verifier_options(kind: str) -> dict[str, Option]:
     """A kind's own options by name. Raises RewardSpecError for an unknown kind. Instantiates nothing."""
     if kind not in VERIFIERS:
         raise RewardSpecError([f"there is no reward kind {kind!r}{_nearest(kind, VERIFIERS)}"])
-    start = VERIFIERS[kind].__init__
+    start = getattr(VERIFIERS[kind], "Options", VERIFIERS[kind]).__init__  # many options are a class of their own
     hints = get_type_hints(start)
     own = [name for name, one in inspect.signature(start).parameters.items() if one.kind is one.KEYWORD_ONLY]
     return {name: Option(hints[name], inspect.signature(start).parameters[name].default) for name in own}
@@ -128,10 +130,13 @@ def _problems(spec: Mapping[str, Any]) -> list[str]:
     for name, value in spec.items():
         if name in options:
             if not _fits(value, options[name].type):
-                problems.append(f"{name} must be {options[name].type.__name__}, not {value!r}")
+                problems.append(f"{name} must be {_type_words(options[name].type)}, not {value!r}")
         elif name not in _COMMON:
             nearest = _nearest(name, [*_COMMON, *options])
             problems.append(f"{spec['kind']} has no option {name!r}{nearest}")
+    own_problems = getattr(VERIFIERS[spec["kind"]], "problems", None)
+    if own_problems is not None and not problems:
+        problems += own_problems({name: value for name, value in spec.items() if name in options})
     if not _fits(spec.get("name", ""), str) or not spec.get("name", "x"):
         problems.append(f"name must be words, not {spec['name']!r}")
     if not _fits(spec.get("weight", 1.0), float) or not math.isfinite(spec.get("weight", 1.0)):
@@ -145,9 +150,15 @@ def _problems(spec: Mapping[str, Any]) -> list[str]:
 
 def _fits(value: Any, kind: type) -> bool:
     """Whether a value from a recipe has an option's type; a whole number is a float, and true is not a number."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _type_words(kind: Any) -> str:
+    return f"one of {', '.join(get_args(kind))}" if get_origin(kind) is Literal else kind.__name__
 
 
 def _is_clip(value: Any) -> bool:
