@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewards import VERIFIERS, Rollout, Verdict, reward_function
+from rewards import VERIFIERS, Rollout, Verdict, reward_function, verifier_options
 from rewards.audit_tables import Row, math_answer, think_format, tool_call
 from rewards.gold import GoldFailure, failures_of_gold
 
@@ -104,11 +104,10 @@ def audit_kind(kind: str, rows: Sequence[Row] | None = None) -> KindAudit:
 
 
 def audit_kinds(kinds: Sequence[str] = ()) -> list[KindAudit]:
-    """The named kinds, or every registered one; a kind without a table is listed with 0 rows."""
-    return [
-        audit_kind(kind) if kind in TABLES or kind not in VERIFIERS else KindAudit(kind, 0, {})
-        for kind in kinds or VERIFIERS
-    ]
+    """The named kinds, or every registered one; a kind without a table is listed with 0 rows. Raises RewardSpecError."""
+    for kind in kinds:
+        verifier_options(kind)  # raises, with the nearest right name
+    return [audit_kind(kind) if kind in TABLES else KindAudit(kind, 0, {}) for kind in kinds or VERIFIERS]
 
 
 def audit_references(path: Path, kind: str = "math_answer", column: str | None = None) -> ReferenceAudit:
