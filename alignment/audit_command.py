@@ -54,7 +54,8 @@ def audit_data(kinds: list[str], data: Path, column: str | None, console: Consol
         facts = {**asdict(found), "passed": found.passed, "reasons": found.reasons()}
         print(json.dumps(facts, ensure_ascii=False, indent=2))
     else:
-        console.print(_references_table(found, data))
+        console.print(f"{data}, graded as {kind}", highlight=False, markup=False)
+        console.print(_references_table(found))
         for place, text in [
             *((one.place, f"{one.reason}: {one.reference}") for one in found.failures[:OFFENDERS_SHOWN]),
             *((number, text) for number, text in found.unreadable[:OFFENDERS_SHOWN]),
@@ -79,9 +80,9 @@ def _kinds_table(found: list[KindAudit]) -> Table:
     return table
 
 
-def _references_table(found: ReferenceAudit, data: Path) -> Table:
+def _references_table(found: ReferenceAudit) -> Table:
     reasons = found.reasons()
-    table = Table(box=None, pad_edge=False, title=f"{data} as {found.kind}", title_justify="left")
+    table = Table(box=None, pad_edge=False)
     table.add_column("references")
     table.add_column("rows", justify="right")
     for name, count in [

@@ -67,13 +67,14 @@ class Judge:
     """Verifier of the kind `judge`: a score from 0 to 1 that a model gave."""
 
     Options = JudgeOptions
+    columns: tuple[str, ...] = ()
 
     def __init__(self, **options: Any) -> None:
         problems = self.problems(options)
         if problems:
             raise ValueError("; ".join(problems))
         self.options = one = JudgeOptions(**options)
-        self.columns: tuple[str, ...] = COLUMNS[one.form]
+        self.columns = COLUMNS[one.form]
         self._endpoint = Endpoint(
             one.base_url, one.model, one.api_key_env, one.timeout_seconds, one.concurrency, one.retries
         )

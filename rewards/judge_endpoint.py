@@ -141,6 +141,7 @@ def url_problem(base_url: str, *, sends_key: bool) -> str | None:
 
     try:
         parts = urlsplit(base_url)
+        _ = parts.port  # raises for one that is no number below 65536
     except ValueError:
         return "it is not a URL"
     if parts.scheme not in ("http", "https") or not parts.hostname:

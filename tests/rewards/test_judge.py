@@ -252,6 +252,7 @@ def test_a_pair_is_asked_in_both_orders() -> None:
     [
         ({"form": "refrence"}, "form must be one of reference, criteria, checklist, not 'refrence'"),
         ({"base_url": "127.0.0.1:8000"}, "write http:// or https:// and a host"),
+        ({"base_url": "http://127.0.0.1:99999/v1"}, "it is not a URL"),
         ({"base_url": "https://me:secret@host/v1"}, "no user, password or query"),
         ({"base_url": "http://example.org/v1", "api_key_env": "K"}, "sent unencrypted; write https://"),
         ({"retries": -1}, "retries not below it"),
