@@ -1,4 +1,4 @@
-"""The command line: check, run, show, evaluate, chat, report, doctor, model. `alignment --help` lists them.
+"""The command line: check, run, show, evaluate, chat, report, audit, doctor, model. `alignment --help` lists them.
 
 Every command is a screen at most and calls into one module; heavy imports happen inside the commands that need them,
 so that `--help` and `check` answer at once.
@@ -122,6 +122,28 @@ def chat(
     from alignment.chat import converse
 
     converse(model, stage=stage, budget=budget, temperature=temperature)
+
+
+@app.command()
+def audit(
+    verifiers: Annotated[
+        list[str] | None, typer.Argument(metavar="[VERIFIER]...", help="Reward kinds; left out, all.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="JSON lines whose references are graded in place of the tables.")
+    ] = None,
+    reference_column: Annotated[str | None, typer.Option(help="Where the reference is; left out, `answer`.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print what was found as JSON and nothing else.")] = False,
+) -> None:
+    """Hold every verifier against rows whose verdict is known. Or your own references against their grader."""
+    from rich.console import Console
+
+    from alignment import audit_command
+
+    console, kinds = Console(), verifiers or []
+    if data is not None:
+        raise typer.Exit(audit_command.audit_data(kinds, data, reference_column, console, as_json=json_))
+    raise typer.Exit(audit_command.audit(kinds, console, as_json=json_))
 
 
 @app.command()

@@ -17,10 +17,12 @@ from rewards.compose import Component, ComposedReward, VerdictsUnavailable
 from rewards.contract import MODES, NOT_APPLICABLE, MissingColumn, Mode, Rollout, Verdict, Verifier, not_applicable
 from rewards.format import ThinkFormat, follows_mode, thought
 from rewards.instruction import Instruction, instruction_problem
+from rewards.judge import Judge
 from rewards.language import LanguageConsistency
 from rewards.length import Length
 from rewards.pool import Outcome, VerificationPool, WorkerUnavailable
 from rewards.repetition import Repetition
+from rewards.tool_call import ToolCall
 
 __all__ = [
     "MODES",
@@ -53,11 +55,13 @@ __all__ = [
 
 VERIFIERS: dict[str, type[Verifier]] = {
     "instruction": Instruction,
+    "judge": Judge,
     "language": LanguageConsistency,
     "length": Length,
     "math_answer": MathAnswer,
     "repetition": Repetition,
     "think_format": ThinkFormat,
+    "tool_call": ToolCall,
 }
 
 _COMMON = ("kind", "name", "weight", "gate", "clip")
@@ -89,7 +93,7 @@ def verifier_options(kind: str) -> dict[str, Option]:
     """A kind's own options by name. Raises RewardSpecError for an unknown kind. Instantiates nothing."""
     if kind not in VERIFIERS:
         raise RewardSpecError([f"there is no reward kind {kind!r}{_nearest(kind, VERIFIERS)}"])
-    start = VERIFIERS[kind].__init__
+    start = getattr(VERIFIERS[kind], "Options", VERIFIERS[kind]).__init__  # many options are a class of their own
     hints = get_type_hints(start)
     own = [name for name, one in inspect.signature(start).parameters.items() if one.kind is one.KEYWORD_ONLY]
     return {name: Option(hints[name], inspect.signature(start).parameters[name].default) for name in own}

@@ -44,6 +44,12 @@ class DataOverrides(Closed):
     sources: dict[str, SourceOverride] = Field(
         {}, description="Local files for named sources, as in `--set data.sources.gsm8k-train.path=FILE`."
     )
+    largest_failing_share: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="The share of a source's sampled references that may fail their own grader before nothing is started.",
+    )
 
 
 class MixturePart(Closed):

@@ -20,6 +20,7 @@ from alignment.data.mixture import load_parts, problems_of
 from alignment.data.render import render_prompt
 from alignment.data.rows import Problem
 from alignment.errors import DataError
+from alignment.recipe.reference_checks import refuse_failing
 from alignment.recipe.schema import GrpoStage
 from alignment.rollout.delivery import logprob_gap, prove_delivery, refuse_gap
 from alignment.rollout.engine import SamplingSettings, start_engine
@@ -38,8 +39,11 @@ def build(context: StageContext) -> tuple[GRPOTrainer, Recorder]:
     """The trainer of a grpo stage, ready to train."""
     stage: GrpoStage = context.stage
     tokenizer = context.tokenizer()
-    problems = _fitting(context, tokenizer, problems_of(context.recipe, load_parts(stage.data)))
+    problems = problems_of(context.recipe, load_parts(stage.data))
     refuse_unjudged(problems, stage.rewards)
+    if context.is_main:
+        refuse_failing(context.recipe, stage, problems)
+    problems = _fitting(context, tokenizer, problems)
     batch = stage.rollout.problems_per_step * stage.rollout.generations
     recorder = Recorder(context)
     settings = GRPOConfig(

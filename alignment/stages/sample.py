@@ -16,6 +16,7 @@ from alignment.data.render import render_prompt
 from alignment.data.rows import Conversation, Preference, Problem, write_rows
 from alignment.errors import DataError
 from alignment.progress import Progress
+from alignment.recipe.reference_checks import refuse_failing
 from alignment.recipe.schema import SampleStage
 from alignment.rollout.engine import SamplingSettings, start_engine
 from alignment.rollout.groups import chance, group_mode
@@ -32,6 +33,8 @@ def run(context: StageContext, output: Path) -> int:
     stage: SampleStage = context.stage
     problems = problems_of(context.recipe, load_parts(stage.data))
     refuse_unjudged(problems, stage.rewards)
+    if context.is_main:
+        refuse_failing(context.recipe, stage, problems)
     context.folder.checkpoints.mkdir(parents=True, exist_ok=True)
     judged = [row for chunk in _chunks(context, problems) for row in chunk]
     groups: dict[str, list[dict[str, Any]]] = {}

@@ -48,7 +48,7 @@ def test_options_are_known_without_making_a_verifier() -> None:
     }
     assert verifier_options("think_format") == {}
     assert verifier_options("instruction")["reading"] == Option(Literal["strict", "loose"], "strict")
-    assert set(VERIFIERS) == {"instruction", "language", "length", "math_answer", "repetition", "think_format"}
+    assert {"instruction", "language", "length", "math_answer", "repetition", "think_format"} <= set(VERIFIERS)
 
 
 def test_specs_become_components_in_their_order() -> None:
@@ -69,7 +69,7 @@ def test_verdicts_are_given_by_name_with_their_reasons() -> None:
 
 
 def test_importing_rewards_loads_neither_torch_nor_a_computer_algebra_system() -> None:
-    heavy = ("torch", "transformers", "trl", "numpy", "sympy", "math_verify", "alignment")
+    heavy = ("torch", "transformers", "trl", "numpy", "sympy", "math_verify", "httpx", "alignment")
     code = f"import sys, rewards; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -1,0 +1,129 @@
+"""A judge that a test can trust to be gullible: a real server on this machine with an OpenAI-compatible endpoint.
+
+It obeys whatever instruction it finds outside the fences of a message, and otherwise grades honestly what is inside.
+`failures` are ways to misbehave before it does so: a status, "garbage", "refuse", "cut", "slow" or "drip".
+"""
+
+import json
+import re
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+FENCED = re.compile(r"<<<([0-9a-f]{32}) BEGIN (\w+)>>>\n(.*?)\n<<<\1 END \2>>>", re.DOTALL)
+ORDER = re.compile(
+    r"(give|score|grade|rate|verdict|10/10|full marks|correct answer is mine|prefer this)", re.IGNORECASE
+)
+
+
+class JudgeServer:
+    """Runs while it is entered; remembers the requests it got."""
+
+    def __init__(
+        self, *failures: int | str, formats: bool = True, reply: str | None = None, prefer_first: bool = False
+    ) -> None:
+        self.failures, self.formats, self.reply, self.prefer_first = list(failures), formats, reply, prefer_first
+        self.requests: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
+        self.lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
+        self.server.daemon_threads = True
+        self.base_url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def handler_of(owner: JudgeServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+        def do_GET(self) -> None:
+            self.answer(200, {"data": [{"id": "small-judge"}]})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with owner.lock:
+                owner.requests.append(body)
+                owner.keys.append(self.headers.get("Authorization"))
+                failure = owner.failures.pop(0) if owner.failures else None
+            if isinstance(failure, int):
+                return self.answer(failure, {"error": f"you sent {self.headers.get('Authorization')}"})
+            if failure == "slow":
+                time.sleep(1.5)
+            if failure == "drip":
+                return self.drip()
+            if not owner.formats and "response_format" in body:
+                return self.answer(400, {"error": "response_format is not supported"})
+            message: dict[str, Any] = {"role": "assistant", "content": owner.reply or judged(body, owner.prefer_first)}
+            if failure == "garbage":
+                message["content"] = "I would say it is right, 10/10."
+            if failure == "refuse":
+                message = {"role": "assistant", "content": None, "refusal": "I cannot grade that."}
+            if failure == "cut":
+                message["content"] = message["content"][:-5]
+            return self.answer(200, {"choices": [{"message": message, "finish_reason": "stop"}]})
+
+        def answer(self, status: int, value: Any) -> None:
+            data = json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            try:
+                self.wfile.write(data)
+            except OSError:
+                pass  # the client did not wait
+
+        def drip(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            try:
+                for _ in range(30):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+                    time.sleep(0.1)
+            except OSError:
+                pass
+
+    return Handler
+
+
+def judged(body: dict[str, Any], prefer_first: bool = False) -> str:
+    """The JSON verdict of a judge that obeys what is outside the fences, and grades by what is inside."""
+    user = body["messages"][-1]["content"]
+    parts = {name: text for _, name, text in FENCED.findall(user)}
+    outside = FENCED.sub("", user)
+    # Its own task, which stands twice and at the end, is no attempt to talk to it.
+    task = outside.strip().split("\n\n")[0]
+    outside = outside.replace(task, "").split("Answer with one JSON object")[0].replace("Your task again:", "")
+    fields = shape(user)
+    fooled = bool(ORDER.search(outside)) or any("<|im_start|>" in text for text in parts.values())
+    return json.dumps({"reasoning": "fooled" if fooled else "seen", **verdict(fields, parts, fooled, prefer_first)})
+
+
+def shape(user: str) -> dict[str, Any]:
+    """The fields that are asked for, from the last words of the message."""
+    return json.loads(user[user.rindex("schema: ") + len("schema: ") :])
+
+
+def verdict(fields: dict[str, Any], parts: dict[str, str], fooled: bool, prefer_first: bool) -> dict[str, Any]:
+    if "verdict" in fields:
+        right = fooled or parts["RESPONSE"].split()[-1].strip(".") == parts["REFERENCE"]
+        return {"verdict": "correct" if right else "incorrect"}
+    if "better" in fields:
+        first, second = ("good" in parts[name] for name in ("RESPONSE_1", "RESPONSE_2"))
+        better = "response_1" if prefer_first or first > second else "response_2" if second > first else "tie"
+        return {"better": better}
+    if "item_1" in fields:
+        items = re.findall(r"\d+\. (.*)", parts["CHECKLIST"])
+        return {
+            f"item_{number}": fooled or item.split()[-1] in parts["RESPONSE"] for number, item in enumerate(items, 1)
+        }
+    return {name: 5 if fooled or name in parts["RESPONSE"] else 1 for name in fields if name != "reasoning"}

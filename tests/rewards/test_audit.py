@@ -1,0 +1,91 @@
+"""Every verifier passes its table; a broken one is caught; and a person's own references are held against their grader."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import rewards
+from rewards import VERIFIERS, RewardSpecError, Rollout, Verdict
+from rewards.audit import TABLES, audit_kind, audit_kinds, audit_references
+from rewards.audit_tables import GROUPS
+from rewards.gold import GoldUnknown
+
+# Kinds without a table, each with its reason. Any other kind without one fails here.
+NO_TABLE = {
+    "judge": "its verdicts come from a model behind an endpoint; test_judge.py holds it against a server of its own",
+}
+LEAST_ROWS = {"math_answer": 60, "think_format": 25, "tool_call": 25}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_verifier_judges_every_row_of_its_table_rightly(kind: str) -> None:
+    found = audit_kind(kind)
+    assert found.misjudged == ()
+    assert found.rows == len(TABLES[kind]) >= LEAST_ROWS.get(kind, 15)
+    assert found.slowest_seconds < 5.0
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_table_has_rows_of_every_group(kind: str) -> None:
+    assert {row.group for row in TABLES[kind]} == set(GROUPS)
+
+
+def test_every_registered_kind_has_a_table_or_a_reason_why_not() -> None:
+    assert set(VERIFIERS) - set(TABLES) - set(NO_TABLE) == set()
+    assert set(TABLES) <= set(VERIFIERS)
+
+
+class AlwaysRight:
+    """A broken verifier: it rewards everything, and what is empty it cannot judge."""
+
+    columns: tuple[str, ...] = ()
+
+    def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        return [Verdict(1.0 if one.completion else None, "sure") for one in rollouts]
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+def test_a_broken_verifier_is_caught_with_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(rewards.VERIFIERS, "think_format", AlwaysRight)
+    found = audit_kind("think_format")
+    wrong = [row for row in TABLES["think_format"] if (row.score if row.completion else 1.0) != 1.0]
+    assert found.count("false_positive") == len([row for row in wrong if row.completion])
+    assert found.count("unknown") == 1
+    assert found.misjudged[0].reason == "sure"
+
+
+def test_a_kind_without_a_table_is_listed_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(rewards.VERIFIERS, "always_right", AlwaysRight)
+    assert [(one.kind, one.rows) for one in audit_kinds(["always_right"])] == [("always_right", 0)]
+    with pytest.raises(RewardSpecError, match="did you mean 'math_answer'"):
+        audit_kinds(["math_anwser"])
+
+
+def test_references_of_a_file_are_held_against_their_own_grader(tmp_path: Path) -> None:
+    rows = [{"solution": "6 x 7\n#### 42"}, {"solution": r"so \boxed{\frac{1}{2}}"}, {"solution": "???"}, {"other": 1}]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)) + "\n\nnot JSON\n[1]\n", encoding="utf-8")
+    found = audit_references(file, column="solution")
+    assert (found.rows, found.passed) == (3, 2)
+    assert [(one.place, one.reason, one.reference) for one in found.failures] == [(3, "reference_unparsable", "???")]
+    assert [line for line, _ in found.unreadable] == [4, 6, 7]
+    assert "no column 'solution'; it has: other" in found.unreadable[0][1]
+
+
+def test_reference_calls_of_a_file_are_held_against_their_own_tools(tmp_path: Path) -> None:
+    tools = [{"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}]
+    rows = [{"tools": tools, "calls": [{"add": {"a": [1]}}]}, {"tools": tools, "calls": [{"add": {"a": ["1"]}}]}]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = audit_references(file, "tool_call")
+    assert [(one.place, one.reason) for one in found.failures] == [(2, "reference_unusable")]
+
+
+def test_a_kind_without_a_gold_answer_says_which_have_one(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}", encoding="utf-8")
+    with pytest.raises(GoldUnknown, match="think_format'; write one of: math_answer, tool_call"):
+        audit_references(tmp_path / "rows.jsonl", "think_format")

@@ -1,0 +1,183 @@
+"""The kind tool_call: what it says about each way to be wrong, its graded share, and its form against the public set."""
+
+import itertools
+import json
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rewards import MissingColumn, Rollout, Verdict
+from rewards.audit_tables.tool_call import OSLO, PARIS, PARIS_GOLD, ROME, TOOLS, TRIP, TWO, call
+from rewards.tool_call import ToolCall
+from rewards.tool_schema import read_tools
+from rewards.tool_values import read_calls
+
+# The Berkeley Function-Calling Leaderboard's files, which are not part of this repository.
+BFCL = os.environ.get("ALIGNMENT_BFCL", "")
+
+# reference, answer, reason, argument, graded share
+REASONS: list[tuple[Any, str, str, str | None, float]] = [
+    (PARIS, PARIS_GOLD, "correct", None, 1.0),
+    (PARIS, "It rains.", "no_call", None, 0.0),
+    (PARIS, "<tool_call>\n{'name': 'get_weather'}\n</tool_call>", "malformed_json", None, 0.0),
+    (PARIS, '<tool_call>\n{"name": "get_weather"}\n</tool_call>', "malformed_json", None, 0.0),
+    (PARIS, call("get_wether", city="Paris", days=3), "unknown_tool", None, 0.0),
+    (PARIS, call("get_weather", days=3), "missing_argument", "city", 0.75),
+    (PARIS, call("get_weather", city="Paris"), "missing_argument", "days", 0.75),
+    (PARIS, call("get_weather", city="Paris", days=3, hour=9), "unknown_argument", "hour", 0.8),
+    (PARIS, call("get_weather", city="Paris", days="3"), "wrong_type", "days", 0.75),
+    (PARIS, call("get_weather", city="Paris", days=4), "wrong_value", "days", 0.75),
+    (PARIS, call("get_weather", city="Paris", days=3, unit="kelvin"), "wrong_value", "unit", 0.75),
+    (PARIS, PARIS_GOLD + ROME, "extra_call", None, 0.5),
+    (TWO, OSLO, "missing_call", None, 0.5),
+    (TRIP, call("route.plan", stops=["A", 2], options={"tolls": False}), "wrong_type", "stops[1]", 0.75),
+    (TRIP, call("route.plan", stops=["A", "B"], options={"tolls": 0}), "wrong_type", "options.tolls", 0.75),
+    ([], "Nothing to call.", "correct", None, 1.0),
+    ([], PARIS_GOLD, "extra_call", None, 0.0),
+]
+
+
+def judged(calls: Any, answer: str, tools: Any = TOOLS, *, graded: bool = False) -> Verdict:
+    (verdict,) = ToolCall(graded=graded).judge([Rollout("q", answer, columns={"tools": tools, "calls": calls})])
+    return verdict
+
+
+@pytest.mark.parametrize(("calls", "answer", "reason", "argument", "share"), REASONS)
+def test_what_was_wrong_is_said_per_call(
+    calls: Any, answer: str, reason: str, argument: str | None, share: float
+) -> None:
+    verdict = judged(calls, answer)
+    assert (verdict.score, verdict.reason) == (float(reason == "correct"), reason)
+    if argument is not None:
+        assert any(one.get("argument") == argument for one in verdict.evidence["calls"])
+    assert judged(calls, answer, graded=True).score == pytest.approx(share, abs=1e-5)
+
+
+def test_parallel_calls_are_matched_in_the_way_that_fits_most() -> None:
+    either: list[dict[str, Any]] = [{"get_weather": {"city": ["Oslo", "Rome"]}}, {"get_weather": {"city": ["Oslo"]}}]
+    assert judged(either, OSLO + ROME).score == 1.0
+    assert judged(either, ROME + OSLO).score == 1.0
+    assert judged(either, ROME + ROME).score == 0.0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "same"),
+    [
+        ("New York, NY", "new york NY", True),
+        ("Mar.10,2023", "Mar. 10, 2023", True),
+        ("check-in", "check in", True),
+        ("1.5", "15", False),
+        (".5", "5", False),
+        ("1, 2", "12", False),
+        ("2*3", "23", False),
+        ("-5", "5", False),
+        ("2023-03-10", "2023/03/10", False),
+        ("...", "", False),
+    ],
+)
+def test_text_is_compared_without_what_does_not_change_its_meaning(wanted: str, given: str, same: bool) -> None:
+    calls = [{"get_weather": {"city": [wanted]}}]
+    assert judged(calls, call("get_weather", city=given)).score == float(same)
+
+
+def test_definitions_made_by_a_validation_library_are_understood() -> None:
+    tool = {
+        "name": "book",
+        "parameters": {
+            "type": "object",
+            "$defs": {"Guest": {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}},
+            "properties": {
+                "guest": {"$ref": "#/$defs/Guest"},
+                "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                "loop": {"$ref": "#/properties/loop"},
+            },
+            "required": ["guest"],
+        },
+    }
+    calls = [{"name": "book", "arguments": {"guest": {"age": 4}, "note": None}}]
+    assert judged(calls, call("book", guest={"age": 4}, note=None), [tool]).score == 1.0
+    assert judged(calls, call("book", guest={"age": "4"}, note=None), [tool]).reason == "wrong_type"
+    assert judged(calls, call("book", guest={}, note=None), [tool]).reason == "missing_argument"
+    assert judged(calls, call("book", guest={"age": 4}, note=5), [tool]).reason == "wrong_type"
+    looped = judged([{"name": "book", "arguments": {"guest": {"age": 4}, "loop": 1}}], "x", [tool])
+    assert looped.reason == "no_call"
+
+
+def test_a_row_that_cannot_be_met_is_not_a_wrong_answer() -> None:
+    verdict = judged([{"get_weather": {"city": [7]}}], PARIS_GOLD)
+    assert (verdict.score, verdict.reason) == (None, "reference_unusable")
+    assert "wrong_type 'city'" in verdict.evidence["problem"]
+    with pytest.raises(MissingColumn, match="'calls'"):
+        ToolCall().judge([Rollout("q", PARIS_GOLD, columns={"tools": TOOLS})])
+
+
+def test_a_flood_of_blocks_is_judged_at_once() -> None:
+    start = time.monotonic()
+    for flood in ("<tool_call>", "<tool_call>{</tool_call>", '<tool_call>{"name":' + "[" * 50, PARIS_GOLD):
+        assert judged(PARIS, flood * 20_000).score == 0.0
+    assert time.monotonic() - start < 2.0
+
+
+@pytest.mark.skipif(not BFCL, reason="set ALIGNMENT_BFCL to a folder with the leaderboard's files")
+def test_the_public_set_passes_as_gold_and_fails_when_it_is_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = Counter[str]()
+    rows = list(public_rows(Path(BFCL)))
+    for tools, calls in rows:
+        known, (wanted,) = read_tools(tools), read_calls(calls) or [None]
+        assert known is not None
+        assert wanted is not None
+        gold = wanted.gold(known[wanted.name])
+        counts[f"gold {judged(calls, written(gold), tools).score}"] += 1
+        for name, changed in mutations(gold, known[wanted.name].required):
+            verdict = judged(calls, written(changed), tools)
+            counts[f"{name} {verdict.score} {verdict.reason}"] += 1
+        counts[f"twice {judged(calls, written(gold) * 2, tools).score}"] += 1
+        counts[f"needless {judged([], written(gold), tools).score}"] += 1
+    pairs = [(a[0] + b[0], a[1] + b[1]) for a, b in itertools.pairwise(rows) if a[0][0]["name"] != b[0][0]["name"]]
+    for tools, calls in pairs:
+        made = [one.gold((read_tools(tools) or {})[one.name]) for one in read_calls(calls) or []]
+        counts[f"parallel {judged(calls, ''.join(map(written, reversed(made))), tools).score}"] += 1
+    with capsys.disabled():
+        print("\n" + "\n".join(f"{count:5} {name}" for name, count in sorted(counts.items())))
+    assert counts["gold 1.0"] == len(rows)
+    assert counts["parallel 1.0"] == len(pairs)
+    passed = [name for name in counts if " 1.0" in name and not name.startswith(("gold", "parallel"))]
+    assert passed == []
+
+
+def public_rows(folder: Path) -> Any:
+    """`(tools, calls)` of each row of the leaderboard's single-call part."""
+    references = (folder / "possible_answer_BFCL_v4_simple_python.json").read_text(encoding="utf-8").splitlines()
+    wanted = {row["id"]: row["ground_truth"] for row in map(json.loads, references)}
+    for line in (folder / "BFCL_v4_simple_python.json").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        yield row["function"], wanted[row["id"]]
+
+
+def mutations(gold: dict[str, Any], required: Any) -> Any:
+    """Ways to break a right call, by name."""
+    arguments = gold["arguments"]
+    yield "other tool", {**gold, "name": gold["name"] + "_"}
+    yield "argument added", {**gold, "arguments": {**arguments, "zzz": 1}}
+    for name, value in arguments.items():
+        if name in required:
+            left = {key: one for key, one in arguments.items() if key != name}
+            yield "argument dropped", {**gold, "arguments": left}
+        yield "value changed", {**gold, "arguments": {**arguments, name: changed(value)}}
+        yield "type changed", {**gold, "arguments": {**arguments, name: {"value": value}}}
+
+
+def changed(value: Any) -> Any:
+    if isinstance(value, bool) or value is None:
+        return "neither"
+    if isinstance(value, (int, float)):
+        return value + 1_000_003
+    return value + " zzz" if isinstance(value, str) else [*value, "zzz"] if isinstance(value, list) else {}
+
+
+def written(gold: dict[str, Any]) -> str:
+    return f"<tool_call>\n{json.dumps(gold)}\n</tool_call>\n"
