@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,9 @@ from alignment.environment import hardware, versions
 from alignment.errors import AlignmentError, ArtifactError
 from alignment.launch import die_with_parent
 from alignment.pipeline import Pipeline, seconds_spent
-from alignment.stages.context import StageContext, step_of
+
+if TYPE_CHECKING:
+    from alignment.stages.context import StageContext
 
 LOCK_PATIENCE_SECONDS = 60
 
@@ -53,6 +55,8 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
         pipeline.begin(name)
     folder.path.mkdir(parents=True, exist_ok=True)
     lock = _locked(folder.path / ".lock") if rank == 0 else None
+    from alignment.stages.context import StageContext  # brings torch in, long after this process is tied to its parent
+
     context = StageContext(
         recipe=pipeline.recipe,
         stage=pipeline.recipe.stage(name),
@@ -87,8 +91,9 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
         del lock
 
 
-def _train(context: StageContext) -> tuple[int, int]:
+def _train(context: "StageContext") -> tuple[int, int]:
     """Train from the last whole checkpoint; returns optimizer steps and tokens. Raises if no step was taken."""
+    from alignment.stages.context import step_of
     from alignment.stages.policy import complete_head, save_policy
 
     # Only this kind's trainer is imported: TRL's GRPO alone brings all of vLLM in, which takes seconds.
@@ -110,7 +115,7 @@ def _train(context: StageContext) -> tuple[int, int]:
     return done, recorder.tokens
 
 
-def _sample(context: StageContext) -> tuple[int, int]:
+def _sample(context: "StageContext") -> tuple[int, int]:
     from alignment.stages import sample
 
     return 0, sample.run(context, context.folder.output) if context.is_main else 0

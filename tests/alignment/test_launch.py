@@ -118,6 +118,27 @@ def test_a_process_dies_with_a_parent_that_was_killed_outright(tmp_path: Path) -
     assert gone(child)
 
 
+def test_a_process_that_lost_its_launcher_while_starting_does_not_go_on(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    stage = (
+        "import time\nfrom pathlib import Path\nfrom alignment.launch import die_with_parent\n"
+        f"told = Path({str(told)!r})\ntold.write_text('starting')\ntime.sleep(1.5)\n"
+        "die_with_parent()\ntold.write_text('went on')\n"
+    )
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {stage!r}])"],
+        cwd=REPOSITORY,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 30
+    while not told.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    launcher.kill()
+    launcher.wait()
+    time.sleep(3)
+    assert told.read_text() == "starting"
+
+
 def test_a_stage_on_a_cpu_preloads_what_was_found_and_shares_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LD_PRELOAD", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
