@@ -5,10 +5,13 @@ engine. On a CPU the backend re-packs weights after loading, so they go in throu
 first; the same path serves a GPU. Neighbour: engine.py (the seam); launch.py sets the environment vLLM needs.
 """
 
+import contextlib
 import os
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from alignment.rollout.engine import Draw, EngineSettings, SamplingSettings
@@ -31,19 +34,20 @@ class LocalVllm:
         on_cpu = not torch.cuda.is_available()
         dtype = {"auto": "float32" if on_cpu else "bfloat16"}.get(settings.dtype, settings.dtype)
         self._stop_ids = list(settings.stop_ids)
-        self._llm = LLM(
-            model=settings.model,
-            dtype=dtype,
-            skip_tokenizer_init=True,
-            enforce_eager=on_cpu,
-            max_model_len=settings.max_length,
-            max_num_seqs=settings.max_sequences,
-            gpu_memory_utilization=settings.gpu_memory_share,
-            enable_prefix_caching=False,  # a cache that outlives a weight update would answer for the old policy
-            trust_remote_code=settings.trust_remote_code,
-            disable_log_stats=True,
-            **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
-        )
+        with _generators_kept():
+            self._llm = LLM(
+                model=settings.model,
+                dtype=dtype,
+                skip_tokenizer_init=True,
+                enforce_eager=on_cpu,
+                max_model_len=settings.max_length,
+                max_num_seqs=settings.max_sequences,
+                gpu_memory_utilization=settings.gpu_memory_share,
+                enable_prefix_caching=False,  # a cache that outlives a weight update would answer for the old policy
+                trust_remote_code=settings.trust_remote_code,
+                disable_log_stats=True,
+                **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
+            )
 
     def draw(
         self, prompts: Sequence[list[int]], max_tokens: Sequence[int], settings: SamplingSettings, seed: int
@@ -80,11 +84,25 @@ class LocalVllm:
         self._llm.llm_engine.engine_core.shutdown()
 
     def _generate(self, prompts: Sequence[list[int]], parameters: Any, seed: int) -> list[Any]:
-        # The sampler draws from torch's generator: seed it for this call alone, and leave the trainer's own untouched.
-        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
+        with _generators_kept():
+            torch.manual_seed(seed)  # the sampler draws from torch's generator
             return self._llm.generate([{"prompt_token_ids": ids} for ids in prompts], parameters, use_tqdm=False)
+
+
+@contextlib.contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Leave the trainer's random numbers as they were, although vLLM seeds every generator when it starts.
+
+    A stage that goes on from a checkpoint starts its engine at another step than one that was never interrupted.
+    """
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
 
 
 def _as_draw(output: Any) -> Draw:
