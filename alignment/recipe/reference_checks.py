@@ -13,7 +13,7 @@ from typing import Any
 from alignment.data import rows
 from alignment.data.mixture import load_parts
 from alignment.data.sources import Table, load_source, local_path, source_names, source_problems
-from alignment.data.splits import only
+from alignment.data.splits import SPLITS
 from alignment.errors import DataError
 from alignment.recipe.explain import Place, Problem
 from alignment.recipe.schema import GrpoStage, MixturePart, Recipe, Reward, SampleStage
@@ -104,8 +104,8 @@ def _sample(recipe: Recipe, part: MixturePart) -> Iterator[rows.Problem]:
     path = local_path(source, override.path if override else None) if isinstance(source, Table) else None
     if path is None or not path.is_file():
         return
-    found = source_problems(source, seed=part.seed, parameters={}, path=path)
-    found = found if part.split is None else only(part.split, found)
+    splits = SPLITS if part.split is None else (part.split,)
+    found = source_problems(source, seed=part.seed, parameters={}, path=path, splits=splits)
     yield from itertools.islice(found, min(part.count or SAMPLED_ROWS, SAMPLED_ROWS))
 
 

@@ -140,6 +140,7 @@ MEANING = [
     replaced("data that is empty", "data: [{stage: fusion_data, flag_share: 0.5}]", "data: []", "mode_fusion.data: is empty"),
     replaced("training on evaluation data", "split: fusion", "split: evaluation", "fusion_data.data.0.split: `chain-sum` is kept for evaluation", at="- {source"),
     replaced("two stages on one split", "split: fusion", "split: reasoning", "`reasoning` of `chain-sum` is drawn from by reasoning_rl already", "choose another split", at="- {source"),
+    replaced("two stages on one split by two names", SPLIT, SPLIT.replace("chain-sum", "chain-sum-boxed").replace("fusion", "reasoning"), "`reasoning` of `chain-sum-boxed`, as `chain-sum` with the same problems, is drawn from by reasoning_rl already"),
     replaced("training on what a table keeps for evaluation", SPLIT, "{source: gsm8k-test}", "fusion_data.data.0.source: `gsm8k-test` is kept for evaluation"),
     replaced("measuring on what is for training", "[chain-sum]", "[gsm8k-train]", "`gsm8k-train` is for training; measure on a source that says `use: evaluation`", at="after_each"),
     replaced("a batch beyond all bounds", "micro_batch: 32\n    trainer", "micro_batch: 99999999999999999999\n    trainer", "write micro_batch 128"),
