@@ -19,6 +19,7 @@ from alignment.pipeline import Pipeline
 from alignment.recipe.document import Document
 from alignment.recipe.explain import Place, Problem, nearest
 from alignment.recipe.generator_keys import procedural_parameters
+from alignment.recipe.lengths import sequence_lengths
 from alignment.recipe.model_files import model_files
 from alignment.recipe.reference_checks import references
 from alignment.recipe.schema import TRAINING_KINDS, DpoStage, GrpoStage, MixturePart, Recipe, SampleStage, SftStage
@@ -241,5 +242,5 @@ def _not_before(name: str, stage: str, names: list[str], allowed: list[str], kin
 Check = Callable[[Recipe], Iterator[Problem]]
 CHECKS: tuple[Check, ...] = (
     stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, batches, reward_specs, model_files,
-    trackers, surroundings, evaluations, references,
+    sequence_lengths, trackers, surroundings, evaluations, references,
 )  # fmt: skip

@@ -24,6 +24,7 @@ stages:
     rollout: &rollout
       generations: 8
       problems_per_step: 16
+      max_prompt_tokens: 128
       max_completion_tokens: 192
     rewards:
       - {kind: math_answer, weight: 1.0}
@@ -34,14 +35,16 @@ stages:
     kind: sample
     data:
       - {source: chain-sum, split: fusion, count: 64}
-    rollout: {generations: 2, max_completion_tokens: 192}
+    rollout: {max_prompt_tokens: 128, generations: 2, max_completion_tokens: 192}
     rewards: [{kind: math_answer}]
   - name: mode_fusion
     kind: sft
     data: [{stage: fusion_data, flag_share: 0.5}]
+    max_length: 512
   - name: preference
     kind: dpo
     data: [{stage: fusion_data}]
+    max_length: 512
     lora: {rank: 8, targets: all-linear}
   - name: general_rl
     kind: grpo
@@ -53,6 +56,7 @@ stages:
 evaluations:
   after_each_stage: [chain-sum]
   budgets: [0, 16, 64]
+  max_prompt_tokens: 128
   max_completion_tokens: 192
 """
 
@@ -113,7 +117,7 @@ FORM = [
     replaced("a part from two places", "stage: fusion_data, flag", "stage: fusion_data, source: chain-sum, flag", "either `source` or `stage`", at="data: [{stage: fusion_data, s"),
     replaced("a key that stands twice", "seed: 17", "seed: 17\nmodel: embedded", "model: `model` stands twice", "first in line 2", at="model: embedded\nhardware"),
     replaced("a colon too many", "model: embedded", "model: embedded: yes", ":2: this is not valid YAML: mapping values are not allowed"),
-    replaced("an open bracket", "budgets: [0, 16, 64]", "budgets: [0, 16, 64", "not valid YAML: the bracket opened here is not closed", "in line 48"),
+    replaced("an open bracket", "budgets: [0, 16, 64]", "budgets: [0, 16, 64", "not valid YAML: the bracket opened here is not closed", "in line 51"),
     replaced("a tab", "    kind: dpo", "\tkind: dpo", "not valid YAML", "indent with spaces, not with tabs"),
     replaced("an unknown anchor", "*rollout", "*rolout", "not valid YAML: found undefined alias 'rolout'", at="*rolout"),
     replaced("a mapping that holds itself", "&rollout\n", "&rollout\n      again: *rollout\n", "this part holds itself", at="&rollout"),
@@ -177,6 +181,12 @@ MEANING = [
     replaced("budgets without a task", "[chain-sum]", "[]", "no task to sweep them on; name one in after_each_stage", at="budgets"),
     replaced("an unknown task", "[chain-sum]", "[chain-sun]", "there is no source `chain-sun`; did you mean `chain-sum`?", at="after_each"),
     replaced("half of a mode's sampling", "budgets: [0", "sampling: {thinking: {temperature: 1}}\n  budgets: [0", "sampling.thinking.top_p: is missing", "sampling.non_thinking.temperature: is missing", at="sampling"),
+    replaced("rollouts longer than the model's positions", "max_completion_tokens: 192\n    rewards", "max_completion_tokens: 1000\n    rewards", "reasoning_rl.rollout.max_prompt_tokens: max_prompt_tokens 128 and max_completion_tokens 1000 are 1128 tokens", "the model has positions for 1024", "write max_prompt_tokens 24 or less", "general_rl.rollout", at="max_prompt_tokens: 128"),
+    replaced("completions longer than the model's positions", "max_completion_tokens: 192\n    rewards", "max_completion_tokens: 2000\n    rewards", "reasoning_rl.rollout.max_completion_tokens: ", "write a max_completion_tokens well below 1024", at="max_completion_tokens: 2000"),
+    replaced("samples longer than the model's positions", "generations: 2, max_completion_tokens: 192", "generations: 2, max_completion_tokens: 900", "fusion_data.rollout.max_prompt_tokens: ", "are 1028 tokens"),
+    replaced("answers to tasks longer than the model's positions", "max_prompt_tokens: 128\n  max", "max_prompt_tokens: 900\n  max", "evaluations.max_prompt_tokens: max_prompt_tokens 900 and max_completion_tokens 192 are 1092 tokens", "write max_prompt_tokens 832 or less"),
+    replaced("rows longer than the model's positions", "max_length: 512\n    trainer", "max_length: 1025\n    trainer", "cold_start.max_length: found 1025, and the model has positions for 1024 (max_position_embeddings in its config.json); write at most 1024"),
+    replaced("pairs longer than the model's positions", "    max_length: 512\n    lora", "    lora", "preference.max_length: found 4096, and the model has positions for 1024", at="- name: preference"),
     replaced("an unknown launcher config", "accelerate: cpu", "accelerate: zeroo3", "hardware.accelerate: there is no launcher config `zeroo3`", "cpu", at="hardware"),
     replaced("an unknown template", "chat_template: qwen3", "chat_template: qwen33", "there is no template `qwen33`; did you mean `qwen3`?"),
     replaced("a misspelt embedded model", "model: embedded", "model: embeded", "there is no folder embeded; did you mean `embedded`?"),
