@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewards import VERIFIERS, Rollout, Verdict, reward_function, verifier_options
-from rewards.audit_tables import Row, math_answer, think_format, tool_call
+from rewards import VERIFIERS, Rollout, Verdict, Verifier, reward_function, verifier_options
+from rewards.audit_tables import Row, instruction, language, length, math_answer, repetition, think_format, tool_call
 from rewards.gold import GoldFailure, failures_of_gold
 
 TABLES: dict[str, tuple[Row, ...]] = {
+    "instruction": instruction.ROWS,
+    "language": language.ROWS,
+    "length": length.ROWS,
     "math_answer": math_answer.ROWS,
+    "repetition": repetition.ROWS,
     "think_format": think_format.ROWS,
     "tool_call": tool_call.ROWS,
 }
@@ -80,26 +84,28 @@ class ReferenceAudit:
 
 
 def audit_kind(kind: str, rows: Sequence[Row] | None = None) -> KindAudit:
-    """A kind with its default options on its table, row by row. Raises RewardSpecError for an unknown kind."""
-    reward = reward_function([{"kind": kind}])
+    """A kind on its table, row by row, with each row's options. Raises RewardSpecError for an unknown kind or option."""
+    verifier_options(kind)  # raises, with the nearest right name
     table = TABLES.get(kind, ()) if rows is None else tuple(rows)
     groups = dict(Counter[str](row.group for row in table))
     if not table:
         return KindAudit(kind, 0, groups)
-    verifier = reward.components[0].verifier
+    verifiers: dict[str, Verifier] = {}  # by options
     misjudged, spent, slowest = [], 0.0, (0.0, "")
     try:
-        verifier.judge([_rollout(table[0])])  # not measured: what a verifier starts, it starts once
+        _verifier(verifiers, kind, table[0]).judge([_rollout(table[0])])  # not measured: what it starts, it starts once
         for row in table:
+            verifier, rollout = _verifier(verifiers, kind, row), _rollout(row)
             start = time.perf_counter()
-            (verdict,) = verifier.judge([_rollout(row)])
+            (verdict,) = verifier.judge([rollout])
             seconds = time.perf_counter() - start
             spent, slowest = spent + seconds, max(slowest, (seconds, _shown(row.completion)))
             fault = _fault(row.score, verdict.score)
             if fault is not None:
                 misjudged.append(_misjudged(fault, row, verdict))
     finally:
-        verifier.close()
+        for verifier in verifiers.values():
+            verifier.close()
     return KindAudit(kind, len(table), groups, tuple(misjudged), len(table) / spent, *slowest)
 
 
@@ -153,8 +159,25 @@ def _misjudged(fault: str, row: Row, verdict: Verdict) -> Misjudged:
     return Misjudged(fault, row.group, _shown(row.completion), row.score, verdict.score, verdict.reason)
 
 
+def _verifier(made: dict[str, Verifier], kind: str, row: Row) -> Verifier:
+    """The kind with a row's options: one for all rows that have the same."""
+    options = json.dumps(row.options, sort_keys=True)
+    if options not in made:
+        made[options] = reward_function([{"kind": kind, **row.options}]).components[0].verifier
+    return made[options]
+
+
 def _rollout(row: Row) -> Rollout:
-    return Rollout("", row.completion, mode=row.mode, columns={"mode": row.mode, **row.columns})
+    tokens = row.tokens or 0
+    return Rollout(
+        row.prompt,
+        row.completion,
+        completion_ids=None if row.tokens is None else tuple(range(tokens)),
+        mode=row.mode,
+        budget=row.budget,
+        forced=(True,) * row.forced + (False,) * max(0, tokens - row.forced),
+        columns={"mode": row.mode, **row.columns},
+    )
 
 
 def _shown(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from rewards.contract import THINK_CLOSE, THINK_OPEN, Rollout, Verdict
-from rewards.detection import LANGUAGES, Detection, detect
+from rewards.detection import FEWEST_LETTERS, FEWEST_SIGNS, LANGUAGES, Detection, detect
 
 Parts = Literal["answer", "thinking", "both"]
 
@@ -68,15 +68,17 @@ class LanguageConsistency:
     def _part(self, text: str, expected: str) -> Verdict:
         found = detect(prose(text))
         evidence = {"found": found.language, "scripts": found.scripts}
-        if found.language is None and next(iter(found.scripts), "") in (*LANGUAGES[expected], ""):
+        letters = sum(found.scripts.values())
+        if letters < FEWEST_SIGNS:
             return Verdict(None, "undecidable", evidence)
-        if sum(found.scripts.values()) < 4:
-            return Verdict(None, "undecidable", evidence)
+        mixed = foreign(found, expected) > self.foreign_share
+        if found.language is None and next(iter(found.scripts)) in LANGUAGES[expected]:
+            # Letters swapped for another script's that look alike leave no language to tell, and are a mixture still.
+            told = mixed and letters >= FEWEST_LETTERS
+            return Verdict(0.0, "mixed_scripts", evidence) if told else Verdict(None, "undecidable", evidence)
         if found.language != expected:
             return Verdict(0.0, "other_language", evidence)
-        if foreign(found, expected) > self.foreign_share:
-            return Verdict(0.0, "mixed_scripts", evidence)
-        return Verdict(1.0, "same_language", evidence)
+        return Verdict(0.0, "mixed_scripts", evidence) if mixed else Verdict(1.0, "same_language", evidence)
 
 
 def foreign(found: Detection, language: str) -> float:

@@ -161,13 +161,16 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 
 
+INSTRUCTION_PARAMETERS = ("most_constraints",)
+
+
 def instruction_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
     """Problems of the family, the same ones for the same seed; they may repeat.
 
     The one parameter is `most_constraints`, 1 or 2. Raises DataError for another.
     """
     most = parameters.get("most_constraints", 2)
-    if set(parameters) - {"most_constraints"} or most not in (1, 2):
+    if set(parameters) - set(INSTRUCTION_PARAMETERS) or most not in (1, 2):
         raise DataError(f"instructions take `most_constraints: 1` or `2`, and found {parameters}")
     draw = random.Random(seed)
     subjects = sorted(SUBJECTS)

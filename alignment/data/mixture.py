@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Problem, read_rows
 from alignment.data.sources import Table, load_source, source_conversations, source_problems
-from alignment.data.splits import only, split_of
+from alignment.data.splits import SPLITS, TRAINING_SPLITS, Split
 from alignment.errors import DataError
 from alignment.recipe.schema import MixturePart, Recipe
 from alignment.resources import resource
@@ -93,14 +93,11 @@ def _part_problems(recipe: Recipe, part: MixturePart) -> Iterator[Problem]:
         raise DataError(f"`stage: {part.stage}` gives conversations, and this stage needs problems: name a source")
     source = load_source(part.source)
     override = recipe.data.sources.get(part.source)
-    found: Iterable[Problem] = source_problems(
-        source, seed=part.seed, parameters=part.parameters, path=override.path if override else None
-    )
-    if part.split is not None:
-        found = only(part.split, found)
-    elif not isinstance(source, Table):
-        # A procedural source without a split may meet held-out problems; keep those out whatever the recipe says.
-        found = (problem for problem in found if split_of(problem.question) != "evaluation")
+    # A procedural source without a split may meet held-out problems; keep those out whatever the recipe says.
+    every = SPLITS if isinstance(source, Table) else TRAINING_SPLITS
+    splits: tuple[Split, ...] = every if part.split is None else (part.split,)
+    path = override.path if override else None
+    found = source_problems(source, seed=part.seed, parameters=part.parameters, path=path, splits=splits)
     yield from _exactly(part, found)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from alignment.data.instructions import instruction_draws
+from alignment.data.instructions import INSTRUCTION_PARAMETERS, instruction_draws
 from alignment.data.rows import Problem
 
 
@@ -67,14 +67,19 @@ Draws = Callable[[int, dict[str, Any]], Iterator[Problem]]  # from a seed and pa
 
 @dataclass(frozen=True)
 class Family:
-    """How the problems of a family are drawn, and which columns their rows have for verifiers."""
+    """How the problems of a family are drawn, which columns their rows have for verifiers, and what it may be told.
+
+    A family of reasoning-gym names its `generator` and takes that one's parameters; another lists its own.
+    """
 
     draws: Draws
     columns: tuple[str, ...] = ("answer",)
+    generator: str | None = None
+    parameters: tuple[str, ...] = ()
 
 
-def _reasoning_gym(generator: str, trace: Callable[[dict[str, Any]], str]) -> Draws:
-    """A reasoning-gym generator, and how its solutions are written out from an item's metadata."""
+def _reasoning_gym(generator: str, trace: Callable[[dict[str, Any]], str]) -> Family:
+    """The family of a reasoning-gym generator, and how its solutions are written out from an item's metadata."""
 
     def draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
         import reasoning_gym  # slow to import (about 3 s), and `alignment check` does not need it
@@ -84,14 +89,14 @@ def _reasoning_gym(generator: str, trace: Callable[[dict[str, Any]], str]) -> Dr
             item = items[index]
             yield Problem("", item["question"], str(item["answer"]), trace(item["metadata"]))
 
-    return draws
+    return Family(draws, generator=generator)
 
 
 FAMILIES: dict[str, Family] = {
-    "chain_sum": Family(_reasoning_gym("chain_sum", lambda metadata: chain_sum_trace(metadata["expression"]))),
-    "products": Family(_reasoning_gym("products", lambda metadata: products_trace(metadata["expression"]))),
-    "leg_counting": Family(_reasoning_gym("leg_counting", lambda metadata: leg_counting_trace(metadata["animals"]))),
-    "instructions": Family(instruction_draws, ("instruction_id_list", "kwargs")),
+    "chain_sum": _reasoning_gym("chain_sum", lambda metadata: chain_sum_trace(metadata["expression"])),
+    "products": _reasoning_gym("products", lambda metadata: products_trace(metadata["expression"])),
+    "leg_counting": _reasoning_gym("leg_counting", lambda metadata: leg_counting_trace(metadata["animals"])),
+    "instructions": Family(instruction_draws, ("instruction_id_list", "kwargs"), parameters=INSTRUCTION_PARAMETERS),
 }
 
 

@@ -7,7 +7,7 @@ local file in its place). Neighbours: mixture.py (how much of which source), pro
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from alignment.data.procedural import FAMILIES, problems
 from alignment.data.rows import Conversation, Problem
+from alignment.data.splits import SPLITS, Split, only
 from alignment.errors import DataError
 from alignment.resources import resource
 
@@ -90,16 +91,25 @@ def load_source(name: str) -> Procedural | Table:
 
 
 def source_problems(
-    source: Procedural | Table, *, seed: int, parameters: dict[str, Any], path: Path | None
+    source: Procedural | Table,
+    *,
+    seed: int,
+    parameters: dict[str, Any],
+    path: Path | None,
+    splits: Collection[Split] = SPLITS,
 ) -> Iterator[Problem]:
-    """The problems of a source in the order of the seed; a procedural source never ends."""
+    """The problems of a source in the order of the seed; a procedural source never ends.
+
+    Of a source with few `splits` only the problems that belong to them: by the problem itself, without the source's
+    instruction, so that another source with the same problems and another instruction has them in the same split.
+    """
     if isinstance(source, Procedural):
         found = problems(source.family, seed=seed, parameters={**source.parameters, **parameters})
     else:
         rows = list(_table_rows(source, path))
         random.Random(seed).shuffle(rows)
         found = (_problem(source, index, row) for index, row in rows)
-    for problem in found:
+    for problem in found if set(splits) >= set(SPLITS) else only(splits, found):
         yield Problem(
             id=f"{source.id}/{problem.id}",
             question=problem.question + source.instruction,

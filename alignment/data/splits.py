@@ -1,10 +1,11 @@
-"""Which part of the problem space a data set may draw from, so that training can never meet a held-out problem.
+r"""Which part of the problem space a data set may draw from, so that training can never meet a held-out problem.
 
 Seeds alone do not keep small problems apart: two seeds both meet `2 + 3`. So every problem belongs, by a hash of its
-text, to exactly one split, whatever seed or stage it came from. `alignment check` also compares the drawn problems.
+text, to exactly one split, whatever seed or stage it came from. The text is the bare problem's: two sources that ask
+the same in other words ("... in \boxed{}") have it in the same split. Neighbour: sources.py, which draws by it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Literal, get_args
 
 from alignment.data.procedural import problem_key
@@ -12,6 +13,7 @@ from alignment.data.rows import Problem
 
 Split = Literal["evaluation", "cold_start", "reasoning", "fusion", "general"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+TRAINING_SPLITS: tuple[Split, ...] = tuple(split for split in SPLITS if split != "evaluation")
 
 
 def split_of(question: str) -> Split:
@@ -19,6 +21,6 @@ def split_of(question: str) -> Split:
     return SPLITS[int(problem_key(question), 16) % len(SPLITS)]
 
 
-def only(split: Split, problems: Iterable[Problem]) -> Iterator[Problem]:
-    """The problems of one split, in their order."""
-    return (problem for problem in problems if split_of(problem.question) == split)
+def only(splits: Collection[Split], problems: Iterable[Problem]) -> Iterator[Problem]:
+    """The problems of some splits, in their order. Their questions have to be bare, without a source's instruction."""
+    return (problem for problem in problems if split_of(problem.question) in splits)

@@ -4,7 +4,7 @@ import itertools
 
 from alignment.data.rows import Problem
 from alignment.data.sources import Procedural, load_source, source_problems
-from alignment.data.splits import only
+from alignment.data.splits import SPLITS, Split
 from alignment.errors import DataError
 from alignment.recipe.schema import Recipe
 
@@ -23,8 +23,8 @@ def held_out(recipe: Recipe, count: int, seed: int) -> list[Problem]:
             )
         override = recipe.data.sources.get(name)
         parameters = recipe.evaluations.parameters.get(name, {})
-        found = source_problems(source, seed=seed, parameters=parameters, path=override.path if override else None)
-        if isinstance(source, Procedural):
-            found = only("evaluation", found)
+        splits: tuple[Split, ...] = ("evaluation",) if isinstance(source, Procedural) else SPLITS
+        path = override.path if override else None
+        found = source_problems(source, seed=seed, parameters=parameters, path=path, splits=splits)
         chosen += itertools.islice(found, count)
     return chosen

@@ -18,6 +18,8 @@ from alignment.launch import accelerate_config
 from alignment.pipeline import Pipeline
 from alignment.recipe.document import Document
 from alignment.recipe.explain import Place, Problem, nearest
+from alignment.recipe.generator_keys import procedural_parameters
+from alignment.recipe.lengths import sequence_lengths
 from alignment.recipe.model_files import model_files
 from alignment.recipe.reference_checks import references
 from alignment.recipe.schema import TRAINING_KINDS, DpoStage, GrpoStage, MixturePart, Recipe, SampleStage, SftStage
@@ -120,8 +122,8 @@ def _part_problems(recipe: Recipe, stage: Any, place: Place, part: MixturePart) 
 
 
 def split_overlap(recipe: Recipe) -> Iterator[Problem]:
-    """Stages that train on a procedural source draw from splits of their own."""
-    users: dict[tuple[str, str], str] = {}
+    """Stages that train on a procedural family draw from splits of their own, whatever their sources are called."""
+    users: dict[tuple[str, str], tuple[str, str]] = {}
     for index, stage in enumerate(recipe.stages):
         try:
             parts = list(_parts(recipe, index))
@@ -131,13 +133,20 @@ def split_overlap(recipe: Recipe) -> Iterator[Problem]:
         for place, part in parts:
             if part.source is None or part.split is None:
                 continue
-            first = users.setdefault((part.source, part.split), stage.name)
+            first, name = users.setdefault((_problem_space(part.source), part.split), (stage.name, part.source))
             if first not in own:
+                same = "" if name == part.source else f", as `{name}` with the same problems,"
                 yield Problem(
                     (*place, "split"),
-                    f"`{part.split}` of `{part.source}` is drawn from by {first} already; a stage that meets an "
+                    f"`{part.split}` of `{part.source}`{same} is drawn from by {first} already; a stage that meets an "
                     "earlier one's problems again measures its memory; choose another split",
                 )
+
+
+def _problem_space(name: str) -> str:
+    """What a source's problems are drawn from: its family, which other sources may share, or the source itself."""
+    source = load_source(name) if name in source_names() else None
+    return f"family {source.family}" if isinstance(source, Procedural) else name
 
 
 def trackers(recipe: Recipe) -> Iterator[Problem]:
@@ -232,6 +241,6 @@ def _not_before(name: str, stage: str, names: list[str], allowed: list[str], kin
 
 Check = Callable[[Recipe], Iterator[Problem]]
 CHECKS: tuple[Check, ...] = (
-    stage_order, data_names, split_overlap, trainer_settings, batches, reward_specs, model_files, trackers,
-    surroundings, evaluations, references,
+    stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, batches, reward_specs, model_files,
+    sequence_lengths, trackers, surroundings, evaluations, references,
 )  # fmt: skip

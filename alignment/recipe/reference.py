@@ -27,11 +27,12 @@ stages:
   - name: cold_start
     kind: sft
     data: tiny-cold-start
+    max_length: 512
     trainer: {learning_rate: 1e-5}
 """
 EXAMPLE_ERRORS = """\
 first.yaml:2: model: there is no folder embeded; did you mean `embedded`?
-first.yaml:7: stages.cold_start.trainer.learning_rate: found text, and a number is needed: YAML reads 1e-5 as text; write 1.0e-5
+first.yaml:8: stages.cold_start.trainer.learning_rate: found text, and a number is needed: YAML reads 1e-5 as text; write 1.0e-5
 2 errors; nothing was started
 """
 OVERRIDES = (

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alignment.data import rows
-from alignment.data.mixture import load_parts
 from alignment.data.sources import Table, load_source, local_path, source_names, source_problems
-from alignment.data.splits import only
+from alignment.data.splits import SPLITS
 from alignment.errors import DataError
 from alignment.recipe.explain import Place, Problem
+from alignment.recipe.parts import placed_parts
 from alignment.recipe.schema import GrpoStage, MixturePart, Recipe, Reward, SampleStage
 from rewards import VERIFIERS, WorkerUnavailable, spec_problems
 from rewards.gold import GOLD, GoldFailure, failures_of_gold
@@ -30,7 +30,8 @@ def references(recipe: Recipe) -> Iterator[Problem]:
     for index, stage in enumerate(recipe.stages):
         if not isinstance(stage, (GrpoStage, SampleStage)):
             continue
-        for place, part in _parts(stage.data, ("stages", index, "data")):
+        for found, part in placed_parts(recipe, index):
+            place: Place = found if isinstance(stage.data, str) else (*found, "source")
             graders = _graders(stage.rewards)
             key = (part.source, part.split, part.seed, str(graders))
             if key in seen:
@@ -104,15 +105,6 @@ def _sample(recipe: Recipe, part: MixturePart) -> Iterator[rows.Problem]:
     path = local_path(source, override.path if override else None) if isinstance(source, Table) else None
     if path is None or not path.is_file():
         return
-    found = source_problems(source, seed=part.seed, parameters={}, path=path)
-    found = found if part.split is None else only(part.split, found)
+    splits = SPLITS if part.split is None else (part.split,)
+    found = source_problems(source, seed=part.seed, parameters={}, path=path, splits=splits)
     yield from itertools.islice(found, min(part.count or SAMPLED_ROWS, SAMPLED_ROWS))
-
-
-def _parts(data: str | list[MixturePart], place: Place) -> Iterator[tuple[Place, MixturePart]]:
-    try:
-        parts = load_parts(data)
-    except DataError:
-        return  # told by check.py
-    for number, part in enumerate(parts):
-        yield (place if isinstance(data, str) else (*place, number, "source")), part

@@ -17,10 +17,19 @@ GROUPS: tuple[Group, ...] = get_args(Group)
 
 @dataclass(frozen=True)
 class Row:
-    """One completion, what its row holds, and the score it has to get: None for "could not judge"."""
+    """One completion, what its row holds, and the score it has to get: None for "could not judge".
+
+    `options` are the kind's own, where a row is about others than the defaults. `tokens` is how many the completion has,
+    its text aside, the first `forced` of them not sampled; None where that is not known.
+    """
 
     group: Group
     completion: str
     score: float | None
     columns: Mapping[str, Any] = field(default_factory=dict)
     mode: Mode | None = None
+    prompt: str = ""
+    budget: int | None = None
+    tokens: int | None = None
+    forced: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)

@@ -99,4 +99,4 @@ def _is_bullet(line: str) -> bool:
 
 def _has_title(line: str) -> bool:
     start, end = line.find("<<"), line.rfind(">>")
-    return 0 <= start < end - 2 and bool(line[start : end + 2].lstrip("<").rstrip(">").strip())
+    return 0 <= start < end - 2 and bool(line[start:end].strip("<> \t"))

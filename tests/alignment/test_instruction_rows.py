@@ -101,6 +101,7 @@ def recipe(tmp_path: Path, kind: str, rewards: list[str], sources: tuple[str, ..
     if kind == "grpo":
         stage["rewards"] = [{"kind": one} for one in rewards]
         stage["trainer"] = {"max_steps": 1}
+        stage["rollout"] = {"max_prompt_tokens": 256, "max_completion_tokens": 256}
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump({"name": "mixed", "model": "embedded", "stages": [stage]}), encoding="utf-8")
     return path

@@ -32,7 +32,8 @@ def recipe_with(parts: list[MixturePart], tasks: tuple[str, ...] = ()) -> Recipe
 
 
 def keys(problems: list[Problem]) -> set[str]:
-    return {problem_key(problem.question) for problem in problems}
+    """The problems themselves, without what their source adds to each."""
+    return {problem_key(problem.question.removesuffix(load_source(problem.family).instruction)) for problem in problems}
 
 
 def procedural_parts(recipe: Recipe) -> list[MixturePart]:
@@ -87,6 +88,22 @@ def test_a_part_without_a_split_never_meets_what_is_held_out() -> None:
     )
 
 
+def test_sources_with_the_same_problems_and_other_instructions_keep_them_in_the_same_split() -> None:
+    one, other = load_source("chain-sum"), load_source("chain-sum-boxed")
+    assert isinstance(one, Procedural)
+    assert isinstance(other, Procedural)
+    assert (one.family, one.instruction) != (other.family, other.instruction)
+    small = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}  # so few that all of them are met
+    part = MixturePart(source="chain-sum", parameters=small)
+    settings = Evaluations(after_each_stage=["chain-sum-boxed"], parameters={"chain-sum-boxed": small})
+    recipe = recipe_with([part]).model_copy(update={"evaluations": settings})
+    trained, measured = problems_of(recipe, [part]), held_out(recipe, COUNT, 3)
+    assert len(trained) > 100
+    assert len(measured) > 20
+    assert all(problem.question.endswith("\\boxed{}.") for problem in measured)
+    assert not keys(trained) & keys(measured)
+
+
 def test_a_source_for_training_cannot_be_evaluated_on() -> None:
     with pytest.raises(DataError, match="`gsm8k-train` is for training"):
         held_out(recipe_with([MixturePart(source="chain-sum")], ("gsm8k-train",)), 5, 0)
@@ -110,5 +127,5 @@ def test_no_recipe_trains_on_a_problem_that_it_is_measured_on(path: Path) -> Non
 
 def test_only_keeps_the_order() -> None:
     found = list(itertools.islice(source_problems(load_source("chain-sum"), seed=0, parameters={}, path=None), 100))
-    kept = list(only("fusion", found))
+    kept = list(only(["fusion"], found))
     assert kept == [problem for problem in found if problem in kept]

@@ -24,6 +24,7 @@ stages:
     rollout: &rollout
       generations: 8
       problems_per_step: 16
+      max_prompt_tokens: 128
       max_completion_tokens: 192
     rewards:
       - {kind: math_answer, weight: 1.0}
@@ -34,14 +35,16 @@ stages:
     kind: sample
     data:
       - {source: chain-sum, split: fusion, count: 64}
-    rollout: {generations: 2, max_completion_tokens: 192}
+    rollout: {max_prompt_tokens: 128, generations: 2, max_completion_tokens: 192}
     rewards: [{kind: math_answer}]
   - name: mode_fusion
     kind: sft
     data: [{stage: fusion_data, flag_share: 0.5}]
+    max_length: 512
   - name: preference
     kind: dpo
     data: [{stage: fusion_data}]
+    max_length: 512
     lora: {rank: 8, targets: all-linear}
   - name: general_rl
     kind: grpo
@@ -53,6 +56,7 @@ stages:
 evaluations:
   after_each_stage: [chain-sum]
   budgets: [0, 16, 64]
+  max_prompt_tokens: 128
   max_completion_tokens: 192
 """
 
@@ -113,7 +117,7 @@ FORM = [
     replaced("a part from two places", "stage: fusion_data, flag", "stage: fusion_data, source: chain-sum, flag", "either `source` or `stage`", at="data: [{stage: fusion_data, s"),
     replaced("a key that stands twice", "seed: 17", "seed: 17\nmodel: embedded", "model: `model` stands twice", "first in line 2", at="model: embedded\nhardware"),
     replaced("a colon too many", "model: embedded", "model: embedded: yes", ":2: this is not valid YAML: mapping values are not allowed"),
-    replaced("an open bracket", "budgets: [0, 16, 64]", "budgets: [0, 16, 64", "not valid YAML: the bracket opened here is not closed", "in line 48"),
+    replaced("an open bracket", "budgets: [0, 16, 64]", "budgets: [0, 16, 64", "not valid YAML: the bracket opened here is not closed", "in line 51"),
     replaced("a tab", "    kind: dpo", "\tkind: dpo", "not valid YAML", "indent with spaces, not with tabs"),
     replaced("an unknown anchor", "*rollout", "*rolout", "not valid YAML: found undefined alias 'rolout'", at="*rolout"),
     replaced("a mapping that holds itself", "&rollout\n", "&rollout\n      again: *rollout\n", "this part holds itself", at="&rollout"),
@@ -140,6 +144,13 @@ MEANING = [
     replaced("data that is empty", "data: [{stage: fusion_data, flag_share: 0.5}]", "data: []", "mode_fusion.data: is empty"),
     replaced("training on evaluation data", "split: fusion", "split: evaluation", "fusion_data.data.0.split: `chain-sum` is kept for evaluation", at="- {source"),
     replaced("two stages on one split", "split: fusion", "split: reasoning", "`reasoning` of `chain-sum` is drawn from by reasoning_rl already", "choose another split", at="- {source"),
+    replaced("two stages on one split by two names", SPLIT, SPLIT.replace("chain-sum", "chain-sum-boxed").replace("fusion", "reasoning"), "`reasoning` of `chain-sum-boxed`, as `chain-sum` with the same problems, is drawn from by reasoning_rl already"),
+    replaced("a parameter that a generator does not have", SPLIT, SPLIT.replace("}", ", parameters: {max_term: 3}}"), "fusion_data.data.0.parameters.max_term: `chain-sum` takes no `max_term`: reasoning-gym's chain_sum has no such parameter; did you mean `max_terms`?", at="- {source"),
+    replaced("a parameter that another key decides", SPLIT, SPLIT.replace("}", ", parameters: {size: 3}}"), "`chain-sum` takes no `size`: it is decided elsewhere: write `count` beside `parameters`", at="- {source"),
+    replaced("a parameter that a family does not have", SPLIT, SPLIT.replace("chain-sum", "instructions").replace("}", ", parameters: {constraints: 1}}"), "the family instructions has no such parameter; did you mean `most_constraints`?", at="- {source"),
+    replaced("a parameter of a table", SPLIT, "{source: math-train, parameters: {max_terms: 3}}", "fusion_data.data.0.parameters: `math-train` is a table, which takes no parameters", at="- {source"),
+    replaced("a parameter of a task that it does not have", "budgets: [0", "parameters: {chain-sum: {max_digit: 1}}\n  budgets: [0", "evaluations.parameters.chain-sum.max_digit: `chain-sum` takes no `max_digit`", "did you mean `max_digits`?", at="parameters"),
+    replaced("parameters of a task that is not measured", "budgets: [0", "parameters: {chain-sun: {}}\n  budgets: [0", "evaluations.parameters.chain-sun: `chain-sun` is not measured; did you mean `chain-sum`?", at="parameters"),
     replaced("training on what a table keeps for evaluation", SPLIT, "{source: gsm8k-test}", "fusion_data.data.0.source: `gsm8k-test` is kept for evaluation"),
     replaced("measuring on what is for training", "[chain-sum]", "[gsm8k-train]", "`gsm8k-train` is for training; measure on a source that says `use: evaluation`", at="after_each"),
     replaced("a batch beyond all bounds", "micro_batch: 32\n    trainer", "micro_batch: 99999999999999999999\n    trainer", "write micro_batch 128"),
@@ -170,6 +181,12 @@ MEANING = [
     replaced("budgets without a task", "[chain-sum]", "[]", "no task to sweep them on; name one in after_each_stage", at="budgets"),
     replaced("an unknown task", "[chain-sum]", "[chain-sun]", "there is no source `chain-sun`; did you mean `chain-sum`?", at="after_each"),
     replaced("half of a mode's sampling", "budgets: [0", "sampling: {thinking: {temperature: 1}}\n  budgets: [0", "sampling.thinking.top_p: is missing", "sampling.non_thinking.temperature: is missing", at="sampling"),
+    replaced("rollouts longer than the model's positions", "max_completion_tokens: 192\n    rewards", "max_completion_tokens: 1000\n    rewards", "reasoning_rl.rollout.max_prompt_tokens: max_prompt_tokens 128 and max_completion_tokens 1000 are 1128 tokens", "the model has positions for 1024", "write max_prompt_tokens 24 or less", "general_rl.rollout", at="max_prompt_tokens: 128"),
+    replaced("completions longer than the model's positions", "max_completion_tokens: 192\n    rewards", "max_completion_tokens: 2000\n    rewards", "reasoning_rl.rollout.max_completion_tokens: ", "write a max_completion_tokens well below 1024", at="max_completion_tokens: 2000"),
+    replaced("samples longer than the model's positions", "generations: 2, max_completion_tokens: 192", "generations: 2, max_completion_tokens: 900", "fusion_data.rollout.max_prompt_tokens: ", "are 1028 tokens"),
+    replaced("answers to tasks longer than the model's positions", "max_prompt_tokens: 128\n  max", "max_prompt_tokens: 900\n  max", "evaluations.max_prompt_tokens: max_prompt_tokens 900 and max_completion_tokens 192 are 1092 tokens", "write max_prompt_tokens 832 or less"),
+    replaced("rows longer than the model's positions", "max_length: 512\n    trainer", "max_length: 1025\n    trainer", "cold_start.max_length: found 1025, and the model has positions for 1024 (max_position_embeddings in its config.json); write at most 1024"),
+    replaced("pairs longer than the model's positions", "    max_length: 512\n    lora", "    lora", "preference.max_length: found 4096, and the model has positions for 1024", at="- name: preference"),
     replaced("an unknown launcher config", "accelerate: cpu", "accelerate: zeroo3", "hardware.accelerate: there is no launcher config `zeroo3`", "cpu", at="hardware"),
     replaced("an unknown template", "chat_template: qwen3", "chat_template: qwen33", "there is no template `qwen33`; did you mean `qwen3`?"),
     replaced("a misspelt embedded model", "model: embedded", "model: embeded", "there is no folder embeded; did you mean `embedded`?"),

@@ -52,7 +52,7 @@ def test_a_recipe_that_cannot_work_says_where_and_what_to_write(check, broken: B
 def test_an_error_names_its_cause_once_and_nothing_beside_it(check) -> None:
     _, errors = check(GOOD.replace("split: fusion", "splitt: fusion"))
     assert errors.splitlines() == [
-        "recipe.yaml:28: stages.fusion_data.data.0.splitt: unknown key; did you mean `split`?",
+        "recipe.yaml:29: stages.fusion_data.data.0.splitt: unknown key; did you mean `split`?",
         "1 error; nothing was started",
     ]
 
@@ -61,14 +61,14 @@ def test_all_errors_are_told_at_once(check) -> None:
     text = GOOD.replace("tiny-cold-start", "nothing").replace("qwen3", "qwen4").replace("max_steps: 40", "max_steps: 0")
     _, errors = check(text)
     assert errors.splitlines()[-1] == "3 errors; nothing was started"
-    assert [int(line.split(":")[1]) for line in errors.splitlines()[:-1]] == [5, 9, 24]  # in the order of the file
+    assert [int(line.split(":")[1]) for line in errors.splitlines()[:-1]] == [5, 9, 25]  # in the order of the file
     assert check(GOOD, "stages.x.y=1", "seed")[1].count("--set ") == 2
 
 
 def test_a_merged_value_is_located_where_it_was_written(check) -> None:
     _, errors = check(GOOD.replace("max_completion_tokens: 192\n    rewards", "max_completion_tokens: 0\n    rewards"))
-    assert "recipe.yaml:19: stages.reasoning_rl.rollout.max_completion_tokens" in errors
-    assert "recipe.yaml:19: stages.general_rl.rollout.max_completion_tokens" in errors
+    assert "recipe.yaml:20: stages.reasoning_rl.rollout.max_completion_tokens" in errors
+    assert "recipe.yaml:20: stages.general_rl.rollout.max_completion_tokens" in errors
 
 
 def test_dynamic_sampling_refuses_to_split_a_group(check) -> None:

@@ -19,7 +19,7 @@ stages:
   - name: rl
     kind: grpo
     data: [{source: gsm8k-train}]
-    rollout: {generations: 2, problems_per_step: 4, max_completion_tokens: 64}
+    rollout: {generations: 2, problems_per_step: 4, max_prompt_tokens: 128, max_completion_tokens: 64}
     rewards: [{kind: math_answer}, {kind: think_format, weight: 0.1}]
     micro_batch: 8
     trainer: {max_steps: 1}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,18 @@ import pytest
 import rewards
 from rewards import VERIFIERS, RewardSpecError, Rollout, Verdict
 from rewards.audit import TABLES, audit_kind, audit_kinds, audit_references
-from rewards.audit_tables import GROUPS
+from rewards.audit_tables import GROUPS, Row
+from rewards.constraints import CONSTRAINTS
 from rewards.gold import GoldUnknown
 
 # Kinds without a table, each with its reason. Any other kind without one fails here.
 NO_TABLE = {
     "judge": "its verdicts come from a model behind an endpoint; test_judge.py holds it against a server of its own",
 }
-LEAST_ROWS = {"math_answer": 60, "think_format": 25, "tool_call": 25}
+LEAST_ROWS = {
+    **dict.fromkeys(("instruction", "math_answer"), 60),
+    **dict.fromkeys(("language", "length", "repetition", "think_format", "tool_call"), 25),
+}
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -35,6 +40,22 @@ def test_a_table_has_rows_of_every_group(kind: str) -> None:
 def test_every_registered_kind_has_a_table_or_a_reason_why_not() -> None:
     assert set(VERIFIERS) - set(TABLES) - set(NO_TABLE) == set()
     assert set(TABLES) <= set(VERIFIERS)
+
+
+def test_every_type_of_constraint_has_a_gold_row_and_a_near_miss() -> None:
+    found: dict[str, set[str]] = {"gold": set(), "near_miss": set()}
+    for row in TABLES["instruction"]:
+        if row.group in found:
+            found[row.group] |= set(row.columns["instruction_id_list"])
+    assert found["gold"] == found["near_miss"] == set(CONSTRAINTS)
+
+
+def test_a_row_is_judged_with_its_own_options() -> None:
+    loose = Row("gold", "Sure, here:\nSalt.", 1.0, {"instruction_id_list": ["punctuation:no_comma"], "kwargs": None})
+    assert audit_kind("instruction", [replace(loose, options={"reading": "loose"})]).misjudged == ()
+    assert audit_kind("instruction", [loose]).count("false_negative") == 1
+    with pytest.raises(RewardSpecError, match="did you mean 'reading'"):
+        audit_kind("instruction", [replace(loose, options={"readin": "loose"})])
 
 
 class AlwaysRight:
