@@ -10,19 +10,22 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rewards.answer import MathAnswer, check_reference, check_references
+from rewards.code import PythonTests, check_tests
 from rewards.compose import Component, ComposedReward, VerdictsUnavailable
 from rewards.contract import MODES, MissingColumn, Mode, Rollout, Verdict, Verifier
 from rewards.format import ThinkFormat, follows_mode, thought
 from rewards.pool import Outcome, VerificationPool, WorkerUnavailable
+from rewards.sandbox import IsolationUnavailable
 
 __all__ = [
     "MODES",
     "VERIFIERS",
     "Component",
     "ComposedReward",
+    "IsolationUnavailable",
     "MissingColumn",
     "Mode",
     "Option",
@@ -36,6 +39,7 @@ __all__ = [
     "WorkerUnavailable",
     "check_reference",
     "check_references",
+    "check_tests",
     "follows_mode",
     "reward_function",
     "spec_problems",
@@ -46,6 +50,7 @@ __all__ = [
 
 VERIFIERS: dict[str, type[Verifier]] = {
     "math_answer": MathAnswer,
+    "python_tests": PythonTests,
     "think_format": ThinkFormat,
 }
 
@@ -62,9 +67,9 @@ class RewardSpecError(ValueError):
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a kind: its type, and the value it has when a spec does not give it."""
+    """One option of a kind: its type (or the words to choose from, as a Literal), and the value it has when a spec does not give it."""
 
-    type: type
+    type: Any
     default: Any
 
 
@@ -126,7 +131,7 @@ def _problems(spec: Mapping[str, Any]) -> list[str]:
     for name, value in spec.items():
         if name in options:
             if not _fits(value, options[name].type):
-                problems.append(f"{name} must be {options[name].type.__name__}, not {value!r}")
+                problems.append(f"{name} must be {_type_words(options[name].type)}, not {value!r}")
         elif name not in _COMMON:
             nearest = _nearest(name, [*_COMMON, *options])
             problems.append(f"{spec['kind']} has no option {name!r}{nearest}")
@@ -143,9 +148,17 @@ def _problems(spec: Mapping[str, Any]) -> list[str]:
 
 def _fits(value: Any, kind: type) -> bool:
     """Whether a value from a recipe has an option's type; a whole number is a float, and true is not a number."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _type_words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    return str(kind.__name__)
 
 
 def _is_clip(value: Any) -> bool:

@@ -1,0 +1,127 @@
+"""Test code in its plain form, read as calls and expected values: most of HumanEval and nearly all of MBPP.
+
+`assert f(1, 2) == 3` becomes a Call whose value is compared in the judge's process, so that one process per program is
+enough. What is not plain is left to inside/examiner.py, which runs it. Nothing is evaluated but literals.
+"""
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from rewards.sandbox.examination import Call, Comparison
+from rewards.sandbox.inside import wire
+
+_COMPARISONS: dict[type[ast.cmpop], Comparison] = {
+    ast.Eq: "equal", ast.NotEq: "different", ast.Is: "identical",
+}  # fmt: skip
+
+
+class _NotPlain(Exception):
+    """This test code has to be run."""
+
+
+def plain_asserts(asserts: Sequence[str], setup: str = "") -> tuple[Call, ...] | None:
+    """The calls of single assert statements, or None when one of them has to be run. Raises SyntaxError."""
+    if not _is_empty(ast.parse(setup)):
+        return None
+    calls = []
+    for text in asserts:
+        body = ast.parse(text).body
+        try:
+            if len(body) != 1 or not isinstance(body[0], ast.Assert):
+                return None
+            calls.append(_call(body[0], None))
+        except _NotPlain:
+            return None
+    return tuple(calls)
+
+
+def plain_check(test: str, entry_point: str) -> tuple[Call, ...] | None:
+    """The calls of a `check(candidate)` that holds plain asserts only, or None. Raises SyntaxError."""
+    functions = [node for node in ast.parse(test).body if not _is_idle(node)]
+    if len(functions) != 1 or not isinstance(functions[0], ast.FunctionDef) or functions[0].name != "check":
+        return None
+    given = [argument.arg for argument in functions[0].args.args]
+    calls = []
+    for node in functions[0].body:
+        if _is_idle(node):
+            continue
+        if not isinstance(node, ast.Assert) or given != ["candidate"]:
+            return None
+        try:
+            calls.append(_call(node, entry_point))
+        except _NotPlain:
+            return None
+    return tuple(calls) or None
+
+
+def call(target: str, arguments: Sequence[Any], named: dict[str, Any], expected: Any) -> Call:
+    """A call of plain data. Raises WireError for what is not."""
+    return Call(
+        target,
+        wire.pack(list(arguments)),
+        wire.pack(named),
+        expected,
+        hashed_entries=_hashed_entries(expected),
+    )
+
+
+def _call(node: ast.Assert, entry_point: str | None) -> Call:
+    """The call in an assert. `entry_point`: what `candidate` stands for; without it the call's own name counts."""
+    test, expected = node.test, None
+    comparison: Comparison = "true"
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, comparison = test.operand, "false"
+    elif isinstance(test, ast.Compare) and len(test.ops) == 1 and type(test.ops[0]) in _COMPARISONS:
+        comparison = _COMPARISONS[type(test.ops[0])]
+        left, right = test.left, test.comparators[0]
+        if not isinstance(left, ast.Call):
+            left, right = right, left
+        test, expected = left, _literal(right)
+    if not isinstance(test, ast.Call) or not isinstance(test.func, ast.Name):
+        raise _NotPlain
+    if entry_point is not None and test.func.id != "candidate":
+        raise _NotPlain
+    if comparison == "identical" and expected not in (None, True, False):
+        raise _NotPlain
+    if any(isinstance(one, ast.Starred) for one in test.args) or any(one.arg is None for one in test.keywords):
+        raise _NotPlain
+    named = {str(one.arg): _literal(one.value) for one in test.keywords}
+    try:
+        made = call(entry_point or test.func.id, [_literal(one) for one in test.args], named, expected)
+    except wire.WireError as error:
+        raise _NotPlain from error
+    return Call(made.target, made.arguments, made.named, expected, comparison, made.hashed_entries)
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        value = ast.literal_eval(node)
+        wire.pack(value)
+    except (ValueError, TypeError, MemoryError, RecursionError) as error:
+        raise _NotPlain from error
+    return value
+
+
+def _is_idle(node: ast.stmt) -> bool:
+    """Whether a statement tests nothing: a docstring, `pass`, METADATA, `assert True`."""
+    if isinstance(node, (ast.Expr, ast.Assert)):
+        value = node.value if isinstance(node, ast.Expr) else node.test
+        return isinstance(value, ast.Constant) and bool(value.value or isinstance(node, ast.Expr))
+    if isinstance(node, ast.Assign):
+        return isinstance(node.value, (ast.Dict, ast.Constant))
+    return isinstance(node, ast.Pass)
+
+
+def _is_empty(module: ast.Module) -> bool:
+    """Whether setup code does nothing that a literal could depend on."""
+    return all(isinstance(node, (ast.Import, ast.ImportFrom)) or _is_idle(node) for node in module.body)
+
+
+def _hashed_entries(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_hashed_entries, value)) + sum(map(_hashed_entries, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        own = len(value) if isinstance(value, (set, frozenset)) else 0
+        return own + sum(map(_hashed_entries, value))
+    return 0
