@@ -19,7 +19,6 @@ from rewards.sandbox.inside import wire
 from rewards.sandbox.jail import LINGER_SECONDS, READ_BYTES, Channel, Ending, Jail, OutputLimit, TimedOut
 from rewards.sandbox.policy import JailLost, Limits
 
-EXAMINER_SECONDS = 10.0  # for test code to think over one value
 _OUTCOMES: dict[str, Outcome] = {"wrong_answer": "wrong_answer", "crashed": "crashed", "broken": "tests_broken"}
 CPU_SPARE_SECONDS = 2  # the clock decides; the CPU limit is for a program that escapes the clock
 
@@ -149,30 +148,26 @@ def _run_test_code(
 ) -> None:
     """Carry messages between the tests in one jail and the program in another."""
     program = _load(examination, candidates, limits, tests.total)
-    examiner = examiners.run("examiner", _cpu_seconds(limits, tests.total) + int(EXAMINER_SECONDS))
+    examiner = examiners.run("examiner", _cpu_seconds(limits, tests.total))
     order = {
         "tests": tests.tests,
         "prelude": tests.prelude,
         "remote": dict(tests.remote),
         "partial": examination.partial,
     }
-    left_seconds = limits.timeout_seconds * tests.total
+    # One clock for both, or a program could spend the time of its tests by what it hands back.
+    deadline = time.monotonic() + limits.timeout_seconds * tests.total
     answered = False
     try:
-        examiner.send(wire.frame(order), time.monotonic() + EXAMINER_SECONDS)
-        while (said := _examiner_says(examiner)).startswith(b'{"requests"'):
-            asked = time.monotonic()
-            try:
-                program.send(wire.HEADER.pack(len(said)) + said, asked + left_seconds)
-            except TimedOut:
-                raise _Stopped("timed_out", "it did not read its calls") from None
-            reply = _payload(candidates, program, asked + left_seconds)
-            left_seconds -= time.monotonic() - asked
+        examiner.send(wire.frame(order), deadline)
+        while (said := _examiner_says(examiner, deadline)).startswith(b'{"requests"'):
+            program.send(wire.HEADER.pack(len(said)) + said, deadline)
+            reply = _payload(candidates, program, deadline)
             answered = True
-            examiner.send(wire.HEADER.pack(len(reply)) + reply, time.monotonic() + EXAMINER_SECONDS)
+            examiner.send(wire.HEADER.pack(len(reply)) + reply, deadline)
     except TimedOut:
         outcome: Outcome = "timed_out" if answered else "tests_broken"
-        raise _Stopped(outcome, "the test code took too long over what it was given") from None
+        raise _Stopped(outcome, "the tests took too long over what they were given") from None
     verdict = _parsed(said)["verdict"]
     tally.passed = verdict["passed"]
     for outcome, name, detail, *number in verdict["failures"]:
@@ -181,10 +176,10 @@ def _run_test_code(
         tally.failures.append((kind, where))
 
 
-def _examiner_says(examiner: Channel) -> bytes:
+def _examiner_says(examiner: Channel, deadline: float) -> bytes:
     """The next message of the test code. Raises TimedOut, and JailLost when its process has gone."""
     try:
-        said = examiner.receive(time.monotonic() + EXAMINER_SECONDS)
+        said = examiner.receive(deadline)
     except OutputLimit:
         raise _Stopped("tests_broken", "a test hands over more than the output limit") from None
     if said is None:

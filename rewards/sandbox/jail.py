@@ -28,6 +28,7 @@ _CREDENTIALS = struct.Struct("3i")
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONUTF8": "1",  # noqa: S108  the jail's own
     "PYTHONHASHSEED": "0",  # a program that depends on the order of a set is judged the same way every time
+    "MALLOC_ARENA_MAX": "1",  # or every thread reserves 64 MiB of the address space that is its limit
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
 }  # fmt: skip
 
