@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewards.sandbox.inside.seccomp import compiled_filter
+from rewards.sandbox.inside.seccomp import is_supported
 from rewards.sandbox.policy import ISOLATIONS, Isolation, IsolationUnavailable, Limits
 
 PACKAGES = ("numpy",)  # what programs may import besides the standard library, where this project has it
@@ -46,7 +46,7 @@ class Backend:
             return "bwrap is not installed"
         if not self.as_user_namespace and (os.geteuid() != 0 or _spare_user() is None):
             return "it needs root with user ids to spare"
-        if self.name != "none" and compiled_filter() is None:
+        if self.name != "none" and not is_supported():
             return f"no system call filter has been written for {os.uname().machine}"
         return None
 

@@ -1,7 +1,7 @@
 """What holds a process inside the jail: privileges given up for good, resource limits, the system call filter.
 
-zygote.py calls `settle` once, while it may still mount its private /tmp, and `confine` in every process that it forks,
-before any foreign code runs there.
+zygote.py calls `settle` once, while it may still mount its private /tmp, `hold` when it is warm, and `confine` in every
+process that it forks, before any foreign code runs there.
 """
 
 import ctypes
@@ -23,13 +23,10 @@ _HIGHEST_ADDRESS_SPACE_MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Confinement:
-    """Everything that a forked process is held to."""
+    """What a forked process is held to beyond what it inherits."""
 
-    address_space_bytes: int
-    file_bytes: int
     open_files: int
-    threads: int | None
-    system_calls: bytes | None
+    system_calls: seccomp.Filter | None
 
 
 def settle(settings: dict[str, Any]) -> None:
@@ -54,37 +51,40 @@ def settle(settings: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def confinement(settings: dict[str, Any]) -> Confinement:
-    """The limits of this zygote's children. Measures what address space the zygote itself takes."""
-    counted = settings["isolated"] and _kernel() >= _FIRST_KERNEL_WITH_OWN_COUNT
-    return Confinement(
-        address_space_bytes=_address_space_in_use() + (settings["memory_mib"] << 20),
-        file_bytes=settings["files_mib"] << 20,
-        open_files=settings["open_files"],
-        threads=settings["threads"] + 2 if counted or settings["user"] is not None else None,
-        system_calls=seccomp.compiled_filter(),
-    )
-
-
-def confine(to: Confinement, cpu_seconds: int) -> None:
-    """Hold this process, for good. Raises OSError."""
+def hold(settings: dict[str, Any]) -> Confinement:
+    """Limit the zygote in what its children are to inherit; what is returned is only for them. Raises OSError."""
+    counted = settings["user"] is not None or (settings["isolated"] and _kernel() >= _FIRST_KERNEL_WITH_OWN_COUNT)
     limits = {
-        resource.RLIMIT_AS: to.address_space_bytes,
-        resource.RLIMIT_FSIZE: to.file_bytes,
-        resource.RLIMIT_NOFILE: to.open_files,
-        resource.RLIMIT_CPU: cpu_seconds,
+        resource.RLIMIT_AS: _address_space_in_use() + (settings["memory_mib"] << 20),
+        resource.RLIMIT_FSIZE: settings["files_mib"] << 20,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
     }
-    if to.threads is not None:
-        limits[resource.RLIMIT_NPROC] = to.threads
+    if counted:
+        limits[resource.RLIMIT_NPROC] = settings["threads"] + 2
     for kind, most in limits.items():
-        hardest = resource.getrlimit(kind)[1]
-        most = most if hardest == resource.RLIM_INFINITY else min(most, hardest)
-        resource.setrlimit(kind, (most, most))
+        _limit(kind, most)
+    if not seccomp.is_supported():
+        return Confinement(settings["open_files"], None)
+    own, added = seccomp.filters()
+    own.install()
+    return Confinement(settings["open_files"], added)
+
+
+def confine(to: Confinement, cpu_seconds: int) -> None:
+    """Hold this forked process, for good. Raises OSError."""
+    _limit(resource.RLIMIT_NOFILE, to.open_files)
+    _limit(resource.RLIMIT_CPU, cpu_seconds)
     if to.system_calls is not None:
-        seccomp.install(to.system_calls)
+        to.system_calls.install()
+
+
+def _limit(kind: int, most: int) -> None:
+    """Lower a limit for good, unless it is lower already."""
+    hardest = resource.getrlimit(kind)[1]
+    most = most if hardest == resource.RLIM_INFINITY else min(most, hardest)
+    resource.setrlimit(kind, (most, most))
 
 
 def _address_space_in_use() -> int:

@@ -1,6 +1,7 @@
-"""The system calls that a program in the jail may not make, as a filter that the kernel runs.
+"""The system calls that a program in the jail may not make, as filters that the kernel runs.
 
-confine.py installs it in every forked process before foreign code runs. The jail's namespaces keep a program from
+confine.py installs one in the warm interpreter, whose children inherit it, and a short one in every forked process, before
+foreign code runs, with what the warm interpreter itself has to do. The jail's namespaces keep a program from
 seeing the machine; this keeps it from starting processes, from reaching the warm interpreter that shares its user id,
 from leaving anything in the kernel that outlives it, and from the parts of the kernel where escapes are found.
 """
@@ -12,9 +13,11 @@ import platform
 import struct
 
 # name: (x86_64, aarch64) system call numbers; None where an architecture does not have it.
-_REFUSED: dict[str, tuple[int | None, int | None]] = {
-    # other programs: one program is one process
+Numbers = dict[str, tuple[int | None, int | None]]
+_REFUSED_WHEN_FORKED: Numbers = {  # other programs: one program is one process
     "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281),
+}  # fmt: skip
+_REFUSED: Numbers = {
     # the warm interpreter, which runs under the same user id
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
     "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "process_madvise": (440, 440),
@@ -53,7 +56,7 @@ _SIGKILL, _SIGSTOP = 9, 19
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
 
@@ -62,6 +65,20 @@ class _Program(ctypes.Structure):
     """struct sock_fprog."""
 
     _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
+
+
+class Filter:
+    """A filter, ready to be installed: a forked process has no time to prepare it."""
+
+    def __init__(self, instructions: list[Instruction]) -> None:
+        self._text = b"".join(struct.pack("=HBBI", *one) for one in instructions)
+        self._program = _Program(len(instructions), self._text)
+        self._prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def install(self) -> None:
+        """Put the filter on this process, for good and for all that comes from it. Raises OSError."""
+        if self._prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(self._program), 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), f"the seccomp filter was refused: {os.strerror(ctypes.get_errno())}")
 
 
 def _returns(error: int) -> Instruction:
@@ -95,26 +112,25 @@ def _argument_rules(column: int) -> list[Instruction]:
     return rules
 
 
-def compiled_filter() -> bytes | None:
-    """The filter for this machine's architecture, or None where it has not been written."""
-    if platform.machine() not in _ARCHITECTURES:
-        return None
+def is_supported() -> bool:
+    """Whether there are filters for this machine's architecture."""
+    return platform.machine() in _ARCHITECTURES
+
+
+def filters() -> tuple[Filter, Filter]:
+    """The filter of the warm interpreter, and what is added to it in the processes that it forks."""
     column, architecture = _ARCHITECTURES[platform.machine()]
-    rules: list[Instruction] = [_load(_ARCHITECTURE), (_EQUAL, 1, 0, architecture), _returns(errno.EPERM)]
-    rules += [_load(_NUMBER), (_AT_LEAST, 0, 1, _FIRST_X32_CALL), _returns(errno.EPERM)]
-    for numbers in _REFUSED.values():
+    start: list[Instruction] = [_load(_ARCHITECTURE), (_EQUAL, 1, 0, architecture), _returns(errno.EPERM)]
+    start += [_load(_NUMBER), (_AT_LEAST, 0, 1, _FIRST_X32_CALL), _returns(errno.EPERM)]
+    end: Instruction = (_RETURN, 0, 0, _ALLOW)
+    forked = [*start, *_refusals(_REFUSED_WHEN_FORKED, column), *_argument_rules(column), end]
+    return Filter([*start, *_refusals(_REFUSED, column), end]), Filter(forked)
+
+
+def _refusals(refused: Numbers, column: int) -> list[Instruction]:
+    rules: list[Instruction] = []
+    for numbers in refused.values():
         number = numbers[column]
         if number is not None:
             rules += [(_EQUAL, 0, 1, number), _returns(errno.EPERM)]
-    rules += [*_argument_rules(column), (_RETURN, 0, 0, _ALLOW)]
-    return b"".join(struct.pack("=HBBI", *one) for one in rules)
-
-
-def install(instructions: bytes) -> None:
-    """Put the filter on this process, for good and for all that comes from it. Raises OSError."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    program = _Program(len(instructions) // 8, instructions)
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "no_new_privs could not be set")
-    if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"the seccomp filter was refused: {os.strerror(ctypes.get_errno())}")
+    return rules

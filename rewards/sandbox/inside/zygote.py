@@ -43,7 +43,7 @@ def main() -> None:
             importlib.import_module(name)
         except ImportError:
             continue  # a package that the project does not have is one that programs do not have
-    limits = confine.confinement(settings)
+    limits = confine.hold(settings)
     gc.collect()
     gc.freeze()
     null = os.open(os.devnull, os.O_RDWR)
