@@ -26,7 +26,7 @@ import typer
 from rewards import Rollout, Verdict
 from rewards.code import PythonTests
 
-MUTATIONS, MOST_TRIED, TURNS, TINY = 5, 7, 3, 300
+MUTATIONS, MOST_TRIED, TURNS, TINY = 5, 9, 3, 300
 PEER = """
 import json, sys, time
 from concurrent.futures import ThreadPoolExecutor
@@ -58,9 +58,9 @@ def mbpp(row: Row) -> Rollout:
 
 
 def judged(rollouts: list[Rollout], timeout_seconds: float) -> tuple[list[Verdict], float]:
-    """The verdicts, and the seconds that they took once the jails had started."""
+    """The verdicts, and the seconds that they took with the jails running, as they do all through a training run."""
     verifier = PythonTests(timeout_seconds=timeout_seconds)
-    verifier.judge(rollouts[:4])
+    verifier.judge([one for one in rollouts[:40] for _ in range(2)])
     started = time.perf_counter()
     verdicts = verifier.judge(rollouts)
     seconds = time.perf_counter() - started

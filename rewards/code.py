@@ -5,7 +5,6 @@ is expected, in this process. What could not be judged, because the row or the s
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 from rewards.code_tests import Row, UnreadableTests, program_text, read_row, spellings
@@ -14,7 +13,7 @@ from rewards.sandbox import ISOLATIONS, Examination, Finding, Isolation, Limits,
 
 UNKNOWN = ("tests_broken", "sandbox_fault")
 LONGEST_PROGRAM = 200_000  # characters
-ROWS_REMEMBERED = 4096
+ROWS_REMEMBERED = 2048
 
 
 class PythonTests:
@@ -94,7 +93,14 @@ def check_tests(tests: Any) -> str | None:
 
 
 def _row(tests: Any) -> Row:
-    return _remembered(tests) if isinstance(tests, str) else read_row(tests)
+    """A row's tests, read once however many completions it has."""
+    key = repr(tests)
+    row = _rows.get(key)
+    if row is None:
+        if len(_rows) >= ROWS_REMEMBERED:
+            _rows.clear()
+        row = _rows[key] = read_row(tests)
+    return row
 
 
-_remembered = lru_cache(ROWS_REMEMBERED)(read_row)
+_rows: dict[str, Row] = {}

@@ -28,6 +28,9 @@ def _holds(tests: Calls, call: Call, value: Any) -> bool:
             return value is call.expected
         case "different":
             return not isinstance(value, wire.Opaque) and bool(value != call.expected)
+        case "near":
+            expected, margin = call.expected
+            return isinstance(value, (int, float, complex)) and abs(value - expected) < margin
     if tests.from_json or tests.tolerance is not None:
         return _agree(value, call.expected, tests)
     return bool(value == call.expected)

@@ -12,7 +12,7 @@ Outcome = Literal[
     "passed", "wrong_answer", "syntax_error", "crashed", "timed_out", "out_of_memory", "output_limit",
     "tests_broken", "sandbox_fault",
 ]  # fmt: skip
-Comparison = Literal["equal", "different", "identical", "true", "false"]
+Comparison = Literal["equal", "different", "identical", "near", "true", "false"]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ enough. What is not plain is left to inside/examiner.py, which runs it. Nothing 
 """
 
 import ast
-from collections.abc import Sequence
+import copy
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rewards.sandbox.examination import Call, Comparison
@@ -14,6 +16,11 @@ from rewards.sandbox.inside import wire
 _COMPARISONS: dict[type[ast.cmpop], Comparison] = {
     ast.Eq: "equal", ast.NotEq: "different", ast.Is: "identical",
 }  # fmt: skip
+_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
+}  # fmt: skip
+_LARGEST_FACTOR, _LARGEST_POWER = 1_000_000, 100
 
 
 class _NotPlain(Exception):
@@ -68,16 +75,7 @@ def call(target: str, arguments: Sequence[Any], named: dict[str, Any], expected:
 
 def _call(node: ast.Assert, entry_point: str | None) -> Call:
     """The call in an assert. `entry_point`: what `candidate` stands for; without it the call's own name counts."""
-    test, expected = node.test, None
-    comparison: Comparison = "true"
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        test, comparison = test.operand, "false"
-    elif isinstance(test, ast.Compare) and len(test.ops) == 1 and type(test.ops[0]) in _COMPARISONS:
-        comparison = _COMPARISONS[type(test.ops[0])]
-        left, right = test.left, test.comparators[0]
-        if not isinstance(left, ast.Call):
-            left, right = right, left
-        test, expected = left, _literal(right)
+    test, comparison, expected = _parts(node.test)
     if not isinstance(test, ast.Call) or not isinstance(test.func, ast.Name):
         raise _NotPlain
     if entry_point is not None and test.func.id != "candidate":
@@ -94,20 +92,57 @@ def _call(node: ast.Assert, entry_point: str | None) -> Call:
     return Call(made.target, made.arguments, made.named, expected, comparison, made.hashed_entries)
 
 
+def _parts(test: ast.expr) -> tuple[ast.expr, Comparison, Any]:
+    """What an assert calls, how its value is compared, and with what."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return test.operand, "false", None
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+        return test, "true", None
+    left, kind, right = test.left, type(test.ops[0]), test.comparators[0]
+    if kind is ast.Lt and isinstance(left, ast.Call) and ast.unparse(left.func) == "abs" and len(left.args) == 1:
+        difference = left.args[0]
+        if isinstance(difference, ast.BinOp) and isinstance(difference.op, ast.Sub):
+            return difference.left, "near", (_literal(difference.right), _literal(right))
+    if kind not in _COMPARISONS:
+        raise _NotPlain
+    if not isinstance(left, ast.Call):
+        left, right = right, left
+    return left, _COMPARISONS[kind], _literal(right)
+
+
 def _literal(node: ast.expr) -> Any:
+    """The value of a literal, in which numbers and texts may be computed: `3 * 19`."""
     try:
-        value = ast.literal_eval(node)
+        value = ast.literal_eval(_Folding().visit(copy.deepcopy(node)))
         wire.pack(value)
-    except (ValueError, TypeError, MemoryError, RecursionError) as error:
+    except (ArithmeticError, ValueError, TypeError, MemoryError, RecursionError) as error:
         raise _NotPlain from error
     return value
+
+
+class _Folding(ast.NodeTransformer):
+    """Computes what is written as a sum, product or power of constants, within bounds."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        compute = _OPERATORS.get(type(node.op))
+        left, right = node.left, node.right
+        if compute is None or not isinstance(left, ast.Constant) or not isinstance(right, ast.Constant):
+            return node
+        for one in (left.value, right.value):
+            if not isinstance(one, (int, float, str)) or (isinstance(one, int) and abs(one) > _LARGEST_FACTOR):
+                raise _NotPlain
+        if isinstance(node.op, ast.Pow) and not (isinstance(right.value, int) and 0 <= right.value <= _LARGEST_POWER):
+            raise _NotPlain
+        return ast.Constant(compute(left.value, right.value))
 
 
 def _is_idle(node: ast.stmt) -> bool:
     """Whether a statement tests nothing: a docstring, `pass`, METADATA, `assert True`."""
     if isinstance(node, (ast.Expr, ast.Assert)):
         value = node.value if isinstance(node, ast.Expr) else node.test
-        return isinstance(value, ast.Constant) and bool(value.value or isinstance(node, ast.Expr))
+        mentioned = isinstance(node, ast.Expr) and isinstance(value, ast.Name)
+        return mentioned or (isinstance(value, ast.Constant) and bool(value.value or isinstance(node, ast.Expr)))
     if isinstance(node, ast.Assign):
         return isinstance(node.value, (ast.Dict, ast.Constant))
     return isinstance(node, ast.Pass)

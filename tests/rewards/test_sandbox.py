@@ -221,6 +221,9 @@ def test_what_is_not_packed_data_is_refused(tree: object) -> None:
 def test_plain_test_code_is_read_and_other_test_code_is_left_to_be_run() -> None:
     (one,) = plain_asserts(["assert f(1, b=[2]) == (3,)"]) or ()
     assert (one.target, one.arguments, one.expected) == ("f", [1], (3,))
+    (near,) = plain_asserts(["assert abs(f(3 * 19, 'a' * 2) - 2 / 3) < 1e-6"]) or ()
+    assert (near.comparison, near.arguments, near.expected) == ("near", [57, "aa"], (2 / 3, 1e-6))
+    assert plain_asserts(["assert f(9 ** 9 ** 9) == 1"]) is None
     assert plain_asserts(["assert sorted(f(1)) == g(2)"]) is None
     assert plain_asserts(["x = f(1)\nassert x == 1"]) is None
     assert plain_asserts(["assert f(1) == 1"], setup="y = 2") is not None
