@@ -102,7 +102,9 @@ def _run_programs(examination: Examination, tests: StandardStreams, jail: Jail, 
     """Run the program once per input, and compare what it wrote."""
     for number, (given, expected) in enumerate(zip(tests.inputs, tests.outputs, strict=True)):
         try:
-            written = _run_program(examination, given, jail, limits)
+            if len(given) > limits.files_mib << 20:
+                raise _Stopped("tests_broken", f"an input is larger than the {limits.files_mib} MiB of a jail")
+            written = _run_program(examination, given, jail, _room_for(limits, expected))
             if not same_lines(written, expected):
                 raise _Stopped("wrong_answer", f"run {number + 1} of {tests.total}")
             tally.passed += 1
@@ -110,6 +112,11 @@ def _run_programs(examination: Examination, tests: StandardStreams, jail: Jail, 
             tally.failures.append((stopped.outcome, stopped.detail))
             if not examination.partial or stopped.outcome == "syntax_error":
                 return
+
+
+def _room_for(limits: Limits, expected: str) -> Limits:
+    """The limits with an output limit that the expected output does not reach."""
+    return replace(limits, output_bytes=max(limits.output_bytes, 8 * len(expected)))
 
 
 def _run_program(examination: Examination, given: str, jail: Jail, limits: Limits) -> str:

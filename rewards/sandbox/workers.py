@@ -105,6 +105,9 @@ class Sandbox:
                 except JailLost as error:
                     lost = str(error)
         finally:
+            for jail in pair:
+                if jail.busy:  # something went wrong on this side
+                    jail.close()
             self._idle.put(pair)
         return replace(Finding("sandbox_fault", 0, examination.tests.total, lost), isolation=pair[0].backend.name)
 
