@@ -60,7 +60,7 @@ def mbpp(row: Row) -> Rollout:
 def judged(rollouts: list[Rollout], timeout_seconds: float) -> tuple[list[Verdict], float]:
     """The verdicts, and the seconds that they took with the jails running, as they do all through a training run."""
     verifier = PythonTests(timeout_seconds=timeout_seconds)
-    verifier.judge([one for one in rollouts[:40] for _ in range(2)])
+    verifier.judge(rollouts[:200])
     started = time.perf_counter()
     verdicts = verifier.judge(rollouts)
     seconds = time.perf_counter() - started

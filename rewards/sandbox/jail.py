@@ -94,8 +94,8 @@ class Channel:
 class Jail:
     """A warm interpreter in isolation, for one program after the other. Used by one thread at a time."""
 
-    def __init__(self, backend: Backend, limits: Limits) -> None:
-        self.backend, self.limits = backend, limits
+    def __init__(self, backend: Backend, limits: Limits, preloads_packages: bool = True) -> None:
+        self.backend, self.limits, self.preloads_packages = backend, limits, preloads_packages
         self._process: subprocess.Popen[bytes] | None = None
         self._zygote: int | None = None
         self._control: socket.socket | None = None
@@ -112,7 +112,7 @@ class Jail:
         self._directory = tempfile.TemporaryDirectory(prefix="jail-") if self.backend.name == "none" else None
         directory = "" if self._directory is None else self._directory.name
         with tempfile.TemporaryFile() as errors, theirs:
-            command = self.backend.command(self.limits, theirs.fileno(), directory)
+            command = self.backend.command(self.limits, theirs.fileno(), directory, self.preloads_packages)
             self._control = ours
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=[theirs.fileno()],

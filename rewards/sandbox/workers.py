@@ -5,6 +5,7 @@ rewards/code.py judges with it. A lost jail is replaced and its program judged a
 """
 
 import atexit
+import math
 import os
 import queue
 import threading
@@ -24,19 +25,20 @@ from rewards.sandbox.policy import Isolation, JailLost, Limits
 
 ATTEMPTS = 2
 WAITING_PER_WORKER = 2
+WORKERS_PER_CORE = 1.5  # while one program's process ends and its values are compared, another runs
 
 Pair = tuple[Jail, Jail]  # one for programs, one for test code
 
 
 class Sandbox:
-    """Examines programs in isolation. `workers`: how many at once; 0 is one per core.
+    """Examines programs in isolation. `workers`: how many at once; 0 keeps all cores busy.
 
     Nothing starts before it is needed. Safe to call from any thread; several calls share the workers.
     """
 
     def __init__(self, isolation: Isolation = "auto", workers: int = 0, limits: Limits = Limits()) -> None:
         self.isolation, self.limits = isolation, limits
-        self.workers = workers or len(os.sched_getaffinity(0))
+        self.workers = workers or math.ceil(WORKERS_PER_CORE * len(os.sched_getaffinity(0)))
         self._forget()
         _OPEN.add(self)
 
@@ -59,7 +61,7 @@ class Sandbox:
                 self._threads = ThreadPoolExecutor(self.workers, "sandbox")
                 for number in range(self.workers):
                     candidates = first.pop() if number == 0 else Jail(self.backend, self.limits)
-                    self._pairs.append((candidates, Jail(self.backend, self.limits)))
+                    self._pairs.append((candidates, Jail(self.backend, self.limits, preloads_packages=False)))
                 for pair in reversed(self._pairs):
                     self._idle.put(pair)
             return self.backend

@@ -25,6 +25,7 @@ from rewards import Rollout
 from rewards.code import PythonTests
 
 TIMEOUT_SECONDS = 1.0
+AT_ONCE = 4
 SECRET = "expected-7f3a9c"  # noqa: S105  bait
 TABLE: dict[str, Any] = {**ESCAPE, **FORGERY, **DENIAL}
 
@@ -89,7 +90,7 @@ def rollout(bait: Bait, attack: Any) -> Rollout:
 
 
 def run(verifier: PythonTests, names: list[str], bait: Bait) -> list[Result]:
-    """Every attack by itself, two at a time."""
+    """Every attack by itself, several at a time: most of them wait."""
 
     def one(name: str) -> Result:
         started = time.monotonic()
@@ -97,16 +98,16 @@ def run(verifier: PythonTests, names: list[str], bait: Bait) -> list[Result]:
         seconds = time.monotonic() - started
         return Result(name, verdict.score, verdict.reason, str(verdict.evidence.get("detail")), seconds)
 
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(AT_ONCE) as threads:
         return list(threads.map(one, names))
 
 
 def run_all(isolation: str, names: list[str]) -> list[Result]:
     with tempfile.TemporaryDirectory() as directory:
         bait = Bait(Path(directory))
-        verifier = PythonTests(timeout_seconds=TIMEOUT_SECONDS, memory_mib=256, workers=2, isolation=isolation)
+        verifier = PythonTests(timeout_seconds=TIMEOUT_SECONDS, memory_mib=256, workers=AT_ONCE, isolation=isolation)
         try:
-            verifier.judge([Rollout("", "```python\nx = 1\n```", columns=rollout(bait, "").columns)] * 2)
+            verifier.judge([Rollout("", "```python\nx = 1\n```", columns=rollout(bait, "").columns)] * 8)
             results = run(verifier, names, bait)
             assert bait.file.read_text() == SECRET
             return results

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attacks import TABLE, TIMEOUT_SECONDS
+from attacks import TABLE, TIMEOUT_SECONDS, run_all
 from attacks_escape import ESCAPE
 
 from rewards.sandbox import IsolationUnavailable, Sandbox
@@ -101,3 +101,10 @@ def test_after_all_of_them_nothing_is_left(who: str, isolation: str) -> None:
 
 def test_the_table_is_long_enough_to_mean_something() -> None:
     assert len(TABLE) >= 80
+
+
+def test_the_table_finds_holes_where_there_are_some() -> None:
+    """Without namespaces these get out, which shows that inside them they fail for the right reason."""
+    names = ["read_a_host_file", "read_passwords", "list_processes", "see_host_processes", "connect_to_a_unix_socket",
+             "connect_to_an_abstract_socket"]  # fmt: skip
+    assert {one.name: one.score for one in run_all("none", names)} == dict.fromkeys(names, 1.0)

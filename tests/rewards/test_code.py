@@ -1,7 +1,12 @@
 """Kind python_tests on every form of row: gold, near-miss, garbage and unjudgeable programs, told apart by their reason."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,3 +203,30 @@ def test_without_isolation_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(IsolationUnavailable, match=r"bwrap is not installed.*apt-get install bubblewrap"):
         verifier.judge([Rollout("", f"```python\n{ADD}\n```", columns={"tests": CALLS})])
     verifier.close()
+
+
+REFUSED = """
+from rewards import IsolationUnavailable, Rollout
+from rewards.code import PythonTests
+tests = {"form": "calls", "entry_point": "f", "calls": [[]], "outputs": [1]}
+try:
+    PythonTests(workers=1).judge([Rollout("", "```python\\ndef f(): return 1\\n```", columns={"tests": tests})])
+except IsolationUnavailable as error:
+    print(error)
+"""
+
+
+def test_where_namespaces_are_refused_the_error_says_what_to_allow() -> None:
+    """As in a container: a user namespace in which no other can be made, and no other rights."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("bwrap, which makes the container, is not installed")
+    container = ["bwrap", "--unshare-user", "--disable-userns", "--uid", "1000", "--bind", "/", "/", "--dev", "/dev"]
+    command = [*container, sys.executable, "-c", REFUSED]
+    path = str(Path(__file__).parents[2])
+    found = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    if found.returncode and "bwrap:" in found.stderr:
+        pytest.skip(found.stderr)
+    assert found.stdout.startswith("no program was run, because nothing here can isolate one"), found
+    assert "bubblewrap in a user namespace" in found.stdout
+    assert "namespaces in a user namespace: unshare" in found.stdout
+    assert "--privileged for a container" in found.stdout
