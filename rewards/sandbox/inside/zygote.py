@@ -20,8 +20,8 @@ from . import candidate, confine, examiner, wire
 
 PRELOADED = (
     "abc", "array", "bisect", "cmath", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum",
-    "fractions", "functools", "heapq", "io", "itertools", "math", "operator", "queue", "random", "re", "statistics",
-    "string", "textwrap", "threading", "time", "traceback", "types", "typing",
+    "fractions", "functools", "heapq", "io", "itertools", "math", "operator", "random", "re", "statistics",
+    "string", "textwrap", "time", "traceback", "types", "typing",
 )  # fmt: skip
 ROLES = {"candidate": candidate.serve, "examiner": examiner.serve}
 _CHANNEL, _LAST_DESCRIPTOR = 3, 1024
