@@ -13,6 +13,7 @@ from rich.table import Table
 from alignment.environment import devices, hardware, versions
 from alignment.launch import preloads
 from alignment.resources import resource
+from rewards.sandbox import IsolationUnavailable, Sandbox
 
 Level = Literal["ok", "slow", "missing"]
 NEEDED = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "math-verify", "reasoning-gym")
@@ -31,7 +32,8 @@ class Finding:
 def findings() -> list[Finding]:
     """Everything the doctor looks at, in the order in which it is printed."""
     found = [_package(name) for name in NEEDED]
-    return [*found, _engine(), _deepspeed(), *_cpu_libraries(), _accelerator(), _torchvision(), _base_model(), _disk()]
+    found += [_engine(), _deepspeed(), *_cpu_libraries(), _accelerator(), _torchvision(), _base_model(), _isolation()]
+    return [*found, _disk()]
 
 
 def examine(console: Console) -> int:
@@ -131,6 +133,19 @@ def _base_model() -> Finding:
     if path.is_file():
         return Finding("embedded model", "ok", str(path))
     return Finding("embedded model", "missing", f"{path} is not there", "make base-model")
+
+
+def _isolation() -> Finding:
+    """Whether model code can be run, found out by starting a jail."""
+    try:
+        with Sandbox(workers=1) as sandbox:
+            backend = sandbox.open()
+    except IsolationUnavailable as error:
+        return Finding("isolation", "slow", f"code rewards refuse to run: {error}", "apt-get install bubblewrap")
+    if backend.name != "bubblewrap":
+        says = f"{backend.name}; code rewards work, and bubblewrap is the isolation that most eyes have read"
+        return Finding("isolation", "ok", says, "apt-get install bubblewrap")
+    return Finding("isolation", "ok", "bubblewrap; code rewards run programs in it")
 
 
 def _disk() -> Finding:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rewards.answer import MathAnswer, check_reference, check_references
+from rewards.code import PythonTests, check_tests
 from rewards.compose import Component, ComposedReward, VerdictsUnavailable
 from rewards.contract import MODES, NOT_APPLICABLE, MissingColumn, Mode, Rollout, Verdict, Verifier, not_applicable
 from rewards.format import ThinkFormat, follows_mode, thought
@@ -22,6 +23,7 @@ from rewards.language import LanguageConsistency
 from rewards.length import Length
 from rewards.pool import Outcome, VerificationPool, WorkerUnavailable
 from rewards.repetition import Repetition
+from rewards.sandbox import IsolationUnavailable
 from rewards.tool_call import ToolCall
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "VERIFIERS",
     "Component",
     "ComposedReward",
+    "IsolationUnavailable",
     "MissingColumn",
     "Mode",
     "Option",
@@ -43,6 +46,7 @@ __all__ = [
     "WorkerUnavailable",
     "check_reference",
     "check_references",
+    "check_tests",
     "follows_mode",
     "instruction_problem",
     "not_applicable",
@@ -59,6 +63,7 @@ VERIFIERS: dict[str, type[Verifier]] = {
     "language": LanguageConsistency,
     "length": Length,
     "math_answer": MathAnswer,
+    "python_tests": PythonTests,
     "repetition": Repetition,
     "think_format": ThinkFormat,
     "tool_call": ToolCall,
@@ -86,7 +91,7 @@ class Option:
     def wanted(self) -> str:
         """What a value has to be, in words."""
         words = get_args(self.type)
-        return f"one of {', '.join(words)}" if words else self.type.__name__
+        return f"one of {', '.join(map(str, words))}" if words else self.type.__name__
 
 
 def verifier_options(kind: str) -> dict[str, Option]:

@@ -16,6 +16,7 @@ from rewards.gold import GoldUnknown
 
 # Kinds without a table, each with its reason. Any other kind without one fails here.
 NO_TABLE = {
+    "python_tests": "it needs a jail, which not every machine allows; test_attacks.py holds it against 219 programs",
     "judge": "its verdicts come from a model behind an endpoint; test_judge.py holds it against a server of its own",
 }
 LEAST_ROWS = {

@@ -20,6 +20,7 @@ PROBLEMS = [
     ([{"kind": "think_format", "zzz": 1}], "no option 'zzz'; there are: kind, name, weight, gate, clip"),
     ([{"kind": "math_answer", "timeout_seconds": "8"}], "timeout_seconds must be float, not '8'"),
     ([{"kind": "math_answer", "workers": True}], "workers must be int, not True"),
+    ([{"kind": "python_tests", "isolation": "docker"}], "isolation must be one of auto, bubblewrap, namespaces, none"),
     ([{"kind": "math_answer", "weight": float("nan")}], "weight must be a finite number"),
     ([{"kind": "math_answer", "gate": 1}], "gate must be true or false"),
     ([{"kind": "math_answer", "clip": [1.0, 0.0]}], "clip must be [lowest, highest]"),

@@ -1,0 +1,66 @@
+"""Whether what a program gave is what was expected: compared in the judge's process, on exact built-in types.
+
+conduct.py hands over the packed reply. It is unpacked here, within bounds that follow from the expected value, so that
+no object of the program's own making takes part in its comparison.
+"""
+
+import math
+from typing import Any
+
+from rewards.sandbox.examination import Call, Calls
+from rewards.sandbox.inside import wire
+
+
+def gives_expected(tests: Calls, call: Call, packed: Any) -> bool:
+    """Whether a packed value is the one that a call expects."""
+    try:
+        value = wire.Reader(wire.HASHED_ENTRIES + call.hashed_entries).unpack(packed)
+        return _holds(tests, call, value)
+    except (wire.WireError, RecursionError, OverflowError):
+        return False
+
+
+def _holds(tests: Calls, call: Call, value: Any) -> bool:
+    match call.comparison:
+        case "true" | "false":
+            return not isinstance(value, wire.Opaque) and bool(value) == (call.comparison == "true")
+        case "identical":
+            return value is call.expected
+        case "different":
+            return not isinstance(value, wire.Opaque) and bool(value != call.expected)
+        case "near":
+            expected, margin = call.expected
+            return isinstance(value, (int, float, complex)) and abs(value - expected) < margin
+    if tests.from_json or tests.tolerance is not None:
+        return _agree(value, call.expected, tests)
+    return bool(value == call.expected)
+
+
+def _agree(value: Any, expected: Any, tests: Calls) -> bool:
+    """Equality of JSON data: a tuple counts as the list it would be written as, floats may have a tolerance."""
+    sequences = (list, tuple) if tests.from_json else (type(expected),)
+    if isinstance(expected, (list, tuple)):
+        same = isinstance(value, sequences) and len(value) == len(expected)
+        return same and all(_agree(one, other, tests) for one, other in zip(value, expected, strict=True))
+    if isinstance(expected, dict):
+        if not isinstance(value, dict) or len(value) != len(expected):
+            return False
+        own = {str(key) if tests.from_json else key: one for key, one in value.items()}
+        return own.keys() == expected.keys() and all(_agree(own[key], expected[key], tests) for key in expected)
+    if isinstance(value, bool) or isinstance(expected, bool):
+        return value is expected
+    if isinstance(value, float) and isinstance(expected, float) and math.isnan(value) and math.isnan(expected):
+        return True
+    numbers = isinstance(value, (int, float)) and isinstance(expected, (int, float))
+    if numbers and tests.tolerance is not None:
+        return math.isclose(value, expected, rel_tol=tests.tolerance, abs_tol=tests.tolerance)
+    return bool(value == expected)
+
+
+def same_lines(written: str, expected: str) -> bool:
+    """Whether two outputs agree line by line, but for white space at the end of lines and of the whole."""
+    return _lines(written) == _lines(expected)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.rstrip().split("\n")]

@@ -1,0 +1,94 @@
+"""What is asked of a program and what was found: the values that go into and come out of the sandbox.
+
+rewards/code.py makes Tests from a dataset row, plain.py from test code that has the plain form; conduct.py reads them.
+Expected values stay in these objects, in the judge's process.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal[
+    "passed", "wrong_answer", "syntax_error", "crashed", "timed_out", "out_of_memory", "output_limit",
+    "tests_broken", "sandbox_fault",
+]  # fmt: skip
+Comparison = Literal["equal", "different", "identical", "near", "true", "false"]
+
+
+@dataclass(frozen=True)
+class StandardStreams:
+    """Whole programs: each input is a run of its own, whose standard output is compared line by line."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def total(self) -> int:
+        """How many tests there are."""
+        return len(self.inputs)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, packed to be sent, and what its value is compared with, which is not."""
+
+    target: str
+    arguments: Any
+    named: Any
+    expected: Any
+    comparison: Comparison = "equal"
+    hashed_entries: int = 0  # in sets and dictionaries of the expected value
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls whose values are compared here. `from_json`: the expected values cannot hold tuples, so lists equal them."""
+
+    calls: tuple[Call, ...]
+    tolerance: float | None = None
+    from_json: bool = False
+
+    @property
+    def total(self) -> int:
+        """How many tests there are."""
+        return len(self.calls)
+
+
+@dataclass(frozen=True)
+class Asserts:
+    """Test code that runs in a jail of its own. `remote`: names it is given for what the program defines."""
+
+    tests: tuple[str, ...]
+    prelude: str = ""
+    remote: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """How many tests there are."""
+        return len(self.tests)
+
+
+Tests = StandardStreams | Calls | Asserts
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A program, in one or more spellings of which the first that is Python counts, and its tests.
+
+    `partial`: go on after a test that failed, to count those that pass.
+    """
+
+    spellings: tuple[str, ...]
+    tests: Tests
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of an examination. `isolation`: the backend that held the program."""
+
+    outcome: Outcome
+    passed: int = 0
+    total: int = 0
+    detail: str = ""
+    isolation: str = ""

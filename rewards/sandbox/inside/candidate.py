@@ -1,0 +1,141 @@
+"""Runs a model's program, and answers calls to what it defines. One process per program, confined by its parent.
+
+Nothing here is trusted: the program shares this process and may change all of it. The judge therefore believes only
+values, which it compares with expected values that never come here. What is not plain data stays here under a number.
+"""
+
+import io
+import os
+import socket
+import sys
+import types
+from itertools import islice
+from typing import Any
+
+from . import wire
+
+LONGEST_MESSAGE = 200
+LONGEST_ITERATION = 100_000
+
+
+def serve(connection: socket.socket) -> None:
+    """Load the program, then answer requests until the judge closes the channel or ends this process."""
+    order = wire.receive(connection)
+    if order is None:
+        return
+    try:
+        code = _compiled(order["programs"])
+    except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
+        connection.sendall(wire.frame({"syntax": _described(error)}))
+        return
+    if order["mode"] == "program":
+        _run_program(connection, code, order["stdin"])
+        return
+    module = types.ModuleType("program")
+    sys.modules["program"] = module
+    try:
+        exec(code, module.__dict__)  # noqa: S102  what this process is for
+    except BaseException as error:  # noqa: BLE001  it may raise anything
+        connection.sendall(wire.frame({"raised": _described(error)}))
+        return
+    connection.sendall(wire.frame({"loaded": True}))
+    objects: list[Any] = []
+    while (request := wire.receive(connection)) is not None:
+        for one in request["requests"]:
+            connection.sendall(_answer(module.__dict__, objects, one))
+
+
+def _compiled(programs: list[str]) -> types.CodeType:
+    """The first spelling of the program that is Python; the last one's error if none is."""
+    for program in programs[:-1]:
+        try:
+            return compile(program, "<program>", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            continue
+    return compile(programs[-1], "<program>", "exec", dont_inherit=True)
+
+
+def _answer(namespace: dict[str, Any], objects: list[Any], request: dict[str, Any]) -> bytes:
+    """The reply to one request, as a frame."""
+
+    def keep(value: Any) -> int:
+        objects.append(value)
+        return len(objects) - 1
+
+    try:
+        result = _perform(namespace, request, wire.Reader(sys.maxsize, objects.__getitem__))
+    except BaseException as error:  # noqa: BLE001  it may raise anything
+        return wire.frame({"raised": _described(error)})
+    try:
+        return wire.frame({"value": wire.pack(result, keep)})
+    except BaseException:  # noqa: BLE001  what a value says about itself is a program's own code
+        return wire.frame({"value": {"$": "object", "v": keep(result)}})
+
+
+def _perform(namespace: dict[str, Any], request: dict[str, Any], reader: wire.Reader) -> Any:
+    target = request["target"]
+    found = _named(namespace, target) if isinstance(target, str) else reader.unpack(target)
+    match request["operation"]:
+        case "call":
+            arguments, named = reader.unpack(request["arguments"]), reader.unpack(request["named"])
+            return found(*arguments, **named)
+        case "attribute":
+            return getattr(found, request["name"])
+        case "assign":
+            return setattr(found, request["name"], reader.unpack(request["value"]))
+        case "item":
+            return found[reader.unpack(request["value"])]
+        case "length":
+            return len(found)
+        case "iterate":
+            return list(islice(found, LONGEST_ITERATION))
+    return found
+
+
+def _named(namespace: dict[str, Any], name: str) -> Any:
+    """What the program calls by this name: at its top level, or a method of the class `Solution`."""
+    if name in namespace:
+        return namespace[name]
+    solution = namespace.get("Solution")
+    if solution is not None and hasattr(solution, name):
+        return getattr(solution(), name)
+    raise NameError(f"name {name!r} is not defined")
+
+
+def _run_program(connection: socket.socket, code: types.CodeType, stdin: str) -> None:
+    """Run a whole program on standard input, whose output goes to descriptor 1, and leave as an interpreter would."""
+    given = os.open(".", os.O_TMPFILE | os.O_RDWR)
+    with open(os.dup(given), "wb") as file:
+        file.write(stdin.encode())
+    os.lseek(given, 0, os.SEEK_SET)
+    os.dup2(given, 0)
+    os.close(given)
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), encoding="utf-8")
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w")), encoding="utf-8", errors="replace")
+    sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w")), encoding="utf-8", errors="replace")
+    sys.argv = ["program.py"]
+    module = types.ModuleType("__main__")
+    sys.modules["__main__"] = module
+    status = 0
+    try:
+        exec(code, module.__dict__)  # noqa: S102  what this process is for
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException as error:  # noqa: BLE001  it may raise anything
+        connection.sendall(wire.frame({"raised": _described(error)}))
+        status = 1
+    threads = sys.modules.get("threading")
+    if threads is not None and len(threads.enumerate()) > 1:
+        threads._shutdown()  # noqa: SLF001  waits for its threads, as the end of a program does
+    sys.stdout.flush()
+    os._exit(status & 0xFF)
+
+
+def _described(error: BaseException) -> list[str]:
+    """The built-in exception that this is, its own name, and its message if it has one that can be read."""
+    kind = type(error)
+    built_in = next((one.__name__ for one in kind.__mro__ if one.__module__ == "builtins"), "Exception")
+    try:
+        return [built_in, str(kind.__name__), str(error)[:LONGEST_MESSAGE]]
+    except BaseException:  # noqa: BLE001  a message is a program's own code
+        return [built_in, str(kind.__name__), ""]

@@ -1,0 +1,163 @@
+"""Runs a data set's test code, in a jail of its own, against a candidate that it can only send messages to.
+
+The names that the tests expect from the program are `Remote` stand-ins: a call travels through the judge to the
+process of candidate.py, and plain data comes back. The program never shares a process with its tests, so it cannot
+reach their assertions, their expected values or the function that reports the outcome.
+"""
+
+import ast
+import builtins
+import importlib
+import socket
+import sys
+from typing import Any, NoReturn
+
+from . import wire
+
+LONGEST_DETAIL = 300
+
+
+class _Failed(Exception):
+    """The candidate raised something that is not a built-in exception."""
+
+
+class Candidate:
+    """The other end: sends one request, waits for its reply, and remembers what the candidate raised last."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection, self.calls, self.raised = connection, 0, None
+
+    calls: int
+    raised: BaseException | None
+
+    def request(self, operation: str, target: Any, **rest: Any) -> Any:
+        self.calls += operation == "call"
+        self.connection.sendall(wire.frame({"requests": [{"operation": operation, "target": target, **rest}]}))
+        reply = wire.receive(self.connection)
+        if reply is None:
+            raise SystemExit  # the judge has heard enough
+        if not isinstance(reply, dict) or not ({"value", "raised"} & reply.keys()):
+            self._raise(["Exception", "Malformed", "the program wrote to the channel of its replies"])
+        if "raised" in reply:
+            self._raise(reply["raised"])
+        return wire.Reader(fetch=lambda number: Remote(self, {"$": "object", "v": number})).unpack(reply["value"])
+
+    def _raise(self, described: Any) -> NoReturn:
+        built_in, name, message = map(str, described)
+        kind = getattr(builtins, built_in, None)
+        proper = isinstance(kind, type) and issubclass(kind, Exception) and kind not in (StopIteration, UnicodeError)
+        try:
+            self.raised = kind(message) if proper and kind is not None else _Failed(f"{name}: {message}")
+        except TypeError:  # a built-in one that takes more than a message
+            self.raised = _Failed(f"{name}: {message}")
+        raise self.raised
+
+
+class Remote:
+    """Something of the candidate's that is not plain data. It can be used and handed back, but never compared."""
+
+    __slots__ = ("_candidate", "_target")
+
+    def __init__(self, candidate: Candidate, target: Any) -> None:
+        object.__setattr__(self, "_candidate", candidate)
+        object.__setattr__(self, "_target", target)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        packed = [wire.pack(list(arguments), _number), wire.pack(named, _number)]
+        return self._candidate.request("call", self._target, arguments=packed[0], named=packed[1])
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._candidate.request("attribute", self._target, name=name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._candidate.request("assign", self._target, name=name, value=wire.pack(value, _number))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._candidate.request("item", self._target, value=wire.pack(key, _number))
+
+    def __len__(self) -> int:
+        return int(self._candidate.request("length", self._target))
+
+    def __iter__(self) -> Any:
+        return iter(self._candidate.request("iterate", self._target))
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise TypeError("the program returned something that is not plain data, which is never compared")
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __contains__ = _refuse  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+
+def _number(value: Any) -> int:
+    """The number under which the candidate keeps an object."""
+    if type(value) is Remote and isinstance(value._target, dict):  # noqa: SLF001
+        return int(value._target["v"])  # noqa: SLF001
+    raise wire.WireError(f"{type(value).__name__} cannot be handed to a program: it is not plain data")
+
+
+def serve(connection: socket.socket) -> None:
+    """Run the tests in order and report how many passed."""
+    order = wire.receive(connection)
+    if order is not None:
+        connection.sendall(wire.frame({"verdict": _examine(Candidate(connection), order)}))
+
+
+def _examine(candidate: Candidate, order: dict[str, Any]) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "tests"}
+    sources = [order["prelude"], *order["tests"]]
+    for name in _free_names(sources) | set(order["remote"]):
+        trusted = name in sys.stdlib_module_names and name not in order["remote"]
+        namespace[name] = importlib.import_module(name) if trusted else Remote(candidate, name)
+    remote = {name: Remote(candidate, target) for name, target in order["remote"].items()}
+    found: dict[str, Any] = {"passed": 0, "total": len(order["tests"]), "failures": []}
+    failure = _outcome(candidate, order["prelude"], namespace)
+    if failure is not None:
+        return {**found, "failures": [failure]}
+    for number, source in enumerate(order["tests"]):
+        namespace.update(remote)
+        failure = _outcome(candidate, source, namespace)
+        if failure is None:
+            found["passed"] += 1
+            continue
+        found["failures"].append([*failure, number])
+        if not order["partial"]:
+            break
+    return {**found, "calls": candidate.calls}
+
+
+def _outcome(candidate: Candidate, source: str, namespace: dict[str, Any]) -> list[str] | None:
+    """None for a test that passes, else `[wrong_answer | crashed | broken, what was raised, detail]`."""
+    try:
+        exec(compile(source, "<tests>", "exec", dont_inherit=True), namespace)  # noqa: S102  the data set's own code
+    except BaseException as error:
+        name, detail = type(error).__name__, str(error)[:LONGEST_DETAIL]
+        if isinstance(error, SystemExit):
+            raise
+        if error is candidate.raised:
+            return ["crashed", name, detail]
+        if isinstance(error, AssertionError):
+            return ["wrong_answer", name, detail]
+        # Once the program has answered, a test that trips does so over the answer: None has no length.
+        return ["wrong_answer" if candidate.calls else "broken", name, detail]
+    return None
+
+
+def _free_names(sources: list[str]) -> set[str]:
+    """The names that the tests use and nobody defines: what they expect from the program."""
+    used: set[str] = set()
+    bound: set[str] = set(dir(builtins)) | {"__name__"}
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Name):
+                (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                bound.add(node.name)
+            elif isinstance(node, ast.arg):
+                bound.add(node.arg)
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                bound.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ExceptHandler) and node.name:
+                bound.add(node.name)
+    return used - bound
