@@ -128,9 +128,20 @@ def source_conversations(source: Table, *, seed: int, path: Path | None) -> Iter
     rows = list(_table_rows(source, path))
     random.Random(seed).shuffle(rows)
     for index, row in rows:
-        messages = [_thinking_apart(message) for message in row[source.fields.messages or "messages"]]
+        messages = [_thinking_apart(message) for message in _messages(source, index, row)]
         thinks = bool(messages[-1].get("reasoning_content"))
         yield Conversation(f"{source.id}/{index}", messages, "thinking" if thinks else "non_thinking", source.id)
+
+
+def _messages(source: Table, index: int, row: Any) -> list[dict[str, Any]]:
+    name = source.fields.messages or "messages"
+    messages = row.get(name) if isinstance(row, dict) else None
+    if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
+        raise DataError(
+            f"source `{source.id}`, row {index}: `{name}` is no list of messages; "
+            'write [{"role": "user", "content": …}, {"role": "assistant", "content": …}]'
+        )
+    return messages
 
 
 def _thinking_apart(message: dict[str, Any]) -> dict[str, Any]:
