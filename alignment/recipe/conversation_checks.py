@@ -23,12 +23,16 @@ def conversations(recipe: Recipe) -> Iterator[Problem]:
         if not isinstance(stage, SftStage):
             continue
         try:
-            for number, part in enumerate(load_parts(stage.data)):
-                inner = () if isinstance(stage.data, str) else (number, "source")
-                place: Place = ("stages", index, "data", *inner)
+            parts = load_parts(stage.data)
+        except DataError:
+            continue  # told by check.py
+        for number, part in enumerate(parts):
+            inner = () if isinstance(stage.data, str) else (number, "source")
+            place: Place = ("stages", index, "data", *inner)
+            try:
                 yield from (Problem(place, told) for told in _told(recipe, part, Intent.of(recipe, stage)))
-        except DataError as error:
-            yield Problem(("stages", index, "data"), str(error))
+            except DataError as error:
+                yield Problem(place, str(error))
 
 
 def _told(recipe: Recipe, part: MixturePart, intent: Intent) -> Iterator[str]:

@@ -43,7 +43,7 @@ class Group:
             return "template"
         named = ", ".join(str(row) for row in self.rows[:ROWS_NAMED])
         more = f" and {len(self.rows) - ROWS_NAMED} more" if len(self.rows) > ROWS_NAMED else ""
-        name = f" ({visible(self.id)})" if self.id not in ("", str(self.rows[0])) else ""
+        name = f" (first: {visible(self.id)})" if self.id not in ("", str(self.rows[0])) else ""
         return f"row{'s' * (len(self.rows) > 1)} {named}{more}{name}"
 
 

@@ -137,5 +137,5 @@ def _beside(told: Sequence[Finding], found: Sequence[Finding]) -> list[Finding]:
     causes = {"special_token_in_text", "unclosed_think", "content_not_text"}
     effects = {"prompt_mismatch", "loss_on_prompt", "end_of_turn_without_loss", "empty_think_without_loss"}
     if "no_loss" in codes or codes & causes:
-        codes |= effects
+        codes |= {*effects, "no_loss"}
     return [finding for finding in found if finding.code not in codes]

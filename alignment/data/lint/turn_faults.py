@@ -78,9 +78,9 @@ def flag_contradicts(case: Case, intent: Intent) -> Iterator[Finding]:
 
 def no_answer_to_imitate(case: Case, intent: Intent) -> Iterator[Finding]:
     """No assistant turn that could carry loss: none at all, or none after the last question."""
-    if case.is_prompt:
-        return
     messages = case.messages
+    if case.is_prompt or not all(isinstance(one.get("content"), str) for one in messages if one["role"] == "user"):
+        return  # a question that is no text is no question to the template: content_not_text says so
     answers = assistant_turns(messages)
     if not intent.loss_on_history:
         answers = [index for index in answers if index > last_query(messages)]

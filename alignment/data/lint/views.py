@@ -39,12 +39,13 @@ class Vocabulary:
     @staticmethod
     def of(tokenizer: "PreTrainedTokenizerBase") -> "Vocabulary":
         added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
-        ends = {added[token] for token in TURN_ENDS if token in added}
-        if tokenizer.eos_token_id is not None:
+        template = str(tokenizer.chat_template)
+        ends = {added[token] for token in TURN_ENDS if token in added and token in template}
+        if not ends and tokenizer.eos_token_id is not None:
             ends.add(tokenizer.eos_token_id)
         special = [*tokenizer.all_special_tokens, *(token for token in added if re.fullmatch(r"<\|.*\|>", token))]
         return Vocabulary(
-            template=str(tokenizer.chat_template),
+            template=template,
             marks_loss=marks_generation(tokenizer),
             eos=tokenizer.eos_token,
             eos_id=tokenizer.eos_token_id,
