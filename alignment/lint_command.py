@@ -4,7 +4,7 @@ Status 0 where nothing is an error, 1 where something is. Neighbours: data/lint/
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from alignment.data.lint.linter import Inspection, inspect
 from alignment.data.lint.page import render_page
 from alignment.data.lint.settings import setting_of
 from alignment.data.lint.terminal import print_inspection
-from alignment.data.mixture import conversations_of, load_parts, mixture_names, problems_of
+from alignment.data.mixture import ArtifactPath, conversations_of, load_parts, mixture_names, problems_of
 from alignment.data.rows import Conversation, Preference, read_rows
 from alignment.errors import ArtifactError, DataError
 from alignment.pipeline import Pipeline
@@ -105,10 +105,8 @@ def _subjects(request: Request) -> tuple[Recipe | None, list[Subject]]:
 
 def _mixture_subject(name: str, recipe: Recipe, count: int) -> Subject:
     parts = load_parts(name)
-    drawn = [part for part in parts if part.stage is None]
     told = [_not_there(part) for part in parts if part.stage is not None]
-    rows = conversations_of(recipe, drawn, Path) if drawn else []
-    return Subject(name, sampled(rows, count, recipe.seed), Intent(), told)
+    return _read(name, Intent(), told, lambda: _chats(recipe, [one for one in parts if one.stage is None], count, Path))
 
 
 def _stage_subjects(pipeline: Pipeline, request: Request) -> Iterator[Subject]:
@@ -125,14 +123,29 @@ def _stage_subject(pipeline: Pipeline, stage: Stage, count: int) -> Subject:
     parts = load_parts(stage.data)
     there = [part for part in parts if part.stage is None or pipeline.folder(part.stage).finished]
     told = [_not_there(part) for part in parts if part not in there]
-    if isinstance(stage, (GrpoStage, SampleStage)):
-        cases = _prompts(recipe, there, count)
-    elif isinstance(stage, DpoStage):
-        cases = _pairs(pipeline, there, count)
-    else:
-        rows = conversations_of(recipe, there, lambda name: pipeline.folder(name).output) if there else []
-        cases = sampled(rows, count, recipe.seed)
-    return Subject(f"{stage.name} ({stage.kind})", cases, intent, told)
+
+    def cases() -> list[Case]:
+        if isinstance(stage, (GrpoStage, SampleStage)):
+            return _prompts(recipe, there, count)
+        if isinstance(stage, DpoStage):
+            return _pairs(pipeline, there, count)
+        return _chats(recipe, there, count, lambda name: pipeline.folder(name).output)
+
+    return _read(f"{stage.name} ({stage.kind})", intent, told, cases)
+
+
+def _read(name: str, intent: Intent, told: list[Finding], cases: Callable[[], list[Case]]) -> Subject:
+    """A subject; where its rows cannot be read that is a finding, so that the other stages are looked at all the same."""
+    try:
+        return Subject(name, cases(), intent, told)
+    except DataError as error:
+        finding = Finding("rows_not_read", "error", None, str(error), "mend or name the data, and lint again")
+        return Subject(name, [], intent, [*told, finding])
+
+
+def _chats(recipe: Recipe, parts: list[MixturePart], count: int, artifact: ArtifactPath) -> list[Case]:
+    """The conversations that an sft stage imitates."""
+    return sampled(conversations_of(recipe, parts, artifact), count, recipe.seed) if parts else []
 
 
 def _prompts(recipe: Recipe, parts: Sequence[MixturePart], count: int) -> list[Case]:

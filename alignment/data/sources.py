@@ -164,7 +164,13 @@ def _table_rows(source: Table, path: Path | None) -> Iterator[tuple[int, dict[st
     if found is None:
         import datasets  # heavy, and not needed for local files
 
-        table = datasets.load_dataset(source.hub, source.configuration, split=source.part, revision=source.revision)
+        try:
+            table = datasets.load_dataset(source.hub, source.configuration, split=source.part, revision=source.revision)
+        except OSError as error:  # no network, no such set, no space
+            raise DataError(
+                f"source `{source.id}`: {source.hub} cannot be fetched ({error}); fetch it where there is a network, or "
+                f"write --set data.sources.{source.id}.path=FILE"
+            ) from error
         yield from enumerate(dict(row) for row in table)
         return
     try:

@@ -248,6 +248,18 @@ def test_a_file_of_conversations_is_linted_with_its_line_numbers(
     assert page.is_file()
 
 
+def test_rows_that_cannot_be_read_are_a_finding_and_the_other_stages_are_looked_at(
+    tmp_path: Path, recipe_of_chats: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recipe_of_chats(tmp_path / "missing.jsonl")
+    more = "  - {name: sums, kind: sft, data: tiny-cold-start, trainer: {num_train_epochs: 1}}\n"
+    path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+    assert lint(Request(str(path), as_json=True, rows=4), Console()) == 1
+    unread, sums = json.loads(capsys.readouterr().out)
+    assert [one["code"] for one in unread["findings"]] == ["rows_not_read"]
+    assert (sums["rows"], sums["findings"]) == (4, [])
+
+
 def test_hostile_data_stays_text_in_the_page_and_in_the_terminal(tokenizer: PreTrainedTokenizerBase) -> None:
     hostile = "<script>alert(1)</script> \x1b[2J [bold]x[/bold] \u202e end"
     found = look(tokenizer, [{"role": "user", "content": hostile}, {**ANSWER, "content": [hostile]}, ANSWER])
@@ -316,3 +328,10 @@ def test_the_embedded_model_is_a_setting_without_torch_weights() -> None:
     assert setting.vocabulary.markers[:2] == ("<|im_end|>", "<|endoftext|>")
     with pytest.raises(DataError, match="there is no model folder"):
         setting_of("models/of-nobody")
+
+
+def test_every_planted_fault_stands_in_the_table_of_findings() -> None:
+    table = (resource("docs") / "lint.md").read_text(encoding="utf-8")
+    planted = {entry[0] for entry in (*ROW_FAULTS.values(), *TEMPLATE_FAULTS.values(), *LOSS_FAULTS.values())}
+    assert len(planted) >= 20
+    assert [code for code in sorted(planted) if f"| `{code}` |" not in table] == []

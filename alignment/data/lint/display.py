@@ -38,9 +38,9 @@ class Group:
 
     @property
     def where(self) -> str:
-        """`rows 3, 8, 9 and 12 more`, or `template`."""
+        """`rows 3, 8, 9 and 12 more`, or `every row`."""
         if not self.rows:
-            return "template"
+            return "every row"
         named = ", ".join(str(row) for row in self.rows[:ROWS_NAMED])
         more = f" and {len(self.rows) - ROWS_NAMED} more" if len(self.rows) > ROWS_NAMED else ""
         name = f" (first: {visible(self.id)})" if self.id not in ("", str(self.rows[0])) else ""
@@ -52,6 +52,15 @@ def pieces(view: View) -> Iterator[Piece]:
     for place, trained in enumerate(view.trained):
         text = view.piece(place)
         yield Piece(visible(text), trained, text.endswith("\n"), place)
+
+
+def heading(view: View) -> str:
+    """What stands over a row: its number, what its data calls it, its mode and its tokens."""
+    conversation = view.case.conversation
+    name = "" if conversation.id == str(view.number) else f"{conversation.id}, "
+    kind = "asked and not imitated" if view.case.is_prompt else conversation.mode
+    tokens = f"{len(view.input_ids):,} tokens" + ("" if view.case.is_prompt else f", {view.trained_tokens:,} with loss")
+    return f"row {view.number} ({name}{kind}): {tokens}"
 
 
 def visible(text: str) -> str:

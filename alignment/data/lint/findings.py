@@ -17,7 +17,7 @@ SHORTEST_FORCED_TEXT = 12  # characters; a shorter stop text is found in answers
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: its code, how grave it is, in which row (None: in the template), what was found, what to write."""
+    """One fault: its code, how grave it is, in which row (None: every row), what was found, what to write (nothing in a note)."""
 
     code: str
     severity: Severity
@@ -26,8 +26,8 @@ class Finding:
     advice: str
 
     def __str__(self) -> str:
-        where = "template" if self.row is None else f"row {self.row}"
-        return f"{where}: {self.text}; {self.advice} [{self.code}]"
+        where = "every row" if self.row is None else f"row {self.row}"
+        return f"{where}: {self.text}{'; ' * bool(self.advice)}{self.advice} [{self.code}]"
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def empty_think(view: View, intent: Intent) -> Iterator[Finding]:
             view.number,
             "its empty think block carries loss, "
             + ("as the recipe's loss_on_empty_think says" if meant else "and nobody chose it: the template marks it"),
-            "nothing to do" if meant else "use chat_template: qwen3, where loss_on_empty_think decides it",
+            "" if meant else "use chat_template: qwen3, where loss_on_empty_think decides it",
         )
         return
     unchosen = flagged and intent.stage is not None and not chosen
@@ -127,9 +127,7 @@ def empty_think(view: View, intent: Intent) -> Iterator[Finding]:
         "warning" if unchosen else "note",
         view.number,
         f"its empty think block carries no loss, {why}",
-        "write loss_on_empty_think: true to teach it, or false to say that it is meant"
-        if unchosen
-        else "nothing to do",
+        "write loss_on_empty_think: true to teach it, or false to say that it is meant" if unchosen else "",
     )
 
 

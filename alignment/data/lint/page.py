@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from alignment.data.lint.display import grouped, pieces, visible
+from alignment.data.lint.display import grouped, heading, pieces, visible
 from alignment.data.lint.linter import Inspection
 
 
@@ -22,5 +22,5 @@ def render_page(inspections: Sequence[Inspection]) -> str:
         undefined=StrictUndefined,
     )
     environment.filters["visible"] = visible
-    environment.globals.update(grouped=grouped, pieces=pieces)
+    environment.globals.update(grouped=grouped, heading=heading, pieces=pieces)
     return environment.get_template("page.html.jinja").render(inspections=inspections)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from alignment.data.lint.display import grouped, pieces, visible
+from alignment.data.lint.display import grouped, heading, pieces, visible
 from alignment.data.lint.findings import SEVERITIES, count_of
 from alignment.data.lint.linter import Inspection
 from alignment.data.lint.views import View
@@ -15,7 +15,7 @@ from alignment.data.lint.views import View
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 # Neighbouring tokens take turns, so that one can be told from the next.
 TRAINED = ("black on green", "black on bright_green")
-UNTRAINED = ("", "on grey19")
+UNTRAINED = ("", "dim")
 
 
 def print_inspection(inspection: Inspection, console: Console, rows: int) -> None:
@@ -49,19 +49,15 @@ def _findings_table(inspection: Inspection) -> Table:
         table.add_column(overflow="fold")
     for group in grouped(inspection):
         said = Text(visible(group.first.text))
-        said.append(f"\n{visible(group.first.advice)}", style="italic")
+        if group.first.advice:
+            said.append(f"\n{visible(group.first.advice)}", style="italic")
         where = Text(f"{group.first.code}\n{group.where}")
         table.add_row(Text(group.severity, style=COLOURS[group.severity]), where, said)
     return table
 
 
 def _heading(view: View) -> Text:
-    conversation = view.case.conversation
-    return Text(
-        f"\nrow {view.number} ({visible(conversation.id)}, {conversation.mode}): {len(view.input_ids):,} tokens, "
-        f"{view.trained_tokens:,} with loss",
-        style="bold",
-    )
+    return Text(f"\n{visible(heading(view))}", style="bold")
 
 
 def _row(view: View) -> Text:
