@@ -16,7 +16,7 @@ from alignment.data.lint.linter import Inspection, inspect
 from alignment.data.lint.page import render_page
 from alignment.data.lint.settings import setting_of
 from alignment.data.lint.terminal import print_inspection
-from alignment.data.mixture import ArtifactPath, conversations_of, load_parts, mixture_names, problems_of
+from alignment.data.mixture import ArtifactPath, conversations_of, load_parts, mixture_names, policy_rows, problems_of
 from alignment.data.rows import Conversation, Preference, read_rows
 from alignment.errors import ArtifactError, DataError
 from alignment.pipeline import Pipeline
@@ -145,7 +145,9 @@ def _read(name: str, intent: Intent, told: list[Finding], cases: Callable[[], li
 
 def _chats(recipe: Recipe, parts: list[MixturePart], count: int, artifact: ArtifactPath) -> list[Case]:
     """The conversations that an sft stage imitates."""
-    return sampled(conversations_of(recipe, parts, artifact), count, recipe.seed) if parts else []
+    if not parts:
+        return []
+    return sampled(conversations_of(recipe, parts, artifact), count, recipe.seed, policy_rows(parts, artifact))
 
 
 def _prompts(recipe: Recipe, parts: Sequence[MixturePart], count: int) -> list[Case]:

@@ -15,7 +15,7 @@ from alignment.data.lint.cases import SAMPLED_ROWS, sampled
 from alignment.data.lint.findings import Intent
 from alignment.data.lint.linter import inspect, refuse_errors
 from alignment.data.lint.settings import loaded_setting
-from alignment.data.mixture import conversations_of, load_parts
+from alignment.data.mixture import conversations_of, load_parts, policy_rows
 from alignment.data.render import Rendered, render_conversation
 from alignment.data.rows import Conversation
 from alignment.errors import DataError
@@ -61,7 +61,8 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
 def _look_at(context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation]) -> None:
     """Hold a sample of the rows and the template against the linter. Raises DataError where it finds errors."""
     stage: SftStage = context.stage
-    cases = sampled(rows, SAMPLED_ROWS, context.recipe.seed)
+    own = policy_rows(load_parts(stage.data), context.artifact)
+    cases = sampled(rows, SAMPLED_ROWS, context.recipe.seed, own)
     setting = loaded_setting(tokenizer, context.policy_path)
     found = inspect(setting, cases, Intent.of(context.recipe, stage), stage.name)
     context.counts.update(lint_rows=len(cases), lint_warnings=refuse_errors(found))

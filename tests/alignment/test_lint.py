@@ -132,6 +132,10 @@ def test_loss_that_nobody_means_is_the_only_fault_found(tokenizer: PreTrainedTok
     assert faults(look(tokenizer, messages, intent, mode)) == {code}
 
 
+def test_a_row_of_the_other_mode_is_told_once(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert faults(look(tokenizer, chat(), mode="non_thinking")) == {"flag_contradicts"}
+
+
 def test_an_empty_think_block_is_said_to_be_chosen_where_the_recipe_chose_it(
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
@@ -280,6 +284,15 @@ def test_errors_end_a_stage_before_it_trains_and_warnings_are_counted(tokenizer:
         refuse_errors(look(tokenizer, [USER]))
     double = [{"role": "user", "content": "Listen."}, *chat()]
     assert refuse_errors(look(tokenizer, double)) == 1
+
+
+def test_a_slip_of_the_policys_own_is_a_warning_that_names_the_gate(tokenizer: PreTrainedTokenizerBase) -> None:
+    slip = Conversation("chain-sum/1#0", [USER, {**ANSWER, "content": "3 <think> 4"}], "thinking")
+    cases = sampled([slip], 1, 0, {"chain-sum/1#0"})
+    found = inspect(Setting(tokenizer, Vocabulary.of(tokenizer)), cases, Intent("fusion"), "fusion")
+    assert [(one.code, one.severity) for one in found.findings] == [("think_tag_misplaced", "warning")]
+    assert "gate: true" in found.findings[0].advice
+    assert refuse_errors(found) == 1
 
 
 def test_a_sample_keeps_the_order_and_the_places_of_its_rows() -> None:

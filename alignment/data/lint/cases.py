@@ -6,7 +6,7 @@ Nothing about its rows is believed: what is not a conversation at all becomes a 
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Case:
     conversation: Conversation
     is_prompt: bool = False
     has_tools: bool = False  # the row declares functions beside its messages
+    from_policy: bool = False  # an earlier stage drew it from a policy, and the recipe's rewards accepted it
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -63,10 +64,12 @@ def last_query(messages: Sequence[dict[str, Any]]) -> int:
     return queries[-1] if queries else len(messages) - 1
 
 
-def sampled(rows: Sequence[Conversation], count: int, seed: int) -> list[Case]:
-    """A sample of a stage's rows, in their order."""
+def sampled(
+    rows: Sequence[Conversation], count: int, seed: int, policy_ids: Collection[str] = frozenset()
+) -> list[Case]:
+    """A sample of a stage's rows, in their order. policy_ids: which of them a policy wrote."""
     chosen = sorted(random.Random(seed).sample(range(len(rows)), min(count, len(rows))))
-    return [Case(index + 1, rows[index]) for index in chosen]
+    return [Case(index + 1, rows[index], from_policy=rows[index].id in policy_ids) for index in chosen]
 
 
 def malformed(case: Case) -> Iterator[Finding]:

@@ -14,6 +14,8 @@ from alignment.data.lint.template_faults import Setting
 from alignment.data.lint.views import View, view
 from alignment.errors import DataError
 
+# What a policy gets wrong of the form of an answer. Its rewards let it through, and a run is not ended for one such row.
+SLIPS = ("unclosed_think", "think_tag_misplaced", "special_token_in_text", "flag_contradicts")
 ERRORS_TOLD = 5  # of one stage, where it is refused
 
 RowFault = Callable[[Case, Intent], Iterator[Finding]]
@@ -81,7 +83,8 @@ class Inspection:
 def row_findings(case: Case, intent: Intent) -> list[Finding]:
     """What is wrong with a row as it stands; of one that is no conversation, only that."""
     found = list(malformed(case))
-    return found or [finding for fault in ROW_FAULTS for finding in fault(case, intent)]
+    found = found or [finding for fault in ROW_FAULTS for finding in fault(case, intent)]
+    return [_forgiven(finding) if case.from_policy and finding.code in SLIPS else finding for finding in found]
 
 
 def inspect(
@@ -115,6 +118,11 @@ def refuse_errors(inspection: Inspection) -> int:
     return count_of(inspection.findings, "warning")
 
 
+def _forgiven(finding: Finding) -> Finding:
+    advice = "add {kind: think_format, weight: 0, gate: true} to the rewards of the sample stage that accepted it"
+    return replace(finding, severity="warning", advice=advice)
+
+
 def _view(setting: Setting, case: Case, intent: Intent) -> View | Finding:
     from jinja2 import TemplateError
 
@@ -138,4 +146,6 @@ def _beside(told: Sequence[Finding], found: Sequence[Finding]) -> list[Finding]:
     effects = {"prompt_mismatch", "loss_on_prompt", "end_of_turn_without_loss", "empty_think_without_loss"}
     if "no_loss" in codes or codes & causes:
         codes |= {*effects, "no_loss"}
+    if "flag_contradicts" in codes:
+        codes.add("prompt_mismatch")  # the prompt asks for the mode that the answer does not have
     return [finding for finding in found if finding.code not in codes]
