@@ -1,4 +1,4 @@
-"""The command line: check, run, show, evaluate, chat, report, audit, doctor, model. `alignment --help` lists them.
+"""The command line: check, lint, run, show, evaluate, chat, report, audit, doctor, model. `alignment --help` lists them.
 
 Every command is a screen at most and calls into one module; heavy imports happen inside the commands that need them,
 so that `--help` and `check` answer at once.
@@ -37,6 +37,28 @@ def check(recipe: RecipeFile, set_: Overrides = None) -> None:
     from alignment.recipe.plan import print_plan
 
     print_plan(checked(recipe, set_ or []), Console())
+
+
+@app.command()
+def lint(
+    data: Annotated[str, typer.Argument(help="A recipe, a mixture by name, or a JSON-lines file of conversations.")],
+    model: Annotated[
+        str | None, typer.Option(help="A model folder, or `embedded`; left out, the recipe's model.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="Look at this stage of the recipe alone.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="How many rows are looked at.")] = 64,
+    show_: Annotated[int, typer.Option("--show", min=0, help="How many rows are printed token by token.")] = 3,
+    html: Annotated[Path | None, typer.Option(help="Write every row and finding into this one HTML file.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the findings as JSON and nothing else.")] = False,
+    set_: Overrides = None,
+) -> None:
+    """Show what carries loss, token by token. And name what is wrong with rows, template and tokenizer."""
+    from rich.console import Console
+
+    from alignment import lint_command
+
+    request = lint_command.Request(data, model, stage, rows, show_, html, json_, tuple(set_ or []))
+    raise typer.Exit(lint_command.lint(request, Console()))
 
 
 @app.command()

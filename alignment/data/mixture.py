@@ -70,6 +70,12 @@ def conversations_of(recipe: Recipe, parts: list[MixturePart], artifact: Artifac
     return rows
 
 
+def policy_rows(parts: list[MixturePart], artifact: ArtifactPath) -> frozenset[str]:
+    """The ids of the conversations that earlier sample stages drew from a policy."""
+    files = [artifact(part.stage) / "rows.jsonl" for part in parts if part.stage is not None]
+    return frozenset(row.id for path in files for row in read_rows(path, "conversation"))
+
+
 def as_conversation(problem: Problem, mode: str) -> Conversation:
     """A problem and its worked solution as a chat: the steps in the think block, the boxed answer after it."""
     if not problem.answer:

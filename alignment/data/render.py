@@ -4,6 +4,7 @@ One renderer for training, rollouts and evaluation, so that the three cannot dis
 assistant wrote (`{% generation %}`); everything else never carries loss.
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
+_GENERATION = re.compile(r"\{%-?\s*generation\b")
 
 
 @dataclass(frozen=True)
@@ -62,25 +64,50 @@ def render_conversation(
     loss_on_empty_think: where the row is flagged /no_think, its empty think block carries loss, because there the
     policy has to write the block itself. Unflagged rows get the block from the template's switch and never train it.
     """
-    if "generation" not in str(tokenizer.chat_template):
+    if not marks_generation(tokenizer):
         raise DataError(
             "the model's chat template does not mark what the assistant wrote ({% generation %}), so the loss cannot be "
             "masked; write `chat_template: qwen3` at the top of the recipe for models with ChatML tokens"
         )
-    asked = flagged_mode(conversation.messages)
-    encoded = tokenizer.apply_chat_template(
-        conversation.messages,
-        tokenize=True,
-        return_dict=True,
-        return_assistant_tokens_mask=True,
-        train_empty_think=loss_on_empty_think and asked == "non_thinking",
-        train_history=loss_on_history,
+    rendered = labelled(
+        tokenizer, conversation, loss_on_empty_think=loss_on_empty_think, loss_on_history=loss_on_history
     )
-    ids, mask = list(encoded["input_ids"]), encoded["assistant_masks"]
-    if not any(mask):
+    if not rendered.trained_tokens:
         raise DataError(
             f"conversation {conversation.id} has no token that carries loss: does it end with an assistant turn?"
         )
+    return rendered
+
+
+def marks_generation(tokenizer: "PreTrainedTokenizerBase") -> bool:
+    """Whether the chat template marks what the assistant wrote; `add_generation_prompt` is not such a mark."""
+    return _GENERATION.search(str(tokenizer.chat_template)) is not None
+
+
+def template_switches(
+    conversation: Conversation, *, loss_on_empty_think: bool = False, loss_on_history: bool = False
+) -> dict[str, bool]:
+    """What the template is told about the loss of a conversation."""
+    asked = flagged_mode(conversation.messages)
+    return {
+        "train_empty_think": loss_on_empty_think and asked == "non_thinking",
+        "train_history": loss_on_history,
+    }
+
+
+def labelled(
+    tokenizer: "PreTrainedTokenizerBase",
+    conversation: Conversation,
+    *,
+    loss_on_empty_think: bool = False,
+    loss_on_history: bool = False,
+) -> Rendered:
+    """A conversation as render_conversation has it, whether or not anything in it carries loss."""
+    switches = template_switches(conversation, loss_on_empty_think=loss_on_empty_think, loss_on_history=loss_on_history)
+    encoded = tokenizer.apply_chat_template(
+        conversation.messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True, **switches
+    )
+    ids, mask = list(encoded["input_ids"]), encoded["assistant_masks"]
     return Rendered(ids, [token if trained else IGNORED for token, trained in zip(ids, mask, strict=True)])
 
 

@@ -138,9 +138,20 @@ def source_conversations(source: Table, *, seed: int, path: Path | None) -> Iter
     rows = list(_table_rows(source, path))
     random.Random(seed).shuffle(rows)
     for index, row in rows:
-        messages = [_thinking_apart(message) for message in row[source.fields.messages or "messages"]]
+        messages = [_thinking_apart(message) for message in _messages(source, index, row)]
         thinks = bool(messages[-1].get("reasoning_content"))
         yield Conversation(f"{source.id}/{index}", messages, "thinking" if thinks else "non_thinking", source.id)
+
+
+def _messages(source: Table, index: int, row: Any) -> list[dict[str, Any]]:
+    name = source.fields.messages or "messages"
+    messages = row.get(name) if isinstance(row, dict) else None
+    if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
+        raise DataError(
+            f"source `{source.id}`, row {index}: `{name}` is no list of messages; "
+            'write [{"role": "user", "content": …}, {"role": "assistant", "content": …}]'
+        )
+    return messages
 
 
 def _thinking_apart(message: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +174,13 @@ def _table_rows(source: Table, path: Path | None) -> Iterator[tuple[int, dict[st
     if found is None:
         import datasets  # heavy, and not needed for local files
 
-        table = datasets.load_dataset(source.hub, source.configuration, split=source.part, revision=source.revision)
+        try:
+            table = datasets.load_dataset(source.hub, source.configuration, split=source.part, revision=source.revision)
+        except OSError as error:  # no network, no such set, no space
+            raise DataError(
+                f"source `{source.id}`: {source.hub} cannot be fetched ({error}); fetch it where there is a network, or "
+                f"write --set data.sources.{source.id}.path=FILE"
+            ) from error
         yield from enumerate(dict(row) for row in table)
         return
     try:

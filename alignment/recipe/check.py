@@ -2,7 +2,7 @@
 
 Each check is a function from a recipe to problems and says where, what was found, why it cannot work and what to write.
 All of them run, so that a person sees every error at once. Neighbours: document.py (errors of form),
-training_checks.py and model_files.py (two families of checks), plan.py.
+training_checks.py, model_files.py, reference_checks.py and conversation_checks.py (families of checks), plan.py.
 """
 
 import importlib.util
@@ -16,6 +16,7 @@ from alignment.data.sources import Procedural, Table, has_messages, load_source,
 from alignment.errors import DataError, RecipeError
 from alignment.launch import accelerate_config
 from alignment.pipeline import Pipeline
+from alignment.recipe.conversation_checks import conversations
 from alignment.recipe.document import Document
 from alignment.recipe.explain import Place, Problem, nearest
 from alignment.recipe.generator_keys import procedural_parameters
@@ -242,5 +243,5 @@ def _not_before(name: str, stage: str, names: list[str], allowed: list[str], kin
 Check = Callable[[Recipe], Iterator[Problem]]
 CHECKS: tuple[Check, ...] = (
     stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, batches, reward_specs, model_files,
-    sequence_lengths, trackers, surroundings, evaluations, references,
+    sequence_lengths, trackers, surroundings, evaluations, references, conversations,
 )  # fmt: skip

@@ -28,7 +28,7 @@ from alignment.report.record import (
     is_number,
 )
 
-STAGE_FOLDER = re.compile(r"^(\d+)-(.+)$")
+STAGE_FOLDER = re.compile(r"^(\d+)-([^.]+)$")  # one that was set aside ends with .redone-1 or the like
 ROLLOUTS_KEPT = 4  # from the first step, and as many from the last
 TASK_FIELDS = ("accuracy", "accuracy_low", "accuracy_high")
 POINT_FIELDS = (*TASK_FIELDS, "mean_thinking_tokens", "mean_answer_tokens", "forced_share")

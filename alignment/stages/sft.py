@@ -2,16 +2,20 @@
 
 Rows are rendered to token ids and labels here and handed to TRL's SFTTrainer ready made: it packs, batches and
 trains. Batches are never padded: rows lie end to end, and packed_attention.py keeps them apart. Rows that are too long
-are left out and counted, never cut: half a thought is a wrong example.
+are left out and counted, never cut: half a thought is a wrong example. A sample is held against the linter first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
-from alignment.data.mixture import conversations_of, load_parts
+from alignment.data.lint.cases import SAMPLED_ROWS, sampled
+from alignment.data.lint.findings import Intent
+from alignment.data.lint.linter import inspect, refuse_errors
+from alignment.data.lint.settings import loaded_setting
+from alignment.data.mixture import conversations_of, load_parts, policy_rows
 from alignment.data.render import Rendered, render_conversation
 from alignment.data.rows import Conversation
 from alignment.errors import DataError
@@ -27,6 +31,7 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
     stage: SftStage = context.stage
     tokenizer = context.tokenizer()
     rows = conversations_of(context.recipe, load_parts(stage.data), context.artifact)
+    _look_at(context, tokenizer, rows)
     rendered = _rendered(context, tokenizer, rows)
     recorder = Recorder(context)
     settings = SFTConfig(
@@ -51,6 +56,16 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
         callbacks=[recorder],
     )
     return trainer, recorder
+
+
+def _look_at(context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation]) -> None:
+    """Hold a sample of the rows and the template against the linter. Raises DataError where it finds errors."""
+    stage: SftStage = context.stage
+    own = policy_rows(load_parts(stage.data), context.artifact)
+    cases = sampled(rows, SAMPLED_ROWS, context.recipe.seed, own)
+    setting = loaded_setting(tokenizer, context.policy_path)
+    found = inspect(setting, cases, Intent.of(context.recipe, stage), stage.name)
+    context.counts.update(lint_rows=len(cases), lint_warnings=refuse_errors(found))
 
 
 def _rendered(

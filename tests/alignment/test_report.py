@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,12 @@ def test_an_unfinished_run_is_reported_as_far_as_it_went(run: Path) -> None:
     assert document["budget"] == [] and document["budget_spearman"] is None
     assert any("half-written" in note and "04-mode_fusion/metrics.jsonl" in note for note in document["notes"])
     assert any("not finished (killed)" in note for note in document["notes"])
+
+
+def test_a_stage_that_was_set_aside_is_not_a_stage_of_the_run(run: Path) -> None:
+    names = [stage["name"] for stage in write_report(run)["stages"]]
+    shutil.copytree(run / "04-mode_fusion", run / "04-mode_fusion.redone-1")
+    assert [stage["name"] for stage in write_report(run)["stages"]] == names
 
 
 def test_a_stage_that_never_started_is_known_from_the_recipe(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ LIGHT = ("rewards/", "alignment/recipe/", "alignment/data/", "alignment/artifact
          "alignment/cli.py", "alignment/journey.py", "alignment/launch.py", "alignment/watch.py", "alignment/lineage.py",
          "alignment/environment.py", "alignment/progress.py", "alignment/report/", "alignment/evaluation/identity.py",
          "alignment/evaluation/command.py", "alignment/rollout/engine.py", "alignment/doctor.py", "alignment/chat.py",
-         "alignment/model.py", "alignment/audit_command.py")  # fmt: skip
+         "alignment/model.py", "alignment/audit_command.py", "alignment/lint_command.py")  # fmt: skip
 # The two that a check and the journey may reach for: they decide without running anything.
 LIGHT_ABOVE = ("alignment.rollout.engine.vllm_problem", "alignment.evaluation.identity.")
 TORCH_ROOMS = ("alignment/stages/", "alignment/rollout/", "alignment/evaluation/runner.py", "alignment/base_model/",

@@ -1,0 +1,77 @@
+"""What the linter says and what it holds rows against: Finding, Intent.
+
+Neighbours: cases.py (the rows), linter.py (which faults are looked for).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from alignment.recipe.schema import QWEN3_STOP_TEXT, DpoStage, GrpoStage, Recipe, SampleStage, Stage
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+CHATML = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
+SHORTEST_FORCED_TEXT = 12  # characters; a shorter stop text is found in answers that nobody forced
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault: its code, how grave it is, in which row (None: every row), what was found, what to write (nothing in a note)."""
+
+    code: str
+    severity: Severity
+    row: int | None
+    text: str
+    advice: str
+
+    def __str__(self) -> str:
+        where = "every row" if self.row is None else f"row {self.row}"
+        return f"{where}: {self.text}{'; ' * bool(self.advice)}{self.advice} [{self.code}]"
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What whoever wrote the recipe meant to train; the defaults are those of a file without a recipe."""
+
+    stage: str | None = None
+    kind: str = "sft"
+    loss_on_empty_think: bool = False
+    loss_on_history: bool = False
+    chosen: frozenset[str] = frozenset()  # the loss settings that the recipe writes out
+    max_length: int | None = None  # tokens of a row, or of a prompt where the stage samples
+    forced_texts: tuple[str, ...] = (QWEN3_STOP_TEXT,)  # what a thinking budget writes into a completion
+    markers: tuple[str, ...] = CHATML  # what no data may spell out: the tokens that keep turns apart
+
+    @staticmethod
+    def of(recipe: Recipe, stage: Stage) -> "Intent":
+        """What a stage of a recipe says."""
+        rollouts = [other.rollout for other in recipe.stages if isinstance(other, (GrpoStage, SampleStage))]
+        stops = [QWEN3_STOP_TEXT, recipe.evaluations.budget_stop_text, *(one.budget_stop_text for one in rollouts)]
+        intent = Intent(
+            stage=stage.name,
+            kind=stage.kind,
+            chosen=frozenset(stage.model_fields_set & {"loss_on_empty_think", "loss_on_history"}),
+            forced_texts=tuple(dict.fromkeys(stops)),
+        )
+        if isinstance(stage, (GrpoStage, SampleStage)):
+            return replace(intent, max_length=stage.rollout.max_prompt_tokens)
+        intent = replace(intent, max_length=stage.max_length)
+        if isinstance(stage, DpoStage):
+            return intent
+        return replace(intent, loss_on_empty_think=stage.loss_on_empty_think, loss_on_history=stage.loss_on_history)
+
+    def forced_phrases(self) -> list[str]:
+        """The texts of a budget without their tags, as they would stand in a think block."""
+        plain = (text.replace("<think>", "").replace("</think>", "").strip() for text in self.forced_texts)
+        return [phrase for phrase in plain if len(phrase) >= SHORTEST_FORCED_TEXT]
+
+
+def count_of(findings: Iterable[Finding], severity: Severity) -> int:
+    """How many findings are as grave as that."""
+    return sum(finding.severity == severity for finding in findings)
+
+
+def shown(text: str, longest: int = 40) -> str:
+    """A passage of data for a message: shortened, and with nothing that could steer a terminal."""
+    return repr(text if len(text) <= longest else text[: longest - 1] + "…")
