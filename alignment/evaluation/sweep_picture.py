@@ -53,6 +53,7 @@ def _curves(panel: Any, points: Sequence[Facts], knees: Facts, task: str) -> Non
     if budgets:
         panel.set_xscale("symlog", base=2, linthresh=min((one for one in budgets if one), default=1))
         panel.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
+        panel.minorticks_off()
     panel.set(title=task, xlabel="thinking budget in tokens", ylabel="accuracy, %")
     panel.legend(fontsize="small")
 
@@ -79,6 +80,7 @@ def _votes(panel: Any, points: Sequence[Facts]) -> None:
     panel.plot([], [], "k:", label="best of as many (upper bound)")
     panel.set(title=f"{stage}: votes", xlabel="tokens spent on a problem, thinking and answers", ylabel="accuracy, %")
     panel.set_xscale("log", base=2)
+    panel.xaxis.set_major_formatter("{x:,.0f}")
     panel.legend(fontsize="x-small")
 
 
