@@ -15,7 +15,7 @@ import typer
 
 from alignment.artifact import read_json
 from alignment.data.rows import Mode, Problem
-from alignment.errors import AlignmentError
+from alignment.errors import AlignmentError, DataError
 from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
 from alignment.evaluation.metrics import Outcome, accuracy, certain
 from alignment.evaluation.sweep_plan import Point, append_point
@@ -105,7 +105,13 @@ def _run(work: dict[str, Any], stage: str) -> None:
 
 def _problems(settings: Evaluations, name: str, file: str | None) -> list[Problem]:
     parameters = settings.parameters.get(name, {})
-    return task_problems(name, settings.count, settings.seed, parameters=parameters, path=Path(file) if file else None)
+    path = Path(file) if file else None
+    found = task_problems(name, settings.count, settings.seed, parameters=parameters, path=path)
+    if not found:
+        raise DataError(
+            f"task `{name}` has no problems; write another name after --tasks, or mend {path or 'its source'}"
+        )
+    return found
 
 
 if __name__ == "__main__":

@@ -23,10 +23,8 @@ from alignment.evaluation.metrics import as_text
 from alignment.evaluation.sweep_files import write_sweep
 from alignment.evaluation.sweep_options import SweepOptions
 from alignment.evaluation.sweep_plan import Point, SweepPlan
-from alignment.launch import environment, run
+from alignment.launch import end_of_log, environment, run
 from alignment.watch import Watch
-
-LOG_CHARACTERS_SHOWN = 3000
 
 
 def sweep_budgets(options: SweepOptions, *, as_json: bool) -> dict[str, Any]:
@@ -71,6 +69,7 @@ def _measure(plan: SweepPlan, missing: list[Point], console: Console) -> None:
             "missing": [asdict(point) for point in missing],
         })  # fmt: skip
         log = plan.output / "sweep.log"
+        log.unlink(missing_ok=True)  # what an earlier process said must not pass for this one's
         with Watch(progress, console, f"measuring {name} at {len(missing)} points") as watch:
             ended = run(
                 [sys.executable, "-m", "alignment.evaluation.sweep", str(work), "--stage", name],
@@ -82,8 +81,7 @@ def _measure(plan: SweepPlan, missing: list[Point], console: Console) -> None:
     if ended.interrupted:
         raise KeyboardInterrupt
     if ended.exit_status:
-        said = log.read_text(encoding="utf-8", errors="replace")[-LOG_CHARACTERS_SHOWN:]
-        raise StageFailed(f"measuring {name} ended with {ended.exit_status}; the end of {log}:\n{said}")
+        raise StageFailed(f"measuring {name} ended with {ended.exit_status}; the end of {log}:\n{end_of_log(log)}")
 
 
 @contextmanager

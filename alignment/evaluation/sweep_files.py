@@ -33,7 +33,7 @@ def write_sweep(plan: SweepPlan) -> Facts:
     }
     write_json(plan.output / "budget.json", document)
     _write_text(plan.output / "budget.csv", as_csv(points))
-    from alignment.evaluation.sweep_picture import draw  # matplotlib takes a second, and nothing else needs it
+    from alignment.evaluation.sweep_picture import draw  # nothing else needs matplotlib, which is slow to import
 
     draw(document, plan.output / "budget.png")
     return document

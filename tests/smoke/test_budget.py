@@ -7,42 +7,46 @@ from typing import Any
 
 import pytest
 
-from smoke.processes import alignment, lines
+from smoke.processes import alignment, killed_when, lines
 
 BASE = Path(__file__).parents[2] / "data" / "base"
 PROMISED = {"stage", "task", "mode", "budget", "count", "accuracy", "accuracy_low", "accuracy_high",
             "mean_thinking_tokens", "mean_answer_tokens", "forced_share"}  # fmt: skip
 
 
-def swept(output: Path, budgets: str, count: int = 8, *more: object) -> tuple[list[dict[str, Any]], str]:
-    """The points on standard output, and what was said on standard error."""
-    done = alignment(
+def options(output: Path, budgets: str, count: int) -> list[object]:
+    return [
         "budget", BASE, "--tasks", "chain-sum", "--budgets", budgets, "--samples", 2, "--count", count, "--engine",
         "transformers", "--max-completion-tokens", 40, "--budget-stop-text", "\n</think>\n\n", "--output", output,
-        "--json", *more,
-    )  # fmt: skip
+        "--json",
+    ]  # fmt: skip
+
+
+def swept(output: Path, budgets: str, count: int = 8, *more: object) -> tuple[list[dict[str, Any]], str]:
+    """The points on standard output, and what was said on standard error."""
+    done = alignment(*options(output, budgets, count), *more)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
 
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sweep that was stopped after its first point, and went on."""
+    """A sweep that was killed outright when its first point was recorded."""
     folder = tmp_path_factory.mktemp("budget")
-    swept(folder, "0", 8, "--modes", "thinking")
-    assert lines(folder / "points.jsonl") == 1
+    killed_when(lambda: lines(folder / "points.jsonl") > 0, *options(folder, "0,16", 8))
     return folder
 
 
 def test_going_on_measures_what_is_missing_and_changed_settings_are_kept_apart(output: Path) -> None:
     first = (output / "points.jsonl").read_text(encoding="utf-8")
+    recorded = first.count("\n")
     points, said = swept(output, "0,16")
     assert [(point["mode"], point["budget"]) for point in points] == [
         ("thinking", 0),
         ("thinking", 16),
         ("non_thinking", None),
     ]
-    assert "1 of 3 points are measured already" in said
+    assert f"{recorded} of 3 points are measured already" in said
     assert (output / "points.jsonl").read_text(encoding="utf-8").startswith(first) and lines(
         output / "points.jsonl"
     ) == 3
