@@ -8,32 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from alignment.artifact import RunFolder
 from alignment.data.modes import flagged_mode
 from alignment.environment import devices
-from alignment.errors import ArtifactError
-from alignment.recipe.schema import QWEN3_STOP_TEXT, TRAINING_KINDS
+from alignment.policies import named_policies
+from alignment.recipe.schema import QWEN3_STOP_TEXT
+from alignment.rollout.engine import EngineName
 
 MAX_COMPLETION_TOKENS = 2048
-
-
-def model_folder(path: Path, stage: str | None) -> Path:
-    """The model folder of a run's stage (its last trained one if none is named), or a model folder itself.
-
-    Raises ArtifactError if there is no such thing.
-    """
-    if (path / "config.json").is_file():
-        return path
-    run = RunFolder.open(path)
-    if stage is not None:
-        run.find(stage).verified_manifest()
-        return run.find(stage).output
-    names = [folder.name[3:] for folder in sorted(path.glob("[0-9][0-9]-*")) if "." not in folder.name]
-    finished = [run.find(name) for name in names if run.find(name).finished]
-    trained = [folder for folder in finished if folder.manifest().kind in TRAINING_KINDS]
-    if not trained:
-        raise ArtifactError(f"{path} has no trained stage yet to talk to")
-    return trained[-1].output
 
 
 @dataclass
@@ -47,7 +28,7 @@ class Conversation:
 
 def converse(path: Path, *, stage: str | None, budget: int | None, temperature: float) -> None:
     """Read questions from the terminal until an empty line, and answer them."""
-    folder = model_folder(path, stage)
+    folder = named_policies(path, [] if stage is None else [stage])[0].folder
     console = Console()
     console.print(
         f"{folder}\n/think and /no_think switch the mode, /budget N sets a budget, an empty line ends.",
@@ -94,29 +75,18 @@ def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -
 
 
 def _sampler(folder: Path, run: Path) -> Any:
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
     from transformers.utils.logging import disable_progress_bar
 
-    from alignment.rollout.engine import EngineSettings, start_engine
-    from alignment.rollout.thinking import Sampler
+    from alignment.rollout.serving import Serving, serve
 
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     disable_progress_bar()  # a bar for the loading of weights would run into the conversation
-    tokenizer = AutoTokenizer.from_pretrained(folder)
     longest = int(getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", 4096))
     completion = min(MAX_COMPLETION_TOKENS, longest // 2)
     # One person types: vLLM's start would cost more than it saves without a GPU.
-    engine = start_engine(
-        "auto" if devices() else "transformers",
-        EngineSettings(
-            str(folder),
-            min(longest, 8192),
-            (tokenizer.eos_token_id,),
-            tokenizer.pad_token_id or 0,
-            gpu_memory_share=0.85,
-        ),
-    )
-    return Sampler(engine, tokenizer, completion, _stop_text(run))
+    engine: EngineName = "auto" if devices() else "transformers"
+    return serve(str(folder), Serving(engine, min(longest, 8192) - completion, completion, _stop_text(run)))
 
 
 def _stop_text(run: Path) -> str:

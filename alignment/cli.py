@@ -1,4 +1,4 @@
-"""The command line: check, lint, run, show, evaluate, chat, report, audit, doctor, model. `alignment --help` lists them.
+"""The command line, one function a command. `alignment --help` lists them.
 
 Every command is a screen at most and calls into one module; heavy imports happen inside the commands that need them,
 so that `--help` and `check` answer at once.
@@ -6,7 +6,7 @@ so that `--help` and `check` answer at once.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -131,6 +131,46 @@ def evaluate(
     from alignment.evaluation.command import evaluate_stage
 
     evaluate_stage(run, stage, seed=seed, count=count, as_json=json_)
+
+
+@app.command()
+def budget(
+    model: Annotated[Path, typer.Argument(metavar="MODEL_OR_RUN", help="A run directory or a model folder.")],
+    stage: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A stage of the run, or `all`; left out, the last trained.")
+    ] = None,
+    tasks: Annotated[str, typer.Option(help="Tasks, separated by commas; left out, the recipe's.")] = "",
+    budgets: Annotated[str, typer.Option(help="Thinking tokens, as 0,64,256; left out, the recipe's.")] = "",
+    samples: Annotated[int, typer.Option(help="Answers to each problem; two or more show what voting brings.")] = 4,
+    modes: Annotated[Literal["both", "thinking", "non_thinking"], typer.Option(help="What is measured.")] = "both",
+    count: Annotated[int | None, typer.Option(help="Problems per task; left out, the recipe's, or 256.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the problems; left out, the recipe's.")] = None,
+    engine: Annotated[
+        Literal["auto", "vllm", "transformers"] | None,
+        typer.Option(help="What samples; left out, the recipe's, or auto."),
+    ] = None,
+    max_completion_tokens: Annotated[
+        int | None, typer.Option(help="Longest thinking and answer together; left out, the recipe's, or 2048.")
+    ] = None,
+    budget_stop_text: Annotated[
+        str | None, typer.Option(help="What ends the thinking at the budget; left out, the recipe's, or Qwen3's.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for the results; left out, budget/ in the run.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the points as JSON and nothing else.")] = False,
+) -> None:
+    """Measure accuracy over thinking budgets. What is measured already is not measured again."""
+    from alignment.evaluation.sweep_command import sweep_budgets
+    from alignment.evaluation.sweep_options import SweepOptions
+    from alignment.report import write_report
+
+    changes = (
+        ("count", count), ("seed", seed), ("engine", engine), ("max_completion_tokens", max_completion_tokens),
+        ("budget_stop_text", budget_stop_text),
+    )  # fmt: skip
+    options = SweepOptions(model, tuple(stage or ()), tasks, budgets, modes, samples, changes, output)
+    sweep_budgets(options, as_json=json_)
+    if options.belongs_to_run:
+        write_report(model)
 
 
 @app.command()

@@ -42,3 +42,9 @@ class WeightsNotDelivered(AlignmentError):
 
 class EngineError(AlignmentError):
     """A sampling engine cannot start or cannot do what was asked."""
+
+
+class OptionError(AlignmentError):
+    """What was written on the command line cannot work. Says what to write instead."""
+
+    exit_status = 2

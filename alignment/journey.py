@@ -16,12 +16,11 @@ from rich.console import Console
 from alignment.artifact import StageFolder, read_json
 from alignment.data.rows import MODES
 from alignment.errors import ArtifactError, StageFailed
-from alignment.launch import environment, run, training_command
+from alignment.launch import end_of_log, environment, run, training_command
 from alignment.pipeline import Pipeline, next_attempt, record_attempt
 from alignment.recipe.schema import TRAINING_KINDS
 from alignment.watch import Watch
 
-LOG_LINES_SHOWN = 25
 LOCK_PATIENCE_SECONDS = 30
 
 
@@ -130,7 +129,7 @@ class Journey:
             raise KeyboardInterrupt
         if ended.exit_status:
             raise StageFailed(
-                f"{title}: {outcome} with exit status {ended.exit_status}; the end of {log}:\n{_tail(log)}"
+                f"{title}: {outcome} with exit status {ended.exit_status}; the end of {log}:\n{end_of_log(log)}"
             )
         self.console.print(f"{title}: done in {ended.seconds:.0f} s", highlight=False)
 
@@ -146,12 +145,3 @@ class Journey:
 
 def _outcome(exit_status: int) -> str:
     return "finished" if exit_status == 0 else "killed" if exit_status < 0 else "failed"
-
-
-def _tail(log: Path) -> str:
-    """The end of a log, from the first line of our own error on where there is one."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    errors = [index for index, line in enumerate(lines) if line.startswith("error: ")]
-    if errors:
-        return "\n".join(lines[errors[0] : errors[0] + LOG_LINES_SHOWN])
-    return "\n".join(lines[-LOG_LINES_SHOWN:])

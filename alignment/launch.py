@@ -22,6 +22,7 @@ from alignment.recipe.schema import Hardware
 from alignment.resources import resource
 
 GRACE_SECONDS = 10.0
+LOG_LINES_SHOWN = 25
 _TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 _LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
 
@@ -139,6 +140,15 @@ def run(
             end_tree(process)  # also what a process that has ended by itself left running
     on_tick()
     return Ended(process.returncode, interrupted, time.monotonic() - started)
+
+
+def end_of_log(log: Path) -> str:
+    """The end of a process's log, from the first line of our own error on where there is one."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    errors = [index for index, line in enumerate(lines) if line.startswith("error: ")]
+    if errors:
+        return "\n".join(lines[errors[0] : errors[0] + LOG_LINES_SHOWN])
+    return "\n".join(lines[-LOG_LINES_SHOWN:])
 
 
 def end_tree(process: "subprocess.Popen[bytes]") -> None:

@@ -1,1 +1,1 @@
-"""Measuring a policy: metrics.py (figures and intervals), tasks.py (held-out problems), runner.py, sweep.py (budgets)."""
+"""Measuring a policy: answering.py (an engine and graders), runner.py (after a stage), sweep.py (over budgets), metrics.py."""

@@ -12,7 +12,7 @@ from alignment.artifact import RunFolder, read_json
 from alignment.data.rows import MODES
 from alignment.errors import StageFailed
 from alignment.evaluation.metrics import as_text
-from alignment.launch import environment, run
+from alignment.launch import end_of_log, environment, run
 from alignment.pipeline import Pipeline
 from alignment.watch import Watch
 
@@ -44,9 +44,7 @@ def evaluate_stage(directory: Path, stage: str, *, seed: int | None, count: int 
         if ended.interrupted:
             raise KeyboardInterrupt
         if ended.exit_status:
-            raise StageFailed(
-                f"evaluating {stage} ended with {ended.exit_status}:\n{log.read_text(errors='replace')[-3000:]}"
-            )
+            raise StageFailed(f"evaluating {stage} ended with {ended.exit_status}:\n{end_of_log(log)}")
         found = {mode: read_json(Path(scratch) / f"{mode}.json") for mode in MODES}
     if as_json:
         print(json.dumps({"stage": stage, **found}, indent=2, ensure_ascii=False))

@@ -1,16 +1,22 @@
-"""From judged completions to the figures of a report. No torch, no engine: lists in, numbers out."""
+"""From judged completions to the figures of a report. No torch, no engine: lists in, numbers out.
 
-import math
+Neighbours: intervals.py (how sure a figure is), votes.py (several answers to one problem).
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Z_95 = 1.959963984540054
+from alignment.evaluation.intervals import Cluster, mean_interval, share_interval
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One answered problem. correct is None where the grader could not judge."""
+    """One answered problem. correct is None where the grader could not judge.
+
+    Outcomes of the same `problem` are samples of one thing, which the intervals take into account; an empty name says
+    that the outcome stands alone.
+    """
 
     task: str
     correct: bool | None
@@ -19,23 +25,20 @@ class Outcome:
     answer_tokens: int
     truncated: bool
     forced: bool
+    problem: str = ""
 
-
-def wilson(successes: int, count: int) -> tuple[float, float]:
-    """Wilson's score interval for a share at 95%; (0, 1) when nothing was counted."""
-    if count == 0:
-        return 0.0, 1.0
-    share, z2 = successes / count, Z_95**2
-    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    @property
+    def finished(self) -> bool:
+        """Whether the policy ended both its thinking and its answer itself: no budget and no limit cut it short."""
+        return not (self.forced or self.truncated)
 
 
 def accuracy(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """count, accuracy (None if nothing could be judged) and its interval; unknown counts what was left out."""
-    judged = [outcome.correct for outcome in outcomes if outcome.correct is not None]
-    right = sum(judged)
-    low, high = wilson(right, len(judged))
+    judged = [outcome for outcome in outcomes if outcome.correct is not None]
+    clusters = by_problem(judged, [float(outcome.correct or 0) for outcome in judged])
+    right = sum(total for total, _ in clusters)
+    low, high = share_interval(clusters)
     return {
         "count": len(judged),
         "accuracy": round(right / len(judged), 4) if judged else None,
@@ -43,6 +46,25 @@ def accuracy(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "accuracy_high": round(high, 4),
         "unknown": len(outcomes) - len(judged),
     }
+
+
+def by_problem(outcomes: Sequence[Outcome], values: Sequence[float]) -> list[Cluster]:
+    """(sum of the values, how many) of each problem, in order; an outcome without a problem's name stands alone."""
+    clusters: dict[object, Cluster] = {}
+    for index, (outcome, value) in enumerate(zip(outcomes, values, strict=True)):
+        key = outcome.problem or index
+        total, count = clusters.get(key, (0.0, 0))
+        clusters[key] = (total + value, count + 1)
+    return list(clusters.values())
+
+
+def certain(name: str, outcomes: Sequence[Outcome], values: Sequence[float]) -> dict[str, float | None]:
+    """A mean over completions with its interval under `NAME`, `NAME_low`, `NAME_high`; shares are means of 0 and 1."""
+    clusters = by_problem(outcomes, values)
+    low, high = share_interval(clusters) if name.endswith("_share") else mean_interval(clusters)
+    digits = 4 if name.endswith("_share") else 2
+    found = {name: sum(values) / len(values) if values else None, f"{name}_low": low, f"{name}_high": high}
+    return {key: None if value is None else round(value, digits) for key, value in found.items()}
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -8,122 +8,25 @@ alone (`/think`, `/no_think`), which leaves it to the policy to open or skip the
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from transformers import AutoTokenizer
 
 from alignment.artifact import write_json
-from alignment.data.render import render_prompt
 from alignment.data.rows import MODES, Mode, Problem
 from alignment.errors import AlignmentError
+from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
 from alignment.evaluation.identity import evaluation_identity, sweep_identity
-from alignment.evaluation.metrics import Outcome, figures, share
+from alignment.evaluation.metrics import figures, share
+from alignment.evaluation.sweep import Asked, measure
 from alignment.evaluation.tasks import held_out
 from alignment.launch import die_with_parent
 from alignment.pipeline import Pipeline
-from alignment.progress import Progress
-from alignment.recipe.schema import Recipe, Reward
-from alignment.rollout.engine import EngineSettings, SamplingSettings, start_engine
-from alignment.rollout.groups import chance
-from alignment.rollout.scoring import Judged, Scorer
-from alignment.rollout.thinking import Completion, Request, Sampler
+from alignment.rollout.scoring import Judged
 from rewards.format import follows_mode
 
-# Each problem is graded by the one of CORRECTNESS that applies to it: by its answer or by its constraints.
-CORRECTNESS = ("math_answer", "instruction")
-GRADERS = [
-    Reward(kind="math_answer"),
-    Reward.model_validate({"kind": "instruction", "all_or_nothing": True}),
-    Reward(kind="think_format", weight=0.0),
-]
 KEPT_SAMPLES = 24
-CHUNK = 256  # completions between two progress reports
-
-
-@dataclass(frozen=True)
-class Question:
-    """One problem, asked in one mode; flagged as in render.py."""
-
-    problem: Problem
-    mode: Mode
-    flagged: bool
-    budget: int | None = None
-
-
-class Evaluator:
-    """One policy in an engine, with graders, ready to answer questions. Use `close` when done."""
-
-    def __init__(self, recipe: Recipe, policy: str, work: str) -> None:
-        settings = recipe.evaluations
-        self.settings, self._work = settings, work
-        self._tokenizer = AutoTokenizer.from_pretrained(policy, trust_remote_code=recipe.trust_remote_code)
-        self._prompt_limit = settings.max_prompt_tokens
-        engine = start_engine(
-            settings.engine,
-            EngineSettings(
-                model=policy,
-                max_length=self._prompt_limit + settings.max_completion_tokens,
-                stop_ids=(self._tokenizer.eos_token_id,),
-                pad_id=self._tokenizer.pad_token_id,
-                dtype=settings.dtype,
-                gpu_memory_share=0.85,  # nothing else is on the device
-                trust_remote_code=recipe.trust_remote_code,
-            ),
-        )
-        self.engine = engine.name
-        self._sampler = Sampler(engine, self._tokenizer, settings.max_completion_tokens, settings.budget_stop_text)
-        self._scorer = Scorer(GRADERS)
-
-    def answers(self, questions: Sequence[Question], seed: int) -> list[Judged]:
-        """One judged completion per question, with progress."""
-        progress, judged = Progress(self._work, len(questions)), []
-        for start in range(0, len(questions), CHUNK):
-            chunk = questions[start : start + CHUNK]
-            requests = [Request(self._prompt(question), question.mode, question.budget) for question in chunk]
-            drawn_with = int(chance("evaluation", seed, start, len(questions)) * 2**31)
-            made: list[tuple[int, Completion]] = []
-            for mode in MODES:  # the modes have sampling settings of their own
-                picked = [index for index, question in enumerate(chunk) if question.mode == mode]
-                drawn = self._sampler.sample([requests[index] for index in picked], self._settings(mode), drawn_with)
-                made += zip(picked, drawn, strict=True)
-            ordered = [completion for _, completion in sorted(made, key=lambda pair: pair[0])]
-            judged += self._scorer.judge([question.problem for question in chunk], ordered)
-            progress.report(len(judged), correct=share([correctness(row) == 1.0 for row in judged]))
-        return judged
-
-    def close(self) -> None:
-        self._scorer.close()
-
-    def _prompt(self, question: Question) -> list[int]:
-        messages = [{"role": "user", "content": question.problem.question}]
-        return render_prompt(self._tokenizer, messages, question.mode, flagged=question.flagged)[-self._prompt_limit :]
-
-    def _settings(self, mode: Mode) -> SamplingSettings:
-        chosen = self.settings.sampling[mode]
-        return SamplingSettings(chosen.get("temperature", 0.6), chosen.get("top_p", 1.0), int(chosen.get("top_k", 0)))
-
-
-def correctness(judged: Judged) -> float | None:
-    """The score of the grader that a problem is for; None where it could not judge."""
-    applicable = [judged.verdicts[name] for name in CORRECTNESS if judged.verdicts[name].applicable]
-    return applicable[0].score if applicable else None
-
-
-def outcome(judged: Judged) -> Outcome:
-    """What one judged completion counts for."""
-    made, score = judged.completion, correctness(judged)
-    return Outcome(
-        task=judged.problem.family,
-        correct=None if score is None else score == 1.0,
-        well_formed=judged.verdicts["think_format"].score == 1.0,
-        thinking_tokens=made.thinking_tokens,
-        answer_tokens=len(made.token_ids) - made.thinking_tokens,
-        truncated=made.stop_reason == "length",
-        forced=made.forced_tokens > 0,
-    )
 
 
 def evaluate(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> dict[Mode, dict[str, Any]]:
@@ -146,17 +49,6 @@ def evaluate(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> di
             "samples": [_sample(row) for row in asked[:KEPT_SAMPLES]],
         }
     return found
-
-
-def sweep(evaluator: Evaluator, problems: Sequence[Problem], budgets: Sequence[int], seed: int) -> list[dict[str, Any]]:
-    """Accuracy at each thinking budget, with the tokens really spent."""
-    points = []
-    for budget in budgets:
-        rows = evaluator.answers([Question(problem, "thinking", False, budget) for problem in problems], seed)
-        points.append(
-            {"budget": budget, **{k: v for k, v in figures([outcome(row) for row in rows]).items() if k != "tasks"}}
-        )
-    return points
 
 
 def _sample(row: Judged) -> dict[str, Any]:
@@ -194,12 +86,17 @@ def _run(pipeline: Pipeline, stage: str, seed: int | None, budgets: bool, output
     output_hash = folder.verified_manifest().output_hash
     identity = evaluation_identity(settings, output_hash, seed)
     problems = held_out(pipeline.recipe, settings.count, seed)
-    evaluator = Evaluator(pipeline.recipe, str(folder.output), f"evaluate {stage}")
+    evaluator = Evaluator(
+        settings, str(folder.output), f"evaluate {stage}", trust_remote_code=pipeline.recipe.trust_remote_code
+    )
     if output is not None or not all((target / f"{mode}.json").exists() for mode in MODES):
         for mode, found in evaluate(evaluator, problems, seed).items():
             write_json(target / f"{mode}.json", {"stage": stage, "identity": identity, **found})
     if budgets:
-        points = sweep(evaluator, problems, settings.budgets, seed)
+        points = [
+            {"budget": budget, **measure(evaluator, problems, Asked("thinking", budget), seed)}
+            for budget in settings.budgets
+        ]
         write_json(
             target / "budget.json",
             {"stage": stage, "seed": seed, "identity": sweep_identity(settings, output_hash, seed), "points": points},

@@ -1,30 +1,42 @@
 """The problems that policies are measured on: evaluation sources, and the evaluation split of procedural ones."""
 
 import itertools
+from pathlib import Path
+from typing import Any
 
 from alignment.data.rows import Problem
-from alignment.data.sources import Procedural, load_source, source_problems
+from alignment.data.sources import Procedural, Table, load_source, source_problems
 from alignment.data.splits import SPLITS, Split
 from alignment.errors import DataError
 from alignment.recipe.schema import Recipe
 
 
 def held_out(recipe: Recipe, count: int, seed: int) -> list[Problem]:
-    """`count` problems of each evaluation task, the same ones for the same seed, none of which training can meet.
+    """`count` problems of each of a recipe's evaluation tasks. Raises DataError as `task_problems` does."""
+    chosen: list[Problem] = []
+    for name in recipe.evaluations.after_each_stage:
+        override = recipe.data.sources.get(name)
+        parameters = recipe.evaluations.parameters.get(name, {})
+        chosen += task_problems(name, count, seed, parameters=parameters, path=override.path if override else None)
+    return chosen
+
+
+def task_problems(
+    name: str, count: int, seed: int, *, parameters: dict[str, Any], path: Path | None = None
+) -> list[Problem]:
+    """`count` problems of one task, the same ones for the same seed, none of which training can meet.
 
     Raises DataError for a source that is not meant for evaluation.
     """
-    chosen: list[Problem] = []
-    for name in recipe.evaluations.after_each_stage:
-        source = load_source(name)
-        if not isinstance(source, Procedural) and source.use != "evaluation":
-            raise DataError(
-                f"source `{name}` is for training; evaluate on one whose declaration says `use: evaluation`"
-            )
-        override = recipe.data.sources.get(name)
-        parameters = recipe.evaluations.parameters.get(name, {})
-        splits: tuple[Split, ...] = ("evaluation",) if isinstance(source, Procedural) else SPLITS
-        path = override.path if override else None
-        found = source_problems(source, seed=seed, parameters=parameters, path=path, splits=splits)
-        chosen += itertools.islice(found, count)
-    return chosen
+    source = evaluation_source(name)
+    splits: tuple[Split, ...] = ("evaluation",) if isinstance(source, Procedural) else SPLITS
+    found = source_problems(source, seed=seed, parameters=parameters, path=path, splits=splits)
+    return list(itertools.islice(found, count))
+
+
+def evaluation_source(name: str) -> Procedural | Table:
+    """The declaration of a task. Raises DataError if there is none, or if it is for training."""
+    source = load_source(name)
+    if not isinstance(source, Procedural) and source.use != "evaluation":
+        raise DataError(f"source `{name}` is for training; evaluate on one whose declaration says `use: evaluation`")
+    return source

@@ -24,7 +24,7 @@ def accuracy_by_stage(document: dict[str, Any]) -> Markup | None:
     if not series:
         return None
     edges = [edge for one in series for mark in one.marks for edge in (mark.low, mark.high, mark.y) if edge is not None]
-    plot = Plot("Held-out accuracy by stage", names, _percent_ticks(edges))
+    plot = Plot("Held-out accuracy by stage", names, percent_ticks(edges))
     return line_chart(plot, series)
 
 
@@ -69,7 +69,7 @@ def budget_curve(document: dict[str, Any], against: str) -> Markup | None:
         points = [point for point in points if point["mean_thinking_tokens"] is not None]
     if len(points) < 2:
         return None
-    places = [_spent(point) for point in points] if against == "tokens" else _budget_places(points)
+    places = [_spent(point) for point in points] if against == "tokens" else budget_places(points)
     marks = tuple(
         Mark(place, point["accuracy"], point["accuracy_low"], point["accuracy_high"], hint=_budget_hint(point))
         for place, point in zip(places, points, strict=True)
@@ -87,11 +87,12 @@ def budget_curve(document: dict[str, Any], against: str) -> Markup | None:
     else:
         x_ticks = tuple((place, _budget_name(point)) for place, point in zip(places, points, strict=True))
         label = "thinking budget in tokens, logarithmic"
-    plot = Plot(f"Accuracy over {label}", x_ticks, _percent_ticks(edges), label, level)
+    levels = (level,) if level else ()
+    plot = Plot(f"Accuracy over {label}", x_ticks, percent_ticks(edges), label, levels)
     return line_chart(plot, [Series("thinking", f"thinking {phrases.percent(marks[-1].y)}", marks)])
 
 
-def _budget_places(points: Sequence[dict[str, Any]]) -> list[float]:
+def budget_places(points: Sequence[dict[str, Any]]) -> list[float]:
     """log2(1 + budget / the smallest positive budget); a sweep's open end stands one further."""
     unit = min((point["budget"] for point in points if point["budget"]), default=1.0)
     places = [math.log2(1 + point["budget"] / unit) for point in points if point["budget"] is not None]
@@ -118,7 +119,7 @@ def _interval(found: dict[str, Any]) -> str:
     return phrases.interval(found["accuracy_low"], found["accuracy_high"]) or "no interval"
 
 
-def _percent_ticks(edges: Sequence[float]) -> tuple[tuple[float, str], ...]:
+def percent_ticks(edges: Sequence[float]) -> tuple[tuple[float, str], ...]:
     low, high = max(0.0, min(edges)), min(1.0, max(edges))
     return tuple((value, f"{100 * value:g}") for value in ticks(low, high))
 

@@ -35,10 +35,11 @@ def build_document(run: Run) -> dict[str, Any]:
         "budget": [asdict(point) for point in budget],
         "budget_stage": budget_stage,
         "budget_spearman": spearman(budget),
+        "sweep": _sweep(run),
         "alarms": alarms(run, changes),
         "versions": run.versions,
         "hardware": run.hardware,
-        "notes": [*run.notes, *_sweeps_left_out(run, budget_stage)],
+        "notes": [*run.notes, *_sweeps_left_out(run, budget_stage), *_stale_sweep(run)],
     }
     return document | {"summary": summary(document)}
 
@@ -118,6 +119,25 @@ def _budget(run: Run) -> tuple[tuple[BudgetPoint, ...], str | None]:
 def _sweeps_left_out(run: Run, shown: str | None) -> list[str]:
     others = [stage.name for stage in run.stages if stage.budget and stage.name != shown]
     return [f"Budget sweeps also exist for {', '.join(others)}; only that of {shown} is shown."] if others else []
+
+
+def _sweep(run: Run) -> dict[str, Any] | None:
+    """The points and knees of the last `alignment budget`."""
+    if run.sweep is None:
+        return None
+    knees = [{"stage": stage, "task": task, "budget": budget} for (stage, task), budget in run.sweep.knees.items()]
+    # As JSON gives it back: a list of votes.
+    points = [asdict(point) | {"votes": [asdict(vote) for vote in point.votes]} for point in run.sweep.points]
+    return {"points": points, "knees": knees}
+
+
+def _stale_sweep(run: Run) -> list[str]:
+    hashes = {stage.name: stage.output_hash for stage in run.stages}
+    policies = run.sweep.policies if run.sweep else {}
+    stale = [name for name, policy in policies.items() if hashes.get(name) != policy]
+    return (
+        [f"The budget sweep of {', '.join(stale)} was measured on another policy than is there now."] if stale else []
+    )
 
 
 def _total_seconds(run: Run) -> float | None:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from alignment.report import charts, phrases
 from alignment.report.record import MODES, Run
 from alignment.report.samples import comparisons, first_and_last
+from alignment.report.sweep_charts import sweep_figures
 
 CURVES = {
     "loss": "loss",
@@ -46,6 +47,7 @@ def render_page(document: dict[str, Any], run: Run) -> str:
         tokens=charts.tokens_by_stage(document),
         budget_curve=charts.budget_curve(document, "budget"),
         spent_curve=charts.budget_curve(document, "tokens"),
+        sweeps=sweep_figures(document),
         curves=training_curves(run),
         comparisons=comparisons(run),
         rollouts=first_and_last(run),

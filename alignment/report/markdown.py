@@ -22,6 +22,8 @@ STAGE_HEADINGS = (
     "format %",
     "truncated %",
 )
+SWEEP_HEADINGS = ("stage", "task", "budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens",
+                  "finished by itself %", "majority %", "best of as many %, upper bound")  # fmt: skip
 BUDGET_HEADINGS = ("budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens", "forced %")
 
 CHANGE_LEGEND = (
@@ -41,6 +43,7 @@ def render_markdown(document: dict[str, Any]) -> str:
         _stages(document),
         CHANGE_LEGEND,
         *_budget(document),
+        *_sweep(document),
         "## Work",
         _work(document),
     ]
@@ -115,6 +118,31 @@ def _budget(document: dict[str, Any]) -> list[str]:
     rank = document["budget_spearman"]
     said = "" if rank is None else f"Spearman's rank correlation of budget and accuracy: {rank:.2f}."
     return [f"## Thinking budget, after {cell(document['budget_stage'])}", table(BUDGET_HEADINGS, rows), said]
+
+
+def _sweep(document: dict[str, Any]) -> list[str]:
+    if document["sweep"] is None:
+        return []
+    knees = {(one["stage"], one["task"], one["budget"]) for one in document["sweep"]["knees"]}
+    rows = []
+    for point in document["sweep"]["points"]:
+        place = (point["stage"], point["task"], point["budget"])
+        budget = "no thinking" if point["budget"] is None else phrases.count(point["budget"])
+        vote = point["votes"][-1] if point["votes"] else None
+        rows.append(
+            (
+                *map(cell, place[:2]),
+                f"{budget} (knee)" if place in knees else budget,
+                phrases.percent(point["accuracy"]),
+                phrases.interval(point["accuracy_low"], point["accuracy_high"]),
+                phrases.count(point["mean_thinking_tokens"]),
+                phrases.count(point["mean_answer_tokens"]),
+                phrases.percent(point["finished_share"]),
+                f"{phrases.percent(vote['majority'])} of {vote['votes']}" if vote else phrases.MISSING,
+                phrases.percent(vote["best_of_upper_bound"]) if vote else phrases.MISSING,
+            )
+        )
+    return ["## Test-time compute", table(SWEEP_HEADINGS, rows)]
 
 
 def _work(document: dict[str, Any]) -> str:

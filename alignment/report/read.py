@@ -13,6 +13,7 @@ from typing import Any
 
 from alignment.errors import ArtifactError
 from alignment.report.files import Reader
+from alignment.report.read_sweep import read_sweep
 from alignment.report.record import (
     MODES,
     Attempt,
@@ -65,6 +66,7 @@ def read_run(path: Path) -> Run:
     for stage in stages:
         if stage.outcome != "finished":
             reader.notes.append(f"Stage {stage.name} is not finished ({stage.outcome}).")
+    sweep = read_sweep(reader, path / "budget" / "budget.json")
     return Run(
         path=path,
         recipe=str(facts.get("recipe") or recipe.get("name") or path.name),
@@ -75,6 +77,7 @@ def read_run(path: Path) -> Run:
         hardware=_object(facts.get("hardware")),
         stages=stages,
         notes=tuple(reader.notes),
+        sweep=sweep,
     )
 
 

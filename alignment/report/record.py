@@ -72,6 +72,46 @@ class BudgetPoint:
 
 
 @dataclass(frozen=True)
+class VotePoint:
+    """What a majority of `votes` samples scored, and the best of as many, which bounds every choice from above."""
+
+    votes: int
+    mean_tokens: Number
+    majority: Number
+    majority_low: Number
+    majority_high: Number
+    best_of_upper_bound: Number
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """One stage on one task at one thinking budget; the budget is None, and only then, without thinking."""
+
+    stage: str
+    task: str
+    mode: str
+    budget: Number
+    count: int
+    accuracy: Number
+    accuracy_low: Number
+    accuracy_high: Number
+    mean_thinking_tokens: Number
+    mean_answer_tokens: Number
+    forced_share: Number
+    finished_share: Number
+    votes: tuple[VotePoint, ...]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What `alignment budget` measured last. `knees` is by stage and task, `policies` the hash of each stage's policy."""
+
+    points: tuple[SweepPoint, ...]
+    knees: dict[tuple[str, str], float]
+    policies: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One start of a stage's process. An outcome of None means that it runs still, or ended without a word."""
 
@@ -128,6 +168,7 @@ class Run:
     hardware: dict[str, Any]
     stages: tuple[Stage, ...]
     notes: tuple[str, ...]
+    sweep: Sweep | None = None
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

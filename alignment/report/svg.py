@@ -33,7 +33,9 @@ class Axis:
 
 @dataclass(frozen=True)
 class Mark:
-    """One measured point, with its interval where there is one. `verdict` colours the line that leads to it."""
+    """One measured point, with its interval where there is one. `verdict` colours the line that leads to it; a ringed
+    one stands out.
+    """
 
     x: float
     y: float
@@ -41,11 +43,12 @@ class Mark:
     high: Number = None
     verdict: str = ""
     hint: str = ""
+    ringed: bool = False
 
 
 @dataclass(frozen=True)
 class Series:
-    """Marks joined by a line. `style` is a class of the style sheet; `label` stands at the line's end."""
+    """Marks joined by a line. `style` is a class of the style sheet; `label`, where there is one, stands at its end."""
 
     style: str
     label: str
@@ -54,13 +57,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Plot:
-    """What a line chart needs beside its series: a title to be read aloud, ticks as (value, label), a level line."""
+    """What a line chart needs beside its series: a title to be read aloud, ticks as (value, label), level lines."""
 
     title: str
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
     x_label: str = ""
-    level: Series | None = None  # one mark, drawn as a dashed line across with its interval as a band
+    levels: tuple[Series, ...] = ()  # each one mark, drawn as a dashed line across with its interval as a band
     width: int = 520
     height: int = 300
     margin_right: int = 132
@@ -113,11 +116,11 @@ def line_chart(plot: Plot, series: Sequence[Series]) -> Markup:
         drawn.append(text(x_axis.at(value), bottom + 19, label, class_="tick", text_anchor="middle"))
     if plot.x_label:
         drawn.append(text((left + right) / 2, plot.height - 6, plot.x_label, class_="axis", text_anchor="middle"))
-    if plot.level:
-        drawn += _level(plot.level, y_axis, left, right)
+    for level in plot.levels:
+        drawn += _level(level, y_axis, left, right)
     drawn += [part for one in series for part in _series(one, x_axis, y_axis)]
-    named = [*series, plot.level] if plot.level else series
-    drawn += _labels([(one, y_axis.at(one.marks[-1].y)) for one in named if one.marks], right + 4)
+    named = [one for one in (*series, *plot.levels) if one.marks and one.label]
+    drawn += _labels([(one, y_axis.at(one.marks[-1].y)) for one in named], right + 4)
     return picture(plot.width, plot.height, plot.title, *drawn)
 
 
@@ -141,6 +144,8 @@ def _series(series: Series, x_axis: Axis, y_axis: Axis) -> list[Markup]:
     for (x, y), mark in zip(places, series.marks, strict=True):
         if mark.low is not None and mark.high is not None:
             parts.append(line((x, y_axis.at(mark.low), x, y_axis.at(mark.high)), f"whisker {series.style}"))
+        if mark.ringed:
+            parts.append(element("circle", cx=x, cy=y, r=8, class_=f"ring {series.style}"))
         parts.append(element("circle", element("title", mark.hint), cx=x, cy=y, r=3.6, class_=f"dot {series.style}"))
     return parts
 

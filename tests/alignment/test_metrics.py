@@ -2,7 +2,8 @@
 
 import pytest
 
-from alignment.evaluation.metrics import Outcome, accuracy, figures, wilson
+from alignment.evaluation.intervals import wilson
+from alignment.evaluation.metrics import Outcome, accuracy, figures
 
 
 def outcome(correct: bool | None, task: str = "sums", *, thinking: int = 10, truncated: bool = False) -> Outcome:

@@ -8,16 +8,20 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 FILES = sorted([*REPOSITORY.glob("rewards/**/*.py"), *REPOSITORY.glob("alignment/**/*.py")])
 
-HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "peft", "accelerate", "datasets", "reasoning_gym")
+HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "peft", "accelerate", "datasets", "reasoning_gym",
+         "matplotlib")  # fmt: skip
 # What a person waits for when a check or a command line starts: none of it may be heavy, or reach for what is.
 LIGHT = ("rewards/", "alignment/recipe/", "alignment/data/", "alignment/artifact.py", "alignment/pipeline.py",
          "alignment/cli.py", "alignment/journey.py", "alignment/launch.py", "alignment/watch.py", "alignment/lineage.py",
          "alignment/environment.py", "alignment/progress.py", "alignment/report/", "alignment/evaluation/identity.py",
-         "alignment/evaluation/command.py", "alignment/rollout/engine.py", "alignment/doctor.py", "alignment/chat.py",
-         "alignment/model.py", "alignment/audit_command.py", "alignment/lint_command.py")  # fmt: skip
+         "alignment/evaluation/command.py", "alignment/evaluation/sweep_command.py",
+         "alignment/evaluation/sweep_files.py", "alignment/evaluation/sweep_options.py",
+         "alignment/evaluation/sweep_plan.py", "alignment/policies.py", "alignment/rollout/engine.py",
+         "alignment/doctor.py", "alignment/chat.py", "alignment/model.py", "alignment/audit_command.py",
+         "alignment/lint_command.py")  # fmt: skip
 # The two that a check and the journey may reach for: they decide without running anything.
 LIGHT_ABOVE = ("alignment.rollout.engine.vllm_problem", "alignment.evaluation.identity.")
-TORCH_ROOMS = ("alignment/stages/", "alignment/rollout/", "alignment/evaluation/runner.py", "alignment/base_model/",
+TORCH_ROOMS = ("alignment/stages/", "alignment/rollout/", "alignment/base_model/",
                "alignment/model.py")  # fmt: skip
 
 

@@ -1,0 +1,109 @@
+"""One policy answering questions: sampled in an engine, graded by the recipe's correctness and by its format.
+
+Neighbours: runner.py (both modes after a stage), sweep.py (over thinking budgets), metrics.py (figures).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alignment.data.render import render_prompt
+from alignment.data.rows import MODES, Mode, Problem
+from alignment.evaluation.metrics import Outcome, share
+from alignment.progress import Progress
+from alignment.recipe.schema import Evaluations, Reward
+from alignment.rollout.engine import SamplingSettings
+from alignment.rollout.groups import chance
+from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.serving import Serving, serve
+from alignment.rollout.thinking import Completion, Request
+
+# Each problem is graded by the one of CORRECTNESS that applies to it: by its answer or by its constraints.
+CORRECTNESS = ("math_answer", "instruction")
+GRADERS = [
+    Reward(kind="math_answer"),
+    Reward.model_validate({"kind": "instruction", "all_or_nothing": True}),
+    Reward(kind="think_format", weight=0.0),
+]
+CHUNK = 256  # completions between two progress reports
+
+
+@dataclass(frozen=True)
+class Question:
+    """One problem, asked in one mode; flagged as in render.py."""
+
+    problem: Problem
+    mode: Mode
+    flagged: bool
+    budget: int | None = None
+
+
+class Evaluator:
+    """One policy in an engine, with graders, ready to answer questions. Use `close` when done."""
+
+    def __init__(self, settings: Evaluations, policy: str, work: str, *, trust_remote_code: bool = False) -> None:
+        self.settings, self._work = settings, work
+        serving = Serving(
+            engine=settings.engine,
+            max_prompt_tokens=settings.max_prompt_tokens,
+            max_completion_tokens=settings.max_completion_tokens,
+            budget_stop_text=settings.budget_stop_text,
+            dtype=settings.dtype,
+            trust_remote_code=trust_remote_code,
+        )
+        self._sampler = serve(policy, serving)
+        self._scorer = Scorer(GRADERS)
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that answers."""
+        return self._sampler.engine.name
+
+    def answers(self, questions: Sequence[Question], seed: int, work: str | None = None) -> list[Judged]:
+        """One judged completion per question, with progress under the name of the work."""
+        progress, judged = Progress(work or self._work, len(questions)), []
+        for start in range(0, len(questions), CHUNK):
+            chunk = questions[start : start + CHUNK]
+            requests = [Request(self._prompt(question), question.mode, question.budget) for question in chunk]
+            drawn_with = int(chance("evaluation", seed, start, len(questions)) * 2**31)
+            made: list[tuple[int, Completion]] = []
+            for mode in MODES:  # the modes have sampling settings of their own
+                picked = [index for index, question in enumerate(chunk) if question.mode == mode]
+                drawn = self._sampler.sample([requests[index] for index in picked], self._settings(mode), drawn_with)
+                made += zip(picked, drawn, strict=True)
+            ordered = [completion for _, completion in sorted(made, key=lambda pair: pair[0])]
+            judged += self._scorer.judge([question.problem for question in chunk], ordered)
+            progress.report(len(judged), correct=share([correctness(row) == 1.0 for row in judged]))
+        return judged
+
+    def close(self) -> None:
+        self._scorer.close()
+
+    def _prompt(self, question: Question) -> list[int]:
+        messages = [{"role": "user", "content": question.problem.question}]
+        ids = render_prompt(self._sampler.tokenizer, messages, question.mode, flagged=question.flagged)
+        return ids[-self.settings.max_prompt_tokens :]
+
+    def _settings(self, mode: Mode) -> SamplingSettings:
+        chosen = self.settings.sampling[mode]
+        return SamplingSettings(chosen.get("temperature", 0.6), chosen.get("top_p", 1.0), int(chosen.get("top_k", 0)))
+
+
+def correctness(judged: Judged) -> float | None:
+    """The score of the grader that a problem is for; None where it could not judge."""
+    applicable = [judged.verdicts[name] for name in CORRECTNESS if judged.verdicts[name].applicable]
+    return applicable[0].score if applicable else None
+
+
+def outcome(judged: Judged) -> Outcome:
+    """What one judged completion counts for."""
+    made, score = judged.completion, correctness(judged)
+    return Outcome(
+        task=judged.problem.family,
+        correct=None if score is None else score == 1.0,
+        well_formed=judged.verdicts["think_format"].score == 1.0,
+        thinking_tokens=made.thinking_tokens,
+        answer_tokens=len(made.token_ids) - made.thinking_tokens,
+        truncated=made.stop_reason == "length",
+        forced=made.forced_tokens > 0,
+        problem=judged.problem.id,
+    )
