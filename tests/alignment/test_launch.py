@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,15 @@ def test_a_second_attempt_does_not_overwrite_the_log_of_the_first(tmp_path: Path
     assert ran(tmp_path, "print('second')")[1].split() == ["first", "second"]
 
 
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Ctrl-C is heard, although a shell starts background jobs deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_process_and_is_told_as_such(tmp_path: Path, sign: signal.Signals) -> None:
     log, pressed = tmp_path / "deep" / "down" / "stage.log", []
