@@ -1,6 +1,7 @@
 """`alignment audit`: what rewards/audit.py finds, as a table or as JSON, with an exit status.
 
-Status 0 where every row is judged rightly, 1 where one is not or a reference fails its own grader.
+Status 0 where every row is judged rightly, 1 where one is not or a reference fails its own grader. A kind that this
+machine cannot judge with is named with the reason and leaves the status as it is.
 """
 
 import json
@@ -29,6 +30,8 @@ def audit(kinds: list[str], console: Console, *, as_json: bool) -> int:
     else:
         console.print(_kinds_table(found))
         for one in found:
+            if one.not_audited:
+                console.print(f"{one.kind}: not audited: {one.not_audited}", highlight=False, markup=False)
             for wrong in one.misjudged:
                 console.print(
                     f"{one.kind}: {wrong.fault.replace('_', ' ')} ({wrong.group}): {wrong.completion!r} scored "
@@ -72,6 +75,9 @@ def _kinds_table(found: list[KindAudit]) -> Table:
     for one in found:
         if not one.rows:
             table.add_row(one.kind, "no table")
+            continue
+        if one.not_audited:
+            table.add_row(one.kind, str(one.rows), "not audited")
             continue
         faults = [str(one.count(fault)) for fault in ("false_negative", "false_positive", "unknown")]
         table.add_row(

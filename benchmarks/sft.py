@@ -89,11 +89,11 @@ def rows_for_peer(recipe: Path, folder: Path) -> tuple[int, int]:
 
 
 def peer(rows: Path, output: Path) -> list[str]:
-    """`trl sft` with its defaults; the model, the rows, the rate and where to write have none."""
+    """`trl sft` with its defaults; the model, the rows, the rate and where to write have none, and it refuses a CPU unasked."""
     return [
         str(Path(sys.executable).with_name("trl")), "sft", "--model_name_or_path", str(resource("data/base")),
         "--dataset_name", str(rows), "--output_dir", str(output), "--num_train_epochs", "1",
-        "--learning_rate", str(LEARNING_RATE), "--report_to", "none", "--save_strategy", "no",
+        "--learning_rate", str(LEARNING_RATE), "--report_to", "none", "--save_strategy", "no", "--use_cpu", "true",
     ]  # fmt: skip
 
 

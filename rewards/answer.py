@@ -1,7 +1,7 @@
 r"""Kind `math_answer`: is the final answer of a rollout mathematically the reference answer?
 
-reading.py finds and normalises the answer, a fast path settles plain numbers and identical texts, and symbolic.py, in
-the processes of pool.py, settles the rest. Only what follows the think block is read. A reference that cannot be read,
+reading.py finds and normalises the answer, a fast path settles plain numbers and words, elementary.py most of school
+mathematics, and symbolic.py, in the processes of pool.py, the rest. Only what follows the think block is read. A reference that cannot be read,
 a time limit and a crash are verdicts without a score: never rewarded, and never taken for a wrong answer.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from rewards import elementary
 from rewards.contract import Rollout, Verdict, not_applicable
 from rewards.pool import Outcome, VerificationPool
 from rewards.reading import (
@@ -129,8 +130,8 @@ def compare_plainly(reference: str, answer: str) -> Finding | None:
     expected_words = words(reference)
     if expected_words is not None and expected_words == words(answer):
         return 1.0, "same_words"
-    if answer == reference:
-        return None  # still to be read: a reference that nobody can read is not rewarded for being copied
+    if answer == reference:  # still to be read: a reference that nobody can read is not rewarded for being copied
+        return (1.0, "equivalent") if elementary.is_readable(reference) else None
     if expected_words is not None and "\\" not in unwrapped(answer):
         return 0.0, "different_words"
     if answers_offered(answer) > answers_offered(reference):
@@ -139,7 +140,8 @@ def compare_plainly(reference: str, answer: str) -> Finding | None:
         return 0.0, "different_base"
     if _TOWER.search(answer) and not _TOWER.search(reference):
         return 0.0, "answer_too_large"
-    return None
+    same = elementary.settle(reference, answer)
+    return None if same is None else (1.0, "equivalent") if same else (0.0, "different")
 
 
 def check_reference(answer: str) -> str | None:
@@ -150,9 +152,14 @@ def check_reference(answer: str) -> str | None:
 def check_references(answers: Sequence[str]) -> list[str | None]:
     """check_reference for many answers at once, in parallel."""
     texts = [reference_text(answer) for answer in answers]
-    unsure = [text for text in dict.fromkeys(texts) if text and plain_number(text) is None and words(text) is None]
+    unsure = [text for text in dict.fromkeys(texts) if text and not _is_readable(text)]
     outcomes = dict(zip(unsure, _checking_pool().map([[text, None] for text in unsure]) if unsure else [], strict=True))
     return [_reference_problem(answer, text, outcomes) for answer, text in zip(answers, texts, strict=True)]
+
+
+def _is_readable(text: str) -> bool:
+    """Whether compare_plainly can read a normalised text."""
+    return plain_number(text) is not None or words(text) is not None or elementary.is_readable(text)
 
 
 def _reference_problem(answer: str, text: str | None, outcomes: dict[str, Outcome]) -> str | None:

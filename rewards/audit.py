@@ -14,8 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewards import VERIFIERS, Rollout, Verdict, Verifier, reward_function, verifier_options
-from rewards.audit_tables import Row, instruction, language, length, math_answer, repetition, think_format, tool_call
+from rewards import VERIFIERS, IsolationUnavailable, Rollout, Verdict, Verifier, reward_function, verifier_options
+from rewards.audit_tables import (
+    Row,
+    instruction,
+    language,
+    length,
+    math_answer,
+    python_tests,
+    repetition,
+    think_format,
+    tool_call,
+)
 from rewards.gold import GoldFailure, failures_of_gold
 
 TABLES: dict[str, tuple[Row, ...]] = {
@@ -23,6 +33,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "language": language.ROWS,
     "length": length.ROWS,
     "math_answer": math_answer.ROWS,
+    "python_tests": python_tests.ROWS,
     "repetition": repetition.ROWS,
     "think_format": think_format.ROWS,
     "tool_call": tool_call.ROWS,
@@ -50,7 +61,10 @@ class Misjudged:
 
 @dataclass(frozen=True)
 class KindAudit:
-    """What came of one kind. `rows` is 0 where there is no table."""
+    """What came of one kind. `rows` is 0 where there is no table.
+
+    `not_audited` is empty, or says why this machine cannot judge with the kind; then nothing was counted or measured.
+    """
 
     kind: str
     rows: int
@@ -59,6 +73,7 @@ class KindAudit:
     rows_per_second: float = 0.0
     slowest_seconds: float = 0.0
     slowest: str = ""
+    not_audited: str = ""
 
     def count(self, fault: str) -> int:
         return sum(one.fault == fault for one in self.misjudged)
@@ -103,6 +118,8 @@ def audit_kind(kind: str, rows: Sequence[Row] | None = None) -> KindAudit:
             fault = _fault(row.score, verdict.score)
             if fault is not None:
                 misjudged.append(_misjudged(fault, row, verdict))
+    except IsolationUnavailable as error:
+        return KindAudit(kind, len(table), groups, not_audited=str(error))
     finally:
         for verifier in verifiers.values():
             verifier.close()

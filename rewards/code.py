@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rewards.code_tests import Row, UnreadableTests, program_text, read_row, spellings
-from rewards.contract import THINK_CLOSE, Rollout, Verdict
+from rewards.contract import THINK_CLOSE, Rollout, Verdict, not_applicable
 from rewards.sandbox import ISOLATIONS, Examination, Finding, Isolation, Limits, Sandbox
 
 UNKNOWN = ("tests_broken", "sandbox_fault")
@@ -54,8 +54,11 @@ class PythonTests:
 
     def _read(self, rollout: Rollout) -> tuple[Examination, bool] | Verdict:
         """What to examine and whether its program was fenced; or the verdict where there is nothing to examine."""
+        tests = rollout.column("python_tests", "tests")
+        if tests is None:
+            return not_applicable("tests")
         try:
-            row = _row(rollout.column("python_tests", "tests"))
+            row = _row(tests)
         except UnreadableTests as error:
             return Verdict(None, "tests_unreadable", {"detail": str(error)})
         answer = rollout.answer

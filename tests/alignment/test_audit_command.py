@@ -4,12 +4,13 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import rewards
 from alignment.cli import main
-from rewards import Rollout, Verdict
+from rewards import IsolationUnavailable, Rollout, Verdict
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -58,6 +59,23 @@ def test_a_row_that_is_judged_wrongly_is_shown_and_ends_with_status_1(
     assert "false positive (garbage): '' scored 1 (generous), and 0 is right" in out
     status, out, _ = audit("think_format", "--json")
     assert (status, json.loads(out)[0]["misjudged"][0]["reason"]) == (1, "generous")
+
+
+def refuse(*_: object) -> NoReturn:
+    raise IsolationUnavailable("no program was run: install [bubblewrap]")
+
+
+def test_a_kind_that_this_machine_cannot_judge_with_is_named_and_is_no_failure(
+    audit: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rewards.sandbox.workers.choose", refuse)
+    status, out, _ = audit("think_format", "python_tests")
+    row = next(line.split() for line in out.splitlines() if line.startswith("python_tests "))
+    assert (status, row[2:]) == (0, ["not", "audited"])
+    assert "python_tests: not audited: no program was run: install [bubblewrap]" in out
+    status, out, _ = audit("python_tests", "--json")
+    (told,) = json.loads(out)
+    assert (status, told["not_audited"], told["misjudged"]) == (0, "no program was run: install [bubblewrap]", [])
 
 
 def test_an_unknown_verifier_is_told_with_the_nearest_name(audit: Run) -> None:

@@ -4,23 +4,24 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import rewards
-from rewards import VERIFIERS, RewardSpecError, Rollout, Verdict
+from rewards import VERIFIERS, IsolationUnavailable, RewardSpecError, Rollout, Verdict
 from rewards.audit import TABLES, audit_kind, audit_kinds, audit_references
 from rewards.audit_tables import GROUPS, Row
+from rewards.code_tests import FORMS
 from rewards.constraints import CONSTRAINTS
 from rewards.gold import GoldUnknown
 
 # Kinds without a table, each with its reason. Any other kind without one fails here.
 NO_TABLE = {
-    "python_tests": "it needs a jail, which not every machine allows; test_attacks.py holds it against 219 programs",
     "judge": "its verdicts come from a model behind an endpoint; test_judge.py holds it against a server of its own",
 }
 LEAST_ROWS = {
-    **dict.fromkeys(("instruction", "math_answer"), 60),
+    **dict.fromkeys(("instruction", "math_answer", "python_tests"), 60),
     **dict.fromkeys(("language", "length", "repetition", "think_format", "tool_call"), 25),
 }
 
@@ -28,6 +29,8 @@ LEAST_ROWS = {
 @pytest.mark.parametrize("kind", TABLES)
 def test_a_verifier_judges_every_row_of_its_table_rightly(kind: str) -> None:
     found = audit_kind(kind)
+    if found.not_audited:
+        pytest.skip(found.not_audited)
     assert found.misjudged == ()
     assert found.rows == len(TABLES[kind]) >= LEAST_ROWS.get(kind, 15)
     assert found.slowest_seconds < 5.0
@@ -41,6 +44,25 @@ def test_a_table_has_rows_of_every_group(kind: str) -> None:
 def test_every_registered_kind_has_a_table_or_a_reason_why_not() -> None:
     assert set(VERIFIERS) - set(TABLES) - set(NO_TABLE) == set()
     assert set(TABLES) <= set(VERIFIERS)
+
+
+def test_the_table_of_programs_has_every_form_in_every_group_that_runs_them() -> None:
+    forms: dict[str, set[str]] = {group: set() for group in GROUPS}
+    for row in TABLES["python_tests"]:
+        tests = row.columns["tests"]
+        forms[row.group] |= {tests["form"]} if isinstance(tests, dict) else set()
+    assert all(forms[group] >= set(FORMS) for group in ("gold", "near_miss", "adversarial"))
+
+
+def refuse(*_: object) -> NoReturn:
+    raise IsolationUnavailable("no jail here")
+
+
+def test_where_nothing_can_isolate_a_program_the_audit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rewards.sandbox.workers.choose", refuse)
+    (found,) = audit_kinds(["python_tests"])
+    assert (found.rows, found.misjudged, found.rows_per_second) == (len(TABLES["python_tests"]), (), 0.0)
+    assert found.not_audited == "no jail here"
 
 
 def test_every_type_of_constraint_has_a_gold_row_and_a_near_miss() -> None:

@@ -118,7 +118,7 @@ TABLE: list[tuple[Any, str, float | None, str]] = [
     ({**HUMANEVAL, "test": "x = 1"}, BODY, None, "tests_unreadable"),
     ({"form": "unittest"}, ADD, None, "tests_unreadable"),
     ("{", ADD, None, "tests_unreadable"),
-    (None, ADD, None, "tests_unreadable"),
+    (None, ADD, None, "not_applicable"),
     ({**RUN, "setup": "import no_such_module"}, ADD, None, "tests_broken"),
     ({**RUN, "setup": "broken = 1 / 0"}, ADD, None, "tests_broken"),
     ({**RUN, "setup": "while True: pass"}, ADD, None, "tests_broken"),
@@ -147,7 +147,7 @@ def test_programs_are_told_apart(
     completion = fenced if fenced is not None else f"Here it is:\n```python\n{completion}\n```\nDone."
     (verdict,) = verifier.judge([Rollout("", completion, columns={"tests": tests})])
     assert (verdict.score, verdict.reason) == (score, reason), verdict
-    if reason not in ("tests_unreadable", "no_program"):
+    if reason not in ("tests_unreadable", "no_program", "not_applicable"):
         assert verdict.evidence["isolation"] in ("bubblewrap", "namespaces")
 
 
