@@ -27,9 +27,11 @@ from alignment.rollout.engine import SamplingSettings, start_engine
 from alignment.rollout.groups import chance, group_mode, has_signal, replace_silent
 from alignment.rollout.scoring import Judged, Scorer, exact_total, refuse_unjudged, summary
 from alignment.rollout.thinking import Request, Sampler
+from alignment.stages import packed_attention
 from alignment.stages.callbacks import Recorder
 from alignment.stages.context import StageContext
 from alignment.stages.policy import adapter_config, load_policy, merged_weights
+from alignment.stages.unpadded import without_padding
 
 KEPT_ROLLOUTS = 16  # per step, in rollouts.jsonl
 REPLACEMENT_ROUNDS = 3
@@ -61,7 +63,7 @@ def build(context: StageContext) -> tuple[GRPOTrainer, Recorder]:
     )
     rollouts = Rollouts(context, tokenizer, problems)
     trainer = GRPOTrainer(
-        model=load_policy(context),
+        model=without_padding(load_policy(context, packed_attention.register())),
         args=settings,
         train_dataset=Dataset.from_dict({"prompt": [problem.id for problem in problems]}),
         processing_class=tokenizer,
@@ -70,6 +72,8 @@ def build(context: StageContext) -> tuple[GRPOTrainer, Recorder]:
         peft_config=adapter_config(stage.lora, tokenizer),
         callbacks=[recorder],
     )
+    if trainer.ref_model is not None:  # TRL loads it the way the policy was loaded, packed attention included
+        without_padding(trainer.accelerator.unwrap_model(trainer.ref_model))
     return trainer, recorder
 
 

@@ -6,6 +6,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from alignment.resources import resource
 from alignment.stages.packed_attention import register
+from alignment.stages.unpadded import without_padding
 
 LENGTHS = (7, 41, 1, 19)
 
@@ -48,3 +49,25 @@ def test_gradients_are_those_of_the_rows_one_by_one() -> None:
 def test_padded_rows_are_refused_and_not_attended_without_a_mask() -> None:
     with pytest.raises(ValueError, match="attn_implementation='sdpa'"):
         policy(register())(input_ids=torch.ones(2, 5, dtype=torch.long), use_cache=False)
+
+
+def padded(parts: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Rows padded on both sides, as TRL's GRPO trainer lays prompts and completions out."""
+    rows_BT = torch.zeros(len(parts), 50, dtype=torch.long)
+    mask_BT = torch.zeros_like(rows_BT)
+    for index, part in enumerate(parts):
+        rows_BT[index, index : index + len(part)] = part
+        mask_BT[index, index : index + len(part)] = 1
+    return {"input_ids": rows_BT, "attention_mask": mask_BT}
+
+
+def test_a_padded_batch_is_computed_without_its_padding() -> None:
+    batch, ours, plain = padded(rows()), without_padding(policy(register())), policy("sdpa")
+    kept = batch["attention_mask"].bool()
+    found, wanted = ours(**batch).logits[kept], plain(**batch).logits[kept]
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
+    found.square().sum().backward()
+    wanted.square().sum().backward()
+    for (name, one), (_, other) in zip(ours.named_parameters(), plain.named_parameters(), strict=True):
+        assert one.grad is not None and other.grad is not None, name
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-2, atol=1e-3 * float(other.grad.abs().max()))
