@@ -1,7 +1,8 @@
 # setup   a virtual environment in .venv with everything, CPU or GPU by what the machine has
 # demo    the four-stage pipeline on the embedded model, minutes on two cores
 # test    the whole test suite        check   lint, types and house rules, under a minute
-# bench   ratios against named peers  base-model   the embedded model, from nothing
+# bench   ratios against named peers, without data from outside (docs/rewards.md has the others)
+# base-model   the embedded model, from nothing
 .PHONY: setup demo test check bench base-model clean
 PYTHON ?= python3
 EXTRAS ?=

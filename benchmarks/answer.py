@@ -230,10 +230,12 @@ def memory_mib(processes: Sequence[int]) -> float:
 
 
 def mixed(rows: list[Row], count: int) -> Iterator[Rollout]:
-    """Right, wrong and unreadable answers, hardly two alike, so that no cache has them all."""
+    """Right, wrong and unreadable answers, hardly two alike; one in eight needs a process."""
     for number in range(count):
         row, turn = rows[number % len(rows)], number // len(rows)
-        text = (row.answer, f"{row.answer} + {turn + 1}", f"{shifted(row.answer)} {turn}", rf"\frac{{{turn}")[turn % 4]
+        texts = [row.answer, f"{row.answer} + {turn + 1}", f"{shifted(row.answer)} {turn}", rf"\frac{{{turn}"] * 2
+        texts[7] = rf"{row.answer} + \sin({turn})"
+        text = texts[number % 8]
         yield Rollout("", rf"\boxed{{{text}}}", columns={"answer": row.reference})
 
 

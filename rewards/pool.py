@@ -87,6 +87,7 @@ class VerificationPool:
         self._running: list[WorkerProcess] = []
         self._selector = selectors.PollSelector()
         self._failed_starts = 0
+        self._failing_since: float | None = None  # the first of the failed starts, monotonic seconds
 
     @property
     def process_ids(self) -> tuple[int, ...]:
@@ -153,7 +154,7 @@ class VerificationPool:
             raise WorkerUnavailable(f"a worker cannot run {self.target}: {message['refused']}")
         worker.deadline = None
         if "ready" in message:
-            worker.ready, self._failed_starts = True, 0
+            worker.ready, self._failed_starts, self._failing_since = True, 0, None
             return
         worker.index = None
         worker.judged += 1
@@ -172,9 +173,17 @@ class VerificationPool:
         if worker.index is not None:
             batch.lose(worker.index, ended)
         elif not worker.ready:
-            self._failed_starts += 1
-            if self._failed_starts >= STARTS_BEFORE_GIVING_UP:
-                raise WorkerUnavailable(f"{self._failed_starts} workers for {self.target} died at start; {ended}")
+            self._count_failed_start(worker.process.returncode, ended)
+
+    def _count_failed_start(self, status: int, ended: str) -> None:
+        """A worker that ends itself at its start will do so again; one that was killed is started anew for a while."""
+        self._failed_starts += 1
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        killed = status == -signal.SIGKILL and now - self._failing_since < STARTUP_SECONDS
+        if self._failed_starts >= STARTS_BEFORE_GIVING_UP and not killed:
+            raise WorkerUnavailable(f"{self._failed_starts} workers for {self.target} died at start; {ended}")
 
     def _drop(self, worker: WorkerProcess) -> None:
         self._running.remove(worker)
