@@ -9,10 +9,10 @@ applicable to its row is no part of any of this.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rewards.contract import MODES, THINK_CLOSE, THINK_OPEN, MissingColumn, Rollout, Verdict, Verifier
+from rewards.lifetime import Closing
 
 GATE_CLOSED_TOTAL = 0.0
 LOUD_FROM_ROLLOUTS = 8  # in a smaller batch a few unknown verdicts say nothing about the verifier
@@ -54,7 +54,7 @@ class Component:
         return self.weight * score
 
 
-class ComposedReward:
+class ComposedReward(Closing):
     """A reward function over named components. `verdicts` gives the same judgement before it is added up."""
 
     __name__ = "reward"  # the name under which TRL logs it
@@ -121,14 +121,6 @@ class ComposedReward:
         """Close every verifier."""
         for component in self.components:
             component.verifier.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def total(components: Sequence[Component], verdicts: Mapping[str, Verdict]) -> float | None:

@@ -5,19 +5,16 @@ computer algebra system. The limit is enforced from outside, by killing the proc
 inside any trainer (math-verify's own limit is a signal, which only the main thread may set).
 """
 
-import atexit
-import os
 import selectors
 import signal
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
+from rewards.lifetime import ProcessOwner
 from rewards.worker_process import STARTUP_SECONDS, WorkerProcess
 
 STARTS_BEFORE_GIVING_UP = 3
@@ -60,7 +57,7 @@ class _Batch:
             self.settle(index, Outcome("lost", detail=detail))
 
 
-class VerificationPool:
+class VerificationPool(ProcessOwner):
     """Maps items through a function in worker processes, each item under a time limit.
 
     `function` is a callable importable at module level, or its path `module:function`; it takes and returns JSON
@@ -80,7 +77,7 @@ class VerificationPool:
         self.target = function if isinstance(function, str) else function_path(function)
         self.workers, self.timeout_seconds, self.items_per_worker = workers, timeout_seconds, items_per_worker
         self._forget()
-        _OPEN.add(self)
+        super().__init__()
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
@@ -199,14 +196,6 @@ class VerificationPool:
         if held:
             self._lock.release()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def function_path(function: Callable[[Any], Any]) -> str:
     """`module:function` of a callable that another process can import. Raises ValueError when none can."""
@@ -216,21 +205,3 @@ def function_path(function: Callable[[Any], Any]) -> str:
             f"{module}:{name or function!r} cannot be imported elsewhere; define it at a module's top level"
         )
     return f"{module}:{name}"
-
-
-_OPEN: "weakref.WeakSet[VerificationPool]" = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    for pool in list(_OPEN):
-        pool.close()
-
-
-def _forget_all() -> None:
-    """In a forked child the workers are the parent's: leave them alone and start others when needed."""
-    for pool in list(_OPEN):
-        pool._forget()  # noqa: SLF001  this module's own class
-
-
-os.register_at_fork(after_in_child=_forget_all)

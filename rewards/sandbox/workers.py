@@ -4,19 +4,16 @@ rewards/code.py judges with it. A lost jail is replaced and its program judged a
 `sandbox_fault`, which is nobody's wrong answer. Work is drawn only as fast as it is done.
 """
 
-import atexit
 import math
 import os
 import queue
 import threading
-import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from itertools import islice
-from types import TracebackType
-from typing import Self
 
+from rewards.lifetime import ProcessOwner
 from rewards.sandbox.backends import Backend, choose
 from rewards.sandbox.conduct import conduct
 from rewards.sandbox.examination import Examination, Finding
@@ -30,7 +27,7 @@ WORKERS_PER_CORE = 1.5  # while one program's process ends and its values are co
 Pair = tuple[Jail, Jail]  # one for programs, one for test code
 
 
-class Sandbox:
+class Sandbox(ProcessOwner):
     """Examines programs in isolation. `workers`: how many at once; 0 keeps all cores busy.
 
     Nothing starts before it is needed. Safe to call from any thread; several calls share the workers.
@@ -40,7 +37,7 @@ class Sandbox:
         self.isolation, self.limits = isolation, limits
         self.workers = workers or math.ceil(WORKERS_PER_CORE * len(os.sched_getaffinity(0)))
         self._forget()
-        _OPEN.add(self)
+        super().__init__()
 
     def _forget(self) -> None:
         for pair in getattr(self, "_pairs", ()):
@@ -130,29 +127,3 @@ class Sandbox:
         self._threads, self.backend, self._pairs, self._idle = None, None, [], queue.LifoQueue()
         if held:
             self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-_OPEN: "weakref.WeakSet[Sandbox]" = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    for sandbox in list(_OPEN):
-        sandbox.close()
-
-
-def _forget_all() -> None:
-    """In a forked child the jails are the parent's: leave them alone and start others when needed."""
-    for sandbox in list(_OPEN):
-        sandbox._forget()  # noqa: SLF001  this module's own class
-
-
-os.register_at_fork(after_in_child=_forget_all)
