@@ -30,15 +30,13 @@ def without_padding(model: torch.nn.Module) -> torch.nn.Module:
         if input_ids is None:
             raise ValueError("a policy without padding takes input_ids")
         mask_BT = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        kept_BT = mask_BT.bool()
+        kept = mask_BT.nonzero(as_tuple=True)  # row and column of each token that is no padding
         positions_BT = mask_BT.long().cumsum(dim=1) - 1
-        bounds = pad(kept_BT.sum(dim=1).cumsum(dim=0), (1, 0)).to(torch.int32)
-        options |= {"position_ids": positions_BT[kept_BT][None], "cu_seq_lens_q": bounds, "use_cache": False}
-        found = forward(input_ids=input_ids[kept_BT][None], attention_mask=None, **options)
+        bounds = pad(mask_BT.sum(dim=1).cumsum(dim=0), (1, 0)).to(torch.int32)
+        options |= {"position_ids": positions_BT[kept][None], "cu_seq_lens_q": bounds, "use_cache": False}
+        found = forward(input_ids=input_ids[kept][None], attention_mask=None, **options)
         hidden_TH = found.last_hidden_state[0]
-        found.last_hidden_state = hidden_TH.new_zeros(*input_ids.shape, hidden_TH.shape[-1]).index_put(
-            kept_BT.nonzero(as_tuple=True), hidden_TH
-        )
+        found.last_hidden_state = hidden_TH.new_zeros(*input_ids.shape, hidden_TH.shape[-1]).index_put(kept, hidden_TH)
         return found
 
     backbone.forward = packed
