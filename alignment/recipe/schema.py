@@ -126,6 +126,10 @@ class Sampling(Closed):
     budget_stop_text: str = Field(
         QWEN3_STOP_TEXT, description="What is written when the budget is reached; it must hold </think>."
     )
+    minimum_thinking: int = Field(
+        0, ge=0, description="Thinking tokens before which </think> is replaced by wait_text; 0 for none."
+    )
+    wait_text: str = Field("Wait", description="What is written in place of a </think> that comes too early.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="What the engine computes in; auto is float32 on a CPU and bfloat16 on a GPU."
     )

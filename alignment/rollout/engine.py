@@ -1,7 +1,7 @@
 """The seam between whoever needs completions and whatever samples them.
 
-An engine knows tokens, not chats: thinking.py puts modes and budgets on top, so that both engines treat them alike.
-Two engines stand behind it: vllm_local.py and transformers_engine.py. A third would be one more file and one line in
+An engine knows tokens, not chats: it draws, and ends a think block that has come to its budget (budget.py). What a mode
+is, and everything else about thinking, thinking.py puts on top, so that both engines treat it alike. Two engines stand behind it: vllm_local.py and transformers_engine.py. A third would be one more file and one line in
 `start_engine`.
 """
 
@@ -17,6 +17,8 @@ from alignment.errors import EngineError
 if TYPE_CHECKING:
     import torch
 
+    from alignment.rollout.budget import ThinkTokens
+
 EngineName = Literal["auto", "vllm", "transformers"]
 
 
@@ -30,8 +32,20 @@ class SamplingSettings:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """What an engine is to draw: a prompt, the most tokens after it, and the most tokens of a think block, or None."""
+
+    prompt: list[int]
+    most_tokens: int
+    budget: int | None = None
+
+
+@dataclass(frozen=True)
 class Draw:
-    """What an engine drew for one prompt: token ids, the log-prob of each under the policy, and whether it ended itself."""
+    """What an engine drew for one prompt: token ids, the log-prob of each under the policy, and whether it ended itself.
+
+    The log-probs of tokens that a budget wrote mean nothing (budget.py tells which they are).
+    """
 
     token_ids: list[int]
     logprobs: list[float]
@@ -50,6 +64,7 @@ class EngineSettings:
     gpu_memory_share: float = 0.35
     max_sequences: int = 256
     trust_remote_code: bool = False
+    thinking: "ThinkTokens | None" = None  # None for an engine that is given no budgets
 
 
 class Engine(Protocol):
@@ -57,10 +72,8 @@ class Engine(Protocol):
 
     name: str
 
-    def draw(
-        self, prompts: Sequence[list[int]], max_tokens: Sequence[int], settings: SamplingSettings, seed: int
-    ) -> list[Draw]:
-        """One draw per prompt. The same weights, prompts and seed give the same draws on the same machine."""
+    def draw(self, asked: "Sequence[Ask]", settings: SamplingSettings, seed: int) -> list[Draw]:
+        """One draw for each. The same weights, asks and seed give the same draws on the same machine."""
         ...
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from alignment.rollout.engine import Draw, EngineSettings, SamplingSettings
+from alignment.rollout.budget import OPEN
+from alignment.rollout.engine import Ask, Draw, EngineSettings, SamplingSettings
 
 # For a stage started by hand; launch.py sets these, and what must be set before the process starts, itself.
 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
@@ -32,13 +33,15 @@ class LocalVllm:
         from vllm import LLM
 
         on_cpu = not torch.cuda.is_available()
+        if on_cpu:  # what vLLM compiles even when it runs eagerly takes most of a minute, and a C++ compiler
+            torch._dynamo.config.disable = True  # noqa: SLF001  as TORCHDYNAMO_DISABLE, but not too late
         dtype = {"auto": "float32" if on_cpu else "bfloat16"}.get(settings.dtype, settings.dtype)
-        self._stop_ids = list(settings.stop_ids)
+        self._stop_ids, self._max_length = list(settings.stop_ids), settings.max_length
         with _generators_kept():
             self._llm = LLM(
                 model=settings.model,
                 dtype=dtype,
-                skip_tokenizer_init=True,
+                skip_tokenizer_init=settings.thinking is None,  # budgets are told to vLLM as text
                 enforce_eager=on_cpu,
                 max_model_len=settings.max_length,
                 max_num_seqs=settings.max_sequences,
@@ -46,12 +49,11 @@ class LocalVllm:
                 enable_prefix_caching=False,  # a cache that outlives a weight update would answer for the old policy
                 trust_remote_code=settings.trust_remote_code,
                 disable_log_stats=True,
+                **_budgets(settings),
                 **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
             )
 
-    def draw(
-        self, prompts: Sequence[list[int]], max_tokens: Sequence[int], settings: SamplingSettings, seed: int
-    ) -> list[Draw]:
+    def draw(self, asked: Sequence[Ask], settings: SamplingSettings, seed: int) -> list[Draw]:
         from vllm import SamplingParams
 
         shared: dict[str, Any] = {
@@ -62,8 +64,15 @@ class LocalVllm:
             "logprobs": 0,  # the drawn token's own
             "detokenize": False,
         }
-        parameters = [SamplingParams(max_tokens=limit, **shared) for limit in max_tokens]
-        outputs = self._generate(prompts, parameters, seed)
+        # In a batch of both kinds, vLLM 0.31 leaves the state of a budget behind for rows that have none. So where one
+        # row has a budget, the others get one that they cannot reach.
+        unbounded = self._max_length if any(one.budget is not None for one in asked) else None
+        budgets = [unbounded if one.budget is None else one.budget for one in asked]
+        parameters = [
+            SamplingParams(max_tokens=one.most_tokens, thinking_token_budget=budget, **shared)
+            for one, budget in zip(asked, budgets, strict=True)
+        ]
+        outputs = self._generate([one.prompt for one in asked], parameters, seed)
         return [_as_draw(output.outputs[0]) for output in outputs]
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
@@ -87,6 +96,16 @@ class LocalVllm:
         with _generators_kept():
             torch.manual_seed(seed)  # the sampler draws from torch's generator
             return self._llm.generate([{"prompt_token_ids": ids} for ids in prompts], parameters, use_tqdm=False)
+
+
+def _budgets(settings: EngineSettings) -> dict[str, Any]:
+    """What makes vLLM honour thinking_token_budget: where thinking begins, and what is written at its end."""
+    if settings.thinking is None:
+        return {}
+    from vllm.config import ReasoningConfig
+
+    stop_text = settings.thinking.stop_text
+    return {"reasoning_config": ReasoningConfig(reasoning_start_str=OPEN, reasoning_end_str=stop_text)}
 
 
 @contextlib.contextmanager

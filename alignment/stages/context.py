@@ -14,7 +14,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.artifact import RunFolder, StageFolder
 from alignment.recipe.schema import Recipe
-from alignment.rollout.engine import EngineSettings
+from alignment.rollout.serving import Serving, serve
+from alignment.rollout.thinking import Sampler
 
 SEAL = "sealed.json"
 
@@ -39,18 +40,20 @@ class StageContext:
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(self.policy_path, trust_remote_code=self.recipe.trust_remote_code)
 
-    def engine_settings(self, tokenizer: PreTrainedTokenizerBase) -> EngineSettings:
-        """What an engine needs to sample this stage's rollouts; for stages that have a `rollout` block."""
+    def sampler(self) -> Sampler:
+        """This stage's policy in an engine beside the trainer; for stages that have a `rollout` block."""
         rollout = self.stage.rollout
-        return EngineSettings(
-            model=self.policy_path,
-            max_length=rollout.max_prompt_tokens + rollout.max_completion_tokens,
-            stop_ids=(tokenizer.eos_token_id,),
-            pad_id=tokenizer.pad_token_id,
+        serving = Serving(
+            engine=rollout.engine,
+            max_prompt_tokens=rollout.max_prompt_tokens,
+            max_completion_tokens=rollout.max_completion_tokens,
+            budget_stop_text=rollout.budget_stop_text,
+            wait_text=rollout.wait_text,
             dtype=rollout.dtype,
             gpu_memory_share=rollout.gpu_memory_share,
             trust_remote_code=self.recipe.trust_remote_code,
         )
+        return serve(self.policy_path, serving, self.processes)
 
     def artifact(self, stage_name: str) -> Path:
         """The output folder of an earlier stage."""

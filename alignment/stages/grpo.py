@@ -16,6 +16,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 
+from alignment.attention import packed
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.render import render_prompt
 from alignment.data.rows import Problem
@@ -23,11 +24,10 @@ from alignment.errors import DataError
 from alignment.recipe.reference_checks import refuse_failing
 from alignment.recipe.schema import GrpoStage
 from alignment.rollout.delivery import logprob_gap, prove_delivery, refuse_gap
-from alignment.rollout.engine import SamplingSettings, start_engine
+from alignment.rollout.engine import SamplingSettings
 from alignment.rollout.groups import chance, group_mode, has_signal, replace_silent
 from alignment.rollout.scoring import Judged, Scorer, exact_total, refuse_unjudged, summary
 from alignment.rollout.thinking import Request, Sampler
-from alignment.stages import packed_attention
 from alignment.stages.callbacks import Recorder
 from alignment.stages.context import StageContext
 from alignment.stages.policy import adapter_config, load_policy, merged_weights
@@ -63,7 +63,7 @@ def build(context: StageContext) -> tuple[GRPOTrainer, Recorder]:
     )
     rollouts = Rollouts(context, tokenizer, problems)
     trainer = GRPOTrainer(
-        model=without_padding(load_policy(context, packed_attention.register())),
+        model=without_padding(load_policy(context, packed.register())),
         args=settings,
         train_dataset=Dataset.from_dict({"prompt": [problem.id for problem in problems]}),
         processing_class=tokenizer,
@@ -119,16 +119,12 @@ class Rollouts:
         """The sampler, its engine holding the weights that the trainer holds now."""
         model = trainer.accelerator.unwrap_model(trainer.model)
         if self._sampler is None:
-            engine = start_engine(
-                self._settings.engine, self._context.engine_settings(self._tokenizer), self._context.processes
-            )
-            stop_text = self._settings.budget_stop_text
-            self._sampler = Sampler(engine, self._tokenizer, self._settings.max_completion_tokens, stop_text)
+            self._sampler = self._context.sampler()
             probe = render_prompt(
                 self._tokenizer, _asked(next(iter(self._problems.values()))), "thinking", flagged=False
             )
-            prove_delivery(engine, lambda: merged_weights(model), probe)
-            self._context.counts["engine"] = engine.name
+            prove_delivery(self._sampler.engine, lambda: merged_weights(model), probe)
+            self._context.counts["engine"] = self._sampler.engine.name
         elif self._weights_of_step != trainer.state.global_step:
             self._sampler.engine.load_weights(merged_weights(model))
         self._weights_of_step = trainer.state.global_step
@@ -141,7 +137,7 @@ class Rollouts:
             mode = group_mode(problem, step, seed, self._settings.thinking_share)
             flagged = chance("flag", seed, step, problem.id) < self._settings.flag_share
             prompt = render_prompt(self._tokenizer, _asked(problem), mode, flagged=flagged)
-            requests.append(Request(prompt, mode, self._settings.budget))
+            requests.append(Request(prompt, mode, self._settings.budget, self._settings.minimum_thinking))
         drawn_with = int(chance("draw", seed, step, draw, self._context.rank) * 2**31)
         return list(zip(problems, sampler.sample(requests, self._sampling, drawn_with), strict=True))
 

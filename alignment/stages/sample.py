@@ -18,10 +18,10 @@ from alignment.errors import DataError
 from alignment.progress import Progress
 from alignment.recipe.reference_checks import refuse_failing
 from alignment.recipe.schema import SampleStage
-from alignment.rollout.engine import SamplingSettings, start_engine
+from alignment.rollout.engine import SamplingSettings
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
-from alignment.rollout.thinking import Request, Sampler
+from alignment.rollout.thinking import Request
 from alignment.stages.context import StageContext
 from rewards import NOT_APPLICABLE
 
@@ -103,10 +103,9 @@ class _Draw:
     def __init__(self, context: StageContext) -> None:
         settings = context.stage.rollout
         self._context, self._settings, self._tokenizer = context, settings, context.tokenizer()
-        engine = start_engine(settings.engine, context.engine_settings(self._tokenizer))
-        self._sampler = Sampler(engine, self._tokenizer, settings.max_completion_tokens, settings.budget_stop_text)
+        self._sampler = context.sampler()
         self._scorer = Scorer(context.stage.rewards)
-        context.counts["engine"] = engine.name
+        context.counts["engine"] = self._sampler.engine.name
 
     def chunk(self, problems: list[Problem], number: int, path: Path) -> None:
         """Sample and judge one chunk, and write it so that it is there whole or not at all."""
@@ -119,7 +118,8 @@ class _Draw:
             prompt = render_prompt(self._tokenizer, messages, mode, flagged=flagged)
             if len(prompt) <= settings.max_prompt_tokens:
                 asked += [problem] * settings.generations
-                requests += [Request(prompt, mode, settings.budget)] * settings.generations
+                request = Request(prompt, mode, settings.budget, settings.minimum_thinking)
+                requests += [request] * settings.generations
         sampling = SamplingSettings(settings.temperature, settings.top_p, settings.top_k)
         made = self._sampler.sample(
             requests, sampling, int(chance("draw", seed, self._context.stage.name, number) * 2**31)

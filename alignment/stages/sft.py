@@ -1,7 +1,7 @@
 """Supervised fine-tuning: imitate conversations, with the loss only where it was chosen to be.
 
 Rows are rendered to token ids and labels here and handed to TRL's SFTTrainer ready made: it packs, batches and
-trains. Batches are never padded: rows lie end to end, and packed_attention.py keeps them apart. Rows that are too long
+trains. Batches are never padded: rows lie end to end, and attention/packed.py keeps them apart. Rows that are too long
 are left out and counted, never cut: half a thought is a wrong example. A sample is held against the linter first.
 """
 
@@ -11,6 +11,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
+from alignment.attention import packed
 from alignment.data.lint.cases import SAMPLED_ROWS, sampled
 from alignment.data.lint.findings import Intent
 from alignment.data.lint.linter import inspect, refuse_errors
@@ -20,7 +21,6 @@ from alignment.data.render import Rendered, render_conversation
 from alignment.data.rows import Conversation
 from alignment.errors import DataError
 from alignment.recipe.schema import SftStage
-from alignment.stages import packed_attention
 from alignment.stages.callbacks import Recorder
 from alignment.stages.context import StageContext
 from alignment.stages.policy import adapter_config, load_policy
@@ -46,7 +46,7 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
         }
     )
     trainer = SFTTrainer(
-        model=load_policy(context, packed_attention.register()),
+        model=load_policy(context, packed.register()),
         args=settings,
         train_dataset=Dataset.from_dict(
             {"input_ids": [row.input_ids for row in rendered], "labels": [row.labels for row in rendered]}

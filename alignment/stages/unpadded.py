@@ -2,7 +2,7 @@
 
 TRL's GRPO trainer pads every prompt on the left and every completion on the right, to the longest of the whole step: of
 ragged rows half is padding. The backbone's forward is replaced on the model at hand: rows are laid end to end, attended
-to by packed_attention.py, and their hidden states put back where TRL looks for them. Nothing of TRL is changed.
+to by attention/packed.py, and their hidden states put back where TRL looks for them. Nothing of TRL is changed.
 """
 
 from typing import Any

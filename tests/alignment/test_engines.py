@@ -6,16 +6,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from alignment.data.render import render_prompt
-from alignment.errors import EngineError, WeightsNotDelivered
+from alignment.errors import WeightsNotDelivered
 from alignment.resources import resource
-from alignment.rollout.delivery import logprob_gap, prove_delivery, refuse_gap
-from alignment.rollout.engine import Engine, EngineSettings, SamplingSettings, start_engine, vllm_problem
-from alignment.rollout.thinking import Request, Sampler
+from alignment.rollout.delivery import prove_delivery, refuse_gap
+from alignment.rollout.engine import Ask, Engine, EngineSettings, SamplingSettings, start_engine, vllm_problem
 
 BASE = str(resource("data/base"))
 GREEDY = SamplingSettings(temperature=0.0)
-STOP_TEXT = "\n</think>\n\n"
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +37,10 @@ def engine(request: pytest.FixtureRequest, tokenizer: PreTrainedTokenizerBase) -
     started.close()
 
 
+def asks(prompts: list[list[int]], most_tokens: int) -> list[Ask]:
+    return [Ask(prompt, most_tokens) for prompt in prompts]
+
+
 @pytest.fixture
 def prompts(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     texts = ["<|endoftext|>12 + 7 - 4 =\n", "<|endoftext|>55 + 98 =\n", "<|endoftext|>9 - 3 + 5 - 1 =\n"]
@@ -49,7 +50,7 @@ def prompts(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
 def test_greedy_tokens_are_those_of_the_model_itself(
     engine: Engine, model: torch.nn.Module, prompts: list[list[int]]
 ) -> None:
-    draws = engine.draw(prompts, [12] * len(prompts), GREEDY, seed=0)
+    draws = engine.draw(asks(prompts, 12), GREEDY, seed=0)
     for prompt, draw in zip(prompts, draws, strict=True):
         ids = list(prompt)
         for token in draw.token_ids:
@@ -66,7 +67,7 @@ def test_logprobs_are_the_policys_own(engine: Engine, model: torch.nn.Module, pr
 
 def test_the_same_seed_draws_the_same_and_another_does_not(engine: Engine, prompts: list[list[int]]) -> None:
     hot = SamplingSettings(temperature=1.5)
-    first, again, other = (engine.draw(prompts, [24] * 3, hot, seed) for seed in (1, 1, 2))
+    first, again, other = (engine.draw(asks(prompts, 24), hot, seed) for seed in (1, 1, 2))
     assert [draw.token_ids for draw in first] == [draw.token_ids for draw in again]
     assert [draw.token_ids for draw in first] != [draw.token_ids for draw in other]
 
@@ -75,7 +76,7 @@ def test_sampling_leaves_the_trainers_random_numbers_alone(engine: Engine, promp
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    engine.draw(prompts, [4] * 3, SamplingSettings(), seed=3)
+    engine.draw(asks(prompts, 4), SamplingSettings(), seed=3)
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -88,29 +89,7 @@ def test_new_weights_arrive_and_can_be_taken_back(
     engine.load_weights(iter(model.named_parameters()))
 
 
-def test_a_budget_ends_thinking_with_forced_tokens(
-    engine: Engine, tokenizer: PreTrainedTokenizerBase, model: torch.nn.Module
-) -> None:
-    sampler = Sampler(engine, tokenizer, 48, STOP_TEXT)
-    # The base model has never thought, so its prompt opens the block for it, as a first sampled token would.
-    opened = render_prompt(tokenizer, [{"role": "user", "content": "12 + 7 ="}], "thinking", flagged=False)
-    request = Request(opened, "thinking", budget=6)
-    (made,) = sampler.sample([request], GREEDY, seed=0)
-    own = [token for token, forced in zip(made.token_ids, made.forced, strict=True) if not forced]
-    written = [token for token, forced in zip(made.token_ids, made.forced, strict=True) if forced]
-    if tokenizer.convert_tokens_to_ids("<think>") in made.token_ids[:7]:
-        assert tokenizer.decode(written) == STOP_TEXT
-        assert made.thinking_tokens <= 6 + 1
-    assert len(own) + len(written) == len(made.token_ids) <= 48
-    assert logprob_gap(model, [made], torch.device("cpu")) < 1e-3
-
-
 def test_a_gap_between_trainer_and_engine_stops_the_stage() -> None:
     refuse_gap(0.01, 0.05, step=3)
     with pytest.raises(WeightsNotDelivered, match="step 3.*largest_logprob_gap 0.05"):
         refuse_gap(0.2, 0.05, step=3)
-
-
-def test_a_budget_without_think_tokens_says_what_to_write(engine: Engine, tokenizer: PreTrainedTokenizerBase) -> None:
-    with pytest.raises(EngineError, match="must hold </think>"):
-        Sampler(engine, tokenizer, 16, "stop now").sample([Request([1, 2], "thinking", 4)], GREEDY, seed=0)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from alignment.attention.packed import register
 from alignment.resources import resource
-from alignment.stages.packed_attention import register
 from alignment.stages.unpadded import without_padding
 
 LENGTHS = (7, 41, 1, 19)

@@ -21,7 +21,7 @@ LIGHT = ("rewards/", "alignment/recipe/", "alignment/data/", "alignment/artifact
          "alignment/lint_command.py")  # fmt: skip
 # The two that a check and the journey may reach for: they decide without running anything.
 LIGHT_ABOVE = ("alignment.rollout.engine.vllm_problem", "alignment.evaluation.identity.")
-TORCH_ROOMS = ("alignment/stages/", "alignment/rollout/", "alignment/base_model/",
+TORCH_ROOMS = ("alignment/attention/", "alignment/stages/", "alignment/rollout/", "alignment/base_model/",
                "alignment/model.py")  # fmt: skip
 
 
