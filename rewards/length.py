@@ -1,8 +1,9 @@
-"""Kind `length`: how a completion's length stands to what was asked, in one of four forms.
+"""Kind `length`: how a completion's length stands to what was asked, in one of five forms.
 
 Tokens are counted, never guessed from text: `completion_ids` for the whole completion, the column `thinking_tokens` for
 the think block. Tokens that a thinking budget forced are not the policy's and do not count. Forms: `l1_exact` and
-`l1_max` (L1, arXiv 2503.04697), `overlong` (DAPO, arXiv 2503.14476, equation 13), `budget` (kept by its own doing).
+`l1_max` (L1, arXiv 2503.04697), `overlong` (DAPO, arXiv 2503.14476, equation 13), `budget` (kept by its own doing), `adherence`
+(as many thinking tokens as it was told).
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,14 @@ from typing import Literal
 
 from rewards.contract import Rollout, Verdict, not_applicable
 
-Form = Literal["l1_exact", "l1_max", "overlong", "budget"]
+Form = Literal["l1_exact", "l1_max", "overlong", "budget", "adherence"]
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "l1_exact": ("budget",),
     "l1_max": ("budget",),
     "overlong": (),
     "budget": ("mode", "budget", "thinking_tokens"),
+    "adherence": ("mode", "budget", "thinking_tokens"),
 }
 
 
@@ -26,7 +28,7 @@ class Length:
     With n the completion's own tokens and b its row's `budget`: l1_exact is 1 - alpha |b - n| and l1_max is
     alpha (b - n) + delta, both between 0 and 1; overlong is 0 up to max_tokens - cache_tokens, falls to -1 at
     max_tokens and stays there; budget is 1 for thinking of at most b tokens and falls to 0 at 2 b, and is 0 where
-    the thinking had to be cut off.
+    the thinking had to be cut off; adherence is 1 - |b - t| / b for thinking of t tokens, at least 0.
     """
 
     columns: tuple[str, ...] = ("mode", "budget")
@@ -58,7 +60,9 @@ class Length:
 
     def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict per rollout. Rows without a budget are not this verifier's, except in the form `overlong`."""
-        judge = {"overlong": self._overlong, "budget": self._budget}.get(self.form, self._l1)
+        judge = {"overlong": self._overlong, "budget": self._budget, "adherence": self._adherence}.get(
+            self.form, self._l1
+        )
         return [judge(rollout) for rollout in rollouts]
 
     def close(self) -> None:
@@ -84,18 +88,35 @@ class Length:
         return Verdict(min(0.0, max(-1.0, over)), reason, {"tokens": tokens, "max_tokens": self.max_tokens})
 
     def _budget(self, rollout: Rollout) -> Verdict:
-        if rollout.mode == "non_thinking":
-            return not_applicable("mode")
-        if not rollout.budget:  # with a budget of 0 the block is closed at once, and nothing is the policy's to keep
-            return not_applicable("budget")
-        tokens = rollout.column("length", "thinking_tokens")
-        if tokens is None:
-            return Verdict(None, "tokens_unknown")
-        evidence = {"thinking_tokens": tokens, "budget": rollout.budget}
-        if any(rollout.forced or ()):
-            return Verdict(0.0, "cut_off", evidence)
-        over = tokens - rollout.budget
-        return Verdict(_share(1 - over / rollout.budget), "within" if over <= 0 else "over", evidence)
+        over = _thought_over(rollout)
+        if isinstance(over, Verdict):
+            return over
+        return Verdict(_share(1 - over), "within" if over <= 0 else "over", _thought(rollout))
+
+    def _adherence(self, rollout: Rollout) -> Verdict:
+        over = _thought_over(rollout)
+        if isinstance(over, Verdict):
+            return over
+        reason = "on_target" if over == 0 else "shorter" if over < 0 else "longer"
+        return Verdict(_share(1 - abs(over)), reason, _thought(rollout))
+
+
+def _thought_over(rollout: Rollout) -> float | Verdict:
+    """How far the thinking went beyond its budget, as a share of it; or the verdict where that cannot be said."""
+    if rollout.mode == "non_thinking":
+        return not_applicable("mode")
+    if not rollout.budget:  # with a budget of 0 the block is closed at once, and nothing is the policy's to keep
+        return not_applicable("budget")
+    tokens = rollout.column("length", "thinking_tokens")
+    if tokens is None:
+        return Verdict(None, "tokens_unknown")
+    if any(rollout.forced or ()):
+        return Verdict(0.0, "cut_off", _thought(rollout))
+    return float(tokens / rollout.budget - 1)
+
+
+def _thought(rollout: Rollout) -> dict[str, int]:
+    return {"thinking_tokens": rollout.column("length", "thinking_tokens"), "budget": rollout.budget or 0}
 
 
 def own_tokens(rollout: Rollout) -> int | None:

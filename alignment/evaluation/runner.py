@@ -15,10 +15,11 @@ import typer
 
 from alignment.artifact import write_json
 from alignment.data.rows import MODES, Mode, Problem
+from alignment.data.told import tell
 from alignment.errors import AlignmentError
 from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
 from alignment.evaluation.identity import evaluation_identity, sweep_identity
-from alignment.evaluation.metrics import figures, share
+from alignment.evaluation.metrics import accuracy, certain, figures, share
 from alignment.evaluation.sweep import Asked, measure
 from alignment.evaluation.tasks import held_out
 from alignment.launch import die_with_parent
@@ -48,7 +49,28 @@ def evaluate(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> di
             "engine": evaluator.engine,
             "samples": [_sample(row) for row in asked[:KEPT_SAMPLES]],
         }
+    if evaluator.settings.told_budgets:
+        found["thinking"]["told_budgets"] = adherence(evaluator, problems, seed)
     return found
+
+
+def adherence(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> list[dict[str, Any]]:
+    """How near the thinking comes to what a question asks for: a point per told budget (docs/run-directory.md)."""
+    points = []
+    for budget in evaluator.settings.told_budgets:
+        asked = [tell(problem, budget) for problem in problems[: evaluator.settings.told_count]]
+        rows = evaluator.answers([Question(problem, "thinking", flagged=False) for problem in asked], seed)
+        outcomes = [outcome(row) for row in rows]
+        off = [abs(one.thinking_tokens - budget) / budget for one in outcomes]
+        points.append(
+            {
+                "budget": budget,
+                **accuracy(outcomes),
+                **certain("mean_thinking_tokens", outcomes, [one.thinking_tokens for one in outcomes]),
+                **certain("adherence_error", outcomes, off),
+            }
+        )
+    return points
 
 
 def _sample(row: Judged) -> dict[str, Any]:

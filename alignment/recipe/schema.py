@@ -77,6 +77,14 @@ class MixturePart(Closed):
         le=1,
         description="The share of rows whose user turn ends with the /think or /no_think flag of their mode.",
     )
+    told_budgets: list[int] = Field(
+        [], description="Thinking lengths in tokens, one of which each question asks for, in turn."
+    )
+    reviews: int = Field(
+        0,
+        ge=0,
+        description="How often, at most, a worked solution is gone over again, so that thinking differs in length.",
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> "MixturePart":
@@ -251,6 +259,10 @@ class Evaluations(Closed):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="What the engine computes in; auto is float32 on a CPU and bfloat16 on a GPU."
     )
+    told_budgets: list[int] = Field(
+        [], description="Thinking lengths that questions ask for after every training stage, to measure adherence."
+    )
+    told_count: int = Field(60, ge=1, description="Problems that are asked with each of told_budgets.")
     budgets: list[int] = Field([], description="Thinking budgets at which the last stage is evaluated at the end.")
     budget_stop_text: str = Field(
         QWEN3_STOP_TEXT, description="What is written when a budget is reached; it must hold </think>."

@@ -67,7 +67,7 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation without its samples, which stay in the run directory."""
     facts = asdict(replace(evaluation, samples=()))
     kept = {name: value for name, value in facts.items() if name not in LEFT_OUT_OF_EVALUATIONS}
-    return kept | {"tasks": list(facts["tasks"])}
+    return kept | {"tasks": list(facts["tasks"]), "told_budgets": list(facts["told_budgets"])}
 
 
 def _changes(run: Run, index: int) -> dict[str, dict[str, Any]]:

@@ -45,6 +45,11 @@ def render_page(document: dict[str, Any], run: Run) -> str:
         tasks=task_rows(document),
         accuracy=charts.accuracy_by_stage(document),
         tokens=charts.tokens_by_stage(document),
+        told=[
+            (stage["name"], point)
+            for stage in document["stages"]
+            for point in stage["evaluations"].get("thinking", {}).get("told_budgets", [])
+        ],
         budget_curve=charts.budget_curve(document, "budget"),
         spent_curve=charts.budget_curve(document, "tokens"),
         sweeps=sweep_figures(document),

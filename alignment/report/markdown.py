@@ -24,6 +24,7 @@ STAGE_HEADINGS = (
 )
 SWEEP_HEADINGS = ("stage", "task", "budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens",
                   "finished by itself %", "majority %", "best of as many %, upper bound")  # fmt: skip
+TOLD_HEADINGS = ("stage", "told", "thinking tokens", "adherence error %", "95% interval", "accuracy %")
 BUDGET_HEADINGS = ("budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens", "forced %")
 
 CHANGE_LEGEND = (
@@ -42,6 +43,7 @@ def render_markdown(document: dict[str, Any]) -> str:
         "## Stages",
         _stages(document),
         CHANGE_LEGEND,
+        *_told(document),
         *_budget(document),
         *_sweep(document),
         "## Work",
@@ -118,6 +120,22 @@ def _budget(document: dict[str, Any]) -> list[str]:
     rank = document["budget_spearman"]
     said = "" if rank is None else f"Spearman's rank correlation of budget and accuracy: {rank:.2f}."
     return [f"## Thinking budget, after {cell(document['budget_stage'])}", table(BUDGET_HEADINGS, rows), said]
+
+
+def _told(document: dict[str, Any]) -> list[str]:
+    rows = [
+        (
+            cell(stage["name"]),
+            phrases.count(point["budget"]),
+            phrases.count(point["mean_thinking_tokens"]),
+            phrases.percent(point["adherence_error"]),
+            phrases.interval(point["adherence_error_low"], point["adherence_error_high"]),
+            phrases.percent(point["accuracy"]),
+        )
+        for stage in document["stages"]
+        for point in stage["evaluations"].get("thinking", {}).get("told_budgets", [])
+    ]
+    return ["## Budgets that questions ask for", table(TOLD_HEADINGS, rows)] if rows else []
 
 
 def _sweep(document: dict[str, Any]) -> list[str]:

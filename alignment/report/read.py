@@ -26,6 +26,7 @@ from alignment.report.record import (
     Sample,
     Stage,
     TaskScore,
+    ToldPoint,
     is_number,
 )
 
@@ -33,6 +34,12 @@ STAGE_FOLDER = re.compile(r"^(\d+)-([^.]+)$")  # one that was set aside ends wit
 ROLLOUTS_KEPT = 4  # from the first step, and as many from the last
 TASK_FIELDS = ("accuracy", "accuracy_low", "accuracy_high")
 POINT_FIELDS = (*TASK_FIELDS, "mean_thinking_tokens", "mean_answer_tokens", "forced_share")
+TOLD_FIELDS = (
+    "budget",
+    "accuracy",
+    "mean_thinking_tokens",
+    *(f"adherence_error{end}" for end in ("", "_low", "_high")),
+)
 EVALUATION_FIELDS = (
     *TASK_FIELDS,
     "format",
@@ -147,8 +154,17 @@ def _evaluation(reader: Reader, path: Path, mode: str) -> Evaluation | None:
     tasks = [task for task in _list(facts.get("tasks")) if isinstance(task, dict)]
     samples = [sample for sample in _list(facts.get("samples")) if isinstance(sample, dict)]
     return Evaluation(
-        mode=mode, count=count, tasks=tuple(map(_task, tasks)), samples=tuple(map(_sample, samples)), **numbers
+        mode=mode,
+        count=count,
+        tasks=tuple(map(_task, tasks)),
+        samples=tuple(map(_sample, samples)),
+        told_budgets=tuple(_told(point) for point in _list(facts.get("told_budgets")) if isinstance(point, dict)),
+        **numbers,
     )
+
+
+def _told(facts: Line) -> ToldPoint:
+    return ToldPoint(count=_whole(facts.get("count")) or 0, **{name: _number(facts.get(name)) for name in TOLD_FIELDS})
 
 
 def _task(facts: Line) -> TaskScore:

@@ -38,6 +38,19 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class ToldPoint:
+    """How near the thinking came to `budget` tokens that the question asked for. The error is |thought - told| / told."""
+
+    budget: Number
+    count: int
+    accuracy: Number
+    mean_thinking_tokens: Number
+    adherence_error: Number
+    adherence_error_low: Number
+    adherence_error_high: Number
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What one policy did on the held-out problems in one mode. Shares are from 0 to 1, tokens are means per answer."""
 
@@ -55,6 +68,7 @@ class Evaluation:
     seconds: Number
     tasks: tuple[TaskScore, ...]
     samples: tuple[Sample, ...]
+    told_budgets: tuple[ToldPoint, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -60,14 +60,18 @@ class Scorer:
         """
         if not problems:
             return []
-        names = {*self._row_columns, *(name for problem in problems for name in problem.columns)} - {"answer"}
+        names = {*self._row_columns, *(name for problem in problems for name in problem.columns)} - {"answer", "budget"}
         table = self._reward.verdicts(
             [problem.question for problem in problems],
             [made.text for made in completions],
             [made.token_ids for made in completions],
             answer=[problem.answer or None for problem in problems],
             mode=[made.request.mode for made in completions],
-            budget=[made.request.budget for made in completions],
+            # A budget that the question tells is what the policy has to keep; one that is forced, what it was given.
+            budget=[
+                problem.columns.get("budget", made.request.budget)
+                for problem, made in zip(problems, completions, strict=True)
+            ],
             stop_reason=[made.stop_reason for made in completions],
             forced=[made.forced for made in completions],
             thinking_tokens=[made.thinking_tokens for made in completions],

@@ -21,7 +21,16 @@ def _thinking(group: Group, thinking: int | None, score: float | None, **known: 
     return Row(group, score=score, columns={"thinking_tokens": thinking}, **known)
 
 
+ADHERENCE = {"form": "adherence"}  # 1 - |b - t| / b
+
+
 ROWS: tuple[Row, ...] = (
+    _thinking("gold", 64, 1.0, options=ADHERENCE),
+    _thinking("near_miss", 48, 0.75, options=ADHERENCE),
+    _thinking("near_miss", 80, 0.75, options=ADHERENCE),
+    _thinking("garbage", 0, 0.0, options=ADHERENCE),
+    _thinking("unjudgeable", None, None, options=ADHERENCE),
+    _thinking("adversarial", 64, 0.0, options=ADHERENCE, forced=3),  # the budget did it
     _thinking("gold", 40, 1.0),
     _thinking("gold", 64, 1.0),
     _thinking("gold", 0, 1.0),
