@@ -10,8 +10,7 @@ from rich.text import Text
 
 from alignment.data.modes import flagged_mode
 from alignment.environment import devices
-from alignment.policies import named_policies
-from alignment.recipe.schema import QWEN3_STOP_TEXT
+from alignment.policies import named_policies, stop_text
 from alignment.rollout.engine import EngineName
 
 MAX_COMPLETION_TOKENS = 2048
@@ -86,13 +85,4 @@ def _sampler(folder: Path, run: Path) -> Any:
     completion = min(MAX_COMPLETION_TOKENS, longest // 2)
     # One person types: vLLM's start would cost more than it saves without a GPU.
     engine: EngineName = "auto" if devices() else "transformers"
-    return serve(str(folder), Serving(engine, min(longest, 8192) - completion, completion, _stop_text(run)))
-
-
-def _stop_text(run: Path) -> str:
-    """The stop text that the run's recipe evaluates with, or Qwen3's."""
-    import yaml
-
-    recipe = run / "recipe.yaml"
-    found = yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.is_file() else {}
-    return str(found.get("evaluations", {}).get("budget_stop_text", QWEN3_STOP_TEXT))
+    return serve(str(folder), Serving(engine, min(longest, 8192) - completion, completion, stop_text(run)))

@@ -187,6 +187,23 @@ def chat(
 
 
 @app.command()
+def serve(
+    model: Annotated[Path, typer.Argument(metavar="MODEL_OR_RUN", help="A run directory or a model folder.")],
+    stage: Annotated[str | None, typer.Option(help="A stage of the run; left out, the last trained.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; left out, this machine alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any that is free.")] = 8000,
+    max_length: Annotated[
+        int | None, typer.Option(min=16, help="Tokens of a conversation; left out, the model's, on a CPU at most 8192.")
+    ] = None,
+    budget: Annotated[int | None, typer.Option(min=0, help="Thinking budget of requests that have none.")] = None,
+) -> None:
+    """Serve a model to any OpenAI client. With thinking in its own field, flags obeyed and budgets kept."""
+    from alignment.server.command import ServeOptions, serve_policy
+
+    serve_policy(ServeOptions(model, stage, host, port, max_length, budget))
+
+
+@app.command()
 def audit(
     verifiers: Annotated[
         list[str] | None, typer.Argument(metavar="[VERIFIER]...", help="Reward kinds; left out, all.")
