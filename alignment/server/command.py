@@ -18,6 +18,7 @@ from rich.console import Console
 
 from alignment.environment import devices
 from alignment.errors import EngineError, OptionError
+from alignment.evaluation.adaptive import load_adaptive
 from alignment.launch import end_of_log, environment, run
 from alignment.policies import Policy, named_policies, stop_text
 from alignment.recipe.schema import Hardware
@@ -39,6 +40,7 @@ class ServeOptions:
     port: int = 8000
     max_length: int | None = None
     budget: int | None = None
+    adaptive: Path | None = None
 
 
 def serve_policy(options: ServeOptions) -> None:
@@ -47,6 +49,8 @@ def serve_policy(options: ServeOptions) -> None:
     if problem := vllm_problem():
         raise EngineError(f"`alignment serve` needs vLLM, which cannot run here: {problem}")
     policy = named_policies(options.path, [] if options.stage is None else [options.stage])[0]
+    if options.adaptive is not None:
+        _check_adaptive(options.adaptive, options.budget, policy, console)
     command = [*_vllm(policy, options), *_lengths(policy, options)]
     port = _free_port(options)
     if options.host not in LOOPBACK:
@@ -55,7 +59,8 @@ def serve_policy(options: ServeOptions) -> None:
             "for a key, and put TLS in front of it",
             style="yellow", highlight=False, soft_wrap=True,
         )  # fmt: skip
-    settings = ServerSettings(native_budget=bool(devices()), budget=options.budget)
+    adaptive = None if options.adaptive is None else str(options.adaptive.resolve())
+    settings = ServerSettings(native_budget=bool(devices()), budget=options.budget, adaptive=adaptive)
     env = {**environment(Hardware(), offline=True), SETTINGS: settings.as_text()}
     with tempfile.TemporaryDirectory(prefix="alignment-serve-") as scratch:
         log = Path(scratch) / "server.log"
@@ -87,6 +92,15 @@ def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
         "--disable-uvicorn-access-log",
         *(["--enforce-eager", *own_budget] if on_cpu else []),
     ]  # fmt: skip
+
+
+def _check_adaptive(path: Path, budget: int | None, policy: Policy, console: Console) -> None:
+    if budget is not None:
+        raise OptionError(
+            "--budget and --adaptive both decide the budget of requests that have none; write one of them"
+        )
+    if warning := load_adaptive(path).warning_for(policy.output_hash()):
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
 
 
 def _check_tokens(policy: Policy, stop: str) -> None:

@@ -1,11 +1,16 @@
 """What a chat request asks for, and which token a budget writes next; without a server."""
 
+import asyncio
 import itertools
+import json
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from alignment.evaluation.adaptive import AdaptiveBudget, Bin, Probe
+from alignment.server.middleware import SETTINGS, ServerSettings, ThinkingRequests
 from alignment.server.requests import EXTRA, settle
 
 OPEN, CLOSE, LINE, WORD = 1, 2, 3, 9
@@ -64,3 +69,63 @@ def test_the_forced_tokens_are_those_of_two_draws() -> None:
         ended = CLOSE in own[start : start + budget] or start + budget > len(own)
         expected = own if ended else [*own[: start + budget], *stop, *own[start + budget :]]
         assert written == expected[:20], (seed, budget)
+
+
+class Application:
+    """An ASGI application that keeps what it was asked and counts a prompt's tokens by its letters."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        assert dict(scope["headers"])[b"content-length"] == str(len(message["body"])).encode()
+        body = json.loads(message["body"])
+        self.asked.append((scope["path"], body))
+        refused = scope["path"] == "/tokenize" and not body["messages"]
+        answer = json.dumps({"count": sum(len(turn["content"]) for turn in body["messages"])}).encode()
+        await send({"type": "http.response.start", "status": 400 if refused else 200, "headers": []})
+        await send({"type": "http.response.body", "body": answer})
+
+
+def posted(application: Application, body: dict[str, Any], status: int = 200) -> dict[bytes, bytes]:
+    """Send a chat request in two pieces through the middleware; returns the headers of the answer."""
+    raw, sent = json.dumps(body).encode(), []
+    pieces = iter([{"body": raw[:7], "more_body": True}, {"body": raw[7:], "more_body": False}])
+
+    async def receive() -> Any:
+        return {"type": "http.request", **next(pieces)}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [(b"content-length", b"1")]}
+    asyncio.run(ThinkingRequests(application)(scope, receive, send))
+    assert sent[0]["status"] == status
+    return dict(sent[0]["headers"])
+
+
+def test_a_prompts_length_decides_its_budget_and_a_refused_probe_refuses_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bins = [Bin(up_to=5, budget=16, problems=1), Bin(up_to=None, budget=64, problems=1)]
+    AdaptiveBudget(
+        stage="s", policy="p", task="t", probe=Probe(kind="prompt_tokens"), bins=bins, target={"tokens": 9.0},
+        fitted={}, held_out={},
+    ).write(tmp_path / "adaptive.json")  # fmt: skip
+    settings = ServerSettings(native_budget=True, adaptive=str(tmp_path / "adaptive.json"))
+    monkeypatch.setenv(SETTINGS, settings.as_text())
+    for content, budget in (("2 + 2", 16), ("2 + 2 + 2", 64)):
+        application = Application()
+        assert posted(application, request(content, temperature=0))[b"x-thinking-budget"] == str(budget).encode()
+        (first, probe), (second, sent) = application.asked
+        assert (first, second) == ("/tokenize", "/v1/chat/completions")
+        assert "temperature" not in probe and probe["chat_template_kwargs"] == {"enable_thinking": True}
+        assert sent["thinking_token_budget"] == budget and sent["temperature"] == 0
+    for body in (request("2 + 2 /no_think"), request("2 + 2", thinking_token_budget=3)):
+        application = Application()
+        posted(application, body)
+        assert [path for path, _ in application.asked] == ["/v1/chat/completions"]
+    application = Application()
+    assert posted(application, {"model": "m", "messages": []}, status=400) == {}
+    assert [path for path, _ in application.asked] == ["/tokenize"], "what a probe is refused for is said to the client"

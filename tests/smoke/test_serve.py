@@ -13,6 +13,7 @@ import pytest
 from openai import AuthenticationError, BadRequestError, OpenAI
 
 from alignment.data.render import render_prompt
+from alignment.evaluation.adaptive import AdaptiveBudget, Bin, Probe
 from alignment.rollout.engine import SamplingSettings, vllm_problem
 from alignment.rollout.serving import Serving, serve
 from alignment.rollout.thinking import Request, Sampler
@@ -167,22 +168,43 @@ def test_what_cannot_be_understood_is_refused_by_name(server: Served, extra: dic
         ask(server, "9 + 4 =", **extra)
 
 
-def test_nothing_is_left_when_it_is_told_to_end_and_a_key_and_a_budget_of_its_own_hold(
-    policy: Path, stop_length: int, monkeypatch: pytest.MonkeyPatch
+def adaptive_file(folder: Path, probe: Probe, bins: list[Bin]) -> Path:
+    found = AdaptiveBudget(stage="fusion", policy="another", task="t", probe=probe, bins=bins, target={"tokens": 4.0},
+                           fitted={}, held_out={})  # fmt: skip
+    found.write(folder / "adaptive.json")
+    return folder / "adaptive.json"
+
+
+def test_an_adaptive_budget_and_a_key_hold_and_nothing_is_left_when_it_is_told_to_end(
+    policy: Path, tmp_path: Path, stop_length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLLM_API_KEY", "secret")
-    command = [sys.executable, "-m", "alignment.cli", "serve", str(policy), "--port", "0", "--budget", "4"]
+    greedy = Probe(kind="agreement", samples=2, sampling={"temperature": 0.01})  # so cold that both answers are one
+    file = adaptive_file(
+        tmp_path, greedy, [Bin(up_to=0.5, budget=50, problems=1), Bin(up_to=None, budget=4, problems=1)]
+    )
+    command = [sys.executable, "-m", "alignment.cli", "serve", str(policy), "--port", "0", "--adaptive", str(file)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        lines = iter(process.stdout.readline, "")
-        base = next(line for line in lines if line.startswith("ready")).split(" at ")[1].split(";")[0]
+        said = []
+        for line in iter(process.stdout.readline, ""):
+            said.append(line)
+            if line.startswith("ready"):
+                break
+        assert "fitted on another policy" in "".join(said)
+        base = said[-1].split(" at ")[1].split(";")[0]
         tree = descendants(process.pid)
         asked: dict[str, Any] = {"model": "fusion", "messages": [{"role": "user", "content": ASKED + QUESTIONS[0]}]}
         with pytest.raises(AuthenticationError):
             OpenAI(base_url=base, api_key="guess", max_retries=0).chat.completions.create(**asked)
-        done = OpenAI(base_url=base, api_key="secret").chat.completions.with_raw_response.create(**asked, temperature=0)
+        asking = OpenAI(base_url=base, api_key="secret", max_retries=0).chat.completions.with_raw_response
+        done = asking.create(**asked, temperature=0)
         assert done.headers["x-thinking-budget"] == "4"
         assert done.parse().usage.completion_tokens_details.reasoning_tokens == 4 + stop_length
+        own = asking.create(**asked, temperature=0, extra_body={"thinking_token_budget": 7})
+        assert own.headers["x-thinking-budget"] == "7", "what a request says itself counts"
+        plain = asking.create(**asked, temperature=0, extra_body={"enable_thinking": False})
+        assert "x-thinking-budget" not in plain.headers
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
@@ -191,6 +213,20 @@ def test_nothing_is_left_when_it_is_told_to_end_and_a_key_and_a_budget_of_its_ow
     while [number for number in tree if os.path.exists(f"/proc/{number}")] and time.monotonic() < until:
         time.sleep(0.1)
     assert [number for number in tree if os.path.exists(f"/proc/{number}")] == []
+
+
+def test_chat_thinks_as_long_as_the_prompt_asks_for(policy: Path, tmp_path: Path, sampler: Sampler) -> None:
+    turn = [{"role": "user", "content": ASKED + QUESTIONS[1]}]
+    length = len(render_prompt(sampler.tokenizer, turn, "thinking", flagged=False))
+    bins = [Bin(up_to=length, budget=3, problems=1), Bin(up_to=None, budget=5, problems=1)]
+    file = adaptive_file(tmp_path, Probe(kind="prompt_tokens"), bins)
+    command = [sys.executable, "-m", "alignment.cli", "chat", str(policy), "--adaptive", str(file)]
+    turns = f"{ASKED}{QUESTIONS[1]}\n/budget 2\n{ASKED}{QUESTIONS[1]}\n/budget\n{ASKED}{QUESTIONS[1]}\n\n"
+    done = subprocess.run(command, input=turns, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    spent = [line.rsplit("budget ", 1)[1] for line in done.stdout.splitlines() if line.startswith("thinking: ")]
+    assert spent == ["3", "2", "5"], "the talk has grown longer when it is asked the third time"
+    assert "fitted on another policy" in done.stdout and "budget: adaptive" in done.stdout
 
 
 def descendants(number: int) -> list[int]:
