@@ -174,16 +174,60 @@ def budget(
 
 
 @app.command()
+def adapt(
+    sweep: Annotated[Path, typer.Argument(metavar="RUN_OR_SWEEP", help="What `alignment budget` has measured.")],
+    accuracy: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Reach this with the least tokens.")] = None,
+    tokens: Annotated[float | None, typer.Option(min=0.0, help="Mean tokens, probe included, to stay within.")] = None,
+    stage: Annotated[str | None, typer.Option(help="A stage of the sweep; left out, its last.")] = None,
+    task: Annotated[str | None, typer.Option(help="A task of the sweep, where it has several.")] = None,
+    probe: Annotated[
+        Literal["auto", "length", "agreement"], typer.Option(help="What tells hard prompts from easy ones.")
+    ] = "auto",
+    output: Annotated[Path | None, typer.Option(help="The file; left out, adaptive.json beside the sweep.")] = None,
+) -> None:
+    """Fit a thinking budget for each prompt. And say what it saves on held-out problems beside a fixed one."""
+    from rich.console import Console
+
+    from alignment.evaluation import adapt_command
+
+    options = adapt_command.AdaptOptions(sweep, stage, task, accuracy, tokens, probe, output)
+    adapt_command.adapt(options, Console())
+
+
+@app.command()
 def chat(
     model: Annotated[Path, typer.Argument(help="A run directory (its last stage answers) or a model folder.")],
     stage: Annotated[str | None, typer.Option(help="Another stage of the run.")] = None,
     budget: Annotated[int | None, typer.Option(help="Thinking tokens after which the answer is asked for.")] = None,
     temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.")] = 0.6,
+    adaptive: Annotated[
+        Path | None, typer.Option(help="What `alignment adapt` wrote: a budget for each prompt.")
+    ] = None,
 ) -> None:
     """Talk to a model. `/think` and `/no_think` switch the mode, `/budget N` sets a budget, an empty line ends."""
     from alignment.chat import converse
 
-    converse(model, stage=stage, budget=budget, temperature=temperature)
+    converse(model, stage=stage, budget=budget, temperature=temperature, adaptive=adaptive)
+
+
+@app.command()
+def serve(
+    model: Annotated[Path, typer.Argument(metavar="MODEL_OR_RUN", help="A run directory or a model folder.")],
+    stage: Annotated[str | None, typer.Option(help="A stage of the run; left out, the last trained.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; left out, this machine alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes any that is free.")] = 8000,
+    max_length: Annotated[
+        int | None, typer.Option(min=16, help="Tokens of a conversation; left out, the model's, on a CPU at most 8192.")
+    ] = None,
+    budget: Annotated[int | None, typer.Option(min=0, help="Thinking budget of requests that have none.")] = None,
+    adaptive: Annotated[
+        Path | None, typer.Option(help="What `alignment adapt` wrote: a budget for each prompt.")
+    ] = None,
+) -> None:
+    """Serve a model to any OpenAI client. With thinking in its own field, flags obeyed and budgets kept."""
+    from alignment.server.command import ServeOptions, serve_policy
+
+    serve_policy(ServeOptions(model, stage, host, port, max_length, budget, adaptive))
 
 
 @app.command()

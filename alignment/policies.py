@@ -1,6 +1,6 @@
 """Which policies a command means: a model folder, or stages of a run.
 
-`alignment chat` talks to one, `alignment budget` measures several. Neighbours: artifact.py (what a stage leaves),
+`alignment chat` talks to one, `alignment serve` serves one, `alignment budget` measures several. Neighbours: artifact.py (what a stage leaves),
 rollout/serving.py (starts an engine on the folder).
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alignment.artifact import RunFolder, canonical_hash, folder_files
 from alignment.errors import ArtifactError
-from alignment.recipe.schema import TRAINING_KINDS
+from alignment.recipe.schema import QWEN3_STOP_TEXT, TRAINING_KINDS
 
 ALL = "all"
 
@@ -52,6 +52,15 @@ def named_policies(path: Path, stages: Sequence[str] = ()) -> list[Policy]:
     if not stages:
         return [_of_stage(run, trained[-1])]
     return [_of_stage(run, name) for name in (trained if ALL in stages else dict.fromkeys(stages))]
+
+
+def stop_text(path: Path) -> str:
+    """What ends the thinking at a budget: as the recipe of a run evaluates with, or Qwen3's for a model folder."""
+    import yaml
+
+    recipe = path / "recipe.yaml"
+    found = yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.is_file() else {}
+    return str(found.get("evaluations", {}).get("budget_stop_text", QWEN3_STOP_TEXT))
 
 
 def _trained(run: RunFolder) -> list[str]:

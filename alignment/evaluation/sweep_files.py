@@ -12,6 +12,7 @@ from typing import Any
 from alignment.artifact import write_json
 from alignment.errors import ArtifactError
 from alignment.evaluation.knee import knee
+from alignment.evaluation.outcomes import outcomes_file
 from alignment.evaluation.sweep_plan import SweepPlan
 
 SCHEMA_VERSION = 1
@@ -30,6 +31,7 @@ def write_sweep(plan: SweepPlan) -> Facts:
         "stages": [{"stage": policy.name, "policy": policy.output_hash()} for policy in plan.policies],
         "points": points,
         "knees": knees(points),
+        "outcomes": _outcomes(plan),
     }
     write_json(plan.output / "budget.json", document)
     _write_text(plan.output / "budget.csv", as_csv(points))
@@ -37,6 +39,14 @@ def write_sweep(plan: SweepPlan) -> Facts:
 
     draw(document, plan.output / "budget.png")
     return document
+
+
+def _outcomes(plan: SweepPlan) -> list[Facts]:
+    """Where the outcomes of each problem are at each point, in the order of the points."""
+    files = [(point, outcomes_file(plan.output, point.key)) for point in plan.points]
+    return [
+        {**point.place, "file": file.relative_to(plan.output).as_posix()} for point, file in files if file.is_file()
+    ]
 
 
 def knees(points: Sequence[Facts]) -> list[Facts]:

@@ -18,11 +18,12 @@ LIGHT = ("rewards/", "alignment/recipe/", "alignment/data/", "alignment/artifact
          "alignment/evaluation/sweep_files.py", "alignment/evaluation/sweep_options.py",
          "alignment/evaluation/sweep_plan.py", "alignment/policies.py", "alignment/rollout/engine.py",
          "alignment/doctor.py", "alignment/chat.py", "alignment/model.py", "alignment/audit_command.py",
-         "alignment/lint_command.py")  # fmt: skip
+         "alignment/lint_command.py", "alignment/server/command.py", "alignment/server/middleware.py",
+         "alignment/server/requests.py", "alignment/evaluation/adaptive.py", "alignment/evaluation/adapt_command.py")  # fmt: skip
 # The two that a check and the journey may reach for: they decide without running anything.
 LIGHT_ABOVE = ("alignment.rollout.engine.vllm_problem", "alignment.evaluation.identity.")
 TORCH_ROOMS = ("alignment/attention/", "alignment/stages/", "alignment/rollout/", "alignment/base_model/",
-               "alignment/model.py")  # fmt: skip
+               "alignment/model.py", "alignment/server/budget_processor.py")  # fmt: skip
 
 
 def name_of(path: Path) -> str:

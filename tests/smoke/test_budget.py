@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from alignment.evaluation.outcomes import read_outcomes
 from smoke.processes import alignment, killed_when, lines
 
 BASE = Path(__file__).parents[2] / "data" / "base"
@@ -60,6 +61,15 @@ def test_going_on_measures_what_is_missing_and_changed_settings_are_kept_apart(o
 
     document = json.loads((output / "budget.json").read_text(encoding="utf-8"))
     assert document["points"] == points and document["knees"][0]["stage"] == "base"
+    assert [(one["mode"], one["budget"]) for one in document["outcomes"]] == [(p["mode"], p["budget"]) for p in points]
+    for point, place in zip(points, document["outcomes"], strict=True):
+        outcomes = read_outcomes(output / place["file"])
+        assert len(outcomes) == len({one.problem for one in outcomes}) == 8
+        right = [score for one in outcomes for score in one.correct]
+        assert sum(map(bool, right)) / len(right) == pytest.approx(point["accuracy"], abs=1e-4)
+        assert all(len(one.groups) == len(one.thinking_tokens) == 2 and one.prompt_tokens > 10 for one in outcomes)
+        spent = [tokens for one in outcomes for tokens in one.thinking_tokens]
+        assert sum(spent) / len(spent) == pytest.approx(point["mean_thinking_tokens"], abs=0.01)
     with (output / "budget.csv").open(encoding="utf-8", newline="") as file:
         assert [row["budget"] for row in csv.DictReader(file)] == ["0", "16", ""]
     assert (output / "budget.png").read_bytes()[:4] == b"\x89PNG"
