@@ -87,6 +87,8 @@ class LocalVllm:
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
+        if not torch.cuda.is_available():
+            self._llm.apply_model(_repack_head)
         self._llm.reset_prefix_cache()
 
     def close(self) -> None:
@@ -122,6 +124,19 @@ def _generators_kept() -> Iterator[None]:
     finally:
         random.setstate(of_python)
         np.random.set_state(of_numpy)
+
+
+def _repack_head(model: torch.nn.Module) -> None:
+    """Pack the output head anew from the weights it has now.
+
+    On a CPU vLLM 0.31 computes logits from a packed copy of the head. Its reload leaves out the copy of a head that is
+    tied to the embedding: the engine would go on with new layers under the head it started with.
+    """
+    from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
+
+    for module in model.modules():
+        if isinstance(module, VocabParallelEmbedding) and hasattr(module, "cpu_linear"):
+            module.quant_method.process_weights_after_loading(module)
 
 
 def _as_draw(output: Any) -> Draw:
