@@ -70,9 +70,25 @@ def test_a_program_sees_nothing_of_the_one_before(sandbox: Sandbox) -> None:
 
 
 def test_random_numbers_differ_between_programs(sandbox: Sandbox) -> None:
-    program = "import random\ndef f(): return random.random()"
-    first, second = (calls(program, 0.5) for _ in range(2))
-    assert [one.outcome for one in sandbox.examine_all([first, second])] == ["wrong_answer"] * 2
+    program = "import random\ndef f(): return random.random() < 0.5"
+    found = sandbox.examine_all([calls(program, True)] * 40)
+    assert {one.outcome for one in found} == {"passed", "wrong_answer"}
+
+
+def test_a_package_is_there_whether_or_not_a_program_names_it(sandbox: Sandbox) -> None:
+    pytest.importorskip("numpy")
+    named = "import numpy\ndef f(): return int(numpy.arange(4).sum())"
+    unnamed = "np = __import__('num' + 'py')\ndef f(): return int(np.arange(4).sum())"
+    assert {one.outcome for one in sandbox.examine_all([calls(named, 6), calls(unnamed, 6)])} == {"passed"}
+
+
+def test_a_program_of_some_milliseconds_and_one_of_many_are_judged_alike(sandbox: Sandbox) -> None:
+    """The first is over before anybody looks, the second is listened to word by word."""
+    slow = "import time\ndef f():\n    time.sleep(0.03)\n    return 'x' * 300_000"
+    for program in (slow, slow.replace("0.03", "0")):
+        right, wrong = ["x" * 300_000] * 3, ["x" * 300_000, "y", "x" * 300_000]
+        found = sandbox.examine_all([calls(program, *right), calls(program, *wrong)])
+        assert [(one.outcome, one.passed) for one in found] == [("passed", 3), ("wrong_answer", 1)]
 
 
 @pytest.mark.parametrize("whom", ["programs", "zygotes", "monitors", "all"])

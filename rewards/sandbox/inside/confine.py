@@ -25,7 +25,7 @@ _HIGHEST_ADDRESS_SPACE_MIB = 1 << 20
 class Confinement:
     """What a forked process is held to beyond what it inherits."""
 
-    open_files: int
+    most_cpu_seconds: int  # as given to this process, or resource.RLIM_INFINITY
     system_calls: seccomp.Filter | None
 
 
@@ -60,22 +60,25 @@ def hold(settings: dict[str, Any]) -> Confinement:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
+        resource.RLIMIT_NOFILE: settings["open_files"],
     }
     if counted:
         limits[resource.RLIMIT_NPROC] = settings["threads"] + 2
     for kind, most in limits.items():
         _limit(kind, most)
+    most_cpu_seconds = resource.getrlimit(resource.RLIMIT_CPU)[1]
     if not seccomp.is_supported():
-        return Confinement(settings["open_files"], None)
+        return Confinement(most_cpu_seconds, None)
     own, added = seccomp.filters()
     own.install()
-    return Confinement(settings["open_files"], added)
+    return Confinement(most_cpu_seconds, added)
 
 
 def confine(to: Confinement, cpu_seconds: int) -> None:
     """Hold this forked process, for good. Raises OSError."""
-    _limit(resource.RLIMIT_NOFILE, to.open_files)
-    _limit(resource.RLIMIT_CPU, cpu_seconds)
+    if to.most_cpu_seconds != resource.RLIM_INFINITY:
+        cpu_seconds = min(cpu_seconds, to.most_cpu_seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     if to.system_calls is not None:
         to.system_calls.install()
 
