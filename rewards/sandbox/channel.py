@@ -51,6 +51,8 @@ class Channel:
             try:
                 data = self.connection.recv(wire.READ_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimedOut from None
                 continue
             except ConnectionResetError:
                 return None

@@ -26,6 +26,7 @@ from rewards.sandbox.replies import (
     parsed,
     stop_over,
     stop_over_ending,
+    writable,
 )
 
 _OUTCOMES: dict[str, Outcome] = {"wrong_answer": "wrong_answer", "crashed": "crashed", "broken": "tests_broken"}
@@ -105,7 +106,7 @@ def _run_programs(examination: Examination, tests: StandardStreams, jail: Jail, 
     """Run the program once per input, and compare what it wrote."""
     for number, (given, expected) in enumerate(zip(tests.inputs, tests.outputs, strict=True)):
         try:
-            if len(given) > limits.files_mib << 20:
+            if len(given.encode()) > limits.files_mib << 20:
                 raise Stopped("tests_broken", f"an input is larger than the {limits.files_mib} MiB of a jail")
             written = _run_program(examination, given, jail, _room_for(limits, expected))
             if not same_lines(written, expected):
@@ -175,7 +176,7 @@ def _run_test_code(
     for outcome, name, detail, *number in verdict["failures"]:
         where = f"{name}: {detail}" if detail else (tests.tests[number[0]][:200] if number else name)
         kind: Outcome = "out_of_memory" if name == "MemoryError" else _OUTCOMES[outcome]
-        tally.failures.append((kind, where))
+        tally.failures.append((kind, writable(where)))
 
 
 def _examiner_says(examiner: Channel, deadline: float) -> dict[str, Any]:

@@ -19,7 +19,12 @@ class Stopped(Exception):
     """The program cannot go on: why, and what there is to say about it."""
 
     def __init__(self, outcome: Outcome, detail: str = "") -> None:
-        self.outcome, self.detail = outcome, detail
+        self.outcome, self.detail = outcome, writable(detail)
+
+
+def writable(text: str) -> str:
+    """A program's words as text that any file takes: half a character, which is no Unicode, becomes a question mark."""
+    return text.encode(errors="replace").decode()
 
 
 def next_reply(jail: Jail, channel: Channel, deadline: float) -> dict[str, Any]:
@@ -62,7 +67,8 @@ def failure(reply: dict[str, Any], where: str) -> tuple[Outcome, str]:
     names = reply["raised"] if isinstance(reply["raised"], list) else []
     kind, name, message = [str(one)[:200] for one in [*names, "", "", ""][:3]]
     outcome: Outcome = "out_of_memory" if kind == "MemoryError" else "crashed"
-    return outcome, f"{name or 'Exception'}: {message}" if message else name or "Exception"
+    name = name or "Exception"
+    return outcome, writable(f"{name}: {message}" if message else name)
 
 
 def stop_over(reply: dict[str, Any]) -> NoReturn:
@@ -85,5 +91,12 @@ def stop_over_ending(ending: Ending, limits: Limits) -> NoReturn:
     if ending.code == -signal.SIGKILL:
         raise JailLost("the program's process was killed from outside")
     if ending.code < 0:
-        raise Stopped("crashed", signal.Signals(-ending.code).name)
+        raise Stopped("crashed", _signal_name(-ending.code))
     raise Stopped("crashed", f"it exited with {ending.code}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import seccomp
 
-_MS_NOSUID, _MS_NODEV = 2, 4
+_MS_NOSUID, _MS_NODEV, _MS_NOATIME = 2, 4, 1024
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CLEAR_ALL = 4, 24, 38, 47, 4
 _CAPABILITY_VERSION, _MOST_CAPABILITIES = 0x20080522, 64
 _FIRST_KERNEL_WITH_OWN_COUNT = (5, 14)  # from here on a user namespace counts its own processes
@@ -34,7 +34,8 @@ def settle(settings: dict[str, Any]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if settings["mounts"]:
         options = f"size={settings['files_mib']}m,nr_inodes={settings['files']},mode=1777"
-        _check(libc.mount(b"tmpfs", b"/tmp", b"tmpfs", _MS_NOSUID | _MS_NODEV, options.encode()), "mounting /tmp")
+        flags = _MS_NOSUID | _MS_NODEV | _MS_NOATIME
+        _check(libc.mount(b"tmpfs", b"/tmp", b"tmpfs", flags, options.encode()), "mounting /tmp")
         for capability in range(_MOST_CAPABILITIES):
             libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
         libc.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0)

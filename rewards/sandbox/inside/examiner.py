@@ -28,16 +28,14 @@ class Candidate:
 
     def __init__(self, program: wire.Stream, judge: wire.Stream) -> None:
         self.program, self.judge = program, judge
-        self.calls = 0
         self.raised: BaseException | None = None
-        self._asked = False
+        self.asked = False
 
     def request(self, operation: str, target: Any, **rest: Any) -> Any:
-        self.calls += operation == "call"
         message = wire.frame({"requests": [{"operation": operation, "target": target, **rest}]})
-        if not self._asked:  # from here on, time that is lost may be the program's fault
+        if not self.asked:  # from here on, time that is lost may be the program's fault
             self.judge.send(wire.frame({"asked": True}))
-            self._asked = True
+            self.asked = True
         reply = self._reply(message)
         if not isinstance(reply, dict) or not ({"value", "raised"} & reply.keys()):
             self._raise(["Exception", "Malformed", "the program wrote to the channel of its replies"])
@@ -145,7 +143,7 @@ def _examine(candidate: Candidate, order: dict[str, Any]) -> dict[str, Any]:
         found["failures"].append([*failure, number])
         if not order["partial"]:
             break
-    return {**found, "calls": candidate.calls}
+    return found
 
 
 def _outcome(candidate: Candidate, source: str, namespace: dict[str, Any]) -> list[str] | None:
@@ -158,8 +156,8 @@ def _outcome(candidate: Candidate, source: str, namespace: dict[str, Any]) -> li
             return ["crashed", name, detail]
         if isinstance(error, AssertionError):
             return ["wrong_answer", name, detail]
-        # Once the program has answered, a test that trips does so over the answer: None has no length.
-        return ["wrong_answer" if candidate.calls else "broken", name, detail]
+        # Once the program was asked, a test that trips does so over the answer: None has no length.
+        return ["wrong_answer" if candidate.asked else "broken", name, detail]
     return None
 
 

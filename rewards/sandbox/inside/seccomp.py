@@ -45,12 +45,20 @@ _REFUSED: Numbers = {
     "ioperm": (173, None), "modify_ldt": (154, None), "lookup_dcookie": (212, 18),
 }  # fmt: skip
 _CLONE, _CLONE3, _SOCKET, _SOCKETPAIR = (56, 220), (435, 435), (41, 198), (53, 199)
-_KILL, _TKILL, _TGKILL, _PRLIMIT, _FCNTL, _IOCTL = (62, 129), (200, 130), (234, 131), (302, 261), (72, 25), (16, 29)
+_KILL, _TKILL, _TGKILL, _PRLIMIT, _SETRLIMIT, _FCNTL, _IOCTL = (
+    (62, 129),
+    (200, 130),
+    (234, 131),
+    (302, 261),
+    (160, 164),
+    (72, 25),
+    (16, 29),
+)
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, the kernel's name for it
 _FIRST_X32_CALL = 0x40000000
 _CLONE_THREAD, _AF_UNIX, _F_SETSIG, _TIOCSTI = 0x10000, 1, 10, 0x5412
-_SIGKILL, _SIGSTOP = 9, 19
+_SIGKILL, _SIGSTOP, _RLIMIT_CPU = 9, 19, 0
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
@@ -110,7 +118,10 @@ def _argument_rules_when_forked(column: int) -> list[Instruction]:
     eperm, first, second, third = _returns(errno.EPERM), _ARGUMENTS, _ARGUMENTS + 8, _ARGUMENTS + 16
     fatal: list[Instruction] = [(_EQUAL, 1, 0, _SIGKILL), (_EQUAL, 0, 1, _SIGSTOP), eperm]
     rules = _when(_CLONE[column], [_load(first), (_ANY_BIT, 1, 0, _CLONE_THREAD), eperm])
-    # Nobody inside can send SIGKILL: a program that dies of it was ended from outside, and is judged again.
+    # Nobody inside can send SIGKILL, or have the kernel send it by lowering the limit on CPU time: a program
+    # that dies of it was ended from outside, and is judged again.
+    rules += _when(_PRLIMIT[column], [_load(second), (_EQUAL, 0, 1, _RLIMIT_CPU), eperm])
+    rules += _when(_SETRLIMIT[column], [_load(first), (_EQUAL, 0, 1, _RLIMIT_CPU), eperm])
     rules += _when(_KILL[column], [_load(second), *fatal]) + _when(_TKILL[column], [_load(second), *fatal])
     return rules + _when(_TGKILL[column], [_load(third), *fatal])
 

@@ -18,9 +18,9 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from . import candidate, confine, examiner, rehearsal, wire
+from .scratch import Scratch
 
 PRELOADED = (
     "abc", "array", "bisect", "cmath", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum",
@@ -51,6 +51,7 @@ def main() -> None:
     _preload([*PRELOADED, *settings["packages"]])
     rehearsal.rehearse()
     os.chdir(settings["directory"])
+    scratch = Scratch(settings["directory"])
     limits = confine.hold(settings)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     while (null := os.open(os.devnull, os.O_RDWR)) <= _HIGHEST_PLACE:
@@ -64,7 +65,7 @@ def main() -> None:
     os.close(null)
     try:
         while True:
-            _serve_one(control, settings, limits)
+            _serve_one(control, settings["isolated"], scratch, limits)
     except _Stop:
         os._exit(0)
 
@@ -85,7 +86,7 @@ def _preload(names: Sequence[str]) -> None:
     os.register_at_fork = register
 
 
-def _serve_one(control: socket.socket, settings: dict[str, Any], limits: confine.Confinement) -> None:
+def _serve_one(control: socket.socket, isolated: bool, directory: Scratch, limits: confine.Confinement) -> None:
     message, rights, _, _ = control.recvmsg(wire.ORDER.size, socket.CMSG_SPACE(2 * _DESCRIPTORS.size))
     if not message:
         raise _Stop
@@ -99,8 +100,8 @@ def _serve_one(control: socket.socket, settings: dict[str, Any], limits: confine
     for descriptor in descriptors:
         os.close(descriptor)
     code, ordered, used = _watch(control, process_id)
-    _end_the_rest(settings, process_id)
-    retired = not _is_clean(settings["directory"])
+    _end_the_rest(isolated, process_id)
+    retired = not directory.clean()
     control.send(wire.ENDING.pack(code, ordered, retired, used))
     if retired:
         raise _Stop
@@ -124,10 +125,10 @@ def _watch(control: socket.socket, process_id: int) -> tuple[int, bool, float]:
     return os.waitstatus_to_exitcode(status), ordered, used.ru_utime + used.ru_stime
 
 
-def _end_the_rest(settings: dict[str, Any], process_id: int) -> None:
+def _end_the_rest(isolated: bool, process_id: int) -> None:
     """End and reap whatever the program left. The filter lets it start nothing; this does not rely on the filter."""
     try:
-        if settings["isolated"]:
+        if isolated:
             os.kill(-1, signal.SIGKILL)
         else:
             os.killpg(process_id, signal.SIGKILL)
@@ -138,22 +139,6 @@ def _end_the_rest(settings: dict[str, Any], process_id: int) -> None:
             os.waitpid(-1, 0)
     except ChildProcessError:
         pass
-
-
-def _is_clean(directory: str) -> bool:
-    """Empty the private directory. What cannot be emptied is given up together with the jail."""
-    names = os.listdir(directory)
-    if not names:
-        return True
-    import shutil
-
-    for name in names:
-        path = os.path.join(directory, name)
-        try:
-            shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
-        except (OSError, RecursionError):
-            return False
-    return True
 
 
 def _become(kind: bytes, descriptors: list[int], limits: confine.Confinement, cpu_seconds: int) -> None:
