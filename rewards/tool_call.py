@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rewards.contract import Rollout, Verdict
+from rewards.contract import Rollout, Verdict, not_applicable
 from rewards.tool_schema import Tool, read_tools
 from rewards.tool_values import ExpectedCall, read_calls, reference_problem
 
@@ -76,8 +76,11 @@ class ToolCall:
         """Nothing to end."""
 
     def _judge(self, rollout: Rollout) -> Verdict:
-        tools = read_tools(rollout.column("tool_call", "tools"))
-        expected = read_calls(rollout.column("tool_call", "calls"))
+        given = {name: rollout.column("tool_call", name) for name in self.columns}
+        absent = next((name for name, value in given.items() if value is None), None)
+        if absent is not None:
+            return not_applicable(absent)
+        tools, expected = read_tools(given["tools"]), read_calls(given["calls"])
         if tools is None or expected is None:
             return Verdict(None, "reference_unusable", {"problem": "tools" if tools is None else "calls"})
         problem = reference_problem(tools, expected)
@@ -86,10 +89,10 @@ class ToolCall:
         if not rollout.answer:
             return Verdict(0.0, "no_answer", {"expected": len(expected)})
         most = max(MOST_CALLS, len(expected))
-        given = made_calls(rollout.answer, most + 1)
-        if len(given) > most:
+        made = made_calls(rollout.answer, most + 1)
+        if len(made) > most:
             return Verdict(0.0, "too_many_calls", {"expected": len(expected), "made": f"more than {most}"})
-        findings = compare_calls(tools, expected, given)
+        findings = compare_calls(tools, expected, made)
         right = all(one.reason == "correct" for one in findings)
         reason = "correct" if right else _first_reason(findings)
         share = sum(one.share for one in findings) / len(findings) if findings else 1.0

@@ -8,8 +8,8 @@ import re
 from rewards.constraints.parameters import Character, Count, Language, Phrase, Relation, Words, holds
 from rewards.detection import is_in, scripts_of
 
-# A word with the hyphens and apostrophes inside it: WELL-KNOWN and DON'T are one each.
-_WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
+# A word with the hyphens and apostrophes inside it, or letters with full stops: WELL-KNOWN, DON'T and U.S.A. are one each.
+_WORD = re.compile(r"(?:[^\W\d_]\.){2,}[^\W\d_]?(?![^\W_])|[^\W_]+(?:[-'’][^\W_]+)*")
 
 
 def existence(text: str, *, keywords: Words) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 from rewards.sandbox.examination import Call, Calls
 from rewards.sandbox.inside import wire
 
+_LARGEST_KEY = 10.0**300  # beyond it, writing a number in decimal could take as long as a program likes
+
 
 def gives_expected(tests: Calls, call: Call, packed: Any) -> bool:
     """Whether a packed value is the one that a call expects."""
@@ -45,7 +47,7 @@ def _agree(value: Any, expected: Any, tests: Calls) -> bool:
     if isinstance(expected, dict):
         if not isinstance(value, dict) or len(value) != len(expected):
             return False
-        own = {str(key) if tests.from_json else key: one for key, one in value.items()}
+        own = {_json_key(key) if tests.from_json else key: one for key, one in value.items()}
         return own.keys() == expected.keys() and all(_agree(own[key], expected[key], tests) for key in expected)
     if isinstance(value, bool) or isinstance(expected, bool):
         return value is expected
@@ -55,6 +57,13 @@ def _agree(value: Any, expected: Any, tests: Calls) -> bool:
     if numbers and tests.tolerance is not None:
         return math.isclose(value, expected, rel_tol=tests.tolerance, abs_tol=tests.tolerance)
     return bool(value == expected)
+
+
+def _json_key(key: Any) -> Any:
+    """A key of a dictionary as JSON would write it; what JSON cannot write stays as it is, and equals no text."""
+    if isinstance(key, (bool, type(None))):
+        return {True: "true", False: "false", None: "null"}[key]
+    return repr(key) if isinstance(key, (int, float)) and abs(key) < _LARGEST_KEY else key
 
 
 def same_lines(written: str, expected: str) -> bool:

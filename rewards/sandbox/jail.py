@@ -1,10 +1,9 @@
 """One jail as the judge sees it: started, given a program at a time, listened to against the clock, ended.
 
 backends.py says how it is made, inside/zygote.py is what runs in it, conduct.py drives it. Every program gets a channel
-of its own; what comes out of it is bytes from a process that may lie, bounded here in length and in time.
+of its own (channel.py).
 """
 
-import json
 import os
 import select
 import signal
@@ -13,32 +12,25 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rewards.sandbox.backends import Backend
+from rewards.sandbox.channel import Channel, OutputLimit, TimedOut, await_ready, is_ready
 from rewards.sandbox.inside import wire
 from rewards.sandbox.policy import JailLost, Limits
 
 STARTUP_SECONDS = 60.0
 ENDING_SECONDS = 5.0  # to end and clean up after one program
 LINGER_SECONDS = 0.25  # between a channel's end and the end of its process
-READ_BYTES = 1 << 16
 _CREDENTIALS = struct.Struct("3i")
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONUTF8": "1",  # noqa: S108  the jail's own
     "PYTHONHASHSEED": "0",  # a program that depends on the order of a set is judged the same way every time
+    "LD_BIND_NOW": "1",  # or every program looks up the interpreter's functions anew
     "MALLOC_ARENA_MAX": "1",  # or every thread reserves 64 MiB of the address space that is its limit
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
 }  # fmt: skip
-
-
-class TimedOut(Exception):
-    """Nothing came within the time limit."""
-
-
-class OutputLimit(Exception):
-    """More came than may come."""
 
 
 @dataclass(frozen=True)
@@ -50,52 +42,11 @@ class Ending:
     cpu_seconds: float
 
 
-class Channel:
-    """The judge's end of a program's channel."""
-
-    def __init__(self, connection: socket.socket, most_bytes: int) -> None:
-        self.connection, self.most_bytes = connection, most_bytes
-        self._received = bytearray()
-
-    def send(self, message: bytes, deadline: float) -> None:
-        """Send a frame. A program that does not read is waited for until the deadline. Raises TimedOut."""
-        view = memoryview(message)
-        while view:
-            try:
-                view = view[self.connection.send(view, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) :]
-            except BlockingIOError:
-                _await(self.connection, select.POLLOUT, deadline)
-            except (BrokenPipeError, ConnectionResetError):
-                return  # its end is found where a reply is awaited
-
-    def receive(self, deadline: float) -> bytes | None:
-        """The next frame; None when the channel has ended. Raises TimedOut and OutputLimit."""
-        while True:
-            if len(self._received) >= wire.HEADER.size:
-                (size,) = wire.HEADER.unpack_from(self._received)
-                if size > self.most_bytes:
-                    raise OutputLimit
-                if len(self._received) >= wire.HEADER.size + size:
-                    payload = bytes(self._received[wire.HEADER.size : wire.HEADER.size + size])
-                    del self._received[: wire.HEADER.size + size]
-                    return payload
-            try:
-                data = self.connection.recv(READ_BYTES, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                _await(self.connection, select.POLLIN, deadline)
-                continue
-            except ConnectionResetError:
-                return None
-            if not data:
-                return None
-            self._received += data
-
-
 class Jail:
     """A warm interpreter in isolation, for one program after the other. Used by one thread at a time."""
 
-    def __init__(self, backend: Backend, limits: Limits, preloads_packages: bool = True) -> None:
-        self.backend, self.limits, self.preloads_packages = backend, limits, preloads_packages
+    def __init__(self, backend: Backend, limits: Limits, packages: Sequence[str] = ()) -> None:
+        self.backend, self.limits, self.packages = backend, limits, packages
         self._process: subprocess.Popen[bytes] | None = None
         self._zygote: int | None = None
         self._control: socket.socket | None = None
@@ -112,7 +63,7 @@ class Jail:
         self._directory = tempfile.TemporaryDirectory(prefix="jail-") if self.backend.name == "none" else None
         directory = "" if self._directory is None else self._directory.name
         with tempfile.TemporaryFile() as errors, theirs:
-            command = self.backend.command(self.limits, theirs.fileno(), directory, self.preloads_packages)
+            command = self.backend.command(self.limits, theirs.fileno(), directory, self.packages)
             self._control = ours
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=[theirs.fileno()],
@@ -120,18 +71,18 @@ class Jail:
             )  # fmt: skip
             theirs.close()
             ready = self._hear(time.monotonic() + STARTUP_SECONDS, stopping)
-            if ready is None:
+            if ready != wire.READY:
                 self.close()
                 errors.seek(0)
                 said = errors.read().decode(errors="replace").strip().splitlines()
                 raise JailLost(said[-1] if said else "it ended without a word")
 
-    def _hear(self, deadline: float, stopping: Callable[[], bool] = lambda: False) -> dict[str, float] | None:
+    def _hear(self, deadline: float, stopping: Callable[[], bool] = lambda: False) -> bytes | None:
         """The zygote's next word; None when it is gone. Remembers its process, wherever that is in the tree."""
         assert self._control is not None  # noqa: S101  it was started
         while True:
             try:
-                _await(self._control, select.POLLIN, min(deadline, time.monotonic() + 0.5))
+                await_ready(self._control, select.POLLIN, min(deadline, time.monotonic() + 0.5))
                 break
             except TimedOut:
                 if time.monotonic() >= deadline or stopping():
@@ -144,50 +95,63 @@ class Jail:
             if self._zygote is None and (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
                 process_id = _CREDENTIALS.unpack_from(data)[0]
                 self._zygote = os.pidfd_open(process_id) if process_id else None
-        return json.loads(message) if message else None
+        return message or None
 
-    def run(self, role: str, cpu_seconds: int, output: int | None = None) -> Channel:
-        """Fork a process for one program and return its channel. Raises JailLost."""
+    def run(self, kind: bytes, cpu_seconds: int, output: int | None = None) -> Channel:
+        """Fork a process of one of wire.py's kinds for one program and return its channel. Raises JailLost."""
         self.start()
         assert self._control is not None  # noqa: S101  it was started
         if self._running is not None:
             self._running.connection.close()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        order = json.dumps({"run": role, "cpu_seconds": cpu_seconds}).encode()
         self._running = Channel(ours, self.limits.output_bytes)
         try:
             with theirs:
                 descriptors = [theirs.fileno()] if output is None else [theirs.fileno(), output]
-                socket.send_fds(self._control, [order], descriptors)
-            confined = self._running.receive(time.monotonic() + STARTUP_SECONDS)
-        except (OSError, TimedOut, OutputLimit) as error:
+                socket.send_fds(self._control, [wire.ORDER.pack(kind, cpu_seconds)], descriptors)
+        except OSError as error:
             self.close()
             raise JailLost("the jail was gone before it could start a program") from error
+        self.busy = True
+        return self._running
+
+    def give(self, channel: Channel, message: bytes, moment_seconds: float = 0.0) -> None:
+        """Give a process what it reads first, and wait until it is confined: what it says from here on is a program's.
+
+        `moment_seconds`: first wait so long at most for it to end by itself, as most do within some milliseconds. All it
+        said can then be read at once, without being woken for each word. Raises JailLost.
+        """
+        assert self._control is not None  # noqa: S101  it was started
+        deadline = time.monotonic() + STARTUP_SECONDS
+        try:
+            channel.send(message, deadline)
+            if moment_seconds:
+                is_ready(self._control, select.POLLIN, moment_seconds)
+            confined = channel.receive(deadline)
+        except (TimedOut, OutputLimit):
+            confined = None
         if confined is None:
             self.close()
             raise JailLost("the program's process ended before it was confined")
-        self.busy = True
-        return self._running
 
     def end(self, linger_seconds: float = 0.0) -> Ending:
         """End the program now, or after giving it time to end by itself, and all that it left. Raises JailLost."""
         assert self._control is not None  # noqa: S101  it was started
         said = None
         try:
-            if linger_seconds and select.select([self._control], [], [], linger_seconds)[0]:
-                said = self._hear(time.monotonic())
-            else:
-                self._control.send(b'{"end": true}')
-                said = self._hear(time.monotonic() + ENDING_SECONDS)
+            if not is_ready(self._control, select.POLLIN, linger_seconds):
+                self._control.send(wire.ORDER.pack(wire.END, 0))
+            said = self._hear(time.monotonic() + ENDING_SECONDS)
         except OSError:
             said = None
         self.busy = False
         if said is None:
             self.close()
             raise JailLost("the jail was gone before its program had ended")
-        if said["retired"]:
+        code, ordered, retired, cpu_seconds = wire.ENDING.unpack(said)
+        if retired:
             self.close()
-        return Ending(int(said["code"]), bool(said["ordered"]), said["cpu_seconds"])
+        return Ending(code, ordered, cpu_seconds)
 
     @property
     def process_ids(self) -> tuple[int, ...]:
@@ -231,11 +195,3 @@ class Jail:
         if self._directory is not None:
             self._directory._finalizer.detach()  # type: ignore[attr-defined]  # noqa: SLF001  it is the parent's to remove
         self._process = self._zygote = self._control = self._directory = self._running = None
-
-
-def _await(connection: socket.socket, event: int, deadline: float) -> None:
-    """Wait until a socket is ready. Raises TimedOut."""
-    waiting = select.poll()
-    waiting.register(connection, event)
-    if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        raise TimedOut

@@ -102,7 +102,7 @@ def _parts(test: ast.expr) -> tuple[ast.expr, Comparison, Any]:
     if kind is ast.Lt and isinstance(left, ast.Call) and ast.unparse(left.func) == "abs" and len(left.args) == 1:
         difference = left.args[0]
         if isinstance(difference, ast.BinOp) and isinstance(difference.op, ast.Sub):
-            return difference.left, "near", (_literal(difference.right), _literal(right))
+            return difference.left, "near", (_number(difference.right), _number(right))
     if kind not in _COMPARISONS:
         raise _NotPlain
     if not isinstance(left, ast.Call):
@@ -117,6 +117,13 @@ def _literal(node: ast.expr) -> Any:
         wire.pack(value)
     except (ArithmeticError, ValueError, TypeError, MemoryError, RecursionError) as error:
         raise _NotPlain from error
+    return value
+
+
+def _number(node: ast.expr) -> float:
+    value = _literal(node)
+    if not isinstance(value, (int, float)):
+        raise _NotPlain
     return value
 
 

@@ -1,4 +1,4 @@
-"""Examines programs on all cores, one pair of jails per worker, and hands back findings as they complete.
+"""Examines programs on all cores, with a few jails per worker, and hands back findings as they complete.
 
 rewards/code.py judges with it. A lost jail is replaced and its program judged again, once; after that the finding is
 `sandbox_fault`, which is nobody's wrong answer. Work is drawn only as fast as it is done.
@@ -10,11 +10,11 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from rewards.lifetime import ProcessOwner
-from rewards.sandbox.backends import Backend, choose
+from rewards.sandbox.backends import PACKAGES, Backend, choose
 from rewards.sandbox.conduct import conduct
 from rewards.sandbox.examination import Examination, Finding
 from rewards.sandbox.jail import Jail
@@ -24,7 +24,24 @@ ATTEMPTS = 2
 WAITING_PER_WORKER = 2
 WORKERS_PER_CORE = 1.5  # while one program's process ends and its values are compared, another runs
 
-Pair = tuple[Jail, Jail]  # one for programs, one for test code
+
+@dataclass(frozen=True)
+class Bench:
+    """A worker's jails. Each is started when it is first needed."""
+
+    plain: Jail  # for programs
+    packaged: Jail  # for programs that use the packages of backends.py, which make every fork dearer
+    tests: Jail  # for test code
+
+    @property
+    def jails(self) -> tuple[Jail, ...]:
+        """All of them."""
+        return self.plain, self.packaged, self.tests
+
+    def for_program(self, examination: Examination) -> Jail:
+        """The jail whose interpreter has imported what a program names. In the other one it would take longer."""
+        named = any(name in text for name in PACKAGES for text in examination.spellings)
+        return self.packaged if named else self.plain
 
 
 class Sandbox(ProcessOwner):
@@ -40,13 +57,13 @@ class Sandbox(ProcessOwner):
         super().__init__()
 
     def _forget(self) -> None:
-        for pair in getattr(self, "_pairs", ()):
-            for jail in pair:
+        for bench in getattr(self, "_benches", ()):
+            for jail in bench.jails:
                 jail.forget()
         self._lock = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
-        self._pairs: list[Pair] = []
-        self._idle: queue.LifoQueue[Pair] = queue.LifoQueue()
+        self._benches: list[Bench] = []
+        self._idle: queue.LifoQueue[Bench] = queue.LifoQueue()
         self.backend: Backend | None = None
 
     def open(self) -> Backend:
@@ -56,11 +73,12 @@ class Sandbox(ProcessOwner):
                 first: list[Jail] = []
                 self.backend = choose(self.isolation, lambda backend: self._problem(backend, first))
                 self._threads = ThreadPoolExecutor(self.workers, "sandbox")
-                for number in range(self.workers):
-                    candidates = first.pop() if number == 0 else Jail(self.backend, self.limits)
-                    self._pairs.append((candidates, Jail(self.backend, self.limits, preloads_packages=False)))
-                for pair in reversed(self._pairs):
-                    self._idle.put(pair)
+                for _ in range(self.workers):
+                    plain = first.pop() if first else Jail(self.backend, self.limits)
+                    packaged = Jail(self.backend, self.limits, PACKAGES)
+                    self._benches.append(Bench(plain, packaged, Jail(self.backend, self.limits)))
+                for bench in reversed(self._benches):
+                    self._idle.put(bench)
             return self.backend
 
     def _problem(self, backend: Backend, started: list[Jail]) -> str | None:
@@ -95,25 +113,25 @@ class Sandbox(ProcessOwner):
         return [finding for _, finding in sorted(self.examine(work), key=lambda one: one[0])]
 
     def _one(self, examination: Examination) -> Finding:
-        pair = self._idle.get()
-        lost = ""
+        bench = self._idle.get()
+        candidates, lost = bench.for_program(examination), ""
         try:
             for _ in range(ATTEMPTS):
                 try:
-                    return conduct(examination, *pair, self.limits)
+                    return conduct(examination, candidates, bench.tests, self.limits)
                 except JailLost as error:
                     lost = str(error)
         finally:
-            for jail in pair:
+            for jail in bench.jails:
                 if jail.busy:  # something went wrong on this side
                     jail.close()
-            self._idle.put(pair)
-        return replace(Finding("sandbox_fault", 0, examination.tests.total, lost), isolation=pair[0].backend.name)
+            self._idle.put(bench)
+        return replace(Finding("sandbox_fault", 0, examination.tests.total, lost), isolation=candidates.backend.name)
 
     @property
     def process_ids(self) -> tuple[int, ...]:
         """The processes that hold the jails now."""
-        return tuple(one for pair in self._pairs for jail in pair for one in jail.process_ids)
+        return tuple(one for bench in self._benches for jail in bench.jails for one in jail.process_ids)
 
     def close(self) -> None:
         """End every jail. A later call to examine starts new ones."""
@@ -121,9 +139,9 @@ class Sandbox(ProcessOwner):
         held = self._lock.acquire(timeout=1.0)
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
-        for pair in self._pairs:
-            for jail in pair:
+        for bench in self._benches:
+            for jail in bench.jails:
                 jail.close()
-        self._threads, self.backend, self._pairs, self._idle = None, None, [], queue.LifoQueue()
+        self._threads, self.backend, self._benches, self._idle = None, None, [], queue.LifoQueue()
         if held:
             self._lock.release()

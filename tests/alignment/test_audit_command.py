@@ -36,6 +36,7 @@ def test_verifiers_that_judge_rightly_end_with_status_0(audit: Run) -> None:
     assert status == 0
     assert ["tool_call", "49", "0", "0", "0"] in [line[:5] for line in lines]
     assert ["judge", "no", "table"] in lines
+    assert "judge: not audited: its verdicts are those of the model behind its endpoint" in out
 
 
 class Generous:

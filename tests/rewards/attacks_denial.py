@@ -84,6 +84,27 @@ DENIAL = {
     "define_nothing": "x = 1",
     "define_something_else": "attempt = 3",
     "fold_a_huge_constant": "x = 2 ** 10 ** 9\ndef attempt(): return 0",
+    "die_of_a_signal_without_a_name": does("os.kill(os.getpid(), 40)"),
+    "raise_half_a_character": does("raise ValueError('\\udc80')"),
+    "lower_the_limit_on_cpu_time": does(
+        "import resource", "try: resource.setrlimit(resource.RLIMIT_CPU, (1, 1))", "except ValueError: pass", "while True: pass"
+    ),
+    "close_the_private_directory": does("os.chmod('/tmp', 0)"),
+    "return_a_key_too_long_to_write": (
+        "def attempt(): return {10**5000: 1}",
+        {"form": "calls", "entry_point": "attempt", "calls": [[]], "outputs": [{"a": 1}]},
+    ),
+    "send_an_urgent_byte": does(
+        "socket.socket(fileno=os.dup(3)).send(b'x', socket.MSG_OOB)", "time.sleep(60)",
+    ),
+    "stop_at_the_terminal": does("for n in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU): os.kill(os.getpid(), n)"),
+    "filter_its_own_calls": does(
+        "libc = ctypes.CDLL(None)",
+        "text = ctypes.create_string_buffer(b'\\x06\\0\\0\\0\\0\\0\\0\\x80', 8)  # kill the process at any call",
+        "program = ctypes.create_string_buffer((1).to_bytes(8, 'little') + ctypes.addressof(text).to_bytes(8, 'little'))",
+        "libc.prctl(22, 2, ctypes.byref(program), 0, 0)",
+        "os.getpid()",
+    ),
     "program_floods": ("while True: print('x' * 1000)", STDIO),
     "program_loops": ("while True: pass", STDIO),
     "program_waits_for_input": ("while True:\n    try: input()\n    except EOFError: pass", STDIO),
@@ -91,6 +112,18 @@ DENIAL = {
         "import threading\nprint(3)\nthreading.Thread(target=time.sleep, args=(60,)).start()", STDIO
     ),
     "program_closes_its_output": ("os.close(1)\nwhile True: pass", STDIO),
+    "tests_talked_into_being_broken": (
+        "class O:\n    @property\n    def x(self):\n        os.write(3, b'\\0\\0\\0\\5[[[[[')\n        return 3\nobj = O()",
+        {"form": "asserts", "asserts": ["assert ready and obj.x == 4"], "setup": "ready = True"},
+    ),
+    "tests_left_by_the_program": (
+        "class O:\n    @property\n    def x(self):\n        os.close(3)\n        time.sleep(60)\nobj = O()",
+        {"form": "asserts", "asserts": ["try:\n    obj.x\nexcept BaseException:\n    assert ready"], "setup": "ready = True"},
+    ),
+    "tests_given_too_much": (
+        "def f(x): return 'x' * (8 << 20)",
+        {"form": "asserts", "asserts": ["try:\n    f(1)\nexcept BaseException:\n    assert ready"], "setup": "ready = True"},
+    ),
     "tests_never_answered": (
         "def f(x):\n    while True: pass",
         {"form": "asserts", "asserts": ["assert ready and f(1) == 3"], "setup": "ready = True\nimport math"},

@@ -10,16 +10,12 @@ import pytest
 
 import rewards
 from rewards import VERIFIERS, IsolationUnavailable, RewardSpecError, Rollout, Verdict
-from rewards.audit import TABLES, audit_kind, audit_kinds, audit_references
+from rewards.audit import TABLES, WITHOUT_TABLE, audit_kind, audit_kinds, audit_references
 from rewards.audit_tables import GROUPS, Row
 from rewards.code_tests import FORMS
 from rewards.constraints import CONSTRAINTS
 from rewards.gold import GoldUnknown
 
-# Kinds without a table, each with its reason. Any other kind without one fails here.
-NO_TABLE = {
-    "judge": "its verdicts come from a model behind an endpoint; test_judge.py holds it against a server of its own",
-}
 LEAST_ROWS = {
     **dict.fromkeys(("instruction", "math_answer", "python_tests"), 60),
     **dict.fromkeys(("language", "length", "repetition", "think_format", "tool_call"), 25),
@@ -42,7 +38,7 @@ def test_a_table_has_rows_of_every_group(kind: str) -> None:
 
 
 def test_every_registered_kind_has_a_table_or_a_reason_why_not() -> None:
-    assert set(VERIFIERS) - set(TABLES) - set(NO_TABLE) == set()
+    assert set(VERIFIERS) - set(TABLES) - set(WITHOUT_TABLE) == set()
     assert set(TABLES) <= set(VERIFIERS)
 
 

@@ -15,6 +15,8 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
      "The SEA is WELL-KNOWN.", "The Sea is WELL-known, 1 2 3."),
     ("change_case:capital_word_frequency", {"capital_frequency": 2, "capital_relation": "less than"},
      "THE sea.", "THE SEA."),
+    ("change_case:capital_word_frequency", {"capital_frequency": 2, "capital_relation": "less than"},
+     "The U.S.A. is wide.", "The U.S.A. and the E.U are wide."),
     ("change_case:english_capital", {}, "THE SEA IS BLUE AND WIDE.", "THE SEA IS BLUE AND WIDe."),
     ("change_case:english_capital", {}, "YES.", "DAS MEER IST BLAU UND SEHR TIEF."),
     ("change_case:english_lowercase", {}, "the sea is blue and wide.", "the sea is blue and Wide."),

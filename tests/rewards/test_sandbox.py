@@ -70,9 +70,50 @@ def test_a_program_sees_nothing_of_the_one_before(sandbox: Sandbox) -> None:
 
 
 def test_random_numbers_differ_between_programs(sandbox: Sandbox) -> None:
-    program = "import random\ndef f(): return random.random()"
-    first, second = (calls(program, 0.5) for _ in range(2))
-    assert [one.outcome for one in sandbox.examine_all([first, second])] == ["wrong_answer"] * 2
+    program = "import random\ndef f(): return random.random() < 0.5"
+    found = sandbox.examine_all([calls(program, True)] * 40)
+    assert {one.outcome for one in found} == {"passed", "wrong_answer"}
+
+
+def test_a_package_is_there_whether_or_not_a_program_names_it(sandbox: Sandbox) -> None:
+    pytest.importorskip("numpy")
+    named = "import numpy\ndef f(): return int(numpy.arange(4).sum())"
+    unnamed = "np = __import__('num' + 'py')\ndef f(): return int(np.arange(4).sum())"
+    assert {one.outcome for one in sandbox.examine_all([calls(named, 6), calls(unnamed, 6)])} == {"passed"}
+
+
+def test_a_program_of_some_milliseconds_and_one_of_many_are_judged_alike(sandbox: Sandbox) -> None:
+    """The first is over before anybody looks, the second is listened to word by word."""
+    slow = "import time\ndef f():\n    time.sleep(0.03)\n    return 'x' * 300_000"
+    for program in (slow, slow.replace("0.03", "0")):
+        right, wrong = ["x" * 300_000] * 3, ["x" * 300_000, "y", "x" * 300_000]
+        found = sandbox.examine_all([calls(program, *right), calls(program, *wrong)])
+        assert [(one.outcome, one.passed) for one in found] == [("passed", 3), ("wrong_answer", 1)]
+
+
+def test_a_program_cannot_end_itself_as_if_it_had_been_killed(sandbox: Sandbox) -> None:
+    """Or it would be judged again and then have no score: at a limit on CPU time the kernel sends SIGKILL."""
+    raw = "import ctypes\nctypes.CDLL(None).syscall(160, 0, (ctypes.c_ulong * 2)(1, 1))\n"
+    for lowering in ("import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 1))\n", raw):
+        found = sandbox.examine_all([calls(f"{lowering}def f():\n    while True: pass", 1)])
+        assert found[0].outcome in ("crashed", "timed_out"), found
+
+
+def test_a_program_leaves_nothing_on_the_directory_that_it_owns_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a user namespace it can change its /tmp itself: the mode, the times and the attributes are no letter box."""
+    monkeypatch.setattr("rewards.sandbox.backends._spare_user", lambda: None)
+    with Sandbox(workers=1) as sandbox:
+        try:
+            assert sandbox.open().as_user_namespace
+        except IsolationUnavailable as error:
+            pytest.skip(str(error))
+        look = "import os\ndef f():\n    s = os.stat('/tmp')\n    return [oct(s.st_mode), int(s.st_mtime), os.listxattr('/tmp')]"
+        for mark in ("os.chmod('/tmp', 0o700)", "os.utime('/tmp', (5, 5))", "os.chmod('/tmp', 0)", "open('/tmp/x', 'w')",
+                     "os.setxattr('/tmp', 'user.mark', b'1')"):  # fmt: skip
+            leave = f"import os\ntry: {mark}\nexcept OSError: pass\ndef f(): return 1"
+            marked = sandbox.examine_all([calls(leave, 1)])[0]
+            empty = Examination((look,), Calls((call("f", [], {}, ["0o41777", 0, []]),), from_json=True))
+            assert (marked.outcome, sandbox.examine_all([empty])[0].outcome) == ("passed", "passed"), mark
 
 
 @pytest.mark.parametrize("whom", ["programs", "zygotes", "monitors", "all"])

@@ -107,6 +107,16 @@ def test_definitions_made_by_a_validation_library_are_understood() -> None:
     assert looped.reason == "no_call"
 
 
+@pytest.mark.parametrize("column", ["tools", "calls"])
+def test_a_row_without_tools_or_reference_is_another_verifiers_row(column: str) -> None:
+    """A table that mixes sources fills what a row does not have with None."""
+    columns = {"tools": TOOLS, "calls": [], column: None}
+    (verdict,) = ToolCall().judge([Rollout("q", PARIS_GOLD, columns=columns)])
+    assert (verdict.score, verdict.applicable, verdict.evidence) == (None, False, {"column": column})
+    (verdict,) = ToolCall().judge([Rollout("q", PARIS_GOLD, columns={**columns, column: "not JSON"})])
+    assert (verdict.score, verdict.reason) == (None, "reference_unusable")
+
+
 def test_a_row_that_cannot_be_met_is_not_a_wrong_answer() -> None:
     verdict = judged([{"get_weather": {"city": [7]}}], PARIS_GOLD)
     assert (verdict.score, verdict.reason) == (None, "reference_unusable")

@@ -4,9 +4,9 @@ Nothing here is trusted: the program shares this process and may change all of i
 values, which it compares with expected values that never come here. What is not plain data stays here under a number.
 """
 
+import importlib
 import io
 import os
-import socket
 import sys
 import types
 from itertools import islice
@@ -18,31 +18,34 @@ LONGEST_MESSAGE = 200
 LONGEST_ITERATION = 100_000
 
 
-def serve(connection: socket.socket) -> None:
-    """Load the program, then answer requests until the judge closes the channel or ends this process."""
-    order = wire.receive(connection)
+def serve(stream: wire.Stream) -> int:
+    """Load the program, answer the calls that came with it and those that follow, and give the exit code."""
+    order = stream.receive()
     if order is None:
-        return
+        return 0
     try:
         code = _compiled(order["programs"])
     except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
-        connection.sendall(wire.frame({"syntax": _described(error)}))
-        return
+        stream.send(wire.frame({"syntax": _described(error)}))
+        return 0
+    if any("random" in program for program in order["programs"]):
+        importlib.import_module("random").seed()  # or every program would draw the numbers of the one before
     if order["mode"] == "program":
-        _run_program(connection, code, order["stdin"])
-        return
+        return _run_program(stream, code, order["stdin"])
     module = types.ModuleType("program")
     sys.modules["program"] = module
     try:
         exec(code, module.__dict__)  # noqa: S102  what this process is for
     except BaseException as error:  # noqa: BLE001  it may raise anything
-        connection.sendall(wire.frame({"raised": _described(error)}))
-        return
-    connection.sendall(wire.frame({"loaded": True}))
+        stream.send(wire.frame({"raised": _described(error)}))
+        return 0
+    stream.send(wire.frame({"loaded": True}))
     objects: list[Any] = []
-    while (request := wire.receive(connection)) is not None:
-        for one in request["requests"]:
-            connection.sendall(_answer(module.__dict__, objects, one))
+    while order is not None:
+        for one in order["requests"]:
+            stream.send(_answer(module.__dict__, objects, one))
+        order = None if order.get("last") else stream.receive()
+    return 0
 
 
 def _compiled(programs: list[str]) -> types.CodeType:
@@ -102,8 +105,8 @@ def _named(namespace: dict[str, Any], name: str) -> Any:
     raise NameError(f"name {name!r} is not defined")
 
 
-def _run_program(connection: socket.socket, code: types.CodeType, stdin: str) -> None:
-    """Run a whole program on standard input, whose output goes to descriptor 1, and leave as an interpreter would."""
+def _run_program(stream: wire.Stream, code: types.CodeType, stdin: str) -> int:
+    """Run a whole program on standard input, whose output goes to descriptor 1, and give its exit code."""
     given = os.open(".", os.O_TMPFILE | os.O_RDWR)
     with open(os.dup(given), "wb") as file:
         file.write(stdin.encode())
@@ -122,13 +125,13 @@ def _run_program(connection: socket.socket, code: types.CodeType, stdin: str) ->
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BaseException as error:  # noqa: BLE001  it may raise anything
-        connection.sendall(wire.frame({"raised": _described(error)}))
+        stream.send(wire.frame({"raised": _described(error)}))
         status = 1
     threads = sys.modules.get("threading")
     if threads is not None and len(threads.enumerate()) > 1:
         threads._shutdown()  # noqa: SLF001  waits for its threads, as the end of a program does
     sys.stdout.flush()
-    os._exit(status & 0xFF)
+    return status & 0xFF
 
 
 def _described(error: BaseException) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from . import seccomp
 
-_MS_NOSUID, _MS_NODEV = 2, 4
+_MS_NOSUID, _MS_NODEV, _MS_NOATIME = 2, 4, 1024
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CLEAR_ALL = 4, 24, 38, 47, 4
 _CAPABILITY_VERSION, _MOST_CAPABILITIES = 0x20080522, 64
 _FIRST_KERNEL_WITH_OWN_COUNT = (5, 14)  # from here on a user namespace counts its own processes
@@ -25,7 +25,7 @@ _HIGHEST_ADDRESS_SPACE_MIB = 1 << 20
 class Confinement:
     """What a forked process is held to beyond what it inherits."""
 
-    open_files: int
+    most_cpu_seconds: int  # as given to this process, or resource.RLIM_INFINITY
     system_calls: seccomp.Filter | None
 
 
@@ -34,7 +34,8 @@ def settle(settings: dict[str, Any]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if settings["mounts"]:
         options = f"size={settings['files_mib']}m,nr_inodes={settings['files']},mode=1777"
-        _check(libc.mount(b"tmpfs", b"/tmp", b"tmpfs", _MS_NOSUID | _MS_NODEV, options.encode()), "mounting /tmp")
+        flags = _MS_NOSUID | _MS_NODEV | _MS_NOATIME
+        _check(libc.mount(b"tmpfs", b"/tmp", b"tmpfs", flags, options.encode()), "mounting /tmp")
         for capability in range(_MOST_CAPABILITIES):
             libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
         libc.prctl(_PR_CAP_AMBIENT, _CLEAR_ALL, 0, 0, 0)
@@ -60,22 +61,25 @@ def hold(settings: dict[str, Any]) -> Confinement:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MEMLOCK: 0,
         resource.RLIMIT_MSGQUEUE: 0,
+        resource.RLIMIT_NOFILE: settings["open_files"],
     }
     if counted:
         limits[resource.RLIMIT_NPROC] = settings["threads"] + 2
     for kind, most in limits.items():
         _limit(kind, most)
+    most_cpu_seconds = resource.getrlimit(resource.RLIMIT_CPU)[1]
     if not seccomp.is_supported():
-        return Confinement(settings["open_files"], None)
+        return Confinement(most_cpu_seconds, None)
     own, added = seccomp.filters()
     own.install()
-    return Confinement(settings["open_files"], added)
+    return Confinement(most_cpu_seconds, added)
 
 
 def confine(to: Confinement, cpu_seconds: int) -> None:
     """Hold this forked process, for good. Raises OSError."""
-    _limit(resource.RLIMIT_NOFILE, to.open_files)
-    _limit(resource.RLIMIT_CPU, cpu_seconds)
+    if to.most_cpu_seconds != resource.RLIM_INFINITY:
+        cpu_seconds = min(cpu_seconds, to.most_cpu_seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     if to.system_calls is not None:
         to.system_calls.install()
 

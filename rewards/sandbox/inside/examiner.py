@@ -1,20 +1,22 @@
 """Runs a data set's test code, in a jail of its own, against a candidate that it can only send messages to.
 
-The names that the tests expect from the program are `Remote` stand-ins: a call travels through the judge to the
-process of candidate.py, and plain data comes back. The program never shares a process with its tests, so it cannot
+The names that the tests expect from the program are `Remote` stand-ins: a call travels to the process of candidate.py,
+over the end of its channel that the judge hands on to this process, and plain data comes back. The program never shares a process with its tests, so it cannot
 reach their assertions, their expected values or the function that reports the outcome.
 """
 
 import ast
 import builtins
 import importlib
-import socket
+import os
+import signal
 import sys
 from typing import Any, NoReturn
 
 from . import wire
 
 LONGEST_DETAIL = 300
+PROGRAM_DESCRIPTOR = 4  # the judge's end of the program's channel, handed on by the judge
 
 
 class _Failed(Exception):
@@ -24,23 +26,37 @@ class _Failed(Exception):
 class Candidate:
     """The other end: sends one request, waits for its reply, and remembers what the candidate raised last."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection, self.calls, self.raised = connection, 0, None
-
-    calls: int
-    raised: BaseException | None
+    def __init__(self, program: wire.Stream, judge: wire.Stream) -> None:
+        self.program, self.judge = program, judge
+        self.raised: BaseException | None = None
+        self.asked = False
 
     def request(self, operation: str, target: Any, **rest: Any) -> Any:
-        self.calls += operation == "call"
-        self.connection.sendall(wire.frame({"requests": [{"operation": operation, "target": target, **rest}]}))
-        reply = wire.receive(self.connection)
-        if reply is None:
-            raise SystemExit  # the judge has heard enough
+        message = wire.frame({"requests": [{"operation": operation, "target": target, **rest}]})
+        if not self.asked:  # from here on, time that is lost may be the program's fault
+            self.judge.send(wire.frame({"asked": True}))
+            self.asked = True
+        reply = self._reply(message)
         if not isinstance(reply, dict) or not ({"value", "raised"} & reply.keys()):
             self._raise(["Exception", "Malformed", "the program wrote to the channel of its replies"])
         if "raised" in reply:
             self._raise(reply["raised"])
         return wire.Reader(fetch=lambda number: Remote(self, {"$": "object", "v": number})).unpack(reply["value"])
+
+    def _reply(self, message: bytes) -> Any:
+        """The reply to a message. Without one the tests end here, whatever they would catch."""
+        try:
+            self.program.send(message)
+            reply = self.program.receive()
+            why = "ended"
+        except OSError:
+            reply, why = None, "ended"
+        except wire.LongFrame:
+            reply, why = None, "output_limit"
+        if reply is None:
+            self.judge.send(wire.frame({"stopped": why}))
+            os._exit(0)
+        return reply
 
     def _raise(self, described: Any) -> NoReturn:
         built_in, name, message = map(str, described)
@@ -97,11 +113,14 @@ def _number(value: Any) -> int:
     raise wire.WireError(f"{type(value).__name__} cannot be handed to a program: it is not plain data")
 
 
-def serve(connection: socket.socket) -> None:
-    """Run the tests in order and report how many passed."""
-    order = wire.receive(connection)
+def serve(judge: wire.Stream) -> int:
+    """Run the tests in order, report how many passed, and give the exit code."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a program that closes its channel ends no tests
+    order = judge.receive()
     if order is not None:
-        connection.sendall(wire.frame({"verdict": _examine(Candidate(connection), order)}))
+        program = wire.Stream(PROGRAM_DESCRIPTOR, order["output_bytes"])
+        judge.send(wire.frame({"verdict": _examine(Candidate(program, judge), order)}))
+    return 0
 
 
 def _examine(candidate: Candidate, order: dict[str, Any]) -> dict[str, Any]:
@@ -124,23 +143,21 @@ def _examine(candidate: Candidate, order: dict[str, Any]) -> dict[str, Any]:
         found["failures"].append([*failure, number])
         if not order["partial"]:
             break
-    return {**found, "calls": candidate.calls}
+    return found
 
 
 def _outcome(candidate: Candidate, source: str, namespace: dict[str, Any]) -> list[str] | None:
     """None for a test that passes, else `[wrong_answer | crashed | broken, what was raised, detail]`."""
     try:
         exec(compile(source, "<tests>", "exec", dont_inherit=True), namespace)  # noqa: S102  the data set's own code
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  it may raise anything
         name, detail = type(error).__name__, str(error)[:LONGEST_DETAIL]
-        if isinstance(error, SystemExit):
-            raise
         if error is candidate.raised:
             return ["crashed", name, detail]
         if isinstance(error, AssertionError):
             return ["wrong_answer", name, detail]
-        # Once the program has answered, a test that trips does so over the answer: None has no length.
-        return ["wrong_answer" if candidate.calls else "broken", name, detail]
+        # Once the program was asked, a test that trips does so over the answer: None has no length.
+        return ["wrong_answer" if candidate.asked else "broken", name, detail]
     return None
 
 

@@ -14,10 +14,9 @@ import struct
 
 # name: (x86_64, aarch64) system call numbers; None where an architecture does not have it.
 Numbers = dict[str, tuple[int | None, int | None]]
-_REFUSED_WHEN_FORKED: Numbers = {  # other programs: one program is one process
-    "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281),
-}  # fmt: skip
+_REFUSED_WHEN_FORKED: Numbers = {"fork": (57, None), "vfork": (58, None)}  # one program is one process
 _REFUSED: Numbers = {
+    "execve": (59, 221), "execveat": (322, 281),
     # the warm interpreter, which runs under the same user id
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
     "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424), "process_madvise": (440, 440),
@@ -46,12 +45,20 @@ _REFUSED: Numbers = {
     "ioperm": (173, None), "modify_ldt": (154, None), "lookup_dcookie": (212, 18),
 }  # fmt: skip
 _CLONE, _CLONE3, _SOCKET, _SOCKETPAIR = (56, 220), (435, 435), (41, 198), (53, 199)
-_KILL, _TKILL, _TGKILL, _PRLIMIT, _FCNTL, _IOCTL = (62, 129), (200, 130), (234, 131), (302, 261), (72, 25), (16, 29)
+_KILL, _TKILL, _TGKILL, _PRLIMIT, _SETRLIMIT, _FCNTL, _IOCTL = (
+    (62, 129),
+    (200, 130),
+    (234, 131),
+    (302, 261),
+    (160, 164),
+    (72, 25),
+    (16, 29),
+)
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, the kernel's name for it
 _FIRST_X32_CALL = 0x40000000
 _CLONE_THREAD, _AF_UNIX, _F_SETSIG, _TIOCSTI = 0x10000, 1, 10, 0x5412
-_SIGKILL, _SIGSTOP = 9, 19
+_SIGKILL, _SIGSTOP, _RLIMIT_CPU = 9, 19, 0
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
@@ -97,19 +104,26 @@ def _when(number: int, body: list[Instruction]) -> list[Instruction]:
 
 def _argument_rules(column: int) -> list[Instruction]:
     """System calls that are allowed or not according to an argument; the low half is all that the kernel looks at."""
-    eperm, first, second, third = _returns(errno.EPERM), _ARGUMENTS, _ARGUMENTS + 8, _ARGUMENTS + 16
-    fatal: list[Instruction] = [(_EQUAL, 1, 0, _SIGKILL), (_EQUAL, 0, 1, _SIGSTOP), eperm]
-    rules = _when(_CLONE[column], [_load(first), (_ANY_BIT, 1, 0, _CLONE_THREAD), eperm])
-    rules += _when(_CLONE3[column], [_returns(errno.ENOSYS)])  # the C library then takes clone, which can be looked at
+    eperm, first, second = _returns(errno.EPERM), _ARGUMENTS, _ARGUMENTS + 8
+    rules = _when(_CLONE3[column], [_returns(errno.ENOSYS)])  # the C library then takes clone, which can be looked at
     for call in (_SOCKET, _SOCKETPAIR):
         rules += _when(call[column], [_load(first), (_EQUAL, 1, 0, _AF_UNIX), _returns(errno.EAFNOSUPPORT)])
-    # Nobody inside can send SIGKILL: a program that dies of it was ended from outside, and is judged again.
-    rules += _when(_KILL[column], [_load(second), *fatal]) + _when(_TKILL[column], [_load(second), *fatal])
-    rules += _when(_TGKILL[column], [_load(third), *fatal])
     rules += _when(_PRLIMIT[column], [_load(first), (_EQUAL, 1, 0, 0), eperm])
     rules += _when(_FCNTL[column], [_load(second), (_EQUAL, 0, 1, _F_SETSIG), eperm])
     rules += _when(_IOCTL[column], [_load(second), (_EQUAL, 0, 1, _TIOCSTI), eperm])
     return rules
+
+
+def _argument_rules_when_forked(column: int) -> list[Instruction]:
+    eperm, first, second, third = _returns(errno.EPERM), _ARGUMENTS, _ARGUMENTS + 8, _ARGUMENTS + 16
+    fatal: list[Instruction] = [(_EQUAL, 1, 0, _SIGKILL), (_EQUAL, 0, 1, _SIGSTOP), eperm]
+    rules = _when(_CLONE[column], [_load(first), (_ANY_BIT, 1, 0, _CLONE_THREAD), eperm])
+    # Nobody inside can send SIGKILL, or have the kernel send it by lowering the limit on CPU time: a program
+    # that dies of it was ended from outside, and is judged again.
+    rules += _when(_PRLIMIT[column], [_load(second), (_EQUAL, 0, 1, _RLIMIT_CPU), eperm])
+    rules += _when(_SETRLIMIT[column], [_load(first), (_EQUAL, 0, 1, _RLIMIT_CPU), eperm])
+    rules += _when(_KILL[column], [_load(second), *fatal]) + _when(_TKILL[column], [_load(second), *fatal])
+    return rules + _when(_TGKILL[column], [_load(third), *fatal])
 
 
 def is_supported() -> bool:
@@ -123,8 +137,10 @@ def filters() -> tuple[Filter, Filter]:
     start: list[Instruction] = [_load(_ARCHITECTURE), (_EQUAL, 1, 0, architecture), _returns(errno.EPERM)]
     start += [_load(_NUMBER), (_AT_LEAST, 0, 1, _FIRST_X32_CALL), _returns(errno.EPERM)]
     end: Instruction = (_RETURN, 0, 0, _ALLOW)
-    forked = [*start, *_refusals(_REFUSED_WHEN_FORKED, column), *_argument_rules(column), end]
-    return Filter([*start, *_refusals(_REFUSED, column), end]), Filter(forked)
+    own = [*start, *_refusals(_REFUSED, column), *_argument_rules(column), end]
+    # Both are asked and the stricter wins, so the second, which the kernel translates once for every program, is short.
+    added = [_load(_NUMBER), *_refusals(_REFUSED_WHEN_FORKED, column), *_argument_rules_when_forked(column), end]
+    return Filter(own), Filter(added)
 
 
 def _refusals(refused: Numbers, column: int) -> list[Instruction]:

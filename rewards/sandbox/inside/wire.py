@@ -6,12 +6,19 @@ this file.
 """
 
 import json
-import socket
+import os
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 
 HEADER = struct.Struct("!I")
+READ_BYTES = 1 << 16
+# On the control socket, one message each: what the judge orders, and how a program's process has ended.
+ORDER = struct.Struct("!cI")  # START_CANDIDATE, START_EXAMINER or END, and the seconds of CPU time it may use
+START_CANDIDATE, START_EXAMINER, END = b"c", b"e", b"x"
+READY = b"ready"
+ENDING = struct.Struct("!i??d")  # exit code or minus the signal, by order, the jail retires, seconds of CPU time used
 DEEPEST = 60
 LONGEST_INTEGER = 200_000  # hexadecimal digits
 # Integers can be chosen to collide in a set, which then takes quadratic time to build; a few thousand do no harm.
@@ -28,6 +35,10 @@ Fetch = Callable[[int], Any]  # the opposite
 
 class WireError(ValueError):
     """What arrived, or was to be sent, is not plain data within the limits."""
+
+
+class LongFrame(Exception):
+    """A message is announced that is longer than messages may be."""
 
 
 class Opaque:
@@ -131,6 +142,11 @@ def parse(payload: bytes) -> Any:
         raise WireError(f"it is not a message: {error}") from error
 
 
+def frame_size(received: bytes | bytearray) -> int | None:
+    """How long the frame is that has begun to arrive, with its header; None while that is not known."""
+    return HEADER.size + HEADER.unpack_from(received)[0] if len(received) >= HEADER.size else None
+
+
 def frame(message: Any) -> bytes:
     """A message as bytes to send. Raises WireError for what JSON cannot hold."""
     try:
@@ -140,20 +156,31 @@ def frame(message: Any) -> bytes:
     return HEADER.pack(len(payload)) + payload
 
 
-def receive(connection: socket.socket) -> Any:
-    """The next message, waiting for it; None at the end. For the inside, where waiting is all there is to do."""
-    header = _exactly(connection, HEADER.size)
-    if header is None:
-        return None
-    payload = _exactly(connection, HEADER.unpack(header)[0])
-    return None if payload is None else json.loads(payload)
+CONFINED = frame({"confined": True})
+_DECODER = json.JSONDecoder()
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes | None:
-    received = bytearray()
-    while len(received) < size:
-        data = connection.recv(min(size - len(received), 1 << 20))
-        if not data:
-            return None
-        received += data
-    return bytes(received)
+class Stream:
+    """The end of a channel inside the jail, where waiting is all there is to do. Raises OSError when the other has gone."""
+
+    def __init__(self, descriptor: int, most_bytes: int = sys.maxsize) -> None:
+        self._descriptor, self._most_bytes, self._received = descriptor, most_bytes, bytearray()
+
+    def send(self, message: bytes) -> None:
+        """Write a frame, all of it."""
+        left = memoryview(message)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+
+    def receive(self) -> Any:
+        """The next message; None at the end. Raises ValueError for what is no message, and LongFrame."""
+        while (size := frame_size(self._received)) is None or len(self._received) < size:
+            if size is not None and size > HEADER.size + self._most_bytes:
+                raise LongFrame
+            data = os.read(self._descriptor, READ_BYTES)
+            if not data:
+                return None
+            self._received += data
+        message = self._received[HEADER.size : size]
+        del self._received[:size]
+        return _DECODER.raw_decode(message.decode())[0]  # as loads, without looking for white space around it

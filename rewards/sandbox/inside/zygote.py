@@ -3,6 +3,9 @@
 jail.py starts it and speaks to it over a control socket: an order to run arrives with the descriptors of a fresh
 channel, so that this process never reads a program and its children inherit nothing of one another. When the control
 socket closes, because the judge is gone, it exits, and the kernel ends all that is left of the jail.
+
+What a forked process touches is copied page by page, and that is most of what a small program costs. So all that can be
+done once is done here, before the first fork, and the two loops below do little.
 """
 
 import gc
@@ -10,21 +13,28 @@ import importlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
+import struct
 import sys
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from . import candidate, confine, examiner, wire
+from . import candidate, confine, examiner, rehearsal, wire
+from .scratch import Scratch
 
 PRELOADED = (
     "abc", "array", "bisect", "cmath", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum",
     "fractions", "functools", "heapq", "io", "itertools", "math", "operator", "random", "re", "statistics",
     "string", "textwrap", "time", "traceback", "types", "typing",
 )  # fmt: skip
-ROLES = {"candidate": candidate.serve, "examiner": examiner.serve}
-_CHANNEL, _LAST_DESCRIPTOR = 3, 1024
+# What each kind of process runs, and where it finds the second descriptor that may come with its order.
+ROLES: dict[bytes, tuple[Callable[[wire.Stream], int], int]] = {
+    wire.START_CANDIDATE: (candidate.serve, 1),
+    wire.START_EXAMINER: (examiner.serve, examiner.PROGRAM_DESCRIPTOR),
+}
+_CHANNEL, _LAST_DESCRIPTOR, _FAILED = 3, 1024, 70
+_HIGHEST_PLACE = max(_CHANNEL, *(place for _, place in ROLES.values()))
+_DESCRIPTORS = struct.Struct("i")
 
 
 class _Stop(Exception):
@@ -38,66 +48,87 @@ def main() -> None:
         raise SystemExit("the warm interpreter is not process 1 of its own process namespace")
     confine.settle(settings)
     sys.path[:] = [one for one in sys.path if one and one != settings["home"]] + settings["package_paths"]
-    for name in (*PRELOADED, *settings["packages"]):
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            continue  # a package that the project does not have is one that programs do not have
+    _preload([*PRELOADED, *settings["packages"]])
+    rehearsal.rehearse()
+    os.chdir(settings["directory"])
+    scratch = Scratch(settings["directory"])
     limits = confine.hold(settings)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    while (null := os.open(os.devnull, os.O_RDWR)) <= _HIGHEST_PLACE:
+        pass  # descriptors that come with an order are then above the places where they are wanted
+    for standard in (0, 1):
+        os.dup2(null, standard)
     gc.collect()
     gc.freeze()
-    null = os.open(os.devnull, os.O_RDWR)
-    control.send(json.dumps({"ready": True}).encode())
-    os.dup2(null, 2)
+    control.send(wire.READY)
+    os.dup2(null, 2)  # until here it could say what was wrong
+    os.close(null)
     try:
         while True:
-            _serve_one(control, settings, limits)
+            _serve_one(control, settings["isolated"], scratch, limits)
     except _Stop:
         os._exit(0)
 
 
-def _serve_one(control: socket.socket, settings: dict[str, Any], limits: confine.Confinement) -> None:
-    message, descriptors, _, _ = socket.recv_fds(control, 1 << 12, 2)
+def _preload(names: Sequence[str]) -> None:
+    """Import modules for all programs, without what they want done in every forked process.
+
+    `random` and `threading` register such work, which costs a program more than its fork does. There is one thread here,
+    whose locks are free when it forks; and candidate.py seeds `random` where a program uses it.
+    """
+    register = os.register_at_fork
+    os.register_at_fork = lambda **_: None
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue  # a package that the project does not have is one that programs do not have
+    os.register_at_fork = register
+
+
+def _serve_one(control: socket.socket, isolated: bool, directory: Scratch, limits: confine.Confinement) -> None:
+    message, rights, _, _ = control.recvmsg(wire.ORDER.size, socket.CMSG_SPACE(2 * _DESCRIPTORS.size))
     if not message:
         raise _Stop
-    order = json.loads(message)
-    if "run" not in order:  # an order to end what had ended by itself meanwhile
+    kind, cpu_seconds = wire.ORDER.unpack(message)
+    if kind == wire.END:  # of what had ended by itself meanwhile
         return
+    descriptors = [one for _, _, data in rights for (one,) in _DESCRIPTORS.iter_unpack(data)]
     process_id = os.fork()
     if process_id == 0:
-        _become(order, descriptors, settings, limits)
+        _become(kind, descriptors, limits, cpu_seconds)
     for descriptor in descriptors:
         os.close(descriptor)
-    ended = _watch(control, process_id)
-    _end_the_rest(settings, process_id)
-    ended["retired"] = not _is_clean(settings["directory"])
-    control.send(json.dumps(ended).encode())
-    if ended["retired"]:
+    code, ordered, used = _watch(control, process_id)
+    _end_the_rest(isolated, process_id)
+    retired = not directory.clean()
+    control.send(wire.ENDING.pack(code, ordered, retired, used))
+    if retired:
         raise _Stop
 
 
-def _watch(control: socket.socket, process_id: int) -> dict[str, Any]:
-    """Wait until a child has ended, by itself or by order."""
+def _watch(control: socket.socket, process_id: int) -> tuple[int, bool, float]:
+    """Wait until a child has ended: its exit code or minus the signal, whether by order, and the CPU time it used."""
     watched = os.pidfd_open(process_id)
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(watched, select.POLLIN)
     ordered = False
-    while watched not in dict(poll.poll()):
-        if not control.recv(1 << 12):
+    while all(descriptor != watched for descriptor, _ in poll.poll()):
+        if not control.recv(wire.ORDER.size):
             os.kill(process_id, signal.SIGKILL)
             raise _Stop
         os.kill(process_id, signal.SIGKILL)
         ordered = True
     os.close(watched)
     _, status, used = os.wait4(process_id, 0)
-    return {"code": os.waitstatus_to_exitcode(status), "ordered": ordered, "cpu_seconds": used.ru_utime + used.ru_stime}
+    return os.waitstatus_to_exitcode(status), ordered, used.ru_utime + used.ru_stime
 
 
-def _end_the_rest(settings: dict[str, Any], process_id: int) -> None:
+def _end_the_rest(isolated: bool, process_id: int) -> None:
     """End and reap whatever the program left. The filter lets it start nothing; this does not rely on the filter."""
     try:
-        if settings["isolated"]:
+        if isolated:
             os.kill(-1, signal.SIGKILL)
         else:
             os.killpg(process_id, signal.SIGKILL)
@@ -110,36 +141,18 @@ def _end_the_rest(settings: dict[str, Any], process_id: int) -> None:
         pass
 
 
-def _is_clean(directory: str) -> bool:
-    """Empty the private directory. What cannot be emptied is given up together with the jail."""
-    for name in os.listdir(directory):
-        path = os.path.join(directory, name)
-        try:
-            shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
-        except (OSError, RecursionError):
-            return False
-    return True
-
-
-def _become(
-    order: dict[str, Any], descriptors: list[int], settings: dict[str, Any], limits: confine.Confinement
-) -> None:
+def _become(kind: bytes, descriptors: list[int], limits: confine.Confinement, cpu_seconds: int) -> None:
     """In the forked child: take the channel, be confined, serve, and never return."""
     try:
         os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(descriptors[1] if len(descriptors) > 1 else null, 1)
-        os.dup2(null, 0)
-        os.dup2(null, 2)
+        serve, place = ROLES[kind]
+        if len(descriptors) > 1:
+            os.dup2(descriptors[1], place)
         os.dup2(descriptors[0], _CHANNEL)
-        os.closerange(_CHANNEL + 1, _LAST_DESCRIPTOR)
-        os.chdir(settings["directory"])
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        gc.enable()
-        confine.confine(limits, order["cpu_seconds"])
-        connection = socket.socket(fileno=_CHANNEL)
-        connection.sendall(wire.frame({"confined": True}))  # the last word that the judge may believe
-        ROLES[order["run"]](connection)
-        os._exit(0)
+        os.closerange(max(place, _CHANNEL) + 1, _LAST_DESCRIPTOR)
+        confine.confine(limits, cpu_seconds)
+        stream = wire.Stream(_CHANNEL)
+        stream.send(wire.CONFINED)  # the last word that the judge may believe
+        os._exit(serve(stream))
     finally:
-        os._exit(70)
+        os._exit(_FAILED)
