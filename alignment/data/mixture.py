@@ -18,7 +18,7 @@ from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Problem, read_rows
 from alignment.data.sources import Table, load_source, source_conversations, source_problems
 from alignment.data.splits import SPLITS, TRAINING_SPLITS, Split
-from alignment.data.told import reviewed, told
+from alignment.data.told import told
 from alignment.errors import DataError
 from alignment.recipe.schema import MixturePart, Recipe
 from alignment.resources import resource
@@ -105,7 +105,7 @@ def _part_problems(recipe: Recipe, part: MixturePart) -> Iterator[Problem]:
     splits: tuple[Split, ...] = every if part.split is None else (part.split,)
     path = override.path if override else None
     found = source_problems(source, seed=part.seed, parameters=part.parameters, path=path, splits=splits)
-    yield from told(reviewed(_exactly(part, found), part.reviews, part.seed), part.told_budgets)
+    yield from told(_exactly(part, found), part)
 
 
 def _exactly(part: MixturePart, found: Iterable[Row]) -> list[Row]:

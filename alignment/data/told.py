@@ -6,19 +6,29 @@ applies this to the parts of a mixture; rewards/length.py, whose form `adherence
 """
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from alignment.data.rows import Problem
+from alignment.recipe.schema import MixturePart
 
 SENTENCE = "Think for about {tokens} tokens."
 REVIEW = "Wait, let me look at that again"
 
 
-def told(problems: Iterable[Problem], budgets: Sequence[int]) -> Iterator[Problem]:
-    """The problems, each told one of the budgets in turn; unchanged where there are none."""
+def told(problems: Iterable[Problem], part: MixturePart) -> Iterator[Problem]:
+    """The problems of a part, each told one of its budgets in turn, their worked solutions gone over again.
+
+    How often is up to chance, up to `reviews` times; in `told_share` of the rows it is the place of the told budget among
+    the part's budgets, so that the length means what the question says.
+    """
+    rng, budgets = random.Random(part.seed), part.told_budgets
     for index, problem in enumerate(problems):
-        yield tell(problem, budgets[index % len(budgets)]) if budgets else problem
+        place = index % len(budgets) if budgets else 0
+        means_it = rng.random() < part.told_share
+        again = min(place, part.reviews) if means_it else rng.randint(0, part.reviews)
+        gone_over = reviewed(problem, again)
+        yield tell(gone_over, budgets[place]) if budgets else gone_over
 
 
 def tell(problem: Problem, tokens: int) -> Problem:
@@ -28,9 +38,8 @@ def tell(problem: Problem, tokens: int) -> Problem:
     return replace(problem, id=f"{problem.id}-told-{tokens}", question=question, columns=columns)
 
 
-def reviewed(problems: Iterable[Problem], most: int, seed: int) -> Iterator[Problem]:
-    """The problems, their worked solutions gone over again up to `most` times, as chance decides."""
-    rng = random.Random(seed)
-    for problem in problems:
-        again = f"\n{REVIEW}\n{problem.trace}" * rng.randint(0, most)
-        yield replace(problem, trace=problem.trace + again) if problem.trace else problem
+def reviewed(problem: Problem, times: int) -> Problem:
+    """One problem, its worked solution gone over again so many times."""
+    if not problem.trace or not times:
+        return problem
+    return replace(problem, trace=problem.trace + f"\n{REVIEW}\n{problem.trace}" * times)

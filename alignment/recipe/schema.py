@@ -85,6 +85,12 @@ class MixturePart(Closed):
         ge=0,
         description="How often, at most, a worked solution is gone over again, so that thinking differs in length.",
     )
+    told_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="The share of rows gone over as often as the place of their told budget says; the others, by chance.",
+    )
 
     @model_validator(mode="after")
     def _one_origin(self) -> "MixturePart":
@@ -151,10 +157,11 @@ class Rollout(Sampling):
     dynamic_sampling: bool = Field(
         False, description="Replace problems whose completions all score alike by fresh ones, as DAPO does."
     )
-    largest_logprob_gap: float = Field(
-        0.05,
+    largest_logprob_gap: float | None = Field(
+        None,
         gt=0,
-        description="Mean distance between trainer's and engine's log-probs, in nats, above which a stage stops.",
+        description="Mean distance between trainer's and engine's log-probs, in nats, above which a stage stops; "
+        "left out, 0.05, or 0.0002 where both compute in float32.",
     )
 
 

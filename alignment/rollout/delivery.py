@@ -15,6 +15,9 @@ from alignment.rollout.thinking import Completion
 
 Weights = Callable[[], Iterator[tuple[str, torch.Tensor]]]
 SMALLEST_CHANGE = 1e-3  # nats: what scaling one norm by a half must do at least
+# Means over the tokens of a few rollouts, in nats. In float32 an engine differs from the trainer by 1e-6, and one matrix
+# that is a step behind is enough for 3e-4. In bfloat16 rounding alone makes 1e-2.
+EXACT_GAP, COARSE_GAP = 2e-4, 0.05
 LARGEST_RETURN = 1e-3  # nats: how far the true weights may land from where they were
 
 
@@ -58,12 +61,17 @@ def logprob_gap(model: torch.nn.Module, completions: Sequence[Completion], devic
     return total / max(1, count)
 
 
+def largest_gap(allowed: float | None, *, exact: bool) -> float:
+    """What a recipe allows, or what its silence means. exact: trainer and engine both compute in float32."""
+    return allowed if allowed is not None else EXACT_GAP if exact else COARSE_GAP
+
+
 def refuse_gap(gap: float, largest: float, step: int) -> None:
     """Raise WeightsNotDelivered when trainer and engine have drifted apart."""
     if gap > largest:
         raise WeightsNotDelivered(
             f"step {step}: the engine's log-probs are {gap:.4f} nats from the trainer's on average, above "
-            f"rollout.largest_logprob_gap {largest}. Either the engine holds other weights, or it computes in a coarser "
+            f"rollout.largest_logprob_gap {largest:g}. Either the engine holds other weights, or it computes in a coarser "
             "dtype than the trainer: compare rollout.dtype with the trainer's bf16"
         )
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
@@ -23,7 +24,7 @@ from alignment.data.rows import Problem
 from alignment.errors import DataError
 from alignment.recipe.reference_checks import refuse_failing
 from alignment.recipe.schema import GrpoStage
-from alignment.rollout.delivery import logprob_gap, prove_delivery, refuse_gap
+from alignment.rollout.delivery import largest_gap, logprob_gap, prove_delivery, refuse_gap
 from alignment.rollout.engine import SamplingSettings
 from alignment.rollout.groups import chance, group_mode, has_signal, replace_silent
 from alignment.rollout.scoring import Judged, Scorer, exact_total, refuse_unjudged, summary
@@ -164,7 +165,10 @@ class Rollouts:
 
     def _checked_gap(self, trainer: GRPOTrainer, judged: list[Judged], step: int) -> float:
         gap = logprob_gap(trainer.model, [row.completion for row in judged[:4]], trainer.accelerator.device)
-        refuse_gap(gap, self._settings.largest_logprob_gap, step)
+        coarse = trainer.args.bf16 or trainer.args.fp16 or next(trainer.model.parameters()).dtype != torch.float32
+        chosen = "float32" if self._settings.dtype == "auto" and not torch.cuda.is_available() else self._settings.dtype
+        exact = chosen == "float32" and not coarse
+        refuse_gap(gap, largest_gap(self._settings.largest_logprob_gap, exact=exact), step)
         return gap
 
     def _record(

@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from alignment.errors import WeightsNotDelivered
 from alignment.resources import resource
-from alignment.rollout.delivery import prove_delivery, refuse_gap
+from alignment.rollout.delivery import largest_gap, prove_delivery, refuse_gap
 from alignment.rollout.engine import Ask, Engine, EngineSettings, SamplingSettings, start_engine, vllm_problem
 
 BASE = str(resource("data/base"))
@@ -89,7 +89,26 @@ def test_new_weights_arrive_and_can_be_taken_back(
     engine.load_weights(iter(model.named_parameters()))
 
 
+def test_every_matrix_arrives_the_tied_head_among_them(
+    engine: Engine, model: torch.nn.Module, prompts: list[list[int]]
+) -> None:
+    """Weights that differ everywhere, as after a step of training: the engine's log-probs are the changed model's."""
+    changed = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32).eval()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in changed.parameters():
+            parameter.mul_(1 + 0.01 * torch.randn_like(parameter))
+        logits = changed(input_ids=torch.tensor([prompts[2]])).logits[0, :-1].log_softmax(-1)
+    expected = logits.gather(-1, torch.tensor(prompts[2][1:])[:, None])[:, 0]
+    engine.load_weights(iter(changed.named_parameters()))
+    found = torch.tensor(engine.logprobs([prompts[2]])[0])
+    engine.load_weights(iter(model.named_parameters()))
+    assert torch.allclose(found, expected, atol=1e-4)
+
+
 def test_a_gap_between_trainer_and_engine_stops_the_stage() -> None:
-    refuse_gap(0.01, 0.05, step=3)
+    refuse_gap(0.01, largest_gap(None, exact=False), step=3)
+    with pytest.raises(WeightsNotDelivered, match="step 2.*largest_logprob_gap 0.0002"):
+        refuse_gap(3e-4, largest_gap(None, exact=True), step=2)
     with pytest.raises(WeightsNotDelivered, match="step 3.*largest_logprob_gap 0.05"):
         refuse_gap(0.2, 0.05, step=3)
