@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from alignment.data.fusion import spoken
+from alignment.data.modes import spoken
 from alignment.data.rows import MODES
 
 PLACES = {

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from alignment.data.fusion_pool import Example
-from alignment.data.modes import with_flags
+from alignment.data.fusion_pool import Example, Pool
+from alignment.data.modes import spoken, with_flags
 from alignment.data.rows import MODES, Conversation, Mode
 from alignment.errors import DataError
 from alignment.recipe.schema import FusionStage
@@ -30,39 +30,37 @@ class Fused:
     part: int
 
 
-def fuse(stage: FusionStage, pool: dict[Mode, list[Example]], seed: int) -> list[Fused]:
+def fuse(stage: FusionStage, pool: Pool, seed: int) -> list[Fused]:
     """The rows of a fusion stage, shuffled; the same for the same pool and seed.
 
     Raises DataError where the pool has too few rows, or too few short enough to stand behind earlier turns.
     """
     draw = random.Random(f"{seed}/{stage.name}")
-    shuffled = {mode: draw.sample(pool[mode], len(pool[mode])) for mode in MODES}
-    counts = row_counts(stage, shuffled)
+    shuffled = {mode: draw.sample(pool.examples[mode], len(pool.examples[mode])) for mode in MODES}
+    counts = row_counts(stage, pool)
     rows = [row for mode in MODES for row in _rows(stage, shuffled, mode, counts[mode], draw)]
     draw.shuffle(rows)
     return rows
 
 
-def row_counts(stage: FusionStage, pool: dict[Mode, list[Example]]) -> dict[Mode, int]:
+def row_counts(stage: FusionStage, pool: Pool) -> dict[Mode, int]:
     """How many rows of each mode are made: what `rows` says, or the most that both halves have. Raises DataError."""
-    most = {mode: _most(pool[mode], stage.multi_turn_share) for mode in MODES}
+    most = {mode: _most(pool.examples[mode], stage.multi_turn_share) for mode in MODES}
     largest = _largest(stage, most)
     counts = halves(largest if stage.rows is None else stage.rows, stage.thinking_share)
-    found = " and ".join(f"{most[mode]} {spoken(mode)}" for mode in MODES)
+    at = f"at thinking_share {stage.thinking_share:g} and multi_turn_share {stage.multi_turn_share:g}"
     if not all(counts.values()):
-        told = f"thinking_share {stage.thinking_share:g} leaves one mode without a row"
-        raise DataError(f"stage `{stage.name}`: {told}: {found} rows can be taken, and {sum(counts.values())} are made")
+        raise DataError(
+            f"stage `{stage.name}`: {at} one of the modes would have no row, and there would be nothing to switch between: "
+            f"{pool.told()}; give it rows of both modes"
+        )
     for mode in MODES:
         if counts[mode] > most[mode]:
             raise DataError(
-                f"stage `{stage.name}`: {stage.rows} rows at thinking_share {stage.thinking_share:g} need {counts[mode]} "
-                f"{spoken(mode)} rows, and {found} rows can be taken; write rows: {largest} or less, or give it more data"
+                f"stage `{stage.name}`: {stage.rows} rows {at} need {counts[mode]} {spoken(mode)} rows, and {pool.told()}; "
+                f"write rows: {largest} or less, or give it more data"
             )
     return counts
-
-
-def spoken(mode: Mode) -> str:
-    return mode.replace("_", "-")
 
 
 def halves(rows: int, thinking_share: float) -> dict[Mode, int]:

@@ -13,8 +13,8 @@ from typing import Any
 from alignment.data.lint.cases import Case
 from alignment.data.lint.findings import Intent
 from alignment.data.lint.linter import row_findings
-from alignment.data.modes import flagged_mode, query_turns, with_flags
-from alignment.data.rows import Conversation, Mode
+from alignment.data.modes import flagged_mode, query_turns, spoken, with_flags
+from alignment.data.rows import MODES, Conversation, Mode
 
 Measure = Callable[[list[dict[str, Any]]], int]  # from messages to how many tokens they are rendered to
 
@@ -42,6 +42,15 @@ class Pool:
     examples: dict[Mode, list[Example]]
     read: Counter[int]
     left_out: Counter[tuple[int, str]]
+
+    def told(self) -> str:
+        """`7 thinking and 16 non-thinking rows can be taken (left out: 9 unclosed_think)`."""
+        found = " and ".join(f"{len(self.examples[mode])} {spoken(mode)}" for mode in MODES)
+        reasons = Counter[str]()
+        for (_, reason), count in self.left_out.items():
+            reasons[reason] += count
+        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        return f"{found} rows can be taken" + (f" (left out: {listed})" if listed else "")
 
 
 def make_pool(

@@ -15,6 +15,11 @@ _FLAG = re.compile(r"(?<![\w/])/(no_)?think(?!\w)")
 _TOOL_RESPONSE = re.compile(r"<tool_response>.*</tool_response>", re.DOTALL)  # Qwen3's template: no question
 
 
+def spoken(mode: Mode) -> str:
+    """`non-thinking`: a mode in a sentence."""
+    return mode.replace("_", "-")
+
+
 def with_flag(messages: list[dict[str, Any]], mode: Mode) -> list[dict[str, Any]]:
     """The same messages with the mode's flag at the end of the last user turn."""
     last_user = max(index for index, message in enumerate(messages) if message["role"] == "user")

@@ -8,6 +8,7 @@ from math import inf
 
 from alignment.data.fusion import halves
 from alignment.data.mixture import load_parts
+from alignment.data.modes import spoken
 from alignment.data.rows import MODES, Mode
 from alignment.data.sources import Procedural, has_messages, load_source, row_columns, source_names
 from alignment.errors import DataError
@@ -57,7 +58,7 @@ def _halves(recipe: Recipe, index: int, stage: FusionStage) -> Iterator[Problem]
     place = ("stages", index)
     for mode in MODES:
         if not most[mode]:
-            told = f"no part of it gives {mode.replace('_', '-')} rows, so there would be nothing to switch between; add {HINTS[mode]}"
+            told = f"no part of it gives {spoken(mode)} rows, so there would be nothing to switch between; add {HINTS[mode]}"
             yield Problem((*place, "data"), told)
     if stage.rows is not None and all(most.values()):
         yield from _too_few(stage, stage.rows, most, (*place, "rows"))
@@ -70,7 +71,7 @@ def _too_few(stage: FusionStage, rows: int, most: dict[Mode, float], place: Plac
             yield Problem(
                 place,
                 f"{rows} rows at thinking_share {stage.thinking_share:g} need {needed} "
-                f"{mode.replace('_', '-')} rows, and its data gives at most {most[mode]:.0f}; write at most "
+                f"{spoken(mode)} rows, and its data gives at most {most[mode]:.0f}; write at most "
                 f"{int(most[mode] / share)}, or leave `rows` out to take what there is",
             )
 

@@ -40,7 +40,7 @@ def run(context: StageContext, output: Path) -> int:
     rows = list(_numbered(context))
     intent = replace(Intent.of(context.recipe, stage), markers=Vocabulary.of(tokenizer).markers)
     pool = make_pool(rows, intent, _measure(tokenizer), _reporter("rows read", len(rows)))
-    measured = list(_measured(tokenizer, fuse(stage, pool.examples, context.recipe.seed)))
+    measured = list(_measured(tokenizer, fuse(stage, pool, context.recipe.seed)))
     card = make_card(context.recipe, stage, pool, measured)
     output.mkdir(parents=True, exist_ok=True)
     write_rows(output / "rows.jsonl", (one.fused.row for one in measured))

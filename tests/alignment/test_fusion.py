@@ -27,6 +27,7 @@ FLAG = re.compile(r"/(?:no_)?think\b")
 BLOCK = re.compile(r"<think>\n(.*?)\n?</think>\n\n", re.DOTALL)
 CHAIN = {"source": "chain-sum", "split": "fusion"}
 POLICY = [{"stage": "fusion_data"}, {**CHAIN, "count": 150, "seed": 5, "mode": "non_thinking"}]
+EMPTY = Conversation("x", [{"role": "user", "content": "1 + 1"}, {"role": "assistant", "content": "2"}], "thinking")
 SHARES: list[dict[str, Any]] = [
     {},
     {"multi_turn_share": 0.6, "max_turns": 4, "system_flag_share": 0.5, "thinking_share": 0.4},
@@ -197,10 +198,7 @@ def test_what_cannot_be_taken_is_left_out_and_counted_by_its_reason(tmp_path: Pa
         chat("half", "Say \ud800.", "No."),
     ]
     recipe = with_file(recipe_of(chats_in(tmp_path / "chats.jsonl", [*good, *bad])), tmp_path / "chats.jsonl")
-    empty = Conversation(
-        "empty", [{"role": "user", "content": "1 + 1"}, {"role": "assistant", "content": "2"}], "thinking"
-    )
-    rows, card = made(tmp_path, recipe, [*policy_rows(recipe), empty])
+    rows, card = made(tmp_path, recipe, [*policy_rows(recipe), EMPTY])
     assert card["data"][0]["left_out"] == {"its answer does not think": 1}
     assert card["data"][1]["left_out"] == {
         "holds a flag of its own": 1,
@@ -240,8 +238,11 @@ def test_shares_that_cannot_be_met_say_what_there_is_and_what_to_write(tmp_path:
         match=r"short enough to stand behind earlier turns within max_length 60; raise it, or lower multi_turn_share",
     ):
         made(tmp_path, recipe_of(POLICY, multi_turn_share=0.8, max_length=60))
-    with pytest.raises(DataError, match="leaves one mode without a row: 0 thinking and 150 non-thinking rows"):
-        made(tmp_path, recipe_of(POLICY), [])
+    with pytest.raises(
+        DataError,
+        match=r"would have no row.*: 0 thinking and 150 non-thinking rows can be taken \(left out: 1 its answer does not think\)",
+    ):
+        made(tmp_path, recipe_of(POLICY), [EMPTY])
 
 
 def test_nothing_that_a_policy_wrote_ends_its_code_block_in_the_card(tmp_path: Path) -> None:

@@ -23,7 +23,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "generations": 4, "problems_per_step": 4, "max_prompt_tokens": 96, "max_completion_tokens": 48,
         "thinking_share": 0.5, "flag_share": 0.5, "budget": 12, "budget_stop_text": "\n</think>\n\n", "dynamic_sampling": True,
     }, data=[{"source": "chain-sum", "split": "general", "count": 32, "seed": 4}])  # fmt: skip
-    recipe = write_recipe(folder / "small.yaml", cold_start(), sampled(), mixed(), fusion(), general)
+    trainer = {"max_steps": 80, "per_device_train_batch_size": 8, "learning_rate": 1.5e-3}
+    stages = (
+        cold_start(packing=False, trainer=trainer),
+        sampled(
+            rewards=[{"kind": "math_answer"}, {"kind": "think_format", "weight": 0, "gate": True}], accept_score=1.0
+        ),
+        mixed(),
+        fusion(),
+        general,
+    )
+    recipe = write_recipe(folder / "small.yaml", *stages)
     done = alignment("run", recipe, "--run", folder / "run")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "run"
