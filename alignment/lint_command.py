@@ -147,7 +147,7 @@ def _chats(recipe: Recipe, parts: list[MixturePart], count: int, artifact: Artif
     """The conversations that an sft stage imitates."""
     if not parts:
         return []
-    return sampled(conversations_of(recipe, parts, artifact), count, recipe.seed, policy_rows(parts, artifact))
+    return sampled(conversations_of(recipe, parts, artifact), count, recipe.seed, policy_rows(recipe, parts, artifact))
 
 
 def _prompts(recipe: Recipe, parts: Sequence[MixturePart], count: int) -> list[Case]:
@@ -179,6 +179,6 @@ def _not_there(part: MixturePart) -> Finding:
         "rows_not_there_yet",
         "note",
         None,
-        f"the rows of the sample stage `{part.stage}` are not there yet",
+        f"the rows of the stage `{part.stage}` are not there yet",
         "lint again when that stage has finished; an sft stage looks at them when it starts",
     )

@@ -24,7 +24,7 @@ from alignment.recipe.schema import MixturePart, Recipe
 from alignment.resources import resource
 
 Row = TypeVar("Row")
-ArtifactPath = Callable[[str], Path]  # from a sample stage's name to its output folder
+ArtifactPath = Callable[[str], Path]  # from the name of a stage that leaves rows to its output folder
 
 
 class Mixture(BaseModel):
@@ -63,7 +63,7 @@ def conversations_of(recipe: Recipe, parts: list[MixturePart], artifact: Artifac
     """The conversations of a mixture, shuffled by the recipe's seed so that its parts are spread evenly."""
     rows: list[Conversation] = []
     for part in parts:
-        found = list(_flagged(_part_conversations(recipe, part, artifact), part))
+        found = list(_flagged(part_conversations(recipe, part, artifact), part))
         if not found:
             raise DataError(f"the mixture part {part.source or part.stage} has no rows to train on")
         rows += found
@@ -71,9 +71,10 @@ def conversations_of(recipe: Recipe, parts: list[MixturePart], artifact: Artifac
     return rows
 
 
-def policy_rows(parts: list[MixturePart], artifact: ArtifactPath) -> frozenset[str]:
-    """The ids of the conversations that earlier sample stages drew from a policy."""
-    files = [artifact(part.stage) / "rows.jsonl" for part in parts if part.stage is not None]
+def policy_rows(recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath) -> frozenset[str]:
+    """The ids of the conversations that earlier sample stages drew from a policy; a fusion stage has left faults out."""
+    stages = [part.stage for part in parts if part.stage is not None and recipe.stage(part.stage).kind == "sample"]
+    files = [artifact(name) / "rows.jsonl" for name in stages]
     return frozenset(row.id for path in files for row in read_rows(path, "conversation"))
 
 
@@ -116,7 +117,8 @@ def _exactly(part: MixturePart, found: Iterable[Row]) -> list[Row]:
     return rows
 
 
-def _part_conversations(recipe: Recipe, part: MixturePart, artifact: ArtifactPath) -> Iterator[Conversation]:
+def part_conversations(recipe: Recipe, part: MixturePart, artifact: ArtifactPath) -> Iterator[Conversation]:
+    """The conversations of one part, in its order and without flags. Raises DataError if there are too few."""
     if part.stage is not None:
         rows = read_rows(artifact(part.stage) / "rows.jsonl", "conversation")
         yield from (row for row in itertools.islice(rows, part.count) if isinstance(row, Conversation))

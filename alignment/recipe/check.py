@@ -19,11 +19,22 @@ from alignment.pipeline import Pipeline
 from alignment.recipe.conversation_checks import conversations
 from alignment.recipe.document import Document
 from alignment.recipe.explain import Place, Problem, nearest
+from alignment.recipe.fusion_checks import fusion
 from alignment.recipe.generator_keys import procedural_parameters
 from alignment.recipe.lengths import sequence_lengths
 from alignment.recipe.model_files import model_files
 from alignment.recipe.reference_checks import references
-from alignment.recipe.schema import TRAINING_KINDS, DpoStage, GrpoStage, MixturePart, Recipe, SampleStage, SftStage
+from alignment.recipe.schema import (
+    TRAINING_KINDS,
+    DpoStage,
+    FusionStage,
+    GrpoStage,
+    MixturePart,
+    Recipe,
+    SampleStage,
+    SftStage,
+)
+from alignment.recipe.split_checks import split_overlap
 from alignment.recipe.training_checks import batches, reward_specs, trainer_settings
 from alignment.resources import resource
 from alignment.rollout.engine import vllm_problem
@@ -55,10 +66,12 @@ def stage_order(recipe: Recipe) -> Iterator[Problem]:
         trained = [other.name for other in recipe.stages[:index] if other.kind in TRAINING_KINDS]
         if stage.start_from is not None and stage.start_from not in trained:
             yield Problem((*place, "start_from"), _not_before(stage.start_from, stage.name, names, trained, "training"))
-        sampled = [other.name for other in recipe.stages[:index] if other.kind == "sample"]
+        kinds = ("sample", "fusion") if stage.kind == "sft" else ("sample",)  # pairs, and rows to mix, are sampled
+        rows = [other.name for other in recipe.stages[:index] if other.kind in kinds]
         for part_place, part in _parts(recipe, index):
-            if part.stage is not None and part.stage not in sampled:
-                yield Problem((*part_place, "stage"), _not_before(part.stage, stage.name, names, sampled, "sample"))
+            if part.stage is not None and part.stage not in rows:
+                told = _not_before(part.stage, stage.name, names, rows, " or ".join(kinds))
+                yield Problem((*part_place, "stage"), told)
 
 
 def data_names(recipe: Recipe) -> Iterator[Problem]:
@@ -97,7 +110,7 @@ def _part_problems(recipe: Recipe, stage: Any, place: Place, part: MixturePart) 
         )
         return
     source = load_source(part.source)
-    if isinstance(stage, SftStage) and "answer" not in row_columns(source) and not has_messages(source):
+    if isinstance(stage, (SftStage, FusionStage)) and "answer" not in row_columns(source) and not has_messages(source):
         yield Problem(
             (*place, "source"), f"`{part.source}` has no answers to imitate; it is for grpo and sample stages"
         )
@@ -120,34 +133,6 @@ def _part_problems(recipe: Recipe, stage: Any, place: Place, part: MixturePart) 
         yield Problem((*place, "source"), f"has no hub id; write --set data.sources.{part.source}.path=FILE")
     if path is not None and not path.is_file():
         yield Problem((*place, "source"), f"its file {path} is missing")
-
-
-def split_overlap(recipe: Recipe) -> Iterator[Problem]:
-    """Stages that train on a procedural family draw from splits of their own, whatever their sources are called."""
-    users: dict[tuple[str, str], tuple[str, str]] = {}
-    for index, stage in enumerate(recipe.stages):
-        try:
-            parts = list(_parts(recipe, index))
-        except DataError:
-            continue
-        own = {stage.name, *(part.stage for _, part in parts)}  # a sample stage and what is trained on its rows are one
-        for place, part in parts:
-            if part.source is None or part.split is None:
-                continue
-            first, name = users.setdefault((_problem_space(part.source), part.split), (stage.name, part.source))
-            if first not in own:
-                same = "" if name == part.source else f", as `{name}` with the same problems,"
-                yield Problem(
-                    (*place, "split"),
-                    f"`{part.split}` of `{part.source}`{same} is drawn from by {first} already; a stage that meets an "
-                    "earlier one's problems again measures its memory; choose another split",
-                )
-
-
-def _problem_space(name: str) -> str:
-    """What a source's problems are drawn from: its family, which other sources may share, or the source itself."""
-    source = load_source(name) if name in source_names() else None
-    return f"family {source.family}" if isinstance(source, Procedural) else name
 
 
 def trackers(recipe: Recipe) -> Iterator[Problem]:
@@ -243,5 +228,5 @@ def _not_before(name: str, stage: str, names: list[str], allowed: list[str], kin
 Check = Callable[[Recipe], Iterator[Problem]]
 CHECKS: tuple[Check, ...] = (
     stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, batches, reward_specs, model_files,
-    sequence_lengths, trackers, surroundings, evaluations, references, conversations,
+    sequence_lengths, trackers, surroundings, evaluations, references, conversations, fusion,
 )  # fmt: skip

@@ -14,13 +14,13 @@ from alignment.data.mixture import load_parts
 from alignment.data.sources import has_messages, load_source, local_path, source_conversations, source_names
 from alignment.errors import DataError
 from alignment.recipe.explain import Place, Problem
-from alignment.recipe.schema import MixturePart, Recipe, SftStage
+from alignment.recipe.schema import FusionStage, MixturePart, Recipe, SftStage
 
 
 def conversations(recipe: Recipe) -> Iterator[Problem]:
-    """Sampled rows of every local file of chats that an sft stage imitates hold no errors."""
+    """Sampled rows of every local file of chats that an sft stage imitates, or a fusion stage mixes, hold no errors."""
     for index, stage in enumerate(recipe.stages):
-        if not isinstance(stage, SftStage):
+        if not isinstance(stage, (SftStage, FusionStage)):
             continue
         try:
             parts = load_parts(stage.data)

@@ -12,7 +12,7 @@ from rich.table import Table
 from alignment.data.mixture import load_parts
 from alignment.pipeline import Pipeline
 from alignment.recipe.model_files import safetensors_header
-from alignment.recipe.schema import DpoStage, GrpoStage, SampleStage, SftStage, Stage
+from alignment.recipe.schema import DpoStage, FusionStage, GrpoStage, SampleStage, SftStage, Stage
 
 GIB = 2**30
 
@@ -86,7 +86,7 @@ def print_plan(pipeline: Pipeline, console: Console) -> None:
     for stage in recipe.stages:
         memory = (
             ""
-            if shape is None or isinstance(stage, SampleStage)
+            if shape is None or isinstance(stage, (SampleStage, FusionStage))
             else (f"{training_gib(shape, stage, recipe.hardware.processes, recipe.hardware.accelerate):.2f}")
         )
         start = recipe.policy_before(stage.name) or "the model"
@@ -112,6 +112,9 @@ def describe_work(stage: Any) -> str:
     if isinstance(stage, SampleStage):
         longest = stage.rollout.max_completion_tokens
         return f"{stage.rollout.generations} completions per problem, at most {longest} tokens each"
+    if isinstance(stage, FusionStage):
+        count = f"{stage.rows} rows" if stage.rows else "as many rows as there are"
+        return f"{count}, {stage.thinking_share:.0%} thinking, {stage.multi_turn_share:.0%} with earlier turns"
     if isinstance(stage, GrpoStage):
         batch = stage.rollout.problems_per_step * stage.rollout.generations
         steps = stage.trainer.get("max_steps", -1)

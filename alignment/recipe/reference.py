@@ -52,6 +52,11 @@ SECTIONS: tuple[tuple[type[BaseModel], str, str], ...] = (
     (schema.GrpoStage, "Stage kind grpo", "Leaves a policy."),
     (schema.DpoStage, "Stage kind dpo", "Leaves a policy. Its data are the pairs of a sample stage."),
     (schema.SampleStage, "Stage kind sample", "Leaves rows: conversations, and pairs of a right and a wrong answer."),
+    (
+        schema.FusionStage,
+        "Stage kind fusion",
+        "Leaves rows: both modes with their flags, and a data card. Trains nothing. [fusion.md](fusion.md) says how.",
+    ),
     (schema.Sampling, "Sampling", "`rollout` of a sample stage, and the first part of a grpo stage's."),
     (schema.Rollout, "Rollout", "`rollout` of a grpo stage: the keys of Sampling, and these."),
     (schema.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),

@@ -55,7 +55,7 @@ class DataOverrides(Closed):
 class MixturePart(Closed):
     source: str | None = Field(None, description="A source from data/sources/ by name.")
     stage: str | None = Field(
-        None, description="A sample stage of this recipe whose accepted rows are taken, in place of a source."
+        None, description="A sample or fusion stage of this recipe whose rows are taken, in place of a source."
     )
     count: int | None = Field(None, ge=1, description="How many rows to take; left out, all that there are.")
     split: Split | None = Field(
@@ -245,7 +245,41 @@ class SampleStage(StageFields):
     )
 
 
-Stage = Annotated[SftStage | GrpoStage | DpoStage | SampleStage, Field(discriminator="kind")]
+class FusionStage(StageFields):
+    kind: Literal["fusion"] = Field(
+        description="Mix thinking and non-thinking rows into one set to imitate, and put the flags on that switch them."
+    )
+    rows: int | None = Field(
+        None, ge=8, description="How many rows are made; left out, as many as the data allows at these shares."
+    )
+    thinking_share: float = Field(0.5, gt=0, lt=1, description="The share of rows whose answer thinks.")
+    unflagged_share: float = Field(
+        0.5, ge=0, le=1, description="The share of thinking rows without any flag, since thinking is the default."
+    )
+    switched_share: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="The share of non-thinking rows without any flag, which the template's own switch asks for.",
+    )
+    system_flag_share: float = Field(
+        0.2, ge=0, le=1, description="The share of flagged rows whose deciding flag stands in the system turn."
+    )
+    multi_turn_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="The share of rows with earlier turns; where a user turn decides, a flag before it asked for the other mode.",
+    )
+    max_turns: int = Field(
+        3, ge=2, description="Questions in a row that is given earlier turns: two, or up to so many."
+    )
+    max_length: int = Field(
+        4096, ge=16, description="Tokens of a row; longer ones are left out and counted before the shares are met."
+    )
+
+
+Stage = Annotated[SftStage | GrpoStage | DpoStage | SampleStage | FusionStage, Field(discriminator="kind")]
 TRAINING_KINDS = ("sft", "grpo", "dpo")
 
 

@@ -11,7 +11,7 @@ from alignment.data.rows import SAMPLING_COLUMNS
 from alignment.data.sources import load_source, row_columns
 from alignment.errors import DataError
 from alignment.recipe.explain import Place, Problem, nearest
-from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
+from alignment.recipe.schema import GrpoStage, Recipe, SampleStage, TrainingStage
 from alignment.recipe.trainer_keys import OWNED, trainer_keys
 
 EXPONENT_AS_TEXT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 wants a point and a sign: 1.0e-5
@@ -23,7 +23,7 @@ ABOVE_ZERO = ("learning_rate", "num_train_epochs")
 def trainer_settings(recipe: Recipe) -> Iterator[Problem]:
     """Every `trainer:` key exists in its TRL config class, and none is one that the stage decides."""
     for index, stage in enumerate(recipe.stages):
-        if isinstance(stage, SampleStage):
+        if not isinstance(stage, TrainingStage):
             continue
         known = trainer_keys(stage.kind)
         for key, value in stage.trainer.items():

@@ -25,8 +25,9 @@ def alarms(run: Run, changes: dict[str, dict[str, dict[str, Any]]]) -> list[Alar
     """Every alarm of a run, in the order of its stages. `changes` is {stage: {mode: change}}."""
     found: list[Alarm] = []
     fused = False
+    mixed = {stage.name for stage in run.stages if stage.kind == "fusion"}
     for index, stage in enumerate(run.stages):
-        fused = fused or trained_both_modes(stage)
+        fused = fused or trained_both_modes(stage) or bool(mixed & stage.inputs.keys())
         found += _training(stage)
         found += _reward_against_accuracy(stage, changes.get(stage.name, {}))
         found += _evaluations(stage, fused)
@@ -36,7 +37,7 @@ def alarms(run: Run, changes: dict[str, dict[str, dict[str, Any]]]) -> list[Alar
 
 def trained_both_modes(stage: Stage) -> bool:
     """Whether a training stage saw thinking and non-thinking rows, by its identity or by its recorded rollouts."""
-    if stage.kind == "sample":
+    if stage.kind in ("sample", "fusion"):
         return False
     shares = [share for share in _values(stage.identity, "thinking_share") if is_number(share)]
     if shares:

@@ -60,7 +60,19 @@ def _stage(stage: Stage, changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "evaluations": {mode: _evaluation(found) for mode, found in stage.evaluations.items()},
         "changes": changes,
         "training": _training(stage),
+        "card": _card(stage),
     }
+
+
+def _card(stage: Stage) -> dict[str, Any] | None:
+    """The data card without its samples, which stay in the run directory."""
+    if stage.card is None:
+        return None
+    facts = asdict(replace(stage.card, samples=()))
+    del facts["samples"]
+    # As JSON gives them back: lists.
+    parts = [part | {"licences": list(part["licences"])} for part in facts["data"]]
+    return facts | {"shares": list(facts["shares"]), "data": parts}
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:

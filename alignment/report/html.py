@@ -58,6 +58,7 @@ def render_page(document: dict[str, Any], run: Run) -> str:
         rollouts=first_and_last(run),
         lineage=charts.lineage(document),
         timings=timings(document),
+        card_samples={stage.name: stage.card.samples for stage in run.stages if stage.card},
     )
 
 

@@ -6,6 +6,7 @@ Neighbours: document.py (the only source), phrases.py (how numbers read), html.p
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from alignment.report import phrases
 from alignment.report.record import MODES
@@ -26,6 +27,8 @@ SWEEP_HEADINGS = ("stage", "task", "budget", "accuracy %", "95% interval", "thin
                   "finished by itself %", "majority %", "best of as many %, upper bound")  # fmt: skip
 TOLD_HEADINGS = ("stage", "told", "thinking tokens", "adherence error %", "95% interval", "accuracy %")
 BUDGET_HEADINGS = ("budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens", "forced %")
+CARD_SHARE_HEADINGS = ("share of", "asked %", "made %", "rows")
+CARD_PART_HEADINGS = ("data", "licence", "read", "left out", "used")
 
 CHANGE_LEGEND = (
     "Change is in percentage points since the last evaluated stage it was made from; “not clear” means that a "
@@ -44,6 +47,7 @@ def render_markdown(document: dict[str, Any]) -> str:
         _stages(document),
         CHANGE_LEGEND,
         *_told(document),
+        *_cards(document),
         *_budget(document),
         *_sweep(document),
         "## Work",
@@ -101,6 +105,25 @@ def _stages(document: dict[str, Any]) -> str:
                 )
             )
     return table(STAGE_HEADINGS, rows) if rows else "No stage has been evaluated yet."
+
+
+def _cards(document: dict[str, Any]) -> list[str]:
+    """The data card of each fusion stage: its shares and sources, and where the whole of it is."""
+    parts = []
+    for stage in document["stages"]:
+        if stage["card"] is None:
+            continue
+        shares = [tuple(map(cell, phrases.card_share(share))) for share in stage["card"]["shares"]]
+        data = [tuple(map(cell, phrases.card_part(part))) for part in stage["card"]["data"]]
+        # The path is of the run's own making, but for a stage's name, which a damaged run may spell in any way.
+        path = quote(stage["card"]["path"])
+        parts += [
+            f"## Data card of {cell(stage['name'])}",
+            f"{cell(phrases.counted(stage['counts'])) or 'No counts'}. [The whole card]({path}).",
+            table(CARD_SHARE_HEADINGS, shares),
+            table(CARD_PART_HEADINGS, data),
+        ]
+    return parts
 
 
 def _budget(document: dict[str, Any]) -> list[str]:

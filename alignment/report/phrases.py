@@ -87,6 +87,24 @@ def counted(counts: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def card_share(share: dict[str, Any]) -> tuple[str, str, str, str]:
+    """A share of a data card: its words, what was asked and made in percent, and `398 of 905`."""
+    counts = f"{count(share['rows'])} of {count(share['of'])}"
+    return share["words"], percent(share["asked"]), percent(share["made"]), counts
+
+
+def card_part(part: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    """A part of a data card: its name, licences, and rows read, left out (with the reasons) and used."""
+    left_out = ", ".join(f"{count(number)} {reason}" for reason, number in part["left_out"].items())
+    return (
+        part["name"],
+        "; ".join(part["licences"]),
+        count(part["rows_read"]),
+        left_out or "none",
+        count(part["rows_used"]),
+    )
+
+
 def short_hash(value: str | None) -> str:
     return MISSING if not value else value.removeprefix("sha256:")[:10]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from alignment.errors import ArtifactError
 from alignment.report.files import Reader
+from alignment.report.read_card import read_card
 from alignment.report.read_sweep import read_sweep
 from alignment.report.record import (
     MODES,
@@ -112,6 +113,7 @@ def _stage(reader: Reader, folder: Path) -> Stage:
         rollouts=_rollouts(reader, folder / "rollouts.jsonl"),
         evaluations={found.mode: found for found in evaluations if found is not None},
         budget=_budget(reader, folder / "evaluations" / "budget.json"),
+        card=read_card(reader, folder / "output"),
     )
 
 

@@ -126,6 +126,52 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class CardShare:
+    """A share of a data card: what the recipe asked for, what the rows have, and the two counts behind that."""
+
+    name: str
+    words: str
+    asked: Number
+    made: Number
+    rows: int | None
+    of: int | None
+
+
+@dataclass(frozen=True)
+class CardPart:
+    """Where rows of a data card are from, and how many were read, left out (by reason) and used."""
+
+    name: str
+    licences: tuple[str, ...]
+    rows_read: int | None
+    left_out: dict[str, int]
+    rows_used: int | None
+
+
+@dataclass(frozen=True)
+class CardSample:
+    """One rendered row of a data card. `flag` is where the deciding flag stands, or none."""
+
+    mode: str
+    flag: str
+    turns: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """The data card of a fusion stage. `path` is card.md's, from the run directory."""
+
+    path: str
+    shares: tuple[CardShare, ...]
+    flags: dict[str, dict[str, int]]  # by mode and place
+    turns: dict[str, int]  # rows by how many questions they hold
+    flag_changes: int | None
+    data: tuple[CardPart, ...]
+    samples: tuple[CardSample, ...]
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One start of a stage's process. An outcome of None means that it runs still, or ended without a word."""
 
@@ -162,6 +208,7 @@ class Stage:
     rollouts: Rollouts = Rollouts()
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     budget: tuple[BudgetPoint, ...] = ()
+    card: Card | None = None
 
     def series(self, metric: str) -> list[tuple[float, float]]:
         """(step, value) for every line of metrics.jsonl that holds this metric."""

@@ -61,7 +61,7 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
 def _look_at(context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation]) -> None:
     """Hold a sample of the rows and the template against the linter. Raises DataError where it finds errors."""
     stage: SftStage = context.stage
-    own = policy_rows(load_parts(stage.data), context.artifact)
+    own = policy_rows(context.recipe, load_parts(stage.data), context.artifact)
     cases = sampled(rows, SAMPLED_ROWS, context.recipe.seed, own)
     setting = loaded_setting(tokenizer, context.policy_path)
     found = inspect(setting, cases, Intent.of(context.recipe, stage), stage.name)

@@ -20,6 +20,7 @@ from alignment.environment import hardware, versions
 from alignment.errors import AlignmentError, ArtifactError
 from alignment.launch import die_with_parent
 from alignment.pipeline import Pipeline, seconds_spent
+from alignment.recipe.schema import TRAINING_KINDS
 
 if TYPE_CHECKING:
     from alignment.stages.context import StageContext
@@ -67,7 +68,7 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
         processes=processes,
     )
     shutil.rmtree(folder.output, ignore_errors=True)  # what an unfinished attempt left is not an artifact
-    steps, tokens = (_sample if context.stage.kind == "sample" else _train)(context)
+    steps, tokens = (_train if context.stage.kind in TRAINING_KINDS else _make_rows)(context)
     if rank == 0:
         output = folder_files(folder.output)
         identity = pipeline.identity(name)
@@ -115,10 +116,10 @@ def _train(context: "StageContext") -> tuple[int, int]:
     return done, recorder.tokens
 
 
-def _sample(context: "StageContext") -> tuple[int, int]:
-    from alignment.stages import sample
-
-    return 0, sample.run(context, context.folder.output) if context.is_main else 0
+def _make_rows(context: "StageContext") -> tuple[int, int]:
+    """Run a kind that leaves rows and no policy, in the main process alone; returns no steps, and tokens sampled."""
+    kind: Any = importlib.import_module(f"alignment.stages.{context.stage.kind}")
+    return 0, kind.run(context, context.folder.output) if context.is_main else 0
 
 
 def _locked(path: Path) -> Any:

@@ -38,6 +38,7 @@ SOUND: dict[str, Messages] = {
     "asked by flag without thinking": [said("What is 1 + 2? /no_think"), PLAIN],
     "a flag overruled": [said("1 + 1? /no_think"), PLAIN, said("1 + 2? /think"), ANSWER],
     "history": [USER, ANSWER, said("And 2 + 2?"), {**ANSWER, "reasoning_content": "2 + 2 = 4", "content": "4"}],
+    "an earlier answer in the words of the last": [USER, ANSWER, said("And 2 + 1?"), ANSWER],
     "a system turn": [said("Be brief.", "system"), USER, ANSWER],
     "a tool chain": [USER, CALLING, RESULT, ANSWER],
     "parallel calls": [USER, calling({"a": 1}, '{"b": 2}'), RESULT, said("four", "tool"), ANSWER],

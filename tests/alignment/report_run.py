@@ -56,6 +56,28 @@ def write_stage(run: Path, number: int, shares: dict[str, float], text: str = "2
     return folder
 
 
+CARD = {
+    "schema": 1,
+    "shares": {"thinking_share": {"words": "rows that think", "asked": 0.5, "made": 0.4, "rows": 4, "of": 10}},
+    "flags": {"thinking": {"none": 2, "user": 2}, "non_thinking": {"system": 1, "user": 5}},
+    "turns": {"1": 8, "2": 2},
+    "flag_changes": 1,
+    "data": [
+        {"source": "sums", "licences": {"sums": "MIT"}, "rows_read": 12, "left_out": {"too long": 2}, "rows_used": 10}
+    ],
+}
+
+
+def put_card(stage: Path, text: str = "<|im_start|>user\n1 + 1 /think<|im_end|>") -> None:
+    """The data card of a fusion stage, with one rendered sample."""
+    manifest = json.loads((stage / "manifest.json").read_text(encoding="utf-8"))
+    put(stage / "manifest.json", manifest | {"kind": "fusion", "counts": {"rows": 10, "modes": {"thinking": 4}}})
+    put(
+        stage / "output" / "card.json",
+        CARD | {"samples": [{"mode": "thinking", "flag": "user", "turns": 1, "text": text}]},
+    )
+
+
 def write_run(run: Path, text: str = "<think>1 + 1</think>\n\n2") -> Path:
     versions = {"torch": "2.11.0"}
     put(run / "run.json", {"recipe": "tiny", "seed": 17, "model": "base", "started": "2026-01-02T03:04:05+00:00"})

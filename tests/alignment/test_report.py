@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from report_run import HOSTILE, put, write_run
+from report_run import HOSTILE, put, put_card, write_run
 from rich.console import Console
 
 from alignment.errors import ArtifactError
@@ -47,6 +47,39 @@ def test_the_schema_in_the_documentation_accepts_the_document(run: Path) -> None
     schema = json.loads(page.split("```json\n")[1].split("```")[0])
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(write_report(run), schema)
+    put_card(run / "03-fusion_data")
+    jsonschema.validate(write_report(run), schema)
+
+
+def test_the_card_of_a_fusion_stage_is_shown_under_it_and_linked(run: Path) -> None:
+    put_card(run / "03-fusion_data", f"<think>{HOSTILE}</think>")
+    document = write_report(run)
+    card = document["stages"][2]["card"]
+    assert card["path"] == "03-fusion_data/output/card.md"
+    assert card["shares"][0] == {
+        "name": "thinking_share", "words": "rows that think", "asked": 0.5, "made": 0.4, "rows": 4, "of": 10,
+    }  # fmt: skip
+    assert [stage["card"] for stage in document["stages"] if stage["name"] != "fusion_data"] == [None] * 3
+    text = (run / "report.md").read_text(encoding="utf-8")
+    assert "## Data card of fusion\\_data" in text and "(03-fusion_data/output/card.md)" in text
+    assert "| rows that think | 50.0 | 40.0 | 4 of 10 |" in text and "| sums | MIT | 12 | 2 too long | 10 |" in text
+    page = (run / "report.html").read_text(encoding="utf-8")
+    row = page.index("rows 10, modes thinking 4")
+    assert (
+        row < page.index("<summary>data card</summary>") < page.index("2 too long") < page.index(">mode_fusion<small>")
+    )
+    assert "&lt;script&gt;" in page and "<script" not in page
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ['{"shares": 3, "flags": [], "data": [1], "samples": {}}', '{"shares": {"a": 1}, "turns": {"1": "x"}}', "[", "{}"],
+)
+def test_a_damaged_card_ends_no_report(run: Path, damage: str) -> None:
+    put_card(run / "03-fusion_data")
+    (run / "03-fusion_data" / "output" / "card.json").write_text(damage, encoding="utf-8")
+    card = write_report(run)["stages"][2]["card"]
+    assert card is None or card["shares"] == []
 
 
 def test_a_loss_is_shown_as_plainly_as_a_gain(run: Path) -> None:

@@ -108,6 +108,11 @@ def test_think_follow_is_expected_only_from_the_stage_that_trained_both_modes_on
     after = Stage("after", "grpo", "finished", evaluations=weak)
     found = alarms(run_of(before, fused, after), {})
     assert [alarm["stage"] for alarm in found] == ["fused", "after"]
+    mixed = Stage("mixed", "sft", "finished", evaluations=weak, inputs={"mix": "a" * 64})
+    found = alarms(run_of(before, Stage("mix", "fusion", "finished", identity={"thinking_share": 0.5}), mixed), {})
+    assert [alarm["stage"] for alarm in found] == ["mixed"], (
+        "a fusion stage trains nothing, and what takes its rows both"
+    )
 
 
 def test_a_share_of_thinking_rollouts_decides_over_the_mode_of_the_problems() -> None:

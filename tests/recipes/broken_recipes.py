@@ -41,6 +41,16 @@ stages:
     kind: sft
     data: [{stage: fusion_data, flag_share: 0.5}]
     max_length: 512
+  - name: fusion_mix
+    kind: fusion
+    data:
+      - {stage: fusion_data}
+      - {source: chain-sum, split: fusion, count: 64, seed: 5, mode: non_thinking}
+    max_length: 500
+  - name: both_modes
+    kind: sft
+    data: [{stage: fusion_mix}]
+    max_length: 510
   - name: preference
     kind: dpo
     data: [{stage: fusion_data}]
@@ -82,6 +92,7 @@ def overridden(name: str, override: str, *errors: str) -> Broken:
 
 
 SPLIT = "{source: chain-sum, split: fusion, count: 64}"
+MIXED = "- {source: chain-sum, split: fusion, count: 64, seed: 5, mode: non_thinking}"
 DPO_DATA = "kind: dpo\n    data: [{stage: fusion_data}]"
 GRPO_DATA = "data: tiny-reasoning"
 
@@ -105,8 +116,12 @@ FORM = [
     replaced("a number for a stage", "stages:\n", "stages:\n  - 5\n", "stages.0: found 5, and a mapping is needed", at="- 5"),
     replaced("a number below its least", "generations: 8", "generations: 0", "rollout.generations: found 0: input should be greater"),
     replaced("a share above 1", "flag_share: 0.5", "flag_share: 5", "mode_fusion.data.0.flag_share: found 5", "less than or equal to 1", at="flag_share"),
+    replaced("a typo in a key of a fusion", "max_length: 500", "unflagged_shar: 0.5", "fusion_mix.unflagged_shar: unknown key; did you mean `unflagged_share`?"),
+    replaced("a fusion that only thinks", "max_length: 500", "thinking_share: 1", "fusion_mix.thinking_share: found 1: input should be less than 1", at="thinking_share"),
+    replaced("a share of turns above 1", "max_length: 500", "multi_turn_share: 1.5", "fusion_mix.multi_turn_share: found 1.5", "less than or equal to 1", at="multi_turn"),
+    replaced("earlier turns of one question", "max_length: 500", "max_turns: 1", "fusion_mix.max_turns: found 1: input should be greater than or equal to 2", at="max_turns"),
     replaced("an unknown kind of stage", "kind: dpo", "kind: dqo", "stages.preference.kind: found 'dqo'", "did you mean `dpo`?"),
-    replaced("a stage without a kind", "    kind: dpo\n", "", "stages.preference.kind: is missing", "dpo, grpo, sample, sft", at="- name: preference"),
+    replaced("a stage without a kind", "    kind: dpo\n", "", "stages.preference.kind: is missing", "dpo, fusion, grpo, sample, sft", at="- name: preference"),
     replaced("a stage without a name", "- name: preference\n    kind", "- kind", "name: is missing: What this stage is called", at="- kind: dpo"),
     replaced("a stage without data", "    data: tiny-cold-start\n", "", "cold_start.data: is missing: A mixture", at="- name: cold_start"),
     replaced("a stage without rewards", "    rewards: [{kind: math_answer}]\n", "", "fusion_data.rewards: is missing", at="- name: fusion_data"),
@@ -117,7 +132,7 @@ FORM = [
     replaced("a part from two places", "stage: fusion_data, flag", "stage: fusion_data, source: chain-sum, flag", "either `source` or `stage`", at="data: [{stage: fusion_data, s"),
     replaced("a key that stands twice", "seed: 17", "seed: 17\nmodel: embedded", "model: `model` stands twice", "first in line 2", at="model: embedded\nhardware"),
     replaced("a colon too many", "model: embedded", "model: embedded: yes", ":2: this is not valid YAML: mapping values are not allowed"),
-    replaced("an open bracket", "budgets: [0, 16, 64]", "budgets: [0, 16, 64", "not valid YAML: the bracket opened here is not closed", "in line 51"),
+    replaced("an open bracket", "budgets: [0, 16, 64]", "budgets: [0, 16, 64", "not valid YAML: the bracket opened here is not closed", "in line 61"),
     replaced("a tab", "    kind: dpo", "\tkind: dpo", "not valid YAML", "indent with spaces, not with tabs"),
     replaced("an unknown anchor", "*rollout", "*rolout", "not valid YAML: found undefined alias 'rolout'", at="*rolout"),
     replaced("a mapping that holds itself", "&rollout\n", "&rollout\n      again: *rollout\n", "this part holds itself", at="&rollout"),
@@ -160,6 +175,20 @@ MEANING = [
     replaced("dpo from a source", DPO_DATA, DPO_DATA.replace("{stage: fusion_data}", "{source: chain-sum, split: fusion, count: 9}"), "a dpo stage takes judged pairs; write `stage: NAME`", at="data: [{source"),
     replaced("rows of a stage that does not sample", DPO_DATA, DPO_DATA.replace("fusion_data", "mode_fusion"), "`mode_fusion` is not a sample stage", at="data: [{stage: mode_fusion"),
     replaced("grpo from a sample stage", "data: tiny-general", "data: [{stage: fusion_data}]", "a grpo stage needs problems with answers", "name a source", at="data: [{stage: fusion_data}]\n    rollout"),
+    replaced("a fusion of a stage that does not exist", "- {stage: fusion_data}", "- {stage: fusion_dat}", "fusion_mix.data.0.stage: no sample stage before this one is called `fusion_dat`; did you mean `fusion_data`?"),
+    replaced("a fusion of a policy", "- {stage: fusion_data}", "- {stage: cold_start}", "`cold_start` is not a sample stage"),
+    replaced("a fusion of itself", "- {stage: fusion_data}", "- {stage: fusion_mix}", "`fusion_mix` cannot be made from itself"),
+    replaced("a fusion of rows without answers", MIXED, MIXED.replace("chain-sum", "instructions"), "fusion_mix.data.1.source: `instructions` has no answers to imitate", at="- {source: instructions"),
+    replaced("a fusion without non-thinking rows", ", mode: non_thinking", "", "fusion_mix.data: no part of it gives non-thinking rows", "add `{source: NAME, mode: non_thinking}`", at="data:\n      - {stage: fusion_data}"),
+    replaced("a fusion without thinking rows", "      - {stage: fusion_data}\n", "", "fusion_mix.data: no part of it gives thinking rows", "add `{stage: NAME}` of a sample stage", at="data:\n      " + MIXED),
+    replaced("a fusion of a sample stage that never thinks", "generations: 2, max", "generations: 2, thinking_share: 0, max", "fusion_mix.data: no part of it gives thinking rows", at="data:\n      - {stage: fusion_data}"),
+    replaced("thinking from answers without worked solutions", MIXED, MIXED + "\n      - {source: math-train, split: fusion}", "fusion_mix.data.2.source: `math-train` has no worked solutions", "write mode: non_thinking", at="- {source: math-train"),
+    replaced("more thinking rows than can be accepted", "max_length: 500", "rows: 200", "fusion_mix.rows: 200 rows at thinking_share 0.5 need 100 thinking rows, and its data gives at most 64; write at most 128", "need 100 non-thinking rows", at="rows: 200"),
+    replaced("flags of a part of a fusion", "- {stage: fusion_data}", "- {stage: fusion_data, flag_share: 0.5}", "fusion_mix.data.0.flag_share: flags are put on by the stage; write `unflagged_share`", at="- {stage: fusion_data, flag_share: 0.5}"),
+    replaced("flags on the rows of a fusion", "[{stage: fusion_mix}]", "[{stage: fusion_mix, flag_share: 0.5}]", "both_modes.data.0.flag_share: the rows of `fusion_mix` have their flags already"),
+    replaced("rows of a fusion that are left out", "max_length: 510", "max_length: 256", "both_modes.max_length: found 256, and the rows of `fusion_mix` have up to 500 tokens", "write max_length 256 there too, or 500 here"),
+    replaced("loss on a fusion's earlier turns", "max_length: 510", "max_length: 510\n    loss_on_history: true", "both_modes.loss_on_history: the template cuts the thinking of earlier turns", "write false", at="loss_on_history"),
+    replaced("pairs of a fusion", DPO_DATA, DPO_DATA.replace("fusion_data", "fusion_mix"), "preference.data.0.stage: `fusion_mix` is not a sample stage", at="data: [{stage: fusion_mix}]\n    max_length: 512"),
     replaced("a file that is not there", "seed: 17", "data: {sources: {chain-sum: {path: gone.jsonl}}}", "data.sources.chain-sum.path: gone.jsonl is not a file"),
     replaced("a batch that does not divide", "problems_per_step: 16", "problems_per_step: 15", "15 problems x 8 generations are 120 completions", "write micro_batch 30", at="    micro_batch: 32\n    trainer"),
     replaced("groups of one", "generations: 8", "generations: 1", "a group of one has no mean to compare with; write at least 2"),

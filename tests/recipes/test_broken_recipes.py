@@ -35,6 +35,12 @@ def test_the_recipe_that_the_others_are_edits_of_is_good(check) -> None:
     assert check(GOOD) == (0, "")
 
 
+def test_a_sample_stage_may_ask_what_the_cold_start_was_shown_and_nothing_else_may(check) -> None:
+    again = GOOD.replace("split: fusion", "split: cold_start", 1)  # Qwen3 samples the thinking half of its fusion so
+    assert check(again) == (0, "")
+    assert "is drawn from by cold_start already" in check(again.replace("tiny-reasoning", "tiny-cold-start"))[1]
+
+
 @pytest.mark.parametrize("broken", [*FORM, *MEANING, *OVERRIDES], ids=lambda broken: broken.name)
 def test_a_recipe_that_cannot_work_says_where_and_what_to_write(check, broken: Broken) -> None:
     assert broken.old in GOOD
@@ -50,7 +56,7 @@ def test_a_recipe_that_cannot_work_says_where_and_what_to_write(check, broken: B
 
 
 def test_an_error_names_its_cause_once_and_nothing_beside_it(check) -> None:
-    _, errors = check(GOOD.replace("split: fusion", "splitt: fusion"))
+    _, errors = check(GOOD.replace("split: fusion", "splitt: fusion", 1))
     assert errors.splitlines() == [
         "recipe.yaml:29: stages.fusion_data.data.0.splitt: unknown key; did you mean `split`?",
         "1 error; nothing was started",

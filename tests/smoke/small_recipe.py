@@ -41,6 +41,13 @@ def sampled(**changes: Any) -> dict[str, Any]:
     return {**stage, "rewards": [{"kind": "think_format"}], "accept_score": 0.1, **changes}
 
 
+def mixed(**changes: Any) -> dict[str, Any]:
+    """What `sampled` accepted beside answers without thinking, with flags."""
+    plain = {"source": "chain-sum", "split": "fusion", "count": 16, "seed": 5, "mode": "non_thinking"}
+    stage = {"name": "fusion_mix", "kind": "fusion", "data": [{"stage": "fusion_data"}, plain], "max_length": 256}
+    return {**stage, "multi_turn_share": 0.3, **changes}
+
+
 def write_recipe(path: Path, *stages: dict[str, Any], **changes: Any) -> Path:
     """A recipe file of these stages on the embedded model, evaluated on eight problems."""
     evaluations = {

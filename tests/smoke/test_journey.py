@@ -1,21 +1,19 @@
 """The whole journey in small: every stage kind, evaluated, reported; and the adapter path beside it."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from alignment.artifact import RunFolder
-from smoke.processes import alignment
-from smoke.small_recipe import cold_start, reasoning_rl, sampled, write_recipe
+from smoke.processes import alignment, killed_when
+from smoke.small_recipe import cold_start, mixed, reasoning_rl, sampled, write_recipe
 
 
-def fusion(**changes: object) -> dict[str, object]:
-    parts = [
-        {"stage": "fusion_data", "flag_share": 0.5},
-        {"source": "chain-sum", "split": "fusion", "count": 16, "seed": 5, "mode": "non_thinking", "flag_share": 1.0},
-    ]
-    return cold_start(name="mode_fusion", data=parts, loss_on_empty_think=True, **changes)
+def fusion() -> dict[str, object]:
+    return cold_start(name="mode_fusion", data=[{"stage": "fusion_mix"}], loss_on_empty_think=True)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +23,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "generations": 4, "problems_per_step": 4, "max_prompt_tokens": 96, "max_completion_tokens": 48,
         "thinking_share": 0.5, "flag_share": 0.5, "budget": 12, "budget_stop_text": "\n</think>\n\n", "dynamic_sampling": True,
     }, data=[{"source": "chain-sum", "split": "general", "count": 32, "seed": 4}])  # fmt: skip
-    recipe = write_recipe(folder / "small.yaml", cold_start(), sampled(), fusion(), general)
+    trainer = {"max_steps": 80, "per_device_train_batch_size": 8, "learning_rate": 1.5e-3}
+    stages = (
+        cold_start(packing=False, trainer=trainer),
+        sampled(
+            rewards=[{"kind": "math_answer"}, {"kind": "think_format", "weight": 0, "gate": True}], accept_score=1.0
+        ),
+        mixed(),
+        fusion(),
+        general,
+    )
+    recipe = write_recipe(folder / "small.yaml", *stages)
     done = alignment("run", recipe, "--run", folder / "run")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "run"
@@ -33,10 +41,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_stage_leaves_a_manifest_and_the_report_has_them_all(finished: Path) -> None:
     report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
-    assert [stage["name"] for stage in report["stages"]] == ["cold_start", "fusion_data", "mode_fusion", "general_rl"]
+    names = ["cold_start", "fusion_data", "fusion_mix", "mode_fusion", "general_rl"]
+    assert [stage["name"] for stage in report["stages"]] == names
     for stage in report["stages"]:
         RunFolder(finished).find(stage["name"]).verify_hashes()
-        if stage["kind"] != "sample":
+        if stage["kind"] not in ("sample", "fusion"):
             assert stage["evaluations"]["thinking"]["count"] == 8
             assert stage["evaluations"]["non_thinking"]["think_follow"] >= 0.0
     assert "<html" in (finished / "report.html").read_text(encoding="utf-8")
@@ -48,20 +57,45 @@ def test_lineage_leads_back_to_the_model(finished: Path) -> None:
         for stage in ("cold_start", "mode_fusion", "general_rl")
     }
     assert list(inputs["cold_start"]) == ["model"]
-    assert set(inputs["mode_fusion"]) == {"cold_start", "fusion_data"}
+    assert set(RunFolder(finished).find("fusion_mix").manifest().inputs) == {"cold_start", "fusion_data"}
+    assert set(inputs["mode_fusion"]) == {"cold_start", "fusion_mix"}
     assert inputs["general_rl"]["mode_fusion"] == RunFolder(finished).find("mode_fusion").manifest().output_hash
     shown = alignment("show", finished)
     assert shown.returncode == 0 and "from mode_fusion" in shown.stdout
 
 
 def test_rollouts_record_modes_budgets_and_forced_tokens(finished: Path) -> None:
-    lines = (finished / "04-general_rl" / "rollouts.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (finished / "05-general_rl" / "rollouts.jsonl").read_text(encoding="utf-8").splitlines()
     rollouts = [json.loads(line) for line in lines]
     assert {row["mode"] for row in rollouts} == {"thinking", "non_thinking"}
     assert all(row["budget"] == 12 for row in rollouts)
     assert all(row["forced_tokens"] == 0 for row in rollouts if row["mode"] == "non_thinking")
     assert {"math_answer", "think_format"} == set(rollouts[0]["verdicts"])
-    assert all(json.loads(line)["logprob_gap"] < 0.05 for line in (finished / "04-general_rl" / "metrics.jsonl").open())
+    assert all(json.loads(line)["logprob_gap"] < 0.05 for line in (finished / "05-general_rl" / "metrics.jsonl").open())
+
+
+def test_a_fusion_stage_is_made_once_and_after_a_kill_with_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    arguments = ("run", finished.parent / "small.yaml", "--run", tmp_path / "run", "--stage", "fusion_mix")
+    shutil.copytree(finished, tmp_path / "run")
+    again = alignment(*arguments)
+    assert again.returncode == 0 and "fusion_mix: finished already" in again.stdout
+    made = RunFolder(finished).find("fusion_mix").manifest()
+    assert RunFolder(tmp_path / "run").find("fusion_mix").manifest() == made
+    assert sorted(made.output) == ["card.json", "card.md", "rows.jsonl"]
+    assert made.counts["rows"] == report_stage(finished, "fusion_mix")["counts"]["rows"] >= 8
+    assert report_stage(finished, "fusion_mix")["card"]["turns"].keys() >= {"1", "2"}
+    folder = tmp_path / "run" / "03-fusion_mix"
+    shutil.rmtree(folder)
+    killed_when((folder / "attempts" / "01.log").exists, *arguments)
+    assert not (folder / "manifest.json").exists()
+    done = alignment(*arguments)
+    assert done.returncode == 0 and "going on with fusion_mix" in done.stdout
+    assert RunFolder(tmp_path / "run").find("fusion_mix").manifest().output == made.output
+
+
+def report_stage(run: Path, name: str) -> dict[str, Any]:
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    return next(stage for stage in report["stages"] if stage["name"] == name)
 
 
 def test_a_truncated_artifact_is_named_and_nothing_else_is_touched(finished: Path) -> None:
@@ -72,7 +106,7 @@ def test_a_truncated_artifact_is_named_and_nothing_else_is_touched(finished: Pat
         again = alignment("run", finished.parent / "small.yaml", "--run", finished)
         assert again.returncode == 1
         assert str(weights) in again.stderr and "cut short" in again.stderr and "Traceback" not in again.stderr
-        assert (finished / "04-general_rl" / "manifest.json").exists()
+        assert (finished / "05-general_rl" / "manifest.json").exists()
     finally:
         weights.write_bytes(whole)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from alignment.recipe.schema import QWEN3_STOP_TEXT, DpoStage, GrpoStage, Recipe, SampleStage, Stage
+from alignment.recipe.schema import QWEN3_STOP_TEXT, GrpoStage, Recipe, SampleStage, SftStage, Stage
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -57,7 +57,7 @@ class Intent:
         if isinstance(stage, (GrpoStage, SampleStage)):
             return replace(intent, max_length=stage.rollout.max_prompt_tokens)
         intent = replace(intent, max_length=stage.max_length)
-        if isinstance(stage, DpoStage):
+        if not isinstance(stage, SftStage):
             return intent
         return replace(intent, loss_on_empty_think=stage.loss_on_empty_think, loss_on_history=stage.loss_on_history)
 

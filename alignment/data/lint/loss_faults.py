@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from alignment.data.lint.cases import assistant_turns, last_query, split_turn
 from alignment.data.lint.findings import Finding, Intent, shown
 from alignment.data.lint.tool_faults import calls_of
-from alignment.data.lint.views import View
+from alignment.data.lint.views import View, answers_in
 from alignment.data.modes import flagged_mode
 
 _EMPTY_BLOCK = re.compile(r"<think>\s*</think>\s*")
@@ -23,11 +23,14 @@ def history_thinking(view: View, intent: Intent) -> Iterator[Finding]:
     if not answers or view.case.is_prompt:
         return
     query = last_query(messages)
-    for index in answers[:-1]:
+    trained, asked = answers_in(view.text, len(answers)), answers_in(view.prompt, len(answers))
+    for index, turn, prompted in zip(answers[:-1], trained, asked, strict=False):
         thinking, answer = (part.strip() for part in split_turn(messages[index]))
         if not thinking:
             continue
-        in_training, in_rollouts = thinking in view.text, thinking in view.prompt
+        # Looked for in its own turn: short thoughts and answers may stand in others, too.
+        in_training = thinking in view.text[turn.start : turn.end]
+        in_rollouts = thinking in view.prompt[prompted.start : prompted.end]
         if in_training != in_rollouts:
             where, other = ("training", "rollouts") if in_training else ("rollouts", "training")
             yield Finding(
@@ -38,7 +41,8 @@ def history_thinking(view: View, intent: Intent) -> Iterator[Finding]:
                 "use one template for both, and let it decide by the last question alone, as qwen3 does",
             )
             return
-        if not in_training and index <= query and any(answer and answer in passage for passage in view.passages()):
+        learned = any(answer and answer in passage for passage in view.passages(turn.start, turn.end))
+        if not in_training and index <= query and learned:
             yield Finding(
                 "history_thinking",
                 "warning" if "loss_on_history" in intent.chosen else "error",

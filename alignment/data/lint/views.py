@@ -87,7 +87,7 @@ class View:
 
     def turns(self) -> list[Turn]:
         """The turns of a ChatML text; none where the template writes another form."""
-        return [Turn(found[1], found.start(), found.end()) for found in _CHATML_TURN.finditer(self.text)]
+        return turns_in(self.text)
 
     def carries_loss(self, start: int, end: int) -> bool:
         """Whether a token that reaches into these characters carries loss."""
@@ -96,20 +96,35 @@ class View:
             for (first, last), trained in zip(self.spans, self.trained, strict=True)
         )
 
-    def passages(self) -> list[str]:
-        """The texts that carry loss, each as long as it is unbroken."""
+    def passages(self, start: int = 0, end: int | None = None) -> list[str]:
+        """The texts that carry loss, each as long as it is unbroken; between two characters, if they are given."""
+        end = len(self.text) if end is None else end
         runs: list[str] = []
+        before = False
         for index, trained in enumerate(self.trained):
-            if trained and (not index or not self.trained[index - 1]):
+            trained = trained and start <= self.spans[index][0] < end
+            if trained and not before:
                 runs.append("")
             if trained:
                 runs[-1] += self.piece(index)
+            before = trained
         return runs
 
     def piece(self, index: int) -> str:
         """The characters of a token; the later tokens of a character that has several are empty."""
         start, end = self.spans[index]
         return "" if index and self.spans[index - 1] == (start, end) else self.text[start:end]
+
+
+def turns_in(text: str) -> list[Turn]:
+    """The turns of a ChatML text; none where a template has written another form."""
+    return [Turn(found[1], found.start(), found.end()) for found in _CHATML_TURN.finditer(text)]
+
+
+def answers_in(text: str, count: int) -> list[Turn]:
+    """The assistant's turns in a rendered text; the whole text for each of them where their number is another."""
+    found = [turn for turn in turns_in(text) if turn.role == "assistant"]
+    return found if len(found) == count else [Turn("assistant", 0, len(text))] * count
 
 
 def view(tokenizer: "PreTrainedTokenizerBase", vocabulary: Vocabulary, case: Case, intent: Intent) -> View:
