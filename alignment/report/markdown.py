@@ -8,6 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from alignment.report import phrases
+from alignment.report.following import (
+    CONSTRAINT_LEGEND,
+    FOLLOW_LEGEND,
+    cautions,
+    constrained_stages,
+    constraint_table,
+    follow_table,
+    followed_stages,
+)
 from alignment.report.record import MODES
 
 STAGE_HEADINGS = (
@@ -42,6 +51,7 @@ def render_markdown(document: dict[str, Any]) -> str:
         "## Stages",
         _stages(document),
         CHANGE_LEGEND,
+        *_following(document),
         *_budget(document),
         *_sweep(document),
         "## Work",
@@ -99,6 +109,25 @@ def _stages(document: dict[str, Any]) -> str:
                 )
             )
     return table(STAGE_HEADINGS, rows) if rows else "No stage has been evaluated yet."
+
+
+def _following(document: dict[str, Any]) -> list[str]:
+    """Flags over several turns, and where thinking helps; each only where a stage has it."""
+    parts: list[str] = []
+    followed, constrained = followed_stages(document), constrained_stages(document)
+    if followed:
+        headings, rows = follow_table(followed)
+        parts += ["## Think-follow over several turns", table(*_inert(headings, rows)), FOLLOW_LEGEND]
+    if constrained:
+        headings, rows = constraint_table(constrained)
+        parts += ["## Where thinking helps", table(*_inert(headings, rows)), CONSTRAINT_LEGEND]
+        said = [f"- {cell(caution)}" for caution in cautions(constrained)]
+        parts += ["\n".join(said)] if said else []
+    return parts
+
+
+def _inert(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    return tuple(map(cell, headings)), [tuple(map(cell, row)) for row in rows]
 
 
 def _budget(document: dict[str, Any]) -> list[str]:
