@@ -39,7 +39,7 @@ def evaluate(options: EvaluateOptions, *, as_json: bool) -> None:
         console.print(plain_table("Think-follow over several turns", *follow_table({name: found["follow"]})))
     if "constraints" in found:
         for task in found["constraints"]["tasks"]:
-            title = f"Where thinking helps, {task['task']}"
+            title = f"Where thinking helps and where it hurts, {task['task']}"
             console.print(plain_table(title, *narrow_constraint_table(task)))
             for caution in task["cautions"]:
                 console.print(f"{task['task']}: {caution}", style="yellow", highlight=False, markup=False)

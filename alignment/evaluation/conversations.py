@@ -130,8 +130,11 @@ def _answer(sampler: Sampler, talk: Conversation, position: int, asked: Mode, te
 
 def _inert(answer: str, tokenizer: "PreTrainedTokenizerBase") -> str:
     """An answer without the tokenizer's own marks: with them in the history, a policy could speak as the user."""
-    for mark in tokenizer.all_special_tokens:
-        answer = answer.replace(mark, "")
+    added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    marks = {*tokenizer.all_special_tokens, *added} - {""}
+    while any(mark in answer for mark in marks):  # what is left of two may make a third
+        for mark in marks:
+            answer = answer.replace(mark, "")
     return answer
 
 

@@ -23,8 +23,8 @@ GROUP_NAMES = {
     "non_thinking": "asked not to",
 }
 CONSTRAINT_HEADINGS = ("stage", "task", "demand", "scored", "constraints", "thinking %", "non-thinking %",
-                       "difference, points", "thinking")  # fmt: skip
-NARROW_HEADINGS = ("demand", "scored", "of", "thinking %", "non-thinking %", "difference, points", "thinking")
+                       "difference, points", "thinking …")  # fmt: skip
+NARROW_HEADINGS = ("demand", "scored", "of", "thinking %", "non-thinking %", "difference, points", "thinking …")
 TYPE_HEADINGS = ("type", "demand", "constraints", "thinking %", "non-thinking %")
 
 

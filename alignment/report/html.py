@@ -68,7 +68,7 @@ def render_page(document: dict[str, Any], run: Run) -> str:
 
 
 def following_tables(document: dict[str, Any]) -> dict[str, Any]:
-    """Flags over several turns and where thinking helps; a table is None where no stage has it. Types: the last stage's."""
+    """Flags over several turns and where thinking helps or hurts; a table is None where no stage has it. Types: the last stage's."""
     followed, constrained = followed_stages(document), constrained_stages(document)
     last = list(constrained.items())[-1:]
     return {

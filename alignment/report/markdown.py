@@ -120,7 +120,7 @@ def _following(document: dict[str, Any]) -> list[str]:
         parts += ["## Think-follow over several turns", table(*_inert(headings, rows)), FOLLOW_LEGEND]
     if constrained:
         headings, rows = constraint_table(constrained)
-        parts += ["## Where thinking helps", table(*_inert(headings, rows)), CONSTRAINT_LEGEND]
+        parts += ["## Where thinking helps and where it hurts", table(*_inert(headings, rows)), CONSTRAINT_LEGEND]
         said = [f"- {cell(caution)}" for caution in cautions(constrained)]
         parts += ["\n".join(said)] if said else []
     return parts

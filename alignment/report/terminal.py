@@ -46,7 +46,7 @@ def following_tables(document: dict[str, Any]) -> Iterator[Table]:
         yield plain_table("Think-follow over several turns", *follow_table(followed))
     for stage, tasks in list(constrained.items())[-1:]:
         for task in tasks:
-            title = f"Where thinking helps, {task['task']} after {stage}"
+            title = f"Where thinking helps and where it hurts, {task['task']} after {stage}"
             yield plain_table(title, *narrow_constraint_table(task))
 
 
