@@ -89,7 +89,7 @@ def run(
             console.print(f"set aside: {moved}", highlight=False)
     Journey(pipeline, console).go(stage)
     document = write_report(pipeline.run.path)
-    console.print(stage_table(document, console.width), *following_tables(document), sep="\n")
+    console.print(stage_table(document, console.width), *following_tables(document, console.width), sep="\n")
     console.print(f"report: {pipeline.run.path / 'report.html'}", highlight=False)
 
 
@@ -116,7 +116,7 @@ def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> Non
     folder = RunFolder.open(run)
     console = Console()
     document = write_report(folder.path)
-    console.print(stage_table(document, console.width), *following_tables(document), sep="\n")
+    console.print(stage_table(document, console.width), *following_tables(document, console.width), sep="\n")
     print(folder.path / "report.html")
 
 

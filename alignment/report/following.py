@@ -24,7 +24,7 @@ GROUP_NAMES = {
 }
 CONSTRAINT_HEADINGS = ("stage", "task", "demand", "scored", "constraints", "thinking %", "non-thinking %",
                        "difference, points", "thinking …")  # fmt: skip
-NARROW_HEADINGS = ("demand", "scored", "of", "thinking %", "non-thinking %", "difference, points", "thinking …")
+NARROW_HEADINGS = ("demand", "scored", "of", "thinking\n%", "non-\nthinking\n%", "difference, points", "thinking …")
 TYPE_HEADINGS = ("type", "demand", "constraints", "thinking %", "non-thinking %")
 
 

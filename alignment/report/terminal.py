@@ -39,9 +39,14 @@ def stage_table(document: dict[str, Any], width: int = WIDE) -> Table:
     return table
 
 
-def following_tables(document: dict[str, Any]) -> Iterator[Table]:
-    """Flags over several turns after each stage, and where thinking helps after the last; where they were measured."""
+def following_tables(document: dict[str, Any], width: int = WIDE) -> Iterator[Table]:
+    """Flags over several turns, and where thinking helps after the last stage; each only where it was measured.
+
+    A terminal that is narrow is shown the last stage alone; the report has them all.
+    """
     followed, constrained = followed_stages(document), constrained_stages(document)
+    if followed and width < WIDE:
+        followed = dict(list(followed.items())[-1:])
     if followed:
         yield plain_table("Think-follow over several turns", *follow_table(followed))
     for stage, tasks in list(constrained.items())[-1:]:

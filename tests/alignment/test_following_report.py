@@ -59,7 +59,7 @@ def run(tmp_path: Path) -> Path:
 
 def printed(document: dict[str, Any], width: int) -> str:
     console = Console(width=width, file=io.StringIO(), record=True)
-    console.print(*following_tables(document), sep="\n")
+    console.print(*following_tables(document, width), sep="\n")
     return console.export_text()
 
 
@@ -101,6 +101,15 @@ def test_every_form_says_the_same_and_a_loss_as_plainly_as_a_gain(run: Path) -> 
         assert "mode_fusion, constraints: thinking was cut off".replace("_", "\\_" if form is text else "_") in form
         assert "No difference seen is not no difference" in form
     assert "punctuation:no_comma" in page
+
+
+def test_a_narrow_terminal_is_shown_the_last_stage_whole_and_a_wide_one_all(run: Path) -> None:
+    put(run / "02-reasoning_rl" / "evaluations" / "follow.json", follow(0.3))
+    document = write_report(run)
+    narrow, wide = printed(document, 80), printed(document, 120)
+    assert "reasoning_rl" not in narrow and "80.0 (70.0–90.0)" in narrow
+    assert "30.0 (20.0–40.0)" in wide and "80.0 (70.0–90.0)" in wide
+    assert max(len(line.rstrip()) for line in narrow.splitlines()) <= 80
 
 
 def test_flags_that_are_lost_over_turns_raise_an_alarm_once_both_modes_were_trained(run: Path) -> None:
