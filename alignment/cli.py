@@ -79,7 +79,7 @@ def run(
     from alignment.pipeline import Pipeline
     from alignment.recipe.check import checked
     from alignment.report import write_report
-    from alignment.report.terminal import stage_table
+    from alignment.report.terminal import following_tables, stage_table
 
     console = Console()
     checked(recipe, set_ or [])
@@ -89,7 +89,7 @@ def run(
             console.print(f"set aside: {moved}", highlight=False)
     Journey(pipeline, console).go(stage)
     document = write_report(pipeline.run.path)
-    console.print(stage_table(document, console.width))
+    console.print(stage_table(document, console.width), *following_tables(document, console.width), sep="\n")
     console.print(f"report: {pipeline.run.path / 'report.html'}", highlight=False)
 
 
@@ -111,26 +111,48 @@ def report(run: Annotated[Path, typer.Argument(help="A run directory.")]) -> Non
 
     from alignment.artifact import RunFolder
     from alignment.report import write_report
-    from alignment.report.terminal import stage_table
+    from alignment.report.terminal import following_tables, stage_table
 
     folder = RunFolder.open(run)
     console = Console()
-    console.print(stage_table(write_report(folder.path), console.width))
+    document = write_report(folder.path)
+    console.print(stage_table(document, console.width), *following_tables(document, console.width), sep="\n")
     print(folder.path / "report.html")
 
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
-    stage: Annotated[str, typer.Option(help="The stage whose policy is measured.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL_OR_RUN", help="A run directory or a model folder.")],
+    stage: Annotated[str | None, typer.Option(help="A stage of the run; left out, the last trained.")] = None,
+    tasks: Annotated[str, typer.Option(help="Tasks, separated by commas; left out, the recipe's.")] = "",
+    file: Annotated[
+        list[str] | None, typer.Option(metavar="TASK=FILE", help="A local file in place of a public task's rows.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of fresh problems; left out, the recipe's own.")] = None,
     count: Annotated[int | None, typer.Option(help="Problems per task and mode.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Answers to each problem.")] = None,
+    follow_turns: Annotated[
+        int | None, typer.Option(help="Turns of the conversations that measure think-follow; 1 for none.")
+    ] = None,
+    follow_count: Annotated[int | None, typer.Option(help="Conversations, and single prompts asked by flag.")] = None,
+    engine: Annotated[
+        Literal["auto", "vllm", "transformers"] | None,
+        typer.Option(help="What samples; left out, the recipe's, or auto."),
+    ] = None,
+    max_completion_tokens: Annotated[
+        int | None, typer.Option(help="Longest thinking and answer together; left out, the recipe's, or 2048.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON and nothing else.")] = False,
 ) -> None:
-    """Measure a stage on held-out problems. In both modes; nothing in the run is changed."""
-    from alignment.evaluation.command import evaluate_stage
+    """Measure a policy on held-out problems. In both modes; nothing in a run is changed."""
+    from alignment.evaluation import command
+    from alignment.evaluation.evaluate_options import EvaluateOptions
 
-    evaluate_stage(run, stage, seed=seed, count=count, as_json=json_)
+    changes = (
+        ("seed", seed), ("count", count), ("samples", samples), ("follow_turns", follow_turns),
+        ("follow_count", follow_count), ("engine", engine), ("max_completion_tokens", max_completion_tokens),
+    )  # fmt: skip
+    command.evaluate(EvaluateOptions(model, stage, tasks, tuple(file or ()), changes), as_json=json_)
 
 
 @app.command()

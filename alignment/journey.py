@@ -14,7 +14,6 @@ from typing import Any
 from rich.console import Console
 
 from alignment.artifact import StageFolder, read_json
-from alignment.data.rows import MODES
 from alignment.errors import ArtifactError, StageFailed
 from alignment.launch import end_of_log, environment, run, training_command
 from alignment.pipeline import Pipeline, next_attempt, record_attempt
@@ -87,30 +86,31 @@ class Journey:
     def _evaluate(self, name: str) -> None:
         """Measure a stage in both modes, and the last one over the recipe's budgets as well."""
         folder, settings = self.pipeline.folder(name), self.pipeline.recipe.evaluations
-        sweeps = bool(settings.budgets) and name == self.pipeline.trained_stages()[-1]
-        wanted = self._missing(folder, budgets=False) or (sweeps and self._missing(folder, budgets=True))
-        if not settings.after_each_stage or not wanted:
+        if not settings.after_each_stage:
+            return
+        last = name == self.pipeline.trained_stages()[-1]
+        missing = [self._missing(folder, kind) for kind in ("modes", "follow")]
+        sweeps = bool(settings.budgets) and last and self._missing(folder, "budget")
+        if not (any(missing) or sweeps):
             return
         command = [sys.executable, "-m", "alignment.evaluation.runner", *self._arguments(name)]
         title = f"evaluating {name}" + (" and sweeping its thinking budget" if sweeps else "")
         self._run(title, [*command, *(["--budgets"] if sweeps else [])], folder.evaluations / "evaluation.log")
 
-    def _missing(self, folder: StageFolder, *, budgets: bool) -> bool:
-        """Whether an evaluation is still to be made; one made under other settings is set aside and named."""
-        from alignment.evaluation.identity import evaluation_identity, sweep_identity
+    def _missing(self, folder: StageFolder, kind: str) -> bool:
+        """Whether something is still to be measured; what was measured under other settings is set aside and named."""
+        from alignment.evaluation.identity import recorded_files
 
         settings = self.pipeline.recipe.evaluations
-        decides = sweep_identity if budgets else evaluation_identity
-        identity = decides(settings, folder.manifest().output_hash, settings.seed)
-        names = ["budget"] if budgets else list(MODES)
-        for path in [folder.evaluations / f"{name}.json" for name in names]:
+        files, identity = recorded_files(kind, settings, folder.manifest().output_hash, settings.seed)
+        for path in [folder.evaluations / f"{name}.json" for name in files]:
             if path.exists() and read_json(path)["identity"] != identity:
                 aside = path.with_suffix(f".{int(path.stat().st_mtime)}.json")
                 path.rename(aside)
                 self.console.print(
                     f"{path.name} was measured under other settings; it is kept as {aside.name}", highlight=False
                 )
-        return not all((folder.evaluations / f"{name}.json").exists() for name in names)
+        return not all((folder.evaluations / f"{name}.json").exists() for name, needed in files.items() if needed)
 
     def _run(
         self, title: str, command: list[str], log: Path, folder: StageFolder | None = None, number: int = 0

@@ -5,12 +5,13 @@ parameters of each. What each means is in constraints/. A row without constraint
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rewards.constraints import CONSTRAINTS, given, parameter_problem
 from rewards.contract import Rollout, Verdict, not_applicable
 
 Reading = Literal["strict", "loose"]
+READINGS: tuple[Reading, ...] = get_args(Reading)
 
 
 class Instruction:
@@ -40,8 +41,7 @@ class Instruction:
         unusable = _unusable(names, kwargs)
         if unusable is not None:
             return unusable
-        readings = variants(rollout.answer) if self.reading == "loose" else [rollout.answer]
-        marks = [follows(readings, name, values) for name, values in zip(names, _filled(names, kwargs), strict=True)]
+        marks = marks_of(rollout.answer, names, kwargs, self.reading)
         followed = [name for name, mark in zip(names, marks, strict=True) if mark]
         missed = [name for name, mark in zip(names, marks, strict=True) if not mark]
         share = len(followed) / len(names)
@@ -53,10 +53,18 @@ class Instruction:
         return Verdict(score, reason, {"followed": followed, "missed": missed})
 
 
+def marks_of(
+    answer: str, names: Sequence[str], kwargs: Sequence[Mapping[str, Any] | None] | None, reading: Reading
+) -> list[bool]:
+    """Whether an answer follows each of a row's constraints, in order. The row is one that can be judged."""
+    readings = variants(answer) if reading == "loose" else [answer]
+    return [follows(readings, name, values) for name, values in zip(names, _filled(names, kwargs), strict=True)]
+
+
 def follows(readings: Sequence[str], instruction_id: str, kwargs: Mapping[str, Any] | None) -> bool:
     """Whether any reading of an answer follows a constraint that can be judged. An empty one follows none."""
     constraint, values = CONSTRAINTS[instruction_id], given(kwargs)
-    return any(constraint(reading, **values) for reading in readings if reading.strip())
+    return any(constraint.check(reading, **values) for reading in readings if reading.strip())
 
 
 def variants(answer: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 For RL on small models, so tasks are short and constraints are of IFEval's types (arXiv 2311.07911) that a model of a
 hundred million parameters meets now and then. The wording is our own. A problem has no answer; the verifier
-`instruction` reads its columns `instruction_id_list` and `kwargs`. Neighbour: procedural.py, which draws distinct ones.
+`instruction` reads its columns `instruction_id_list` and `kwargs`. Neighbours: procedural.py (draws distinct ones),
+constraint_prompts.py (all 25 types, for evaluation).
 """
 
 import random
@@ -66,6 +67,7 @@ NOT_PROSE = ("detectable_format:number_bullet_lists", "detectable_format:json_fo
 ENDINGS = ("That is all.", "The end.", "Have a nice day.", "What do you think?", "Thank you for reading.")
 
 Constraint = tuple[str, dict[str, Any], str]  # the instruction's name, its parameters, and the request in words
+Maker = Callable[[random.Random, tuple[str, ...]], Constraint]  # from a subject's words
 
 
 def _keywords(draw: random.Random, words: tuple[str, ...]) -> Constraint:
@@ -144,11 +146,11 @@ def _json(draw: random.Random, _: tuple[str, ...]) -> Constraint:
 class Kind:
     """One way to constrain an answer. No two kinds of a problem share a theme: such pairs contradict each other."""
 
-    make: Callable[[random.Random, tuple[str, ...]], Constraint]
+    make: Maker
     themes: frozenset[str]
 
 
-def _kind(make: Callable[[random.Random, tuple[str, ...]], Constraint], *themes: str) -> Kind:
+def _kind(make: Maker, *themes: str) -> Kind:
     return Kind(make, frozenset(themes))
 
 

@@ -1,8 +1,9 @@
 """Problems that can be made without end: families of them, and one way to draw distinct ones.
 
 Arithmetic comes from reasoning-gym's generators with a checked answer; its worked solutions ("traces") are written here,
-because a generator that knows the answer does not show the work. Neighbours: instructions.py (a family of its own, whose
-rows have constraints in place of an answer), rows.py (the Problem these become), sources.py (which data sets they are).
+because a generator that knows the answer does not show the work. Neighbours: instructions.py and constraint_prompts.py
+(families whose rows have constraints in place of an answer), rows.py (the Problem these become), sources.py (which data
+sets they are).
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from alignment.data.constraint_prompts import CONSTRAINT_PARAMETERS, constraint_draws
 from alignment.data.instructions import INSTRUCTION_PARAMETERS, instruction_draws
 from alignment.data.rows import Problem
 
@@ -96,6 +98,7 @@ FAMILIES: dict[str, Family] = {
     "chain_sum": _reasoning_gym("chain_sum", lambda metadata: chain_sum_trace(metadata["expression"])),
     "products": _reasoning_gym("products", lambda metadata: products_trace(metadata["expression"])),
     "leg_counting": _reasoning_gym("leg_counting", lambda metadata: leg_counting_trace(metadata["animals"])),
+    "constraints": Family(constraint_draws, ("instruction_id_list", "kwargs"), parameters=CONSTRAINT_PARAMETERS),
     "instructions": Family(instruction_draws, ("instruction_id_list", "kwargs"), parameters=INSTRUCTION_PARAMETERS),
 }
 

@@ -15,7 +15,7 @@ from alignment.rollout.engine import SamplingSettings
 from alignment.rollout.groups import chance
 from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.serving import Serving, serve
-from alignment.rollout.thinking import Completion, Request
+from alignment.rollout.thinking import Completion, Request, Sampler
 
 # Each problem is graded by the one of CORRECTNESS that applies to it: by its answer or by its constraints.
 CORRECTNESS = ("math_answer", "instruction")
@@ -41,7 +41,7 @@ class Evaluator:
     """One policy in an engine, with graders, ready to answer questions. Use `close` when done."""
 
     def __init__(self, settings: Evaluations, policy: str, work: str, *, trust_remote_code: bool = False) -> None:
-        self.settings, self._work = settings, work
+        self.settings, self.work = settings, work
         serving = Serving(
             engine=settings.engine,
             max_prompt_tokens=settings.max_prompt_tokens,
@@ -50,42 +50,50 @@ class Evaluator:
             dtype=settings.dtype,
             trust_remote_code=trust_remote_code,
         )
-        self._sampler = serve(policy, serving)
+        self.sampler = serve(policy, serving)
         self._scorer = Scorer(GRADERS)
 
     @property
     def engine(self) -> str:
         """The name of the engine that answers."""
-        return self._sampler.engine.name
+        return self.sampler.engine.name
 
     def answers(self, questions: Sequence[Question], seed: int, work: str | None = None) -> list[Judged]:
         """One judged completion per question, with progress under the name of the work."""
-        progress, judged = Progress(work or self._work, len(questions)), []
+        progress, judged = Progress(work or self.work, len(questions)), []
         for start in range(0, len(questions), CHUNK):
             chunk = questions[start : start + CHUNK]
             requests = [Request(self._prompt(question), question.mode, question.budget) for question in chunk]
             drawn_with = int(chance("evaluation", seed, start, len(questions)) * 2**31)
-            made: list[tuple[int, Completion]] = []
-            for mode in MODES:  # the modes have sampling settings of their own
-                picked = [index for index, question in enumerate(chunk) if question.mode == mode]
-                drawn = self._sampler.sample([requests[index] for index in picked], self._settings(mode), drawn_with)
-                made += zip(picked, drawn, strict=True)
-            ordered = [completion for _, completion in sorted(made, key=lambda pair: pair[0])]
-            judged += self._scorer.judge([question.problem for question in chunk], ordered)
+            made = complete(self.sampler, self.settings, requests, drawn_with)
+            judged += self._scorer.judge([question.problem for question in chunk], made)
             progress.report(len(judged), correct=share([correctness(row) == 1.0 for row in judged]))
         return judged
+
+    def same_prompts(self, problem: Problem) -> bool:
+        """Whether the chat template writes one prompt for both modes, so that the policy is not told which is asked."""
+        thinking, plain = (self._prompt(Question(problem, mode, flagged=False)) for mode in MODES)
+        return thinking == plain
 
     def close(self) -> None:
         self._scorer.close()
 
     def _prompt(self, question: Question) -> list[int]:
         messages = [{"role": "user", "content": question.problem.question}]
-        ids = render_prompt(self._sampler.tokenizer, messages, question.mode, flagged=question.flagged)
+        ids = render_prompt(self.sampler.tokenizer, messages, question.mode, flagged=question.flagged)
         return ids[-self.settings.max_prompt_tokens :]
 
-    def _settings(self, mode: Mode) -> SamplingSettings:
-        chosen = self.settings.sampling[mode]
-        return SamplingSettings(chosen.get("temperature", 0.6), chosen.get("top_p", 1.0), int(chosen.get("top_k", 0)))
+
+def complete(sampler: Sampler, settings: Evaluations, requests: Sequence[Request], seed: int) -> list[Completion]:
+    """One completion per request, in order; each mode is drawn with the sampling settings of its own."""
+    made: list[tuple[int, Completion]] = []
+    for mode in MODES:
+        picked = [index for index, request in enumerate(requests) if request.mode == mode]
+        chosen = settings.sampling[mode]
+        how = SamplingSettings(chosen.get("temperature", 0.6), chosen.get("top_p", 1.0), int(chosen.get("top_k", 0)))
+        drawn = sampler.sample([requests[index] for index in picked], how, seed)
+        made += zip(picked, drawn, strict=True)
+    return [completion for _, completion in sorted(made, key=lambda pair: pair[0])]
 
 
 def correctness(judged: Judged) -> float | None:

@@ -1,60 +1,82 @@
-"""`alignment evaluate`: any stage of a run, on problems of a seed of one's own choosing."""
+"""`alignment evaluate`: any stage of a run, or any model folder, on problems of a seed of one's own choosing."""
 
 import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from alignment.artifact import RunFolder, read_json
+from alignment.artifact import read_json, write_json
 from alignment.data.rows import MODES
 from alignment.errors import StageFailed
+from alignment.evaluation.evaluate_options import EvaluateOptions
 from alignment.evaluation.metrics import as_text
 from alignment.launch import end_of_log, environment, run
-from alignment.pipeline import Pipeline
+from alignment.report.following import follow_table, narrow_constraint_table
+from alignment.report.terminal import plain_table
 from alignment.watch import Watch
 
+FILES = (*MODES, "constraints", "follow")  # of which the last two are written where they were asked for
 
-def evaluate_stage(directory: Path, stage: str, *, seed: int | None, count: int | None, as_json: bool) -> None:
-    """Measure a finished stage in both modes and print the figures; nothing in the run is changed.
 
-    Raises ArtifactError if the directory is no run or the stage is not finished, StageFailed if measuring fails.
+def evaluate(options: EvaluateOptions, *, as_json: bool) -> None:
+    """Measure a policy in both modes and print the figures; nothing in a run is changed.
+
+    Raises OptionError for options that cannot work, ArtifactError if there is no such policy, StageFailed if measuring
+    fails.
     """
-    folder = RunFolder.open(directory)
-    folder.find(stage).verified_manifest()
-    console = Console(stderr=True)
+    found = _measured(options)
+    name = options.policy.name
+    if as_json:
+        print(json.dumps({"stage": name, **found}, indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(_modes(found))
+    if "follow" in found:
+        console.print(plain_table("Think-follow over several turns", *follow_table({name: found["follow"]})))
+    if "constraints" in found:
+        for task in found["constraints"]["tasks"]:
+            title = f"Where thinking helps and where it hurts, {task['task']}"
+            console.print(plain_table(title, *narrow_constraint_table(task)))
+            for caution in task["cautions"]:
+                console.print(f"{task['task']}: {caution}", style="yellow", highlight=False, markup=False)
+
+
+def _measured(options: EvaluateOptions) -> dict[str, Any]:
+    """What the measuring process wrote, by file."""
+    work, name = options.work(), options.policy.name
     with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "alignment.evaluation.runner", str(folder.recipe), "--stage", stage]
-        command += ["--run", str(directory), "--output", scratch]
-        command += ["--seed", str(seed)] if seed is not None else []
-        command += ["--set", f"evaluations.count={count}"] if count is not None else []
-        pipeline = Pipeline.load(folder.recipe, [], directory)
-        hardware = pipeline.recipe.hardware.model_copy(update={"processes": 1})
-        log, progress = Path(scratch) / "evaluation.log", Path(scratch) / "progress.jsonl"
-        with Watch(progress, console, f"evaluating {stage}") as watch:
+        folder = Path(scratch)
+        write_json(folder / "work.json", work)
+        log, progress = folder / "evaluation.log", folder / "progress.jsonl"
+        command = [sys.executable, "-m", "alignment.evaluation.measure", str(folder / "work.json")]
+        with Watch(progress, Console(stderr=True), f"evaluating {name}") as watch:
             ended = run(
-                command,
+                [*command, "--output", scratch],
                 log=log,
                 progress=progress,
-                env=environment(hardware, offline=not pipeline.hub_sources()),
+                env=environment(options.hardware, offline=options.offline),
                 on_tick=watch.tick,
             )
         if ended.interrupted:
             raise KeyboardInterrupt
         if ended.exit_status:
-            raise StageFailed(f"evaluating {stage} ended with {ended.exit_status}:\n{end_of_log(log)}")
-        found = {mode: read_json(Path(scratch) / f"{mode}.json") for mode in MODES}
-    if as_json:
-        print(json.dumps({"stage": stage, **found}, indent=2, ensure_ascii=False))
-        return
+            raise StageFailed(f"evaluating {name} ended with {ended.exit_status}:\n{end_of_log(log)}")
+        paths = {file: folder / f"{file}.json" for file in FILES}
+        return {file: read_json(path) for file, path in paths.items() if path.exists()}
+
+
+def _modes(found: dict[str, Any]) -> Table:
     table = Table(box=None)
     for column in ("mode", "count", "accuracy (95%)", "format", "think-follow", "thinking tokens"):
         table.add_column(column, justify="right" if column != "mode" else "left")
-    for mode, figures in found.items():
+    for mode in MODES:
+        figures = found[mode]
         table.add_row(
             mode, str(figures["count"]), as_text(figures), f"{figures['format']:.3f}",
             f"{figures['think_follow']:.3f}", f"{figures['mean_thinking_tokens']:.1f}",
         )  # fmt: skip
-    Console().print(table)
+    return table

@@ -4,7 +4,7 @@ from typing import Any
 
 from alignment.recipe.schema import Evaluations
 
-ELSEWHERE = {"budgets"}  # adding a budget does not change the accuracy without one
+ELSEWHERE = {"budgets", "follow_turns"}  # what adds figures of its own does not change the others
 
 
 def evaluation_identity(settings: Evaluations, output_hash: str, seed: int) -> dict[str, Any]:
@@ -12,6 +12,26 @@ def evaluation_identity(settings: Evaluations, output_hash: str, seed: int) -> d
     return {"settings": settings.model_dump(mode="json", exclude=ELSEWHERE), "policy": output_hash, "seed": seed}
 
 
+def follow_identity(settings: Evaluations, output_hash: str, seed: int) -> dict[str, Any]:
+    """As `evaluation_identity`, with how many turns a conversation has."""
+    return {**evaluation_identity(settings, output_hash, seed), "follow_turns": settings.follow_turns}
+
+
 def sweep_identity(settings: Evaluations, output_hash: str, seed: int) -> dict[str, Any]:
     """As `evaluation_identity`, with the budgets."""
     return {**evaluation_identity(settings, output_hash, seed), "budgets": settings.budgets}
+
+
+def recorded_files(
+    kind: str, settings: Evaluations, output_hash: str, seed: int
+) -> tuple[dict[str, bool], dict[str, Any]]:
+    """The files of `modes`, `follow` or `budget`, each with whether it has to be there, and what they were measured by.
+
+    constraints.json is written with the two modes, where a task has constraints; follow.json where follow_turns asks.
+    """
+    if kind == "modes":
+        files: dict[str, bool] = {"thinking": True, "non_thinking": True, "constraints": False}
+        return files, evaluation_identity(settings, output_hash, seed)
+    if kind == "follow":
+        return {"follow": settings.follow_turns > 1}, follow_identity(settings, output_hash, seed)
+    return {"budget": True}, sweep_identity(settings, output_hash, seed)

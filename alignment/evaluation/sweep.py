@@ -16,12 +16,12 @@ import typer
 from alignment.artifact import read_json
 from alignment.data.procedural import problem_key
 from alignment.data.rows import Mode, Problem
-from alignment.errors import AlignmentError, DataError
+from alignment.errors import AlignmentError
 from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
 from alignment.evaluation.metrics import Outcome, accuracy, certain
 from alignment.evaluation.outcomes import ProblemOutcome, write_outcomes
 from alignment.evaluation.sweep_plan import Point, append_point
-from alignment.evaluation.tasks import task_problems
+from alignment.evaluation.tasks import named_problems
 from alignment.evaluation.votes import Ballot, vote_points
 from alignment.launch import die_with_parent
 from alignment.recipe.schema import Evaluations
@@ -135,7 +135,7 @@ def main(
 def _run(work: dict[str, Any], stage: str) -> None:
     settings = Evaluations.model_validate(work["settings"])
     missing = [Point(**facts) for facts in work["missing"] if facts["stage"] == stage]
-    problems = {name: _problems(settings, name, work["files"].get(name)) for name in {one.task for one in missing}}
+    problems = {name: named_problems(settings, name, work["files"].get(name)) for name in {one.task for one in missing}}
     evaluator = Evaluator(settings, work["policies"][stage], stage, trust_remote_code=work["trust_remote_code"])
     for number, point in enumerate(missing, 1):
         title = f"{stage} on {point.task}, {point.described} ({number} of {len(missing)})"
@@ -146,17 +146,6 @@ def _run(work: dict[str, Any], stage: str) -> None:
         facts = {"problems": len(problems[point.task]), "samples": settings.samples, "engine": evaluator.engine}
         append_point(points, point, {**figures_of(each), **facts})
     evaluator.close()
-
-
-def _problems(settings: Evaluations, name: str, file: str | None) -> list[Problem]:
-    parameters = settings.parameters.get(name, {})
-    path = Path(file) if file else None
-    found = task_problems(name, settings.count, settings.seed, parameters=parameters, path=path)
-    if not found:
-        raise DataError(
-            f"task `{name}` has no problems; write another name after --tasks, or mend {path or 'its source'}"
-        )
-    return found
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class SweepOptions:
         policies = named_policies(self.path, self.stages)
         recipe = None if bare else Pipeline.load(RunFolder(self.path).recipe, [], self.path).recipe
         settings = self._settings(recipe)
-        files = _files(settings.after_each_stage, recipe)
+        files = files_of(settings.after_each_stage, recipe)
         tasks = {name: _task(settings, name, files) for name in settings.after_each_stage}
         return SweepPlan(
             policies=policies,
@@ -118,7 +118,7 @@ class SweepOptions:
         return (thinking if "thinking" in wanted else []) + (plain if "non_thinking" in wanted else [])
 
 
-def _files(tasks: list[str], recipe: Recipe | None) -> dict[str, str]:
+def files_of(tasks: list[str], recipe: Recipe | None) -> dict[str, str]:
     """The local files that stand in place of tasks: the recipe's overrides, and those that ship with the project."""
     overrides = {} if recipe is None else recipe.data.sources
     found = {}

@@ -8,7 +8,7 @@ from alignment.data.rows import Problem
 from alignment.data.sources import Procedural, Table, load_source, source_problems
 from alignment.data.splits import SPLITS, Split
 from alignment.errors import DataError
-from alignment.recipe.schema import Recipe
+from alignment.recipe.schema import Evaluations, Recipe
 
 
 def held_out(recipe: Recipe, count: int, seed: int) -> list[Problem]:
@@ -32,6 +32,21 @@ def task_problems(
     splits: tuple[Split, ...] = ("evaluation",) if isinstance(source, Procedural) else SPLITS
     found = source_problems(source, seed=seed, parameters=parameters, path=path, splits=splits)
     return list(itertools.islice(found, count))
+
+
+def named_problems(settings: Evaluations, name: str, file: str | None) -> list[Problem]:
+    """The problems of one task by an evaluation's settings, from a local file where there is one.
+
+    Raises DataError for a task that has none, and as `task_problems` does.
+    """
+    path = Path(file) if file else None
+    parameters = settings.parameters.get(name, {})
+    found = task_problems(name, settings.count, settings.seed, parameters=parameters, path=path)
+    if not found:
+        raise DataError(
+            f"task `{name}` has no problems; write another name after --tasks, or mend {path or 'its source'}"
+        )
+    return found
 
 
 def evaluation_source(name: str) -> Procedural | Table:

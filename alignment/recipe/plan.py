@@ -93,8 +93,11 @@ def print_plan(pipeline: Pipeline, console: Console) -> None:
         table.add_row(stage.name, stage.kind, start, describe_data(stage), describe_work(stage), memory)
     console.print(table)
     tasks = ", ".join(recipe.evaluations.after_each_stage) or "nothing"
+    turns = recipe.evaluations.follow_turns
+    talks = f", {recipe.evaluations.follow_count} conversations of {turns} turns" if turns > 1 else ""
     console.print(
-        f"after each training stage: {tasks}, {recipe.evaluations.count} problems per task and mode", highlight=False
+        f"after each training stage: {tasks}, {recipe.evaluations.count} problems per task and mode{talks}",
+        highlight=False,
     )
 
 

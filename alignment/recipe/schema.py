@@ -292,6 +292,12 @@ class Evaluations(Closed):
     follow_count: int = Field(
         150, ge=1, description="Problems per mode that are asked by flag alone, to measure think-follow."
     )
+    follow_turns: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="User turns of the conversations, follow_count in number and with random flags, that measure think-follow beside single prompts; 1 for none.",
+    )
     seed: int = Field(1_000_003, description="Where procedural tasks start.")
     samples: int = Field(1, ge=1, description="Completions per problem.")
     max_prompt_tokens: int = Field(1024, ge=1, description="Longest prompt; longer ones are cut from the left.")

@@ -31,6 +31,7 @@ def alarms(run: Run, changes: dict[str, dict[str, dict[str, Any]]]) -> list[Alar
         found += _training(stage)
         found += _reward_against_accuracy(stage, changes.get(stage.name, {}))
         found += _evaluations(stage, fused)
+        found += _conversations(stage, fused)
         found += _lineage(stage, run.stages[:index])
     return found
 
@@ -108,6 +109,15 @@ def _evaluations(stage: Stage, fused: bool) -> Iterator[Alarm]:
             message = f"{unknown:.1%} of the {spoken} evaluation answers could not be judged."
             level = "warning" if unknown > UNKNOWN_SHARE else "notice"
             yield _alarm(stage, "evaluation_unknown", unknown, UNKNOWN_SHARE, message, level)
+
+
+def _conversations(stage: Stage, fused: bool) -> Iterator[Alarm]:
+    obeyed = None if stage.follow is None else stage.follow.obeyed
+    if fused and obeyed is not None and obeyed < THINK_FOLLOW:
+        message = (
+            f"Over several turns the flag in force is followed in {obeyed:.0%} of them, after both modes were trained."
+        )
+        yield _alarm(stage, "follow_turns", obeyed, THINK_FOLLOW, message)
 
 
 def _lineage(stage: Stage, earlier: tuple[Stage, ...]) -> Iterator[Alarm]:

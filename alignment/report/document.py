@@ -50,7 +50,7 @@ def _stage(stage: Stage, changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "kind": stage.kind,
         "outcome": stage.outcome,
         "seconds": _rounded(stage.seconds),
-        "evaluation_seconds": _rounded(sum(found.seconds or 0.0 for found in stage.evaluations.values())),
+        "evaluation_seconds": _rounded(sum(_evaluation_seconds(stage))),
         "attempts": [asdict(attempt) for attempt in stage.attempts],
         "steps": stage.steps,
         "tokens": stage.tokens,
@@ -59,6 +59,8 @@ def _stage(stage: Stage, changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "counts": stage.counts,
         "evaluations": {mode: _evaluation(found) for mode, found in stage.evaluations.items()},
         "changes": changes,
+        "follow": None if stage.follow is None else _as_json(asdict(stage.follow)),
+        "constraints": [_as_json(asdict(task)) for task in stage.constraints],
         "training": _training(stage),
         "card": _card(stage),
     }
@@ -73,6 +75,19 @@ def _card(stage: Stage) -> dict[str, Any] | None:
     # As JSON gives them back: lists.
     parts = [part | {"licences": list(part["licences"])} for part in facts["data"]]
     return facts | {"shares": list(facts["shares"]), "data": parts}
+
+
+def _evaluation_seconds(stage: Stage) -> list[float]:
+    spent = [found.seconds for found in stage.evaluations.values()]
+    spent += [stage.follow.seconds] if stage.follow else []
+    return [seconds for seconds in spent if seconds is not None]
+
+
+def _as_json(value: Any) -> Any:
+    """Lists for tuples, as JSON gives them back."""
+    if isinstance(value, dict):
+        return {name: _as_json(inner) for name, inner in value.items()}
+    return [_as_json(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
@@ -155,7 +170,7 @@ def _stale_sweep(run: Run) -> list[str]:
 def _total_seconds(run: Run) -> float | None:
     """Wall time of all stages and their evaluations."""
     spent = [stage.seconds for stage in run.stages if stage.seconds is not None]
-    spent += [found.seconds for stage in run.stages for found in stage.evaluations.values() if found.seconds]
+    spent += [seconds for stage in run.stages for seconds in _evaluation_seconds(stage)]
     return _rounded(sum(spent)) if spent else None
 
 

@@ -11,6 +11,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from alignment.report import charts, phrases
+from alignment.report.following import (
+    CONSTRAINT_LEGEND,
+    FOLLOW_LEGEND,
+    cautions,
+    constrained_stages,
+    constraint_table,
+    follow_table,
+    followed_stages,
+    type_table,
+)
 from alignment.report.record import MODES, Run
 from alignment.report.samples import comparisons, first_and_last
 from alignment.report.sweep_charts import sweep_figures
@@ -53,6 +63,7 @@ def render_page(document: dict[str, Any], run: Run) -> str:
         budget_curve=charts.budget_curve(document, "budget"),
         spent_curve=charts.budget_curve(document, "tokens"),
         sweeps=sweep_figures(document),
+        following=following_tables(document),
         curves=training_curves(run),
         comparisons=comparisons(run),
         rollouts=first_and_last(run),
@@ -60,6 +71,19 @@ def render_page(document: dict[str, Any], run: Run) -> str:
         timings=timings(document),
         card_samples={stage.name: stage.card.samples for stage in run.stages if stage.card},
     )
+
+
+def following_tables(document: dict[str, Any]) -> dict[str, Any]:
+    """Flags over several turns and where thinking helps or hurts; a table is None where no stage has it. Types: the last stage's."""
+    followed, constrained = followed_stages(document), constrained_stages(document)
+    last = list(constrained.items())[-1:]
+    return {
+        "follow": follow_table(followed) if followed else None,
+        "constraints": constraint_table(constrained) if constrained else None,
+        "types": [(stage, task["task"], type_table(task)) for stage, tasks in last for task in tasks],
+        "cautions": list(cautions(constrained)),
+        "legends": (FOLLOW_LEGEND, CONSTRAINT_LEGEND),
+    }
 
 
 def training_curves(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:

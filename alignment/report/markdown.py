@@ -9,6 +9,15 @@ from typing import Any
 from urllib.parse import quote
 
 from alignment.report import phrases
+from alignment.report.following import (
+    CONSTRAINT_LEGEND,
+    FOLLOW_LEGEND,
+    cautions,
+    constrained_stages,
+    constraint_table,
+    follow_table,
+    followed_stages,
+)
 from alignment.report.record import MODES
 
 STAGE_HEADINGS = (
@@ -48,6 +57,7 @@ def render_markdown(document: dict[str, Any]) -> str:
         CHANGE_LEGEND,
         *_told(document),
         *_cards(document),
+        *_following(document),
         *_budget(document),
         *_sweep(document),
         "## Work",
@@ -124,6 +134,25 @@ def _cards(document: dict[str, Any]) -> list[str]:
             table(CARD_PART_HEADINGS, data),
         ]
     return parts
+
+
+def _following(document: dict[str, Any]) -> list[str]:
+    """Flags over several turns, and where thinking helps; each only where a stage has it."""
+    parts: list[str] = []
+    followed, constrained = followed_stages(document), constrained_stages(document)
+    if followed:
+        headings, rows = follow_table(followed)
+        parts += ["## Think-follow over several turns", table(*_inert(headings, rows)), FOLLOW_LEGEND]
+    if constrained:
+        headings, rows = constraint_table(constrained)
+        parts += ["## Where thinking helps and where it hurts", table(*_inert(headings, rows)), CONSTRAINT_LEGEND]
+        said = [f"- {cell(caution)}" for caution in cautions(constrained)]
+        parts += ["\n".join(said)] if said else []
+    return parts
+
+
+def _inert(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    return tuple(map(cell, headings)), [tuple(map(cell, row)) for row in rows]
 
 
 def _budget(document: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 from alignment.errors import ArtifactError
 from alignment.report.files import Reader
 from alignment.report.read_card import read_card
+from alignment.report.read_following import read_constraints, read_follow
 from alignment.report.read_sweep import read_sweep
 from alignment.report.record import (
     MODES,
@@ -114,6 +115,8 @@ def _stage(reader: Reader, folder: Path) -> Stage:
         evaluations={found.mode: found for found in evaluations if found is not None},
         budget=_budget(reader, folder / "evaluations" / "budget.json"),
         card=read_card(reader, folder / "output"),
+        follow=read_follow(reader, folder / "evaluations" / "follow.json"),
+        constraints=read_constraints(reader, folder / "evaluations" / "constraints.json"),
     )
 
 

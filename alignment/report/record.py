@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from alignment.report.record_following import ConstraintTask, Follow
+
 MODES = ("thinking", "non_thinking")
 
 Number = float | None
@@ -209,6 +211,8 @@ class Stage:
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     budget: tuple[BudgetPoint, ...] = ()
     card: Card | None = None
+    follow: Follow | None = None
+    constraints: tuple[ConstraintTask, ...] = ()
 
     def series(self, metric: str) -> list[tuple[float, float]]:
         """(step, value) for every line of metrics.jsonl that holds this metric."""

@@ -3,12 +3,14 @@
 Neighbours: document.py (the only source), phrases.py (how numbers read); the command line prints what is returned.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from alignment.report import phrases
+from alignment.report.following import constrained_stages, follow_table, followed_stages, narrow_constraint_table
 from alignment.report.phrases import MISSING
 from alignment.report.record import MODES
 
@@ -34,6 +36,32 @@ def stage_table(document: dict[str, Any], width: int = WIDE) -> Table:
     for stage in document["stages"]:
         for row in _rows(stage):
             table.add_row(*row[: len(row) - dropped])
+    return table
+
+
+def following_tables(document: dict[str, Any], width: int = WIDE) -> Iterator[Table]:
+    """Flags over several turns, and where thinking helps after the last stage; each only where it was measured.
+
+    A terminal that is narrow is shown the last stage alone; the report has them all.
+    """
+    followed, constrained = followed_stages(document), constrained_stages(document)
+    if followed and width < WIDE:
+        followed = dict(list(followed.items())[-1:])
+    if followed:
+        yield plain_table("Think-follow over several turns", *follow_table(followed))
+    for stage, tasks in list(constrained.items())[-1:]:
+        for task in tasks:
+            title = f"Where thinking helps and where it hurts, {task['task']} after {stage}"
+            yield plain_table(title, *narrow_constraint_table(task))
+
+
+def plain_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Rows of text under a title; the first column to the left, the others to the right."""
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index else "left", vertical="bottom")
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
 
 

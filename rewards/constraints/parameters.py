@@ -1,13 +1,14 @@
 """The types that a constraint's parameters may have, and why a row's values cannot be used.
 
-A constraint is a function of a text and keyword-only parameters of these types; the signature is the schema. Values
+A constraint's check is a function of a text and keyword-only parameters of these types; its signature is the schema. Values
 come from data sets, which spell a parameter that an instruction does not have as None.
 """
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, NewType, get_type_hints
+from typing import Any, Literal, NewType, get_args, get_type_hints
 
 from rewards.detection import LANGUAGES
 
@@ -18,7 +19,17 @@ Phrase = NewType("Phrase", str)
 Character = NewType("Character", str)
 Language = NewType("Language", str)
 
-Constraint = Callable[..., bool]  # (text, *, its parameters) -> whether the text follows it
+Demand = Literal["planning", "precision"]  # told apart in rewards/constraints/__init__.py
+DEMANDS: tuple[Demand, ...] = get_args(Demand)
+Check = Callable[..., bool]  # (text, *, its parameters) -> whether the text follows it
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """One type of constraint: how a text is checked, and what following it demands of whoever writes the text."""
+
+    check: Check
+    demand: Demand
 
 
 def holds(count: int, relation: Relation, bound: int) -> bool:
@@ -46,10 +57,10 @@ _TYPES: dict[Any, tuple[str, Callable[[Any], bool]]] = {
 
 
 @cache
-def parameters_of(constraint: Constraint) -> Mapping[str, Any]:
+def parameters_of(check: Check) -> Mapping[str, Any]:
     """A constraint's parameters and their types, in order."""
-    hints = get_type_hints(constraint)
-    signature = inspect.signature(constraint).parameters
+    hints = get_type_hints(check)
+    signature = inspect.signature(check).parameters
     return {name: hints[name] for name, one in signature.items() if one.kind is one.KEYWORD_ONLY}
 
 
@@ -62,7 +73,7 @@ def parameter_problem(constraint: Constraint, kwargs: Any) -> str | None:
     """Why a constraint cannot be judged with these values, or None when it can."""
     if kwargs is not None and not isinstance(kwargs, Mapping):
         return f"its kwargs are {kwargs!r}, and have to be a mapping"
-    values, known = given(kwargs), parameters_of(constraint)
+    values, known = given(kwargs), parameters_of(constraint.check)
     for name, kind in known.items():
         wanted, fits = _TYPES[kind]
         if name not in values:

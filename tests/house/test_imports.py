@@ -14,7 +14,7 @@ HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "peft", "accelerat
 LIGHT = ("rewards/", "alignment/recipe/", "alignment/data/", "alignment/artifact.py", "alignment/pipeline.py",
          "alignment/cli.py", "alignment/journey.py", "alignment/launch.py", "alignment/watch.py", "alignment/lineage.py",
          "alignment/environment.py", "alignment/progress.py", "alignment/report/", "alignment/evaluation/identity.py",
-         "alignment/evaluation/command.py", "alignment/evaluation/sweep_command.py",
+         "alignment/evaluation/command.py", "alignment/evaluation/evaluate_options.py", "alignment/evaluation/sweep_command.py",
          "alignment/evaluation/sweep_files.py", "alignment/evaluation/sweep_options.py",
          "alignment/evaluation/sweep_plan.py", "alignment/policies.py", "alignment/rollout/engine.py",
          "alignment/doctor.py", "alignment/chat.py", "alignment/model.py", "alignment/audit_command.py",

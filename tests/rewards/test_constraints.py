@@ -1,11 +1,13 @@
 """Every instruction type of IFEval on answers that follow it and answers that nearly do, strict and loose."""
 
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rewards.constraints import CONSTRAINTS
+from rewards.constraints import CONSTRAINTS, DEMANDS
 from rewards.constraints.lengths import count_sentences
 from rewards.instruction import follows, variants
 
@@ -165,3 +167,25 @@ def test_no_constraint_is_slow_on_a_hostile_answer(text: str) -> None:
         started = time.process_time()
         follows(variants(text), name, values)
         assert time.process_time() - started < 1.0, name
+
+
+PLANNING = {
+    "change_case:capital_word_frequency", "combination:two_responses", "detectable_format:multiple_sections",
+    "detectable_format:number_bullet_lists", "keywords:frequency", "keywords:letter_frequency",
+    "length_constraints:nth_paragraph_first_word", "length_constraints:number_paragraphs",
+    "length_constraints:number_sentences", "length_constraints:number_words",
+}  # fmt: skip
+
+
+def test_every_registered_constraint_demands_either_planning_or_precision() -> None:
+    assert set(DEMANDS) == {"planning", "precision"}
+    assert {name for name, one in CONSTRAINTS.items() if one.demand not in DEMANDS} == set()
+    assert {name for name, one in CONSTRAINTS.items() if one.demand == "planning"} == PLANNING
+
+
+def test_the_documented_split_is_the_registered_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (planning|precision) \| (.+) \|$", page, re.MULTILINE))
+    for demand in DEMANDS:
+        documented = set(re.findall(r"`([a-z_]+:[a-z_]+)`", rows[demand]))
+        assert documented == {name for name, one in CONSTRAINTS.items() if one.demand == demand}

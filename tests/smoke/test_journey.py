@@ -48,6 +48,7 @@ def test_every_stage_leaves_a_manifest_and_the_report_has_them_all(finished: Pat
         if stage["kind"] not in ("sample", "fusion"):
             assert stage["evaluations"]["thinking"]["count"] == 8
             assert stage["evaluations"]["non_thinking"]["think_follow"] >= 0.0
+            assert (stage["follow"]["conversations"], stage["follow"]["turns"]) == (4, 2)
     assert "<html" in (finished / "report.html").read_text(encoding="utf-8")
 
 
@@ -109,6 +110,20 @@ def test_a_truncated_artifact_is_named_and_nothing_else_is_touched(finished: Pat
         assert (finished / "05-general_rl" / "manifest.json").exists()
     finally:
         weights.write_bytes(whole)
+
+
+def test_conversations_of_another_length_are_measured_anew_and_nothing_else_is(finished: Path) -> None:
+    evaluations = finished / "04-general_rl" / "evaluations"
+    before = {path: path.read_bytes() for path in evaluations.glob("*thinking.json")}
+    assert len(before) == 2
+    again = alignment("run", finished.parent / "small.yaml", "--run", finished, "--set", "evaluations.follow_turns=3")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert json.loads((evaluations / "follow.json").read_text(encoding="utf-8"))["turns"] == 3
+    assert len(list(evaluations.glob("follow.*.json"))) == 1, "what was measured before is kept"
+    assert {path: path.read_bytes() for path in before} == before
+    report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
+    assert report["stages"][3]["follow"]["turns"] == 3
+    assert "Think-follow over several turns" in again.stdout
 
 
 def test_any_stage_can_be_evaluated_on_fresh_problems(finished: Path) -> None:
