@@ -15,12 +15,14 @@ from typing import Any
 from alignment.errors import ArtifactError
 
 MANIFEST, OUTPUT = "manifest.json", "output"
+# How text is encoded that may hold half a character, from someone's data: as JSON's own escape, which reads back the same.
+HALF_CHARACTERS = "backslashreplace"
 
 
 def canonical_hash(value: Any) -> str:
     """SHA-256 of a value in canonical JSON: sorted keys, no white space."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors=HALF_CHARACTERS)).hexdigest()
 
 
 def file_hash(path: Path) -> str:
@@ -46,7 +48,7 @@ def write_json(path: Path, value: Any) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
+        with partial.open("w", encoding="utf-8", errors=HALF_CHARACTERS) as file:
             json.dump(value, file, indent=2, ensure_ascii=False)
             file.write("\n")
             file.flush()

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from alignment.artifact import HALF_CHARACTERS
 from alignment.errors import ArtifactError, DataError
 
 Mode = Literal["thinking", "non_thinking"]
@@ -60,7 +61,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> int:
     """Write rows as JSON lines; returns how many. Raises ArtifactError if the disk is full or read-only."""
     count = 0
     try:
-        with path.open("w", encoding="utf-8") as file:
+        with path.open("w", encoding="utf-8", errors=HALF_CHARACTERS) as file:
             for row in rows:
                 file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
                 count += 1

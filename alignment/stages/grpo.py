@@ -17,6 +17,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 
+from alignment.artifact import HALF_CHARACTERS
 from alignment.attention import packed
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.render import render_prompt
@@ -181,7 +182,7 @@ class Rollouts:
         for name, value in figures.items():
             trainer._metrics["train"][name].append(value)  # noqa: SLF001  the dict TRL's own log_metric writes to
         if self._context.is_main:
-            with self._context.folder.rollouts.open("a", encoding="utf-8") as file:
+            with self._context.folder.rollouts.open("a", encoding="utf-8", errors=HALF_CHARACTERS) as file:
                 for row in judged[:: max(1, len(judged) // KEPT_ROLLOUTS)]:
                     file.write(json.dumps(row.as_line(step + 1), ensure_ascii=False) + "\n")
 

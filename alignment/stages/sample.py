@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from alignment.artifact import HALF_CHARACTERS
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.modes import with_flag
 from alignment.data.render import render_prompt
@@ -92,7 +93,8 @@ def _record(context: StageContext, rows: list[dict[str, Any]], number: int, prob
     line = {"step": number + 1, "steps": -(-problems // CHUNK), "accepted_share": accepted}
     with context.folder.metrics.open("a" if number else "w", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
-    with context.folder.rollouts.open("a" if number else "w", encoding="utf-8") as file:
+    mode = "a" if number else "w"
+    with context.folder.rollouts.open(mode, encoding="utf-8", errors=HALF_CHARACTERS) as file:
         for row in rows[:: max(1, len(rows) // 8)]:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
@@ -126,9 +128,8 @@ class _Draw:
         )
         judged: list[Judged] = self._scorer.judge(asked, made)
         partial = path.with_suffix(".partial")
-        partial.write_text(
-            "".join(json.dumps(row.as_line(number + 1), ensure_ascii=False) + "\n" for row in judged), "utf-8"
-        )
+        lines = (json.dumps(row.as_line(number + 1), ensure_ascii=False) + "\n" for row in judged)
+        partial.write_text("".join(lines), "utf-8", HALF_CHARACTERS)
         partial.replace(path)
 
     def close(self) -> None:

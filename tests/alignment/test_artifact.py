@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alignment.artifact import Manifest, RunFolder, StageFolder, canonical_hash, folder_files, read_json, write_json
-from alignment.data.rows import Conversation, read_rows, write_rows
+from alignment.data.rows import Conversation, Problem, read_rows, write_rows
 from alignment.errors import ArtifactError, DataError
 from alignment.resources import resource
 
@@ -167,3 +167,13 @@ def test_a_stage_is_found_by_name_and_never_among_those_set_aside(folder: StageF
         run.find("cold_start")
     with pytest.raises(ArtifactError, match="is not a run directory"):
         RunFolder.open(run.path)
+
+
+def test_half_a_character_is_written_and_read_back(tmp_path: Path) -> None:
+    row = Problem("one", "What is \ud83d?", "1")
+    write_rows(tmp_path / "rows.jsonl", [row])
+    assert list(read_rows(tmp_path / "rows.jsonl", "problem")) == [row]
+    write_json(tmp_path / "value.json", {"text": "\ud83d"})
+    assert read_json(tmp_path / "value.json") == {"text": "\ud83d"} and canonical_hash("\ud83d") != canonical_hash(
+        "\ud83e"
+    )
