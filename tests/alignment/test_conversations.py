@@ -11,7 +11,8 @@ from alignment.evaluation.conversations import Conversation, Plan, converse, fol
 from alignment.evaluation.intervals import share_interval
 from alignment.recipe.schema import Evaluations
 from alignment.resources import resource
-from alignment.rollout.engine import Draw, SamplingSettings
+from alignment.rollout.budget import ThinkTokens
+from alignment.rollout.engine import Ask, Draw, SamplingSettings
 from alignment.rollout.thinking import Sampler
 
 THOUGHT, PLAIN = "<think>\n1 + 1 = 2\n</think>\n\n2", "<think>\n\n</think>\n\n2"
@@ -28,8 +29,8 @@ class Scripted:
         self.tokenizer, self.answer = tokenizer, answer
         self.prompts: list[str] = []
 
-    def draw(self, prompts: Sequence[list[int]], max_tokens: Sequence[int], settings: SamplingSettings, seed: int) -> list[Draw]:  # fmt: skip
-        texts = [self.tokenizer.decode(prompt) for prompt in prompts]
+    def draw(self, asked: Sequence[Ask], settings: SamplingSettings, seed: int) -> list[Draw]:
+        texts = [self.tokenizer.decode(one.prompt) for one in asked]
         self.prompts += texts
         ids = [self.tokenizer(self.answer(text))["input_ids"] + [self.tokenizer.eos_token_id] for text in texts]
         return [Draw(one, [0.0] * len(one), True) for one in ids]
@@ -44,7 +45,7 @@ def held(
     tokenizer: PreTrainedTokenizerBase, answer: Callable[[str], str], plans: Sequence[Plan], room: int = 1024
 ) -> tuple[list[Conversation], Scripted]:
     engine = Scripted(tokenizer, answer)
-    sampler = Sampler(engine, tokenizer, 64, "\n</think>\n\n")  # type: ignore[arg-type]
+    sampler = Sampler(engine, tokenizer, 64, ThinkTokens.of(tokenizer, "\n</think>\n\n"))  # type: ignore[arg-type]
     return converse(sampler, Evaluations(max_prompt_tokens=room), plans, 0, "test"), engine
 
 
