@@ -46,7 +46,8 @@ def test_every_stage_leaves_a_manifest_and_the_report_has_them_all(finished: Pat
     for stage in report["stages"]:
         RunFolder(finished).find(stage["name"]).verify_hashes()
         if stage["kind"] not in ("sample", "fusion"):
-            assert stage["evaluations"]["thinking"]["count"] == 8
+            assert stage["evaluations"]["thinking"]["count"] == 8 + 8
+            assert [(task["task"], task["problems"]) for task in stage["constraints"]] == [("constraints", 8)]
             assert stage["evaluations"]["non_thinking"]["think_follow"] >= 0.0
             assert (stage["follow"]["conversations"], stage["follow"]["turns"]) == (4, 2)
     assert "<html" in (finished / "report.html").read_text(encoding="utf-8")
@@ -131,4 +132,4 @@ def test_any_stage_can_be_evaluated_on_fresh_problems(finished: Path) -> None:
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert figures["stage"] == "cold_start" and figures["thinking"]["seed"] == 99
-    assert figures["thinking"]["count"] == 4
+    assert figures["thinking"]["count"] == 4 + 4
