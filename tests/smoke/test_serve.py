@@ -20,7 +20,7 @@ from alignment.rollout.thinking import Request, Sampler
 from rewards.contract import split_thinking
 from smoke.processes import alignment
 from smoke.serving import Served, served
-from smoke.thinking_policy import train_thinker
+from thinking_policy import train_thinker
 
 pytestmark = pytest.mark.skipif(vllm_problem() is not None, reason=str(vllm_problem()))
 QUESTIONS = ("7 - 2 + 8 =", "9 + 4 =", "3 - 8 + 5 - 1 =")
