@@ -114,7 +114,7 @@ def test_a_truncated_artifact_is_named_and_nothing_else_is_touched(finished: Pat
 
 
 def test_conversations_of_another_length_are_measured_anew_and_nothing_else_is(finished: Path) -> None:
-    evaluations = finished / "04-general_rl" / "evaluations"
+    evaluations = finished / "05-general_rl" / "evaluations"
     before = {path: path.read_bytes() for path in evaluations.glob("*thinking.json")}
     assert len(before) == 2
     again = alignment("run", finished.parent / "small.yaml", "--run", finished, "--set", "evaluations.follow_turns=3")
@@ -123,7 +123,7 @@ def test_conversations_of_another_length_are_measured_anew_and_nothing_else_is(f
     assert len(list(evaluations.glob("follow.*.json"))) == 1, "what was measured before is kept"
     assert {path: path.read_bytes() for path in before} == before
     report = json.loads((finished / "report.json").read_text(encoding="utf-8"))
-    assert report["stages"][3]["follow"]["turns"] == 3
+    assert report["stages"][4]["follow"]["turns"] == 3
     assert "Think-follow over several turns" in again.stdout
 
 
