@@ -18,7 +18,7 @@ from pathlib import Path
 from alignment.environment import cores, devices
 from alignment.errors import RecipeError, StageFailed
 from alignment.progress import PROGRESS_FILE
-from alignment.recipe.schema import Hardware
+from alignment.recipe.blocks import Hardware
 from alignment.resources import resource
 
 GRACE_SECONDS = 10.0

@@ -20,8 +20,9 @@ from alignment.data.mixture import ArtifactPath, conversations_of, load_parts, m
 from alignment.data.rows import Conversation, Preference, read_rows
 from alignment.errors import ArtifactError, DataError
 from alignment.pipeline import Pipeline
+from alignment.recipe.blocks import MixturePart
 from alignment.recipe.explain import nearest
-from alignment.recipe.schema import DpoStage, GrpoStage, MixturePart, Recipe, SampleStage, Stage
+from alignment.recipe.schema import DpoStage, GrpoStage, Recipe, SampleStage, Stage
 
 RECIPE_ENDINGS = (".yaml", ".yml")
 

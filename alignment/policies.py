@@ -10,7 +10,8 @@ from pathlib import Path
 
 from alignment.artifact import RunFolder, canonical_hash, folder_files
 from alignment.errors import ArtifactError
-from alignment.recipe.schema import QWEN3_STOP_TEXT, TRAINING_KINDS
+from alignment.recipe.blocks import QWEN3_STOP_TEXT
+from alignment.recipe.schema import TRAINING_KINDS
 
 ALL = "all"
 

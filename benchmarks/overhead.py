@@ -22,7 +22,7 @@ import typer
 from alignment.data.mixture import conversations_of, load_parts, problems_of
 from alignment.launch import accelerate_config, environment, training_command
 from alignment.pipeline import Pipeline
-from alignment.recipe.schema import Hardware
+from alignment.recipe.blocks import Hardware
 from alignment.resources import resource
 
 app = typer.Typer()

@@ -26,7 +26,7 @@ from alignment.data.mixture import conversations_of, load_parts
 from alignment.data.render import render_conversation
 from alignment.launch import environment, training_command
 from alignment.pipeline import Pipeline
-from alignment.recipe.schema import Hardware
+from alignment.recipe.blocks import Hardware
 from alignment.resources import resource
 
 ROWS = 512

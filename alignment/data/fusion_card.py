@@ -15,7 +15,8 @@ from alignment.data.mixture import load_parts
 from alignment.data.modes import deciding_flag, query_turns
 from alignment.data.rows import MODES, Conversation
 from alignment.data.sources import Table, load_source
-from alignment.recipe.schema import FusionStage, MixturePart, Recipe
+from alignment.recipe.blocks import MixturePart
+from alignment.recipe.schema import FusionStage, Recipe
 
 SCHEMA = 1
 LONGEST_SAMPLE = 2000  # characters

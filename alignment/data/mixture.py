@@ -20,7 +20,8 @@ from alignment.data.sources import Table, load_source, source_conversations, sou
 from alignment.data.splits import SPLITS, TRAINING_SPLITS, Split
 from alignment.data.told import told
 from alignment.errors import DataError
-from alignment.recipe.schema import MixturePart, Recipe
+from alignment.recipe.blocks import MixturePart
+from alignment.recipe.schema import Recipe
 from alignment.resources import resource
 
 Row = TypeVar("Row")

@@ -10,7 +10,7 @@ from alignment.data.render import render_prompt
 from alignment.data.rows import MODES, Mode, Problem
 from alignment.evaluation.metrics import Outcome, share
 from alignment.progress import Progress
-from alignment.recipe.schema import Evaluations, Reward
+from alignment.recipe.blocks import Evaluations, Reward
 from alignment.rollout.engine import SamplingSettings
 from alignment.rollout.groups import chance
 from alignment.rollout.scoring import Judged, Scorer

@@ -18,7 +18,7 @@ from alignment.evaluation.answering import CHUNK, complete
 from alignment.evaluation.intervals import Cluster, share_interval
 from alignment.evaluation.metrics import share
 from alignment.progress import Progress
-from alignment.recipe.schema import Evaluations
+from alignment.recipe.blocks import Evaluations
 from alignment.rollout.groups import chance
 from alignment.rollout.thinking import Request, Sampler
 from rewards.contract import split_thinking

@@ -18,8 +18,9 @@ from alignment.evaluation.sweep_options import COMPLETION_TOKENS, files_of
 from alignment.evaluation.tasks import evaluation_source
 from alignment.pipeline import Pipeline
 from alignment.policies import Policy, is_model_folder, named_policies
+from alignment.recipe.blocks import Evaluations, Hardware
 from alignment.recipe.explain import nearest
-from alignment.recipe.schema import Evaluations, Hardware, Recipe
+from alignment.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from alignment.evaluation.conversations import converse, follow_figures, plan_co
 from alignment.evaluation.metrics import figures, share
 from alignment.evaluation.tasks import named_problems
 from alignment.launch import die_with_parent
-from alignment.recipe.schema import Evaluations
+from alignment.recipe.blocks import Evaluations
 from alignment.rollout.scoring import Judged
 from rewards.format import follows_mode
 

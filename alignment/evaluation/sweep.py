@@ -24,7 +24,7 @@ from alignment.evaluation.sweep_plan import Point, append_point
 from alignment.evaluation.tasks import named_problems
 from alignment.evaluation.votes import Ballot, vote_points
 from alignment.launch import die_with_parent
-from alignment.recipe.schema import Evaluations
+from alignment.recipe.blocks import Evaluations
 from alignment.rollout.scoring import Judged
 from rewards.answer import MathAnswer
 from rewards.vote import answer_groups

@@ -19,7 +19,8 @@ from alignment.evaluation.sweep_plan import Point, SweepPlan
 from alignment.evaluation.tasks import evaluation_source
 from alignment.pipeline import Pipeline
 from alignment.policies import Policy, is_model_folder, named_policies
-from alignment.recipe.schema import Evaluations, Hardware, Recipe
+from alignment.recipe.blocks import Evaluations, Hardware
+from alignment.recipe.schema import Recipe
 
 FOLDER = "budget"  # in a run directory
 COMPLETION_TOKENS = 2048  # of a model folder, which has no recipe that says how long its answers may be

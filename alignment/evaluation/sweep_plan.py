@@ -16,7 +16,7 @@ from alignment.data.rows import Mode
 from alignment.errors import ArtifactError
 from alignment.pipeline import differences
 from alignment.policies import Policy
-from alignment.recipe.schema import Evaluations, Hardware
+from alignment.recipe.blocks import Evaluations, Hardware
 
 PLACE = ("stage", "task", "mode", "budget")
 Facts = dict[str, Any]

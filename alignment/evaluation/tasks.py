@@ -8,7 +8,8 @@ from alignment.data.rows import Problem
 from alignment.data.sources import Procedural, Table, load_source, source_problems
 from alignment.data.splits import SPLITS, Split
 from alignment.errors import DataError
-from alignment.recipe.schema import Evaluations, Recipe
+from alignment.recipe.blocks import Evaluations
+from alignment.recipe.schema import Recipe
 
 
 def held_out(recipe: Recipe, count: int, seed: int) -> list[Problem]:

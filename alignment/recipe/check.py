@@ -16,6 +16,7 @@ from alignment.data.sources import Procedural, Table, has_messages, load_source,
 from alignment.errors import DataError, RecipeError
 from alignment.launch import accelerate_config
 from alignment.pipeline import Pipeline
+from alignment.recipe.blocks import MixturePart
 from alignment.recipe.conversation_checks import conversations
 from alignment.recipe.document import Document
 from alignment.recipe.explain import Place, Problem, nearest
@@ -24,16 +25,7 @@ from alignment.recipe.generator_keys import procedural_parameters
 from alignment.recipe.lengths import sequence_lengths
 from alignment.recipe.model_files import model_files
 from alignment.recipe.reference_checks import references
-from alignment.recipe.schema import (
-    TRAINING_KINDS,
-    DpoStage,
-    FusionStage,
-    GrpoStage,
-    MixturePart,
-    Recipe,
-    SampleStage,
-    SftStage,
-)
+from alignment.recipe.schema import TRAINING_KINDS, DpoStage, FusionStage, GrpoStage, Recipe, SampleStage, SftStage
 from alignment.recipe.split_checks import split_overlap
 from alignment.recipe.training_checks import batches, reward_specs, trainer_settings
 from alignment.resources import resource

@@ -13,8 +13,9 @@ from alignment.data.lint.linter import row_findings
 from alignment.data.mixture import load_parts
 from alignment.data.sources import has_messages, load_source, local_path, source_conversations, source_names
 from alignment.errors import DataError
+from alignment.recipe.blocks import MixturePart
 from alignment.recipe.explain import Place, Problem
-from alignment.recipe.schema import FusionStage, MixturePart, Recipe, SftStage
+from alignment.recipe.schema import FusionStage, Recipe, SftStage
 
 
 def conversations(recipe: Recipe) -> Iterator[Problem]:

@@ -12,9 +12,10 @@ from alignment.data.modes import spoken
 from alignment.data.rows import MODES, Mode
 from alignment.data.sources import Procedural, has_messages, load_source, row_columns, source_names
 from alignment.errors import DataError
+from alignment.recipe.blocks import MixturePart
 from alignment.recipe.explain import Place, Problem
 from alignment.recipe.parts import placed_parts
-from alignment.recipe.schema import FusionStage, MixturePart, Recipe, SampleStage, SftStage
+from alignment.recipe.schema import FusionStage, Recipe, SampleStage, SftStage
 
 HINTS: dict[Mode, str] = {
     "thinking": "`{stage: NAME}` of a sample stage that thinks",

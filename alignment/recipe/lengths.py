@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from alignment.recipe.blocks import Evaluations, Sampling
 from alignment.recipe.explain import Place, Problem
-from alignment.recipe.schema import Evaluations, GrpoStage, Recipe, SampleStage, Sampling
+from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
 from alignment.resources import resource
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from alignment.data.mixture import load_parts
 from alignment.errors import DataError
+from alignment.recipe.blocks import MixturePart
 from alignment.recipe.explain import Place
-from alignment.recipe.schema import MixturePart, Recipe
+from alignment.recipe.schema import Recipe
 
 
 def placed_parts(recipe: Recipe, index: int) -> Iterator[tuple[Place, MixturePart]]:

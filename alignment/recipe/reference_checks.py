@@ -14,9 +14,10 @@ from alignment.data import rows
 from alignment.data.sources import Table, load_source, local_path, source_names, source_problems
 from alignment.data.splits import SPLITS
 from alignment.errors import DataError
+from alignment.recipe.blocks import MixturePart, Reward
 from alignment.recipe.explain import Place, Problem
 from alignment.recipe.parts import placed_parts
-from alignment.recipe.schema import GrpoStage, MixturePart, Recipe, Reward, SampleStage
+from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
 from rewards import VERIFIERS, WorkerUnavailable, spec_problems
 from rewards.gold import GOLD, GoldFailure, failures_of_gold
 

@@ -11,7 +11,7 @@ from typing import Any
 import rewards
 from alignment.data.rows import SAMPLING_COLUMNS, Problem
 from alignment.errors import DataError
-from alignment.recipe.schema import Reward
+from alignment.recipe.blocks import Reward
 from alignment.rollout.thinking import Completion
 from rewards.compose import total
 

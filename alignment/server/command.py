@@ -21,7 +21,7 @@ from alignment.errors import EngineError, OptionError
 from alignment.evaluation.adaptive import load_adaptive
 from alignment.launch import end_of_log, environment, run
 from alignment.policies import Policy, named_policies, stop_text
-from alignment.recipe.schema import Hardware
+from alignment.recipe.blocks import Hardware
 from alignment.rollout.engine import vllm_problem
 from alignment.server.middleware import SETTINGS, ServerSettings
 

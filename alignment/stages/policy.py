@@ -20,7 +20,7 @@ from peft.utils.other import TrainableTokensWrapper
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from alignment.errors import ArtifactError
-from alignment.recipe.schema import Lora
+from alignment.recipe.blocks import Lora
 from alignment.stages.context import StageContext
 
 ADAPTER, ADAPTER_BASE = "adapter", "adapter_base.json"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from alignment.data.lint.findings import Intent, Severity
-from alignment.recipe.schema import QWEN3_STOP_TEXT
+from alignment.recipe.blocks import QWEN3_STOP_TEXT
 from alignment.resources import resource
 
 Messages = list[dict[str, Any]]

@@ -9,7 +9,7 @@ from peft import get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.model import add_tokens
-from alignment.recipe.schema import Lora
+from alignment.recipe.blocks import Lora
 from alignment.resources import resource
 from alignment.rollout.delivery import prove_delivery
 from alignment.rollout.engine import EngineSettings, start_engine

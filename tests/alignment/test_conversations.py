@@ -9,7 +9,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from alignment.data.rows import Problem
 from alignment.evaluation.conversations import Conversation, Plan, converse, follow_figures, plan_conversations
 from alignment.evaluation.intervals import share_interval
-from alignment.recipe.schema import Evaluations
+from alignment.recipe.blocks import Evaluations
 from alignment.resources import resource
 from alignment.rollout.budget import ThinkTokens
 from alignment.rollout.engine import Ask, Draw, SamplingSettings

@@ -18,7 +18,8 @@ from alignment.data.mixture import as_conversation, problems_of
 from alignment.data.render import IGNORED, render_conversation, render_prompt
 from alignment.data.rows import Conversation, read_rows, write_rows
 from alignment.errors import DataError
-from alignment.recipe.schema import MixturePart, Recipe
+from alignment.recipe.blocks import MixturePart
+from alignment.recipe.schema import Recipe
 from alignment.resources import resource
 from alignment.stages.context import StageContext
 from alignment.stages.fusion import run

@@ -12,8 +12,8 @@ from alignment.data.procedural import problem_key, problems
 from alignment.data.rows import Mode, Problem
 from alignment.data.sources import load_source, row_columns
 from alignment.errors import DataError, RecipeError
+from alignment.recipe.blocks import Reward
 from alignment.recipe.check import checked
-from alignment.recipe.schema import Reward
 from alignment.rollout.scoring import Scorer, refuse_unjudged, summary
 from alignment.rollout.thinking import Completion, Request
 from rewards import instruction_problem

@@ -14,7 +14,7 @@ from alignment.environment import devices
 from alignment.errors import RecipeError
 from alignment.launch import Ended, accelerate_config, end_tree, environment, preloads, run, training_command
 from alignment.progress import PROGRESS_FILE
-from alignment.recipe.schema import Hardware
+from alignment.recipe.blocks import Hardware
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a process to its parent")
 REPOSITORY = Path(__file__).parents[2]

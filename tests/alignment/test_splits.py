@@ -12,8 +12,9 @@ from alignment.data.sources import Procedural, load_source, source_names, source
 from alignment.data.splits import SPLITS, only, split_of
 from alignment.errors import DataError
 from alignment.evaluation.tasks import held_out
+from alignment.recipe.blocks import Evaluations, MixturePart
 from alignment.recipe.document import Document
-from alignment.recipe.schema import Evaluations, MixturePart, Recipe, SftStage
+from alignment.recipe.schema import Recipe, SftStage
 from alignment.resources import resource
 
 COUNT = 500

@@ -6,7 +6,8 @@ from alignment.data.mixture import conversations_of, problems_of
 from alignment.data.rows import Problem
 from alignment.data.told import REVIEW, tell
 from alignment.pipeline import Pipeline
-from alignment.recipe.schema import MixturePart, Recipe, Reward
+from alignment.recipe.blocks import MixturePart, Reward
+from alignment.recipe.schema import Recipe
 from alignment.resources import resource
 from alignment.rollout.scoring import Scorer
 from alignment.rollout.thinking import Completion, Request

@@ -5,12 +5,13 @@ import re
 import pytest
 from pydantic import BaseModel
 
-from alignment.recipe import schema
+from alignment.recipe import blocks, schema
 
 MODELS = [
     found
-    for found in vars(schema).values()
-    if isinstance(found, type) and issubclass(found, BaseModel) and found.__module__ == schema.__name__
+    for module in (blocks, schema)
+    for found in vars(module).values()
+    if isinstance(found, type) and issubclass(found, BaseModel) and found.__module__ == module.__name__
 ]
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 

@@ -9,8 +9,8 @@ from alignment.data.mixture import Mixture, load_parts, mixture_names
 from alignment.data.sources import Table, load_source, source_names
 from alignment.errors import RecipeError
 from alignment.launch import accelerate_config
+from alignment.recipe.blocks import Hardware
 from alignment.recipe.check import checked
-from alignment.recipe.schema import Hardware
 from alignment.resources import resource
 
 RECIPES = sorted(resource("recipes").glob("*.yaml"))

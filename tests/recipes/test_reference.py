@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from alignment.errors import RecipeError
-from alignment.recipe import schema
+from alignment.recipe import blocks, schema
 from alignment.recipe.check import checked
 from alignment.recipe.document import Document
 from alignment.recipe.reference import COMMAND, EXAMPLE, EXAMPLE_ERRORS, OVERRIDES, SECTIONS, reference
@@ -22,10 +22,11 @@ def test_every_model_of_the_schema_has_a_section() -> None:
     described = {model for model, _, _ in SECTIONS}
     models = {
         found
-        for found in vars(schema).values()
-        if isinstance(found, type) and issubclass(found, schema.BaseModel) and found.__module__ == schema.__name__
+        for module in (blocks, schema)
+        for found in vars(module).values()
+        if isinstance(found, type) and issubclass(found, blocks.BaseModel) and found.__module__ == module.__name__
     }
-    assert models - described == {schema.Closed}
+    assert models - described == {blocks.Closed}
 
 
 def test_the_errors_on_the_page_are_the_ones_that_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from alignment.recipe.schema import QWEN3_STOP_TEXT, GrpoStage, Recipe, SampleStage, SftStage, Stage
+from alignment.recipe.blocks import QWEN3_STOP_TEXT
+from alignment.recipe.schema import GrpoStage, Recipe, SampleStage, SftStage, Stage
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
