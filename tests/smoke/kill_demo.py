@@ -2,7 +2,7 @@
 
     python tests/smoke/kill_demo.py runs/tiny-thinking --kills 20
 
-Takes a finished run, makes the same recipe anew in another directory under SIGKILLs, and reports: whether every stage
+Takes a run that was finished on as many cores, makes the same recipe anew in another directory under SIGKILLs, and reports: whether every stage
 ended with the same weights, whether the figures are the same, and whether anything that was finished was made again. As
 long as the recipe takes, and the kills on top; not a part of `make test`, whose test_resume.py does it once on a small
 recipe.
@@ -21,6 +21,7 @@ from typing import Annotated
 import typer
 
 from alignment.artifact import RunFolder, read_json
+from alignment.environment import cores
 
 
 def main(
@@ -31,6 +32,13 @@ def main(
 ) -> None:
     """Exit status 0 only if the end is the same and nothing finished was touched."""
     reference, moments, problems = RunFolder.open(finished), random.Random(seed), []
+    made_on = {read_json(path)["hardware"]["cores"] for path in finished.glob("[0-9]*/manifest.json")}
+    if made_on != {
+        cores()
+    }:  # sums of floats are parted among the threads: other cores, other last digits, other samples
+        raise SystemExit(
+            f"{finished} was made on {made_on} cores and this process may use {cores()}: make it anew here"
+        )
     run = Path(tempfile.mkdtemp(prefix="killed-")) / "run"
     command = [str(Path(sys.executable).with_name("alignment")), "run", str(reference.recipe), "--run", str(run)]
     kept: dict[Path, tuple[int, int]] = {}
