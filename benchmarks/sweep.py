@@ -49,7 +49,7 @@ def main(
     problems = held_out(recipe, count, settings.seed)
     evaluator = Evaluator(settings, str(policy), "sweep")
     peer = Evaluator(recipe.evaluations.model_copy(update={"engine": "vllm"}), str(policy), "peer")
-    vllm = peer._sampler.engine._llm  # type: ignore[attr-defined]  # noqa: SLF001  the peer is the engine alone
+    vllm = peer.sampler.engine._llm  # type: ignore[attr-defined]  # noqa: SLF001  the peer is the engine alone
     ratios = []
     for number in range(pairs + 1):
         started = time.monotonic()

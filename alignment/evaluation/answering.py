@@ -52,6 +52,7 @@ class Evaluator:
         )
         self.sampler = serve(policy, serving)
         self._scorer = Scorer(GRADERS)
+        self._rendered: dict[tuple[str, Mode, bool], list[int]] = {}  # a sweep asks the same questions at every budget
 
     @property
     def engine(self) -> str:
@@ -79,9 +80,12 @@ class Evaluator:
         self._scorer.close()
 
     def _prompt(self, question: Question) -> list[int]:
-        messages = [{"role": "user", "content": question.problem.question}]
-        ids = render_prompt(self.sampler.tokenizer, messages, question.mode, flagged=question.flagged)
-        return ids[-self.settings.max_prompt_tokens :]
+        key = (question.problem.question, question.mode, question.flagged)
+        if key not in self._rendered:
+            messages = [{"role": "user", "content": question.problem.question}]
+            ids = render_prompt(self.sampler.tokenizer, messages, question.mode, flagged=question.flagged)
+            self._rendered[key] = ids[-self.settings.max_prompt_tokens :]
+        return self._rendered[key]
 
 
 def complete(sampler: Sampler, settings: Evaluations, requests: Sequence[Request], seed: int) -> list[Completion]:
@@ -90,7 +94,8 @@ def complete(sampler: Sampler, settings: Evaluations, requests: Sequence[Request
     for mode in MODES:
         picked = [index for index, request in enumerate(requests) if request.mode == mode]
         chosen = settings.sampling[mode]
-        how = SamplingSettings(chosen.get("temperature", 0.6), chosen.get("top_p", 1.0), int(chosen.get("top_k", 0)))
+        nucleus, likeliest = chosen.get("top_p", 1.0), int(chosen.get("top_k", 0))
+        how = SamplingSettings(chosen.get("temperature", 0.6), nucleus, likeliest, logprobs=False)
         drawn = sampler.sample([requests[index] for index in picked], how, seed)
         made += zip(picked, drawn, strict=True)
     return [completion for _, completion in sorted(made, key=lambda pair: pair[0])]

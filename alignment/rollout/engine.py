@@ -24,11 +24,12 @@ EngineName = Literal["auto", "vllm", "transformers"]
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How tokens are drawn. temperature 0 is greedy; top_k 0 is off."""
+    """How tokens are drawn. temperature 0 is greedy; top_k 0 is off. Who needs no log-probs may spare vLLM the work."""
 
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
+    logprobs: bool = True  # where false, they may be zeros
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class LocalVllm:
             "top_p": settings.top_p,
             "top_k": settings.top_k or -1,
             "stop_token_ids": self._stop_ids,
-            "logprobs": 0,  # the drawn token's own
+            "logprobs": 0 if settings.logprobs else None,  # 0: the drawn token's own
             "detokenize": False,
         }
         # In a batch of both kinds, vLLM 0.31 leaves the state of a budget behind for rows that have none. So where one
@@ -141,6 +141,8 @@ def _repack_head(model: torch.nn.Module) -> None:
 
 def _as_draw(output: Any) -> Draw:
     ids = list(output.token_ids)
+    if output.logprobs is None:
+        return Draw(ids, [0.0] * len(ids), output.finish_reason == "stop")
     logprobs = [at[token].logprob for token, at in zip(ids, output.logprobs, strict=True)]
     return Draw(ids, logprobs, output.finish_reason == "stop")
 
