@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from alignment.data.rows import Mode
 from alignment.errors import EngineError
-from alignment.rollout.budget import CLOSE, OPEN, ThinkTokens, forced_tokens, thinking_so_far
+from alignment.rollout.budget import CLOSE, OPEN, OUTSIDE, ThinkTokens, forced_tokens, thinking_so_far
 from alignment.rollout.engine import Ask, Draw, Engine, SamplingSettings
 
 if TYPE_CHECKING:
@@ -152,12 +152,21 @@ class Sampler:
         """Tokens of the first think block, or to the end where it is never closed; 0 for an empty block."""
         if self._thinking is None:
             return 0
-        before = thinking_so_far(prompt, self._thinking)
-        if before < 0 and self._thinking.open_id not in ids:
+        start = _block_start(prompt, ids, self._thinking)
+        if start is None:
             return 0
-        start = ids.index(self._thinking.open_id) + 1 if before < 0 else 0
-        end = ids.index(self._thinking.close_id, start) if self._thinking.close_id in ids[start:] else len(ids)
-        return max(before, 0) + end - start if self.tokenizer.decode(ids[start:end]).strip() else 0
+        first = max(start, 0)
+        end = ids.index(self._thinking.close_id, first) if self._thinking.close_id in ids[first:] else len(ids)
+        return end - start if self.tokenizer.decode(ids[first:end]).strip() else 0
+
+
+def _block_start(prompt: Sequence[int], ids: Sequence[int], tokens: ThinkTokens) -> int | None:
+    """Where the thinking of the first think block begins, counted from the first of ids; below zero in a prompt that has
+    opened it, None where there is no block."""
+    so_far = thinking_so_far(prompt, tokens)
+    if so_far != OUTSIDE:
+        return -so_far
+    return ids.index(tokens.open_id) + 1 if tokens.open_id in ids else None
 
 
 def _stray(prompt: Sequence[int], ids: Sequence[int], budget: int, tokens: ThinkTokens) -> int | None:
@@ -166,10 +175,10 @@ def _stray(prompt: Sequence[int], ids: Sequence[int], budget: int, tokens: Think
     vLLM 0.31 takes only the whole stop text for the end of thinking: after a bare `</think>` it counts on, and writes
     the stop text as many tokens after `<think>` as the budget allows.
     """
-    so_far = thinking_so_far(prompt, tokens)
-    if so_far < 0 and tokens.open_id not in ids:
+    start = _block_start(prompt, ids, tokens)
+    if start is None:
         return None
-    due = budget - so_far if so_far >= 0 else ids.index(tokens.open_id) + 1 + budget
+    due = start + budget
     stop = list(tokens.stop_ids)
     closed = ids.index(tokens.close_id) if tokens.close_id in ids else len(ids)
     unseen = all(list(ids[at : at + len(stop)]) != stop for at in range(max(0, due - len(stop) + 1)))
@@ -178,12 +187,9 @@ def _stray(prompt: Sequence[int], ids: Sequence[int], budget: int, tokens: Think
 
 
 def _too_early(prompt: Sequence[int], ids: Sequence[int], minimum: int, tokens: ThinkTokens) -> int | None:
-    """Where a think block is closed, or the completion ended inside it, before the minimum was thought; or None."""
-    so_far = thinking_so_far(prompt, tokens)
-    if so_far < 0 and tokens.open_id not in ids:
+    """Where a think block is closed before the minimum was thought, or None."""
+    start = _block_start(prompt, ids, tokens)
+    if start is None or tokens.close_id not in ids[max(start, 0) :]:
         return None
-    start = 0 if so_far >= 0 else ids.index(tokens.open_id) + 1
-    if tokens.close_id not in ids[start:]:
-        return None
-    closed = ids.index(tokens.close_id, start)
-    return closed if max(so_far, 0) + closed - start < minimum else None
+    closed = ids.index(tokens.close_id, max(start, 0))
+    return closed if closed - start < minimum else None
