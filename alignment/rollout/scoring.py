@@ -128,4 +128,17 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
     if thinking:
         figures["thinking_tokens"] = sum(thinking) / len(thinking)
     figures["unknown_share"] = sum(row.total is None for row in judged) / len(judged)
+    figures["rollout_entropy"] = drawn_entropy([row.completion for row in judged])
     return figures
+
+
+def drawn_entropy(completions: Sequence[Completion]) -> float:
+    """Mean negative log-prob (nats) of the tokens the policy drew itself; at temperature 1 an unbiased estimate of the
+    mean entropy of its next token, over all rollouts, whether they are trained on or not."""
+    drawn = [
+        logprob
+        for made in completions
+        for logprob, forced in zip(made.logprobs, made.forced, strict=True)
+        if not forced
+    ]
+    return -sum(drawn) / len(drawn) if drawn else 0.0

@@ -15,7 +15,7 @@ NAMES = {
     "loss": "loss",
     "learning_rate": "learning_rate",
     "grad_norm": "gradient_norm",
-    "entropy": "entropy",
+    "rollout_entropy": "entropy",  # of all rollouts; TRL's own is of the rows that are trained on
     "kl": "kl",
     "reward": "reward",
     "reward_std": "reward_std",

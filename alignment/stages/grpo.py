@@ -33,6 +33,7 @@ from alignment.rollout.thinking import Request, Sampler
 from alignment.stages.callbacks import Recorder
 from alignment.stages.context import StageContext
 from alignment.stages.policy import adapter_config, load_policy, merged_weights
+from alignment.stages.silent_rows import without_silent_rows
 from alignment.stages.unpadded import without_padding
 
 KEPT_ROLLOUTS = 16  # per step, in rollouts.jsonl
@@ -76,6 +77,7 @@ def build(context: StageContext) -> tuple[GRPOTrainer, Recorder]:
     )
     if trainer.ref_model is not None:  # TRL loads it the way the policy was loaded, packed attention included
         without_padding(trainer.accelerator.unwrap_model(trainer.ref_model))
+    without_silent_rows(trainer)
     return trainer, recorder
 
 
