@@ -122,6 +122,10 @@ class StageFolder:
         return self.path / "checkpoints"
 
     @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
     def evaluations(self) -> Path:
         return self.path / "evaluations"
 

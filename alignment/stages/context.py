@@ -67,6 +67,8 @@ class StageContext:
             "seed": self.recipe.seed,
             "data_seed": self.recipe.seed,
             "report_to": self.recipe.report_to or "none",
+            "project": self.recipe.name,
+            "run_name": f"{self.run.path.name}/{self.stage.name}",
             "save_strategy": "steps",
             "save_steps": self.stage.save_every_steps,
             "save_total_limit": 2,

@@ -97,6 +97,9 @@ def _train(context: "StageContext") -> tuple[int, int]:
     from alignment.stages.context import step_of
     from alignment.stages.policy import complete_head, save_policy
 
+    # Where trackers write unless the user says otherwise; TensorBoard's own choice is among the checkpoints, which are cleared.
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(context.folder.tensorboard))
+    os.environ.setdefault("WANDB_PROJECT", context.recipe.name)
     # Only this kind's trainer is imported: TRL's GRPO alone brings all of vLLM in, which takes seconds.
     kind: Any = importlib.import_module(f"alignment.stages.{context.stage.kind}")
     trainer, recorder = kind.build(context)

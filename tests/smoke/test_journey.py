@@ -33,7 +33,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fusion(),
         general,
     )
-    recipe = write_recipe(folder / "small.yaml", *stages)
+    recipe = write_recipe(folder / "small.yaml", *stages, report_to=["tensorboard"])
     done = alignment("run", recipe, "--run", folder / "run")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "run"
@@ -51,6 +51,18 @@ def test_every_stage_leaves_a_manifest_and_the_report_has_them_all(finished: Pat
             assert stage["evaluations"]["non_thinking"]["think_follow"] >= 0.0
             assert (stage["follow"]["conversations"], stage["follow"]["turns"]) == (4, 2)
     assert "<html" in (finished / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("stage", "steps"), [("01-cold_start", 80), ("05-general_rl", 4)])
+def test_a_tracker_is_told_of_every_step_and_its_files_outlive_the_checkpoints(
+    finished: Path, stage: str, steps: int
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(finished / stage / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == list(range(1, steps + 1))
+    assert not (finished / stage / "checkpoints").exists()
 
 
 def test_lineage_leads_back_to_the_model(finished: Path) -> None:
