@@ -15,10 +15,10 @@ from rich.console import Console
 
 from alignment.artifact import StageFolder, read_json
 from alignment.errors import ArtifactError, StageFailed
-from alignment.launch import end_of_log, environment, run, training_command
+from alignment.launch import environment, training_command
 from alignment.pipeline import Pipeline, next_attempt, record_attempt
 from alignment.recipe.schema import TRAINING_KINDS
-from alignment.watch import Watch
+from alignment.watch import refuse_failure, watched
 
 LOCK_PATIENCE_SECONDS = 30
 
@@ -118,19 +118,11 @@ class Journey:
         hardware = self.pipeline.recipe.hardware
         if folder is None:  # preparing and measuring are one process, however many train
             hardware = hardware.model_copy(update={"processes": 1})
-        env = environment(hardware, offline=self._offline())
-        progress, started = log.with_suffix(".progress.jsonl"), time.time()
-        with Watch(progress, self.console, title) as watch:
-            ended = run(command, log=log, progress=progress, env=env, on_tick=watch.tick)
-        outcome = "interrupted" if ended.interrupted else _outcome(ended.exit_status)
+        started = time.time()
+        ended = watched(title, command, log, self.console, environment(hardware, offline=self._offline()))
         if folder is not None:
-            record_attempt(folder, number, started, outcome, ended.exit_status)
-        if ended.interrupted:
-            raise KeyboardInterrupt
-        if ended.exit_status:
-            raise StageFailed(
-                f"{title}: {outcome} with exit status {ended.exit_status}; the end of {log}:\n{end_of_log(log)}"
-            )
+            record_attempt(folder, number, started, ended.outcome, ended.exit_status)
+        refuse_failure(ended, title, log)
         self.console.print(f"{title}: done in {ended.seconds:.0f} s", highlight=False)
 
     def _arguments(self, name: str | None) -> list[str]:
@@ -141,7 +133,3 @@ class Journey:
     def _offline(self) -> bool:
         """Whether nothing has to be fetched: the model is a local folder, and so is all the data."""
         return Path(self.pipeline.base_path()).is_dir() and not self.pipeline.hub_sources()
-
-
-def _outcome(exit_status: int) -> str:
-    return "finished" if exit_status == 0 else "killed" if exit_status < 0 else "failed"

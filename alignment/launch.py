@@ -35,6 +35,13 @@ class Ended:
     interrupted: bool
     seconds: float
 
+    @property
+    def outcome(self) -> str:
+        """In one word: interrupted, finished, killed or failed."""
+        if self.interrupted:
+            return "interrupted"
+        return "finished" if self.exit_status == 0 else "killed" if self.exit_status < 0 else "failed"
+
 
 def preloads() -> tuple[list[str], list[str]]:
     """Libraries that a CPU run preloads, and the names of those that are missing."""

@@ -1,4 +1,4 @@
-"""Shows the progress that stage processes report: a bar in a terminal, a line per report elsewhere."""
+"""Runs a process and shows the progress that it reports: a bar in a terminal, a line per report elsewhere."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,26 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from alignment.errors import StageFailed
+from alignment.launch import Ended, end_of_log, run
 from alignment.progress import as_line
+
+
+def watched(title: str, command: list[str], log: Path, console: Console, env: dict[str, str]) -> Ended:
+    """Run a command to its end, with what it says in a log and what it reports on the console."""
+    progress = log.with_suffix(".progress.jsonl")
+    with Watch(progress, console, title) as watch:
+        return run(command, log=log, progress=progress, env=env, on_tick=watch.tick)
+
+
+def refuse_failure(ended: Ended, title: str, log: Path) -> None:
+    """Raises KeyboardInterrupt if the process was interrupted, StageFailed with its last words if it failed."""
+    if ended.interrupted:
+        raise KeyboardInterrupt
+    if ended.exit_status:
+        raise StageFailed(
+            f"{title}: {ended.outcome} with exit status {ended.exit_status}; the end of {log}:\n{end_of_log(log)}"
+        )
 
 
 class Watch:

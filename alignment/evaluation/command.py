@@ -11,13 +11,12 @@ from rich.table import Table
 
 from alignment.artifact import read_json, write_json
 from alignment.data.rows import MODES
-from alignment.errors import StageFailed
 from alignment.evaluation.evaluate_options import EvaluateOptions
 from alignment.evaluation.metrics import as_text
-from alignment.launch import end_of_log, environment, run
+from alignment.launch import environment
 from alignment.report.following import follow_table, narrow_constraint_table
 from alignment.report.terminal import plain_table
-from alignment.watch import Watch
+from alignment.watch import refuse_failure, watched
 
 FILES = (*MODES, "constraints", "follow")  # of which the last two are written where they were asked for
 
@@ -51,20 +50,10 @@ def _measured(options: EvaluateOptions) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_json(folder / "work.json", work)
-        log, progress = folder / "evaluation.log", folder / "progress.jsonl"
-        command = [sys.executable, "-m", "alignment.evaluation.measure", str(folder / "work.json")]
-        with Watch(progress, Console(stderr=True), f"evaluating {name}") as watch:
-            ended = run(
-                [*command, "--output", scratch],
-                log=log,
-                progress=progress,
-                env=environment(options.hardware, offline=options.offline),
-                on_tick=watch.tick,
-            )
-        if ended.interrupted:
-            raise KeyboardInterrupt
-        if ended.exit_status:
-            raise StageFailed(f"evaluating {name} ended with {ended.exit_status}:\n{end_of_log(log)}")
+        title, log = f"evaluating {name}", folder / "evaluation.log"
+        command = [sys.executable, "-m", "alignment.evaluation.measure", str(folder / "work.json"), "--output", scratch]
+        env = environment(options.hardware, offline=options.offline)
+        refuse_failure(watched(title, command, log, Console(stderr=True), env), title, log)
         paths = {file: folder / f"{file}.json" for file in FILES}
         return {file: read_json(path) for file, path in paths.items() if path.exists()}
 

@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from alignment.artifact import write_json
-from alignment.errors import ArtifactError, StageFailed
+from alignment.errors import ArtifactError
 from alignment.evaluation.metrics import as_text
 from alignment.evaluation.sweep_files import write_sweep
 from alignment.evaluation.sweep_options import SweepOptions
 from alignment.evaluation.sweep_plan import Point, SweepPlan
-from alignment.launch import end_of_log, environment, run
-from alignment.watch import Watch
+from alignment.launch import environment
+from alignment.watch import refuse_failure, watched
 
 
 def sweep_budgets(options: SweepOptions, *, as_json: bool) -> dict[str, Any]:
@@ -57,9 +57,11 @@ def sweep_budgets(options: SweepOptions, *, as_json: bool) -> dict[str, Any]:
 
 def _measure(plan: SweepPlan, missing: list[Point], console: Console) -> None:
     """The missing points of one policy, in one process."""
-    name = missing[0].stage
+    name, log = missing[0].stage, plan.output / "sweep.log"
+    title = f"measuring {name} at {len(missing)} points"
+    log.unlink(missing_ok=True)  # what an earlier process said must not pass for this one's
     with tempfile.TemporaryDirectory() as scratch:
-        work, progress = Path(scratch) / "work.json", Path(scratch) / "progress.jsonl"
+        work = Path(scratch) / "work.json"
         write_json(work, {
             "settings": plan.settings.model_dump(mode="json"),
             "trust_remote_code": plan.trust_remote_code,
@@ -68,20 +70,9 @@ def _measure(plan: SweepPlan, missing: list[Point], console: Console) -> None:
             "points": str(plan.points_file),
             "missing": [asdict(point) for point in missing],
         })  # fmt: skip
-        log = plan.output / "sweep.log"
-        log.unlink(missing_ok=True)  # what an earlier process said must not pass for this one's
-        with Watch(progress, console, f"measuring {name} at {len(missing)} points") as watch:
-            ended = run(
-                [sys.executable, "-m", "alignment.evaluation.sweep", str(work), "--stage", name],
-                log=log,
-                progress=progress,
-                env=environment(plan.hardware, offline=plan.offline),
-                on_tick=watch.tick,
-            )
-    if ended.interrupted:
-        raise KeyboardInterrupt
-    if ended.exit_status:
-        raise StageFailed(f"measuring {name} ended with {ended.exit_status}; the end of {log}:\n{end_of_log(log)}")
+        command = [sys.executable, "-m", "alignment.evaluation.sweep", str(work), "--stage", name]
+        env = environment(plan.hardware, offline=plan.offline)
+        refuse_failure(watched(title, command, log, console, env), title, log)
 
 
 @contextmanager

@@ -1,0 +1,23 @@
+"""Arguments and options that several commands share, with their one line of help."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+RecipeFile = Annotated[Path, typer.Argument(help="The recipe's YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override path.by.name=value; may be repeated.")
+]
+RunDirectory = Annotated[Path, typer.Argument(help="A run directory.")]
+ModelOrRun = Annotated[Path, typer.Argument(metavar="MODEL_OR_RUN", help="A run directory or a model folder.")]
+OneStage = Annotated[str | None, typer.Option(help="A stage of the run; left out, the last trained.")]
+Tasks = Annotated[str, typer.Option(help="Tasks, separated by commas; left out, the recipe's.")]
+Engine = Annotated[
+    Literal["auto", "vllm", "transformers"] | None, typer.Option(help="What samples; left out, the recipe's, or auto.")
+]
+LongestCompletion = Annotated[
+    int | None, typer.Option(help="Longest thinking and answer together; left out, the recipe's, or 2048.")
+]
+AdaptiveFile = Annotated[Path | None, typer.Option(help="What `alignment adapt` wrote: a budget for each prompt.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print what was found as JSON and nothing else.")]
