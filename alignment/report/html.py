@@ -1,15 +1,14 @@
-"""Run and document -> report.html: one file without scripts, fonts or pictures from elsewhere.
+"""Run and document -> report.html, one file with nothing from elsewhere (alignment/page.py).
 
-Everything a model or a recipe wrote is escaped by the template's autoescaping; only charts, built from escaped parts,
-are inserted as they are. A content security policy in the page forbids scripts and every load, should that ever fail.
-Neighbours: page.html.jinja (layout and style), charts.py (pictures), samples.py (which model answers are shown).
+What a model or a recipe wrote is escaped; only charts, built from escaped parts, are inserted as they are. Neighbours:
+page.html.jinja (layout and style), charts.py (pictures), samples.py (which model answers are shown).
 """
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from alignment.page import page_template
 from alignment.report import charts, phrases
 from alignment.report.following import (
     CONSTRAINT_LEGEND,
@@ -41,15 +40,8 @@ CURVES = {
 
 def render_page(document: dict[str, Any], run: Run) -> str:
     """The page. The document gives every number, the run the curves and the model's texts."""
-    environment = Environment(
-        loader=PackageLoader("alignment.report", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.globals.update(phrases=phrases, interval_bar=charts.interval_bar)
-    return environment.get_template("page.html.jinja").render(
+    template = page_template("alignment.report", phrases=phrases, interval_bar=charts.interval_bar)
+    return template.render(
         document=document,
         evaluated=[stage for stage in document["stages"] if stage["evaluations"]],
         tasks=task_rows(document),
