@@ -14,7 +14,7 @@ from typing import Any
 
 from rewards.sandbox.examination import Asserts, Calls, StandardStreams, Tests
 from rewards.sandbox.inside.wire import WireError
-from rewards.sandbox.plain import call, plain_asserts, plain_check
+from rewards.sandbox.plain import call, free_names, plain_asserts, plain_check
 
 FORMS = ("stdio", "calls", "asserts", "humaneval")
 _PYTHON = ("python", "py", "python3")
@@ -89,9 +89,7 @@ def _calls(given: Mapping[str, Any]) -> Row:
 def _asserts(given: Mapping[str, Any]) -> Row:
     asserts, setup = _texts(given["asserts"], "asserts"), str(given.get("setup", ""))
     plain = plain_asserts(asserts, setup)
-    for text in (setup, *asserts):
-        ast.parse(text)
-    return Row(Asserts(asserts, setup) if plain is None else Calls(plain))
+    return Row(Asserts(asserts, setup, free_names([setup, *asserts])) if plain is None else Calls(plain))
 
 
 def _humaneval(given: Mapping[str, Any]) -> Row:
@@ -101,7 +99,8 @@ def _humaneval(given: Mapping[str, Any]) -> Row:
     if not any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in ast.parse(test).body):
         raise UnreadableTests("`test` must define check(candidate)")
     plain = plain_check(test, entry_point)
-    run = Asserts((f"{test}\n\ncheck(candidate)\n",), prelude, {"candidate": entry_point, entry_point: entry_point})
+    remote = {"candidate": entry_point, entry_point: entry_point}
+    run = Asserts((f"{test}\n\ncheck(candidate)\n",), prelude, free_names([prelude, test]), remote)
     return Row(run if plain is None else Calls(plain), prompt, entry_point)
 
 

@@ -160,6 +160,7 @@ def _run_test_code(
     order = {
         "tests": tests.tests,
         "prelude": tests.prelude,
+        "names": sorted(tests.names),
         "remote": dict(tests.remote),
         "partial": examination.partial,
         "output_bytes": limits.output_bytes,

@@ -56,10 +56,12 @@ class Calls:
 
 @dataclass(frozen=True)
 class Asserts:
-    """Test code that runs in a jail of its own. `remote`: names it is given for what the program defines."""
+    """Test code that runs in a jail of its own. `names`: what it uses and does not define. `remote`: names of its own for
+    what the program defines."""
 
     tests: tuple[str, ...]
-    prelude: str = ""
+    prelude: str
+    names: frozenset[str]
     remote: Mapping[str, str] = field(default_factory=dict)
 
     @property

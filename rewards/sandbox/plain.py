@@ -5,9 +5,10 @@ enough. What is not plain is left to inside/examiner.py, which runs it. Nothing 
 """
 
 import ast
+import builtins
 import copy
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rewards.sandbox.examination import Call, Comparison
@@ -71,6 +72,25 @@ def call(target: str, arguments: Sequence[Any], named: dict[str, Any], expected:
         expected,
         hashed_entries=_hashed_entries(expected),
     )
+
+
+def free_names(sources: Iterable[str]) -> frozenset[str]:
+    """The names that test code uses and does not define: what it expects from the program. Raises SyntaxError."""
+    used: set[str] = set()
+    bound: set[str] = set(dir(builtins)) | {"__name__"}
+    for source in sources:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Name):
+                (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                bound.add(node.name)
+            elif isinstance(node, ast.arg):
+                bound.add(node.arg)
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                bound.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ExceptHandler) and node.name:
+                bound.add(node.name)
+    return frozenset(used - bound)
 
 
 def _call(node: ast.Assert, entry_point: str | None) -> Call:

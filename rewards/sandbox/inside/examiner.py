@@ -5,7 +5,6 @@ over the end of its channel that the judge hands on to this process, and plain d
 reach their assertions, their expected values or the function that reports the outcome.
 """
 
-import ast
 import builtins
 import importlib
 import os
@@ -119,14 +118,14 @@ def serve(judge: wire.Stream) -> int:
     order = judge.receive()
     if order is not None:
         program = wire.Stream(PROGRAM_DESCRIPTOR, order["output_bytes"])
-        judge.send(wire.frame({"verdict": _examine(Candidate(program, judge), order)}))
+        judge.send(wire.frame({"verdict": examine(Candidate(program, judge), order)}))
     return 0
 
 
-def _examine(candidate: Candidate, order: dict[str, Any]) -> dict[str, Any]:
+def examine(candidate: Candidate, order: dict[str, Any]) -> dict[str, Any]:
+    """Run the tests of an order; how many passed, and what became of those that did not."""
     namespace: dict[str, Any] = {"__name__": "tests"}
-    sources = [order["prelude"], *order["tests"]]
-    for name in _free_names(sources) | set(order["remote"]):
+    for name in {*order["names"], *order["remote"]}:
         trusted = name in sys.stdlib_module_names and name not in order["remote"]
         namespace[name] = importlib.import_module(name) if trusted else Remote(candidate, name)
     remote = {name: Remote(candidate, target) for name, target in order["remote"].items()}
@@ -159,22 +158,3 @@ def _outcome(candidate: Candidate, source: str, namespace: dict[str, Any]) -> li
         # Once the program was asked, a test that trips does so over the answer: None has no length.
         return ["wrong_answer" if candidate.asked else "broken", name, detail]
     return None
-
-
-def _free_names(sources: list[str]) -> set[str]:
-    """The names that the tests use and nobody defines: what they expect from the program."""
-    used: set[str] = set()
-    bound: set[str] = set(dir(builtins)) | {"__name__"}
-    for source in sources:
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Name):
-                (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                bound.add(node.name)
-            elif isinstance(node, ast.arg):
-                bound.add(node.arg)
-            elif isinstance(node, (ast.Import, ast.ImportFrom)):
-                bound.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ExceptHandler) and node.name:
-                bound.add(node.name)
-    return used - bound

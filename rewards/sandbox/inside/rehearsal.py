@@ -1,4 +1,4 @@
-"""Runs a harmless program through the harness once, in the warm interpreter, before any program is forked from it.
+"""Runs a harmless program and a harmless test through the harness, in the warm interpreter, before any fork.
 
 What an interpreter does at the first use of a thing (specialise bytecode, fill caches, take memory) is then done for all
 programs, instead of by each in pages that it has to copy first. The same channel and functions as candidate.py's are used.
@@ -7,7 +7,7 @@ programs, instead of by each in pages that it has to copy first. The same channe
 import socket
 import sys
 
-from . import candidate, wire
+from . import candidate, examiner, wire
 
 TIMES = 20  # bytecode is specialised after some eight calls
 _PROGRAM = '''
@@ -37,18 +37,46 @@ class Solution:
     def f(self, x: int) -> int:
         return x if x < 2 else self.f(x - 1) + self.f(x - 2)
 '''
+_TEST = """
+import copy
+import random
+
+
+def check(candidate):
+    for _ in range(2):
+        numbers = [random.randint(1, 9) for _ in range(3)]
+        assert tuple(candidate(copy.deepcopy(numbers), text="a b")) == (1, 2), "it is not"
+
+
+check(candidate)
+"""
 
 
 def rehearse() -> None:
-    """Load and call the program, and say what comes of it to nobody."""
+    """Do what is done for every program and every test, and say what comes of it to nobody."""
+    for _ in range(TIMES):
+        _rehearse_program()
+        _rehearse_test()
+
+
+def _rehearse_program() -> None:
     requests = [
         {"operation": "call", "target": "f", "arguments": wire.pack([[1, 2, 40], "a b a"]), "named": wire.pack({})},
         {"operation": "call", "target": "f", "arguments": wire.pack([[]]), "named": wire.pack({"x": 1.5})},
     ]
     order = {"mode": "calls", "programs": [_PROGRAM], "requests": requests, "last": True}
-    for _ in range(TIMES):
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            ours.sendall(wire.frame(order))
-            candidate.serve(wire.Stream(theirs.fileno()))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(wire.frame(order))
+        candidate.serve(wire.Stream(theirs.fileno()))
     del sys.modules["program"]
+
+
+def _rehearse_test() -> None:
+    order = {"tests": [_TEST], "prelude": "", "names": [], "remote": {"candidate": "f"}, "partial": False}
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for _ in range(2):
+            ours.sendall(wire.frame({"value": wire.pack((1, 2))}))
+        stream = wire.Stream(theirs.fileno())
+        wire.frame({"verdict": examiner.examine(examiner.Candidate(stream, stream), order)})
