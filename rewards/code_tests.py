@@ -99,9 +99,11 @@ def _humaneval(given: Mapping[str, Any]) -> Row:
     if not any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in ast.parse(test).body):
         raise UnreadableTests("`test` must define check(candidate)")
     plain = plain_check(test, entry_point)
+    if plain is not None:
+        return Row(Calls(plain), prompt, entry_point)
     remote = {"candidate": entry_point, entry_point: entry_point}
-    run = Asserts((f"{test}\n\ncheck(candidate)\n",), prelude, free_names([prelude, test]), remote)
-    return Row(run if plain is None else Calls(plain), prompt, entry_point)
+    run = f"{test}\n\ncheck(candidate)\n"
+    return Row(Asserts((run,), prelude, free_names([prelude, test]), remote), prompt, entry_point)
 
 
 def _texts(value: Any, name: str) -> tuple[str, ...]:

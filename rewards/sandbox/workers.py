@@ -6,12 +6,13 @@ rewards/code.py judges with it. A lost jail is replaced and its program judged a
 
 import math
 import os
-import queue
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from queue import Empty, SimpleQueue
 
 from rewards.lifetime import ProcessOwner
 from rewards.sandbox.backends import PACKAGES, Backend, choose
@@ -44,6 +45,24 @@ class Bench:
         return self.packaged if named else self.plain
 
 
+@dataclass
+class _Batch:
+    """The work of one call to `examine`. Where it is abandoned, what has not begun is left."""
+
+    done: "SimpleQueue[tuple[int, Finding | BaseException]]" = field(default_factory=SimpleQueue)
+    abandoned: bool = False
+
+
+@dataclass(frozen=True)
+class _Job:
+    batch: _Batch
+    position: int
+    examination: Examination
+
+
+_Waiting = SimpleQueue["_Job | None"]  # None ends one worker
+
+
 class Sandbox(ProcessOwner):
     """Examines programs in isolation. `workers`: how many at once; 0 keeps all cores busy.
 
@@ -61,9 +80,9 @@ class Sandbox(ProcessOwner):
             for jail in bench.jails:
                 jail.forget()
         self._lock = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: list[threading.Thread] = []
         self._benches: list[Bench] = []
-        self._idle: queue.LifoQueue[Bench] = queue.LifoQueue()
+        self._waiting: _Waiting = SimpleQueue()
         self.backend: Backend | None = None
 
     def open(self) -> Backend:
@@ -72,13 +91,17 @@ class Sandbox(ProcessOwner):
             if self.backend is None:
                 first: list[Jail] = []
                 self.backend = choose(self.isolation, lambda backend: self._problem(backend, first))
-                self._threads = ThreadPoolExecutor(self.workers, "sandbox")
-                for _ in range(self.workers):
+                self._waiting = SimpleQueue()
+                for number in range(self.workers):
                     plain = first.pop() if first else Jail(self.backend, self.limits)
                     packaged = Jail(self.backend, self.limits, PACKAGES)
-                    self._benches.append(Bench(plain, packaged, Jail(self.backend, self.limits)))
-                for bench in reversed(self._benches):
-                    self._idle.put(bench)
+                    bench = Bench(plain, packaged, Jail(self.backend, self.limits))
+                    arguments = (self._waiting, bench, self.limits)
+                    thread = threading.Thread(target=_work, args=arguments, name=f"sandbox-{number}", daemon=True)
+                    thread.start()
+                    self._benches.append(bench)
+                    self._threads.append(thread)
+                weakref.finalize(self, _dismiss, self._waiting, self.workers)
             return self.backend
 
     def _problem(self, backend: Backend, started: list[Jail]) -> str | None:
@@ -91,42 +114,33 @@ class Sandbox(ProcessOwner):
         return None
 
     def examine(self, work: Iterable[Examination]) -> Iterator[tuple[int, Finding]]:
-        """`(position, finding)` of every examination, as they complete. Raises IsolationUnavailable."""
+        """`(position, finding)` of every examination, as they complete.
+
+        Raises IsolationUnavailable, and CancelledError where another thread closes the sandbox meanwhile.
+        """
         self.open()
-        assert self._threads is not None  # noqa: S101  it is open
-        coming = enumerate(work)
-        running: dict[Future[Finding], int] = {}
+        waiting, batch, coming, under_way = self._waiting, _Batch(), enumerate(work), 0
         try:
             while True:
-                for position, examination in islice(coming, self.workers * WAITING_PER_WORKER - len(running)):
-                    running[self._threads.submit(self._one, examination)] = position
-                if not running:
+                for position, examination in islice(coming, self.workers * WAITING_PER_WORKER - under_way):
+                    with self._lock:
+                        if self._waiting is not waiting:
+                            raise CancelledError
+                        waiting.put(_Job(batch, position, examination))
+                    under_way += 1
+                if not under_way:
                     return
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(done), done.result()
+                position, finding = batch.done.get()
+                under_way -= 1
+                if isinstance(finding, BaseException):
+                    raise finding
+                yield position, finding
         finally:
-            for future in running:
-                future.cancel()
+            batch.abandoned = True
 
     def examine_all(self, work: Iterable[Examination]) -> list[Finding]:
         """The findings in the order of the examinations."""
         return [finding for _, finding in sorted(self.examine(work), key=lambda one: one[0])]
-
-    def _one(self, examination: Examination) -> Finding:
-        bench = self._idle.get()
-        candidates, lost = bench.for_program(examination), ""
-        try:
-            for _ in range(ATTEMPTS):
-                try:
-                    return conduct(examination, candidates, bench.tests, self.limits)
-                except JailLost as error:
-                    lost = str(error)
-        finally:
-            for jail in bench.jails:
-                if jail.busy:  # something went wrong on this side
-                    jail.close()
-            self._idle.put(bench)
-        return replace(Finding("sandbox_fault", 0, examination.tests.total, lost), isolation=candidates.backend.name)
 
     @property
     def process_ids(self) -> tuple[int, ...]:
@@ -137,11 +151,51 @@ class Sandbox(ProcessOwner):
         """End every jail. A later call to examine starts new ones."""
         # At interpreter exit another thread may hold the lock for good; its jails have to end all the same.
         held = self._lock.acquire(timeout=1.0)
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
+        waiting, self._waiting = self._waiting, SimpleQueue()
+        _dismiss(waiting, len(self._threads))
+        for thread in self._threads:
+            thread.join()
         for bench in self._benches:
             for jail in bench.jails:
                 jail.close()
-        self._threads, self.backend, self._benches, self._idle = None, None, [], queue.LifoQueue()
+        self._threads, self.backend, self._benches = [], None, []
         if held:
             self._lock.release()
+
+
+def _work(waiting: _Waiting, bench: Bench, limits: Limits) -> None:
+    """A worker's thread. It holds no Sandbox, so that one that nobody holds any more can go."""
+    while (job := waiting.get()) is not None:
+        if job.batch.abandoned:
+            continue
+        try:
+            finding: Finding | BaseException = _examined(job.examination, bench, limits)
+        except BaseException as error:  # noqa: BLE001  it is raised where the finding is waited for
+            finding = error
+        job.batch.done.put((job.position, finding))
+
+
+def _examined(examination: Examination, bench: Bench, limits: Limits) -> Finding:
+    candidates, lost = bench.for_program(examination), ""
+    try:
+        for _ in range(ATTEMPTS):
+            try:
+                return conduct(examination, candidates, bench.tests, limits)
+            except JailLost as error:
+                lost = str(error)
+    finally:
+        for jail in bench.jails:
+            if jail.busy:  # something went wrong on this side
+                jail.close()
+    return replace(Finding("sandbox_fault", 0, examination.tests.total, lost), isolation=candidates.backend.name)
+
+
+def _dismiss(waiting: _Waiting, workers: int) -> None:
+    """Cancel what no worker has begun, and let the workers end after what they are at."""
+    try:
+        while (job := waiting.get_nowait()) is not None:
+            job.batch.done.put((job.position, CancelledError()))
+    except Empty:
+        pass
+    for _ in range(workers):
+        waiting.put(None)

@@ -24,6 +24,8 @@ LONGEST_INTEGER = 200_000  # hexadecimal digits
 # Integers can be chosen to collide in a set, which then takes quadratic time to build; a few thousand do no harm.
 HASHED_ENTRIES = 4_000
 
+_DECODER = json.JSONDecoder()
+
 _BASES: tuple[Callable[[Any], Any], ...] = (int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
 _TYPES: dict[str, type] = {
     one.__name__: one for one in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, type(None))
@@ -137,7 +139,7 @@ class Reader:
 def parse(payload: bytes) -> Any:
     """The message in a frame. Raises WireError."""
     try:
-        return json.loads(payload)
+        return _DECODER.decode(payload.decode())  # as loads, without guessing the encoding
     except (ValueError, RecursionError, MemoryError) as error:
         raise WireError(f"it is not a message: {error}") from error
 
@@ -157,7 +159,6 @@ def frame(message: Any) -> bytes:
 
 
 CONFINED = frame({"confined": True})
-_DECODER = json.JSONDecoder()
 
 
 class Stream:

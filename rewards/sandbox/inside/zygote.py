@@ -19,7 +19,7 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 
-from . import candidate, confine, examiner, rehearsal, wire
+from . import candidate, confine, examiner, memory, rehearsal, wire
 from .scratch import Scratch
 
 PRELOADED = (
@@ -50,6 +50,8 @@ def main() -> None:
     sys.path[:] = [one for one in sys.path if one and one != settings["home"]] + settings["package_paths"]
     _preload([*PRELOADED, *settings["packages"]])
     rehearsal.rehearse()
+    gc.collect()
+    memory.fill_holes()
     os.chdir(settings["directory"])
     scratch = Scratch(settings["directory"])
     limits = confine.hold(settings)
