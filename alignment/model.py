@@ -1,7 +1,7 @@
 """Models that are not ready as they come: new tokens, another chat template, weights inside a Python package.
 
 `prepare` makes a run's base/ folder, once, before the first stage; `convert` makes a model folder from a package.
-Neighbours: pipeline.py (base_path), cli.py (`alignment model`).
+Neighbours: pipeline.py (base_path), cli/using.py (`alignment model`).
 """
 
 import importlib.util
@@ -45,6 +45,8 @@ def convert(name: str, output: Path) -> Path:
     progress.report(1)
     tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
     progress.report(2)
+    # The GGUF file's end-of-text token is read as the tokenizer's end; generation ends where the model's own config says.
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
     model.config.quantization_config = None
     fresh = type(model)(_without_quantization(model.config))
     fresh.load_state_dict(model.state_dict())

@@ -1,7 +1,7 @@
 """Runs a recipe: which stages are finished, which go on, which must not be reused, and what is measured when.
 
 A stage is finished when its manifest is there and what decided its result (its identity) is what the recipe says now.
-Running again is resuming. Neighbours: artifact.py (files and proofs), launch.py (processes), cli.py (the commands).
+Running again is resuming. Neighbours: artifact.py (files and proofs), launch.py (processes), cli/ (the commands).
 """
 
 import time
