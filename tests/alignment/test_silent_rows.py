@@ -25,7 +25,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         pipeline = Pipeline.load(resource("recipes/tiny-thinking.yaml"), chosen, tmp_path)
         stage, folder = pipeline.recipe.stage("reasoning_rl"), pipeline.folder("reasoning_rl")
         folder.path.mkdir(parents=True, exist_ok=True)
-        return grpo.build(StageContext(pipeline.recipe, stage, tmp_path, folder, str(resource("data/base"))))[0]
+        return grpo.build(StageContext(pipeline.recipe, stage, pipeline.run, folder, str(resource("data/base"))))[0]
 
     return trainer
 
