@@ -14,9 +14,10 @@ from typing import Any
 from rich.console import Console
 
 from alignment.artifact import StageFolder, read_json
+from alignment.attempts import next_attempt, record_attempt
 from alignment.errors import ArtifactError, StageFailed
 from alignment.launch import environment, training_command
-from alignment.pipeline import Pipeline, next_attempt, record_attempt
+from alignment.pipeline import Pipeline
 from alignment.recipe.schema import TRAINING_KINDS
 from alignment.watch import refuse_failure, watched
 

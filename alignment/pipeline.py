@@ -4,7 +4,6 @@ A stage is finished when its manifest is there and what decided its result (its 
 Running again is resuming. Neighbours: artifact.py (files and proofs), launch.py (processes), cli/ (the commands).
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -227,27 +226,6 @@ def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
             yield from differences(one, other, f"{place}[{index}]")
     elif old != new:
         yield f"{place}: {_short(old)} → {_short(new)}"
-
-
-def seconds_spent(folder: StageFolder) -> float:
-    """Wall time of a stage's earlier attempts."""
-    return sum(read_json(path).get("seconds", 0.0) for path in (folder.path / "attempts").glob("*.json"))
-
-
-def record_attempt(folder: StageFolder, number: int, started: float, outcome: str, exit_status: int) -> None:
-    """Write attempts/NN.json."""
-    facts = {
-        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.time() - started, 1),
-        "outcome": outcome,
-        "exit_status": exit_status,
-    }
-    write_json(folder.path / "attempts" / f"{number:02d}.json", facts)
-
-
-def next_attempt(folder: StageFolder) -> int:
-    """The number of the next attempt, counted from 1."""
-    return 1 + max((int(path.stem) for path in (folder.path / "attempts").glob("[0-9]*.log")), default=0)
 
 
 def _begun_identity(path: Path) -> Any:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alignment.artifact import Manifest, canonical_hash, folder_files
+from alignment.attempts import seconds_spent
 from alignment.environment import hardware, versions
 from alignment.errors import AlignmentError, ArtifactError
 from alignment.launch import die_with_parent
-from alignment.pipeline import Pipeline, seconds_spent
+from alignment.pipeline import Pipeline
 from alignment.recipe.schema import TRAINING_KINDS
 
 if TYPE_CHECKING:

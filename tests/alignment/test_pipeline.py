@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from alignment.artifact import Manifest, RunFolder, canonical_hash, folder_files, read_json, write_json
+from alignment.attempts import next_attempt, record_attempt, seconds_spent
 from alignment.errors import ArtifactError, RecipeError, StaleInputsError
-from alignment.pipeline import Pipeline, differences, next_attempt, record_attempt, seconds_spent
+from alignment.pipeline import Pipeline, differences
 
 TEXT = """\
 name: four-stages
