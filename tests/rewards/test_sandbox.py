@@ -1,5 +1,6 @@
 """The sandbox as a whole: whoever is killed, no program is lost; nothing outlives it; programs see nothing of another."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
@@ -174,6 +176,36 @@ def test_it_works_from_several_threads_at_once_and_after_they_have_ended(sandbox
         for thread in threads:
             thread.join()
         assert results == {number: ["passed"] * 10 for number in range(3)}
+
+
+def test_closing_ends_those_who_wait(sandbox: Sandbox) -> None:
+    said: list[str] = []
+
+    def wait() -> None:
+        try:
+            sandbox.examine_all([calls("def f():\n    while True: pass", 1)] * 8)
+        except CancelledError:
+            said.append("cancelled")
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    time.sleep(0.5)
+    sandbox.close()
+    waiting.join(20)
+    assert said == ["cancelled"]
+    assert sandbox.examine_all([calls("def f(): return 1", 1)])[0].outcome == "passed"
+
+
+def test_a_sandbox_that_nobody_holds_any_more_ends_its_jails(sandbox: Sandbox) -> None:
+    dropped = Sandbox(workers=1)
+    assert dropped.examine_all([calls("def f(): return 1", 1)])[0].outcome == "passed"
+    state = Path(f"/proc/{dropped.process_ids[0]}/stat")
+    del dropped
+    gc.collect()
+    until = time.monotonic() + 10
+    while state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z":  # Z: ended, and not waited for yet
+        assert time.monotonic() < until, "its jail goes on"
+        time.sleep(0.05)
 
 
 def test_a_forked_process_has_jails_of_its_own(sandbox: Sandbox) -> None:
