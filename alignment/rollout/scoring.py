@@ -112,7 +112,7 @@ def exact_total(value: float | None) -> float | None:
 
 
 def summary(judged: Sequence[Judged]) -> dict[str, float]:
-    """Means and unknown shares per verdict, and what the completions were like, under the names of metrics.jsonl."""
+    """Means and unknown shares per verdict, and what the completions were like, under the names that callbacks.py knows."""
     if not judged:
         return {}
     figures: dict[str, float] = {}

@@ -27,6 +27,7 @@ def without_padding(model: torch.nn.Module) -> torch.nn.Module:
     def packed(
         input_ids: torch.Tensor | None = None, attention_mask: torch.Tensor | None = None, **options: Any
     ) -> Any:
+        """The backbone's forward over padded rows (B, T), computed on their real tokens end to end."""
         if input_ids is None:
             raise ValueError("a policy without padding takes input_ids")
         mask_BT = torch.ones_like(input_ids) if attention_mask is None else attention_mask

@@ -82,7 +82,8 @@ class Sandbox(ProcessOwner):
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._benches: list[Bench] = []
-        self._waiting: _Waiting = SimpleQueue()
+        self._waiting: _Waiting | None = None  # while it is closed
+        self._dismissal: weakref.finalize[..., Sandbox] | None = None
         self.backend: Backend | None = None
 
     def open(self) -> Backend:
@@ -92,6 +93,7 @@ class Sandbox(ProcessOwner):
                 first: list[Jail] = []
                 self.backend = choose(self.isolation, lambda backend: self._problem(backend, first))
                 self._waiting = SimpleQueue()
+                self._dismissal = weakref.finalize(self, _dismiss, self._waiting, self.workers)
                 for number in range(self.workers):
                     plain = first.pop() if first else Jail(self.backend, self.limits)
                     packaged = Jail(self.backend, self.limits, PACKAGES)
@@ -101,7 +103,6 @@ class Sandbox(ProcessOwner):
                     thread.start()
                     self._benches.append(bench)
                     self._threads.append(thread)
-                weakref.finalize(self, _dismiss, self._waiting, self.workers)
             return self.backend
 
     def _problem(self, backend: Backend, started: list[Jail]) -> str | None:
@@ -124,7 +125,7 @@ class Sandbox(ProcessOwner):
             while True:
                 for position, examination in islice(coming, self.workers * WAITING_PER_WORKER - under_way):
                     with self._lock:
-                        if self._waiting is not waiting:
+                        if waiting is None or self._waiting is not waiting:
                             raise CancelledError
                         waiting.put(_Job(batch, position, examination))
                     under_way += 1
@@ -151,14 +152,14 @@ class Sandbox(ProcessOwner):
         """End every jail. A later call to examine starts new ones."""
         # At interpreter exit another thread may hold the lock for good; its jails have to end all the same.
         held = self._lock.acquire(timeout=1.0)
-        waiting, self._waiting = self._waiting, SimpleQueue()
-        _dismiss(waiting, len(self._threads))
+        if self._dismissal is not None:
+            self._dismissal()
         for thread in self._threads:
             thread.join()
         for bench in self._benches:
             for jail in bench.jails:
                 jail.close()
-        self._threads, self.backend, self._benches = [], None, []
+        self._threads, self._benches, self._waiting, self.backend = [], [], None, None
         if held:
             self._lock.release()
 
@@ -193,7 +194,7 @@ def _examined(examination: Examination, bench: Bench, limits: Limits) -> Finding
 def _dismiss(waiting: _Waiting, workers: int) -> None:
     """Cancel what no worker has begun, and let the workers end after what they are at."""
     try:
-        while (job := waiting.get_nowait()) is not None:
+        while job := waiting.get_nowait():
             job.batch.done.put((job.position, CancelledError()))
     except Empty:
         pass

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from alignment.pipeline import Pipeline
 from alignment.resources import resource
+from grpo_trainer import grpo_trainer
 
 PROMPTS, COMPLETIONS = (5, 9, 3, 7), (12, 4, 20, 9)
 
@@ -15,19 +15,7 @@ PROMPTS, COMPLETIONS = (5, 9, 3, 7), (12, 4, 20, 9)
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A function from recipe settings to the trainer of a grpo stage on the embedded model."""
-    for name, value in {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}.items():
-        monkeypatch.setenv(name, value)
-    from alignment.stages import grpo
-    from alignment.stages.context import StageContext
-
-    def trainer(*settings: str) -> Any:
-        chosen = ["stages.reasoning_rl.start_from=null", *settings]
-        pipeline = Pipeline.load(resource("recipes/tiny-thinking.yaml"), chosen, tmp_path)
-        stage, folder = pipeline.recipe.stage("reasoning_rl"), pipeline.folder("reasoning_rl")
-        folder.path.mkdir(parents=True, exist_ok=True)
-        return grpo.build(StageContext(pipeline.recipe, stage, pipeline.run, folder, str(resource("data/base"))))[0]
-
-    return trainer
+    return lambda *settings: grpo_trainer(resource("data/base"), tmp_path, monkeypatch, *settings)
 
 
 def batch(advantages: list[float]) -> dict[str, Any]:

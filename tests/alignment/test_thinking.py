@@ -19,6 +19,7 @@ from alignment.rollout.delivery import logprob_gap
 from alignment.rollout.engine import Ask, Draw, EngineSettings, SamplingSettings, start_engine, vllm_problem
 from alignment.rollout.serving import Serving, serve
 from alignment.rollout.thinking import Completion, Request, Sampler
+from grpo_trainer import grpo_trainer
 from thinking_policy import train_thinker
 
 BASE = resource("data/base")
@@ -218,19 +219,10 @@ def test_forced_tokens_carry_no_loss(
     """Reads the mask under which TRL's trainer takes the loss, in a step whose thinking is cut off after 4 tokens."""
     from trl import GRPOTrainer
 
-    from alignment.stages import grpo
-    from alignment.stages.context import StageContext
-
-    for name, value in {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}.items():
-        monkeypatch.setenv(name, value)
-    settings = [f"model={thinker}", "stages.reasoning_rl.start_from=null", "stages.reasoning_rl.trainer.max_steps=1"]
+    settings = [f"model={thinker}", "stages.reasoning_rl.trainer.max_steps=1"]
     rollout = {"budget": 4, "budget_stop_text": STOP_TEXT, "generations": 4, "problems_per_step": 4}
     settings += [f"stages.reasoning_rl.rollout.{key}={json.dumps(value)}" for key, value in rollout.items()]
-    pipeline = Pipeline.load(resource("recipes/tiny-thinking.yaml"), settings, tmp_path)
-    folder = pipeline.folder("reasoning_rl")
-    folder.path.mkdir(parents=True)
-    stage = pipeline.recipe.stage("reasoning_rl")
-    trainer, _ = grpo.build(StageContext(pipeline.recipe, stage, pipeline.run, folder, str(thinker)))
+    trainer = grpo_trainer(thinker, tmp_path, monkeypatch, *settings)
     seen: list[dict[str, torch.Tensor]] = []
     compute_loss = GRPOTrainer._compute_loss
 

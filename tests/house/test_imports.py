@@ -12,7 +12,8 @@ HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "peft", "accelerat
          "matplotlib")  # fmt: skip
 # What a person waits for when a check or a command line starts: none of it may be heavy, or reach for what is.
 LIGHT = ("rewards/", "alignment/recipe/", "alignment/data/", "alignment/artifact.py", "alignment/pipeline.py",
-         "alignment/attempts.py", "alignment/cli/", "alignment/journey.py", "alignment/launch.py", "alignment/watch.py", "alignment/lineage.py",
+         "alignment/attempts.py", "alignment/cli/", "alignment/journey.py", "alignment/launch.py", "alignment/watch.py", "alignment/page.py",
+         "alignment/lineage.py",
          "alignment/environment.py", "alignment/progress.py", "alignment/report/", "alignment/evaluation/identity.py",
          "alignment/evaluation/command.py", "alignment/evaluation/evaluate_options.py", "alignment/evaluation/sweep_command.py",
          "alignment/evaluation/sweep_files.py", "alignment/evaluation/sweep_options.py",

@@ -38,6 +38,7 @@ class Vocabulary:
 
     @staticmethod
     def of(tokenizer: "PreTrainedTokenizerBase") -> "Vocabulary":
+        """Read from a tokenizer; a turn ends with the tokens that its template writes for that, else with its end token."""
         added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
         template = str(tokenizer.chat_template)
         ends = {added[token] for token in TURN_ENDS if token in added and token in template}

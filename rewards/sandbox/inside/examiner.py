@@ -31,6 +31,7 @@ class Candidate:
         self.asked = False
 
     def request(self, operation: str, target: Any, **rest: Any) -> Any:
+        """The value that comes of an operation on something of the candidate's. Raises what the candidate raised."""
         message = wire.frame({"requests": [{"operation": operation, "target": target, **rest}]})
         if not self.asked:  # from here on, time that is lost may be the program's fault
             self.judge.send(wire.frame({"asked": True}))

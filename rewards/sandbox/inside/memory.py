@@ -10,7 +10,7 @@ from collections.abc import Callable
 # CPython's own allocator (Objects/obmalloc.c): blocks of one size share a pool, which begins with a header.
 _POOL_BYTES, _POOL_HEADER_BYTES, _LARGEST_BLOCK, _BLOCK_STEP = 16384, 48, 512, 16
 _BYTES_OVERHEAD = 33  # of a bytes object, beside its length
-_MOST_BLOCKS = 1 << 16  # of one size: where the allocator is not as said above, the search ends
+_MOST_BLOCKS = 1 << 12  # of one size; a few hundred are free. Where the allocator is another one, the search ends here
 _LIBRARY_SIZES = (*(1 << power for power in range(16, 12, -1)), *range(4096, _LARGEST_BLOCK, -64),
                   *range(_LARGEST_BLOCK, 16, -16))  # fmt: skip
 _filling: list[object] = []  # held for good
@@ -19,15 +19,15 @@ _filling: list[object] = []  # held for good
 def fill_holes() -> None:
     """Take free blocks of every size until a new one begins."""
     _fill(object)
-    _fill(lambda: float(len(_filling)) + 0.5)
+    _fill(float, "0.5")
     for size in range(3 * _BLOCK_STEP, _LARGEST_BLOCK + 1, _BLOCK_STEP):
-        _fill(lambda length=size - _BYTES_OVERHEAD: bytes(length))  # type: ignore[misc]
+        _fill(bytes, size - _BYTES_OVERHEAD)
     _fill_library()
 
 
-def _fill(make: Callable[[], object]) -> None:
+def _fill(make: Callable[..., object], *arguments: object) -> None:
     for _ in range(_MOST_BLOCKS):
-        _filling.append(make())
+        _filling.append(make(*arguments))
         if (id(_filling[-1]) - _POOL_HEADER_BYTES) % _POOL_BYTES == 0:
             return
 

@@ -1,0 +1,23 @@
+"""The trainer of the demo's reasoning_rl stage, built as a stage builds it, for tests that look inside a GRPO step."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alignment.pipeline import Pipeline
+from alignment.resources import resource
+
+
+def grpo_trainer(policy: Path, run: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> Any:
+    """From a policy's folder and recipe settings; the stage starts from the policy and works in the run's folder."""
+    for name, value in {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}.items():
+        monkeypatch.setenv(name, value)
+    from alignment.stages import grpo
+    from alignment.stages.context import StageContext
+
+    chosen = ["stages.reasoning_rl.start_from=null", *settings]
+    pipeline = Pipeline.load(resource("recipes/tiny-thinking.yaml"), chosen, run)
+    stage, folder = pipeline.recipe.stage("reasoning_rl"), pipeline.folder("reasoning_rl")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    return grpo.build(StageContext(pipeline.recipe, stage, pipeline.run, folder, str(policy)))[0]
