@@ -69,7 +69,8 @@ class PythonTests:
             return Verdict(0.0, "no_program", {"total": row.tests.total})
         if len(text) > LONGEST_PROGRAM:
             return Verdict(0.0, "no_program", {"detail": f"{len(text)} characters are no program"})
-        return Examination(spellings(text, row), row.tests, self.partial), fenced
+        start, endings = spellings(text, row)
+        return Examination(endings, row.tests, self.partial, start), fenced
 
     def _verdict(self, finding: Finding, fenced: bool) -> Verdict:
         evidence = {

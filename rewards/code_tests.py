@@ -149,14 +149,14 @@ def program_text(answer: str) -> tuple[str | None, bool]:
     return answer, False
 
 
-def spellings(text: str, row: Row) -> tuple[str, ...]:
-    """The ways in which a program can be meant; the first that is Python counts."""
+def spellings(text: str, row: Row) -> tuple[str, tuple[str, ...]]:
+    """The ways in which a program can be meant, of which the first that is Python counts: how all begin, and go on."""
     if not row.entry_point:
-        return (textwrap.dedent(text),)
+        return "", (textwrap.dedent(text),)
     if re.search(rf"^(async\s+)?def\s+{row.entry_point}\b", textwrap.dedent(text), re.MULTILINE):
         whole = textwrap.dedent(text)
-        return f"{stub(row.prompt)}\n{whole}", whole
+        return "", (f"{stub(row.prompt)}\n{whole}", whole)
     start = row.prompt if row.prompt.endswith("\n") else f"{row.prompt}\n"
     body = text.strip("\n")
     # A completion loses the indentation of its first line when it is stripped, or of all when it is written anew.
-    return start + body, f"{start}    {body}", start + textwrap.indent(body, "    ")
+    return start, (body, f"    {body}", textwrap.indent(body, "    "))

@@ -50,12 +50,12 @@ class Backend:
             return f"no system call filter has been written for {os.uname().machine}"
         return None
 
-    def command(self, limits: Limits, control: int, directory: str, packages: Sequence[str] = ()) -> list[str]:
+    def command(self, limits: Limits, control: int, directory: str, modules: Sequence[str] = ()) -> list[str]:
         """The command that starts a zygote on a control descriptor.
 
-        `directory`: private files where nothing is mounted. `packages`: of PACKAGES, those to import beforehand.
+        `directory`: private files where nothing is mounted. `modules`: to import beforehand, beside those of zygote.py.
         """
-        settings = self._settings(limits, directory, packages)
+        settings = self._settings(limits, directory, modules)
         python = [os.path.realpath(sys.executable), "-s", "-S", "-P", "-B", "-c"]
         arguments = [str(control), json.dumps(settings)]
         if self.name == "bubblewrap":
@@ -71,7 +71,7 @@ class Backend:
         }
         return [*python, _START.format(home=home, module="launcher"), *arguments, json.dumps(plan)]
 
-    def _settings(self, limits: Limits, directory: str, packages: Sequence[str]) -> dict[str, Any]:
+    def _settings(self, limits: Limits, directory: str, modules: Sequence[str]) -> dict[str, Any]:
         isolated = self.name != "none"
         return {
             "isolated": isolated,
@@ -79,7 +79,7 @@ class Backend:
             "user": None if self.as_user_namespace else _spare_user(),
             "directory": "/tmp" if isolated else directory,  # noqa: S108  the jail's own
             "home": JAIL_HOME if self.name == "bubblewrap" else str(_INSIDE.parent),
-            "packages": list(packages),
+            "modules": list(modules),
             "package_paths": [JAIL_PACKAGES] if isolated else sorted({str(path.parent) for _, path in _packages()}),
             **{name: value for name, value in vars(limits).items() if name not in ("timeout_seconds", "output_bytes")},
         }

@@ -69,11 +69,7 @@ def conduct(examination: Examination, candidates: Jail, examiners: Jail, limits:
 
 def _call(examination: Examination, tests: Calls, jail: Jail, limits: Limits, tally: _Tally) -> None:
     """Send the program with every call at once, and compare the values as they arrive."""
-    requests = [
-        {"operation": "call", "target": one.target, "arguments": one.arguments, "named": one.named}
-        for one in tests.calls
-    ]
-    channel = _load(examination, jail, limits, tests.total, requests)
+    channel = _load(examination, jail, limits, tests.total, tests.message)
     for number, call in enumerate(tests.calls):
         reply = next_reply(jail, channel, time.monotonic() + limits.timeout_seconds)
         if "value" in reply and gives_expected(tests, call, reply["value"]):
@@ -84,18 +80,11 @@ def _call(examination: Examination, tests: Calls, jail: Jail, limits: Limits, ta
             return
 
 
-def _load(
-    examination: Examination, jail: Jail, limits: Limits, tests: int, requests: list[dict[str, Any]] | None = None
-) -> Channel:
-    """Start a program that defines something, with calls that are all there will be. Raises Stopped if it does not load."""
+def _load(examination: Examination, jail: Jail, limits: Limits, tests: int, requests: bytes = b"") -> Channel:
+    """Start a program that defines something, with requests that are all there will be. Raises Stopped if it does not load."""
     channel = jail.run(wire.START_CANDIDATE, _cpu_seconds(limits, tests + 1))
-    order = {
-        "mode": "calls",
-        "programs": examination.spellings,
-        "requests": requests or [],
-        "last": requests is not None,
-    }
-    jail.give(channel, wire.frame(order), 0.0 if requests is None else MOMENT_SECONDS)
+    order = {"mode": "calls", "start": examination.start, "programs": examination.spellings}
+    jail.give(channel, wire.order(order) + requests, MOMENT_SECONDS if requests else 0.0)
     reply = next_reply(jail, channel, time.monotonic() + limits.timeout_seconds)
     if "loaded" not in reply:
         stop_over(reply)
@@ -131,8 +120,13 @@ def _run_program(examination: Examination, given: str, jail: Jail, limits: Limit
             channel = jail.run(wire.START_CANDIDATE, _cpu_seconds(limits, 1), writing)
         finally:
             os.close(writing)
-        message = {"mode": "program", "programs": examination.spellings, "stdin": given}
-        jail.give(channel, wire.frame(message), MOMENT_SECONDS)
+        message = {
+            "mode": "program",
+            "start": examination.start,
+            "programs": examination.spellings,
+            "stdin": given,
+        }
+        jail.give(channel, wire.order(message), MOMENT_SECONDS)
         deadline = time.monotonic() + limits.timeout_seconds
         try:
             written = _read_all(reading, limits.output_bytes, deadline)
@@ -165,7 +159,7 @@ def _run_test_code(
         "partial": examination.partial,
         "output_bytes": limits.output_bytes,
     }
-    examiners.give(examiner, wire.frame(order))
+    examiners.give(examiner, wire.order(order))
     # One clock for both, or a program could spend the time of its tests by what it hands back.
     said = _examiner_says(examiner, time.monotonic() + limits.timeout_seconds * tests.total)
     if "stopped" in said:

@@ -6,7 +6,10 @@ Expected values stay in these objects, in the judge's process.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
+
+from rewards.sandbox.inside import wire
 
 Outcome = Literal[
     "passed", "wrong_answer", "syntax_error", "crashed", "timed_out", "out_of_memory", "output_limit",
@@ -30,11 +33,11 @@ class StandardStreams:
 
 @dataclass(frozen=True)
 class Call:
-    """One call, packed to be sent, and what its value is compared with, which is not."""
+    """One call, of plain data, and what its value is compared with, which is not sent."""
 
     target: str
-    arguments: Any
-    named: Any
+    arguments: tuple[Any, ...]
+    named: dict[str, Any]
     expected: Any
     comparison: Comparison = "equal"
     hashed_entries: int = 0  # in sets and dictionaries of the expected value
@@ -52,6 +55,12 @@ class Calls:
     def total(self) -> int:
         """How many tests there are."""
         return len(self.calls)
+
+    @cached_property
+    def message(self) -> bytes:
+        """The calls as they are sent. A row's calls are the same for each of its completions."""
+        requests = [("call", one.target, *wire.operands((one.arguments, one.named))) for one in self.calls]
+        return wire.order({"requests": requests, "last": True})
 
 
 @dataclass(frozen=True)
@@ -77,12 +86,13 @@ Tests = StandardStreams | Calls | Asserts
 class Examination:
     """A program, in one or more spellings of which the first that is Python counts, and its tests.
 
-    `partial`: go on after a test that failed, to count those that pass.
+    `partial`: go on after a test that failed, to count those that pass. `start`: what every spelling begins with.
     """
 
     spellings: tuple[str, ...]
     tests: Tests
     partial: bool = False
+    start: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ class Ending:
 class Jail:
     """A warm interpreter in isolation, for one program after the other. Used by one thread at a time."""
 
-    def __init__(self, backend: Backend, limits: Limits, packages: Sequence[str] = ()) -> None:
-        self.backend, self.limits, self.packages = backend, limits, packages
+    def __init__(self, backend: Backend, limits: Limits, modules: Sequence[str] = ()) -> None:
+        self.backend, self.limits, self.modules = backend, limits, modules
         self._process: subprocess.Popen[bytes] | None = None
         self._zygote: int | None = None
         self._control: socket.socket | None = None
@@ -63,7 +63,7 @@ class Jail:
         self._directory = tempfile.TemporaryDirectory(prefix="jail-") if self.backend.name == "none" else None
         directory = "" if self._directory is None else self._directory.name
         with tempfile.TemporaryFile() as errors, theirs:
-            command = self.backend.command(self.limits, theirs.fileno(), directory, self.packages)
+            command = self.backend.command(self.limits, theirs.fileno(), directory, self.modules)
             self._control = ours
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=[theirs.fileno()],

@@ -65,13 +65,8 @@ def plain_check(test: str, entry_point: str) -> tuple[Call, ...] | None:
 
 def call(target: str, arguments: Sequence[Any], named: dict[str, Any], expected: Any) -> Call:
     """A call of plain data. Raises WireError for what is not."""
-    return Call(
-        target,
-        wire.pack(list(arguments)),
-        wire.pack(named),
-        expected,
-        hashed_entries=_hashed_entries(expected),
-    )
+    wire.pack([list(arguments), named])
+    return Call(target, tuple(arguments), named, expected, hashed_entries=_hashed_entries(expected))
 
 
 def free_names(sources: Iterable[str]) -> frozenset[str]:

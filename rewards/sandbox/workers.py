@@ -6,6 +6,7 @@ rewards/code.py judges with it. A lost jail is replaced and its program judged a
 
 import math
 import os
+import re
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,11 @@ from rewards.sandbox.policy import Isolation, JailLost, Limits
 
 ATTEMPTS = 2
 WAITING_PER_WORKER = 2
+# Imported by few programs, and at a price: of milliseconds by each that does, or of pages in every fork.
+EQUIPMENT = (
+    *PACKAGES, "array", "cmath", "dataclasses", "datetime", "decimal", "fractions", "statistics", "textwrap", "traceback",
+)  # fmt: skip
+_EQUIPMENT_IMPORTED = re.compile(rf"^\s*(?:import|from)\b.*\b(?:{'|'.join(EQUIPMENT)})\b", re.MULTILINE)
 WORKERS_PER_CORE = 1.5  # while one program's process ends and its values are compared, another runs
 
 
@@ -31,18 +37,18 @@ class Bench:
     """A worker's jails. Each is started when it is first needed."""
 
     plain: Jail  # for programs
-    packaged: Jail  # for programs that use the packages of backends.py, which make every fork dearer
+    equipped: Jail  # for programs that import what makes every fork dearer
     tests: Jail  # for test code
 
     @property
     def jails(self) -> tuple[Jail, ...]:
         """All of them."""
-        return self.plain, self.packaged, self.tests
+        return self.plain, self.equipped, self.tests
 
     def for_program(self, examination: Examination) -> Jail:
-        """The jail whose interpreter has imported what a program names. In the other one it would take longer."""
-        named = any(name in text for name in PACKAGES for text in examination.spellings)
-        return self.packaged if named else self.plain
+        """The jail whose interpreter has imported what a program imports. In the other one it would take longer."""
+        wanted = any(map(_EQUIPMENT_IMPORTED.search, (examination.start, examination.spellings[0])))
+        return self.equipped if wanted else self.plain
 
 
 @dataclass
@@ -96,8 +102,8 @@ class Sandbox(ProcessOwner):
                 self._dismissal = weakref.finalize(self, _dismiss, self._waiting, self.workers)
                 for number in range(self.workers):
                     plain = first.pop() if first else Jail(self.backend, self.limits)
-                    packaged = Jail(self.backend, self.limits, PACKAGES)
-                    bench = Bench(plain, packaged, Jail(self.backend, self.limits))
+                    equipped = Jail(self.backend, self.limits, EQUIPMENT)
+                    bench = Bench(plain, equipped, Jail(self.backend, self.limits))
                     arguments = (self._waiting, bench, self.limits)
                     thread = threading.Thread(target=_work, args=arguments, name=f"sandbox-{number}", daemon=True)
                     thread.start()

@@ -11,28 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
+from process_tree import descendants
 from rewards import IsolationUnavailable, Rollout, Verdict
 from rewards.answer import MathAnswer
 from rewards.code import PythonTests
 
 SECONDS = 3.0
 SEEDS = (1, 2)
-
-
-def descendants(process_id: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{process_id}/task").glob("*/children"):
-        try:
-            children = [int(child) for child in task.read_text().split()]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        for child in children:
-            found += [child, *descendants(child)]
-    return found
 
 
 def judged_under_fire(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from attacks import left_behind, world
 
+from process_tree import descendants
 from rewards.sandbox import Calls, Examination, IsolationUnavailable, Limits, Sandbox, StandardStreams
 from rewards.sandbox.inside import wire
 from rewards.sandbox.plain import call, plain_asserts, plain_check
@@ -35,14 +36,6 @@ def sandbox() -> Iterator[Sandbox]:
         pytest.skip(str(error))
     yield made
     made.close()
-
-
-def descendants(process_id: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{process_id}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *descendants(child)]
-    return found
 
 
 def test_nothing_is_left_when_it_is_closed() -> None:
@@ -293,9 +286,9 @@ def test_what_is_not_packed_data_is_refused(tree: object) -> None:
 
 def test_plain_test_code_is_read_and_other_test_code_is_left_to_be_run() -> None:
     (one,) = plain_asserts(["assert f(1, b=[2]) == (3,)"]) or ()
-    assert (one.target, one.arguments, one.expected) == ("f", [1], (3,))
+    assert (one.target, one.arguments, one.expected) == ("f", (1,), (3,))
     (near,) = plain_asserts(["assert abs(f(3 * 19, 'a' * 2) - 2 / 3) < 1e-6"]) or ()
-    assert (near.comparison, near.arguments, near.expected) == ("near", [57, "aa"], (2 / 3, 1e-6))
+    assert (near.comparison, near.arguments, near.expected) == ("near", (57, "aa"), (2 / 3, 1e-6))
     assert plain_asserts(["assert f(9 ** 9 ** 9) == 1"]) is None
     assert plain_asserts(["assert sorted(f(1)) == g(2)"]) is None
     assert plain_asserts(["x = f(1)\nassert x == 1"]) is None

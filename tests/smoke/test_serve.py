@@ -17,6 +17,7 @@ from alignment.evaluation.adaptive import AdaptiveBudget, Bin, Probe
 from alignment.rollout.engine import SamplingSettings, vllm_problem
 from alignment.rollout.serving import Serving, serve
 from alignment.rollout.thinking import Request, Sampler
+from process_tree import descendants
 from rewards.contract import split_thinking
 from smoke.processes import alignment
 from smoke.serving import Served, served
@@ -227,12 +228,6 @@ def test_chat_thinks_as_long_as_the_prompt_asks_for(policy: Path, tmp_path: Path
     spent = [line.rsplit("budget ", 1)[1] for line in done.stdout.splitlines() if line.startswith("thinking: ")]
     assert spent == ["3", "2", "5"], "the talk has grown longer when it is asked the third time"
     assert "fitted on another policy" in done.stdout and "budget: adaptive" in done.stdout
-
-
-def descendants(number: int) -> list[int]:
-    """The process ids of everything a process has started, directly or not."""
-    children = Path(f"/proc/{number}/task/{number}/children").read_text().split()
-    return [found for child in map(int, children) for found in (child, *descendants(child))]
 
 
 def test_what_cannot_work_is_said_before_vllm_starts(server: Served, policy: Path, tmp_path: Path) -> None:

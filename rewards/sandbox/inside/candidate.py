@@ -19,16 +19,16 @@ LONGEST_ITERATION = 100_000
 
 
 def serve(stream: wire.Stream) -> int:
-    """Load the program, answer the calls that came with it and those that follow, and give the exit code."""
-    order = stream.receive()
+    """Load the program, answer the requests that follow it, and give the exit code."""
+    order = stream.order()
     if order is None:
         return 0
     try:
-        code = _compiled(order["programs"])
+        code = _compiled(order["start"], order["programs"])
     except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
         stream.send(wire.frame({"syntax": _described(error)}))
         return 0
-    if any("random" in program for program in order["programs"]):
+    if any("random" in text for text in (order["start"], *order["programs"])):
         importlib.import_module("random").seed()  # or every program would draw the numbers of the one before
     if order["mode"] == "program":
         return _run_program(stream, code, order["stdin"])
@@ -39,34 +39,40 @@ def serve(stream: wire.Stream) -> int:
     except BaseException as error:  # noqa: BLE001  it may raise anything
         stream.send(wire.frame({"raised": _described(error)}))
         return 0
-    stream.send(wire.frame({"loaded": True}))
+    stream.send(wire.LOADED)
     objects: list[Any] = []
-    while order is not None:
-        for one in order["requests"]:
-            stream.send(_answer(module.__dict__, objects, one))
-        order = None if order.get("last") else stream.receive()
+    while (asked := stream.order()) is not None:
+        for one in asked["requests"]:
+            stream.send(_answer(module.__dict__, objects, *one))
+        if "last" in asked:
+            break
     return 0
 
 
-def _compiled(programs: list[str]) -> types.CodeType:
+def _compiled(start: str, programs: list[str]) -> types.CodeType:
     """The first spelling of the program that is Python; the last one's error if none is."""
     for program in programs[:-1]:
         try:
-            return compile(program, "<program>", "exec", dont_inherit=True)
+            return compile(start + program, "<program>", "exec", dont_inherit=True)
         except (SyntaxError, ValueError):
             continue
-    return compile(programs[-1], "<program>", "exec", dont_inherit=True)
+    return compile(start + programs[-1], "<program>", "exec", dont_inherit=True)
 
 
-def _answer(namespace: dict[str, Any], objects: list[Any], request: dict[str, Any]) -> bytes:
-    """The reply to one request, as a frame."""
+def _answer(
+    namespace: dict[str, Any], objects: list[Any], operation: str, target: str | int, operands: Any, packed: bool
+) -> bytes:
+    """The reply to one request, as a frame. `target`: a name of the program's, or the number of an object kept."""
 
     def keep(value: Any) -> int:
         objects.append(value)
         return len(objects) - 1
 
     try:
-        result = _perform(namespace, request, wire.Reader(sys.maxsize, objects.__getitem__))
+        if packed:
+            operands = wire.Reader(sys.maxsize, objects.__getitem__).unpack(operands)
+        found = _named(namespace, target) if isinstance(target, str) else objects[target]
+        result = _perform(operation, found, operands)
     except BaseException as error:  # noqa: BLE001  it may raise anything
         return wire.frame({"raised": _described(error)})
     try:
@@ -75,19 +81,17 @@ def _answer(namespace: dict[str, Any], objects: list[Any], request: dict[str, An
         return wire.frame({"value": {"$": "object", "v": keep(result)}})
 
 
-def _perform(namespace: dict[str, Any], request: dict[str, Any], reader: wire.Reader) -> Any:
-    target = request["target"]
-    found = _named(namespace, target) if isinstance(target, str) else reader.unpack(target)
-    match request["operation"]:
+def _perform(operation: str, found: Any, operands: Any) -> Any:
+    match operation:
         case "call":
-            arguments, named = reader.unpack(request["arguments"]), reader.unpack(request["named"])
+            arguments, named = operands
             return found(*arguments, **named)
         case "attribute":
-            return getattr(found, request["name"])
+            return getattr(found, operands)
         case "assign":
-            return setattr(found, request["name"], reader.unpack(request["value"]))
+            return setattr(found, *operands)
         case "item":
-            return found[reader.unpack(request["value"])]
+            return found[operands]
         case "length":
             return len(found)
         case "iterate":

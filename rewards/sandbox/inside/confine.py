@@ -9,8 +9,7 @@ import mmap
 import os
 import resource
 import signal
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import seccomp
 
@@ -21,8 +20,7 @@ _FIRST_KERNEL_WITH_OWN_COUNT = (5, 14)  # from here on a user namespace counts i
 _HIGHEST_ADDRESS_SPACE_MIB = 1 << 20
 
 
-@dataclass(frozen=True)
-class Confinement:
+class Confinement(NamedTuple):
     """What a forked process is held to beyond what it inherits."""
 
     most_cpu_seconds: int  # as given to this process, or resource.RLIM_INFINITY

@@ -30,9 +30,9 @@ class Candidate:
         self.raised: BaseException | None = None
         self.asked = False
 
-    def request(self, operation: str, target: Any, **rest: Any) -> Any:
+    def request(self, operation: str, target: str | int, operands: Any = None) -> Any:
         """The value that comes of an operation on something of the candidate's. Raises what the candidate raised."""
-        message = wire.frame({"requests": [{"operation": operation, "target": target, **rest}]})
+        message = wire.order({"requests": [(operation, target, *wire.operands(operands, _number))]})
         if not self.asked:  # from here on, time that is lost may be the program's fault
             self.judge.send(wire.frame({"asked": True}))
             self.asked = True
@@ -41,7 +41,7 @@ class Candidate:
             self._raise(["Exception", "Malformed", "the program wrote to the channel of its replies"])
         if "raised" in reply:
             self._raise(reply["raised"])
-        return wire.Reader(fetch=lambda number: Remote(self, {"$": "object", "v": number})).unpack(reply["value"])
+        return wire.Reader(fetch=lambda number: Remote(self, number)).unpack(reply["value"])
 
     def _reply(self, message: bytes) -> Any:
         """The reply to a message. Without one the tests end here, whatever they would catch."""
@@ -74,24 +74,23 @@ class Remote:
 
     __slots__ = ("_candidate", "_target")
 
-    def __init__(self, candidate: Candidate, target: Any) -> None:
+    def __init__(self, candidate: Candidate, target: str | int) -> None:
         object.__setattr__(self, "_candidate", candidate)
         object.__setattr__(self, "_target", target)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        packed = [wire.pack(list(arguments), _number), wire.pack(named, _number)]
-        return self._candidate.request("call", self._target, arguments=packed[0], named=packed[1])
+        return self._candidate.request("call", self._target, (arguments, named))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._candidate.request("attribute", self._target, name=name)
+        return self._candidate.request("attribute", self._target, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._candidate.request("assign", self._target, name=name, value=wire.pack(value, _number))
+        self._candidate.request("assign", self._target, (name, value))
 
     def __getitem__(self, key: Any) -> Any:
-        return self._candidate.request("item", self._target, value=wire.pack(key, _number))
+        return self._candidate.request("item", self._target, key)
 
     def __len__(self) -> int:
         return int(self._candidate.request("length", self._target))
@@ -108,15 +107,15 @@ class Remote:
 
 def _number(value: Any) -> int:
     """The number under which the candidate keeps an object."""
-    if type(value) is Remote and isinstance(value._target, dict):  # noqa: SLF001
-        return int(value._target["v"])  # noqa: SLF001
+    if type(value) is Remote and isinstance(value._target, int):  # noqa: SLF001
+        return value._target  # noqa: SLF001
     raise wire.WireError(f"{type(value).__name__} cannot be handed to a program: it is not plain data")
 
 
 def serve(judge: wire.Stream) -> int:
     """Run the tests in order, report how many passed, and give the exit code."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a program that closes its channel ends no tests
-    order = judge.receive()
+    order = judge.order()
     if order is not None:
         program = wire.Stream(PROGRAM_DESCRIPTOR, order["output_bytes"])
         judge.send(wire.frame({"verdict": examine(Candidate(program, judge), order)}))

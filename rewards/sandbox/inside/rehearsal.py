@@ -61,13 +61,13 @@ def rehearse() -> None:
 
 def _rehearse_program() -> None:
     requests = [
-        {"operation": "call", "target": "f", "arguments": wire.pack([[1, 2, 40], "a b a"]), "named": wire.pack({})},
-        {"operation": "call", "target": "f", "arguments": wire.pack([[]]), "named": wire.pack({"x": 1.5})},
+        ("call", "f", ([[1, 2, 40], "a b a"], {}), False),
+        ("call", "f", ([[]], {"x": 1.5}), False),
     ]
-    order = {"mode": "calls", "programs": [_PROGRAM], "requests": requests, "last": True}
+    order = {"mode": "calls", "start": "", "programs": [_PROGRAM]}
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        ours.sendall(wire.frame(order))
+        ours.sendall(wire.order(order) + wire.order({"requests": requests, "last": True}))
         candidate.serve(wire.Stream(theirs.fileno()))
     del sys.modules["program"]
 

@@ -23,9 +23,7 @@ from . import candidate, confine, examiner, memory, rehearsal, wire
 from .scratch import Scratch
 
 PRELOADED = (
-    "abc", "array", "bisect", "cmath", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum",
-    "fractions", "functools", "heapq", "io", "itertools", "math", "operator", "random", "re", "statistics",
-    "string", "textwrap", "time", "traceback", "types", "typing",
+    "bisect", "collections", "copy", "functools", "heapq", "itertools", "math", "operator", "random", "re", "string", "typing",
 )  # fmt: skip
 # What each kind of process runs, and where it finds the second descriptor that may come with its order.
 ROLES: dict[bytes, tuple[Callable[[wire.Stream], int], int]] = {
@@ -48,7 +46,7 @@ def main() -> None:
         raise SystemExit("the warm interpreter is not process 1 of its own process namespace")
     confine.settle(settings)
     sys.path[:] = [one for one in sys.path if one and one != settings["home"]] + settings["package_paths"]
-    _preload([*PRELOADED, *settings["packages"]])
+    _preload([*PRELOADED, *settings["modules"]])
     rehearsal.rehearse()
     gc.collect()
     memory.fill_holes()
@@ -62,12 +60,14 @@ def main() -> None:
         os.dup2(null, standard)
     gc.collect()
     gc.freeze()
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
     control.send(wire.READY)
     os.dup2(null, 2)  # until here it could say what was wrong
     os.close(null)
     try:
         while True:
-            _serve_one(control, settings["isolated"], scratch, limits)
+            _serve_one(control, poll, settings["isolated"], scratch, limits)
     except _Stop:
         os._exit(0)
 
@@ -88,7 +88,9 @@ def _preload(names: Sequence[str]) -> None:
     os.register_at_fork = register
 
 
-def _serve_one(control: socket.socket, isolated: bool, directory: Scratch, limits: confine.Confinement) -> None:
+def _serve_one(
+    control: socket.socket, poll: select.poll, isolated: bool, directory: Scratch, limits: confine.Confinement
+) -> None:
     message, rights, _, _ = control.recvmsg(wire.ORDER.size, socket.CMSG_SPACE(2 * _DESCRIPTORS.size))
     if not message:
         raise _Stop
@@ -101,7 +103,7 @@ def _serve_one(control: socket.socket, isolated: bool, directory: Scratch, limit
         _become(kind, descriptors, limits, cpu_seconds)
     for descriptor in descriptors:
         os.close(descriptor)
-    code, ordered, used = _watch(control, process_id)
+    code, ordered, used = _watch(control, poll, process_id)
     _end_the_rest(isolated, process_id)
     retired = not directory.clean()
     control.send(wire.ENDING.pack(code, ordered, retired, used))
@@ -109,11 +111,9 @@ def _serve_one(control: socket.socket, isolated: bool, directory: Scratch, limit
         raise _Stop
 
 
-def _watch(control: socket.socket, process_id: int) -> tuple[int, bool, float]:
+def _watch(control: socket.socket, poll: select.poll, process_id: int) -> tuple[int, bool, float]:
     """Wait until a child has ended: its exit code or minus the signal, whether by order, and the CPU time it used."""
     watched = os.pidfd_open(process_id)
-    poll = select.poll()
-    poll.register(control, select.POLLIN)
     poll.register(watched, select.POLLIN)
     ordered = False
     while all(descriptor != watched for descriptor, _ in poll.poll()):
@@ -122,6 +122,7 @@ def _watch(control: socket.socket, process_id: int) -> tuple[int, bool, float]:
             raise _Stop
         os.kill(process_id, signal.SIGKILL)
         ordered = True
+    poll.unregister(watched)
     os.close(watched)
     _, status, used = os.wait4(process_id, 0)
     return os.waitstatus_to_exitcode(status), ordered, used.ru_utime + used.ru_stime
