@@ -47,12 +47,10 @@ class Channel:
                     payload = bytes(self._received[wire.HEADER.size : size])
                     del self._received[:size]
                     return payload
-            await_ready(self.connection, select.POLLIN, deadline)
             try:
                 data = self.connection.recv(wire.READ_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise TimedOut from None
+                await_ready(self.connection, select.POLLIN, deadline)
                 continue
             except ConnectionResetError:
                 return None

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rewards.sandbox.backends import Backend
-from rewards.sandbox.channel import Channel, OutputLimit, TimedOut, await_ready, is_ready
+from rewards.sandbox.channel import Channel, OutputLimit, TimedOut, is_ready
 from rewards.sandbox.inside import wire
 from rewards.sandbox.policy import JailLost, Limits
 
@@ -76,21 +76,21 @@ class Jail:
                 errors.seek(0)
                 said = errors.read().decode(errors="replace").strip().splitlines()
                 raise JailLost(said[-1] if said else "it ended without a word")
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)  # its process is known now
 
     def _hear(self, deadline: float, stopping: Callable[[], bool] = lambda: False) -> bytes | None:
         """The zygote's next word; None when it is gone. Remembers its process, wherever that is in the tree."""
         assert self._control is not None  # noqa: S101  it was started
         while True:
             try:
-                await_ready(self._control, select.POLLIN, min(deadline, time.monotonic() + 0.5))
+                message, rights, _, _ = self._control.recvmsg(1 << 12, 256, socket.MSG_DONTWAIT)
                 break
-            except TimedOut:
-                if time.monotonic() >= deadline or stopping():
+            except BlockingIOError:
+                ready = is_ready(self._control, select.POLLIN, min(deadline - time.monotonic(), 0.5))
+                if not ready and (time.monotonic() >= deadline or stopping()):
                     return None
-        try:
-            message, rights, _, _ = self._control.recvmsg(1 << 12, 256)
-        except ConnectionResetError:
-            return None
+            except ConnectionResetError:
+                return None
         for level, kind, data in rights:
             if self._zygote is None and (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
                 process_id = _CREDENTIALS.unpack_from(data)[0]

@@ -40,13 +40,22 @@ def serve(stream: wire.Stream) -> int:
         stream.send(wire.frame({"raised": _described(error)}))
         return 0
     stream.send(wire.LOADED)
-    objects: list[Any] = []
+    kept = _Kept()
     while (asked := stream.order()) is not None:
         for one in asked["requests"]:
-            stream.send(_answer(module.__dict__, objects, *one))
+            stream.send(_answer(module.__dict__, kept, *one))
         if "last" in asked:
             break
     return 0
+
+
+class _Kept(list[Any]):
+    """The objects that were returned and are not plain data, by number."""
+
+    def keep(self, value: Any) -> int:
+        """The number of an object from now on."""
+        self.append(value)
+        return len(self) - 1
 
 
 def _compiled(start: str, programs: list[str]) -> types.CodeType:
@@ -60,25 +69,20 @@ def _compiled(start: str, programs: list[str]) -> types.CodeType:
 
 
 def _answer(
-    namespace: dict[str, Any], objects: list[Any], operation: str, target: str | int, operands: Any, packed: bool
+    namespace: dict[str, Any], kept: _Kept, operation: str, target: str | int, operands: Any, packed: bool
 ) -> bytes:
     """The reply to one request, as a frame. `target`: a name of the program's, or the number of an object kept."""
-
-    def keep(value: Any) -> int:
-        objects.append(value)
-        return len(objects) - 1
-
     try:
         if packed:
-            operands = wire.Reader(sys.maxsize, objects.__getitem__).unpack(operands)
-        found = _named(namespace, target) if isinstance(target, str) else objects[target]
+            operands = wire.Reader(sys.maxsize, kept.__getitem__).unpack(operands)
+        found = _named(namespace, target) if isinstance(target, str) else kept[target]
         result = _perform(operation, found, operands)
     except BaseException as error:  # noqa: BLE001  it may raise anything
         return wire.frame({"raised": _described(error)})
     try:
-        return wire.frame({"value": wire.pack(result, keep)})
+        return wire.frame({"value": wire.pack(result, kept.keep)})
     except BaseException:  # noqa: BLE001  what a value says about itself is a program's own code
-        return wire.frame({"value": {"$": "object", "v": keep(result)}})
+        return wire.frame({"value": {"$": "object", "v": kept.keep(result)}})
 
 
 def _perform(operation: str, found: Any, operands: Any) -> Any:

@@ -37,11 +37,14 @@ class Candidate:
             self.judge.send(wire.frame({"asked": True}))
             self.asked = True
         reply = self._reply(message)
-        if not isinstance(reply, dict) or not ({"value", "raised"} & reply.keys()):
+        if not isinstance(reply, dict) or not ("value" in reply or "raised" in reply):
             self._raise(["Exception", "Malformed", "the program wrote to the channel of its replies"])
         if "raised" in reply:
             self._raise(reply["raised"])
-        return wire.Reader(fetch=lambda number: Remote(self, number)).unpack(reply["value"])
+        return wire.Reader(fetch=self._remote).unpack(reply["value"])
+
+    def _remote(self, number: int) -> "Remote":
+        return Remote(self, number)
 
     def _reply(self, message: bytes) -> Any:
         """The reply to a message. Without one the tests end here, whatever they would catch."""

@@ -34,8 +34,11 @@ _ENCODE: Callable[[Any, int], Iterable[str]] = json.encoder.c_make_encoder(  # t
 _MARSHAL_VERSION = 2  # the last one in which an object that is met twice is written twice
 
 _BASES: tuple[Callable[[Any], Any], ...] = (int, float, complex, str, bytes, list, tuple, set, frozenset, dict)
-_PLAIN_ATOMS = frozenset((bool, int, float, complex, str, bytes, type(None)))
+_PACKED_AS_THEY_ARE = frozenset((bool, float, str, type(None)))
+_UNTAGGED = _PACKED_AS_THEY_ARE | {int}
+_PLAIN_ATOMS = _UNTAGGED | {complex, bytes}
 _PLAIN_GROUPS = frozenset((list, tuple, set, frozenset))
+_SMALL = 1 << 62  # integers below it, and above its negative, are written in decimal
 _TYPES: dict[str, type] = {
     one.__name__: one for one in (bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict, type(None))
 }
@@ -59,16 +62,16 @@ class Opaque:
 def pack(value: Any, keep: Keep | None = None, depth: int = 0) -> Any:
     """A value as JSON. Subclasses become what they derive from; `keep` names anything else. Raises WireError."""
     kind = type(value)
-    if value is None or kind in (bool, float, str):
+    if kind in _PACKED_AS_THEY_ARE:
         return value
     if depth > DEEPEST:
         raise WireError("it is nested too deeply")
     if kind is int:
-        return value if -(1 << 62) < value < 1 << 62 else {"$": "int", "v": hex(value)}
+        return value if -_SMALL < value < _SMALL else {"$": "int", "v": hex(value)}
     if kind is list:
-        return [pack(one, keep, depth + 1) for one in value]
+        return _members(value, keep, depth)
     if kind in (tuple, set, frozenset):
-        return {"$": kind.__name__, "v": [pack(one, keep, depth + 1) for one in value]}
+        return {"$": kind.__name__, "v": _members(list(value), keep, depth)}
     if kind is dict:
         pairs = [[pack(key, keep, depth + 1), pack(one, keep, depth + 1)] for key, one in value.items()]
         return {"$": "dict", "v": pairs}
@@ -90,13 +93,21 @@ def pack(value: Any, keep: Keep | None = None, depth: int = 0) -> Any:
     return {"$": "object", "v": keep(value)}
 
 
+def _members(values: list[Any], keep: Keep | None, depth: int) -> list[Any]:
+    """What is in a list, packed: itself where JSON has all of it as it is."""
+    kinds = set(map(type, values))
+    if kinds <= _PACKED_AS_THEY_ARE or (kinds == {int} and min(values) > -_SMALL and max(values) < _SMALL):
+        return values
+    return [pack(one, keep, depth + 1) for one in values]
+
+
 def is_plain(value: Any) -> bool:
     """Whether a value is of exact built-in types through and through, so that an order can hold it as it is."""
     kind = type(value)
     if kind in _PLAIN_ATOMS:
         return True
     if kind in _PLAIN_GROUPS:
-        return all(map(is_plain, value))
+        return _PLAIN_ATOMS.issuperset(map(type, value)) or all(map(is_plain, value))
     return kind is dict and all(map(is_plain, value)) and all(map(is_plain, value.values()))
 
 
@@ -118,10 +129,10 @@ class Reader:
 
     def unpack(self, tree: Any) -> Any:
         """The value of a packed tree. Raises WireError for anything that `pack` would not have made."""
-        if tree is None or type(tree) in (bool, int, float, str):
+        if type(tree) in _UNTAGGED:
             return tree
         if type(tree) is list:
-            return [self.unpack(one) for one in tree]
+            return self._each(tree)
         if type(tree) is not dict or tree.keys() != {"$", "v"}:
             raise WireError("it is not packed data")
         try:
@@ -157,7 +168,7 @@ class Reader:
     def _each(self, inner: Any) -> list[Any]:
         if type(inner) is not list:
             raise WireError("it is not packed data")
-        return [self.unpack(one) for one in inner]
+        return inner if _UNTAGGED.issuperset(map(type, inner)) else [self.unpack(one) for one in inner]
 
     def _count(self, inner: Any) -> None:
         self.left -= len(inner)
@@ -224,7 +235,14 @@ class Stream:
         payload = self._next()
         return None if payload is None else marshal.loads(payload)  # noqa: S302  the judge's, or the tests'
 
-    def _next(self) -> bytearray | None:
+    def _next(self) -> bytes | None:
+        if not self._received:  # most of the time, what there is to read is one frame
+            data = os.read(self._descriptor, READ_BYTES)
+            if not data:
+                return None
+            if frame_size(data) == len(data):
+                return data[HEADER.size :]
+            self._received += data
         while (size := frame_size(self._received)) is None or len(self._received) < size:
             if size is not None and size > HEADER.size + self._most_bytes:
                 raise LongFrame
@@ -232,6 +250,6 @@ class Stream:
             if not data:
                 return None
             self._received += data
-        payload = self._received[HEADER.size : size]
+        payload = bytes(self._received[HEADER.size : size])
         del self._received[:size]
         return payload
