@@ -5,24 +5,45 @@ machine cannot judge with is named with the reason and leaves the status as it i
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
 from alignment.errors import DataError, RecipeError
-from rewards import RewardSpecError
+from rewards import IsolationUnavailable, RewardSpecError
 from rewards.audit import KindAudit, ReferenceAudit, audit_kinds, audit_references
 from rewards.gold import GoldUnknown
 
 OFFENDERS_SHOWN = 10
 
 
-def audit(kinds: list[str], console: Console, *, as_json: bool) -> int:
-    """Every named kind against its table, or all of them. Returns the exit status."""
+def options(texts: list[str], kinds: list[str]) -> dict[str, Any]:
+    """`name=value` of each text, the values read as YAML reads them; they are those of the one kind that is named."""
+    if texts and len(kinds) != 1:
+        raise RecipeError(
+            "--option belongs to one verifier; name it, as in `alignment audit judge --option model=NAME`"
+        )
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise RecipeError(f"--option {text!r}: write NAME=VALUE, such as timeout_seconds=20")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise RecipeError(f"--option {text!r}: the value is no YAML: {error}") from error
+    return found
+
+
+def audit(kinds: list[str], given: Mapping[str, Any], console: Console, *, as_json: bool) -> int:
+    """Every named kind against its table, or all of them, with the options given. Returns the exit status."""
     try:
-        found = audit_kinds(kinds)
+        found = audit_kinds(kinds, given)
     except RewardSpecError as error:
         raise RecipeError(str(error)) from error
     if as_json:
@@ -42,16 +63,20 @@ def audit(kinds: list[str], console: Console, *, as_json: bool) -> int:
     return int(any(one.misjudged for one in found))
 
 
-def audit_data(kinds: list[str], data: Path, column: str | None, console: Console, *, as_json: bool) -> int:
+def audit_data(
+    kinds: list[str], given: Mapping[str, Any], data: Path, column: str | None, console: Console, *, as_json: bool
+) -> int:
     """The references of a file against the one kind that grades them. Returns the exit status."""
     if len(kinds) > 1:
         raise DataError(f"--data is graded by one kind, and {len(kinds)} were named; write one of them")
     kind = kinds[0] if kinds else "math_answer"
     try:
-        found = audit_references(data, kind, column)
+        found = audit_references(data, kind, column, given)
     except OSError as error:
         raise DataError(f"{data}: cannot be read ({error.strerror or error})") from error
-    except GoldUnknown as error:
+    except RewardSpecError as error:
+        raise RecipeError(str(error)) from error
+    except (GoldUnknown, IsolationUnavailable) as error:
         raise DataError(str(error)) from error
     if as_json:
         facts = {**asdict(found), "passed": found.passed, "reasons": found.reasons()}

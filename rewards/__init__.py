@@ -115,6 +115,18 @@ def spec_problems(specs: Sequence[Mapping[str, Any]]) -> list[str]:
     return problems
 
 
+def machine_problems(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why this machine cannot judge with specs that are right in themselves. Starts what they need, and ends it."""
+    problems = []
+    for number, spec in enumerate(specs, 1):
+        if hasattr(VERIFIERS.get(spec.get("kind", "")), "problem_here") and not spec_problems([spec]):
+            with reward_function([spec]) as reward:
+                problem = reward.components[0].verifier.problem_here()  # type: ignore[attr-defined]
+            if problem is not None:
+                problems.append(f"reward {number}: {problem}")
+    return problems
+
+
 def reward_function(specs: Sequence[Mapping[str, Any]]) -> ComposedReward:
     """The reward function that specs describe. Raises RewardSpecError with every problem found."""
     problems = spec_problems(specs)

@@ -14,10 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewards import VERIFIERS, IsolationUnavailable, Rollout, Verdict, Verifier, reward_function, verifier_options
+from rewards import (
+    VERIFIERS,
+    IsolationUnavailable,
+    RewardSpecError,
+    Rollout,
+    Verdict,
+    Verifier,
+    reward_function,
+    spec_problems,
+    verifier_options,
+)
 from rewards.audit_tables import (
     Row,
     instruction,
+    judge,
     language,
     length,
     math_answer,
@@ -26,10 +37,12 @@ from rewards.audit_tables import (
     think_format,
     tool_call,
 )
-from rewards.gold import GoldFailure, failures_of_gold
+from rewards.gold import GOLD, GoldFailure, GoldUnknown, failures_of_gold
+from rewards.judge import JudgeOptions
 
 TABLES: dict[str, tuple[Row, ...]] = {
     "instruction": instruction.ROWS,
+    "judge": judge.ROWS,
     "language": language.ROWS,
     "length": length.ROWS,
     "math_answer": math_answer.ROWS,
@@ -39,10 +52,9 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "tool_call": tool_call.ROWS,
 }
 
-# Kinds whose verdicts no table can hold, and why.
-WITHOUT_TABLE = {
-    "judge": "its verdicts are those of the model behind its endpoint, and a table would examine that model, not the kind",
-}
+# A judge that nobody runs is to be told of at once.
+OPTIONS: dict[str, dict[str, Any]] = {"judge": {"retries": 0}}
+NOBODY_JUDGES = ("judge_unreachable", "judge_http_error", "judge_timed_out", "api_key_missing", "api_key_unusable")
 
 CLOSE_ENOUGH = 1e-6
 LONGEST_SHOWN = 120  # characters of a completion in a list of what was judged wrongly
@@ -68,8 +80,7 @@ class Misjudged:
 class KindAudit:
     """What came of one kind. `rows` is 0 where there is no table.
 
-    `not_audited` is empty, or says why there is no table, or why this machine cannot judge with the kind; then nothing was
-    counted or measured.
+    `not_audited` is empty, or says why this machine cannot judge with the kind; then nothing was counted or measured.
     """
 
     kind: str
@@ -104,19 +115,26 @@ class ReferenceAudit:
         return self.rows - len(self.failures)
 
 
-def audit_kind(kind: str, rows: Sequence[Row] | None = None) -> KindAudit:
-    """A kind on its table, row by row, with each row's options. Raises RewardSpecError for an unknown kind or option."""
+def audit_kind(kind: str, rows: Sequence[Row] | None = None, options: Mapping[str, Any] | None = None) -> KindAudit:
+    """A kind on its table, row by row, with each row's options over the given ones.
+
+    Raises RewardSpecError for an unknown kind or option.
+    """
     verifier_options(kind)  # raises, with the nearest right name
     table = TABLES.get(kind, ()) if rows is None else tuple(rows)
     groups = dict(Counter[str](row.group for row in table))
     if not table:
-        return KindAudit(kind, 0, groups, not_audited=WITHOUT_TABLE.get(kind, ""))
+        return KindAudit(kind, 0, groups)
+    given = {**OPTIONS.get(kind, {}), **(options or {})}
     verifiers: dict[str, Verifier] = {}  # by options
     misjudged, spent, slowest = [], 0.0, (0.0, "")
     try:
-        _verifier(verifiers, kind, table[0]).judge([_rollout(table[0])])  # not measured: what it starts, it starts once
+        # Not measured: what it starts, it starts once.
+        (first,) = _verifier(verifiers, kind, table[0], given).judge([_rollout(table[0])])
+        if first.reason in NOBODY_JUDGES:
+            return KindAudit(kind, len(table), groups, not_audited=_nobody(first.reason))
         for row in table:
-            verifier, rollout = _verifier(verifiers, kind, row), _rollout(row)
+            verifier, rollout = _verifier(verifiers, kind, row, given), _rollout(row)
             start = time.perf_counter()
             (verdict,) = verifier.judge([rollout])
             seconds = time.perf_counter() - start
@@ -132,18 +150,25 @@ def audit_kind(kind: str, rows: Sequence[Row] | None = None) -> KindAudit:
     return KindAudit(kind, len(table), groups, tuple(misjudged), len(table) / spent, *slowest)
 
 
-def audit_kinds(kinds: Sequence[str] = ()) -> list[KindAudit]:
+def audit_kinds(kinds: Sequence[str] = (), options: Mapping[str, Any] | None = None) -> list[KindAudit]:
     """The named kinds, or every registered one; a kind without a table is listed with 0 rows. Raises RewardSpecError."""
     for kind in kinds:
         verifier_options(kind)  # raises, with the nearest right name
-    return [audit_kind(kind) for kind in kinds or VERIFIERS]
+    return [audit_kind(kind, options=options) for kind in kinds or VERIFIERS]
 
 
-def audit_references(path: Path, kind: str = "math_answer", column: str | None = None) -> ReferenceAudit:
-    """Every row of a JSON-lines file, its reference taken as the answer. `column` is where `answer` is kept.
+def audit_references(
+    path: Path, kind: str = "math_answer", column: str | None = None, options: Mapping[str, Any] | None = None
+) -> ReferenceAudit:
+    """Every row of a JSON-lines file, its reference taken as the answer. `column` is where the reference is kept.
 
-    Raises OSError for a file that cannot be read, and GoldUnknown for a kind without a gold answer.
+    Raises OSError for a file that cannot be read, GoldUnknown for a kind without a gold answer, RewardSpecError for wrong
+    options, and IsolationUnavailable.
     """
+    if kind not in GOLD:
+        raise GoldUnknown(kind)
+    if problems := spec_problems([{"kind": kind, **(options or {})}]):
+        raise RewardSpecError(problems)
     start, unreadable, rows = time.perf_counter(), [], []
     for number, row in _lines(path):
         if isinstance(row, str):
@@ -151,8 +176,8 @@ def audit_references(path: Path, kind: str = "math_answer", column: str | None =
         elif column is not None and column not in row:
             unreadable.append((number, f"it has no column {column!r}; it has: {', '.join(row)[:200]}"))
         else:
-            rows.append((number, {**row, "answer": row[column]} if column is not None else row))
-    failures = failures_of_gold(kind, rows)
+            rows.append((number, {**row, GOLD[kind].reference: row[column]} if column is not None else row))
+    failures = failures_of_gold(kind, rows, options)
     return ReferenceAudit(kind, len(rows), tuple(unreadable), tuple(failures), time.perf_counter() - start)
 
 
@@ -182,12 +207,21 @@ def _misjudged(fault: str, row: Row, verdict: Verdict) -> Misjudged:
     return Misjudged(fault, row.group, _shown(row.completion), row.score, verdict.score, verdict.reason)
 
 
-def _verifier(made: dict[str, Verifier], kind: str, row: Row) -> Verifier:
-    """The kind with a row's options: one for all rows that have the same."""
-    options = json.dumps(row.options, sort_keys=True)
-    if options not in made:
-        made[options] = reward_function([{"kind": kind, **row.options}]).components[0].verifier
-    return made[options]
+def _verifier(made: dict[str, Verifier], kind: str, row: Row, given: Mapping[str, Any]) -> Verifier:
+    """The kind with a row's options over the given ones: one for all rows that have the same."""
+    options = {**given, **row.options}
+    key = json.dumps(options, sort_keys=True)
+    if key not in made:
+        made[key] = reward_function([{"kind": kind, **options}]).components[0].verifier
+    return made[key]
+
+
+def _nobody(reason: str) -> str:
+    base_url = JudgeOptions.base_url
+    return (
+        f"no judge gave a verdict ({reason}); start one, or name yours: `alignment audit judge --option base_url=URL`, "
+        f"which is {base_url} where nothing is written"
+    )
 
 
 def _rollout(row: Row) -> Rollout:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rewards.code_tests import Row, UnreadableTests, program_text, read_row, spellings
 from rewards.contract import THINK_CLOSE, Rollout, Verdict, not_applicable
-from rewards.sandbox import ISOLATIONS, Examination, Finding, Isolation, Limits, Sandbox
+from rewards.sandbox import ISOLATIONS, Examination, Finding, Isolation, IsolationUnavailable, Limits, Sandbox
 
 UNKNOWN = ("tests_broken", "sandbox_fault")
 LONGEST_PROGRAM = 200_000  # characters
@@ -47,6 +47,14 @@ class PythonTests:
             assert isinstance(entry, tuple)  # noqa: S101  these were the waiting ones
             read[waiting[number]] = self._verdict(finding, fenced=entry[1])
         return [one for one in read if isinstance(one, Verdict)]
+
+    def problem_here(self) -> str | None:
+        """Why nothing here can isolate a program; None where a jail can be started."""
+        try:
+            self._sandbox.open()
+        except IsolationUnavailable as error:
+            return str(error)
+        return None
 
     def close(self) -> None:
         """End the jails."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rewards.answer import MathAnswer
+from rewards.code import PythonTests
 from rewards.contract import Rollout, Verifier
 from rewards.reading import last_box
 from rewards.tool_call import CALL_CLOSE, CALL_OPEN, ToolCall
@@ -21,6 +22,11 @@ BATCH = 256  # rows that are judged in one call
 
 class GoldUnknown(ValueError):
     """A kind for which no right answer can be written from a row's columns."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"no right answer can be written from the columns of {kind!r}; write one of: {', '.join(GOLD)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,15 @@ def gold_calls(columns: Mapping[str, Any]) -> str:
     return "\n".join(f"{CALL_OPEN}\n{text}\n{CALL_CLOSE}" for text in made) or "None of the tools is needed."
 
 
+def gold_program(columns: Mapping[str, Any]) -> str:
+    """A row's `solution` as a model would give it: fenced, where it is not already."""
+    text = str(columns.get("solution", ""))
+    return text if "```" in text else f"```python\n{text}\n```"
+
+
 @dataclass(frozen=True)
 class Gold:
-    """How a kind's gold answer is written, who judges it, and which column a person looks at when it fails."""
+    """How a kind's gold answer is written, who judges it, and the column of the reference, where a person looks first."""
 
     write: Callable[[Mapping[str, Any]], str]
     verifier: type[Verifier]
@@ -60,6 +72,7 @@ class Gold:
 
 GOLD: dict[str, Gold] = {
     "math_answer": Gold(gold_answer, MathAnswer, "answer"),
+    "python_tests": Gold(gold_program, PythonTests, "solution"),
     "tool_call": Gold(gold_calls, ToolCall, "calls"),
 }
 
@@ -69,9 +82,7 @@ def failures_of_gold(
 ) -> list[GoldFailure]:
     """The rows, each with its place, whose reference does not pass its own grader. Raises GoldUnknown."""
     if kind not in GOLD:
-        raise GoldUnknown(
-            f"no right answer can be written from the columns of {kind!r}; write one of: {', '.join(GOLD)}"
-        )
+        raise GoldUnknown(kind)
     gold, listed, failures = GOLD[kind], list(rows), []
     verifier = gold.verifier(**(options or {}))
     try:

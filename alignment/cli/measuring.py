@@ -98,7 +98,12 @@ def audit(
     data: Annotated[
         Path | None, typer.Option(help="JSON lines whose references are graded in place of the tables.")
     ] = None,
-    reference_column: Annotated[str | None, typer.Option(help="Where the reference is; left out, `answer`.")] = None,
+    reference_column: Annotated[
+        str | None, typer.Option(help="Where the reference is; left out, `answer`, `calls` or `solution`.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="An option of the verifier; may be repeated.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print what was found as JSON and nothing else.")] = False,
 ) -> None:
     """Hold every verifier against rows whose verdict is known. Or your own references against their grader."""
@@ -107,6 +112,7 @@ def audit(
     from alignment import audit_command
 
     console, kinds = Console(), verifiers or []
+    options = audit_command.options(option or [], kinds if data is None else kinds or ["math_answer"])
     if data is not None:
-        raise typer.Exit(audit_command.audit_data(kinds, data, reference_column, console, as_json=json_))
-    raise typer.Exit(audit_command.audit(kinds, console, as_json=json_))
+        raise typer.Exit(audit_command.audit_data(kinds, options, data, reference_column, console, as_json=json_))
+    raise typer.Exit(audit_command.audit(kinds, options, console, as_json=json_))

@@ -93,8 +93,9 @@ def _graders(specs: Sequence[Reward]) -> dict[str, dict[str, Any]]:
 
 def _is_for(kind: str, problem: rows.Problem) -> bool:
     """Whether a row is one that a kind grades; of rows for several kinds, each holds its own columns."""
-    others = [column for column in VERIFIERS[kind].columns if column != "answer"]
-    held = all(column in problem.columns for column in others)
+    columns, reference = VERIFIERS[kind].columns, GOLD[kind].reference
+    others = [column for column in columns if column != "answer"]
+    held = all(column in problem.columns for column in (*others, *({reference} - {*columns, "answer"})))
     return held and (bool(others) or bool(problem.answer) or not problem.columns)
 
 

@@ -101,12 +101,12 @@ def _located(place: Place, text: str) -> Problem:
 
 
 def reward_specs(recipe: Recipe) -> Iterator[Problem]:
-    """Reward kinds and options exist, some weight counts, and bounds on pass rates are bounds."""
+    """Reward kinds and options exist, this machine can judge with them, some weight counts, pass rates are bounds."""
     for index, stage in enumerate(recipe.stages):
         if isinstance(stage, (GrpoStage, SampleStage)):
             place: Place = ("stages", index, "rewards")
             specs = [spec.model_dump(exclude_none=True) for spec in stage.rewards]
-            for text in rewards.spec_problems(specs):
+            for text in rewards.spec_problems(specs) or rewards.machine_problems(specs):
                 yield _located(place, text)
             yield from _unjudged_sources(stage, place)
             if isinstance(stage, GrpoStage) and not any(spec.weight for spec in stage.rewards):

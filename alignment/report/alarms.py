@@ -29,6 +29,7 @@ def alarms(run: Run, changes: dict[str, dict[str, dict[str, Any]]]) -> list[Alar
     for index, stage in enumerate(run.stages):
         fused = fused or trained_both_modes(stage) or bool(mixed & stage.inputs.keys())
         found += _training(stage)
+        found += _isolation(stage)
         found += _reward_against_accuracy(stage, changes.get(stage.name, {}))
         found += _evaluations(stage, fused)
         found += _conversations(stage, fused)
@@ -73,6 +74,12 @@ def _training(stage: Stage) -> Iterator[Alarm]:
             name = metric.removeprefix("reward/").removesuffix("/unknown_share")
             message = f"The verifier {name} could not judge {share:.0%} of the completions (mean over the stage)."
             yield _alarm(stage, "unknown_verdicts", share, UNKNOWN_SHARE, message)
+
+
+def _isolation(stage: Stage) -> Iterator[Alarm]:
+    if "none" in _values(stage.identity.get("stage"), "isolation"):
+        message = "Programs that the model wrote ran without isolation (isolation: none), with the rights of this run."
+        yield _alarm(stage, "no_isolation", None, None, message)
 
 
 def _reward_against_accuracy(stage: Stage, changes: dict[str, dict[str, Any]]) -> Iterator[Alarm]:

@@ -31,12 +31,16 @@ def audit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_verifiers_that_judge_rightly_end_with_status_0(audit: Run) -> None:
-    status, out, _ = audit("think_format", "tool_call", "judge")
+    status, out, _ = audit("think_format", "tool_call")
     lines = [line.split() for line in out.splitlines()]
     assert status == 0
     assert ["tool_call", "49", "0", "0", "0"] in [line[:5] for line in lines]
-    assert ["judge", "no", "table"] in lines
-    assert "judge: not audited: its verdicts are those of the model behind its endpoint" in out
+
+
+def test_an_option_is_given_to_the_verifier_that_is_named(audit: Run) -> None:
+    status, out, _ = audit("judge", "--option", "base_url=http://127.0.0.1:9/v1", "--option", "timeout_seconds=2.5")
+    assert status == 0
+    assert "judge: not audited: no judge gave a verdict (judge_unreachable)" in out
 
 
 class Generous:
@@ -105,6 +109,10 @@ def test_a_file_is_held_against_its_grader_with_line_numbers(audit: Run, tmp_pat
         (("--data", "gone.jsonl"), "gone.jsonl: cannot be read (No such file or directory)"),
         (("think_format", "--data", __file__), "no right answer can be written from the columns of 'think_format'"),
         (("math_answer", "tool_call", "--data", __file__), "graded by one kind, and 2 were named"),
+        (("--option", "retries=2"), "--option belongs to one verifier"),
+        (("judge", "--option", "retries"), "write NAME=VALUE"),
+        (("judge", "--option", "retrys=2"), "did you mean 'retries'"),
+        (("--data", __file__, "--option", "timeout=2"), "math_answer has no option 'timeout'"),
     ],
 )
 def test_what_cannot_be_audited_says_why(audit: Run, arguments: tuple[str, ...], message: str) -> None:

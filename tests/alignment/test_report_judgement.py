@@ -92,6 +92,12 @@ def test_the_logprob_threshold_is_the_recipe_s_where_it_is_recorded() -> None:
     assert kinds(grpo({"stage": {"rollout": {"largest_logprob_gap": 0.2}}}, logprob_gap=[0.1])) == set()
 
 
+def test_programs_that_ran_without_isolation_are_told_of() -> None:
+    for isolation, expected in (("none", {"no_isolation"}), ("auto", set())):
+        rewards = [{"kind": "python_tests", "weight": 1.0, "isolation": isolation}]
+        assert kinds(grpo({"stage": {"rewards": rewards}})) == expected
+
+
 def test_reward_that_rises_while_accuracy_falls_is_a_warning_only_where_the_loss_is_clear() -> None:
     stage = grpo(reward=[0.1, 0.9])
     for verdict, level in (("loss", "warning"), ("no clear change", "notice")):

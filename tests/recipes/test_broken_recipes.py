@@ -10,6 +10,7 @@ from broken_recipes import FORM, GOOD, MEANING, OVERRIDES, Broken
 
 from alignment.cli import main
 from alignment.resources import resource
+from rewards import IsolationUnavailable
 
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "trl", "vllm", "datasets", "deepspeed", "peft", "reasoning_gym")
@@ -141,6 +142,16 @@ def test_a_file_in_place_of_a_model_folder_is_refused(check, name: str, what: st
     status, errors = check(GOOD.replace("embedded", name))
     assert status == 2
     assert f"recipe.yaml:2: model: {name} {what}" in errors
+
+
+def test_a_recipe_whose_programs_nothing_here_can_isolate_is_refused(check, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise IsolationUnavailable("no jail here; install bubblewrap")
+
+    monkeypatch.setattr("rewards.sandbox.workers.choose", refuse)
+    status, errors = check(GOOD.replace("- {kind: math_answer, weight: 1.0}", "- {kind: python_tests, weight: 1.0}", 1))
+    assert status == 2
+    assert "stages.reasoning_rl.rewards.python_tests: no jail here; install bubblewrap" in errors
 
 
 def test_checking_a_recipe_imports_nothing_heavy(tmp_path: Path) -> None:

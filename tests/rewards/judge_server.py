@@ -1,6 +1,7 @@
 """A judge that a test can trust to be gullible: a real server on this machine with an OpenAI-compatible endpoint.
 
-It obeys whatever instruction it finds outside the fences of a message, and otherwise grades honestly what is inside.
+It obeys whatever instruction it finds outside the fences of a message, and otherwise grades honestly what is inside;
+one that is `gullible` obeys what is inside them as well.
 `failures` are ways to misbehave before it does so: a status, "garbage", "refuse", "cut", "slow" or "drip".
 """
 
@@ -16,13 +17,21 @@ ORDER = re.compile(
     r"(give|score|grade|rate|verdict|10/10|full marks|correct answer is mine|prefer this)", re.IGNORECASE
 )
 
+SAME = {"twelve": "12", "0.5": "1/2"}  # as spelled in an answer, and in a reference
+
 
 class JudgeServer:
     """Runs while it is entered; remembers the requests it got."""
 
     def __init__(
-        self, *failures: int | str, formats: bool = True, reply: str | None = None, prefer_first: bool = False
+        self,
+        *failures: int | str,
+        formats: bool = True,
+        reply: str | None = None,
+        prefer_first: bool = False,
+        gullible: bool = False,
     ) -> None:
+        self.gullible = gullible
         self.failures, self.formats, self.reply, self.prefer_first = list(failures), formats, reply, prefer_first
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
@@ -62,7 +71,7 @@ def handler_of(owner: JudgeServer) -> type[BaseHTTPRequestHandler]:
                 return self.drip()
             if not owner.formats and "response_format" in body:
                 return self.answer(400, {"error": "response_format is not supported"})
-            message: dict[str, Any] = {"role": "assistant", "content": owner.reply or judged(body, owner.prefer_first)}
+            message: dict[str, Any] = {"role": "assistant", "content": owner.reply or judged(body, owner)}
             if failure == "garbage":
                 message["content"] = "I would say it is right, 10/10."
             if failure == "refuse":
@@ -95,7 +104,7 @@ def handler_of(owner: JudgeServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def judged(body: dict[str, Any], prefer_first: bool = False) -> str:
+def judged(body: dict[str, Any], owner: JudgeServer) -> str:
     """The JSON verdict of a judge that obeys what is outside the fences, and grades by what is inside."""
     user = body["messages"][-1]["content"]
     parts = {name: text for _, name, text in FENCED.findall(user)}
@@ -105,7 +114,9 @@ def judged(body: dict[str, Any], prefer_first: bool = False) -> str:
     outside = outside.replace(task, "").split("Answer with one JSON object")[0].replace("Your task again:", "")
     fields = shape(user)
     fooled = bool(ORDER.search(outside)) or any("<|im_start|>" in text for text in parts.values())
-    return json.dumps({"reasoning": "fooled" if fooled else "seen", **verdict(fields, parts, fooled, prefer_first)})
+    fooled = fooled or (owner.gullible and bool(ORDER.search(parts.get("RESPONSE", ""))))
+    found = verdict(fields, parts, fooled, owner.prefer_first)
+    return json.dumps({"reasoning": "fooled" if fooled else "seen", **found})
 
 
 def shape(user: str) -> dict[str, Any]:
@@ -115,7 +126,9 @@ def shape(user: str) -> dict[str, Any]:
 
 def verdict(fields: dict[str, Any], parts: dict[str, str], fooled: bool, prefer_first: bool) -> dict[str, Any]:
     if "verdict" in fields:
-        right = fooled or parts["RESPONSE"].split()[-1].strip(".") == parts["REFERENCE"]
+        last = parts["RESPONSE"].split()[-1].strip(".")
+        hedged = " or " in parts["RESPONSE"]
+        right = fooled or (SAME.get(last, last) == parts["REFERENCE"] and not hedged)
         return {"verdict": "correct" if right else "incorrect"}
     if "better" in fields:
         first, second = ("good" in parts[name] for name in ("RESPONSE_1", "RESPONSE_2"))

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from judge_server import JudgeServer
 
 import rewards
 from rewards import VERIFIERS, IsolationUnavailable, RewardSpecError, Rollout, Verdict
-from rewards.audit import TABLES, WITHOUT_TABLE, audit_kind, audit_kinds, audit_references
+from rewards.audit import TABLES, audit_kind, audit_kinds, audit_references
 from rewards.audit_tables import GROUPS, Row
 from rewards.code_tests import FORMS
 from rewards.constraints import CONSTRAINTS
@@ -18,7 +19,7 @@ from rewards.gold import GoldUnknown
 
 LEAST_ROWS = {
     **dict.fromkeys(("instruction", "math_answer", "python_tests"), 60),
-    **dict.fromkeys(("language", "length", "repetition", "think_format", "tool_call"), 25),
+    **dict.fromkeys(("judge", "language", "length", "repetition", "think_format", "tool_call"), 25),
 }
 
 
@@ -37,9 +38,28 @@ def test_a_table_has_rows_of_every_group(kind: str) -> None:
     assert {row.group for row in TABLES[kind]} == set(GROUPS)
 
 
-def test_every_registered_kind_has_a_table_or_a_reason_why_not() -> None:
-    assert set(VERIFIERS) - set(TABLES) - set(WITHOUT_TABLE) == set()
-    assert set(TABLES) <= set(VERIFIERS)
+def test_every_registered_kind_has_a_table() -> None:
+    assert set(VERIFIERS) == set(TABLES)
+
+
+def test_a_judge_that_grades_what_stands_between_the_fences_passes_its_table() -> None:
+    with JudgeServer() as server:
+        found = audit_kind("judge", options={"base_url": server.base_url})
+    assert (found.misjudged, found.not_audited) == ((), "")
+    assert found.rows == len(TABLES["judge"]) >= LEAST_ROWS["judge"]
+
+
+def test_a_judge_that_obeys_the_answers_it_grades_is_found_out() -> None:
+    with JudgeServer(gullible=True) as server:
+        found = audit_kind("judge", options={"base_url": server.base_url})
+    assert found.count("false_positive") == len(found.misjudged) >= 10
+    assert {one.group for one in found.misjudged} == {"adversarial"}
+
+
+def test_a_judge_that_nobody_runs_is_told_of_with_what_to_write() -> None:
+    found = audit_kind("judge", options={"base_url": "http://127.0.0.1:9/v1"})
+    assert (found.misjudged, found.rows_per_second) == ((), 0.0)
+    assert "judge_unreachable" in found.not_audited and "--option base_url=URL" in found.not_audited
 
 
 def test_the_table_of_programs_has_every_form_in_every_group_that_runs_them() -> None:
@@ -125,7 +145,23 @@ def test_reference_calls_of_a_file_are_held_against_their_own_tools(tmp_path: Pa
     assert [(one.place, one.reason) for one in found.failures] == [(2, "reference_unusable")]
 
 
+def test_reference_programs_of_a_file_are_held_against_their_own_tests(tmp_path: Path) -> None:
+    tests = {"form": "stdio", "inputs": ["2"], "outputs": ["4"]}
+    programs = ["print(int(input()) * 2)", "```python\nprint(4)\n```", "print(5)", "while True: pass", "("]
+    rows = [{"code": program, "tests": tests} for program in programs]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    try:
+        found = audit_references(file, "python_tests", "code", {"timeout_seconds": 1.0})
+    except IsolationUnavailable as error:
+        pytest.skip(str(error))
+    assert (found.rows, found.passed) == (5, 2)
+    assert found.reasons() == {"wrong_answer": 1, "timed_out": 1, "syntax_error": 1}
+    with pytest.raises(RewardSpecError, match="did you mean 'timeout_seconds'"):
+        audit_references(file, "python_tests", "code", {"timeout_second": 1.0})
+
+
 def test_a_kind_without_a_gold_answer_says_which_have_one(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text("{}", encoding="utf-8")
-    with pytest.raises(GoldUnknown, match="think_format'; write one of: math_answer, tool_call"):
+    with pytest.raises(GoldUnknown, match="think_format'; write one of: math_answer, python_tests, tool_call"):
         audit_references(tmp_path / "rows.jsonl", "think_format")

@@ -3,11 +3,21 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import pytest
 
-from rewards import VERIFIERS, Option, RewardSpecError, reward_function, spec_problems, verdicts, verifier_options
+from rewards import (
+    VERIFIERS,
+    IsolationUnavailable,
+    Option,
+    RewardSpecError,
+    machine_problems,
+    reward_function,
+    spec_problems,
+    verdicts,
+    verifier_options,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -74,3 +84,14 @@ def test_importing_rewards_loads_neither_torch_nor_a_computer_algebra_system() -
     code = f"import sys, rewards; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def refuse(*_: object) -> NoReturn:
+    raise IsolationUnavailable("no jail here")
+
+
+def test_what_this_machine_cannot_judge_is_told_at_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = [{"kind": "think_format"}, {"kind": "python_tests"}]
+    monkeypatch.setattr("rewards.sandbox.workers.choose", refuse)
+    assert machine_problems(specs) == ["reward 2: no jail here"]
+    assert machine_problems([*specs[:1], {"kind": "python_tests", "timeout": 1}]) == [], "told by spec_problems"
