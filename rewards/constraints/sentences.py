@@ -1,7 +1,7 @@
 """How many sentences a text has, counted as the benchmark counts them, without its trained model.
 
 IFEval asks nltk's punkt (Kiss and Strunk 2006) with its English model, which has to be downloaded. Its procedure is kept
-here: a mark before white space, a quote or a bracket may end a sentence; a word of two lists, an initial or a number
+here: a mark before white space, a quote or a bracket may end a sentence; an abbreviation, an initial or a number
 before it may forbid that. So `1.` alone is a sentence, and so is what stands behind the last one, were it two asterisks.
 What is left out is punkt's table of 20,000 words and the cases it has met them in: whether the capital after an
 abbreviation begins a sentence or a name is decided by two short lists. What is added are East Asian and Indic marks,
@@ -10,37 +10,47 @@ which the English model does not know. Texts are hostile: every pattern is linea
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 # What ends a word besides white space, and the closing ones among it, which belong to the sentence that they close.
 _BESIDE = r"[)\";}\]*:@'({\[‘’“”«»?!]"
 _MARK = re.compile(rf"[.?!](?:(?={_BESIDE})|(?=\s+(?P<next>\S)))|(?P<other>[。！？।॥؟۔]++[」』]*+)\s*+(?=\S)")
 _CLOSING = re.compile(r"[\"')\]}‘’“”«»]++(?:\s+|(?=--)|$)", re.MULTILINE)
-_SPACE = re.compile(r"[ \t\n\r\v\f]")
-_TOKEN = re.compile(
-    rf"-{{2,}}|\.{{2,}}|[^\s(\"`{{\[:;&#*@)}}\]\-,]\S*?(?=\s|\Z|{_BESIDE}|-{{2,}}|\.{{2,}}|,(?:\Z|\s|{_BESIDE}|-{{2,}}|\.{{2,}}))|\S"
-)
+_RUN = r"-{2,}|\.{2,}"
+_TOKEN = re.compile(rf"{_RUN}|[^\s(\"`{{\[:;&#*@)}}\]\-,]\S*?(?=\s|\Z|{_BESIDE}|{_RUN}|,(?:\Z|\s|{_BESIDE}|{_RUN}))|\S")
 _NUMBER = re.compile(r"-?[.,]?\d[\d,.\-]*")
 _AFTER = re.compile(r"\S+")
 
-# Words that punkt has learned to be abbreviations: titles, firms, places, dates and single letters. `e.g` is none of them.
-_TITLES = "adm col dr gen gov lt maj messrs mg mr mrs ms prof rep reps sen sr st"
-_FIRMS = "bros chg cie co corp cos inc ltd ok vs"
-_PLACES = "ala ariz ave calif colo conn d.c fla ft ga ill kan ky l.a mich minn mt n.c n.d n.h n.j n.m n.v n.y nev okla ore pa r.i s.c s.g tenn u.k u.n u.s u.s.a u.s.s.r va vt w.va wash wis"
-_DATES = "a.m a.m.e apr aug dec feb fri jan jr nov oct p.m sep sept tues wed yr"
-_NAMES = "a.a a.c a.d a.g a.h a.s a.t b.f b.v c.i.t c.o.m.b c.r.t c.v d.g d.h d.w e.f e.h e.l e.m f.g f.j g.d g.f g.k h.c h.f h.m h.r i.m.s j.b j.c j.j j.k j.p j.r l.f l.p m.b.a m.d.c m.j p.a.m ph.d r.a r.h r.j r.k r.t s.a s.a.y s.p.a s.s t.j w.c w.r w.w"
-_ABBREVIATIONS = frozenset(f"{_TITLES} {_FIRMS} {_PLACES} {_DATES} {_NAMES} c d e f g h l m n r s t v w".split())
-# With a capital after an abbreviation, these begin a sentence (and in punkt a few words that are rarer).
-_STARTERS = frozenset(
-    "according although among both but despite even he however if in indeed instead it many meanwhile moreover nevertheless "
-    "nonetheless nor sales separately similarly since so some the there these they this though thus under when while yet".split()
+# Words that punkt has learned to be abbreviations: titles, firms, places, dates, letters. `e.g` and `etc` are none of them.
+_TITLES = "adm col dr gen lt maj messrs mg mr mrs ms prof rep reps sen sr st"
+_FIRMS = "bros chg cie co corp cos ct inc ltd ok sw vs"
+_PLACES = (
+    "ala ariz ave calif colo conn d.c fla ft ga ill kan ky l.a mich minn n.c n.d n.h n.j n.m n.v n.y nev okla ore pa r.i s.c "
+    "s.g tenn u.k u.n u.s u.s.a u.s.s.r va vt w.va wash wis"
 )
+_DATES = "a.m a.m.e aug dec feb fri jan jr nov oct p.m sep sept tues wed yr"
+_LETTERS = (
+    "a.a a.c a.d a.g a.h a.s a.t b.f b.v c.i.t c.o.m.b c.v d.h d.w e.f e.h e.l e.m f.g f.j g.d g.f g.k h.c h.f h.m i.m.s "
+    "j.b j.c j.j j.k j.p j.r l.f l.p m.b.a m.d.c m.j p.a.m ph.d r.a r.h r.j r.k r.t s.a s.a.y s.p.a s.s t.j w.c w.r w.w "
+    "c d e f g h k l m n p r s t v w"
+)
+_ABBREVIATIONS = frozenset(f"{_TITLES} {_FIRMS} {_PLACES} {_DATES} {_LETTERS}".split())
+# With a capital after an abbreviation or an ellipsis, these begin a sentence (and in punkt rarer words too).
+_STARTING = (
+    "according although among both but despite even he however i if in indeed instead it many meanwhile moreover most "
+    "nevertheless nonetheless nor sales separately similarly since so some the there these they this though thus under when "
+    "while yet"
+)
+_STARTERS = frozenset(_STARTING.split())
 # With a capital after an initial, these and the above are no surname.
-_NO_NAMES = frozenset(
-    "a about after all an and any are as at be before can did do does for from had has have her here his how i is let my no "
-    "not now of on one or our please she that their then those to was we were what where which who why will with you your".split()
+_COMMON = (
+    "a about after all an and any are as at be before can did do does for from had has have her here his how is let my no not "
+    "now of on one or our please she that their then those to was we were what where which who why will with you your"
 )
+_NO_NAMES = (_STARTERS | frozenset(_COMMON.split())) - {"i"}
 # After a number these were headings in the newspaper that the model was trained on.
-_HEADINGS = frozenset("abreast business commodities credit insider international leisure letters notable review who".split())
+_HEADED = "abreast business commodities credit insider international leisure letters notable review who"
+_HEADINGS = frozenset(_HEADED.split())
 
 
 def count_sentences(text: str) -> int:
@@ -69,10 +79,8 @@ def _breaks(text: str) -> Iterator[tuple[int, int]]:
 
 def _word_start(text: str, after: int, before: int, otherwise: int) -> int:
     """Where the word begins that stands before a place; the word goes on where no white space is in between."""
-    for place in range(before - 1, after, -1):
-        if _SPACE.match(text, place):
-            return place + 1
-    return otherwise
+    space = max(text.rfind(space, after + 1, before) for space in " \t\n\r\v\f")
+    return otherwise if space < 0 else space + 1
 
 
 def _following(mark: re.Match[str]) -> int:
@@ -86,7 +94,7 @@ def _ends(text: str, word: int, mark: re.Match[str]) -> bool:
     beyond = _AFTER.match(text, mark.start("next")) if mark["next"] else None
     stop = beyond.end() if beyond else mark.end() + 1
     tokens = _TOKEN.findall(text[word:stop])
-    return any(_is_end(one, other) for one, other in zip(tokens, tokens[1:], strict=False))
+    return any(_is_end(one, other) for one, other in pairwise(tokens))
 
 
 def _is_end(token: str, following: str) -> bool:
@@ -97,13 +105,13 @@ def _is_end(token: str, following: str) -> bool:
         return False
     word, after = token[:-1].lower(), following.removesuffix(".").lower()
     capital, no_start = following[0].isupper(), following[0].islower() or following in (";", ":", ",", ".", "!", "?")
-    if token.endswith(".."):  # an ellipsis, before what is probably a word and not a name
-        return set(token) == {"."} and capital and after not in _NO_NAMES
+    if token.endswith(".."):
+        return set(token) == {"."} and capital and after in _STARTERS
     if _NUMBER.fullmatch(word):
         return not no_start and after not in _HEADINGS
     initial = len(word) == 1 and (word.isalpha() or word == "_")
     if word in _ABBREVIATIONS or word.rpartition("-")[2] in _ABBREVIATIONS:
         return not initial and capital and after in _STARTERS
     if initial:
-        return not no_start and (not capital or after in _STARTERS or after in _NO_NAMES)
+        return not no_start and (not capital or after in _NO_NAMES)
     return True

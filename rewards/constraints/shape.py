@@ -32,8 +32,14 @@ def postscript(text: str, *, postscript_marker: Phrase) -> bool:
 
 
 def number_bullet_lists(text: str, *, num_bullets: Count) -> bool:
-    """There are exactly so many lines that start with `-`, or with one `*` and something after it."""
-    return sum(_is_bullet(line.lstrip()) for line in text.split("\n")) == num_bullets
+    """There are exactly so many lines that start with `-`, or with one `*`, with something after it or on the next line."""
+    lines = [line.lstrip() for line in text.split("\n")]
+    count, is_taken = sum(line.startswith("-") for line in lines), False
+    for number, line in enumerate(lines, 1):
+        bare = line == "*" and number < len(lines)  # what follows it is then the next line, whatever that is
+        starred = not is_taken and (bare or (line.startswith("*") and line[1:2] not in ("", "*")))
+        count, is_taken = count + starred, starred and bare
+    return count == num_bullets
 
 
 def constrained_response(text: str) -> bool:
@@ -56,8 +62,9 @@ def multiple_sections(text: str, *, section_spliter: Phrase, num_sections: Count
 def json_format(text: str) -> bool:
     """The whole text is JSON, in a code fence or not. Nesting too deep for the parser is not JSON."""
     inner = text.strip()
-    fence = next((fence for fence in _FENCES if inner.startswith(fence)), "")
-    inner = inner.removeprefix(fence).removesuffix("```").strip()
+    for fence in _FENCES:
+        inner = inner.removeprefix(fence)
+    inner = inner.removesuffix("```").strip()
     try:
         json.loads(inner, parse_int=str, parse_float=str)  # numbers stay text: a long one is slow to convert
     except (ValueError, RecursionError):
@@ -93,10 +100,8 @@ def quotation(text: str) -> bool:
     return len(inner) > 1 and inner[0] == inner[-1] == '"'
 
 
-def _is_bullet(line: str) -> bool:
-    return line.startswith("-") or (line.startswith("*") and line[1:2] not in ("", "*"))
-
-
 def _has_title(line: str) -> bool:
     start, end = line.find("<<"), line.rfind(">>")
-    return 0 <= start < end - 2 and bool(line[start:end].strip("<> \t"))
+    return 0 <= start < end - 2 and any(
+        character not in "<>" and not character.isspace() for character in line[start:end]
+    )

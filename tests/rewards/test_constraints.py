@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rewards.constraints import CONSTRAINTS, DEMANDS
-from rewards.constraints.lengths import count_sentences
+from rewards.constraints.sentences import count_sentences
 from rewards.instruction import follows, variants
 
 # instruction, kwargs, an answer that follows it, one that does not
@@ -19,6 +19,10 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
      "THE sea.", "THE SEA."),
     ("change_case:capital_word_frequency", {"capital_frequency": 2, "capital_relation": "less than"},
      "The U.S.A. is wide.", "The U.S.A. and the E.U are wide."),
+    ("change_case:capital_word_frequency", {"capital_frequency": 2, "capital_relation": "at least"},
+     "It DON'T.", "AND/OR."),
+    ("change_case:capital_word_frequency", {"capital_frequency": 1, "capital_relation": "at least"},
+     "NASA's sea.", "Nasa'S_a sea."),
     ("change_case:english_capital", {}, "THE SEA IS BLUE AND WIDE.", "THE SEA IS BLUE AND WIDe."),
     ("change_case:english_capital", {}, "YES.", "DAS MEER IST BLAU UND SEHR TIEF."),
     ("change_case:english_lowercase", {}, "the sea is blue and wide.", "the sea is blue and Wide."),
@@ -33,12 +37,15 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
     ("detectable_format:constrained_response", {}, "Well: My answer is no.", "My answer is No."),
     ("detectable_format:json_format", {}, '```json\n{"a": [1, 2.5]}\n```', '{"a": 1} is the answer'),
     ("detectable_format:json_format", {}, '[]', "{'a': 1}"),
+    ("detectable_format:json_format", {}, '```json```{"a": 1}```', '```{"a": 1}``````'),
     ("detectable_format:multiple_sections", {"section_spliter": "Section", "num_sections": 2},
      "Section 1\nSea.\nSection 2\nSalt.", "Section 1\nSea.\nSection two\nSalt."),
     ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "Two:\n* salt\n  - sea", "Two:\n* salt\n** sea\n*"),
     ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "- a\n- b", "- a\n- b\n- c"),
+    ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "*\nsalt\n* sea", "*\n* salt"),
     ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*salt* and **sea**", "*salt* and ** **"),
     ("detectable_format:title", {}, "<<The Sea>>\nIt is wide.", "<<>>\n<The Sea>"),
+    ("detectable_format:title", {}, "<<<Sea>>>", "<<\u00a0>>"),
     ("keywords:existence", {"keywords": ["salt", "sea"]}, "Seas are SALTY.", "Salt comes from the ocean."),
     ("keywords:existence", {"keywords": ["C++"]}, "c++ is fast", "c is fast"),
     ("keywords:forbidden_words", {"forbidden_words": ["sea", "rock"]}, "The seaside rocks.", "The Sea."),
@@ -56,7 +63,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
      {"num_paragraphs": 2, "nth_paragraph": 1, "first_word": "salt"}, "salt.\n\nsea", "salt.\n\nsea\n\nsand"),
     ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "Sea.\n***\nSalt.\n***", "Sea.\n***\n***\nSalt."),
     ("length_constraints:number_sentences", {"num_sentences": 2, "relation": "at least"},
-     "The sea is blue. Is it deep?", "Dr. Sea costs 3.50 at St. Ives, e.g. today."),
+     "The sea is blue. Is it deep?", "Dr. Sea costs 3.50 at St. Ives, 5 p.m. today."),
     ("length_constraints:number_sentences", {"num_sentences": 2, "relation": "less than"}, "One!", "One! Two!"),
     ("length_constraints:number_words", {"num_words": 3, "relation": "at least"}, "one two-three", "one, two!"),
     ("length_constraints:number_words", {"num_words": 3, "relation": "less than"}, "one, two!", "one two three"),
@@ -98,6 +105,7 @@ HOSTILE = [
     "." * 200_000 + "x", '."' * 100_000 + "x", "a." * 100_000, "! " * 100_000, "A-" * 100_000, "Section 1" * 20_000,
     '{"a":' * 40_000, "1" * 200_000, "p." * 100_000, "\n\n" * 100_000, "。x" * 100_000, "\u0000\ud800" * 100_000,
     "The sea is blue. " * 12_000, "***" * 66_000, '"' * 200_000, "- \n" * 66_000, "1. " * 66_000, "http://" * 28_000,
+    "*\n" * 100_000, "-" * 200_000, "DON'T" * 40_000, "'" * 200_000, "a,b? " * 40_000, "a?) b.\u3000" * 25_000, "can" * 66_000, "...A " * 40_000,
 ]  # fmt: skip
 
 
@@ -140,22 +148,29 @@ def test_a_loose_reading_has_the_eight_variants() -> None:
     ("text", "count"),
     [
         ("", 0),
-        ("...", 0),
+        ("...", 1),
         ("no mark at all", 1),
         ("One. Two. Three.", 3),
         ("He said: \"Stop!\" Then he left.", 2),
         ("Wait... what? Yes.", 2),
         ("It is 3.5 m long. See www.sea.org for more.", 2),
         ("Mr. and Mrs. Smith met J. R. Tolkien in the U.S. in May.", 1),
-        ("We met at 5 p.m. Then we ate.", 2),
-        ("1. Salt is white.\n2. The sea is blue.", 2),
+        ("We met at 5 p.m. Then we ate. When at 6 p.m. When?", 3),
+        ("1. Salt is white.\n2. The sea is blue.", 4),
+        ("Fish, e.g. cod, etc. and so on.", 3),
+        ("**Salt.** *Sea.*", 3),
+        ("So do I. Then J. Tolkien came to plan B. He left.", 3),
+        ("Wait... The sea", 2),
+        ("No! No!! No?!", 4),
+        ("! ! !", 3),
+        ("(Salt is white.) \"Sea,\" he said.) 😊", 3),
         ("There were 12. They ate 5. All good.", 3),
         ("A title\n\nThe sea is blue.", 1),
         ("海是蓝的。我喜欢海！", 2),
         ("समुद्र नीला है। वह गहरा है।", 2),
     ],
 )  # fmt: skip
-def test_sentences_are_counted_without_a_trained_model(text: str, count: int) -> None:
+def test_sentences_are_counted_as_punkt_counts_them_without_its_model(text: str, count: int) -> None:
     assert count_sentences(text) == count
 
 
