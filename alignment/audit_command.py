@@ -69,7 +69,7 @@ def audit_data(
     """The references of a file against the one kind that grades them. Returns the exit status."""
     if len(kinds) > 1:
         raise DataError(f"--data is graded by one kind, and {len(kinds)} were named; write one of them")
-    kind = kinds[0] if kinds else "math_answer"
+    (kind,) = kinds
     try:
         found = audit_references(data, kind, column, given)
     except OSError as error:

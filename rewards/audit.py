@@ -37,7 +37,7 @@ from rewards.audit_tables import (
     think_format,
     tool_call,
 )
-from rewards.gold import GOLD, GoldFailure, GoldUnknown, failures_of_gold
+from rewards.gold import GoldFailure, failures_of_gold, gold_of
 from rewards.judge import JudgeOptions
 
 TABLES: dict[str, tuple[Row, ...]] = {
@@ -165,8 +165,7 @@ def audit_references(
     Raises OSError for a file that cannot be read, GoldUnknown for a kind without a gold answer, RewardSpecError for wrong
     options, and IsolationUnavailable.
     """
-    if kind not in GOLD:
-        raise GoldUnknown(kind)
+    reference = gold_of(kind).reference
     if problems := spec_problems([{"kind": kind, **(options or {})}]):
         raise RewardSpecError(problems)
     start, unreadable, rows = time.perf_counter(), [], []
@@ -176,7 +175,7 @@ def audit_references(
         elif column is not None and column not in row:
             unreadable.append((number, f"it has no column {column!r}; it has: {', '.join(row)[:200]}"))
         else:
-            rows.append((number, {**row, GOLD[kind].reference: row[column]} if column is not None else row))
+            rows.append((number, {**row, reference: row[column]} if column is not None else row))
     failures = failures_of_gold(kind, rows, options)
     return ReferenceAudit(kind, len(rows), tuple(unreadable), tuple(failures), time.perf_counter() - start)
 

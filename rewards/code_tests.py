@@ -18,8 +18,10 @@ from rewards.sandbox.plain import call, free_names, plain_asserts, plain_check
 
 FORMS = ("stdio", "calls", "asserts", "humaneval")
 _PYTHON = ("python", "py", "python3")
+# Linear, because answers are hostile: no line is left before its own end, and no quantifier gives back what it took.
 _LOOKS_LIKE_CODE = re.compile(
-    r"^\s*(def|class|import|from|for|while|if|return|print|with|try|async|@\w+)\b|^\s*[\w.\[\], ]+\s*=[^=]",
+    r"^[^\S\n]*+((def|class|import|from|for|while|if|return|print|with|try|async|@\w+)\b|[\w.\[\],][\w.\[\], ]*+\s*+=[^=])"
+    r"|^(?=[^\S\n ]*+ )[^\S\n]*+=[^=]",
     re.MULTILINE,
 )
 

@@ -77,13 +77,18 @@ GOLD: dict[str, Gold] = {
 }
 
 
+def gold_of(kind: str) -> Gold:
+    """How a kind's gold answer is written. Raises GoldUnknown."""
+    if kind not in GOLD:
+        raise GoldUnknown(kind)
+    return GOLD[kind]
+
+
 def failures_of_gold(
     kind: str, rows: Iterable[tuple[Any, Mapping[str, Any]]], options: Mapping[str, Any] | None = None
 ) -> list[GoldFailure]:
     """The rows, each with its place, whose reference does not pass its own grader. Raises GoldUnknown."""
-    if kind not in GOLD:
-        raise GoldUnknown(kind)
-    gold, listed, failures = GOLD[kind], list(rows), []
+    gold, listed, failures = gold_of(kind), list(rows), []
     verifier = gold.verifier(**(options or {}))
     try:
         for start in range(0, len(listed), BATCH):

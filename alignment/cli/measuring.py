@@ -111,8 +111,8 @@ def audit(
 
     from alignment import audit_command
 
-    console, kinds = Console(), verifiers or []
-    options = audit_command.options(option or [], kinds if data is None else kinds or ["math_answer"])
+    console, kinds = Console(), verifiers or ([] if data is None else ["math_answer"])
+    options = audit_command.options(option or [], kinds)
     if data is not None:
         raise typer.Exit(audit_command.audit_data(kinds, options, data, reference_column, console, as_json=json_))
     raise typer.Exit(audit_command.audit(kinds, options, console, as_json=json_))

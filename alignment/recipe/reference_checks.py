@@ -93,9 +93,8 @@ def _graders(specs: Sequence[Reward]) -> dict[str, dict[str, Any]]:
 
 def _is_for(kind: str, problem: rows.Problem) -> bool:
     """Whether a row is one that a kind grades; of rows for several kinds, each holds its own columns."""
-    columns, reference = VERIFIERS[kind].columns, GOLD[kind].reference
-    others = [column for column in columns if column != "answer"]
-    held = all(column in problem.columns for column in (*others, *({reference} - {*columns, "answer"})))
+    others = {*VERIFIERS[kind].columns, GOLD[kind].reference} - {"answer"}
+    held = all(column in problem.columns for column in others)
     return held and (bool(others) or bool(problem.answer) or not problem.columns)
 
 

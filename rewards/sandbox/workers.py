@@ -28,8 +28,13 @@ WAITING_PER_WORKER = 2
 EQUIPMENT = (
     *PACKAGES, "array", "cmath", "dataclasses", "datetime", "decimal", "fractions", "statistics", "textwrap", "traceback",
 )  # fmt: skip
-_EQUIPMENT_IMPORTED = re.compile(rf"^\s*(?:import|from)\b.*\b(?:{'|'.join(EQUIPMENT)})\b", re.MULTILINE)
+_EQUIPMENT_IMPORTED = re.compile(rf"^[^\S\n]*+(?:import|from)\b.*\b(?:{'|'.join(EQUIPMENT)})\b", re.MULTILINE)
 WORKERS_PER_CORE = 1.5  # while one program's process ends and its values are compared, another runs
+
+
+def needs_equipment(text: str) -> bool:
+    """Whether a piece of a program imports some of EQUIPMENT. In time linear in the text, which nobody has read."""
+    return _EQUIPMENT_IMPORTED.search(text) is not None
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Bench:
 
     def for_program(self, examination: Examination) -> Jail:
         """The jail whose interpreter has imported what a program imports. In the other one it would take longer."""
-        wanted = any(map(_EQUIPMENT_IMPORTED.search, (examination.start, examination.spellings[0])))
+        wanted = needs_equipment(examination.start) or needs_equipment(examination.spellings[0])
         return self.equipped if wanted else self.plain
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rewards import Rollout, check_tests
 from rewards.code import PythonTests
 from rewards.code_tests import program_text
 from rewards.sandbox import IsolationUnavailable, Sandbox
+from rewards.sandbox.workers import needs_equipment
 
 ADD = "def add(a, b):\n    return a + b"
 STDIO = {"form": "stdio", "inputs": ["1 2\n", "3 4\n"], "outputs": ["3\n", "7  \n\n"]}
@@ -230,3 +232,15 @@ def test_where_namespaces_are_refused_the_error_says_what_to_allow() -> None:
     assert "bubblewrap in a user namespace" in found.stdout
     assert "namespaces in a user namespace: unshare" in found.stdout
     assert "--privileged for a container" in found.stdout
+
+
+HOSTILE = ["\n", " ", " \n", "\t", "a ", "a\n", ", ", "import a\n", "import "]
+
+
+@pytest.mark.parametrize("piece", HOSTILE, ids=repr)
+def test_an_answer_is_read_in_time_that_grows_no_faster_than_it(piece: str) -> None:
+    start = time.process_time()
+    for text in (piece * 50_000, f"a{piece * 50_000}", f"import{piece * 50_000}"):
+        program, _ = program_text(text)
+        needs_equipment(program or text)
+    assert time.process_time() - start < 5.0
