@@ -6,6 +6,7 @@ jail.py makes one for every program. Neither a program that does not read nor on
 import select
 import socket
 import time
+from collections import deque
 
 from rewards.sandbox.inside import wire
 
@@ -23,7 +24,9 @@ class Channel:
 
     def __init__(self, connection: socket.socket, most_bytes: int) -> None:
         self.connection, self.most_bytes = connection, most_bytes
-        self._received = bytearray()
+        self._received = bytearray()  # of a frame that has begun to arrive
+        self._frames: deque[bytes] = deque()
+        self._is_long = False
 
     def send(self, message: bytes, deadline: float) -> None:
         """Send a frame. A program that does not read is waited for until the deadline. Raises TimedOut."""
@@ -38,15 +41,9 @@ class Channel:
 
     def receive(self, deadline: float) -> bytes | None:
         """The next frame; None when the channel has ended. Raises TimedOut and OutputLimit."""
-        while True:
-            size = wire.frame_size(self._received)
-            if size is not None:
-                if size > wire.HEADER.size + self.most_bytes:
-                    raise OutputLimit
-                if len(self._received) >= size:
-                    payload = bytes(self._received[wire.HEADER.size : size])
-                    del self._received[:size]
-                    return payload
+        while not self._frames:
+            if self._is_long:
+                raise OutputLimit
             try:
                 data = self.connection.recv(wire.READ_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
@@ -57,6 +54,21 @@ class Channel:
             if not data:
                 return None
             self._received += data
+            self._take_frames()
+        return self._frames.popleft()
+
+    def _take_frames(self) -> None:
+        """All that has arrived whole, up to the first that is longer than one may be."""
+        received, start = self._received, 0
+        while len(received) >= start + wire.HEADER.size:
+            begin = start + wire.HEADER.size
+            (length,) = wire.HEADER.unpack_from(received, start)
+            self._is_long = length > self.most_bytes
+            if self._is_long or len(received) < begin + length:
+                break
+            start = begin + length
+            self._frames.append(bytes(received[begin:start]))
+        del received[:start]
 
 
 def is_ready(connection: socket.socket, event: int, seconds: float) -> bool:

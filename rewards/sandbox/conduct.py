@@ -42,9 +42,9 @@ class _Tally:
     passed: int = 0
     failures: list[tuple[Outcome, str]] = field(default_factory=list)
 
-    def finding(self) -> Finding:
+    def finding(self, isolation: str) -> Finding:
         outcome, detail = self.failures[0] if self.failures else ("passed", "")
-        return Finding(outcome, self.passed, self.total, detail)
+        return Finding(outcome, self.passed, self.total, detail, isolation)
 
 
 def conduct(examination: Examination, candidates: Jail, examiners: Jail, limits: Limits) -> Finding:
@@ -64,7 +64,7 @@ def conduct(examination: Examination, candidates: Jail, examiners: Jail, limits:
         for jail in (candidates, examiners):
             if jail.busy:
                 jail.end()
-    return replace(tally.finding(), isolation=candidates.backend.name)
+    return tally.finding(candidates.backend.name)
 
 
 def _call(examination: Examination, tests: Calls, jail: Jail, limits: Limits, tally: _Tally) -> None:

@@ -8,10 +8,11 @@ import math
 import os
 import re
 import threading
+import time
 import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from queue import Empty, SimpleQueue
 
@@ -23,7 +24,10 @@ from rewards.sandbox.jail import Jail
 from rewards.sandbox.policy import Isolation, JailLost, Limits
 
 ATTEMPTS = 2
-WAITING_PER_WORKER = 2
+WAITING_PER_WORKER = 8
+PAUSE_SECONDS = (
+    0.004  # between two looks at what is done, while enough waits: to be woken up for each costs the workers more
+)
 # Imported by few programs, and at a price: of milliseconds by each that does, or of pages in every fork.
 EQUIPMENT = (
     *PACKAGES, "array", "cmath", "dataclasses", "datetime", "decimal", "fractions", "statistics", "textwrap", "traceback",
@@ -142,6 +146,8 @@ class Sandbox(ProcessOwner):
                     under_way += 1
                 if not under_way:
                     return
+                if waiting is not None and batch.done.empty() and waiting.qsize() > 2 * self.workers:
+                    time.sleep(PAUSE_SECONDS)
                 position, finding = batch.done.get()
                 under_way -= 1
                 if isinstance(finding, BaseException):
@@ -199,7 +205,7 @@ def _examined(examination: Examination, bench: Bench, limits: Limits) -> Finding
         for jail in bench.jails:
             if jail.busy:  # something went wrong on this side
                 jail.close()
-    return replace(Finding("sandbox_fault", 0, examination.tests.total, lost), isolation=candidates.backend.name)
+    return Finding("sandbox_fault", 0, examination.tests.total, lost, candidates.backend.name)
 
 
 def _dismiss(waiting: _Waiting, workers: int) -> None:

@@ -18,6 +18,7 @@ from process_tree import descendants
 from rewards.sandbox import Calls, Examination, IsolationUnavailable, Limits, Sandbox, StandardStreams
 from rewards.sandbox.inside import wire
 from rewards.sandbox.plain import call, plain_asserts, plain_check
+from rewards.sandbox.workers import WAITING_PER_WORKER
 
 HERE = Path(__file__).parent
 
@@ -150,7 +151,7 @@ def test_work_is_drawn_as_it_is_done_and_findings_come_as_they_complete(sandbox:
     coming = sandbox.examine(work())
     first = [next(coming)[0] for _ in range(4)]
     assert 0 not in first, "the slow one holds nobody up"
-    assert len(drawn) <= 4 + 2 * sandbox.workers + 1
+    assert len(drawn) <= 4 + WAITING_PER_WORKER * sandbox.workers + 1
     coming.close()
     assert [one.outcome for one in sandbox.examine_all([calls("def f(): return 1", 1)])] == ["passed"]
 

@@ -28,7 +28,7 @@ def serve(stream: wire.Stream) -> int:
     except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError) as error:
         stream.send(wire.frame({"syntax": _described(error)}))
         return 0
-    if any("random" in text for text in (order["start"], *order["programs"])):
+    if "random" in "".join((order["start"], *order["programs"])):
         importlib.import_module("random").seed()  # or every program would draw the numbers of the one before
     if order["mode"] == "program":
         return _run_program(stream, code, order["stdin"])

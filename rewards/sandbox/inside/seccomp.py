@@ -8,7 +8,6 @@ from leaving anything in the kernel that outlives it, and from the parts of the 
 
 import ctypes
 import errno
-import os
 import platform
 import struct
 
@@ -81,13 +80,15 @@ class Filter:
         self._text = b"".join(struct.pack("=HBBI", *one) for one in instructions)
         self._program = _Program(len(instructions), self._text)
         self._address = ctypes.addressof(self._program)
-        self._prctl = ctypes.CDLL(None, use_errno=True).prctl
+        self._prctl = ctypes.CDLL(
+            None
+        ).prctl  # which keeps no error number: keeping it costs a forked process ten pages
         self._prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]  # or each call works out what it is given
 
     def install(self) -> None:
         """Put the filter on this process, for good and for all that comes from it. Raises OSError."""
         if self._prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._address, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), f"the seccomp filter was refused: {os.strerror(ctypes.get_errno())}")
+            raise OSError("the kernel refused the seccomp filter")
 
 
 def _returns(error: int) -> Instruction:

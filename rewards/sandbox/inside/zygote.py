@@ -8,6 +8,7 @@ What a forked process touches is copied page by page, and that is most of what a
 done once is done here, before the first fork, and the two loops below do little.
 """
 
+import ctypes
 import gc
 import importlib
 import json
@@ -19,7 +20,7 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 
-from . import candidate, confine, examiner, memory, rehearsal, wire
+from . import candidate, confine, examiner, huge_pages, memory, rehearsal, wire
 from .scratch import Scratch
 
 PRELOADED = (
@@ -33,6 +34,7 @@ ROLES: dict[bytes, tuple[Callable[[wire.Stream], int], int]] = {
 _CHANNEL, _LAST_DESCRIPTOR, _FAILED = 3, 1024, 70
 _HIGHEST_PLACE = max(_CHANNEL, *(place for _, place in ROLES.values()))
 _DESCRIPTORS = struct.Struct("i")
+_kill = ctypes.CDLL(None).kill
 
 
 class _Stop(Exception):
@@ -50,6 +52,7 @@ def main() -> None:
     rehearsal.rehearse()
     gc.collect()
     memory.fill_holes()
+    huge_pages.move_code()
     os.chdir(settings["directory"])
     scratch = Scratch(settings["directory"])
     _give_way()
@@ -124,13 +127,16 @@ def _watch(control: socket.socket, poll: select.poll, process_id: int) -> tuple[
     """Wait until a child has ended: its exit code or minus the signal, whether by order, and the CPU time it used."""
     watched = os.pidfd_open(process_id)
     poll.register(watched, select.POLLIN)
-    ordered = False
-    while all(descriptor != watched for descriptor, _ in poll.poll()):
-        if not control.recv(wire.ORDER.size):
+    ordered = ended = False
+    while not ended:
+        for descriptor, _ in poll.poll():
+            ended = ended or descriptor == watched
+        if not ended:
+            said = control.recv(wire.ORDER.size)
             os.kill(process_id, signal.SIGKILL)
-            raise _Stop
-        os.kill(process_id, signal.SIGKILL)
-        ordered = True
+            if not said:
+                raise _Stop
+            ordered = True
     poll.unregister(watched)
     os.close(watched)
     _, status, used = os.wait4(process_id, 0)
@@ -138,14 +144,12 @@ def _watch(control: socket.socket, poll: select.poll, process_id: int) -> tuple[
 
 
 def _end_the_rest(isolated: bool, process_id: int) -> None:
-    """End and reap whatever the program left. The filter lets it start nothing; this does not rely on the filter."""
-    try:
-        if isolated:
-            os.kill(-1, signal.SIGKILL)
-        else:
-            os.killpg(process_id, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    """End and reap whatever the program left. The filter lets it start nothing; this does not rely on the filter.
+
+    Most of the time there is nothing, and raising what os.kill raises over that costs more than asking.
+    """
+    if _kill(-1 if isolated else -process_id, signal.SIGKILL) != 0:
+        return
     try:
         while True:
             os.waitpid(-1, 0)
