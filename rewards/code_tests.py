@@ -16,7 +16,13 @@ from rewards.sandbox.examination import Asserts, Calls, StandardStreams, Tests
 from rewards.sandbox.inside.wire import WireError
 from rewards.sandbox.plain import call, free_names, plain_asserts, plain_check
 
-FORMS = ("stdio", "calls", "asserts", "humaneval")
+# Each form and its fields, those that may be missing too.
+FORMS: dict[str, tuple[str, ...]] = {
+    "stdio": ("inputs", "outputs"),
+    "calls": ("entry_point", "calls", "outputs", "tolerance"),
+    "asserts": ("asserts", "setup"),
+    "humaneval": ("prompt", "test", "entry_point"),
+}
 _PYTHON = ("python", "py", "python3")
 # Linear, because answers are hostile: no line is left before its own end, and no quantifier gives back what it took.
 _LOOKS_LIKE_CODE = re.compile(

@@ -1,12 +1,12 @@
 """Named data sets: what data/sources/*.yaml declares, and how its rows are read.
 
 A source is procedural (problems made from a seed) or a table (a public data set on the hub at a pinned revision, or a
-local file in its place). Neighbours: mixture.py (how much of which source), procedural.py, rows.py.
+local file in its place). Neighbours: fields.py (what in a table's row is what), mixture.py (how much of which source),
+procedural.py, rows.py.
 """
 
 import json
 import random
-import re
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
@@ -15,11 +15,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from alignment.data.fields import Fields, read_messages, read_problem
 from alignment.data.procedural import FAMILIES, problems
 from alignment.data.rows import Conversation, Problem
 from alignment.data.splits import SPLITS, Split, only
 from alignment.errors import DataError
 from alignment.resources import resource
+from rewards import machine_problems
 
 
 class _Source(BaseModel):
@@ -40,20 +42,6 @@ class Procedural(_Source):
     parameters: dict[str, Any] = {}
 
 
-class Fields(BaseModel):
-    """Where a table's row keeps what a Problem or Conversation needs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    question: str | None = None
-    answer: str | None = None
-    answer_after: str | None = None  # the answer is what follows this mark in its field
-    trace: str | None = None
-    trace_before: str | None = None  # the worked solution is what stands before this mark
-    trace_without: str | None = None  # a pattern that is cut out of it, such as a calculator's annotations
-    messages: str | None = None
-    columns: list[str] = []  # further fields that verifiers read; with them alone, a problem has no answer
-
-
 class Table(_Source):
     """Rows of a public data set, read from a pinned revision or from a local file."""
 
@@ -64,6 +52,9 @@ class Table(_Source):
     revision: str | None = None
     file: str | None = None  # shipped with the project, named from its root
     fields: Fields
+    within: dict[
+        str, tuple[float, float]
+    ] = {}  # rows whose field lies between the two, both included; all others are left
 
 
 Source = Annotated[Procedural | Table, Field(discriminator="kind")]
@@ -108,7 +99,7 @@ def source_problems(
     else:
         rows = list(_table_rows(source, path))
         random.Random(seed).shuffle(rows)
-        found = (_problem(source, index, row) for index, row in rows)
+        found = (read_problem(source.id, source.fields, index, row) for index, row in rows)
     for problem in found if set(splits) >= set(SPLITS) else only(splits, found):
         yield Problem(
             id=f"{source.id}/{problem.id}",
@@ -124,8 +115,15 @@ def row_columns(source: Procedural | Table) -> set[str]:
     """The columns that a source's problems have for verifiers; a row without one is not that verifier's to judge."""
     if isinstance(source, Procedural):
         return set(FAMILIES[source.family].columns)
-    answered = source.fields.answer is not None or not source.fields.columns
-    return {*source.fields.columns, *(["answer"] if answered else [])}
+    return source.fields.given_columns
+
+
+def measuring_problem(source: Procedural | Table) -> str | None:
+    """Why nothing can be measured on a source, here or anywhere: training may meet it, or its programs have no jail."""
+    if source.use != "evaluation":
+        return f"`{source.id}` is for training; measure on a source that says `use: evaluation`"
+    problems = machine_problems([{"kind": "python_tests"}]) if "tests" in row_columns(source) else []
+    return f"`{source.id}` is judged by running programs; {problems[0].split(': ', 1)[1]}" if problems else None
 
 
 def has_messages(source: Procedural | Table) -> bool:
@@ -138,30 +136,9 @@ def source_conversations(source: Table, *, seed: int, path: Path | None) -> Iter
     rows = list(_table_rows(source, path))
     random.Random(seed).shuffle(rows)
     for index, row in rows:
-        messages = [_thinking_apart(message) for message in _messages(source, index, row)]
+        messages = read_messages(source.id, source.fields, index, row)
         thinks = bool(messages[-1].get("reasoning_content"))
         yield Conversation(f"{source.id}/{index}", messages, "thinking" if thinks else "non_thinking", source.id)
-
-
-def _messages(source: Table, index: int, row: Any) -> list[dict[str, Any]]:
-    name = source.fields.messages or "messages"
-    messages = row.get(name) if isinstance(row, dict) else None
-    if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
-        raise DataError(
-            f"source `{source.id}`, row {index}: `{name}` is no list of messages; "
-            'write [{"role": "user", "content": …}, {"role": "assistant", "content": …}]'
-        )
-    return messages
-
-
-def _thinking_apart(message: dict[str, Any]) -> dict[str, Any]:
-    """A message with an inline think block moved to `reasoning_content`, where every template finds it."""
-    content = message.get("content")
-    if message.get("role") != "assistant" or not isinstance(content, str) or "</think>" not in content:
-        return message
-    thinking, _, answer = content.rpartition("</think>")
-    thinking = thinking.replace("<think>", "").strip("\n")
-    return {**message, "reasoning_content": thinking, "content": answer.lstrip("\n")}
 
 
 def local_path(source: Table, path: Path | None) -> Path | None:
@@ -170,6 +147,23 @@ def local_path(source: Table, path: Path | None) -> Path | None:
 
 
 def _table_rows(source: Table, path: Path | None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows that a table has `within` its bounds, numbered as they stand in their file."""
+    for index, row in _all_rows(source, path):
+        if not source.within or _lies_within(source, index, row):
+            yield index, row
+
+
+def _lies_within(source: Table, index: int, row: Any) -> bool:
+    try:
+        return all(lowest <= float(row[name]) <= highest for name, (lowest, highest) in source.within.items())
+    except (KeyError, TypeError, ValueError) as error:
+        names = ", ".join(source.within)
+        raise DataError(
+            f"source `{source.id}`, row {index}: it is chosen by the number in {names}, and here is none ({error})"
+        ) from error
+
+
+def _all_rows(source: Table, path: Path | None) -> Iterator[tuple[int, dict[str, Any]]]:
     found = local_path(source, path)
     if found is None:
         import datasets  # heavy, and not needed for local files
@@ -200,20 +194,3 @@ def _parsed(source: Table, where: str, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: source `{source.id}` holds something that is not JSON ({error})") from error
-
-
-def _problem(source: Table, index: int, row: dict[str, Any]) -> Problem:
-    fields = source.fields
-    try:
-        question = str(row[fields.question or "question"])
-        answer = str(row[fields.answer or "answer"]) if "answer" in row_columns(source) else ""
-        trace = str(row[fields.trace]) if fields.trace else None
-    except KeyError as error:
-        raise DataError(f"source `{source.id}`, row {index}: no field {error}; it has {', '.join(row)}") from error
-    if fields.answer_after:
-        answer = answer.rsplit(fields.answer_after, 1)[-1].strip()
-    if trace is not None and fields.trace_before:
-        trace = trace.split(fields.trace_before, 1)[0].strip()
-    if trace is not None and fields.trace_without:
-        trace = re.sub(fields.trace_without, "", trace)
-    return Problem(str(index), question, answer, trace, source.id, {name: row[name] for name in fields.columns})

@@ -17,11 +17,12 @@ from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.serving import Serving, serve
 from alignment.rollout.thinking import Completion, Request, Sampler
 
-# Each problem is graded by the one of CORRECTNESS that applies to it: by its answer or by its constraints.
-CORRECTNESS = ("math_answer", "instruction")
+# Each problem is graded by the one of CORRECTNESS that applies to it: by its answer, its constraints or its tests.
+CORRECTNESS = ("math_answer", "instruction", "python_tests")
 GRADERS = [
     Reward(kind="math_answer"),
     Reward.model_validate({"kind": "instruction", "all_or_nothing": True}),
+    Reward(kind="python_tests"),
     Reward(kind="think_format", weight=0.0),
 ]
 CHUNK = 256  # completions between two progress reports

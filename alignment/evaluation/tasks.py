@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from alignment.data.rows import Problem
-from alignment.data.sources import Procedural, Table, load_source, source_problems
+from alignment.data.sources import Procedural, Table, load_source, measuring_problem, source_problems
 from alignment.data.splits import SPLITS, Split
 from alignment.errors import DataError
 from alignment.recipe.blocks import Evaluations
@@ -51,8 +51,10 @@ def named_problems(settings: Evaluations, name: str, file: str | None) -> list[P
 
 
 def evaluation_source(name: str) -> Procedural | Table:
-    """The declaration of a task. Raises DataError if there is none, or if it is for training."""
+    """The declaration of a task. Raises DataError if there is none, if it is for training, or if this machine cannot
+    judge it: programs are run only where something isolates them."""
     source = load_source(name)
-    if not isinstance(source, Procedural) and source.use != "evaluation":
-        raise DataError(f"source `{name}` is for training; evaluate on one whose declaration says `use: evaluation`")
+    problem = measuring_problem(source)
+    if problem is not None:
+        raise DataError(problem)
     return source

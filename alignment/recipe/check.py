@@ -12,7 +12,16 @@ from typing import Any
 
 from alignment.data.mixture import load_parts, mixture_names
 from alignment.data.rows import MODES
-from alignment.data.sources import Procedural, Table, has_messages, load_source, local_path, row_columns, source_names
+from alignment.data.sources import (
+    Procedural,
+    Table,
+    has_messages,
+    load_source,
+    local_path,
+    measuring_problem,
+    row_columns,
+    source_names,
+)
 from alignment.errors import DataError, RecipeError
 from alignment.launch import accelerate_config
 from alignment.pipeline import Pipeline
@@ -165,7 +174,7 @@ def surroundings(recipe: Recipe) -> Iterator[Problem]:
 
 
 def evaluations(recipe: Recipe) -> Iterator[Problem]:
-    """Tasks are for evaluation, budgets leave room for an answer, and both modes say how they are sampled."""
+    """Tasks are for evaluation and can be judged here, budgets leave room for an answer, and both modes say how they are sampled."""
     place: Place = ("evaluations",)
     wanted = recipe.evaluations
     if "</think>" not in wanted.budget_stop_text:
@@ -183,11 +192,8 @@ def evaluations(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(
                 (*place, "after_each_stage", index), f"there is no source `{name}`; {nearest(name, source_names())}"
             )
-        elif load_source(name).use != "evaluation":
-            yield Problem(
-                (*place, "after_each_stage", index),
-                f"`{name}` is for training; measure on a source that says `use: evaluation`",
-            )
+        elif (problem := measuring_problem(load_source(name))) is not None:
+            yield Problem((*place, "after_each_stage", index), problem)
     for mode in MODES:
         given = wanted.sampling.get(mode, {})
         for key in [*(key for key in SAMPLING if key not in given), *(key for key in given if key not in SAMPLING)]:

@@ -18,7 +18,7 @@ from alignment.recipe.blocks import MixturePart, Reward
 from alignment.recipe.explain import Place, Problem
 from alignment.recipe.parts import placed_parts
 from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
-from rewards import VERIFIERS, WorkerUnavailable, spec_problems
+from rewards import VERIFIERS, IsolationUnavailable, WorkerUnavailable, spec_problems
 from rewards.gold import GOLD, GoldFailure, failures_of_gold
 
 SAMPLED_ROWS = 200  # of each source
@@ -45,6 +45,8 @@ def references(recipe: Recipe) -> Iterator[Problem]:
                 )
             except (DataError, WorkerUnavailable) as error:
                 yield Problem(place, str(error))
+            except IsolationUnavailable:
+                continue  # told of the reward itself
 
 
 def refuse_failing(recipe: Recipe, stage: GrpoStage | SampleStage, problems: Sequence[rows.Problem]) -> None:

@@ -87,7 +87,7 @@ class Scorer:
 
 
 def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
-    """Raises DataError for a problem that no weighted reward can judge, or whose constraints are unusable."""
+    """Raises DataError for a problem that no weighted reward can judge, or whose constraints or tests are unusable."""
     read = [set(rewards.VERIFIERS[spec.kind].columns) - SAMPLING_COLUMNS for spec in specs if spec.weight]
     for problem in problems:
         has = {
@@ -100,6 +100,9 @@ def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> Non
             trouble = rewards.instruction_problem(name, kwargs)
             if trouble is not None:
                 raise DataError(f"problem {problem.id}: {trouble}")
+        trouble = rewards.check_tests(problem.columns["tests"]) if {"tests"} in read and "tests" in has else None
+        if trouble is not None:
+            raise DataError(f"problem {problem.id}: {trouble}")
 
 
 def exact_total(value: float | None) -> float | None:
