@@ -50,9 +50,9 @@ class Fields(BaseModel):
     @property
     def given_columns(self) -> set[str]:
         """The columns that a row has for verifiers."""
-        tests = ["tests"] if self.tests is not None else []
-        answered = self.answer is not None or not (self.columns or tests)
-        return {*self.columns, *tests, *(["answer"] if answered else [])}
+        answered = self.answer is not None or not (self.columns or self.tests)
+        given = {"tests": self.tests, "solution": self.solution, "answer": answered}
+        return {*self.columns, *(name for name, value in given.items() if value)}
 
 
 def read_problem(source: str, fields: Fields, index: int, row: dict[str, Any]) -> Problem:

@@ -80,8 +80,8 @@ def policy_rows(recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath
 
 
 def as_conversation(problem: Problem, mode: str) -> Conversation:
-    """A problem and its worked solution as a chat: the steps in the think block, the boxed answer after it."""
-    if not problem.answer:
+    """A problem and its worked solution as a chat: the steps in the think block, the boxed answer or program after it."""
+    if not problem.right:
         raise DataError(f"problem {problem.id} has no answer to imitate; it is for grpo and sample stages")
     if mode == "thinking" and not problem.trace:
         raise DataError(
@@ -91,7 +91,7 @@ def as_conversation(problem: Problem, mode: str) -> Conversation:
     answer: dict[str, Any] = {
         "role": "assistant",
         "reasoning_content": thinking,
-        "content": f"\\boxed{{{problem.answer}}}",
+        "content": problem.right,
     }
     messages: list[dict[str, Any]] = [{"role": "user", "content": problem.question}, answer]
     return Conversation(problem.id, messages, "thinking" if mode == "thinking" else "non_thinking", problem.family)

@@ -1,9 +1,9 @@
 """Problems that can be made without end: families of them, and one way to draw distinct ones.
 
 Arithmetic comes from reasoning-gym's generators with a checked answer; its worked solutions ("traces") are written here,
-because a generator that knows the answer does not show the work. Neighbours: instructions.py and constraint_prompts.py
-(families whose rows have constraints in place of an answer), rows.py (the Problem these become), sources.py (which data
-sets they are).
+because a generator that knows the answer does not show the work. Neighbours: instructions.py, constraint_prompts.py and
+programs.py (families whose rows have constraints or tests in place of an answer), rows.py (the Problem these become),
+sources.py (which data sets they are).
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from typing import Any
 
 from alignment.data.constraint_prompts import CONSTRAINT_PARAMETERS, constraint_draws
 from alignment.data.instructions import INSTRUCTION_PARAMETERS, instruction_draws
+from alignment.data.programs import PROGRAM_PARAMETERS, program_draws
 from alignment.data.rows import Problem
 
 
@@ -100,6 +101,7 @@ FAMILIES: dict[str, Family] = {
     "leg_counting": _reasoning_gym("leg_counting", lambda metadata: leg_counting_trace(metadata["animals"])),
     "constraints": Family(constraint_draws, ("instruction_id_list", "kwargs"), parameters=CONSTRAINT_PARAMETERS),
     "instructions": Family(instruction_draws, ("instruction_id_list", "kwargs"), parameters=INSTRUCTION_PARAMETERS),
+    "programs": Family(program_draws, ("tests", "solution"), parameters=PROGRAM_PARAMETERS),
 }
 
 

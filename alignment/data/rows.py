@@ -30,6 +30,14 @@ class Problem:
     family: str = ""  # which generator or data set it is from; reports group by it
     columns: dict[str, Any] = field(default_factory=dict)  # what verifiers other than math_answer read
 
+    @property
+    def right(self) -> str:
+        """What to imitate: the answer in its box, or a program that passes the tests; empty where there is neither."""
+        if self.answer:
+            return f"\\boxed{{{self.answer}}}"
+        solution = self.columns.get("solution")
+        return f"```python\n{solution}\n```" if solution else ""
+
 
 @dataclass(frozen=True)
 class Conversation:

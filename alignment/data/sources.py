@@ -126,6 +126,11 @@ def measuring_problem(source: Procedural | Table) -> str | None:
     return f"`{source.id}` is judged by running programs; {problems[0].split(': ', 1)[1]}" if problems else None
 
 
+def can_be_imitated(source: Procedural | Table) -> bool:
+    """Whether a source shows right answers, and not only ways to judge them."""
+    return has_messages(source) or not row_columns(source).isdisjoint(("answer", "solution"))
+
+
 def has_messages(source: Procedural | Table) -> bool:
     """Whether a source holds whole chats."""
     return isinstance(source, Table) and source.fields.messages is not None

@@ -15,11 +15,10 @@ from alignment.data.rows import MODES
 from alignment.data.sources import (
     Procedural,
     Table,
-    has_messages,
+    can_be_imitated,
     load_source,
     local_path,
     measuring_problem,
-    row_columns,
     source_names,
 )
 from alignment.errors import DataError, RecipeError
@@ -111,7 +110,7 @@ def _part_problems(recipe: Recipe, stage: Any, place: Place, part: MixturePart) 
         )
         return
     source = load_source(part.source)
-    if isinstance(stage, (SftStage, FusionStage)) and "answer" not in row_columns(source) and not has_messages(source):
+    if isinstance(stage, (SftStage, FusionStage)) and not can_be_imitated(source):
         yield Problem(
             (*place, "source"), f"`{part.source}` has no answers to imitate; it is for grpo and sample stages"
         )

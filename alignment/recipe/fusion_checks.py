@@ -10,7 +10,7 @@ from alignment.data.fusion import halves
 from alignment.data.mixture import load_parts
 from alignment.data.modes import spoken
 from alignment.data.rows import MODES, Mode
-from alignment.data.sources import Procedural, has_messages, load_source, row_columns, source_names
+from alignment.data.sources import Procedural, can_be_imitated, has_messages, load_source, source_names
 from alignment.errors import DataError
 from alignment.recipe.blocks import MixturePart
 from alignment.recipe.explain import Place, Problem
@@ -95,7 +95,7 @@ def _most(recipe: Recipe, part: MixturePart) -> dict[Mode, float]:
         return {"thinking": count if share > 0 else 0.0, "non_thinking": count if share < 1 else 0.0}
     if part.source not in source_names() or has_messages(load_source(str(part.source))):
         return dict.fromkeys(MODES, float(part.count or inf))
-    if "answer" not in row_columns(load_source(str(part.source))):
+    if not can_be_imitated(load_source(str(part.source))):
         return dict.fromkeys(MODES, inf)  # told by check.py
     return {mode: float(part.count or inf) if mode == part.mode else 0.0 for mode in MODES}
 

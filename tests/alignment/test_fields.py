@@ -35,7 +35,7 @@ def test_mbpp_shows_one_assert_and_is_judged_by_all() -> None:
     source = table("mbpp-train")
     problem = read_problem(source.id, source.fields, 0, MBPP)
     assert "assert inc(1) == 2" in problem.question and "assert inc(5)" not in problem.question
-    assert problem.answer == "" and row_columns(source) == {"tests"}
+    assert problem.answer == "" and row_columns(source) == {"tests", "solution"}
     assert problem.columns["tests"] == {"form": "asserts", "asserts": MBPP["test_list"], "setup": ""}
     if machine_problems([{"kind": "python_tests"}]):
         pytest.skip("nothing isolates programs here")
