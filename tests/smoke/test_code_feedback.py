@@ -78,6 +78,8 @@ def test_what_a_policy_writes_is_run_in_training_and_in_measuring(tmp_path: Path
     assert passed and all("return x + " in row["text"] for row in passed)
     measured = json.loads((stage.evaluations / "non_thinking.json").read_text(encoding="utf-8"))
     assert measured["unknown"] == 0 and measured["accuracy"] > 0.2, measured["samples"]
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "The same question, stage by stage" in page and "expected </span>" not in page, "a program has no one answer"
 
 
 def test_a_task_whose_own_program_fails_its_tests_stops_the_run_before_it_starts(tmp_path: Path) -> None:
