@@ -140,6 +140,29 @@ def test_no_program_is_lost_whoever_is_killed(sandbox: Sandbox, whom: str) -> No
     assert [one.outcome for one in sandbox.examine_all([calls(slow, 1)] * 4)] == ["passed"] * 4
 
 
+OVERWRITES_MACHINE_CODE = """
+import ctypes
+page = ctypes.cast(ctypes.pythonapi.PyList_Reverse, ctypes.c_void_p).value // 4096 * 4096
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(page), 4096, 7) == 0
+ctypes.memset(page, 0xC3, 4096)  # every function in it returns at once
+def f():
+    one = [1, 2]
+    one.reverse()
+    return one
+"""
+
+
+def test_a_program_that_overwrites_the_interpreter_harms_itself_alone() -> None:
+    right = calls("def f():\n    one = [1, 2]\n    one.reverse()\n    return one", [2, 1])
+    with Sandbox(workers=1) as sandbox:
+        try:
+            before, overwriting, after = sandbox.examine_all([right, calls(OVERWRITES_MACHINE_CODE, [2, 1]), right])
+        except IsolationUnavailable as error:
+            pytest.skip(str(error))
+    assert before.outcome == after.outcome == "passed"
+    assert overwriting.outcome in ("crashed", "wrong_answer")
+
+
 def test_work_is_drawn_as_it_is_done_and_findings_come_as_they_complete(sandbox: Sandbox) -> None:
     drawn = []
 
