@@ -49,6 +49,8 @@ __all__ = [
     "check_tests",
     "follows_mode",
     "instruction_problem",
+    "machine_problem",
+    "machine_problems",
     "not_applicable",
     "reward_function",
     "spec_problems",
@@ -115,16 +117,19 @@ def spec_problems(specs: Sequence[Mapping[str, Any]]) -> list[str]:
     return problems
 
 
+def machine_problem(spec: Mapping[str, Any]) -> str | None:
+    """Why this machine cannot judge with a spec that is right in itself. Starts what that needs, and ends it."""
+    if not hasattr(VERIFIERS.get(spec.get("kind", "")), "problem_here") or spec_problems([spec]):
+        return None
+    with reward_function([spec]) as reward:
+        problem: str | None = reward.components[0].verifier.problem_here()  # type: ignore[attr-defined]
+    return problem
+
+
 def machine_problems(specs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Why this machine cannot judge with specs that are right in themselves. Starts what they need, and ends it."""
-    problems = []
-    for number, spec in enumerate(specs, 1):
-        if hasattr(VERIFIERS.get(spec.get("kind", "")), "problem_here") and not spec_problems([spec]):
-            with reward_function([spec]) as reward:
-                problem = reward.components[0].verifier.problem_here()  # type: ignore[attr-defined]
-            if problem is not None:
-                problems.append(f"reward {number}: {problem}")
-    return problems
+    """Why this machine cannot judge with some of the specs, each at its number as `spec_problems` tells them."""
+    found = ((number, machine_problem(spec)) for number, spec in enumerate(specs, 1))
+    return [f"reward {number}: {problem}" for number, problem in found if problem is not None]
 
 
 def reward_function(specs: Sequence[Mapping[str, Any]]) -> ComposedReward:

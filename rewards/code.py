@@ -98,7 +98,7 @@ class PythonTests:
 def check_tests(tests: Any) -> str | None:
     """Why a row's tests can never be judged, or None when they can be. For use when data is loaded."""
     try:
-        read_row(tests)
+        _row(tests)
     except UnreadableTests as error:
         return str(error)
     return None

@@ -63,8 +63,7 @@ def read_problem(source: str, fields: Fields, index: int, row: dict[str, Any]) -
         trace = str(row[fields.trace]) if fields.trace else None
         columns = {name: row[name] for name in fields.columns}
         if fields.tests is not None:
-            own = {name: field for name, field in fields.tests.items() if name != "form"}
-            tests = {"form": fields.tests["form"], **{name: row[field] for name, field in own.items()}}
+            tests = {name: field if name == "form" else row[field] for name, field in fields.tests.items()}
             columns["tests"] = tests
             if fields.shown_asserts:
                 question += SHOWN + "\n".join(tests["asserts"][: fields.shown_asserts])

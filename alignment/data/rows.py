@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from alignment.artifact import HALF_CHARACTERS
 from alignment.errors import ArtifactError, DataError
+from rewards.gold import gold_program
 
 Mode = Literal["thinking", "non_thinking"]
 MODES: tuple[Mode, ...] = ("thinking", "non_thinking")
@@ -35,8 +36,7 @@ class Problem:
         """What to imitate: the answer in its box, or a program that passes the tests; empty where there is neither."""
         if self.answer:
             return f"\\boxed{{{self.answer}}}"
-        solution = self.columns.get("solution")
-        return f"```python\n{solution}\n```" if solution else ""
+        return gold_program(self.columns) if self.columns.get("solution") else ""
 
 
 @dataclass(frozen=True)

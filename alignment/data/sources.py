@@ -21,7 +21,7 @@ from alignment.data.rows import Conversation, Problem
 from alignment.data.splits import SPLITS, Split, only
 from alignment.errors import DataError
 from alignment.resources import resource
-from rewards import machine_problems
+from rewards import machine_problem
 
 
 class _Source(BaseModel):
@@ -52,9 +52,7 @@ class Table(_Source):
     revision: str | None = None
     file: str | None = None  # shipped with the project, named from its root
     fields: Fields
-    within: dict[
-        str, tuple[float, float]
-    ] = {}  # rows whose field lies between the two, both included; all others are left
+    within: dict[str, tuple[float, float]] = {}  # only rows whose field lies between the two, both included
 
 
 Source = Annotated[Procedural | Table, Field(discriminator="kind")]
@@ -122,8 +120,8 @@ def measuring_problem(source: Procedural | Table) -> str | None:
     """Why nothing can be measured on a source, here or anywhere: training may meet it, or its programs have no jail."""
     if source.use != "evaluation":
         return f"`{source.id}` is for training; measure on a source that says `use: evaluation`"
-    problems = machine_problems([{"kind": "python_tests"}]) if "tests" in row_columns(source) else []
-    return f"`{source.id}` is judged by running programs; {problems[0].split(': ', 1)[1]}" if problems else None
+    problem = machine_problem({"kind": "python_tests"}) if "tests" in row_columns(source) else None
+    return None if problem is None else f"`{source.id}` is judged by running programs; {problem}"
 
 
 def can_be_imitated(source: Procedural | Table) -> bool:

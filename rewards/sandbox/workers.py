@@ -25,9 +25,8 @@ from rewards.sandbox.policy import Isolation, JailLost, Limits
 
 ATTEMPTS = 2
 WAITING_PER_WORKER = 8
-PAUSE_SECONDS = (
-    0.004  # between two looks at what is done, while enough waits: to be woken up for each costs the workers more
-)
+# Between two looks at what is done, while enough waits: to be woken up for each finding costs the workers more.
+PAUSE_SECONDS = 0.004
 # Imported by few programs, and at a price: of milliseconds by each that does, or of pages in every fork.
 EQUIPMENT = (
     *PACKAGES, "array", "cmath", "dataclasses", "datetime", "decimal", "fractions", "statistics", "textwrap", "traceback",

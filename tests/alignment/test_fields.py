@@ -12,7 +12,7 @@ from alignment.errors import DataError
 from alignment.recipe.blocks import Reward
 from alignment.rollout.scoring import Scorer, refuse_unjudged
 from alignment.rollout.thinking import Completion, Request
-from rewards import IsolationUnavailable, machine_problems
+from rewards import IsolationUnavailable, machine_problem
 
 SPECS = [Reward(kind="python_tests")]
 MBPP = {
@@ -37,7 +37,7 @@ def test_mbpp_shows_one_assert_and_is_judged_by_all() -> None:
     assert "assert inc(1) == 2" in problem.question and "assert inc(5)" not in problem.question
     assert problem.answer == "" and row_columns(source) == {"tests", "solution"}
     assert problem.columns["tests"] == {"form": "asserts", "asserts": MBPP["test_list"], "setup": ""}
-    if machine_problems([{"kind": "python_tests"}]):
+    if machine_problem({"kind": "python_tests"}):
         pytest.skip("nothing isolates programs here")
     right, by_heart = f"```python\n{MBPP['code']}\n```", "```python\ndef inc(x):\n    return 2\n```"
     made = [Completion(Request([1], "non_thinking"), [1], [0.0], [False], "end", one, 0) for one in (right, by_heart)]

@@ -10,11 +10,11 @@ import pytest
 from alignment.artifact import RunFolder
 from alignment.data.fields import SHOWN
 from alignment.data.sources import load_source
-from rewards import machine_problems
+from rewards import machine_problem
 from smoke.processes import alignment
 from smoke.small_recipe import ROLLOUT, write_recipe
 
-HERE = machine_problems([{"kind": "python_tests"}])
+HERE = machine_problem({"kind": "python_tests"})
 pytestmark = pytest.mark.skipif(bool(HERE), reason=f"nothing isolates programs here: {HERE}")
 
 

@@ -80,10 +80,9 @@ class Filter:
         self._text = b"".join(struct.pack("=HBBI", *one) for one in instructions)
         self._program = _Program(len(instructions), self._text)
         self._address = ctypes.addressof(self._program)
-        self._prctl = ctypes.CDLL(
-            None
-        ).prctl  # which keeps no error number: keeping it costs a forked process ten pages
-        self._prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]  # or each call works out what it is given
+        # Without an error number, which costs every forked process ten pages, and told what it takes, or each call works it out.
+        self._prctl = ctypes.CDLL(None).prctl
+        self._prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
     def install(self) -> None:
         """Put the filter on this process, for good and for all that comes from it. Raises OSError."""

@@ -127,16 +127,13 @@ def _watch(control: socket.socket, poll: select.poll, process_id: int) -> tuple[
     """Wait until a child has ended: its exit code or minus the signal, whether by order, and the CPU time it used."""
     watched = os.pidfd_open(process_id)
     poll.register(watched, select.POLLIN)
-    ordered = ended = False
-    while not ended:
-        for descriptor, _ in poll.poll():
-            ended = ended or descriptor == watched
-        if not ended:
-            said = control.recv(wire.ORDER.size)
-            os.kill(process_id, signal.SIGKILL)
-            if not said:
-                raise _Stop
-            ordered = True
+    ordered = False
+    while watched not in dict(poll.poll()):
+        said = control.recv(wire.ORDER.size)
+        os.kill(process_id, signal.SIGKILL)
+        if not said:
+            raise _Stop
+        ordered = True
     poll.unregister(watched)
     os.close(watched)
     _, status, used = os.wait4(process_id, 0)
