@@ -36,7 +36,7 @@ runs/tiny-thinking/01-cold_start/manifest.json: $(STAMP)
 	$(BIN)/alignment run recipes/tiny-thinking.yaml --stage cold_start
 
 base-model: $(STAMP)
-	TORCHDYNAMO_DISABLE=0 $(BIN)/python -m alignment.launch $(BIN)/python -m alignment.base_model.pretrain --output data/base
+	TORCHDYNAMO_DISABLE=0 $(BIN)/python -m alignment.run.processes $(BIN)/python -m alignment.training.base_model.pretrain --output data/base
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache

@@ -19,11 +19,11 @@ from typing import Annotated, Any
 
 import typer
 
+from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, load_parts, problems_of
-from alignment.launch import accelerate_config, environment, training_command
-from alignment.pipeline import Pipeline
 from alignment.recipe.blocks import Hardware
-from alignment.resources import resource
+from alignment.run.plan import Pipeline
+from alignment.run.processes import accelerate_config, environment, training_command
 
 app = typer.Typer()
 RECIPE = resource("recipes/tiny-thinking.yaml")
@@ -132,7 +132,7 @@ def bare_sft(output: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    from alignment.data.render import render_conversation
+    from alignment.data.template import render_conversation
 
     recipe = Pipeline.load(RECIPE, []).recipe
     stage: Any = recipe.stage("cold_start")

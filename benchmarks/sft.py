@@ -22,12 +22,12 @@ import typer
 import yaml
 from transformers import AutoTokenizer
 
+from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, load_parts
-from alignment.data.render import render_conversation
-from alignment.launch import environment, training_command
-from alignment.pipeline import Pipeline
+from alignment.data.template import render_conversation
 from alignment.recipe.blocks import Hardware
-from alignment.resources import resource
+from alignment.run.plan import Pipeline
+from alignment.run.processes import environment, training_command
 
 ROWS = 512
 LEARNING_RATE = 1e-3

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
+from alignment.core.resources import resource
 from alignment.evaluation.answering import Evaluator, Question
-from alignment.evaluation.tasks import held_out
-from alignment.pipeline import Pipeline
-from alignment.resources import resource
+from alignment.evaluation.task import held_out
 from alignment.rollout.scoring import Judged
+from alignment.run.plan import Pipeline
 
 RECIPE = resource("recipes/tiny-thinking.yaml")
 

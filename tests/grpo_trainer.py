@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from alignment.pipeline import Pipeline
-from alignment.resources import resource
+from alignment.core.resources import resource
+from alignment.run.plan import Pipeline
 
 
 def grpo_trainer(policy: Path, run: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> Any:
     """From a policy's folder and recipe settings; the stage starts from the policy and works in the run's folder."""
     for name, value in {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}.items():
         monkeypatch.setenv(name, value)
-    from alignment.stages import grpo
-    from alignment.stages.context import StageContext
+    from alignment.training.context import StageContext
+    from alignment.training.kinds import grpo
 
     chosen = ["stages.reasoning_rl.start_from=null", *settings]
     pipeline = Pipeline.load(resource("recipes/tiny-thinking.yaml"), chosen, run)

@@ -14,12 +14,13 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from alignment.core.resources import resource
+from alignment.core.vocabulary import Mode
 from alignment.data.mixture import as_conversation
 from alignment.data.modes import with_flag
-from alignment.data.render import IGNORED, render_conversation
-from alignment.data.rows import Conversation, Mode
+from alignment.data.rows import Conversation
 from alignment.data.sources import load_source, source_problems
-from alignment.resources import resource
+from alignment.data.template import IGNORED, render_conversation
 
 STEPS, ROWS = 60, 8
 SHORT = {"min_terms": 2, "max_terms": 4, "min_digits": 1, "max_digits": 1}
@@ -27,7 +28,7 @@ SHORT = {"min_terms": 2, "max_terms": 4, "min_digits": 1, "max_digits": 1}
 
 def train_thinker(folder: Path) -> Path:
     """Write a policy with its tokenizer into the folder, from a process in the environment of a stage: four times as fast."""
-    command = [sys.executable, "-m", "alignment.launch", sys.executable, __file__, str(folder)]
+    command = [sys.executable, "-m", "alignment.run.processes", sys.executable, __file__, str(folder)]
     path = os.pathsep.join(filter(None, [str(resource("")), os.environ.get("PYTHONPATH")]))
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": path})
     return folder

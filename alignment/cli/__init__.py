@@ -9,7 +9,7 @@ import sys
 import typer
 
 from alignment.cli import making, measuring, using
-from alignment.errors import AlignmentError
+from alignment.core.errors import AlignmentError
 
 app = typer.Typer(
     name="alignment",

@@ -15,8 +15,8 @@ def check(recipe: RecipeFile, set_: Overrides = None) -> None:
     """Find what cannot work; print the plan. Nothing is started, and no GPU is needed."""
     from rich.console import Console
 
-    from alignment.recipe.check import checked
-    from alignment.recipe.plan import print_plan
+    from alignment.checks.plan import print_plan
+    from alignment.checks.recipe import checked
 
     print_plan(checked(recipe, set_ or []), Console())
 
@@ -36,7 +36,7 @@ def lint(
     """Show what carries loss, token by token. And name what is wrong with rows, template and tokenizer."""
     from rich.console import Console
 
-    from alignment import lint_command
+    from alignment.commands import lint as lint_command
 
     request = lint_command.Request(data, model, stage, rows, show_, html, json_, tuple(set_ or []))
     raise typer.Exit(lint_command.lint(request, Console()))
@@ -55,9 +55,9 @@ def run(
     """Run a recipe to its report, or go on. What is finished is not done again."""
     from rich.console import Console
 
-    from alignment.journey import Journey
-    from alignment.pipeline import Pipeline
-    from alignment.recipe.check import checked
+    from alignment.checks.recipe import checked
+    from alignment.run.plan import Pipeline
+    from alignment.run.runner import Runner
 
     console = Console()
     checked(recipe, set_ or [])
@@ -65,7 +65,7 @@ def run(
     for name in redo or []:
         for moved in pipeline.set_aside(name):
             console.print(f"set aside: {moved}", highlight=False)
-    Journey(pipeline, console).go(stage)
+    Runner(pipeline, console).go(stage)
     _report(pipeline.run.path, console)
     console.print(f"report: {pipeline.run.path / 'report.html'}", highlight=False)
 
@@ -74,8 +74,8 @@ def show(run: RunDirectory) -> None:
     """Print a run's lineage. Each stage, what it was made from, and whether its files are whole."""
     from rich.console import Console
 
-    from alignment.artifact import RunFolder
-    from alignment.lineage import lineage_tree
+    from alignment.records.run_folder import RunFolder
+    from alignment.report.lineage import lineage_tree
 
     Console().print(lineage_tree(RunFolder.open(run)))
 
@@ -84,7 +84,7 @@ def report(run: RunDirectory) -> None:
     """Write the report of a run again. report.json, report.md and report.html, from what the run has recorded."""
     from rich.console import Console
 
-    from alignment.artifact import RunFolder
+    from alignment.records.run_folder import RunFolder
 
     folder = RunFolder.open(run)
     _report(folder.path, Console())
@@ -94,7 +94,7 @@ def report(run: RunDirectory) -> None:
 def _report(run: Path, console: "Console") -> None:
     """Write a run's report and print its tables."""
     from alignment.report import write_report
-    from alignment.report.terminal import following_tables, stage_table
+    from alignment.report.render.terminal import following_tables, stage_table
 
     document = write_report(run)
     console.print(stage_table(document, console.width), *following_tables(document, console.width), sep="\n")

@@ -27,8 +27,8 @@ def evaluate(
     json_: AsJson = False,
 ) -> None:
     """Measure a policy on held-out problems. In both modes; nothing in a run is changed."""
-    from alignment.evaluation import command
-    from alignment.evaluation.evaluate_options import EvaluateOptions
+    from alignment.commands import evaluate as command
+    from alignment.commands.evaluate_options import EvaluateOptions
 
     changes = (
         ("seed", seed), ("count", count), ("samples", samples), ("follow_turns", follow_turns),
@@ -57,8 +57,8 @@ def budget(
     json_: AsJson = False,
 ) -> None:
     """Measure accuracy over thinking budgets. What is measured already is not measured again."""
-    from alignment.evaluation.sweep_command import sweep_budgets
-    from alignment.evaluation.sweep_options import SweepOptions
+    from alignment.commands.budget import sweep_budgets
+    from alignment.commands.budget_options import SweepOptions
     from alignment.report import write_report
 
     changes = (
@@ -85,7 +85,7 @@ def adapt(
     """Fit a thinking budget for each prompt. And say what it saves on held-out problems beside a fixed one."""
     from rich.console import Console
 
-    from alignment.evaluation import adapt_command
+    from alignment.commands import adapt as adapt_command
 
     options = adapt_command.AdaptOptions(sweep, stage, task, accuracy, tokens, probe, output)
     adapt_command.adapt(options, Console())
@@ -109,7 +109,7 @@ def audit(
     """Hold every verifier against rows whose verdict is known. Or your own references against their grader."""
     from rich.console import Console
 
-    from alignment import audit_command
+    from alignment.commands import audit as audit_command
 
     console, kinds = Console(), verifiers or ([] if data is None else ["math_answer"])
     options = audit_command.options(option or [], kinds)

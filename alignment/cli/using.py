@@ -16,7 +16,7 @@ def chat(
     adaptive: AdaptiveFile = None,
 ) -> None:
     """Talk to a model. `/think` and `/no_think` switch the mode, `/budget N` sets a budget, an empty line ends."""
-    from alignment.chat import converse
+    from alignment.commands.chat import converse
 
     converse(model, stage=stage, budget=budget, temperature=temperature, adaptive=adaptive)
 
@@ -33,16 +33,16 @@ def serve(
     adaptive: AdaptiveFile = None,
 ) -> None:
     """Serve a model to any OpenAI client. With thinking in its own field, flags obeyed and budgets kept."""
-    from alignment.server.command import ServeOptions, serve_policy
+    from alignment.serve.command import ServeOptions, serve_policy
 
     serve_policy(ServeOptions(model, stage, host, port, max_length, budget, adaptive))
 
 
 def doctor() -> None:
-    """Say what is installed and what is missing. With what this machine allows, and the command that mends it."""
+    """Say what is installed and what is missing. With what this machine allows, and the command that fixes it."""
     from rich.console import Console
 
-    from alignment.doctor import examine
+    from alignment.commands.doctor import examine
 
     raise typer.Exit(examine(Console()))
 
@@ -52,6 +52,6 @@ def model(
     output: Annotated[Path, typer.Option(help="Folder for the safetensors.")] = Path("models"),
 ) -> None:
     """Convert a packaged model, once. A folder of safetensors is left."""
-    from alignment.model import convert
+    from alignment.run.base_model import convert
 
     print(convert(name, output / name))

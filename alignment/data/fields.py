@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from alignment.core.errors import DataError
 from alignment.data.rows import Problem
-from alignment.errors import DataError
 from rewards.code_tests import FORMS
 
 SHOWN = "\nFor example, this has to hold:\n"

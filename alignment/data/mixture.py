@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from alignment.core.errors import DataError
+from alignment.core.resources import resource
+from alignment.core.vocabulary import SPLITS, TRAINING_SPLITS, Split
 from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Problem, read_rows
 from alignment.data.sources import Table, load_source, source_conversations, source_problems
-from alignment.data.splits import SPLITS, TRAINING_SPLITS, Split
-from alignment.data.told import told
-from alignment.errors import DataError
+from alignment.data.target_length import told
 from alignment.recipe.blocks import MixturePart
 from alignment.recipe.schema import Recipe
-from alignment.resources import resource
 
 Row = TypeVar("Row")
 ArtifactPath = Callable[[str], Path]  # from the name of a stage that leaves rows to its output folder
@@ -136,7 +136,7 @@ def part_conversations(recipe: Recipe, part: MixturePart, artifact: ArtifactPath
 def _flagged(rows: Iterable[Conversation], part: MixturePart) -> Iterator[Conversation]:
     """Put the mode's flag on an exact share of the rows, chosen by the part's seed."""
     listed = list(rows)
-    chosen = set(random.Random(part.seed).sample(range(len(listed)), round(part.flag_share * len(listed))))
+    chosen = set(random.Random(part.seed).sample(range(len(listed)), round(part.flag_fraction * len(listed))))
     for index, row in enumerate(listed):
         if index not in chosen:
             yield row

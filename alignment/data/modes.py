@@ -1,14 +1,14 @@
 """Thinking and non-thinking: the soft flags that ask for a mode, and which of them counts.
 
 Qwen3's rule: a flag may stand in any user or system turn, the last one wins, and without a flag the model thinks.
-Neighbours: rows.py (Mode), render.py (the template's hard switch), rollout/thinking.py (budgets).
+Neighbours: rows.py (Mode), render.py (the template's hard switch), inference/sampler.py (budgets).
 """
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from alignment.data.rows import Mode
+from alignment.core.vocabulary import Mode
 
 FLAGS: dict[Mode, str] = {"thinking": "/think", "non_thinking": "/no_think"}
 _FLAG = re.compile(r"(?<![\w/])/(no_)?think(?!\w)")

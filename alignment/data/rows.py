@@ -1,6 +1,6 @@
 """The typed rows that flow from data to stages: Conversation, Problem, Preference.
 
-A row is frozen data; what is done with it lives elsewhere (render.py turns it into tokens, stages/ train on it).
+A row is frozen data; what is done with it lives elsewhere (template.py turns it into tokens, training/ trains on it).
 Stored as JSON lines, one object per row, in artifacts and samples.
 """
 
@@ -8,14 +8,13 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from alignment.artifact import HALF_CHARACTERS
-from alignment.errors import ArtifactError, DataError
+from alignment.core.errors import ArtifactError, DataError
+from alignment.core.files import HALF_CHARACTERS
+from alignment.core.vocabulary import Mode
 from rewards.gold import gold_program
 
-Mode = Literal["thinking", "non_thinking"]
-MODES: tuple[Mode, ...] = ("thinking", "non_thinking")
 # What verifiers may read that comes from the sampling and not from a problem.
 SAMPLING_COLUMNS = frozenset(("mode", "budget", "stop_reason", "forced", "thinking_tokens"))
 

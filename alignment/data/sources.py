@@ -15,13 +15,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from alignment.core.errors import DataError
+from alignment.core.resources import resource
+from alignment.core.vocabulary import SPLITS, Split
 from alignment.data.fields import Fields, read_messages, read_problem
-from alignment.data.procedural import FAMILIES, problems
+from alignment.data.generators.families import FAMILIES, problems
 from alignment.data.rows import Conversation, Problem
-from alignment.data.splits import SPLITS, Split, only
-from alignment.errors import DataError
-from alignment.resources import resource
-from rewards import machine_problem
+from alignment.data.splits import only
 
 
 class _Source(BaseModel):
@@ -114,14 +114,6 @@ def row_columns(source: Procedural | Table) -> set[str]:
     if isinstance(source, Procedural):
         return set(FAMILIES[source.family].columns)
     return source.fields.given_columns
-
-
-def measuring_problem(source: Procedural | Table) -> str | None:
-    """Why nothing can be measured on a source, here or anywhere: training may meet it, or its programs have no jail."""
-    if source.use != "evaluation":
-        return f"`{source.id}` is for training; measure on a source that says `use: evaluation`"
-    problem = machine_problem({"kind": "python_tests"}) if "tests" in row_columns(source) else None
-    return None if problem is None else f"`{source.id}` is judged by running programs; {problem}"
 
 
 def can_be_imitated(source: Procedural | Table) -> bool:

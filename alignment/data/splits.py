@@ -6,14 +6,10 @@ the same in other words ("... in \boxed{}") have it in the same split. Neighbour
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Literal, get_args
 
-from alignment.data.procedural import problem_key
+from alignment.core.vocabulary import SPLITS, Split
+from alignment.data.generators.families import problem_key
 from alignment.data.rows import Problem
-
-Split = Literal["evaluation", "cold_start", "reasoning", "fusion", "general"]
-SPLITS: tuple[Split, ...] = get_args(Split)
-TRAINING_SPLITS: tuple[Split, ...] = tuple(split for split in SPLITS if split != "evaluation")
 
 
 def split_of(question: str) -> Split:

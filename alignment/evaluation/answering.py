@@ -6,16 +6,17 @@ Neighbours: runner.py (both modes after a stage), sweep.py (over thinking budget
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alignment.data.render import render_prompt
-from alignment.data.rows import MODES, Mode, Problem
-from alignment.evaluation.metrics import Outcome, share
-from alignment.progress import Progress
+from alignment.core.progress import Progress
+from alignment.core.vocabulary import MODES, Mode
+from alignment.data.rows import Problem
+from alignment.data.template import render_prompt
+from alignment.evaluation.measures.outcomes import Outcome, fraction
+from alignment.inference.engine import SamplingSettings
+from alignment.inference.sampler import Completion, Request, Sampler
+from alignment.inference.start import Serving, serve
 from alignment.recipe.blocks import Evaluations, Reward
-from alignment.rollout.engine import SamplingSettings
 from alignment.rollout.groups import chance
 from alignment.rollout.scoring import Judged, Scorer
-from alignment.rollout.serving import Serving, serve
-from alignment.rollout.thinking import Completion, Request, Sampler
 
 # Each problem is graded by the one of CORRECTNESS that applies to it: by its answer, its constraints or its tests.
 CORRECTNESS = ("math_answer", "instruction", "python_tests")
@@ -69,7 +70,7 @@ class Evaluator:
             drawn_with = int(chance("evaluation", seed, start, len(questions)) * 2**31)
             made = complete(self.sampler, self.settings, requests, drawn_with)
             judged += self._scorer.judge([question.problem for question in chunk], made)
-            progress.report(len(judged), correct=share([correctness(row) == 1.0 for row in judged]))
+            progress.report(len(judged), correct=fraction([correctness(row) == 1.0 for row in judged]))
         return judged
 
     def same_prompts(self, problem: Problem) -> bool:

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from alignment.data.rows import Mode
-from alignment.data.splits import Split
+from alignment.core.vocabulary import Mode, Split
 
 QWEN3_STOP_TEXT = (
     "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now."
@@ -42,7 +41,7 @@ class DataOverrides(Closed):
     sources: dict[str, SourceOverride] = Field(
         {}, description="Local files for named sources, as in `--set data.sources.gsm8k-train.path=FILE`."
     )
-    largest_failing_share: float = Field(
+    max_failing_fraction: float = Field(
         0.02,
         ge=0,
         le=1,
@@ -69,21 +68,21 @@ class MixturePart(Closed):
         "thinking",
         description="Whether the answers of these rows think; problems for RL take their mode from the rollout.",
     )
-    flag_share: float = Field(
+    flag_fraction: float = Field(
         0.0,
         ge=0,
         le=1,
         description="The share of rows whose user turn ends with the /think or /no_think flag of their mode.",
     )
-    told_budgets: list[int] = Field(
+    target_lengths: list[int] = Field(
         [], description="Thinking lengths in tokens, one of which each question asks for, in turn."
     )
-    reviews: int = Field(
+    max_review_passes: int = Field(
         0,
         ge=0,
         description="How often, at most, a worked solution is gone over again, so that thinking differs in length.",
     )
-    told_share: float = Field(
+    length_matched_fraction: float = Field(
         0.0,
         ge=0,
         le=1,
@@ -123,10 +122,10 @@ class Sampling(Closed):
     temperature: float = Field(1.0, gt=0, description="Sampling temperature; 1 is the policy itself.")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus: the smallest set of tokens with this probability.")
     top_k: int = Field(0, ge=0, description="Only the k likeliest tokens; 0 for all.")
-    thinking_share: float = Field(
+    thinking_fraction: float = Field(
         1.0, ge=0, le=1, description="The share of problems that are answered in thinking mode."
     )
-    flag_share: float = Field(
+    flag_fraction: float = Field(
         0.0,
         ge=0,
         le=1,
@@ -145,7 +144,7 @@ class Sampling(Closed):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="What the engine computes in; auto is float32 on a CPU and bfloat16 on a GPU."
     )
-    gpu_memory_share: float = Field(
+    gpu_memory_fraction: float = Field(
         0.35, gt=0, lt=1, description="Share of a GPU's memory that vLLM may take beside the trainer."
     )
 
@@ -155,7 +154,7 @@ class Rollout(Sampling):
     dynamic_sampling: bool = Field(
         False, description="Replace problems whose completions all score alike by fresh ones, as DAPO does."
     )
-    largest_logprob_gap: float | None = Field(
+    max_logprob_gap: float | None = Field(
         None,
         gt=0,
         description="Mean distance between trainer's and engine's log-probs, in nats, above which a stage stops; "
@@ -196,10 +195,10 @@ class Evaluations(Closed):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="What the engine computes in; auto is float32 on a CPU and bfloat16 on a GPU."
     )
-    told_budgets: list[int] = Field(
+    target_lengths: list[int] = Field(
         [], description="Thinking lengths that questions ask for after every training stage, to measure adherence."
     )
-    told_count: int = Field(60, ge=1, description="Problems that are asked with each of told_budgets.")
+    target_length_count: int = Field(60, ge=1, description="Problems that are asked with each of target_lengths.")
     budgets: list[int] = Field([], description="Thinking budgets at which the last stage is evaluated at the end.")
     budget_stop_text: str = Field(
         QWEN3_STOP_TEXT, description="What is written when a budget is reached; it must hold </think>."

@@ -1,4 +1,4 @@
-"""What pydantic says about a document, in the words of the person who has to mend it.
+"""What pydantic says about a document, in the words of the person who has to fix it.
 
 Neighbours: document.py (where a problem's place stands in the file), schema.py (what is allowed), check.py.
 """
@@ -19,7 +19,7 @@ STAGE_TYPES: dict[str, type[BaseModel]] = {
 
 
 @dataclass(frozen=True)
-class Problem:
+class Issue:
     """One thing that cannot work: where in the document, what was found, and what to write instead."""
 
     place: Place
@@ -32,34 +32,34 @@ def nearest(name: str, known: list[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else f"write one of: {', '.join(known) or 'nothing is allowed here'}"
 
 
-def explain(detail: Any) -> Problem:
-    """What pydantic found, in the words of the person who has to mend it."""
+def explain(detail: Any) -> Issue:
+    """What pydantic found, in the words of the person who has to fix it."""
     kind, found, message = detail["type"], detail.get("input"), detail["msg"]
     place, model = _walk(detail["loc"], ends_in_key=kind in ("extra_forbidden", "missing"))
     if kind == "extra_forbidden":
-        return Problem(place, f"unknown key; {nearest(str(place[-1]), sorted(model.model_fields) if model else [])}")
+        return Issue(place, f"unknown key; {nearest(str(place[-1]), sorted(model.model_fields) if model else [])}")
     if kind == "missing":
         field = model.model_fields.get(str(place[-1])) if model else None
-        return Problem(place, f"is missing: {field.description if field else 'it is required'}")
+        return Issue(place, f"is missing: {field.description if field else 'it is required'}")
     if kind == "union_tag_not_found":
-        return Problem((*place, "kind"), f"is missing: write one of: {', '.join(sorted(STAGE_TYPES))}")
+        return Issue((*place, "kind"), f"is missing: write one of: {', '.join(sorted(STAGE_TYPES))}")
     if kind == "union_tag_invalid":
         given = str(found.get("kind") if isinstance(found, dict) else found)
-        return Problem(
+        return Issue(
             (*place, "kind"), f"found {given!r}, which is no kind of stage; {nearest(given, sorted(STAGE_TYPES))}"
         )
     if kind == "value_error":
-        return Problem(place, message.removeprefix("Value error, "))
+        return Issue(place, message.removeprefix("Value error, "))
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", message)
-        return Problem(place, f"found {_show(found)}; {nearest(str(found), allowed)}")
+        return Issue(place, f"found {_show(found)}; {nearest(str(found), allowed)}")
     if kind == "string_pattern_mismatch":
         fitting = re.sub(r"[^a-z0-9_]+", "_", str(found).lower()).strip("_")
-        return Problem(
+        return Issue(
             place,
             f"found {_show(found)}: only lower-case letters, digits and _ make a name; write `{fitting or 'a_name'}`",
         )
-    return Problem(place, f"found {_show(found)}{_NEEDED.get(kind, f': {message[0].lower()}{message[1:]}')}")
+    return Issue(place, f"found {_show(found)}{_NEEDED.get(kind, f': {message[0].lower()}{message[1:]}')}")
 
 
 _NEEDED = {

@@ -1,6 +1,6 @@
 """What a recipe may say: a closed, typed document. One sentence under each field, which is also its help text.
 
-The stage kinds are a union discriminated on `kind`; adding a kind is adding a class here and a file in stages/.
+The stage kinds are a union discriminated on `kind`; adding a kind is adding a class here and a file in training/kinds/.
 Neighbours: blocks.py (what the stages hold), document.py (YAML, line numbers, --set), check.py (everything that needs more than the document to judge).
 """
 
@@ -100,20 +100,20 @@ class FusionStage(StageFields):
     rows: int | None = Field(
         None, ge=8, description="How many rows are made; left out, as many as the data allows at these shares."
     )
-    thinking_share: float = Field(0.5, gt=0, lt=1, description="The share of rows whose answer thinks.")
-    unflagged_share: float = Field(
+    thinking_fraction: float = Field(0.5, gt=0, lt=1, description="The share of rows whose answer thinks.")
+    unflagged_fraction: float = Field(
         0.5, ge=0, le=1, description="The share of thinking rows without any flag, since thinking is the default."
     )
-    switched_share: float = Field(
+    switched_fraction: float = Field(
         0.25,
         ge=0,
         le=1,
         description="The share of non-thinking rows without any flag, which the template's own switch asks for.",
     )
-    system_flag_share: float = Field(
+    system_flag_fraction: float = Field(
         0.2, ge=0, le=1, description="The share of flagged rows whose deciding flag stands in the system turn."
     )
-    multi_turn_share: float = Field(
+    multi_turn_fraction: float = Field(
         0.2,
         ge=0,
         le=1,

@@ -63,7 +63,7 @@ OWNED: dict[str, dict[str, str]] = {
         "steps_per_generation": "each optimizer step has rollouts of its own",
         "generation_batch_size": "it follows from problems_per_step and generations",
         "reward_weights": "write `weight` under each reward",
-        "chat_template_kwargs": "write `thinking_share` under `rollout`",
+        "chat_template_kwargs": "write `thinking_fraction` under `rollout`",
     },
 }
 

@@ -20,8 +20,8 @@ def write_report(run: Path) -> dict[str, Any]:
 
     Each file is replaced whole or not at all. Raises ArtifactError where `run` is not a run directory.
     """
-    from alignment.report.html import render_page
-    from alignment.report.markdown import render_markdown
+    from alignment.report.render.html import render_page
+    from alignment.report.render.markdown import render_markdown
 
     facts = read_run(run)
     document = build_document(facts)

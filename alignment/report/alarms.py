@@ -11,11 +11,11 @@ from typing import Any
 
 from alignment.report.record import MODES, Number, Run, Stage, is_number
 
-GROUPS_WITHOUT_SIGNAL = 0.5
-TRUNCATED_SHARE = 0.2
+ZERO_VARIANCE_GROUPS = 0.5
+TRUNCATED_FRACTION = 0.2
 ENTROPY_LEFT = 0.1
-LOGPROB_GAP = 0.05  # used where the stage's own `largest_logprob_gap` is not recorded
-UNKNOWN_SHARE = 0.05
+LOGPROB_GAP = 0.05  # used where the stage's own `max_logprob_gap` is not recorded
+UNKNOWN_FRACTION = 0.05
 THINK_FOLLOW = 0.9
 
 Alarm = dict[str, Any]
@@ -41,7 +41,7 @@ def trained_both_modes(stage: Stage) -> bool:
     """Whether a training stage saw thinking and non-thinking rows, by its identity or by its recorded rollouts."""
     if stage.kind in ("sample", "fusion"):
         return False
-    shares = [share for share in _values(stage.identity, "thinking_share") if is_number(share)]
+    shares = [share for share in _values(stage.identity, "thinking_fraction") if is_number(share)]
     if shares:
         return any(0 < share < 1 for share in shares)
     named = {mode for mode in _values(stage.identity, "mode") if isinstance(mode, str)}
@@ -49,31 +49,31 @@ def trained_both_modes(stage: Stage) -> bool:
 
 
 def _training(stage: Stage) -> Iterator[Alarm]:
-    silent = _mean(stage, "groups_without_signal")
-    if silent is not None and silent > GROUPS_WITHOUT_SIGNAL:
+    silent = _mean(stage, "zero_variance_groups")
+    if silent is not None and silent > ZERO_VARIANCE_GROUPS:
         message = f"{silent:.0%} of the groups scored all alike and taught nothing (mean over the stage)."
-        yield _alarm(stage, "groups_without_signal", silent, GROUPS_WITHOUT_SIGNAL, message)
-    cut = _mean(stage, "truncated_share")
-    if cut is not None and cut > TRUNCATED_SHARE:
+        yield _alarm(stage, "zero_variance_groups", silent, ZERO_VARIANCE_GROUPS, message)
+    cut = _mean(stage, "truncated_fraction")
+    if cut is not None and cut > TRUNCATED_FRACTION:
         message = f"{cut:.0%} of the training completions were cut off at their token limit (mean over the stage)."
-        yield _alarm(stage, "truncated_share", cut, TRUNCATED_SHARE, message)
+        yield _alarm(stage, "truncated_fraction", cut, TRUNCATED_FRACTION, message)
     entropy = [value for _, value in stage.series("entropy")]
     explores = stage.kind == "grpo"  # where a policy imitates, it is meant to become sure
     if explores and len(entropy) > 1 and entropy[0] > 0 and entropy[-1] < ENTROPY_LEFT * entropy[0]:
         message = f"Entropy fell from {entropy[0]:.3g} to {entropy[-1]:.3g}: the policy has stopped exploring."
         yield _alarm(stage, "entropy_collapse", entropy[-1] / entropy[0], ENTROPY_LEFT, message)
-    allowed = next((gap for gap in _values(stage.identity, "largest_logprob_gap") if is_number(gap)), LOGPROB_GAP)
+    allowed = next((gap for gap in _values(stage.identity, "max_logprob_gap") if is_number(gap)), LOGPROB_GAP)
     gaps = stage.series("logprob_gap")
     step, gap = max(gaps, key=lambda pair: pair[1], default=(0.0, 0.0))
     if gap > allowed:
         message = f"Trainer and engine disagreed by {gap:.3g} nats per token at step {step:.0f}."
         yield _alarm(stage, "logprob_gap", gap, allowed, message)
     for metric in sorted({key for line in stage.metrics for key in line}):
-        share = _mean(stage, metric) if metric.startswith("reward/") and metric.endswith("/unknown_share") else None
-        if share is not None and share > UNKNOWN_SHARE:
-            name = metric.removeprefix("reward/").removesuffix("/unknown_share")
+        share = _mean(stage, metric) if metric.startswith("reward/") and metric.endswith("/unknown_fraction") else None
+        if share is not None and share > UNKNOWN_FRACTION:
+            name = metric.removeprefix("reward/").removesuffix("/unknown_fraction")
             message = f"The verifier {name} could not judge {share:.0%} of the completions (mean over the stage)."
-            yield _alarm(stage, "unknown_verdicts", share, UNKNOWN_SHARE, message)
+            yield _alarm(stage, "unknown_verdicts", share, UNKNOWN_FRACTION, message)
 
 
 def _isolation(stage: Stage) -> Iterator[Alarm]:
@@ -104,18 +104,18 @@ def _reward_against_accuracy(stage: Stage, changes: dict[str, dict[str, Any]]) -
 def _evaluations(stage: Stage, fused: bool) -> Iterator[Alarm]:
     for mode, evaluation in stage.evaluations.items():
         spoken = mode.replace("_", "-")
-        cut, follow = evaluation.truncated_share, evaluation.think_follow
-        if cut is not None and cut > TRUNCATED_SHARE:
+        cut, follow = evaluation.truncated_fraction, evaluation.think_follow
+        if cut is not None and cut > TRUNCATED_FRACTION:
             message = f"{cut:.0%} of the {spoken} evaluation answers were cut off at their token limit."
-            yield _alarm(stage, "evaluation_truncated", cut, TRUNCATED_SHARE, message)
+            yield _alarm(stage, "evaluation_truncated", cut, TRUNCATED_FRACTION, message)
         if fused and follow is not None and follow < THINK_FOLLOW:
             message = f"The {spoken} flag alone is followed in {follow:.0%} of answers, after both modes were trained."
             yield _alarm(stage, "think_follow", follow, THINK_FOLLOW, message)
-        unknown = unknown_share(evaluation.unknown, evaluation.count)
+        unknown = unknown_fraction(evaluation.unknown, evaluation.count)
         if unknown:
             message = f"{unknown:.1%} of the {spoken} evaluation answers could not be judged."
-            level = "warning" if unknown > UNKNOWN_SHARE else "notice"
-            yield _alarm(stage, "evaluation_unknown", unknown, UNKNOWN_SHARE, message, level)
+            level = "warning" if unknown > UNKNOWN_FRACTION else "notice"
+            yield _alarm(stage, "evaluation_unknown", unknown, UNKNOWN_FRACTION, message, level)
 
 
 def _conversations(stage: Stage, fused: bool) -> Iterator[Alarm]:
@@ -136,7 +136,7 @@ def _lineage(stage: Stage, earlier: tuple[Stage, ...]) -> Iterator[Alarm]:
             yield _alarm(stage, "stale_input", None, None, message)
 
 
-def unknown_share(unknown: Number, count: int) -> float:
+def unknown_fraction(unknown: Number, count: int) -> float:
     """Share of answers without a verdict, where `unknown` counts them; a value between 0 and 1 is a share already."""
     if not unknown:
         return 0.0

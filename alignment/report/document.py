@@ -8,9 +8,9 @@ from statistics import fmean
 from typing import Any
 
 from alignment.report.alarms import alarms
-from alignment.report.change import accuracy_change, evaluated_before, mode_change, spearman
-from alignment.report.phrases import summary
+from alignment.report.changes import accuracy_change, evaluated_before, mode_change, spearman
 from alignment.report.record import MODES, BudgetPoint, Evaluation, Run, Stage, is_number
+from alignment.report.render.phrases import summary
 
 SCHEMA_VERSION = 1
 NOT_METRICS = {"step", "steps", "seconds"}
@@ -94,7 +94,7 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation without its samples, which stay in the run directory."""
     facts = asdict(replace(evaluation, samples=()))
     kept = {name: value for name, value in facts.items() if name not in LEFT_OUT_OF_EVALUATIONS}
-    return kept | {"tasks": list(facts["tasks"]), "told_budgets": list(facts["told_budgets"])}
+    return kept | {"tasks": list(facts["tasks"]), "target_lengths": list(facts["target_lengths"])}
 
 
 def _changes(run: Run, index: int) -> dict[str, dict[str, Any]]:

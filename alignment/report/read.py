@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from alignment.errors import ArtifactError
+from alignment.core.errors import ArtifactError
 from alignment.report.files import Reader
 from alignment.report.read_card import read_card
 from alignment.report.read_following import read_constraints, read_follow
@@ -35,7 +35,7 @@ from alignment.report.record import (
 STAGE_FOLDER = re.compile(r"^(\d+)-([^.]+)$")  # one that was set aside ends with .redone-1 or the like
 ROLLOUTS_KEPT = 4  # from the first step, and as many from the last
 TASK_FIELDS = ("accuracy", "accuracy_low", "accuracy_high")
-POINT_FIELDS = (*TASK_FIELDS, "mean_thinking_tokens", "mean_answer_tokens", "forced_share")
+POINT_FIELDS = (*TASK_FIELDS, "mean_thinking_tokens", "mean_answer_tokens", "forced_fraction")
 TOLD_FIELDS = (
     "budget",
     "accuracy",
@@ -48,7 +48,7 @@ EVALUATION_FIELDS = (
     "think_follow",
     "mean_thinking_tokens",
     "mean_answer_tokens",
-    "truncated_share",
+    "truncated_fraction",
     "unknown",
     "seconds",
 )
@@ -163,7 +163,7 @@ def _evaluation(reader: Reader, path: Path, mode: str) -> Evaluation | None:
         count=count,
         tasks=tuple(map(_task, tasks)),
         samples=tuple(map(_sample, samples)),
-        told_budgets=tuple(_told(point) for point in _list(facts.get("told_budgets")) if isinstance(point, dict)),
+        target_lengths=tuple(_told(point) for point in _list(facts.get("target_lengths")) if isinstance(point, dict)),
         **numbers,
     )
 

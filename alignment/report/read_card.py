@@ -1,6 +1,6 @@
 """output/card.json of a fusion stage -> Card. What cannot be read of it is left out.
 
-Neighbours: read.py (everything else of a run), data/fusion_card.py (which writes the file).
+Neighbours: read.py (everything else of a run), data_factory/fusion/card.py (which writes the file).
 """
 
 from pathlib import Path

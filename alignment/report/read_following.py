@@ -12,7 +12,7 @@ from alignment.report.record_following import ConstraintTask, ConstraintType, De
 
 OBEYED = ("obeyed", "obeyed_low", "obeyed_high")
 DEMAND_NUMBERS = tuple(f"{name}{end}" for name in (*MODES, "difference") for end in ("", "_low", "_high"))
-MODE_NUMBERS = ("answers", "thought_share", "no_answer_share", "mean_answer_tokens")
+MODE_NUMBERS = ("answers", "thinking_answer_fraction", "no_answer_fraction", "mean_answer_tokens")
 Facts = dict[str, Any]
 
 
@@ -29,7 +29,7 @@ def read_follow(reader: Reader, path: Path) -> Follow | None:
         for one in _objects(facts.get("groups"))
     ]  # fmt: skip
     counts = {name: _whole(facts, name) for name in ("conversations", "turns", "count", "trimmed", "left_out")}
-    numbers = _numbers(facts, (*OBEYED, "asked_thinking_share", "whole_share", "seconds"))
+    numbers = _numbers(facts, (*OBEYED, "asked_thinking_fraction", "whole_fraction", "seconds"))
     return Follow(**counts, **numbers, groups=tuple(groups))
 
 

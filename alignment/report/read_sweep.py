@@ -9,8 +9,8 @@ from typing import Any
 from alignment.report.files import Reader
 from alignment.report.record import MODES, Number, Sweep, SweepPoint, VotePoint, is_number
 
-FIELDS = ("accuracy", "accuracy_low", "accuracy_high", "mean_thinking_tokens", "mean_answer_tokens", "forced_share",
-          "finished_share")  # fmt: skip
+FIELDS = ("accuracy", "accuracy_low", "accuracy_high", "mean_thinking_tokens", "mean_answer_tokens", "forced_fraction",
+          "finished_fraction")  # fmt: skip
 VOTE_FIELDS = ("mean_tokens", "majority", "majority_low", "majority_high", "best_of_upper_bound")
 
 

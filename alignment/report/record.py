@@ -65,12 +65,12 @@ class Evaluation:
     think_follow: Number
     mean_thinking_tokens: Number
     mean_answer_tokens: Number
-    truncated_share: Number
+    truncated_fraction: Number
     unknown: Number
     seconds: Number
     tasks: tuple[TaskScore, ...]
     samples: tuple[Sample, ...]
-    told_budgets: tuple[ToldPoint, ...] = ()
+    target_lengths: tuple[ToldPoint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class BudgetPoint:
     accuracy_high: Number
     mean_thinking_tokens: Number
     mean_answer_tokens: Number
-    forced_share: Number
+    forced_fraction: Number
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ class SweepPoint:
     accuracy_high: Number
     mean_thinking_tokens: Number
     mean_answer_tokens: Number
-    forced_share: Number
-    finished_share: Number
+    forced_fraction: Number
+    finished_fraction: Number
     votes: tuple[VotePoint, ...]
 
 

@@ -23,7 +23,7 @@ class FollowGroup:
 
 @dataclass(frozen=True)
 class Follow:
-    """How the flags of conversations were obeyed. A policy that always thinks would score `asked_thinking_share`."""
+    """How the flags of conversations were obeyed. A policy that always thinks would score `asked_thinking_fraction`."""
 
     conversations: int
     turns: int
@@ -31,8 +31,8 @@ class Follow:
     obeyed: Number
     obeyed_low: Number
     obeyed_high: Number
-    asked_thinking_share: Number
-    whole_share: Number
+    asked_thinking_fraction: Number
+    whole_fraction: Number
     trimmed: int
     left_out: int
     seconds: Number

@@ -7,7 +7,8 @@ A group is all completions of one problem in one step. Where all of them score a
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
-from alignment.data.rows import Mode, Problem
+from alignment.core.vocabulary import Mode
+from alignment.data.rows import Problem
 from alignment.rollout.scoring import Judged
 
 
@@ -17,9 +18,9 @@ def chance(*parts: object) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def group_mode(problem: Problem, step: int, seed: int, thinking_share: float) -> Mode:
+def group_mode(problem: Problem, step: int, seed: int, thinking_fraction: float) -> Mode:
     """The mode in which a group is sampled: the same for all its completions, on whichever rank they are."""
-    return "thinking" if chance("mode", seed, step, problem.id) < thinking_share else "non_thinking"
+    return "thinking" if chance("mode", seed, step, problem.id) < thinking_fraction else "non_thinking"
 
 
 def has_signal(group: Sequence[Judged]) -> bool:
@@ -28,7 +29,7 @@ def has_signal(group: Sequence[Judged]) -> bool:
     return len(known) > 1
 
 
-def replace_silent(
+def replace_zero_variance(
     groups: list[list[Judged]],
     fresh: Iterator[Problem],
     sample: Callable[[list[Problem]], list[list[Judged]]],

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import rewards
+from alignment.core.errors import DataError
 from alignment.data.rows import SAMPLING_COLUMNS, Problem
-from alignment.errors import DataError
+from alignment.inference.sampler import Completion
 from alignment.recipe.blocks import Reward
-from alignment.rollout.thinking import Completion
 from rewards.compose import total
 
 
@@ -126,11 +126,11 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
         known = [score for score in scores if score is not None]
         if known:
             figures[f"reward/{name}/mean"] = sum(known) / len(known)
-        figures[f"reward/{name}/unknown_share"] = 1 - len(known) / len(scores)
+        figures[f"reward/{name}/unknown_fraction"] = 1 - len(known) / len(scores)
     thinking = [row.completion.thinking_tokens for row in judged if row.completion.request.mode == "thinking"]
     if thinking:
         figures["thinking_tokens"] = sum(thinking) / len(thinking)
-    figures["unknown_share"] = sum(row.total is None for row in judged) / len(judged)
+    figures["unknown_fraction"] = sum(row.total is None for row in judged) / len(judged)
     figures["rollout_entropy"] = drawn_entropy([row.completion for row in judged])
     return figures
 

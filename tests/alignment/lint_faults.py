@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from alignment.data.lint.findings import Intent, Severity
+from alignment.core.resources import resource
+from alignment.lint.findings import Intent, Severity
 from alignment.recipe.blocks import QWEN3_STOP_TEXT
-from alignment.resources import resource
 
 Messages = list[dict[str, Any]]
 TEMPLATE = (resource("data/base") / "chat_template.jinja").read_text(encoding="utf-8")

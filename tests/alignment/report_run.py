@@ -35,7 +35,7 @@ def evaluation(stage: str, mode: str, share: float, text: str = "<think>1 + 1</t
     measures = {"format": 0.9, "think_follow": 0.95, "mean_thinking_tokens": 40, "mean_answer_tokens": 8}
     sample = {"task": "sum", "question": "1 + 1?", "answer": "2", "text": text, "correct": True, "thinking_tokens": 5}
     tasks = [{"task": "sum"} | scored(share, 250), {"task": "sort"} | scored(share, 250)]
-    rest = {"truncated_share": 0.01, "unknown": 0, "seconds": 3.0, "tasks": tasks, "samples": [sample]}
+    rest = {"truncated_fraction": 0.01, "unknown": 0, "seconds": 3.0, "tasks": tasks, "samples": [sample]}
     return {"stage": stage, "mode": mode} | scored(share) | measures | rest
 
 
@@ -58,7 +58,7 @@ def write_stage(run: Path, number: int, shares: dict[str, float], text: str = "2
 
 CARD = {
     "schema": 1,
-    "shares": {"thinking_share": {"words": "rows that think", "asked": 0.5, "made": 0.4, "rows": 4, "of": 10}},
+    "shares": {"thinking_fraction": {"words": "rows that think", "asked": 0.5, "made": 0.4, "rows": 4, "of": 10}},
     "flags": {"thinking": {"none": 2, "user": 2}, "non_thinking": {"system": 1, "user": 5}},
     "turns": {"1": 8, "2": 2},
     "flag_changes": 1,
@@ -88,7 +88,7 @@ def write_run(run: Path, text: str = "<think>1 + 1</think>\n\n2") -> Path:
         shares = {} if thinking is None or plain is None else {"thinking": thinking, "non_thinking": plain}
         folder = write_stage(run, number, shares, text)
     sweep = [
-        {"budget": budget, "mean_thinking_tokens": budget / 2, "mean_answer_tokens": 8, "forced_share": 0.5}
+        {"budget": budget, "mean_thinking_tokens": budget / 2, "mean_answer_tokens": 8, "forced_fraction": 0.5}
         | scored(share)
         for budget, share in ((0, 0.4), (64, 0.5), (256, 0.7))
     ]

@@ -8,12 +8,13 @@ import torch
 from peft import get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from alignment.model import add_tokens
+from alignment.core.resources import resource
+from alignment.inference.engine import EngineSettings
+from alignment.inference.start import start_engine
+from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.recipe.blocks import Lora
-from alignment.resources import resource
-from alignment.rollout.delivery import prove_delivery
-from alignment.rollout.engine import EngineSettings, start_engine
-from alignment.stages.policy import adapter_config, merged_weights
+from alignment.run.base_model import add_tokens
+from alignment.training.policy import adapter_config, merged_weights
 
 BASE = str(resource("data/base"))
 
@@ -66,7 +67,7 @@ def test_the_engine_samples_from_the_adapter_and_not_from_the_model_under_it(
         "auto", EngineSettings(BASE, 128, (tokenizer.eos_token_id,), tokenizer.pad_token_id, "float32")
     )
     under = engine.logprobs([prompt])[0]
-    prove_delivery(engine, lambda: iterate(model), prompt)
+    check_weight_sync(engine, lambda: iterate(model), prompt)
     logits = model(input_ids=torch.tensor([prompt])).logits[0, :-1].log_softmax(-1)
     expected = logits.gather(-1, torch.tensor(prompt[1:])[:, None])[:, 0]
     found = torch.tensor(engine.logprobs([prompt])[0])

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from alignment.artifact import write_json
-from alignment.errors import ArtifactError, OptionError
-from alignment.evaluation.adapt_command import AdaptOptions, adapt
-from alignment.evaluation.adaptive import AdaptiveBudget, Bin, Probe, agreement, load_adaptive
-from alignment.evaluation.adaptive_fit import fixed_tokens, hull
-from alignment.evaluation.outcomes import ProblemOutcome, write_outcomes
+from alignment.commands.adapt import AdaptOptions, adapt
+from alignment.core.errors import ArtifactError, OptionError
+from alignment.core.files import write_json
+from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Bin, Probe, agreement, load_adaptive
+from alignment.evaluation.adaptive_budget.fit import fixed_tokens, hull
+from alignment.records.outcomes import ProblemOutcome, write_outcomes
 from smoke.processes import alignment
 
 BUDGETS = (0, 20, 40, 80, 160)
@@ -80,10 +80,10 @@ def test_hopeless_prompts_get_nothing_and_others_what_they_need(tmp_path: Path) 
     # A fixed budget of 80 spends 80 on the hopeless third; the lengths save that and nothing else.
     held = found.held_out
     fixed = held["fixed_tokens"]
-    assert held["saved_share"] == pytest.approx(1 - held["mean_thinking_tokens"] / fixed, abs=1e-3)
+    assert held["saved_fraction"] == pytest.approx(1 - held["mean_thinking_tokens"] / fixed, abs=1e-3)
     assert held["mean_thinking_tokens"] == pytest.approx((18 + 75) / 3, abs=4) and fixed == pytest.approx(57.7, abs=4)
-    assert held["saved_share_low"] < held["saved_share"] < held["saved_share_high"]
-    assert held["saved_share_low"] > 0.35 and held["mean_probe_tokens"] == 0
+    assert held["saved_fraction_low"] < held["saved_fraction"] < held["saved_fraction_high"]
+    assert held["saved_fraction_low"] > 0.35 and held["mean_probe_tokens"] == 0
     assert load_adaptive(tmp_path / "adaptive.json") == found
 
 
@@ -94,8 +94,8 @@ def test_agreement_is_chosen_where_lengths_say_nothing_and_its_own_tokens_are_co
     held = found.held_out
     assert held["mean_probe_tokens"] == 10 and held["accuracy"] == 1.0
     spent = held["mean_thinking_tokens"] + 10
-    assert held["saved_share"] == pytest.approx(1 - spent / held["fixed_tokens"], abs=1e-3)
-    assert 0.3 < held["saved_share"] < 0.6
+    assert held["saved_fraction"] == pytest.approx(1 - spent / held["fixed_tokens"], abs=1e-3)
+    assert 0.3 < held["saved_fraction"] < 0.6
 
 
 def test_a_probe_that_knows_nothing_saves_nothing_beside_lots(tmp_path: Path) -> None:
@@ -103,14 +103,14 @@ def test_a_probe_that_knows_nothing_saves_nothing_beside_lots(tmp_path: Path) ->
     found = adapt(
         AdaptOptions(sweep(tmp_path, by_nothing), accuracy=0.6, probe="length"), Console(file=told, width=200)
     )
-    assert found.held_out["saved_share_beside_lots_low"] < 0.02
-    assert abs(found.held_out["saved_share_beside_lots"]) < 0.08
-    assert ("that is no clear saving" in told.getvalue()) is (found.held_out["saved_share_low"] <= 0)
+    assert found.held_out["saved_fraction_beside_random_low"] < 0.02
+    assert abs(found.held_out["saved_fraction_beside_random"]) < 0.08
+    assert ("that is no clear saving" in told.getvalue()) is (found.held_out["saved_fraction_low"] <= 0)
     assert "95%" in told.getvalue() and "adaptive.json" in told.getvalue()
 
 
 def test_no_problem_is_both_fitted_and_held_out(tmp_path: Path) -> None:
-    from alignment.evaluation.adapt_command import as_curve
+    from alignment.commands.adapt import as_curve
 
     draw = random.Random(1)
     kinds = [by_length(draw) for _ in range(100)]
@@ -125,7 +125,7 @@ def test_a_saving_that_is_none_is_called_so(tmp_path: Path) -> None:
     told = io.StringIO()
     options = AdaptOptions(sweep(tmp_path, by_length), accuracy=0.6, probe="agreement")  # it costs and tells nothing
     found = adapt(options, Console(file=told, width=200))
-    assert found.held_out["saved_share_high"] < 0 and "warning: that is no clear saving" in told.getvalue()
+    assert found.held_out["saved_fraction_high"] < 0 and "warning: that is no clear saving" in told.getvalue()
 
 
 def test_a_target_of_tokens_is_kept(tmp_path: Path) -> None:

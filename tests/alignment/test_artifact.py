@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from alignment.artifact import Manifest, RunFolder, StageFolder, canonical_hash, folder_files, read_json, write_json
+from alignment.core.errors import ArtifactError, DataError
+from alignment.core.files import canonical_hash, folder_files, read_json, write_json
+from alignment.core.resources import resource
 from alignment.data.rows import Conversation, Problem, read_rows, write_rows
-from alignment.errors import ArtifactError, DataError
-from alignment.resources import resource
+from alignment.records.manifest import Manifest
+from alignment.records.run_folder import RunFolder, StageFolder
 
 WEIGHTS = (resource("data/base") / "model.safetensors").read_bytes()
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from alignment.data.rows import Mode, Problem
+from alignment.core.statistics.intervals import wilson
+from alignment.core.statistics.pairs import Pair, difference, difference_interval, verdict
+from alignment.core.vocabulary import Mode
+from alignment.data.rows import Problem
 from alignment.evaluation.answering import GRADERS
-from alignment.evaluation.constraints import constraint_figures
-from alignment.evaluation.intervals import wilson
-from alignment.evaluation.pairs import Pair, difference, difference_interval, verdict
+from alignment.evaluation.measures.constraints import constraint_figures
+from alignment.inference.sampler import Completion, Request
 from alignment.rollout.scoring import Judged, Scorer
-from alignment.rollout.thinking import Completion, Request
 
 WORDS = ("length_constraints:number_words", {"num_words": 3, "relation": "less than"})  # planning
 NO_COMMA = ("punctuation:no_comma", {})  # precision
@@ -78,7 +79,7 @@ def test_only_the_answer_counts_and_thinking_that_never_ends_is_named_as_the_cau
     problems = [problem(number, NO_COMMA) for number in range(8)]
     (task,) = figures(problems, ["<think>\nfor ever"] * 8, ["salt"] * 8)
     assert demand(task, "precision")["verdict"] == "hurts"
-    assert task["modes"]["thinking"] == {"answers": 8, "thought_share": 1.0, "no_answer_share": 1.0, "mean_answer_tokens": 5.0}  # fmt: skip
+    assert task["modes"]["thinking"] == {"answers": 8, "thinking_answer_fraction": 1.0, "no_answer_fraction": 1.0, "mean_answer_tokens": 5.0}  # fmt: skip
     (caution,) = task["cautions"]
     assert "in thinking mode 100% of the completions hold no answer" in caution and "cut off" in caution
 

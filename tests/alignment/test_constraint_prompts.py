@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from alignment.data.procedural import problem_key, problems
+from alignment.core.errors import DataError
+from alignment.data.generators.families import problem_key, problems
 from alignment.data.rows import Problem
 from alignment.data.splits import split_of
-from alignment.errors import DataError
-from alignment.evaluation.tasks import task_problems
+from alignment.evaluation.task import task_problems
 from rewards import instruction_problem
 from rewards.constraints import CONSTRAINTS
 

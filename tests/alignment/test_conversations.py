@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from alignment.core.resources import resource
+from alignment.core.statistics.intervals import fraction_interval
 from alignment.data.rows import Problem
-from alignment.evaluation.conversations import Conversation, Plan, converse, follow_figures, plan_conversations
-from alignment.evaluation.intervals import share_interval
+from alignment.evaluation.measures.conversations import Conversation, Plan, converse, follow_figures, plan_conversations
+from alignment.inference.engine import Ask, Draw, SamplingSettings
+from alignment.inference.sampler import Sampler
+from alignment.inference.thinking_budget import ThinkTokens
 from alignment.recipe.blocks import Evaluations
-from alignment.resources import resource
-from alignment.rollout.budget import ThinkTokens
-from alignment.rollout.engine import Ask, Draw, SamplingSettings
-from alignment.rollout.thinking import Sampler
 
 THOUGHT, PLAIN = "<think>\n1 + 1 = 2\n</think>\n\n2", "<think>\n\n</think>\n\n2"
 PROBLEMS = [Problem(f"p{number}", f"What is {number} + 1?", str(number + 1)) for number in range(40)]
@@ -69,7 +69,7 @@ def test_a_policy_that_always_thinks_obeys_exactly_the_turns_that_ask_for_thinki
     plans = plan_conversations(PROBLEMS, 60, 4, seed=1)
     figures = follow_figures(held(tokenizer, lambda _: THOUGHT, plans)[0])
     assert (figures["conversations"], figures["turns"], figures["count"]) == (60, 4, 240)
-    assert figures["obeyed"] == figures["asked_thinking_share"]
+    assert figures["obeyed"] == figures["asked_thinking_fraction"]
     assert 0.4 < figures["obeyed"] < 0.7
     assert groups(figures, "mode") == {"thinking": 1.0, "non_thinking": 0.0}
     assert groups(figures, "asked_by")["/no_think"] == 0.0
@@ -78,7 +78,7 @@ def test_a_policy_that_always_thinks_obeys_exactly_the_turns_that_ask_for_thinki
 
 def test_a_policy_that_goes_by_the_last_flag_obeys_everything(tokenizer: PreTrainedTokenizerBase) -> None:
     figures = follow_figures(held(tokenizer, last_flag_wins, plan_conversations(PROBLEMS, 30, 4, seed=2))[0])
-    assert (figures["obeyed"], figures["whole_share"]) == (1.0, 1.0)
+    assert (figures["obeyed"], figures["whole_fraction"]) == (1.0, 1.0)
     assert figures["obeyed_low"] < 1.0, "all of thirty conversations is not certainty"
     assert set(groups(figures, "position")) == {"1", "2", "3", "4"}
     assert {value for one in figures["groups"] for value in [one["obeyed"]]} == {1.0}
@@ -143,9 +143,9 @@ def test_the_interval_is_over_conversations(tokenizer: PreTrainedTokenizerBase) 
     plans = [Plan(("a?", "b?", "c?"), (mode, mode, mode)) for mode in ("thinking", "non_thinking") for _ in range(5)]  # type: ignore[arg-type]
     figures = follow_figures(held(tokenizer, lambda _: THOUGHT, plans)[0])
     # Three turns that fail or succeed together are one observation, not three.
-    low, high = share_interval([(3, 3)] * 5 + [(0, 3)] * 5)
+    low, high = fraction_interval([(3, 3)] * 5 + [(0, 3)] * 5)
     assert (figures["obeyed"], figures["obeyed_low"], figures["obeyed_high"]) == (0.5, round(low, 4), round(high, 4))
-    assert low == pytest.approx(share_interval([(1, 1)] * 5 + [(0, 1)] * 5)[0])
+    assert low == pytest.approx(fraction_interval([(1, 1)] * 5 + [(0, 1)] * 5)[0])
 
 
 def test_the_same_seed_plans_the_same_and_flags_are_as_likely_as_none() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from alignment.errors import RecipeError
-from alignment.recipe.document import Document
+from alignment.core.errors import RecipeError
+from alignment.recipe.load import Document
 from alignment.recipe.schema import GrpoStage, Recipe
 
 TEXT = """\

@@ -6,10 +6,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from alignment.errors import WeightsNotDelivered
-from alignment.resources import resource
-from alignment.rollout.delivery import largest_gap, prove_delivery, refuse_gap
-from alignment.rollout.engine import Ask, Engine, EngineSettings, SamplingSettings, start_engine, vllm_problem
+from alignment.core.errors import WeightsNotSynchronised
+from alignment.core.resources import resource
+from alignment.inference.engine import Ask, Engine, EngineSettings, SamplingSettings
+from alignment.inference.start import start_engine, vllm_problem
+from alignment.inference.weights.sync_check import check_weight_sync, largest_gap, refuse_gap
 
 BASE = str(resource("data/base"))
 GREEDY = SamplingSettings(temperature=0.0)
@@ -83,9 +84,9 @@ def test_sampling_leaves_the_trainers_random_numbers_alone(engine: Engine, promp
 def test_new_weights_arrive_and_can_be_taken_back(
     engine: Engine, model: torch.nn.Module, prompts: list[list[int]]
 ) -> None:
-    prove_delivery(engine, lambda: iter(model.named_parameters()), prompts[0])
-    with pytest.raises(WeightsNotDelivered, match="stands still"):
-        prove_delivery(engine, lambda: iter(()), prompts[0])
+    check_weight_sync(engine, lambda: iter(model.named_parameters()), prompts[0])
+    with pytest.raises(WeightsNotSynchronised, match="stands still"):
+        check_weight_sync(engine, lambda: iter(()), prompts[0])
     engine.load_weights(iter(model.named_parameters()))
 
 
@@ -108,7 +109,7 @@ def test_every_matrix_arrives_the_tied_head_among_them(
 
 def test_a_gap_between_trainer_and_engine_stops_the_stage() -> None:
     refuse_gap(0.01, largest_gap(None, exact=False), step=3)
-    with pytest.raises(WeightsNotDelivered, match="step 2.*largest_logprob_gap 0.0002"):
+    with pytest.raises(WeightsNotSynchronised, match="step 2.*max_logprob_gap 0.0002"):
         refuse_gap(3e-4, largest_gap(None, exact=True), step=2)
-    with pytest.raises(WeightsNotDelivered, match="step 3.*largest_logprob_gap 0.05"):
+    with pytest.raises(WeightsNotSynchronised, match="step 3.*max_logprob_gap 0.05"):
         refuse_gap(0.2, 0.05, step=3)

@@ -6,12 +6,13 @@ from typing import Any, NoReturn
 
 import pytest
 
+from alignment.core.errors import DataError
 from alignment.data.fields import Fields, read_problem
-from alignment.data.sources import Table, load_source, measuring_problem, row_columns, source_problems
-from alignment.errors import DataError
+from alignment.data.sources import Table, load_source, row_columns, source_problems
+from alignment.inference.sampler import Completion, Request
 from alignment.recipe.blocks import Reward
+from alignment.rollout.references import measuring_problem
 from alignment.rollout.scoring import Scorer, refuse_unjudged
-from alignment.rollout.thinking import Completion, Request
 from rewards import IsolationUnavailable, machine_problem
 
 SPECS = [Reward(kind="python_tests")]

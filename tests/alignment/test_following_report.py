@@ -11,7 +11,7 @@ from report_run import HOSTILE, put, write_run
 from rich.console import Console
 
 from alignment.report import write_report
-from alignment.report.terminal import following_tables
+from alignment.report.render.terminal import following_tables
 
 STAGE = "04-mode_fusion"
 
@@ -26,7 +26,7 @@ def follow(obeyed: float) -> dict[str, Any]:
         {"by": by, "value": value, "count": 60} | shares("obeyed", obeyed) for by in values for value in values[by]
     ]
     counts = {"conversations": 60, "turns": 2, "count": 118, "trimmed": 7, "left_out": 2, "seconds": 12.5}
-    whole = {"asked_thinking_share": 0.6, "whole_share": 0.7, "samples": []}
+    whole = {"asked_thinking_fraction": 0.6, "whole_fraction": 0.7, "samples": []}
     return counts | shares("obeyed", obeyed) | whole | {"groups": groups}
 
 
@@ -36,7 +36,7 @@ def demand(name: str, reading: str, gap: float, verdict: str) -> dict[str, Any]:
 
 
 def constraints(task: str = "constraints", caution: str = "thinking was cut off") -> dict[str, Any]:
-    mode = {"answers": 80, "thought_share": 0.9, "no_answer_share": 0.0, "mean_answer_tokens": 31.5}
+    mode = {"answers": 80, "thinking_answer_fraction": 0.9, "no_answer_fraction": 0.0, "mean_answer_tokens": 31.5}
     demands = [demand("planning", "strict", 0.2, "helps"), demand("precision", "strict", -0.3, "hurts")]
     one = {
         "type": "punctuation:no_comma",
@@ -114,7 +114,7 @@ def test_a_narrow_terminal_is_shown_the_last_stage_whole_and_a_wide_one_all(run:
 
 def test_flags_that_are_lost_over_turns_raise_an_alarm_once_both_modes_were_trained(run: Path) -> None:
     assert not [alarm for alarm in write_report(run)["alarms"] if alarm["kind"] == "follow_turns"]
-    put(run / STAGE / "stage.json", {"name": "mode_fusion", "kind": "sft", "identity": {"thinking_share": 0.5}})
+    put(run / STAGE / "stage.json", {"name": "mode_fusion", "kind": "sft", "identity": {"thinking_fraction": 0.5}})
     (alarm,) = [alarm for alarm in write_report(run)["alarms"] if alarm["kind"] == "follow_turns"]
     assert (alarm["stage"], alarm["value"], alarm["threshold"]) == ("mode_fusion", 0.8, 0.9)
     put(run / STAGE / "evaluations" / "follow.json", follow(0.95))

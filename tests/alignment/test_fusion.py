@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from alignment.artifact import RunFolder
-from alignment.data.fusion import allot
-from alignment.data.lint.cases import sampled
-from alignment.data.lint.findings import Intent
-from alignment.data.lint.linter import inspect
-from alignment.data.lint.settings import setting_of
+from alignment.core.errors import DataError
+from alignment.core.resources import resource
 from alignment.data.mixture import as_conversation, problems_of
-from alignment.data.render import IGNORED, render_conversation, render_prompt
 from alignment.data.rows import Conversation, read_rows, write_rows
-from alignment.errors import DataError
+from alignment.data.template import IGNORED, render_conversation, render_prompt
+from alignment.data_factory.fusion.mix import allot
+from alignment.lint.cases import sampled
+from alignment.lint.findings import Intent
+from alignment.lint.linter import inspect
+from alignment.lint.settings import setting_of
 from alignment.recipe.blocks import MixturePart
 from alignment.recipe.schema import Recipe
-from alignment.resources import resource
-from alignment.stages.context import StageContext
-from alignment.stages.fusion import run
+from alignment.records.run_folder import RunFolder
+from alignment.training.context import StageContext
+from alignment.training.kinds.fusion import run
 
 FLAG = re.compile(r"/(?:no_)?think\b")
 BLOCK = re.compile(r"<think>\n(.*?)\n?</think>\n\n", re.DOTALL)
@@ -31,9 +31,15 @@ POLICY = [{"stage": "fusion_data"}, {**CHAIN, "count": 150, "seed": 5, "mode": "
 EMPTY = Conversation("x", [{"role": "user", "content": "1 + 1"}, {"role": "assistant", "content": "2"}], "thinking")
 SHARES: list[dict[str, Any]] = [
     {},
-    {"multi_turn_share": 0.6, "max_turns": 4, "system_flag_share": 0.5, "thinking_share": 0.4},
-    {"multi_turn_share": 1.0, "max_turns": 2, "unflagged_share": 0.0, "switched_share": 0.0, "rows": 101},
-    {"multi_turn_share": 0.0, "unflagged_share": 1.0, "switched_share": 1.0, "rows": 50, "thinking_share": 0.3},
+    {"multi_turn_fraction": 0.6, "max_turns": 4, "system_flag_fraction": 0.5, "thinking_fraction": 0.4},
+    {"multi_turn_fraction": 1.0, "max_turns": 2, "unflagged_fraction": 0.0, "switched_fraction": 0.0, "rows": 101},
+    {
+        "multi_turn_fraction": 0.0,
+        "unflagged_fraction": 1.0,
+        "switched_fraction": 1.0,
+        "rows": 50,
+        "thinking_fraction": 0.3,
+    },
 ]
 
 
@@ -122,11 +128,11 @@ def test_every_share_is_met_within_rounding(tmp_path: Path, settings: dict[str, 
     assert len(rows) == card["rows"] >= 50
     assert not settings.get("rows") or len(rows) == settings["rows"]
     for found, whole, share in (
-        (len(thinking), len(rows), stage.thinking_share),
-        (len([row for row in thinking if not flags_in(row)]), len(thinking), stage.unflagged_share),
-        (len([row for row in plain if not flags_in(row)]), len(plain), stage.switched_share),
-        (len(system), len(flagged), stage.system_flag_share),
-        (len(several), len(rows), stage.multi_turn_share),
+        (len(thinking), len(rows), stage.thinking_fraction),
+        (len([row for row in thinking if not flags_in(row)]), len(thinking), stage.unflagged_fraction),
+        (len([row for row in plain if not flags_in(row)]), len(plain), stage.switched_fraction),
+        (len(system), len(flagged), stage.system_flag_fraction),
+        (len(several), len(rows), stage.multi_turn_fraction),
     ):
         assert abs(found - share * whole) <= 1.0, "each half is rounded by itself"
     assert max(map(questions, rows)) <= (stage.max_turns if several else 1)
@@ -152,7 +158,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
 def test_loss_falls_on_the_last_answer_alone_and_continues_the_prompt_of_a_rollout(
     tmp_path: Path, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    recipe = recipe_of(POLICY, multi_turn_share=0.5, max_turns=4, system_flag_share=0.4)
+    recipe = recipe_of(POLICY, multi_turn_fraction=0.5, max_turns=4, system_flag_fraction=0.4)
     rows, _ = made(tmp_path, recipe)
     for row in rows:
         rendered = render_conversation(tokenizer, row, loss_on_empty_think=True)
@@ -218,7 +224,7 @@ def test_chats_that_come_with_earlier_turns_are_taken_first_and_stay_as_they_are
     single = [chat(f"s{number}", f"What is {number}?", f"It is {number}.") for number in range(40)]
     several = [chat(f"m{number}", f"Is {number} odd?", "Perhaps.", "Is it?", f"Ask {number}.") for number in range(30)]
     data = chats_in(tmp_path / "chats.jsonl", [*single, *several])
-    recipe = with_file(recipe_of(data, multi_turn_share=0.25, switched_share=0.0), tmp_path / "chats.jsonl")
+    recipe = with_file(recipe_of(data, multi_turn_fraction=0.25, switched_fraction=0.0), tmp_path / "chats.jsonl")
     rows, card = made(tmp_path, recipe)
     plain = [row for row in rows if row.mode == "non_thinking"]
     own = [row for row in plain if "Perhaps." in [message["content"] for message in row.messages]]
@@ -236,9 +242,9 @@ def test_shares_that_cannot_be_met_say_what_there_is_and_what_to_write(tmp_path:
         made(tmp_path, recipe_of(POLICY, rows=400))
     with pytest.raises(
         DataError,
-        match=r"short enough to stand behind earlier turns within max_length 60; raise it, or lower multi_turn_share",
+        match=r"short enough to stand behind earlier turns within max_length 60; raise it, or lower multi_turn_fraction",
     ):
-        made(tmp_path, recipe_of(POLICY, multi_turn_share=0.8, max_length=60))
+        made(tmp_path, recipe_of(POLICY, multi_turn_fraction=0.8, max_length=60))
     with pytest.raises(
         DataError,
         match=r"would have no row.*: 0 thinking and 150 non-thinking rows can be taken \(left out: 1 its answer does not think\)",

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from alignment.checks.recipe import checked
+from alignment.core.errors import DataError, RecipeError
+from alignment.core.vocabulary import Mode
+from alignment.data.generators.families import problem_key, problems
 from alignment.data.mixture import as_conversation
-from alignment.data.procedural import problem_key, problems
-from alignment.data.rows import Mode, Problem
+from alignment.data.rows import Problem
 from alignment.data.sources import load_source, row_columns
-from alignment.errors import DataError, RecipeError
+from alignment.inference.sampler import Completion, Request
 from alignment.recipe.blocks import Reward
-from alignment.recipe.check import checked
 from alignment.rollout.scoring import Scorer, refuse_unjudged, summary
-from alignment.rollout.thinking import Completion, Request
 from rewards import instruction_problem
 
 SPECS = [
@@ -67,8 +68,8 @@ def test_a_mixture_is_scored_by_what_applies_to_each_row_whatever_the_batch_hold
     assert [row.total for row in wrong] == [0.5, 0.5]
     alone = scorer.judge([ARITHMETIC] * 9, [completion("7")] * 9)
     assert [row.total for row in alone] == [1.5] * 9
-    assert "reward/instruction/unknown_share" not in summary(alone)
-    assert summary(mixed)["unknown_share"] == 0.0
+    assert "reward/instruction/unknown_fraction" not in summary(alone)
+    assert summary(mixed)["unknown_fraction"] == 0.0
     scorer.close()
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from alignment.environment import devices
-from alignment.errors import RecipeError
-from alignment.launch import Ended, accelerate_config, end_tree, environment, preloads, run, training_command
-from alignment.progress import PROGRESS_FILE
+from alignment.core.errors import RecipeError
+from alignment.core.machine import devices
+from alignment.core.progress import PROGRESS_FILE
 from alignment.recipe.blocks import Hardware
+from alignment.run.processes import Ended, accelerate_config, end_tree, environment, preloads, run, training_command
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a process to its parent")
 REPOSITORY = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def test_asking_to_end_reaches_grandchildren_even_those_that_do_not_listen() -> 
 def test_a_process_dies_with_a_parent_that_was_killed_outright(tmp_path: Path) -> None:
     log = tmp_path / "stage.log"
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom alignment.launch import run\n"
+        "import os, sys\nfrom pathlib import Path\nfrom alignment.run.processes import run\n"
         f"run([sys.executable, '-c', 'import os; print(os.getpid(), flush=True); {SLEEP}'], log=Path({str(log)!r}), "
         f"progress=Path({str(tmp_path / 'progress')!r}), env=dict(os.environ), on_tick=lambda: None)"
     )
@@ -131,7 +131,7 @@ def test_a_process_dies_with_a_parent_that_was_killed_outright(tmp_path: Path) -
 def test_a_process_that_lost_its_launcher_while_starting_does_not_go_on(tmp_path: Path) -> None:
     told = tmp_path / "told"
     stage = (
-        "import time\nfrom pathlib import Path\nfrom alignment.launch import die_with_parent\n"
+        "import time\nfrom pathlib import Path\nfrom alignment.run.processes import die_with_parent\n"
         f"told = Path({str(told)!r})\ntold.write_text('starting')\ntime.sleep(1.5)\n"
         "die_with_parent()\ntold.write_text('went on')\n"
     )

@@ -11,19 +11,20 @@ from lint_faults import ANSWER, LOSS_FAULTS, ROW_FAULTS, SOUND, TEMPLATE, TEMPLA
 from rich.console import Console
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from alignment.data.lint.cases import Case, read_cases, sampled
-from alignment.data.lint.findings import Finding, Intent
-from alignment.data.lint.linter import Inspection, inspect, refuse_errors, row_findings
-from alignment.data.lint.page import render_page
-from alignment.data.lint.settings import loaded_setting, setting_of, shipped_templates
-from alignment.data.lint.template_faults import Setting
-from alignment.data.lint.terminal import print_inspection
-from alignment.data.lint.views import Vocabulary
-from alignment.data.rows import Conversation, Mode
-from alignment.errors import DataError, RecipeError
-from alignment.lint_command import Request, lint
-from alignment.recipe.check import checked
-from alignment.resources import resource
+from alignment.checks.recipe import checked
+from alignment.commands.lint import Request, lint
+from alignment.core.errors import DataError, RecipeError
+from alignment.core.resources import resource
+from alignment.core.vocabulary import Mode
+from alignment.data.rows import Conversation
+from alignment.lint.cases import Case, read_cases, sampled
+from alignment.lint.findings import Finding, Intent
+from alignment.lint.linter import Inspection, inspect, refuse_errors, row_findings
+from alignment.lint.page import render_page
+from alignment.lint.settings import loaded_setting, setting_of, shipped_templates
+from alignment.lint.template_faults import Setting
+from alignment.lint.terminal import print_inspection
+from alignment.lint.views import Vocabulary
 
 # The answers of Qwen's own template (the chat_template of Qwen3's tokenizer_config.json), written down.
 QWEN3_RENDERS = {

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from alignment.artifact import RunFolder
+from alignment.core.errors import DataError
+from alignment.core.resources import resource
 from alignment.data.rows import Conversation
-from alignment.errors import DataError
 from alignment.recipe.schema import Recipe
-from alignment.resources import resource
+from alignment.records.run_folder import RunFolder
 
 QUESTION = {"role": "user", "content": "What is 1 + 2? /no_think"}
 STAGE = {"name": "imitation", "kind": "sft", "data": "tiny-cold-start"}
 
 
 def test_a_stage_refuses_rows_with_errors_and_records_how_many_warnings_there_were(tmp_path: Path) -> None:
-    from alignment.stages.context import StageContext
-    from alignment.stages.sft import _look_at
+    from alignment.training.context import StageContext
+    from alignment.training.kinds.sft import _look_at
 
     recipe = Recipe.model_validate({"name": "rows", "model": "embedded", "stages": [STAGE]})
     run = RunFolder(tmp_path)

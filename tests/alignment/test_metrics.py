@@ -2,8 +2,8 @@
 
 import pytest
 
-from alignment.evaluation.intervals import wilson
-from alignment.evaluation.metrics import Outcome, accuracy, figures
+from alignment.core.statistics.intervals import wilson
+from alignment.evaluation.measures.outcomes import Outcome, accuracy, figures
 
 
 def outcome(correct: bool | None, task: str = "sums", *, thinking: int = 10, truncated: bool = False) -> Outcome:
@@ -54,4 +54,4 @@ def test_tasks_are_broken_down_in_their_order() -> None:
 
 def test_shares_are_over_all_completions_judged_or_not() -> None:
     found = figures([outcome(None, truncated=True), outcome(True), outcome(False), outcome(True)])
-    assert (found["truncated_share"], found["format"], found["forced_share"]) == (0.25, 1.0, 0.0)
+    assert (found["truncated_fraction"], found["format"], found["forced_fraction"]) == (0.25, 1.0, 0.0)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from alignment.attention.packed import register
-from alignment.resources import resource
-from alignment.stages.unpadded import without_padding
+from alignment.core.resources import resource
+from alignment.inference.attention.packed import register
+from alignment.training.unpadded import without_padding
 
 LENGTHS = (7, 41, 1, 19)
 

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from alignment.artifact import Manifest, RunFolder, canonical_hash, folder_files, read_json, write_json
-from alignment.attempts import next_attempt, record_attempt, seconds_spent
-from alignment.errors import ArtifactError, RecipeError, StaleInputsError
-from alignment.pipeline import Pipeline, differences
+from alignment.core.differences import differences
+from alignment.core.errors import ArtifactError, RecipeError, StaleInputsError
+from alignment.core.files import canonical_hash, folder_files, read_json, write_json
+from alignment.records.attempt import next_attempt, record_attempt, seconds_spent
+from alignment.records.manifest import Manifest
+from alignment.records.run_folder import RunFolder
+from alignment.run.plan import Pipeline
 
 TEXT = """\
 name: four-stages
@@ -114,7 +117,7 @@ def test_what_changed_is_named(load: Load, finished: bool, old: str, new: str, c
     assert "--run DIRECTORY" in str(caught.value)
 
 
-@pytest.mark.parametrize("override", ["cold_start.save_every_steps=7", "reasoning_rl.rollout.gpu_memory_share=0.5"])
+@pytest.mark.parametrize("override", ["cold_start.save_every_steps=7", "reasoning_rl.rollout.gpu_memory_fraction=0.5"])
 def test_what_changes_no_result_changes_no_stage(load: Load, override: str) -> None:
     finish_all(load())
     pipeline = load("", "", f"stages.{override}")

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from alignment.artifact import Manifest, canonical_hash, folder_files, write_json
-from alignment.errors import ArtifactError
-from alignment.evaluation.sweep_options import SweepOptions
-from alignment.policies import named_policies
+from alignment.commands.budget_options import SweepOptions
+from alignment.core.errors import ArtifactError
+from alignment.core.files import canonical_hash, folder_files, write_json
+from alignment.records.manifest import Manifest
+from alignment.records.policies import named_policies
 
 BASE = Path(__file__).parents[2] / "data" / "base"
 STAGES = (("cold_start", "sft"), ("reasoning_rl", "grpo"), ("fusion_data", "sample"))

@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 
+from alignment.core.errors import DataError
+from alignment.data.generators.families import problem_key, problems
 from alignment.data.mixture import as_conversation
-from alignment.data.procedural import problem_key, problems
 from alignment.data.rows import Problem
 from alignment.data.sources import can_be_imitated, load_source
-from alignment.errors import DataError
-from alignment.recipe.reference_checks import failing
+from alignment.rollout.references import failing
 from rewards import Rollout, check_tests, machine_problem
 from rewards.code import PythonTests
 

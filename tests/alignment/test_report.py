@@ -12,9 +12,9 @@ import pytest
 from report_run import HOSTILE, put, put_card, write_run
 from rich.console import Console
 
-from alignment.errors import ArtifactError
+from alignment.core.errors import ArtifactError
 from alignment.report import write_report
-from alignment.report.terminal import stage_table
+from alignment.report.render.terminal import stage_table
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_whole_run_gives_all_three_files_and_the_documented_keys(run: Path) ->
     assert set(wanted.split()) <= set(stage)
     wanted = (
         "count accuracy accuracy_low accuracy_high format think_follow mean_thinking_tokens mean_answer_tokens "
-        "truncated_share tasks"
+        "truncated_fraction tasks"
     )
     assert set(wanted.split()) <= set(stage["evaluations"]["thinking"])
     assert {"accuracy", "significant", "verdict"} <= set(stage["changes"]["thinking"])
@@ -57,7 +57,7 @@ def test_the_card_of_a_fusion_stage_is_shown_under_it_and_linked(run: Path) -> N
     card = document["stages"][2]["card"]
     assert card["path"] == "03-fusion_data/output/card.md"
     assert card["shares"][0] == {
-        "name": "thinking_share", "words": "rows that think", "asked": 0.5, "made": 0.4, "rows": 4, "of": 10,
+        "name": "thinking_fraction", "words": "rows that think", "asked": 0.5, "made": 0.4, "rows": 4, "of": 10,
     }  # fmt: skip
     assert [stage["card"] for stage in document["stages"] if stage["name"] != "fusion_data"] == [None] * 3
     text = (run / "report.md").read_text(encoding="utf-8")

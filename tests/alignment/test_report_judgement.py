@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from alignment.report.alarms import alarms, trained_both_modes
-from alignment.report.change import accuracy_change, evaluated_before, spearman
+from alignment.report.changes import accuracy_change, evaluated_before, spearman
+from alignment.report.figures.svg import ticks
 from alignment.report.record import BudgetPoint, Evaluation, Run, Sample, Stage, TaskScore
-from alignment.report.samples import HEAD, TAIL, clip, comparisons, split_thinking
-from alignment.report.svg import ticks
+from alignment.report.render.samples import HEAD, TAIL, clip, comparisons, split_thinking
 
 BOTH_MODES = {"stage": {"data": [{"mode": "thinking"}, {"mode": "non_thinking"}]}}
 
@@ -20,7 +20,7 @@ def score(accuracy: float, count: int = 500) -> TaskScore:
 
 def evaluation(accuracy: float, samples: tuple[Sample, ...] = (), **measures: float) -> Evaluation:
     names = ("accuracy_low", "accuracy_high", "format", "think_follow", "mean_thinking_tokens", "mean_answer_tokens")
-    rest: dict[str, Any] = dict.fromkeys((*names, "truncated_share", "unknown", "seconds")) | measures
+    rest: dict[str, Any] = dict.fromkeys((*names, "truncated_fraction", "unknown", "seconds")) | measures
     return Evaluation(mode="thinking", count=200, accuracy=accuracy, tasks=(), samples=samples, **rest)
 
 
@@ -75,11 +75,11 @@ def test_spearman_ranks_ties_together_and_puts_no_limit_last() -> None:
 @pytest.mark.parametrize(
     ("kind", "series"),
     [
-        ("groups_without_signal", {"groups_without_signal": [0.4, 0.7]}),
-        ("truncated_share", {"truncated_share": [0.1, 0.5]}),
+        ("zero_variance_groups", {"zero_variance_groups": [0.4, 0.7]}),
+        ("truncated_fraction", {"truncated_fraction": [0.1, 0.5]}),
         ("entropy_collapse", {"entropy": [1.0, 0.09]}),
         ("logprob_gap", {"logprob_gap": [0.01, 0.06]}),
-        ("unknown_verdicts", {"reward/math_answer/unknown_share": [0.04, 0.08]}),
+        ("unknown_verdicts", {"reward/math_answer/unknown_fraction": [0.04, 0.08]}),
     ],
 )
 def test_each_training_alarm_rings_above_its_threshold_only(kind: str, series: dict[str, list[float]]) -> None:
@@ -89,7 +89,7 @@ def test_each_training_alarm_rings_above_its_threshold_only(kind: str, series: d
 
 
 def test_the_logprob_threshold_is_the_recipe_s_where_it_is_recorded() -> None:
-    assert kinds(grpo({"stage": {"rollout": {"largest_logprob_gap": 0.2}}}, logprob_gap=[0.1])) == set()
+    assert kinds(grpo({"stage": {"rollout": {"max_logprob_gap": 0.2}}}, logprob_gap=[0.1])) == set()
 
 
 def test_programs_that_ran_without_isolation_are_told_of() -> None:
@@ -115,15 +115,15 @@ def test_think_follow_is_expected_only_from_the_stage_that_trained_both_modes_on
     found = alarms(run_of(before, fused, after), {})
     assert [alarm["stage"] for alarm in found] == ["fused", "after"]
     mixed = Stage("mixed", "sft", "finished", evaluations=weak, inputs={"mix": "a" * 64})
-    found = alarms(run_of(before, Stage("mix", "fusion", "finished", identity={"thinking_share": 0.5}), mixed), {})
+    found = alarms(run_of(before, Stage("mix", "fusion", "finished", identity={"thinking_fraction": 0.5}), mixed), {})
     assert [alarm["stage"] for alarm in found] == ["mixed"], (
         "a fusion stage trains nothing, and what takes its rows both"
     )
 
 
 def test_a_share_of_thinking_rollouts_decides_over_the_mode_of_the_problems() -> None:
-    assert trained_both_modes(grpo({"rollout": {"thinking_share": 0.5}, "data": [{"mode": "thinking"}]}))
-    assert not trained_both_modes(grpo({"rollout": {"thinking_share": 1.0}} | BOTH_MODES))
+    assert trained_both_modes(grpo({"rollout": {"thinking_fraction": 0.5}, "data": [{"mode": "thinking"}]}))
+    assert not trained_both_modes(grpo({"rollout": {"thinking_fraction": 1.0}} | BOTH_MODES))
 
 
 def test_unjudged_answers_and_changed_inputs_ring() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from alignment.evaluation.adaptive import AdaptiveBudget, Bin, Probe
-from alignment.server.middleware import SETTINGS, ServerSettings, ThinkingRequests
-from alignment.server.requests import EXTRA, settle
+from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Bin, Probe
+from alignment.serve.middleware import SETTINGS, ServerSettings, ThinkingRequests
+from alignment.serve.requests import EXTRA, settle
 
 OPEN, CLOSE, LINE, WORD = 1, 2, 3, 9
 
@@ -51,7 +51,7 @@ def test_what_is_no_conversation_is_left_to_vllm(messages: Any) -> None:
 def test_the_forced_tokens_are_those_of_two_draws() -> None:
     """Whatever the policy writes: its own tokens up to the budget, then the stop text, then its own again."""
     pytest.importorskip("vllm")
-    from alignment.server.budget_processor import next_forced
+    from alignment.serve.budget_processor import next_forced
 
     stop = [LINE, WORD, CLOSE, LINE]
     for seed, budget in itertools.product(range(60), (0, 1, 3, 8)):

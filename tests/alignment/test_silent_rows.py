@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from alignment.resources import resource
+from alignment.core.resources import resource
 from grpo_trainer import grpo_trainer
 
 PROMPTS, COMPLETIONS = (5, 9, 3, 7), (12, 4, 20, 9)
@@ -50,7 +50,7 @@ def gradients(trainer: Any, loss_of: Any, inputs: dict[str, Any]) -> dict[str, t
 
 @pytest.mark.parametrize("loss", ["dapo", "cispo"])
 def test_the_gradient_is_that_of_all_rows(made: Any, loss: str) -> None:
-    from alignment.stages.silent_rows import telling
+    from alignment.training.rl.zero_advantage import telling
 
     trainer, inputs = made(f"stages.reasoning_rl.trainer.loss_type={loss}"), batch([0.0, 1.5, -0.5, 0.0])
     assert telling(inputs)["completion_ids"].shape == (2, 20)
@@ -62,7 +62,7 @@ def test_the_gradient_is_that_of_all_rows(made: Any, loss: str) -> None:
 
 
 def test_a_micro_batch_without_signal_keeps_its_shortest_row_and_gives_no_gradient(made: Any) -> None:
-    from alignment.stages.silent_rows import telling
+    from alignment.training.rl.zero_advantage import telling
 
     trainer, inputs = made(), batch([0.0] * 4)
     assert telling(inputs)["prompt_ids"].tolist() == [inputs["prompt_ids"][1].tolist()]
@@ -75,8 +75,8 @@ def test_a_micro_batch_without_signal_keeps_its_shortest_row_and_gives_no_gradie
     "setting", ["beta=0.02", "loss_type=grpo", "loss_type=dr_grpo", "top_entropy_quantile=0.2", "entropy_coef=0.01"]
 )
 def test_where_more_than_the_advantage_carries_a_gradient_no_row_is_left_out(made: Any, setting: str) -> None:
-    from alignment.stages.silent_rows import skips_silent_rows
+    from alignment.training.rl.zero_advantage import drops_zero_advantage_rows
 
     trainer = made(f"stages.reasoning_rl.trainer.{setting}")
-    assert not skips_silent_rows(trainer)
+    assert not drops_zero_advantage_rows(trainer)
     assert trainer.compute_loss.__func__ is type(trainer).compute_loss

@@ -5,17 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from alignment.core.errors import DataError
+from alignment.core.resources import resource
+from alignment.core.vocabulary import SPLITS
+from alignment.data.generators.families import problem_key
 from alignment.data.mixture import load_parts, problems_of
-from alignment.data.procedural import problem_key
 from alignment.data.rows import Problem
 from alignment.data.sources import Procedural, load_source, source_names, source_problems
-from alignment.data.splits import SPLITS, only, split_of
-from alignment.errors import DataError
-from alignment.evaluation.tasks import held_out
+from alignment.data.splits import only, split_of
+from alignment.evaluation.task import held_out
 from alignment.recipe.blocks import Evaluations, MixturePart
-from alignment.recipe.document import Document
+from alignment.recipe.load import Document
 from alignment.recipe.schema import Recipe, SftStage
-from alignment.resources import resource
 
 COUNT = 500
 RECIPES = sorted(resource("recipes").glob("*.yaml"))

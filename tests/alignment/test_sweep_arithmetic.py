@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from alignment.evaluation.intervals import effective_count, mean_interval, share_interval, student, wilson
-from alignment.evaluation.knee import knee
-from alignment.evaluation.metrics import Outcome, accuracy, certain
-from alignment.evaluation.sweep_files import as_csv, knees
-from alignment.evaluation.votes import Ballot, majority, majority_of, pass_at, vote_points, vote_sizes
+from alignment.core.statistics.intervals import effective_count, fraction_interval, mean_interval, student, wilson
+from alignment.evaluation.measures.outcomes import Outcome, accuracy, certain
+from alignment.evaluation.sweep.files import as_csv, knees
+from alignment.evaluation.sweep.knee import knee
+from alignment.evaluation.sweep.votes import Ballot, majority, majority_of, pass_at, vote_points, vote_sizes
 
 
 def point(budget: int | None, share: float | None, low: float = 0.0, high: float = 1.0) -> dict[str, object]:
@@ -18,18 +18,18 @@ def point(budget: int | None, share: float | None, low: float = 0.0, high: float
 
 def test_one_sample_of_each_problem_gives_plainly_wilsons_interval() -> None:
     assert effective_count([(1.0, 1)] * 7 + [(0.0, 1)] * 3) == 10
-    assert share_interval([(1.0, 1)] * 7 + [(0.0, 1)] * 3) == wilson(7, 10)
+    assert fraction_interval([(1.0, 1)] * 7 + [(0.0, 1)] * 3) == wilson(7, 10)
 
 
 def test_samples_that_agree_are_worth_no_more_than_their_problem() -> None:
     agreeing = [(4.0, 4)] * 6 + [(0.0, 4)] * 4
     assert effective_count(agreeing) == 10
-    assert share_interval(agreeing) == wilson(6, 10)
+    assert fraction_interval(agreeing) == wilson(6, 10)
 
 
 def test_samples_that_differ_within_every_problem_are_worth_all_of_themselves() -> None:
     assert effective_count([(2.0, 4)] * 10) == 40
-    assert share_interval([(2.0, 4)] * 10) == wilson(20, 40)
+    assert fraction_interval([(2.0, 4)] * 10) == wilson(20, 40)
 
 
 def test_between_the_two_the_design_effect_decides() -> None:
@@ -40,8 +40,8 @@ def test_between_the_two_the_design_effect_decides() -> None:
 
 
 def test_a_perfect_score_with_many_samples_is_not_certainty() -> None:
-    assert share_interval([(8.0, 8)] * 5) == wilson(5, 5)
-    assert share_interval([]) == (0.0, 1.0)
+    assert fraction_interval([(8.0, 8)] * 5) == wilson(5, 5)
+    assert fraction_interval([]) == (0.0, 1.0)
 
 
 def test_accuracy_counts_samples_and_its_interval_counts_problems() -> None:
@@ -67,7 +67,7 @@ def test_finished_means_that_neither_a_budget_nor_a_limit_cut_in() -> None:
     cut = [(False, False), (True, False), (False, True), (True, True)]
     outcomes = [Outcome("sums", True, True, 1, 1, truncated, forced) for truncated, forced in cut]
     assert [one.finished for one in outcomes] == [True, False, False, False]
-    assert certain("finished_share", outcomes, [one.finished for one in outcomes])["finished_share"] == 0.25
+    assert certain("finished_fraction", outcomes, [one.finished for one in outcomes])["finished_fraction"] == 0.25
 
 
 def test_the_majority_decides_and_ties_are_drawn() -> None:

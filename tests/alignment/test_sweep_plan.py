@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from alignment.errors import ArtifactError, DataError, OptionError
-from alignment.evaluation.sweep_options import SweepOptions
-from alignment.evaluation.sweep_plan import append_point, recorded_points
+from alignment.commands.budget_options import SweepOptions
+from alignment.core.errors import ArtifactError, DataError, OptionError
+from alignment.evaluation.sweep.plan import append_point, recorded_points
 
 BASE = Path(__file__).parents[2] / "data" / "base"
 

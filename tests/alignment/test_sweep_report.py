@@ -19,8 +19,8 @@ def point(budget: int | None, share: float, **changes: Any) -> dict[str, Any]:
         {"votes": size, "mean_tokens": 50 * size, "majority": share, "best_of_upper_bound": min(1.0, share + 0.1)}
         for size in (1, 2, 4)
     ]
-    measures = {"mean_thinking_tokens": (budget or 0) / 2, "mean_answer_tokens": 8, "forced_share": 0.5,
-                "finished_share": 0.4, "votes": votes}  # fmt: skip
+    measures = {"mean_thinking_tokens": (budget or 0) / 2, "mean_answer_tokens": 8, "forced_fraction": 0.5,
+                "finished_fraction": 0.4, "votes": votes}  # fmt: skip
     place = {"stage": "mode_fusion", "task": "sums", "mode": "non_thinking" if budget is None else "thinking"}
     return place | {"budget": budget} | scored(share) | measures | changes
 

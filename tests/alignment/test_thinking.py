@@ -9,16 +9,16 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, MistralConfig, MistralForCausalLM, PreTrainedTokenizerBase
 
+from alignment.core.errors import EngineError
+from alignment.core.resources import resource
 from alignment.data.mixture import load_parts, problems_of
-from alignment.data.render import render_prompt
-from alignment.errors import EngineError
-from alignment.pipeline import Pipeline
-from alignment.resources import resource
-from alignment.rollout.budget import ThinkTokens, forced_tokens, thinking_so_far
-from alignment.rollout.delivery import logprob_gap
-from alignment.rollout.engine import Ask, Draw, EngineSettings, SamplingSettings, start_engine, vllm_problem
-from alignment.rollout.serving import Serving, serve
-from alignment.rollout.thinking import Completion, Request, Sampler
+from alignment.data.template import render_prompt
+from alignment.inference.engine import Ask, Draw, EngineSettings, SamplingSettings
+from alignment.inference.sampler import Completion, Request, Sampler
+from alignment.inference.start import Serving, serve, start_engine, vllm_problem
+from alignment.inference.thinking_budget import ThinkTokens, forced_tokens, thinking_so_far
+from alignment.inference.weights.sync_check import logprob_gap
+from alignment.run.plan import Pipeline
 from grpo_trainer import grpo_trainer
 from thinking_policy import train_thinker
 

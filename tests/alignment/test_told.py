@@ -2,15 +2,15 @@
 
 import pytest
 
+from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, problems_of
 from alignment.data.rows import Problem
-from alignment.data.told import REVIEW, tell
-from alignment.pipeline import Pipeline
+from alignment.data.target_length import REVIEW, tell
+from alignment.inference.sampler import Completion, Request
 from alignment.recipe.blocks import MixturePart, Reward
 from alignment.recipe.schema import Recipe
-from alignment.resources import resource
 from alignment.rollout.scoring import Scorer
-from alignment.rollout.thinking import Completion, Request
+from alignment.run.plan import Pipeline
 
 TOLD = [16, 40, 64]
 
@@ -21,7 +21,7 @@ def recipe() -> Recipe:
 
 
 def part(**settings: object) -> MixturePart:
-    shared = {"source": "chain-sum", "split": "cold_start", "count": 60, "seed": 1, "told_budgets": TOLD}
+    shared = {"source": "chain-sum", "split": "cold_start", "count": 60, "seed": 1, "target_lengths": TOLD}
     return MixturePart.model_validate({**shared, **settings})
 
 
@@ -36,7 +36,9 @@ def test_budgets_are_told_in_turn_and_stand_in_the_question(recipe: Recipe) -> N
 def test_a_worked_solution_is_as_long_as_was_asked_in_the_share_that_means_it(
     recipe: Recipe, share: float, least: int, most: int
 ) -> None:
-    rows = conversations_of(recipe, [part(reviews=2, told_share=share)], lambda _: resource("data"))
+    rows = conversations_of(
+        recipe, [part(max_review_passes=2, length_matched_fraction=share)], lambda _: resource("data")
+    )
     kept = 0
     for row in rows:
         told = int(row.messages[0]["content"].rsplit("about ", 1)[1].split(" ")[0])
@@ -45,7 +47,7 @@ def test_a_worked_solution_is_as_long_as_was_asked_in_the_share_that_means_it(
 
 
 def test_a_part_without_budgets_is_as_it_was(recipe: Recipe) -> None:
-    (plain,) = problems_of(recipe, [part(told_budgets=[], count=1)])
+    (plain,) = problems_of(recipe, [part(target_lengths=[], count=1)])
     assert "tokens" not in plain.question and "budget" not in plain.columns and REVIEW not in (plain.trace or "")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alignment.environment import devices
+from alignment.core.machine import devices
 from smoke.processes import alignment
 from smoke.small_recipe import cold_start, reasoning_rl, write_recipe
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from alignment.data.procedural import FAMILIES
+from alignment.checks import generators as generator_keys
+from alignment.checks.generators import OWNED, parameter_names, parameter_problems
+from alignment.data.generators.families import FAMILIES
 from alignment.data.sources import Procedural, load_source, source_names
-from alignment.recipe import generator_keys
-from alignment.recipe.generator_keys import OWNED, parameter_names, parameter_problems
 
 GENERATED = [name for name, family in FAMILIES.items() if family.generator is not None]
 

@@ -1,4 +1,4 @@
-"""Imports go downhill: rewards ← recipe, data, artifact, pipeline ← rollout, evaluation ← stages ← the command line."""
+"""Imports go downhill, room by room, deferred ones counted; what is heavy stays in the rooms that need it."""
 
 import ast
 from collections.abc import Iterator
@@ -8,23 +8,20 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 FILES = sorted([*REPOSITORY.glob("rewards/**/*.py"), *REPOSITORY.glob("alignment/**/*.py")])
 
+# The rooms of alignment/ from the ground up: a file may import from its own room and from those before it.
+FLOORS = ("core", "recipe", "records", "data", "lint", "inference", "rollout", "data_factory", "training", "evaluation",
+          "run", "checks", "report", "serve", "export", "commands", "cli")  # fmt: skip
 HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "peft", "accelerate", "datasets", "reasoning_gym",
          "matplotlib")  # fmt: skip
-# What a person waits for when a check or a command line starts: none of it may be heavy, or reach for what is.
-LIGHT = ("rewards/", "alignment/recipe/", "alignment/data/", "alignment/artifact.py", "alignment/pipeline.py",
-         "alignment/attempts.py", "alignment/cli/", "alignment/journey.py", "alignment/launch.py", "alignment/watch.py", "alignment/page.py",
-         "alignment/lineage.py",
-         "alignment/environment.py", "alignment/progress.py", "alignment/report/", "alignment/evaluation/identity.py",
-         "alignment/evaluation/command.py", "alignment/evaluation/evaluate_options.py", "alignment/evaluation/sweep_command.py",
-         "alignment/evaluation/sweep_files.py", "alignment/evaluation/sweep_options.py",
-         "alignment/evaluation/sweep_plan.py", "alignment/policies.py", "alignment/rollout/engine.py",
-         "alignment/doctor.py", "alignment/chat.py", "alignment/model.py", "alignment/audit_command.py",
-         "alignment/lint_command.py", "alignment/server/command.py", "alignment/server/middleware.py",
-         "alignment/server/requests.py", "alignment/evaluation/adaptive.py", "alignment/evaluation/adapt_command.py")  # fmt: skip
-# The two that a check and the journey may reach for: they decide without running anything.
-LIGHT_ABOVE = ("alignment.rollout.engine.vllm_problem", "alignment.evaluation.identity.")
-TORCH_ROOMS = ("alignment/attention/", "alignment/stages/", "alignment/rollout/", "alignment/base_model/",
-               "alignment/model.py", "alignment/server/budget_processor.py")  # fmt: skip
+# What a person waits for when a check or a command line starts: none of it may import what is heavy.
+LIGHT = ("rewards/", "alignment/core/", "alignment/recipe/", "alignment/records/", "alignment/data/", "alignment/lint/",
+         "alignment/run/", "alignment/checks/", "alignment/report/", "alignment/commands/", "alignment/cli/",
+         "alignment/rollout/references.py", "alignment/inference/engine.py", "alignment/inference/start.py",
+         "alignment/evaluation/identity.py", "alignment/evaluation/task.py", "alignment/evaluation/sweep/plan.py",
+         "alignment/evaluation/sweep/files.py", "alignment/evaluation/adaptive_budget/budget.py",
+         "alignment/serve/command.py", "alignment/serve/middleware.py", "alignment/serve/requests.py")  # fmt: skip
+TENSORS = ("alignment/training/", "alignment/inference/", "alignment/rollout/", "alignment/evaluation/",
+           "alignment/run/base_model.py", "alignment/serve/budget_processor.py")  # fmt: skip
 
 
 def name_of(path: Path) -> str:
@@ -67,6 +64,11 @@ def those_from(paths: list[Path], *origins: str, at_import_only: bool = False) -
     ]
 
 
+def room_of(path: Path) -> str:
+    """The room of a file of alignment/: its folder, or its own name where it lies in none."""
+    return path.relative_to(REPOSITORY / "alignment").parts[0].removesuffix(".py")
+
+
 def test_rewards_stands_alone() -> None:
     assert those_from(within("rewards/"), "alignment", "torch", "transformers", "trl", "datasets") == []
 
@@ -75,23 +77,40 @@ def test_what_has_to_answer_at_once_imports_nothing_heavy() -> None:
     assert those_from(within(*LIGHT), *HEAVY, at_import_only=True) == []
 
 
-def test_recipe_data_artifact_and_pipeline_look_up_to_nothing() -> None:
-    files = within("alignment/recipe/", "alignment/data/", "alignment/artifact.py", "alignment/pipeline.py")
-    above = ("alignment.rollout", "alignment.evaluation", "alignment.stages", "alignment.report", "alignment.cli")
-    assert [found for found in those_from(files, *above) if not found.split(": ")[1].startswith(LIGHT_ABOVE)] == []
+def test_every_room_stands_on_a_floor() -> None:
+    rooms = {room_of(path) for path in within("alignment/")} - {"__init__"}
+    assert rooms <= set(FLOORS)
 
 
-def test_only_stages_import_stages_and_trl() -> None:
-    assert those_from(outside("alignment/stages/"), "alignment.stages", "trl") == []
+def test_imports_go_down_from_room_to_room() -> None:
+    """Deferred imports are counted, so that there is no cycle of packages, whenever it is imported."""
+    upward = []
+    for path in within("alignment/"):
+        room = room_of(path)
+        for module, _ in imports(path):
+            parts = module.split(".")
+            if parts[0] == "alignment" and room in FLOORS and FLOORS.index(parts[1]) > FLOORS.index(room):
+                upward.append(f"{name_of(path)}: {module}")
+    assert upward == []
+
+
+def test_only_training_imports_trl() -> None:
+    assert those_from(outside("alignment/training/"), "trl") == []
 
 
 def test_the_report_reads_the_run_directory_and_nothing_else() -> None:
-    running = ("alignment.rollout", "alignment.pipeline", "alignment.journey", "alignment.launch")
+    running = (
+        "alignment.rollout",
+        "alignment.training",
+        "alignment.run",
+        "alignment.inference",
+        "alignment.evaluation",
+    )
     assert those_from(within("alignment/report/"), *running) == []
 
 
 def test_torch_is_imported_only_where_tensors_are() -> None:
-    assert those_from(outside(*TORCH_ROOMS), "torch", "vllm", "deepspeed", "peft") == []
+    assert those_from(outside(*TENSORS), "torch", "vllm", "deepspeed", "peft") == []
 
 
 def test_no_two_modules_import_each_other() -> None:

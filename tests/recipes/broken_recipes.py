@@ -39,7 +39,7 @@ stages:
     rewards: [{kind: math_answer}]
   - name: mode_fusion
     kind: sft
-    data: [{stage: fusion_data, flag_share: 0.5}]
+    data: [{stage: fusion_data, flag_fraction: 0.5}]
     max_length: 512
   - name: fusion_mix
     kind: fusion
@@ -59,7 +59,7 @@ stages:
   - name: general_rl
     kind: grpo
     data: tiny-general
-    rollout: {<<: *rollout, thinking_share: 0.6}
+    rollout: {<<: *rollout, thinking_fraction: 0.6}
     rewards:
       - kind: math_answer
     micro_batch: 32
@@ -111,14 +111,14 @@ FORM = [
     replaced("a fraction for a count", "generations: 8", "generations: 8.5", "found 8.5, and a whole number is needed"),
     replaced("a number for a name", "name: every-kind", "name: 17", "name: found 17, and text is needed", "in quotes"),
     replaced("a list for a mapping", "trainer: {max_steps: 40}", "trainer: [40]", "reasoning_rl.trainer: found [40], and a mapping is needed"),
-    replaced("a mapping for a list of parts", "[{stage: fusion_data, flag_share: 0.5}]", "{stage: fusion_data}", "mode_fusion.data: found", "a list is needed: write `- `", at="data: {stage"),
+    replaced("a mapping for a list of parts", "[{stage: fusion_data, flag_fraction: 0.5}]", "{stage: fusion_data}", "mode_fusion.data: found", "a list is needed: write `- `", at="data: {stage"),
     replaced("a number for data", GRPO_DATA, "data: 7", "reasoning_rl.data: found 7, and text is needed"),
     replaced("a number for a stage", "stages:\n", "stages:\n  - 5\n", "stages.0: found 5, and a mapping is needed", at="- 5"),
     replaced("a number below its least", "generations: 8", "generations: 0", "rollout.generations: found 0: input should be greater"),
-    replaced("a share above 1", "flag_share: 0.5", "flag_share: 5", "mode_fusion.data.0.flag_share: found 5", "less than or equal to 1", at="flag_share"),
-    replaced("a typo in a key of a fusion", "max_length: 500", "unflagged_shar: 0.5", "fusion_mix.unflagged_shar: unknown key; did you mean `unflagged_share`?"),
-    replaced("a fusion that only thinks", "max_length: 500", "thinking_share: 1", "fusion_mix.thinking_share: found 1: input should be less than 1", at="thinking_share"),
-    replaced("a share of turns above 1", "max_length: 500", "multi_turn_share: 1.5", "fusion_mix.multi_turn_share: found 1.5", "less than or equal to 1", at="multi_turn"),
+    replaced("a share above 1", "flag_fraction: 0.5", "flag_fraction: 5", "mode_fusion.data.0.flag_fraction: found 5", "less than or equal to 1", at="flag_fraction"),
+    replaced("a typo in a key of a fusion", "max_length: 500", "unflagged_shar: 0.5", "fusion_mix.unflagged_shar: unknown key; did you mean `unflagged_fraction`?"),
+    replaced("a fusion that only thinks", "max_length: 500", "thinking_fraction: 1", "fusion_mix.thinking_fraction: found 1: input should be less than 1", at="thinking_fraction"),
+    replaced("a share of turns above 1", "max_length: 500", "multi_turn_fraction: 1.5", "fusion_mix.multi_turn_fraction: found 1.5", "less than or equal to 1", at="multi_turn"),
     replaced("earlier turns of one question", "max_length: 500", "max_turns: 1", "fusion_mix.max_turns: found 1: input should be greater than or equal to 2", at="max_turns"),
     replaced("an unknown kind of stage", "kind: dpo", "kind: dqo", "stages.preference.kind: found 'dqo'", "did you mean `dpo`?"),
     replaced("a stage without a kind", "    kind: dpo\n", "", "stages.preference.kind: is missing", "dpo, fusion, grpo, sample, sft", at="- name: preference"),
@@ -156,7 +156,7 @@ MEANING = [
     replaced("a name given twice", "name: preference", "name: mode_fusion", "stages.mode_fusion.name: two stages are called `mode_fusion`", at="- name: mode_fusion\n    kind: dpo"),
     replaced("an unknown mixture", "data: tiny-cold-start", "data: tiny-cold-strat", "there is no mixture `tiny-cold-strat`; did you mean `tiny-cold-start`?"),
     replaced("an unknown source", SPLIT, "{source: chain-sums, count: 9}", "there is no source `chain-sums`; did you mean `chain-sum`?"),
-    replaced("data that is empty", "data: [{stage: fusion_data, flag_share: 0.5}]", "data: []", "mode_fusion.data: is empty"),
+    replaced("data that is empty", "data: [{stage: fusion_data, flag_fraction: 0.5}]", "data: []", "mode_fusion.data: is empty"),
     replaced("training on evaluation data", "split: fusion", "split: evaluation", "fusion_data.data.0.split: `chain-sum` is kept for evaluation", at="- {source"),
     replaced("two stages on one split", "split: fusion", "split: reasoning", "`reasoning` of `chain-sum` is drawn from by reasoning_rl already", "choose another split", at="- {source"),
     replaced("two stages on one split by two names", SPLIT, SPLIT.replace("chain-sum", "chain-sum-boxed").replace("fusion", "reasoning"), "`reasoning` of `chain-sum-boxed`, as `chain-sum` with the same problems, is drawn from by reasoning_rl already"),
@@ -181,11 +181,11 @@ MEANING = [
     replaced("a fusion of rows without answers", MIXED, MIXED.replace("chain-sum", "instructions"), "fusion_mix.data.1.source: `instructions` has no answers to imitate", at="- {source: instructions"),
     replaced("a fusion without non-thinking rows", ", mode: non_thinking", "", "fusion_mix.data: no part of it gives non-thinking rows", "add `{source: NAME, mode: non_thinking}`", at="data:\n      - {stage: fusion_data}"),
     replaced("a fusion without thinking rows", "      - {stage: fusion_data}\n", "", "fusion_mix.data: no part of it gives thinking rows", "add `{stage: NAME}` of a sample stage", at="data:\n      " + MIXED),
-    replaced("a fusion of a sample stage that never thinks", "generations: 2, max", "generations: 2, thinking_share: 0, max", "fusion_mix.data: no part of it gives thinking rows", at="data:\n      - {stage: fusion_data}"),
+    replaced("a fusion of a sample stage that never thinks", "generations: 2, max", "generations: 2, thinking_fraction: 0, max", "fusion_mix.data: no part of it gives thinking rows", at="data:\n      - {stage: fusion_data}"),
     replaced("thinking from answers without worked solutions", MIXED, MIXED + "\n      - {source: math-train, split: fusion}", "fusion_mix.data.2.source: `math-train` has no worked solutions", "write mode: non_thinking", at="- {source: math-train"),
-    replaced("more thinking rows than can be accepted", "max_length: 500", "rows: 200", "fusion_mix.rows: 200 rows at thinking_share 0.5 need 100 thinking rows, and its data gives at most 64; write at most 128", "need 100 non-thinking rows", at="rows: 200"),
-    replaced("flags of a part of a fusion", "- {stage: fusion_data}", "- {stage: fusion_data, flag_share: 0.5}", "fusion_mix.data.0.flag_share: flags are put on by the stage; write `unflagged_share`", at="- {stage: fusion_data, flag_share: 0.5}"),
-    replaced("flags on the rows of a fusion", "[{stage: fusion_mix}]", "[{stage: fusion_mix, flag_share: 0.5}]", "both_modes.data.0.flag_share: the rows of `fusion_mix` have their flags already"),
+    replaced("more thinking rows than can be accepted", "max_length: 500", "rows: 200", "fusion_mix.rows: 200 rows at thinking_fraction 0.5 need 100 thinking rows, and its data gives at most 64; write at most 128", "need 100 non-thinking rows", at="rows: 200"),
+    replaced("flags of a part of a fusion", "- {stage: fusion_data}", "- {stage: fusion_data, flag_fraction: 0.5}", "fusion_mix.data.0.flag_fraction: flags are put on by the stage; write `unflagged_fraction`", at="- {stage: fusion_data, flag_fraction: 0.5}"),
+    replaced("flags on the rows of a fusion", "[{stage: fusion_mix}]", "[{stage: fusion_mix, flag_fraction: 0.5}]", "both_modes.data.0.flag_fraction: the rows of `fusion_mix` have their flags already"),
     replaced("rows of a fusion that are left out", "max_length: 510", "max_length: 256", "both_modes.max_length: found 256, and the rows of `fusion_mix` have up to 500 tokens", "write max_length 256 there too, or 500 here"),
     replaced("loss on a fusion's earlier turns", "max_length: 510", "max_length: 510\n    loss_on_history: true", "both_modes.loss_on_history: the template cuts the thinking of earlier turns", "write false", at="loss_on_history"),
     replaced("pairs of a fusion", DPO_DATA, DPO_DATA.replace("fusion_data", "fusion_mix"), "preference.data.0.stage: `fusion_mix` is not a sample stage", at="data: [{stage: fusion_mix}]\n    max_length: 512"),

@@ -9,7 +9,7 @@ import pytest
 from broken_recipes import FORM, GOOD, MEANING, OVERRIDES, Broken
 
 from alignment.cli import main
-from alignment.resources import resource
+from alignment.core.resources import resource
 from rewards import IsolationUnavailable
 
 REPOSITORY = Path(__file__).parents[2]
@@ -159,7 +159,7 @@ def test_checking_a_recipe_imports_nothing_heavy(tmp_path: Path) -> None:
     recipe.write_text(GOOD, encoding="utf-8")
     code = (
         "import json, sys\n"
-        "import rewards, alignment.recipe.check, alignment.pipeline, alignment.artifact, alignment.cli\n"
+        "import rewards, alignment.checks.recipe, alignment.run.plan, alignment.records.run_folder, alignment.cli\n"
         f"sys.argv = ['alignment', 'check', {str(recipe)!r}]\n"
         "try: alignment.cli.main()\n"
         "except SystemExit as ended: status = ended.code\n"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from broken_recipes import GOOD
 
-from alignment.recipe.check import checked
-from alignment.recipe.lengths import positions
-from alignment.resources import resource
+from alignment.checks.lengths import positions
+from alignment.checks.recipe import checked
+from alignment.core.resources import resource
 
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from alignment.checks.recipe import checked
+from alignment.core.errors import RecipeError
+from alignment.core.resources import resource
 from alignment.data.mixture import Mixture, load_parts, mixture_names
 from alignment.data.sources import Table, load_source, source_names
-from alignment.errors import RecipeError
-from alignment.launch import accelerate_config
 from alignment.recipe.blocks import Hardware
-from alignment.recipe.check import checked
-from alignment.resources import resource
+from alignment.run.processes import accelerate_config
 
 RECIPES = sorted(resource("recipes").glob("*.yaml"))
 NEEDS_MACHINE = ("vllm cannot run here", "there is no folder models/")  # true of this machine, not of the recipe

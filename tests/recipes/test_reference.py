@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from alignment.errors import RecipeError
+from alignment.checks.recipe import checked
+from alignment.core.errors import RecipeError
+from alignment.core.resources import resource
 from alignment.recipe import blocks, schema
-from alignment.recipe.check import checked
-from alignment.recipe.document import Document
+from alignment.recipe.load import Document
 from alignment.recipe.reference import COMMAND, EXAMPLE, EXAMPLE_ERRORS, OVERRIDES, SECTIONS, reference
-from alignment.resources import resource
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from alignment.checks.recipe import checked
+from alignment.core.errors import DataError, RecipeError
 from alignment.data.mixture import load_parts, problems_of
-from alignment.errors import DataError, RecipeError
-from alignment.recipe.check import checked
-from alignment.recipe.reference_checks import refuse_failing
 from alignment.recipe.schema import Recipe
+from alignment.rollout.references import refuse_failing
 
 RECIPE = """\
 name: references
@@ -41,7 +41,7 @@ def write_rows(bad: int, good: int) -> None:
 
 def test_a_recipe_with_sound_references_is_checked(recipe: Path) -> None:
     write_rows(bad=2, good=98)
-    assert checked(recipe, []).recipe.data.largest_failing_share == 0.02
+    assert checked(recipe, []).recipe.data.max_failing_fraction == 0.02
 
 
 def test_a_recipe_with_failing_references_is_refused_where_its_source_is_named(recipe: Path) -> None:
@@ -57,9 +57,9 @@ def test_a_recipe_with_failing_references_is_refused_where_its_source_is_named(r
 
 def test_the_share_that_may_fail_is_the_recipes(recipe: Path) -> None:
     write_rows(bad=3, good=97)
-    assert checked(recipe, ["data.largest_failing_share=0.03"])
+    assert checked(recipe, ["data.max_failing_fraction=0.03"])
     write_rows(bad=1, good=3000)  # of which 200 are looked at
-    assert checked(recipe, ["data.largest_failing_share=0.01"])
+    assert checked(recipe, ["data.max_failing_fraction=0.01"])
 
 
 def test_a_stage_refuses_what_check_could_not_see(recipe: Path) -> None:

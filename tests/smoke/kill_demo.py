@@ -20,8 +20,9 @@ from typing import Annotated
 
 import typer
 
-from alignment.artifact import RunFolder, read_json
-from alignment.environment import cores
+from alignment.core.files import read_json
+from alignment.core.machine import cores
+from alignment.records.run_folder import RunFolder
 
 
 def main(

@@ -45,7 +45,7 @@ def mixed(**changes: Any) -> dict[str, Any]:
     """What `sampled` accepted beside answers without thinking, with flags."""
     plain = {"source": "chain-sum", "split": "fusion", "count": 16, "seed": 5, "mode": "non_thinking"}
     stage = {"name": "fusion_mix", "kind": "fusion", "data": [{"stage": "fusion_data"}, plain], "max_length": 256}
-    return {**stage, "multi_turn_share": 0.3, **changes}
+    return {**stage, "multi_turn_fraction": 0.3, **changes}
 
 
 def write_recipe(path: Path, *stages: dict[str, Any], **changes: Any) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from alignment.artifact import RunFolder
+from alignment.records.run_folder import RunFolder
 from smoke.processes import alignment
 from smoke.small_recipe import cold_start, reasoning_rl, sampled, write_recipe
 

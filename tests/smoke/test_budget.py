@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from alignment.evaluation.outcomes import read_outcomes
+from alignment.records.outcomes import read_outcomes
 from smoke.processes import alignment, killed_when, lines
 
 BASE = Path(__file__).parents[2] / "data" / "base"
 PROMISED = {"stage", "task", "mode", "budget", "count", "accuracy", "accuracy_low", "accuracy_high",
-            "mean_thinking_tokens", "mean_answer_tokens", "forced_share"}  # fmt: skip
+            "mean_thinking_tokens", "mean_answer_tokens", "forced_fraction"}  # fmt: skip
 
 
 def options(output: Path, budgets: str, count: int) -> list[object]:
@@ -55,8 +55,8 @@ def test_going_on_measures_what_is_missing_and_changed_settings_are_kept_apart(o
     assert set(points[0]) >= PROMISED
     assert [point["count"] for point in points] == [16] * 3, "eight problems, two samples each"
     assert all(point["accuracy_low"] <= point["accuracy"] <= point["accuracy_high"] for point in points)
-    assert all(point["forced_share"] + point["finished_share"] <= 1 for point in points)
-    assert points[2]["forced_share"] == 0.0
+    assert all(point["forced_fraction"] + point["finished_fraction"] <= 1 for point in points)
+    assert points[2]["forced_fraction"] == 0.0
     assert [vote["votes"] for vote in points[0]["votes"]] == [1, 2]
 
     document = json.loads((output / "budget.json").read_text(encoding="utf-8"))

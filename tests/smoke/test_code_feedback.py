@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from alignment.artifact import RunFolder
 from alignment.data.fields import SHOWN
 from alignment.data.sources import load_source
+from alignment.records.run_folder import RunFolder
 from rewards import machine_problem
 from smoke.processes import alignment
 from smoke.small_recipe import ROLLOUT, write_recipe
@@ -43,7 +43,7 @@ def recipe_of(folder: Path, tasks: list[dict[str, Any]]) -> Path:
         "name": "imitation", "kind": "sft", "data": [{"source": "smoltalk"}], "max_length": 320, "packing": False,
         "trainer": {"max_steps": 160, "per_device_train_batch_size": 8, "learning_rate": 2.0e-3},
     }  # fmt: skip
-    rollout = {**ROLLOUT, "max_prompt_tokens": 200, "max_completion_tokens": 64, "thinking_share": 0.0}
+    rollout = {**ROLLOUT, "max_prompt_tokens": 200, "max_completion_tokens": 64, "thinking_fraction": 0.0}
     rewards = [{"kind": "python_tests"}, {"kind": "think_format", "weight": 0.1}]
     code_rl = {
         "name": "code_rl", "kind": "grpo", "data": [{"source": "mbpp-train"}], "rollout": rollout, "rewards": rewards,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from alignment.errors import AlignmentError
-from alignment.evaluation.evaluate_options import EvaluateOptions
+from alignment.commands.evaluate_options import EvaluateOptions
+from alignment.core.errors import AlignmentError
 from rewards.constraints import CONSTRAINTS
 from smoke.processes import alignment
 

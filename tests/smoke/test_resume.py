@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alignment.artifact import RunFolder
+from alignment.records.run_folder import RunFolder
 from smoke.processes import alignment, killed_when, lines
 from smoke.small_recipe import cold_start, reasoning_rl, sampled, write_recipe
 

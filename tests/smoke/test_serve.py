@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from openai import AuthenticationError, BadRequestError, OpenAI
 
-from alignment.data.render import render_prompt
-from alignment.evaluation.adaptive import AdaptiveBudget, Bin, Probe
-from alignment.rollout.engine import SamplingSettings, vllm_problem
-from alignment.rollout.serving import Serving, serve
-from alignment.rollout.thinking import Request, Sampler
+from alignment.data.template import render_prompt
+from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Bin, Probe
+from alignment.inference.engine import SamplingSettings
+from alignment.inference.sampler import Request, Sampler
+from alignment.inference.start import Serving, serve, vllm_problem
 from process_tree import descendants
 from rewards.contract import split_thinking
 from smoke.processes import alignment
@@ -33,7 +33,8 @@ ASKED = "State the final answer to the following arithmetic problem: "
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose recipe has a stop text of its own; its one stage is the thinker."""
-    from alignment.artifact import Manifest, canonical_hash, folder_files, write_json
+    from alignment.core.files import canonical_hash, folder_files, write_json
+    from alignment.records.manifest import Manifest
 
     run = tmp_path_factory.mktemp("served")
     stage = run / "01-fusion"

@@ -1,0 +1,1 @@
+"""Everything that cannot work, found before anything heavy is imported; one file per subject."""

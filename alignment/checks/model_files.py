@@ -1,0 +1,92 @@
+"""Whether the model that a recipe names can be loaded, judged by its files: never by loading them.
+
+Neighbours: check.py (runs this with the other checks), plan.py (reads the model's size from the same headers).
+"""
+
+import difflib
+import json
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from alignment.recipe.explain import Issue
+from alignment.recipe.schema import Recipe
+
+PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+LONGEST_HEADER = 100_000_000  # bytes; safetensors itself refuses longer ones
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+LOCAL_LOOKS = (".", "~", "models/", "runs/")
+
+
+def model_files(recipe: Recipe) -> Iterator[Issue]:
+    """The model is embedded, a folder with a config, safetensors and a tokenizer, or a hub id; never a pickle."""
+    if recipe.model != "embedded":
+        yield from (Issue(("model",), problem) for problem in _problems(recipe.model))
+
+
+def _problems(model: str) -> Iterator[str]:
+    folder = Path(model)
+    if folder.is_file():
+        what = "a pickle, which can run code when loaded" if folder.suffix in PICKLED else "a file"
+        yield f"{folder} is {what}; a model is a folder with config.json and *.safetensors"
+    elif folder.is_dir():
+        yield from _folder_problems(folder)
+    elif not HUB_ID.fullmatch(model) or model.startswith(LOCAL_LOOKS):
+        hint = "write `embedded`, a folder, or a hub id such as Qwen/Qwen3-8B-Base"
+        misspelt = difflib.get_close_matches(model, ["embedded"])
+        yield f"there is no folder {model}; {'did you mean `embedded`?' if misspelt else hint}"
+
+
+def _folder_problems(folder: Path) -> Iterator[str]:
+    weights = sorted(folder.glob("*.safetensors"))
+    if not (folder / "config.json").is_file():
+        yield f"{folder} has no config.json, so it is no model folder; write the folder that save_pretrained made"
+    else:
+        problem = _config_problem(folder / "config.json")
+        if problem is not None:
+            yield problem
+    if not weights:
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
+        found = f"only {', '.join(pickles)}, pickles that can run code when loaded" if pickles else "no weights"
+        yield f"{folder} holds {found}; convert it to safetensors (transformers: save_pretrained) first"
+    for path in weights:
+        try:
+            safetensors_header(path)
+        except ValueError as error:
+            yield f"{error}; fetch or convert it again"
+    if weights and not any((folder / name).is_file() for name in TOKENIZERS):
+        yield f"{folder} has no tokenizer ({', '.join(TOKENIZERS)}); copy the one of the model it was made from into it"
+
+
+def _config_problem(path: Path) -> str | None:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        return f"{path} is damaged: {error}; fetch or convert the model again"
+    if not isinstance(config, dict) or "model_type" not in config:
+        return f"{path} is no model's config: it names no model_type; fetch or convert the model again"
+    return None
+
+
+def safetensors_header(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file: `{tensor: {dtype, shape, data_offsets}}`, without the tensors.
+
+    Raises ValueError that names the file if it is damaged or shorter than its header says.
+    """
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > LONGEST_HEADER:
+                raise ValueError("the length of its header is no such length")
+            header: dict[str, Any] = json.loads(file.read(length)) if length <= size else {}
+        tensors = {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+        whole = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: it has no safetensors header") from error
+    if size < whole:
+        raise ValueError(f"{path} was cut short: it has {size} bytes where its header speaks of {whole}")
+    return tensors

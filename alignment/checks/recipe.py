@@ -1,0 +1,220 @@
+"""Everything that cannot work, found before anything heavy is imported: names, paths, templates, batches, rewards.
+
+Each check is a function from a recipe to problems and says where, what was found, why it cannot work and what to write.
+All of them run, so that a person sees every error at once. Neighbours: document.py (errors of form),
+training_checks.py, model_files.py, reference_checks.py and conversation_checks.py (families of checks), plan.py.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from alignment.checks.conversations import conversations
+from alignment.checks.fusion import fusion
+from alignment.checks.generators import procedural_parameters
+from alignment.checks.lengths import sequence_lengths
+from alignment.checks.model_files import model_files
+from alignment.checks.references import references
+from alignment.checks.splits import split_overlap
+from alignment.checks.training import batches, reward_specs, trainer_settings
+from alignment.core.errors import DataError, RecipeError
+from alignment.core.resources import resource
+from alignment.core.vocabulary import MODES
+from alignment.data.mixture import load_parts, mixture_names
+from alignment.data.sources import Procedural, Table, can_be_imitated, load_source, local_path, source_names
+from alignment.inference.start import vllm_problem
+from alignment.recipe.blocks import MixturePart
+from alignment.recipe.explain import Issue, Place, nearest
+from alignment.recipe.load import Document
+from alignment.recipe.schema import TRAINING_KINDS, DpoStage, FusionStage, GrpoStage, Recipe, SampleStage, SftStage
+from alignment.rollout.references import measuring_problem
+from alignment.run.plan import Pipeline
+from alignment.run.processes import accelerate_config
+
+TRACKERS = ["tensorboard", "trackio", "wandb"]  # of those that TRL reports to
+SAMPLING = ("temperature", "top_p", "top_k")  # what a mode of the evaluations has to say
+
+
+def checked(path: Path, overrides: list[str]) -> Pipeline:
+    """The pipeline of a recipe that passes every check. Raises RecipeError with all problems, each located."""
+    document = Document(path, overrides)
+    recipe, problems = document.recipe()
+    if recipe is not None:
+        for find in CHECKS:
+            problems += find(recipe)
+    if problems or recipe is None:
+        lines = list(dict.fromkeys(document.describe(problem) for problem in document.in_order(problems)))
+        raise RecipeError("\n".join([*lines, f"{len(lines)} error{'s' * (len(lines) != 1)}; nothing was started"]))
+    return Pipeline.load(path, overrides)
+
+
+def stage_order(recipe: Recipe) -> Iterator[Issue]:
+    """Names are unique, and a stage takes only what earlier stages leave."""
+    names = recipe.stage_names
+    for index, stage in enumerate(recipe.stages):
+        place: Place = ("stages", index)
+        if names.index(stage.name) < index:
+            yield Issue((*place, "name"), f"two stages are called `{stage.name}`; give each a name of its own")
+        trained = [other.name for other in recipe.stages[:index] if other.kind in TRAINING_KINDS]
+        if stage.start_from is not None and stage.start_from not in trained:
+            yield Issue((*place, "start_from"), _not_before(stage.start_from, stage.name, names, trained, "training"))
+        kinds = ("sample", "fusion") if stage.kind == "sft" else ("sample",)  # pairs, and rows to mix, are sampled
+        rows = [other.name for other in recipe.stages[:index] if other.kind in kinds]
+        for part_place, part in _parts(recipe, index):
+            if part.stage is not None and part.stage not in rows:
+                told = _not_before(part.stage, stage.name, names, rows, " or ".join(kinds))
+                yield Issue((*part_place, "stage"), told)
+
+
+def data_names(recipe: Recipe) -> Iterator[Issue]:
+    """Mixtures and sources exist, fit the stage's kind, and never train on what is kept for evaluation."""
+    for name in recipe.data.sources:
+        if name not in source_names():
+            yield Issue(("data", "sources", name), f"there is no such source; {nearest(name, source_names())}")
+        elif not recipe.data.sources[name].path.is_file():
+            yield Issue(("data", "sources", name, "path"), f"{recipe.data.sources[name].path} is not a file")
+    for index, stage in enumerate(recipe.stages):
+        place: Place = ("stages", index, "data")
+        if isinstance(stage.data, str) and stage.data not in mixture_names():
+            yield Issue(place, f"there is no mixture `{stage.data}`; {nearest(stage.data, mixture_names())}")
+            continue
+        if not isinstance(stage.data, str) and not stage.data:
+            yield Issue(place, "is empty, so there would be nothing to train on; name a mixture or write parts")
+        try:
+            for part_place, part in _parts(recipe, index):
+                yield from _part_problems(recipe, stage, part_place, part)
+        except DataError as error:
+            yield Issue(place, str(error))
+
+
+def _part_problems(recipe: Recipe, stage: Any, place: Place, part: MixturePart) -> Iterator[Issue]:
+    if part.stage is not None:
+        if isinstance(stage, (GrpoStage, SampleStage)):
+            yield Issue(
+                (*place, "stage"), f"a {stage.kind} stage needs problems with answers, not conversations; name a source"
+            )
+        return
+    if isinstance(stage, DpoStage):
+        yield Issue((*place, "source"), "a dpo stage takes judged pairs; write `stage: NAME` of a sample stage")
+    if part.source not in source_names():
+        yield Issue(
+            (*place, "source"), f"there is no source `{part.source}`; {nearest(str(part.source), source_names())}"
+        )
+        return
+    source = load_source(part.source)
+    if isinstance(stage, (SftStage, FusionStage)) and not can_be_imitated(source):
+        yield Issue((*place, "source"), f"`{part.source}` has no answers to imitate; it is for grpo and sample stages")
+    if part.split == "evaluation" or (isinstance(source, Table) and source.use == "evaluation"):
+        yield Issue(
+            (*place, "split" if part.split == "evaluation" else "source"),
+            f"`{part.source}` is kept for evaluation, and what is measured on is never trained on; choose another",
+        )
+    if isinstance(source, Procedural):
+        if part.count is None:
+            yield Issue(place, f"`{part.source}` makes problems without end; write `count`")
+        if part.split is None:
+            yield Issue(
+                place, f"`{part.source}` is procedural; write `split`, so that no stage meets another's problems"
+            )
+        return
+    override = recipe.data.sources.get(str(part.source))
+    path = local_path(source, override.path if override else None)
+    if path is None and source.hub is None:
+        yield Issue((*place, "source"), f"has no hub id; write --set data.sources.{part.source}.path=FILE")
+    if path is not None and not path.is_file():
+        yield Issue((*place, "source"), f"its file {path} is missing")
+
+
+def trackers(recipe: Recipe) -> Iterator[Issue]:
+    """Trackers are known and installed: a missing one would end the first stage after everything was loaded."""
+    for index, name in enumerate(recipe.report_to):
+        place: Place = ("report_to", index)
+        if name not in TRACKERS:
+            yield Issue(place, f"there is no tracker `{name}`; {nearest(name, TRACKERS)}")
+        elif importlib.util.find_spec(name) is None:
+            yield Issue(
+                place, f"{name} is not installed; run `uv pip install {name}` in this environment, or leave it out"
+            )
+
+
+def surroundings(recipe: Recipe) -> Iterator[Issue]:
+    """Launcher config, template, engines and what ends a budget."""
+    try:
+        accelerate_config(recipe.hardware)
+    except RecipeError as error:
+        yield Issue(("hardware", "accelerate"), str(error).split(": ", 1)[1])
+    if recipe.chat_template and not (resource("data/templates") / f"{recipe.chat_template}.jinja").is_file():
+        known = sorted(path.stem for path in resource("data/templates").glob("*.jinja"))
+        yield Issue(
+            ("chat_template",), f"there is no template `{recipe.chat_template}`; {nearest(recipe.chat_template, known)}"
+        )
+    problem = vllm_problem(recipe.hardware.processes)
+    for index, stage in enumerate(recipe.stages):
+        rollout = getattr(stage, "rollout", None)
+        if rollout is not None and rollout.engine == "vllm" and problem:
+            yield Issue(
+                ("stages", index, "rollout", "engine"),
+                f"vllm cannot run here: {problem}; write `auto` or `transformers`",
+            )
+        if rollout is not None and "</think>" not in rollout.budget_stop_text:
+            yield Issue(
+                ("stages", index, "rollout", "budget_stop_text"), "must hold </think>, or thinking would never end"
+            )
+
+
+def evaluations(recipe: Recipe) -> Iterator[Issue]:
+    """Tasks are for evaluation and can be judged here, budgets leave room for an answer, and both modes say how they are sampled."""
+    place: Place = ("evaluations",)
+    wanted = recipe.evaluations
+    if "</think>" not in wanted.budget_stop_text:
+        yield Issue((*place, "budget_stop_text"), "must hold </think>, or thinking would never end")
+    for index, budget in enumerate(wanted.budgets):
+        if not 0 <= budget < wanted.max_completion_tokens:
+            yield Issue(
+                (*place, "budgets", index),
+                f"found {budget}; a budget lies between 0 and max_completion_tokens {wanted.max_completion_tokens}",
+            )
+    if wanted.budgets and not wanted.after_each_stage:
+        yield Issue((*place, "budgets"), "there is no task to sweep them on; name one in after_each_stage")
+    for index, name in enumerate(wanted.after_each_stage):
+        if name not in source_names():
+            yield Issue(
+                (*place, "after_each_stage", index), f"there is no source `{name}`; {nearest(name, source_names())}"
+            )
+        elif (problem := measuring_problem(load_source(name))) is not None:
+            yield Issue((*place, "after_each_stage", index), problem)
+    for mode in MODES:
+        given = wanted.sampling.get(mode, {})
+        for key in [*(key for key in SAMPLING if key not in given), *(key for key in given if key not in SAMPLING)]:
+            why = "is missing; each mode has" if key in SAMPLING else "unknown key; write"
+            yield Issue((*place, "sampling", mode, key), f"{why} {', '.join(SAMPLING)}")
+
+
+def _parts(recipe: Recipe, index: int) -> Iterator[tuple[Place, MixturePart]]:
+    """The parts of a stage's data with their places; those of a mixture file are placed at its name."""
+    data = recipe.stages[index].data
+    place: Place = ("stages", index, "data")
+    try:
+        for number, part in enumerate(load_parts(data)):
+            yield (place if isinstance(data, str) else (*place, number)), part
+    except DataError:
+        if not isinstance(data, str) or data in mixture_names():
+            raise
+
+
+def _not_before(name: str, stage: str, names: list[str], allowed: list[str], kind: str) -> str:
+    if name == stage:
+        return f"`{name}` cannot be made from itself"
+    if name in names[names.index(stage) :]:
+        return f"`{name}` runs after `{stage}`, which would be a cycle; move it before"
+    if name in names:
+        return f"`{name}` is not a {kind} stage"
+    return f"no {kind} stage before this one is called `{name}`; {nearest(name, allowed)}"
+
+
+Check = Callable[[Recipe], Iterator[Issue]]
+CHECKS: tuple[Check, ...] = (
+    stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, batches, reward_specs, model_files,
+    sequence_lengths, trackers, surroundings, evaluations, references, conversations, fusion,
+)  # fmt: skip

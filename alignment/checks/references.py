@@ -1,0 +1,56 @@
+"""Does a recipe's data pass its own graders? A sample of each source, each reference taken as the answer.
+
+A reference that its grader cannot read or does not accept teaches that right is wrong. `check` looks at sources that
+are files here; a public set is not fetched to check a recipe, so the stage that reads it asks `refuse_failing`.
+Procedural sources are left to their tests: what they make is right by construction.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from alignment.checks.parts import placed_parts
+from alignment.core.errors import DataError
+from alignment.core.vocabulary import SPLITS
+from alignment.data import rows
+from alignment.data.sources import Table, load_source, local_path, source_names, source_problems
+from alignment.recipe.blocks import MixturePart
+from alignment.recipe.explain import Issue, Place
+from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
+from alignment.rollout.references import SAMPLED_ROWS, failing, graders_of
+from rewards import IsolationUnavailable, WorkerUnavailable
+
+
+def references(recipe: Recipe) -> Iterator[Issue]:
+    """Sampled references of every local file that a stage draws problems from pass that stage's graders."""
+    seen = set[tuple[Any, ...]]()
+    for index, stage in enumerate(recipe.stages):
+        if not isinstance(stage, (GrpoStage, SampleStage)):
+            continue
+        for found, part in placed_parts(recipe, index):
+            place: Place = found if isinstance(stage.data, str) else (*found, "source")
+            graders = graders_of(stage.rewards)
+            key = (part.source, part.split, part.seed, str(graders))
+            if key in seen:
+                continue
+            seen.add(key)
+            try:
+                sample = list(_sample(recipe, part))
+                yield from (Issue(place, text) for text in failing(sample, graders, recipe.data.max_failing_fraction))
+            except (DataError, WorkerUnavailable) as error:
+                yield Issue(place, str(error))
+            except IsolationUnavailable:
+                continue  # told of the reward itself
+
+
+def _sample(recipe: Recipe, part: MixturePart) -> Iterator[rows.Problem]:
+    """The first problems that a stage draws from a local file; none where the part is anything else."""
+    if part.source not in source_names():
+        return
+    source, override = load_source(str(part.source)), recipe.data.sources.get(str(part.source))
+    path = local_path(source, override.path if override else None) if isinstance(source, Table) else None
+    if path is None or not path.is_file():
+        return
+    splits = SPLITS if part.split is None else (part.split,)
+    found = source_problems(source, seed=part.seed, parameters={}, path=path, splits=splits)
+    yield from itertools.islice(found, min(part.count or SAMPLED_ROWS, SAMPLED_ROWS))

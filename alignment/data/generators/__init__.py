@@ -1,0 +1,1 @@
+"""Procedural problems: families that make problems from a seed, without end."""

@@ -1,0 +1,1 @@
+"""Kinds of work that make training rows from other rows."""

@@ -1,0 +1,144 @@
+"""The data card of a fusion stage: what the rows are, counted from the rows themselves and not from the plan.
+
+Nothing in it depends on when or where it was made. Neighbours: fusion.py (makes the rows), card_page.py (the card to be
+read), report/ (shows the same numbers).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alignment.core.vocabulary import MODES
+from alignment.data.mixture import load_parts
+from alignment.data.modes import deciding_flag, query_turns
+from alignment.data.rows import Conversation
+from alignment.data.sources import Table, load_source
+from alignment.data_factory.fusion.mix import Fused
+from alignment.data_factory.fusion.pool import Pool
+from alignment.recipe.blocks import MixturePart
+from alignment.recipe.schema import FusionStage, Recipe
+
+SCHEMA = 1
+LONGEST_SAMPLE = 2000  # characters
+PLACES = ("none", "system", "user", "earlier")  # where the flag stands that decides
+WORDS = {
+    "thinking_fraction": "rows that think",
+    "unflagged_fraction": "thinking rows without a flag",
+    "switched_fraction": "non-thinking rows without a flag",
+    "system_flag_fraction": "flagged rows decided in the system turn",
+    "multi_turn_fraction": "rows with earlier turns",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finished row as it is trained: its text, its tokens, and how many of them carry loss."""
+
+    fused: Fused
+    text: str
+    tokens: int
+    trained_tokens: int
+
+
+def place_of_flag(row: Conversation) -> str:
+    """Where the flag stands that decides a row's mode: none, system, user (the last question) or earlier."""
+    found = deciding_flag(row.messages)
+    if found is None:
+        return "none"
+    if row.messages[found[0]]["role"] == "system":
+        return "system"
+    return "user" if found[0] == query_turns(row.messages)[-1] else "earlier"
+
+
+def flags_change(row: Conversation) -> bool:
+    """Whether a row holds flags for both modes."""
+    asked = [deciding_flag([message]) for message in row.messages]
+    return len({flag[1] for flag in asked if flag is not None}) > 1
+
+
+def make_card(recipe: Recipe, stage: FusionStage, pool: Pool, rows: Sequence[Measured]) -> dict[str, Any]:
+    """card.json of a finished set of rows."""
+    chats = [one.fused.row for one in rows]
+    places = {mode: Counter(place_of_flag(row) for row in chats if row.mode == mode) for mode in MODES}
+    turns = Counter(len(query_turns(row.messages)) for row in chats)
+    used = Counter(one.fused.part for one in rows)
+    lengths = sorted(one.tokens for one in rows)
+    taken = {mode: sum(row.mode == mode for row in chats) for mode in MODES}
+    return {
+        "schema": SCHEMA,
+        "stage": stage.name,
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "rows": len(rows),
+        "modes": taken,
+        "flags": {mode: {place: places[mode][place] for place in PLACES} for mode in MODES},
+        "turns": {str(count): turns[count] for count in sorted(turns)},
+        "flag_changes": sum(map(flags_change, chats)),
+        "shares": dict(_shares(stage, chats)),
+        "tokens": {
+            "all": sum(lengths),
+            "with_loss": sum(one.trained_tokens for one in rows),
+            "median_row": lengths[len(lengths) // 2],
+            "longest_row": lengths[-1],
+            "limit": stage.max_length,
+        },
+        "not_needed": {mode: len(pool.examples[mode]) - taken[mode] for mode in MODES},
+        "data": [
+            _origin(recipe, part, number, pool, used[number]) for number, part in enumerate(load_parts(stage.data))
+        ],
+        "samples": list(_samples(rows)),
+    }
+
+
+def _shares(stage: FusionStage, rows: Sequence[Conversation]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each share of the recipe, what was asked and what the rows have, with the two counts."""
+    flagged = [row for row in rows if place_of_flag(row) != "none"]
+    system = [row for row in flagged if place_of_flag(row) == "system"]
+    multi = [row for row in rows if len(query_turns(row.messages)) > 1]
+    by_mode = {mode: [row for row in rows if row.mode == mode] for mode in MODES}
+    bare = {mode: [row for row in by_mode[mode] if place_of_flag(row) == "none"] for mode in MODES}
+    counted = {
+        "thinking_fraction": (by_mode["thinking"], rows),
+        "unflagged_fraction": (bare["thinking"], by_mode["thinking"]),
+        "switched_fraction": (bare["non_thinking"], by_mode["non_thinking"]),
+        "system_flag_fraction": (system, flagged),
+        "multi_turn_fraction": (multi, rows),
+    }
+    for name, (part, whole) in counted.items():
+        share = round(len(part) / len(whole), 4) if whole else None
+        made = {"asked": getattr(stage, name), "made": share, "rows": len(part), "of": len(whole)}
+        yield name, {"words": WORDS[name], **made}
+
+
+def _origin(recipe: Recipe, part: MixturePart, number: int, pool: Pool, used: int) -> dict[str, Any]:
+    """A part of the data: where it is from, under which licences, and what became of its rows."""
+    left_out = {reason: count for (where, reason), count in sorted(pool.left_out.items()) if where == number}
+    found: dict[str, Any] = {"rows_read": pool.read[number], "rows_used": used, "left_out": left_out}
+    if part.stage is None:
+        return {"source": part.source, "licences": _licences([part]), **found}
+    policy = recipe.policy_before(part.stage) or recipe.model
+    asked = load_parts(recipe.stage(part.stage).data)
+    names = list(dict.fromkeys(one.source for one in asked if one.source))
+    return {"stage": part.stage, "answers_by": policy, "questions_of": names, "licences": _licences(asked), **found}
+
+
+def _licences(parts: Iterable[MixturePart]) -> dict[str, str]:
+    sources = {part.source: load_source(part.source) for part in parts if part.source}
+    return {
+        str(name): source.licence
+        + (f"; revision {source.revision[:12]}" if isinstance(source, Table) and source.revision else "")
+        for name, source in sources.items()
+    }
+
+
+def _samples(rows: Sequence[Measured]) -> Iterator[dict[str, Any]]:
+    """The first row of each mode, place of the flag and number of turns (one, or more)."""
+    seen = set()
+    for one in rows:
+        row = one.fused.row
+        turns = len(query_turns(row.messages))
+        kind = (row.mode, place_of_flag(row), turns > 1)
+        if kind not in seen:
+            seen.add(kind)
+            yield {"id": row.id, "mode": row.mode, "flag": kind[1], "turns": turns, "text": one.text[:LONGEST_SAMPLE]}

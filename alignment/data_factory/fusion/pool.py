@@ -1,0 +1,107 @@
+"""What a fusion stage can take: the rows of its data that are well formed, unflagged and short enough, by mode.
+
+What cannot be taken is counted by reason and never fixed. Neighbours: fusion.py (what is made of the pool),
+data/lint/ (whose row faults are looked for), mixture.py (where rows come from).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from alignment.core.vocabulary import MODES, Mode
+from alignment.data.modes import flagged_mode, query_turns, spoken, with_flags
+from alignment.data.rows import Conversation
+from alignment.lint.cases import Case
+from alignment.lint.findings import Intent
+from alignment.lint.linter import row_findings
+
+Measure = Callable[[list[dict[str, Any]]], int]  # from messages to how many tokens they are rendered to
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row that can be taken.
+
+    tokens: of the row with a flag in the system turn and in every question, which is the most that flags can make it.
+    history_tokens: at most so many as an earlier turn of another row; 0 where it cannot be one.
+    """
+
+    row: Conversation
+    part: int
+    question: str
+    turns: int
+    tokens: int
+    history_tokens: int
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The examples by mode, and how many rows of each part were left out for which reason."""
+
+    examples: dict[Mode, list[Example]]
+    read: Counter[int]
+    left_out: Counter[tuple[int, str]]
+
+    def told(self) -> str:
+        """`7 thinking and 16 non-thinking rows can be taken (left out: 9 unclosed_think)`."""
+        found = " and ".join(f"{len(self.examples[mode])} {spoken(mode)}" for mode in MODES)
+        reasons = Counter[str]()
+        for (_, reason), count in self.left_out.items():
+            reasons[reason] += count
+        listed = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        return f"{found} rows can be taken" + (f" (left out: {listed})" if listed else "")
+
+
+def make_pool(
+    rows: Iterable[tuple[int, Conversation]], intent: Intent, measure: Measure, progress: Callable[[int], None]
+) -> Pool:
+    """Sort the rows of a mixture, each with the number of its part, into a pool. progress gets how many were read."""
+    pool = Pool({"thinking": [], "non_thinking": []}, Counter(), Counter())
+    seen: set[str] = set()
+    for number, (part, row) in enumerate(rows, 1):
+        pool.read[part] += 1
+        text = json.dumps(row.messages, sort_keys=True)  # in ASCII, whatever the row holds
+        reason = "the same row twice" if text in seen else _reason(row, intent)
+        seen.add(text)
+        example = None
+        if reason is None:
+            example = _example(row, part, measure)
+            if example.tokens > (intent.max_length or 0):
+                reason = f"longer than {intent.max_length} tokens"
+        if example is None or reason is not None:
+            pool.left_out[part, str(reason)] += 1
+        else:
+            pool.examples[row.mode].append(example)
+        progress(number)
+    return pool
+
+
+def _reason(row: Conversation, intent: Intent) -> str | None:
+    """Why a row cannot be taken, before it is rendered; a fault is called by its code in docs/lint.md."""
+    faults = [finding.code for finding in row_findings(Case(1, row), intent) if finding.severity == "error"]
+    if faults:
+        return faults[0]
+    if flagged_mode(row.messages) is not None:
+        return "holds a flag of its own"
+    if row.mode == "thinking" and not str(row.messages[-1].get("reasoning_content") or "").strip():
+        return "its answer does not think"
+    try:
+        json.dumps(row.messages, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "holds half a character"
+    said = json.dumps([[message.get("content"), message.get("reasoning_content")] for message in row.messages])
+    if any(json.dumps(phrase)[1:-1] in said for phrase in intent.forced_phrases()):
+        return "loss_on_forced_text"
+    return None
+
+
+def _example(row: Conversation, part: int, measure: Measure) -> Example:
+    queries = query_turns(row.messages)
+    flagged = with_flags(row.messages, "non_thinking", ["non_thinking"] * len(queries))
+    history = 0
+    if [message["role"] for message in row.messages] == ["user", "assistant"]:
+        asked, answered = with_flags(row.messages, None, ["non_thinking"])
+        history = measure([asked, {**answered, "reasoning_content": ""}])
+    return Example(row, part, row.messages[queries[-1]]["content"], len(queries), measure(flagged), history)

@@ -1,0 +1,1 @@
+"""A thinking budget for each prompt, learned from a sweep."""

@@ -1,0 +1,213 @@
+"""Learns a budget for each prompt from a sweep, and holds it against fixed budgets on problems it has not seen.
+
+Problems are put into bins by a probe. Every bin begins at the smallest budget; then the step that buys the most
+accuracy for a token is taken, in whichever bin it is, until the target is reached. That is what a Lagrangian over the
+bins gives: one price of a token for all of them. The bins need not rise in order: a bin of hopeless prompts is one
+where no step is worth its price. Neighbours: adaptive.py (the result), adapt_command.py (reads the sweep).
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.evaluation.adaptive_budget.budget import Bin, Probe, agreement
+
+MOST_BINS, FEWEST_PROBLEMS = 16, 16  # of a bin: with fewer problems its accuracies are mostly chance
+FOLDS = 4
+RESAMPLES = 1000
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """P problems at B fixed budgets. Means over the samples of each problem; S answers without thinking beside them."""
+
+    keys: Sequence[str]  # problem_key of each question
+    budgets: Sequence[int]
+    accuracy_PB: Array
+    tokens_PB: Array
+    prompt_tokens_P: Array
+    groups_PS: Sequence[Sequence[int | None]]
+    probe_tokens_PS: Array
+
+    def only(self, chosen: Sequence[int] | NDArray[np.int64]) -> "Curve":
+        """The same budgets on some of the problems, which may be named more than once."""
+        index = np.asarray(chosen, dtype=np.int64)
+        return replace(
+            self,
+            keys=[self.keys[at] for at in index],
+            groups_PS=[self.groups_PS[at] for at in index],
+            accuracy_PB=self.accuracy_PB[index],
+            tokens_PB=self.tokens_PB[index],
+            prompt_tokens_P=self.prompt_tokens_P[index],
+            probe_tokens_PS=self.probe_tokens_PS[index],
+        )
+
+    def part(self, parts: int, number: int, shift: int = 0) -> tuple["Curve", "Curve"]:
+        """The problems of one part and all others, by their text, so that one problem is never in both."""
+        places = [(int(key, 16) >> shift) % parts for key in self.keys]
+        chosen = [index for index, place in enumerate(places) if place == number]
+        return self.only(chosen), self.only([index for index, place in enumerate(places) if place != number])
+
+    def values(self, probe: Probe) -> Array:
+        """The probe's value for each problem."""
+        if probe.kind == "prompt_tokens":
+            return self.prompt_tokens_P
+        return np.array([agreement(groups[: probe.samples]) for groups in self.groups_PS])
+
+    def probe_tokens(self, probe: Probe) -> Array:
+        """What asking the probe costs for each problem, in tokens."""
+        return self.probe_tokens_PS[:, : probe.samples].sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A probe, the upper ends of all bins but the last, and the number of each bin's budget."""
+
+    probe: Probe
+    ends: Array
+    chosen: Sequence[int]
+
+    def bins(self, curve: Curve) -> list[Bin]:
+        """The bins as adaptive.json has them, with the number of this curve's problems in each."""
+        places = self._places(curve)
+        ends = [*map(float, self.ends), None]
+        return [
+            Bin(up_to=end, budget=curve.budgets[choice], problems=int((places == number).sum()))
+            for number, (end, choice) in enumerate(zip(ends, self.chosen, strict=True))
+        ]
+
+    def spent(self, curve: Curve) -> tuple[Array, Array, Array]:
+        """Of each problem: accuracy, thinking tokens, and the tokens of the probe."""
+        budgets = np.asarray(self.chosen)[self._places(curve)]
+        rows = np.arange(len(curve.keys))
+        return curve.accuracy_PB[rows, budgets], curve.tokens_PB[rows, budgets], curve.probe_tokens(self.probe)
+
+    def _places(self, curve: Curve) -> NDArray[np.int64]:
+        return np.searchsorted(self.ends, curve.values(self.probe), side="left").astype(np.int64)
+
+
+def rules(curve: Curve, probe: Probe) -> Iterator[Rule]:
+    """From the cheapest rule to the dearest, one step at a time, the best-priced step first."""
+    values = curve.values(probe)
+    most = max(1, min(MOST_BINS, len(values) // FEWEST_PROBLEMS))
+    # The ends are values that occur, so that equal prompts are never parted; the largest value ends no bin but the last.
+    ends = np.unique(np.quantile(values, np.arange(1, most) / most, method="lower"))
+    ends = ends[ends < values.max()]
+    places = np.searchsorted(ends, values, side="left")
+    chosen, steps = [], []
+    for number in range(len(ends) + 1):
+        inside = places == number
+        tokens, accuracy = curve.tokens_PB[inside].mean(axis=0), curve.accuracy_PB[inside].mean(axis=0)
+        corners = hull(tokens, accuracy)
+        chosen.append(corners[0])
+        for before, after in itertools.pairwise(corners):
+            price = (accuracy[after] - accuracy[before]) / (tokens[after] - tokens[before])
+            steps.append((-price, number, after))
+    yield Rule(probe, ends, tuple(chosen))
+    for _, number, after in sorted(steps):  # prices fall along a hull, so a bin's own steps come in order
+        chosen[number] = after
+        yield Rule(probe, ends, tuple(chosen))
+
+
+def hull(tokens: Array, accuracy: Array) -> list[int]:
+    """The corners of the upper concave hull of accuracy over tokens, from the cheapest point to the most accurate."""
+    corners: list[int] = []
+    for index in sorted(range(len(tokens)), key=lambda at: (tokens[at], -accuracy[at])):
+        if corners and accuracy[index] <= accuracy[corners[-1]]:
+            continue
+        while len(corners) > 1 and _slope(tokens, accuracy, corners[-2], corners[-1]) <= _slope(
+            tokens, accuracy, corners[-2], index
+        ):
+            corners.pop()
+        corners.append(index)
+    return corners
+
+
+def _slope(tokens: Array, accuracy: Array, one: int, other: int) -> float:
+    return float((accuracy[other] - accuracy[one]) / (tokens[other] - tokens[one]))
+
+
+def fit(curve: Curve, probe: Probe, target: dict[str, float]) -> Rule | None:
+    """The cheapest rule that reaches {accuracy}, or the dearest within mean {tokens}, its probe's tokens included.
+
+    None where no rule does.
+    """
+    best = None
+    for rule in rules(curve, probe):
+        accuracy, thinking, probing = rule.spent(curve)
+        if "accuracy" in target and accuracy.mean() >= target["accuracy"]:
+            return rule
+        if "tokens" in target and (thinking + probing).mean() <= target["tokens"]:
+            best = rule
+    return best
+
+
+def fixed_tokens(tokens: Array, accuracy: Array, wanted: float) -> float:
+    """Mean tokens of the cheapest fixed budget that is as accurate as `wanted`, budgets between two taken as a straight line.
+
+    Arguments are means for each budget, in order. Where none is so accurate: the tokens of the most accurate one.
+    """
+    reaching = [float(spent) for spent, share in zip(tokens, accuracy, strict=True) if share >= wanted]
+    for one in range(len(tokens) - 1):
+        if accuracy[one] < wanted <= accuracy[one + 1]:
+            part = (wanted - accuracy[one]) / (accuracy[one + 1] - accuracy[one])
+            reaching.append(float(tokens[one] + part * (tokens[one + 1] - tokens[one])))
+    return min(reaching) if reaching else float(tokens[int(np.argmax(accuracy))])
+
+
+def beside_fixed(curve: Curve, rule: Rule) -> dict[str, float]:
+    """A rule's mean accuracy and tokens, and what prompt-blind budgets spend for the same accuracy.
+
+    fixed_tokens: the best fixed budget. random_budget_tokens: the best of all ways to draw a budget by lot without looking at
+    the prompt, the hardest opponent that knows nothing. saved_fraction is against the former, probe included.
+    """
+    accuracy, thinking, probing = (float(one.mean()) for one in rule.spent(curve))
+    tokens_B, accuracy_B = curve.tokens_PB.mean(axis=0), curve.accuracy_PB.mean(axis=0)
+    corners = hull(tokens_B, accuracy_B)
+    fixed = fixed_tokens(tokens_B, accuracy_B, accuracy)
+    lots = fixed_tokens(tokens_B[corners], accuracy_B[corners], accuracy)
+    spent = thinking + probing
+    return {
+        "accuracy": accuracy, "mean_thinking_tokens": thinking, "mean_probe_tokens": probing,
+        "fixed_tokens": fixed, "saved_fraction": 1 - spent / fixed if fixed else 0.0,
+        "random_budget_tokens": lots, "saved_fraction_beside_random": 1 - spent / lots if lots else 0.0,
+    }  # fmt: skip
+
+
+def with_intervals(curve: Curve, rule: Rule, seed: int = 0) -> dict[str, float]:
+    """`beside_fixed` with `NAME_low` and `NAME_high`: 95% percentile bootstrap over problems, paired.
+
+    Every resample asks the rule and the fixed budgets the same problems (Efron 1979).
+    """
+    found = beside_fixed(curve, rule)
+    draws = np.random.default_rng(seed).integers(0, len(curve.keys), (RESAMPLES, len(curve.keys)))
+    resampled = [beside_fixed(curve.only(chosen), rule) for chosen in draws]
+    for name in tuple(found):
+        low, high = np.quantile([one[name] for one in resampled], (0.025, 0.975))
+        found |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def promise(curve: Curve, probe: Probe, target: dict[str, float]) -> float | None:
+    """The share of tokens that a probe saves where folds of the problems are fitted without it; None if it fits none."""
+    shares = []
+    for number in range(FOLDS):
+        inside, others = curve.part(FOLDS, number, shift=8)
+        rule = fit(others, probe, target) if inside.keys and others.keys else None
+        if rule is None:
+            return None
+        shares.append(beside_fixed(inside, rule)["saved_fraction"])
+    return float(np.mean(shares))
+
+
+def best_probe(curve: Curve, probes: Sequence[Probe], target: dict[str, float]) -> tuple[Probe, dict[str, Any]]:
+    """The probe that promises most on these problems, and what each of them promises."""
+    promised = {probe.described: promise(curve, probe, target) for probe in probes}
+    known = [probe for probe in probes if promised[probe.described] is not None]
+    best = max(known or probes, key=lambda probe: promised[probe.described] or -np.inf)
+    return best, {name: None if share is None else round(share, 4) for name, share in promised.items()}

@@ -1,0 +1,194 @@
+"""Think-follow over several turns: conversations with random flags, every turn answered by the policy itself.
+
+After ThinkFollow of the Qwen3 report (arXiv 2505.09388, Table 22): user turns carry `/think`, `/no_think` or nothing, the
+last flag wins, and without any the policy thinks. Its own earlier answers stand in the history, without their thinking
+where the template cuts it. Conversations go on side by side, one turn of all of them at a time.
+Neighbours: answering.py (single questions), data/modes.py (which flag counts).
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from alignment.core.progress import Progress
+from alignment.core.statistics.intervals import Cluster, fraction_interval
+from alignment.core.vocabulary import MODES, Mode
+from alignment.data.modes import FLAGS, flagged_mode, with_flag
+from alignment.data.rows import Problem
+from alignment.data.template import render_prompt
+from alignment.evaluation.answering import CHUNK, complete
+from alignment.evaluation.measures.outcomes import fraction
+from alignment.inference.sampler import Request, Sampler
+from alignment.recipe.blocks import Evaluations
+from alignment.rollout.groups import chance
+from rewards.contract import split_thinking
+from rewards.format import follows_mode
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+KEPT_CONVERSATIONS = 8
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the user says in one conversation: a question for each turn, and its flag or None."""
+
+    questions: tuple[str, ...]
+    flags: tuple[Mode | None, ...]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One answered turn. `before` is the mode that the conversation's last answered turn asked for, None at the first."""
+
+    position: int  # from 1
+    flag: Mode | None
+    asked: Mode
+    asked_by: str  # /think, /no_think, carried (an earlier flag is in force) or default (there was none)
+    before: Mode | None
+    text: str
+    obeyed: bool
+
+
+@dataclass
+class Conversation:
+    """A plan on its way: what was said so far, and what became of each turn."""
+
+    plan: Plan
+    messages: list[Message] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    trimmed: int = 0  # turns asked without the oldest part of their history, which did not fit
+    left_out: int = 0  # turns that were too long by themselves
+
+
+def plan_conversations(problems: Sequence[Problem], count: int, turns: int, seed: int) -> list[Plan]:
+    """`count` conversations on these problems, the same ones for the same seed; a flag is as likely as another or none."""
+    draw = random.Random(f"conversations:{seed}")
+    questions = [problem.question for problem in problems]
+    flags: tuple[Mode | None, ...] = (*MODES, None)
+    return [
+        Plan(
+            tuple(draw.sample(questions, turns) if len(questions) >= turns else draw.choices(questions, k=turns)),
+            tuple(draw.choice(flags) for _ in range(turns)),
+        )
+        for _ in range(count)
+    ]
+
+
+def converse(
+    sampler: Sampler, settings: Evaluations, plans: Sequence[Plan], seed: int, work: str
+) -> list[Conversation]:
+    """Hold every conversation to its end, with progress under the name of the work."""
+    talks = [Conversation(plan) for plan in plans]
+    turns = max((len(plan.questions) for plan in plans), default=0)
+    progress = Progress(work, sum(len(plan.questions) for plan in plans))
+    for position in range(turns):
+        waiting = [(talk, *shown) for talk in talks if (shown := _ask(sampler, settings, talk, position)) is not None]
+        for start in range(0, len(waiting), CHUNK):
+            chunk = waiting[start : start + CHUNK]
+            requests = [Request(ids, asked) for _, ids, asked in chunk]
+            drawn_with = int(chance("conversations", seed, position, start, len(plans)) * 2**31)
+            for (talk, _, asked), made in zip(chunk, complete(sampler, settings, requests, drawn_with), strict=True):
+                _answer(sampler, talk, position, asked, made.text)
+            held = [turn.obeyed for talk in talks for turn in talk.turns]
+            progress.report(len(held) + sum(talk.left_out for talk in talks), obeyed=fraction(held))
+    return talks
+
+
+def _ask(sampler: Sampler, settings: Evaluations, talk: Conversation, position: int) -> tuple[list[int], Mode] | None:
+    """Say the next user turn: the prompt's tokens and the mode that it asks for, or None where it cannot be asked.
+
+    A history that is too long loses its oldest turns. What is asked is what the policy is shown: a flag that was cut
+    away with its turn asks for nothing any more.
+    """
+    flag = talk.plan.flags[position]
+    said = [{"role": "user", "content": talk.plan.questions[position]}]
+    said = said if flag is None else with_flag(said, flag)
+    whole = [*talk.messages, *said]
+    for start in range(0, len(whole), 2):  # a turn is two messages, the user's and the policy's
+        ids = render_prompt(sampler.tokenizer, whole[start:], "thinking", flagged=False)
+        if len(ids) <= settings.max_prompt_tokens:
+            talk.messages = whole[start:]
+            talk.trimmed += start > 0
+            return ids, flagged_mode(talk.messages) or "thinking"
+    talk.left_out += 1
+    return None
+
+
+def _answer(sampler: Sampler, talk: Conversation, position: int, asked: Mode, text: str) -> None:
+    flag = talk.plan.flags[position]
+    carried = flag is None and flagged_mode(talk.messages) is not None
+    before = talk.turns[-1].asked if talk.turns else None
+    asked_by = FLAGS[flag] if flag is not None else "carried" if carried else "default"
+    talk.turns.append(Turn(position + 1, flag, asked, asked_by, before, text, follows_mode(text, asked)))
+    thinking, answer = split_thinking(text)
+    said = {"role": "assistant", "reasoning_content": thinking, "content": _inert(answer, sampler.tokenizer)}
+    talk.messages = [*talk.messages, said]
+
+
+def _inert(answer: str, tokenizer: "PreTrainedTokenizerBase") -> str:
+    """An answer without the tokenizer's own marks: with them in the history, a policy could speak as the user."""
+    added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    marks = {*tokenizer.all_special_tokens, *added} - {""}
+    while any(mark in answer for mark in marks):  # what is left of two may make a third
+        for mark in marks:
+            answer = answer.replace(mark, "")
+    return answer
+
+
+def follow_figures(talks: Sequence[Conversation]) -> dict[str, Any]:
+    """The share of turns that obeyed, overall and in groups (docs/run-directory.md); intervals over conversations.
+
+    `asked_thinking_fraction` is what a policy that always thinks would score.
+    """
+    turns = [turn for talk in talks for turn in talk.turns]
+    return {
+        "conversations": len(talks),
+        "turns": max((len(talk.plan.questions) for talk in talks), default=0),
+        **_obeyed(talk.turns for talk in talks),
+        "asked_thinking_fraction": fraction([turn.asked == "thinking" for turn in turns]),
+        "whole_fraction": fraction([all(turn.obeyed for turn in talk.turns) for talk in talks if talk.turns]),
+        "trimmed": sum(talk.trimmed for talk in talks),
+        "left_out": sum(talk.left_out for talk in talks),
+        "groups": list(_groups(talks)),
+        "samples": [_sample(talk) for talk in talks[:KEPT_CONVERSATIONS]],
+    }
+
+
+GROUPS: dict[str, Callable[[Turn], str | None]] = {
+    "position": lambda turn: str(turn.position),
+    "switch": lambda turn: None if turn.before is None else "same" if turn.before == turn.asked else "changed",
+    "asked_by": lambda turn: turn.asked_by,
+    "mode": lambda turn: turn.asked,
+}
+
+
+def _groups(talks: Sequence[Conversation]) -> Iterator[dict[str, Any]]:
+    """Obedience by position, by whether the mode changed, by what asked for it, and by the mode itself."""
+    for name, value_of in GROUPS.items():
+        found = {value_of(turn) for talk in talks for turn in talk.turns}
+        for value in sorted(value for value in found if value is not None):
+            chosen = ([turn for turn in talk.turns if value_of(turn) == value] for talk in talks)
+            yield {"by": name, "value": value, **_obeyed(chosen)}
+
+
+def _obeyed(talks: Iterable[Sequence[Turn]]) -> dict[str, Any]:
+    """The share that obeyed. Turns of one conversation are not independent, so a conversation is one cluster."""
+    clusters: list[Cluster] = [(float(sum(turn.obeyed for turn in turns)), len(turns)) for turns in talks if turns]
+    count = sum(size for _, size in clusters)
+    low, high = fraction_interval(clusters)
+    obeyed = round(sum(total for total, _ in clusters) / count, 4) if count else None
+    return {"count": count, "obeyed": obeyed, "obeyed_low": round(low, 4), "obeyed_high": round(high, 4)}
+
+
+def _sample(talk: Conversation) -> list[dict[str, Any]]:
+    """One conversation in full, for whoever wants to read what happened."""
+    asked = [talk.plan.questions[turn.position - 1] for turn in talk.turns]
+    return [
+        {"position": turn.position, "question": question, "flag": turn.flag and FLAGS[turn.flag], "asked": turn.asked,
+         "text": turn.text, "obeyed": turn.obeyed}
+        for question, turn in zip(asked, talk.turns, strict=True)
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""The budget sweep: accuracy over thinking budgets."""

@@ -1,0 +1,154 @@
+"""Measures one policy at thinking budgets: accuracy, the tokens really spent, and what voting would make of the samples.
+
+`measure` is one point, for the sweep that ends a recipe (runner.py) and for `alignment budget`. The latter starts
+`python -m alignment.evaluation.sweep.job WORK --stage NAME` for each policy; every point is written when it is done.
+Neighbours: sweep_plan.py (which points are missing), sweep_command.py (starts this), outcomes.py (what is kept of each problem), votes.py (the arithmetic).
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from alignment.core.errors import AlignmentError
+from alignment.core.files import read_json
+from alignment.core.process import die_with_parent
+from alignment.core.vocabulary import Mode
+from alignment.data.generators.families import problem_key
+from alignment.data.rows import Problem
+from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
+from alignment.evaluation.measures.outcomes import Outcome, accuracy, certain
+from alignment.evaluation.sweep.plan import Point, append_point
+from alignment.evaluation.sweep.votes import Ballot, vote_points
+from alignment.evaluation.task import named_problems
+from alignment.recipe.blocks import Evaluations
+from alignment.records.outcomes import ProblemOutcome, write_outcomes
+from alignment.rollout.scoring import Judged
+from rewards.answer import MathAnswer
+from rewards.vote import answer_groups
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How the problems of a point are asked: the mode, the budget or None, and how often each."""
+
+    mode: Mode
+    budget: int | None = None
+    samples: int = 1
+    work: str | None = None  # what its progress is shown under
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One problem's judged samples, and for each of them the group of its answer among these, or None."""
+
+    samples: Sequence[Judged]
+    groups: Sequence[int | None]
+
+    def ballots(self) -> list[Ballot]:
+        """The samples that could be judged, as votes."""
+        pairs = zip(self.groups, map(correctness, self.samples), strict=True)
+        return [Ballot(group, score == 1.0) for group, score in pairs if score is not None]
+
+    def as_outcome(self) -> ProblemOutcome:
+        """What is recorded of the problem, for whoever wants more than the means."""
+        made = [row.completion for row in self.samples]
+        scores = [correctness(row) for row in self.samples]
+        return ProblemOutcome(
+            problem=problem_key(self.samples[0].problem.question),
+            prompt_tokens=len(made[0].request.prompt_ids),
+            correct=[None if score is None else score == 1.0 for score in scores],
+            thinking_tokens=[one.thinking_tokens for one in made],
+            answer_tokens=[len(one.token_ids) - one.thinking_tokens for one in made],
+            groups=list(self.groups),
+        )
+
+
+def measure(evaluator: Evaluator, problems: Sequence[Problem], asked: Asked, seed: int) -> dict[str, Any]:
+    """The figures of one point (docs/run-directory.md); the same problems and draws for the same seed."""
+    return figures_of(answered(evaluator, problems, asked, seed))
+
+
+def answered(evaluator: Evaluator, problems: Sequence[Problem], asked: Asked, seed: int) -> list[Answered]:
+    """The problems in order, each with its judged samples and, of several, the group of each one's answer."""
+    repeated = [problem for problem in problems for _ in range(asked.samples)]
+    questions = [Question(problem, asked.mode, False, asked.budget) for problem in repeated]
+    rows = evaluator.answers(questions, seed, asked.work)
+    samples = [rows[start : start + asked.samples] for start in range(0, len(rows), asked.samples)]
+    return [Answered(one, groups) for one, groups in zip(samples, _groups(samples), strict=True)]
+
+
+def figures_of(problems: Sequence[Answered]) -> dict[str, Any]:
+    """The figures of a point, and what voting over the samples would make of it."""
+    outcomes = [outcome(row) for problem in problems for row in problem.samples]
+    several = any(len(problem.samples) > 1 for problem in problems)
+    return {**point_figures(outcomes), "votes": _votes(problems) if several else []}
+
+
+def point_figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Accuracy, tokens and shares with their intervals; shares and tokens are over all completions, judged or not."""
+    return {
+        **accuracy(outcomes),
+        **certain("mean_thinking_tokens", outcomes, [one.thinking_tokens for one in outcomes]),
+        **certain("mean_answer_tokens", outcomes, [one.answer_tokens for one in outcomes]),
+        **certain("forced_fraction", outcomes, [one.forced for one in outcomes]),
+        **certain("finished_fraction", outcomes, [one.finished for one in outcomes]),
+        **certain("truncated_fraction", outcomes, [one.truncated for one in outcomes]),
+    }
+
+
+def _groups(samples: Sequence[Sequence[Judged]]) -> list[list[int | None]]:
+    """Which answers to each problem are the same. A single sample, or a problem without an answer, has none."""
+    comparable = [index for index, one in enumerate(samples) if len(one) > 1 and one[0].problem.answer]
+    found: list[list[int | None]] = [[None] * len(one) for one in samples]
+    verifier = MathAnswer()
+    try:
+        texts = [[row.completion.text for row in samples[index]] for index in comparable]
+        for index, groups in zip(comparable, answer_groups(texts, verifier), strict=True):
+            found[index] = groups
+    finally:
+        verifier.close()
+    return found
+
+
+def _votes(problems: Sequence[Answered]) -> list[dict[str, Any]]:
+    """What voting over the samples would score, on the problems that have one answer; empty where none has."""
+    ballots = [problem.ballots() for problem in problems if problem.samples[0].problem.answer]
+    spent = [len(row.completion.token_ids) for problem in problems for row in problem.samples]
+    return vote_points([one for one in ballots if one], sum(spent) / len(spent) if spent else 0.0)
+
+
+def main(
+    work: Annotated[Path, typer.Argument(help="The file that says what is to be measured.")],
+    stage: Annotated[str, typer.Option(help="The policy that this process measures.")],
+) -> None:
+    """Measure the missing points of one policy and add each to points.jsonl when it is done."""
+    try:
+        _run(read_json(work), stage)
+    except AlignmentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from error
+
+
+def _run(work: dict[str, Any], stage: str) -> None:
+    settings = Evaluations.model_validate(work["settings"])
+    missing = [Point(**facts) for facts in work["missing"] if facts["stage"] == stage]
+    problems = {name: named_problems(settings, name, work["files"].get(name)) for name in {one.task for one in missing}}
+    evaluator = Evaluator(settings, work["policies"][stage], stage, trust_remote_code=work["trust_remote_code"])
+    for number, point in enumerate(missing, 1):
+        title = f"{stage} on {point.task}, {point.described} ({number} of {len(missing)})"
+        asked = Asked(point.mode, point.budget, settings.samples, title)
+        each = answered(evaluator, problems[point.task], asked, settings.seed)
+        points = Path(work["points"])
+        write_outcomes(points.parent, point.key, [problem.as_outcome() for problem in each])
+        facts = {"problems": len(problems[point.task]), "samples": settings.samples, "engine": evaluator.engine}
+        append_point(points, point, {**figures_of(each), **facts})
+    evaluator.close()
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    typer.run(main)

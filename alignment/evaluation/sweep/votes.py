@@ -1,0 +1,77 @@
+"""Several answers to one problem: what a majority vote over k of them would score, and what the best of k could.
+
+The companion of the budget sweep: at the same tokens, is it better to think longer once, or to think briefly and vote?
+Best-of-k is pass@k: it takes someone who knows which answer is right, so it bounds every way of choosing from above.
+Neighbours: rewards/vote.py (which answers are the same), intervals.py.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from alignment.core.statistics.intervals import fraction_interval
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """One judged sample: the number of its answer's group among those of its problem, None without an answer."""
+
+    group: int | None
+    correct: bool
+
+
+def vote_sizes(samples: int) -> list[int]:
+    """1, 2, 4, ... and all of them."""
+    powers = [2**power for power in range(samples.bit_length()) if 2**power <= samples]
+    return sorted({*powers, samples}) if samples else []
+
+
+def majority(ballots: Sequence[Ballot]) -> float:
+    """The chance that the most frequent answer is correct; ties are drawn, and a sample without an answer abstains."""
+    counts = Counter(ballot.group for ballot in ballots if ballot.group is not None)
+    if not counts:
+        return 0.0
+    most = max(counts.values())
+    winners = [ballot.correct for ballot in ballots if ballot.group is not None and counts[ballot.group] == most]
+    return fmean(winners)
+
+
+def majority_of(ballots: Sequence[Ballot], size: int) -> float:
+    """The mean of `majority` over the runs of `size` neighbours, the last being a neighbour of the first."""
+    count = len(ballots)
+    return fmean(
+        majority([ballots[(start + step) % count] for step in range(size)]) for start in range(count)
+    )  # with size = count every run is the same set
+
+
+def pass_at(ballots: Sequence[Ballot], size: int) -> float:
+    """The unbiased estimate of pass@k: 1 - C(n - c, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374, equation 1)."""
+    wrong = sum(not ballot.correct for ballot in ballots)
+    return 1 - math.comb(wrong, size) / math.comb(len(ballots), size)
+
+
+def vote_points(problems: Sequence[Sequence[Ballot]], tokens_per_sample: float) -> list[dict[str, Any]]:
+    """For each k: what a majority vote and the best of k score, with intervals over problems, and the tokens of k samples.
+
+    `problems` holds the judged samples of each problem; one with fewer than k of them is left out at that k.
+    """
+    return list(_vote_points(problems, tokens_per_sample))
+
+
+def _vote_points(problems: Sequence[Sequence[Ballot]], tokens_per_sample: float) -> Iterator[dict[str, Any]]:
+    for size in vote_sizes(max(map(len, problems), default=0)):
+        whole = [ballots for ballots in problems if len(ballots) >= size]
+        point: dict[str, Any] = {
+            "votes": size,
+            "problems": len(whole),
+            "mean_tokens": round(size * tokens_per_sample, 2),
+        }
+        for name, estimate in (("majority", majority_of), ("best_of_upper_bound", pass_at)):
+            values = [estimate(ballots, size) for ballots in whole]
+            low, high = fraction_interval([(value, 1) for value in values])
+            found = {name: fmean(values), f"{name}_low": low, f"{name}_high": high}
+            point |= {key: round(value, 4) for key, value in found.items()}
+        yield point

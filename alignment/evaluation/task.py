@@ -1,0 +1,61 @@
+"""The problems that policies are measured on: evaluation sources, and the evaluation split of procedural ones."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+from alignment.core.errors import DataError
+from alignment.core.vocabulary import SPLITS, Split
+from alignment.data.rows import Problem
+from alignment.data.sources import Procedural, Table, load_source, source_problems
+from alignment.recipe.blocks import Evaluations
+from alignment.recipe.schema import Recipe
+from alignment.rollout.references import measuring_problem
+
+
+def held_out(recipe: Recipe, count: int, seed: int) -> list[Problem]:
+    """`count` problems of each of a recipe's evaluation tasks. Raises DataError as `task_problems` does."""
+    chosen: list[Problem] = []
+    for name in recipe.evaluations.after_each_stage:
+        override = recipe.data.sources.get(name)
+        parameters = recipe.evaluations.parameters.get(name, {})
+        chosen += task_problems(name, count, seed, parameters=parameters, path=override.path if override else None)
+    return chosen
+
+
+def task_problems(
+    name: str, count: int, seed: int, *, parameters: dict[str, Any], path: Path | None = None
+) -> list[Problem]:
+    """`count` problems of one task, the same ones for the same seed, none of which training can meet.
+
+    Raises DataError for a source that is not meant for evaluation.
+    """
+    source = evaluation_source(name)
+    splits: tuple[Split, ...] = ("evaluation",) if isinstance(source, Procedural) else SPLITS
+    found = source_problems(source, seed=seed, parameters=parameters, path=path, splits=splits)
+    return list(itertools.islice(found, count))
+
+
+def named_problems(settings: Evaluations, name: str, file: str | None) -> list[Problem]:
+    """The problems of one task by an evaluation's settings, from a local file where there is one.
+
+    Raises DataError for a task that has none, and as `task_problems` does.
+    """
+    path = Path(file) if file else None
+    parameters = settings.parameters.get(name, {})
+    found = task_problems(name, settings.count, settings.seed, parameters=parameters, path=path)
+    if not found:
+        raise DataError(
+            f"task `{name}` has no problems; write another name after --tasks, or fix {path or 'its source'}"
+        )
+    return found
+
+
+def evaluation_source(name: str) -> Procedural | Table:
+    """The declaration of a task. Raises DataError if there is none, if it is for training, or if this machine cannot
+    judge it: programs are run only where something isolates them."""
+    source = load_source(name)
+    problem = measuring_problem(source)
+    if problem is not None:
+        raise DataError(problem)
+    return source

@@ -1,0 +1,1 @@
+"""Attention without padding: over packed rows (packed.py) and over rows that grow in slots (slots.py)."""

@@ -1,0 +1,1 @@
+"""The transformers engine: slot decoding, and `generate` for other models."""

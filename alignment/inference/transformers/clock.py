@@ -1,0 +1,38 @@
+"""Thinking budgets of many rows while they are drawn: which token is forced next, if any.
+
+The rule is that of ../thinking_budget.py, on tensors. Neighbours: decoding.py and generate.py, which draw by it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from alignment.inference.thinking_budget import OUTSIDE, ThinkTokens, thinking_so_far
+
+
+class ThinkingClock:
+    """Budgets of many rows while they are drawn: what is written next, if anything.
+
+    Call `forced` before a token is drawn and `advance` after it, both with the numbers of the rows that get one.
+    """
+
+    def __init__(self, prompts: Sequence[Sequence[int]], budgets: Sequence[int | None], tokens: ThinkTokens) -> None:
+        self._tokens, self._stop = tokens, torch.tensor(tokens.stop_ids)
+        self._counts = torch.tensor([thinking_so_far(ids, tokens) for ids in prompts])
+        self._budgets = torch.tensor([torch.iinfo(torch.long).max if one is None else one for one in budgets])
+        self._written = torch.full_like(self._counts, len(self._stop))  # of the stop text; all of it while none is due
+
+    def forced(self, rows: torch.Tensor) -> torch.Tensor:
+        """The token that is written for each of these rows, or -1 where the policy draws; both of shape (rows,)."""
+        spent = (self._counts[rows] >= self._budgets[rows]) & (self._written[rows] == len(self._stop))
+        self._written[rows] = torch.where(spent, 0, self._written[rows])
+        place = self._written[rows]
+        return torch.where(place < len(self._stop), self._stop[place.clamp(max=len(self._stop) - 1)], -1)
+
+    def advance(self, rows: torch.Tensor, tokens: torch.Tensor) -> None:
+        """Take in the tokens (rows,) that these rows got, drawn or written."""
+        counts = self._counts[rows]
+        going = (counts != OUTSIDE) | (tokens == self._tokens.open_id)
+        counts = torch.where(going, counts + 1, counts)
+        self._counts[rows] = torch.where(tokens == self._tokens.close_id, OUTSIDE, counts)
+        self._written[rows] = (self._written[rows] + 1).clamp(max=len(self._stop))

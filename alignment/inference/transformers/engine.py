@@ -1,0 +1,54 @@
+"""A transformers model as an engine: for models that vLLM does not know, for machines it does not run on, and for models
+so small that vLLM's scheduler costs more than they do.
+
+Models whose layers all attend to everything before them are decoded by decoding.py, several times faster than
+`generate`; others (sliding windows, state spaces) go through generate.py.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from alignment.inference.attention.slots import register, takes_slots
+from alignment.inference.engine import Ask, Draw, EngineSettings, SamplingSettings
+from alignment.inference.transformers import decoding, generate
+
+
+class TransformersEngine:
+    """Engine on a transformers model of its own."""
+
+    name = "transformers"
+
+    def __init__(self, settings: EngineSettings) -> None:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        auto = torch.float32 if device.type == "cpu" else torch.bfloat16
+        model = AutoModelForCausalLM.from_pretrained(
+            settings.model,
+            dtype=auto if settings.dtype == "auto" else getattr(torch, settings.dtype),
+            use_safetensors=True,
+            trust_remote_code=settings.trust_remote_code,
+        )
+        self._model, self._settings = model.to(device).eval(), settings
+        self._by_slots = takes_slots(self._model)
+        if self._by_slots:
+            self._model.set_attn_implementation(register())
+
+    def draw(self, asked: Sequence[Ask], settings: SamplingSettings, seed: int) -> list[Draw]:
+        way = decoding if self._by_slots else generate
+        with torch.inference_mode():
+            return way.draw(self._model, asked, self._settings, settings, seed)
+
+    def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
+        way = decoding if self._by_slots else generate
+        with torch.inference_mode():
+            return way.logprobs(self._model, sequences)
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        own = self._model.state_dict()
+        with torch.no_grad():
+            for name, tensor in weights:
+                own[name].copy_(tensor)
+
+    def close(self) -> None:
+        del self._model

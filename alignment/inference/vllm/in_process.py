@@ -1,0 +1,157 @@
+"""vLLM inside this process, on a CPU or a GPU.
+
+In-process, so that new weights are handed over as tensors and no server, port or file stands between trainer and
+engine. On a CPU the backend re-packs weights after loading, so they go in through vLLM's own reload, which unpacks
+first; the same path serves a GPU. Neighbour: engine.py (the seam); run/processes.py sets the environment vLLM needs.
+"""
+
+import contextlib
+import os
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from alignment.inference.engine import Ask, Draw, EngineSettings, SamplingSettings
+from alignment.inference.thinking_budget import OPEN
+
+# For a stage started by hand; run/processes.py sets these, and what must be set before the process starts, itself.
+os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+
+
+class LocalVllm:
+    """Engine on vLLM's offline interface."""
+
+    name = "vllm"
+
+    def __init__(self, settings: EngineSettings) -> None:
+        from vllm import LLM
+
+        on_cpu = not torch.cuda.is_available()
+        if on_cpu:  # what vLLM compiles even when it runs eagerly takes most of a minute, and a C++ compiler
+            torch._dynamo.config.disable = True  # noqa: SLF001  as TORCHDYNAMO_DISABLE, but not too late
+        dtype = {"auto": "float32" if on_cpu else "bfloat16"}.get(settings.dtype, settings.dtype)
+        self._stop_ids, self._max_length = list(settings.stop_ids), settings.max_length
+        with _generators_kept():
+            self._llm = LLM(
+                model=settings.model,
+                dtype=dtype,
+                skip_tokenizer_init=settings.thinking is None,  # budgets are told to vLLM as text
+                enforce_eager=on_cpu,
+                max_model_len=settings.max_length,
+                max_num_seqs=settings.max_sequences,
+                gpu_memory_utilization=settings.gpu_memory_fraction,
+                enable_prefix_caching=False,  # a cache that outlives a weight update would answer for the old policy
+                trust_remote_code=settings.trust_remote_code,
+                disable_log_stats=True,
+                **_budgets(settings),
+                **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
+            )
+
+    def draw(self, asked: Sequence[Ask], settings: SamplingSettings, seed: int) -> list[Draw]:
+        from vllm import SamplingParams
+
+        shared: dict[str, Any] = {
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "top_k": settings.top_k or -1,
+            "stop_token_ids": self._stop_ids,
+            "logprobs": 0 if settings.logprobs else None,  # 0: the drawn token's own
+            "detokenize": False,
+        }
+        # In a batch of both kinds, vLLM 0.31 leaves the state of a budget behind for rows that have none. So where one
+        # row has a budget, the others get one that they cannot reach.
+        unbounded = self._max_length if any(one.budget is not None for one in asked) else None
+        budgets = [unbounded if one.budget is None else one.budget for one in asked]
+        parameters = [
+            SamplingParams(max_tokens=one.most_tokens, thinking_token_budget=budget, **shared)
+            for one, budget in zip(asked, budgets, strict=True)
+        ]
+        outputs = self._generate([one.prompt for one in asked], parameters, seed)
+        return [_as_draw(output.outputs[0]) for output in outputs]
+
+    def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
+        from vllm import SamplingParams
+
+        parameters = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        outputs = self._generate(sequences, parameters, seed=0)
+        return [
+            [at[token].logprob for token, at in zip(ids[1:], output.prompt_logprobs[1:], strict=True)]
+            for ids, output in zip(sequences, outputs, strict=True)
+        ]
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
+        if not torch.cuda.is_available():
+            self._llm.apply_model(_repack_head)
+        self._llm.reset_prefix_cache()
+
+    def close(self) -> None:
+        self._llm.llm_engine.engine_core.shutdown()
+
+    def _generate(self, prompts: Sequence[list[int]], parameters: Any, seed: int) -> list[Any]:
+        with _generators_kept():
+            torch.manual_seed(seed)  # the sampler draws from torch's generator
+            return self._llm.generate([{"prompt_token_ids": ids} for ids in prompts], parameters, use_tqdm=False)
+
+
+def _budgets(settings: EngineSettings) -> dict[str, Any]:
+    """What makes vLLM honour thinking_token_budget: where thinking begins, and what is written at its end."""
+    if settings.thinking is None:
+        return {}
+    from vllm.config import ReasoningConfig
+
+    stop_text = settings.thinking.stop_text
+    return {"reasoning_config": ReasoningConfig(reasoning_start_str=OPEN, reasoning_end_str=stop_text)}
+
+
+@contextlib.contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Leave the trainer's random numbers as they were, although vLLM seeds every generator when it starts.
+
+    A stage that goes on from a checkpoint starts its engine at another step than one that was never interrupted.
+    """
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
+
+
+def _repack_head(model: torch.nn.Module) -> None:
+    """Pack the output head anew from the weights it has now.
+
+    On a CPU vLLM 0.31 computes logits from a packed copy of the head. Its reload leaves out the copy of a head that is
+    tied to the embedding: the engine would go on with new layers under the head it started with.
+    """
+    from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
+
+    for module in model.modules():
+        if isinstance(module, VocabParallelEmbedding) and hasattr(module, "cpu_linear"):
+            module.quant_method.process_weights_after_loading(module)
+
+
+def _as_draw(output: Any) -> Draw:
+    ids = list(output.token_ids)
+    if output.logprobs is None:
+        return Draw(ids, [0.0] * len(ids), output.finish_reason == "stop")
+    logprobs = [at[token].logprob for token, at in zip(ids, output.logprobs, strict=True)]
+    return Draw(ids, logprobs, output.finish_reason == "stop")
+
+
+def _beside_other_ranks() -> dict[str, Any]:
+    """One engine per rank, each a world of its own inside the trainer's process group."""
+    os.environ.setdefault("LOCAL_RANK", "0")
+    return {
+        "distributed_executor_backend": "external_launcher",
+        "tensor_parallel_size": 1,
+        "seed": torch.distributed.get_rank(),
+    }

@@ -1,0 +1,1 @@
+"""Weight transfer from trainer to engine, and the check that it arrived."""

@@ -1,0 +1,236 @@
+"""What only a rendered row shows: where the loss fell, and what the template made of history, tools and ends.
+
+One function for each fault. Neighbours: views.py, template_faults.py (true of every row), linter.py (the table).
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+from alignment.data.modes import flagged_mode
+from alignment.lint.cases import assistant_turns, last_query, split_turn
+from alignment.lint.findings import Finding, Intent, shown
+from alignment.lint.tool_faults import calls_of
+from alignment.lint.views import View, answers_in
+
+_EMPTY_BLOCK = re.compile(r"<think>\s*</think>\s*")
+_HEADER = re.compile(r"<\|im_start\|>\w+\n")
+
+
+def history_thinking(view: View, intent: Intent) -> Iterator[Finding]:
+    """Thinking of earlier turns that training shows and rollouts do not, or the reverse; and turns trained without it."""
+    messages, answers = view.case.messages, assistant_turns(view.case.messages)
+    if not answers or view.case.is_prompt:
+        return
+    query = last_query(messages)
+    trained, asked = answers_in(view.text, len(answers)), answers_in(view.prompt, len(answers))
+    for index, turn, prompted in zip(answers[:-1], trained, asked, strict=False):
+        thinking, answer = (part.strip() for part in split_turn(messages[index]))
+        if not thinking:
+            continue
+        # Looked for in its own turn: short thoughts and answers may stand in others, too.
+        in_training = thinking in view.text[turn.start : turn.end]
+        in_rollouts = thinking in view.prompt[prompted.start : prompted.end]
+        if in_training != in_rollouts:
+            where, other = ("training", "rollouts") if in_training else ("rollouts", "training")
+            yield Finding(
+                "history_thinking",
+                "error",
+                view.number,
+                f"the thinking of message {index} is kept in {where} and stripped in {other}",
+                "use one template for both, and let it decide by the last question alone, as qwen3 does",
+            )
+            return
+        learned = any(answer and answer in passage for passage in view.passages(turn.start, turn.end))
+        if not in_training and index <= query and learned:
+            yield Finding(
+                "history_thinking",
+                "warning" if "loss_on_history" in intent.chosen else "error",
+                view.number,
+                f"message {index} carries loss, and its thinking was stripped: the policy learns to answer without it",
+                "set loss_on_history: false, or make a row of its own of each turn",
+            )
+            return
+    if not view.text.startswith(view.prompt):
+        yield Finding(
+            "prompt_mismatch",
+            "error",
+            view.number,
+            f"the training text does not continue the prompt of a rollout, which ends with {shown(view.prompt[-40:])}",
+            "let the generation prompt of the template be the beginning of the turn that it renders",
+        )
+
+
+def loss_on_prompt(view: View, intent: Intent) -> Iterator[Finding]:
+    """Loss on what the policy never writes: turns of others, and the header of its own."""
+    for turn in view.turns():
+        header = _HEADER.match(view.text, turn.start)
+        end = header.end() if header and turn.role == "assistant" else turn.end
+        if view.carries_loss(turn.start, end):
+            what = "the header of an assistant turn" if turn.role == "assistant" else f"a {turn.role} turn"
+            yield _loss_on_prompt(view, f"{what} carries loss: {shown(view.text[turn.start : end])}")
+            return
+    if view.turns():
+        return
+    for index, message in enumerate(view.case.messages):
+        content = message.get("content")
+        if message["role"] in ("user", "system") and isinstance(content, str) and len(content.strip()) > 2:
+            answers = "".join(str(other.get("content")) for other in view.case.messages if other is not message)
+            if content.strip() not in answers and any(content.strip() in passage for passage in view.passages()):
+                yield _loss_on_prompt(view, f"message {index} ({message['role']}) carries loss: {shown(content)}")
+                return
+
+
+def _loss_on_prompt(view: View, problem: str) -> Finding:
+    advice = "put {% generation %} in the template around the assistant's words and their end-of-turn token alone"
+    return Finding("loss_on_prompt", "error", view.number, problem, advice)
+
+
+def loss_on_forced_text(view: View, intent: Intent) -> Iterator[Finding]:
+    """Loss on what a thinking budget wrote: the policy learns to say that its time is up."""
+    passages = view.passages()
+    for phrase in intent.forced_phrases():
+        if any(phrase in passage for passage in passages):
+            yield Finding(
+                "loss_on_forced_text",
+                "error",
+                view.number,
+                f"the text that a thinking budget forces carries loss: {shown(phrase)}",
+                "leave out rows whose thinking was cut by a budget, or sample them without one",
+            )
+            return
+
+
+def empty_think(view: View, intent: Intent) -> Iterator[Finding]:
+    """An empty think block: with loss or without, and whether the recipe chose it."""
+    blocks = list(_EMPTY_BLOCK.finditer(view.text)) if not view.case.is_prompt and view.vocabulary.marks_loss else []
+    if not blocks:
+        return
+    flagged = flagged_mode(view.case.messages) == "non_thinking"
+    chosen = "loss_on_empty_think" in intent.chosen
+    if any(view.carries_loss(block.start(), block.start() + len("<think>")) for block in blocks):
+        meant = intent.loss_on_empty_think and flagged
+        yield Finding(
+            "empty_think_with_loss",
+            "note" if meant else "warning",
+            view.number,
+            "its empty think block carries loss, "
+            + ("as the recipe's loss_on_empty_think says" if meant else "and nobody chose it: the template marks it"),
+            "" if meant else "use chat_template: qwen3, where loss_on_empty_think decides it",
+        )
+        return
+    unchosen = flagged and intent.stage is not None and not chosen
+    if unchosen:
+        why = "and under /no_think the policy has to write it; nobody chose that, it is the default"
+    elif flagged:
+        why = "as the recipe's loss_on_empty_think says" if chosen else "which is the default"
+    else:
+        why = "since the template's switch writes it where no flag asks"
+    yield Finding(
+        "empty_think_without_loss",
+        "warning" if unchosen else "note",
+        view.number,
+        f"its empty think block carries no loss, {why}",
+        "write loss_on_empty_think: true to teach it, or false to say that it is meant" if unchosen else "",
+    )
+
+
+def end_of_turn_without_loss(view: View, intent: Intent) -> Iterator[Finding]:
+    """An answer whose end carries no loss: the policy never learns to stop."""
+    index = unfinished(view)
+    if index is None:
+        return
+    following = view.input_ids[index + 1] if index + 1 < len(view.input_ids) else None
+    if following is not None and following == view.vocabulary.pad_id:
+        return  # pad_is_end_of_turn says why
+    yield Finding(
+        "end_of_turn_without_loss",
+        "error",
+        view.number,
+        f"the loss ends with {shown(view.piece(index))} and leaves the end-of-turn token out, so no answer learns to end",
+        "let {% endgeneration %} in the template follow the end-of-turn token",
+    )
+
+
+def unfinished(view: View) -> int | None:
+    """The last token with loss of the first turn whose end-of-turn token has none, or None."""
+    turns = [turn.end for turn in view.turns() if turn.role == "assistant"] or [len(view.text) + 1]
+    ends = view.vocabulary.turn_end_ids
+    begun, last = 0, None
+    for end in turns:
+        inside = [i for i in range(len(view.spans)) if view.trained[i] and begun <= view.spans[i][0] < end]
+        begun = end
+        if inside and not any(view.input_ids[i] in ends for i in inside[-2:]):
+            last = inside[-1]
+            break
+    return last
+
+
+def no_loss(view: View, intent: Intent) -> Iterator[Finding]:
+    """A row in which no token carries loss, for a reason that its messages do not show."""
+    if view.vocabulary.marks_loss and not view.case.is_prompt and not view.trained_tokens:
+        yield Finding(
+            "no_loss",
+            "error",
+            view.number,
+            "no token of it carries loss",
+            "see that the template's {% generation %} block is reached for this row's last turn",
+        )
+
+
+def double_bos(view: View, intent: Intent) -> Iterator[Finding]:
+    """Two begin-of-text tokens at the start: the model has never seen them together."""
+    bos = view.vocabulary.bos_id
+    if bos is not None and view.input_ids[:2] == [bos, bos]:
+        yield Finding(
+            "double_bos",
+            "error",
+            view.number,
+            "it begins with two begin-of-text tokens",
+            "take the token out of the data, or out of the template where it stands twice",
+        )
+
+
+def too_long(view: View, intent: Intent) -> Iterator[Finding]:
+    """A row above the limit: stages leave it out whole; what a cut would lose says what other trainers do to it."""
+    limit, length = intent.max_length, len(view.input_ids)
+    if limit is None or length <= limit:
+        return
+    lost = sum(view.trained[limit:])
+    cut = view.text[view.spans[limit][0] :]
+    whole = "its answer, " if "</think>" in cut else ""
+    loses = (
+        "" if view.case.is_prompt else f"; cut there, it would lose {whole}{lost} tokens with loss and its end of turn"
+    )
+    yield Finding(
+        "too_long",
+        "warning",
+        view.number,
+        f"it has {length:,} tokens, {length - limit:,} more than {limit:,}, and is left out{loses}, from {shown(cut)} on",
+        f"raise {'max_prompt_tokens' if view.case.is_prompt else 'max_length'} to {length}, or leave such rows out of the data",
+    )
+
+
+def tool_turns_in_text(view: View, intent: Intent) -> Iterator[Finding]:
+    """What the template makes of tool turns: responses lost or outside their tags, calls lost or encoded twice."""
+    wraps = "<tool_response>" in view.vocabulary.template
+    for index, message in enumerate(view.case.messages):
+        content = message.get("content")
+        if message["role"] == "tool" and isinstance(content, str):
+            inside = re.search(rf"<tool_response>\s*{re.escape(content.strip())}\s*</tool_response>", view.text)
+            if content.strip() not in view.text or (wraps and not inside):
+                what = "is not in the rendered text" if content.strip() not in view.text else "stands outside its tags"
+                yield _tool_fault(view, "tool_response_outside", f"the tool response of message {index} {what}")
+        for call in calls_of(message):
+            arguments, name = call.get("arguments"), str(call["name"])
+            if name not in view.text:
+                yield _tool_fault(view, "tool_calls_torn", f"the call of {shown(name)} is not in the rendered text")
+            elif isinstance(arguments, str) and arguments not in view.text and json.dumps(arguments) in view.text:
+                yield _tool_fault(
+                    view, "tool_arguments_encoded_twice", f"the template encodes the arguments of {shown(name)} again"
+                )
+
+
+def _tool_fault(view: View, code: str, problem: str) -> Finding:
+    advice = "use chat_template: qwen3, which renders tool turns as Qwen3 does"
+    return Finding(code, "error", view.number, problem, advice)

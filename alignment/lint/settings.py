@@ -1,0 +1,84 @@
+"""From a model folder, or a recipe on top of one, to the tokenizer and template that rows are held against.
+
+A recipe's added tokens and chat template are put onto the tokenizer as the run's base/ gets them; no weights are read.
+Neighbours: template_faults.py (what is wrong with what is found here), alignment/run/base_model.py (which prepares base/).
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alignment.core.errors import DataError
+from alignment.core.resources import resource
+from alignment.lint.template_faults import Setting
+from alignment.lint.views import Vocabulary
+from alignment.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+TURN_END = "<|im_end|>"
+
+
+def setting_of(model: str, recipe: Recipe | None = None) -> Setting:
+    """The tokenizer of a model, as a recipe would prepare it. Raises DataError if there is none to be read."""
+    from transformers import AutoTokenizer
+
+    source = str(resource("data/base")) if model == "embedded" else model
+    if not Path(source).is_dir() and (source.startswith((".", "~", "/", "models/", "runs/")) or "/" not in source):
+        raise DataError(f"there is no model folder {source}; write --model with a folder, or with `embedded`")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, trust_remote_code=recipe.trust_remote_code if recipe else False
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{source}: its tokenizer cannot be loaded ({error})") from error
+    shipped = shipped_templates(Path(source))
+    if recipe is not None:
+        _prepare(tokenizer, recipe)
+    if tokenizer.chat_template is None:
+        raise DataError(f"{source} has no chat template; write `chat_template: qwen3` in a recipe and lint that")
+    return Setting(tokenizer, Vocabulary.of(tokenizer), shipped, bool(recipe and recipe.chat_template))
+
+
+def loaded_setting(tokenizer: "PreTrainedTokenizerBase", folder: str) -> Setting:
+    """The same of a tokenizer that a stage has loaded already."""
+    return Setting(tokenizer, Vocabulary.of(tokenizer), shipped_templates(Path(folder)))
+
+
+def shipped_templates(folder: Path) -> dict[str, str]:
+    """The chat templates in a model folder by file, the one that transformers reads first."""
+    found: dict[str, str] = {}
+    own = folder / "chat_template.jinja"
+    if own.is_file():
+        found[own.name] = _read(own)
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        path = folder / name
+        if not path.is_file():
+            continue
+        try:
+            config = json.loads(_read(path))
+        except ValueError as error:
+            raise DataError(f"{path} is damaged: {error}") from error
+        template = config.get("chat_template") if isinstance(config, dict) else None
+        if isinstance(template, list):  # several by name; the one called default is what a chat gets
+            template = next((one.get("template") for one in template if one.get("name") == "default"), None)
+        if isinstance(template, str):
+            found[name] = template
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as text ({error})") from error
+
+
+def _prepare(tokenizer: "PreTrainedTokenizerBase", recipe: Recipe) -> None:
+    wanted = [*recipe.add_tokens, *([TURN_END] if recipe.chat_template else [])]
+    new = [token for token in wanted if len(tokenizer(token, add_special_tokens=False)["input_ids"]) != 1]
+    tokenizer.add_tokens(new, special_tokens=False)
+    if recipe.chat_template:
+        tokenizer.eos_token = TURN_END
+        tokenizer.chat_template = _read(resource("data/templates") / f"{recipe.chat_template}.jinja")

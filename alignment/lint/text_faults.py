@@ -1,0 +1,127 @@
+"""What is wrong with a row's text as it stands: content that is no text, tags and tokens where none belong.
+
+One function for each fault. Neighbours: turn_faults.py (order and modes), tool_faults.py, linter.py (the table).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from alignment.lint.cases import Case
+from alignment.lint.findings import Finding, Intent, shown
+
+TAGS = ("<think>", "</think>")
+
+
+def content_not_text(case: Case, intent: Intent) -> Iterator[Finding]:
+    """Content or thinking that is no string: Qwen3's template writes nothing in its place."""
+    for index, message in enumerate(case.messages):
+        content, thinking = message.get("content"), message.get("reasoning_content")
+        calls_alone = content is None and bool(message.get("tool_calls"))
+        if not isinstance(content, str) and not calls_alone:
+            yield Finding(
+                "content_not_text",
+                "error",
+                case.number,
+                f"the content of message {index} ({message['role']}) is {_kind(content)}, which is rendered as nothing",
+                "write its text as one string",
+            )
+        if thinking is not None and not isinstance(thinking, str):
+            yield Finding(
+                "content_not_text",
+                "error",
+                case.number,
+                f"the reasoning_content of message {index} is {_kind(thinking)}, so its thinking is dropped",
+                "write the thinking as one string, or leave the key out",
+            )
+
+
+def unclosed_think(case: Case, intent: Intent) -> Iterator[Finding]:
+    """A think block that is opened and never closed, as answers cut at their token limit leave it."""
+    for index, content in _contents(case, "assistant"):
+        if _is_unclosed(case.messages[index]):
+            yield Finding(
+                "unclosed_think",
+                "error",
+                case.number,
+                f"message {index} opens a think block and never closes it: {shown(content[-40:])}",
+                "leave the row out, since its answer was cut; or close the block with </think> before the answer",
+            )
+
+
+def think_tag_misplaced(case: Case, intent: Intent) -> Iterator[Finding]:
+    """Think tags in the answer or in the thinking itself: the template loses text, or a second block is learned."""
+    for index, content in _contents(case, "assistant"):
+        message = case.messages[index]
+        if _is_unclosed(message):
+            continue
+        problem = _misplaced(content, message.get("reasoning_content"))
+        if problem is not None:
+            yield Finding(
+                "think_tag_misplaced",
+                "error",
+                case.number,
+                f"message {index} {problem}",
+                "keep one <think>…</think> at the start of the turn, or the thinking in `reasoning_content` without tags",
+            )
+
+
+def think_tag_in_prompt(case: Case, intent: Intent) -> Iterator[Finding]:
+    """Think tags in what the user, the system or a tool wrote; to the model they are tokens and no text."""
+    for role in ("user", "system", "tool"):
+        for index, content in _contents(case, role):
+            found = [tag for tag in TAGS if tag in content]
+            if found:
+                yield Finding(
+                    "think_tag_in_prompt",
+                    "warning",
+                    case.number,
+                    f"message {index} ({role}) holds {' and '.join(found)}",
+                    "ask for a mode with /think or /no_think; spell the tag otherwise where it is only spoken of",
+                )
+
+
+def special_token_in_text(case: Case, intent: Intent) -> Iterator[Finding]:
+    """Tokens that keep turns apart, typed as text: who writes them into data writes turns of anyone's."""
+    for index, message in enumerate(case.messages):
+        whole = "\n".join(text for text in _texts(message) if isinstance(text, str))
+        found = [token for token in intent.markers if token in whole]
+        if found:
+            yield Finding(
+                "special_token_in_text",
+                "error",
+                case.number,
+                f"message {index} ({message['role']}) spells out {', '.join(found)}, which ends or opens a turn",
+                "leave the row out, or write the token so that it is text, such as <| im_end |>",
+            )
+
+
+def _contents(case: Case, role: str) -> Iterator[tuple[int, str]]:
+    for index, message in enumerate(case.messages):
+        if message["role"] == role and isinstance(message.get("content"), str):
+            yield index, message["content"]
+
+
+def _texts(message: dict[str, Any]) -> Iterator[Any]:
+    yield from (message.get("content"), message.get("reasoning_content"))
+    for call in message.get("tool_calls") or []:
+        yield str(call.get("function", call).get("arguments", ""))
+
+
+def _is_unclosed(message: dict[str, Any]) -> bool:
+    content = message["content"]
+    return not isinstance(message.get("reasoning_content"), str) and "<think>" in content.rpartition("</think>")[2]
+
+
+def _misplaced(content: str, thinking: Any) -> str | None:
+    if isinstance(thinking, str):
+        if any(tag in content for tag in TAGS):
+            return f"has think tags in its answer beside its reasoning_content: {shown(content)}"
+        return "has think tags inside its reasoning_content" if any(tag in thinking for tag in TAGS) else None
+    if content.count("</think>") > 1 or content.count("<think>") > 1:
+        return "has more than one think block, and what stands between them is lost"
+    before = content.partition("<think>")[0] if "<think>" in content else ""
+    return f"has text before its think block, which is lost: {shown(before)}" if before.strip() else None
+
+
+def _kind(value: Any) -> str:
+    return "missing" if value is None else f"a {type(value).__name__}"

@@ -1,0 +1,175 @@
+"""A row as the model gets it: its text, its tokens, which of them carry loss, and where its turns are.
+
+Everything that needs a tokenizer or a template starts from here. Neighbours: loss_faults.py, template_faults.py (what
+is read from views), terminal.py and core/page.py (how they are shown).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from alignment.data.modes import flagged_mode
+from alignment.data.template import IGNORED, labelled, marks_generation, template_switches
+from alignment.lint.cases import Case, assistant_turns
+from alignment.lint.findings import Intent
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# Tokens that mean something in an assistant's turn, and so are looked for where they mean it.
+WRITTEN_BY_THE_MODEL = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
+TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|eom_id|>")
+_CHATML_TURN = re.compile(r"<\|im_start\|>(\w+)\n.*?(?:<\|im_end\|>|\Z)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the linter needs to know of a tokenizer."""
+
+    template: str
+    marks_loss: bool
+    eos: str | None
+    eos_id: int | None
+    pad_id: int | None
+    bos_id: int | None
+    turn_end_ids: frozenset[int]
+    markers: tuple[str, ...]  # tokens that no data may spell out
+
+    @staticmethod
+    def of(tokenizer: "PreTrainedTokenizerBase") -> "Vocabulary":
+        """Read from a tokenizer; a turn ends with the tokens that its template writes for that, else with its end token."""
+        added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
+        template = str(tokenizer.chat_template)
+        ends = {added[token] for token in TURN_ENDS if token in added and token in template}
+        if not ends and tokenizer.eos_token_id is not None:
+            ends.add(tokenizer.eos_token_id)
+        special = [*tokenizer.all_special_tokens, *(token for token in added if re.fullmatch(r"<\|.*\|>", token))]
+        return Vocabulary(
+            template=template,
+            marks_loss=marks_generation(tokenizer),
+            eos=tokenizer.eos_token,
+            eos_id=tokenizer.eos_token_id,
+            pad_id=tokenizer.pad_token_id,
+            bos_id=tokenizer.bos_token_id,
+            turn_end_ids=frozenset(ends),
+            markers=tuple(dict.fromkeys(token for token in special if token not in WRITTEN_BY_THE_MODEL)),
+        )
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn in a rendered text: who speaks, where it begins with its header, and where it ends."""
+
+    role: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class View:
+    """A rendered row. spans holds the characters of each token; several tokens of one character share them."""
+
+    case: Case
+    text: str
+    prompt: str  # the text from which a rollout of its last answer would start
+    input_ids: list[int]
+    trained: list[bool]
+    spans: list[tuple[int, int]]
+    vocabulary: Vocabulary
+
+    @property
+    def number(self) -> int:
+        return self.case.number
+
+    @property
+    def trained_tokens(self) -> int:
+        return sum(self.trained)
+
+    def turns(self) -> list[Turn]:
+        """The turns of a ChatML text; none where the template writes another form."""
+        return turns_in(self.text)
+
+    def carries_loss(self, start: int, end: int) -> bool:
+        """Whether a token that reaches into these characters carries loss."""
+        return any(
+            trained and first < end and last > start
+            for (first, last), trained in zip(self.spans, self.trained, strict=True)
+        )
+
+    def passages(self, start: int = 0, end: int | None = None) -> list[str]:
+        """The texts that carry loss, each as long as it is unbroken; between two characters, if they are given."""
+        end = len(self.text) if end is None else end
+        runs: list[str] = []
+        before = False
+        for index, trained in enumerate(self.trained):
+            trained = trained and start <= self.spans[index][0] < end
+            if trained and not before:
+                runs.append("")
+            if trained:
+                runs[-1] += self.piece(index)
+            before = trained
+        return runs
+
+    def piece(self, index: int) -> str:
+        """The characters of a token; the later tokens of a character that has several are empty."""
+        start, end = self.spans[index]
+        return "" if index and self.spans[index - 1] == (start, end) else self.text[start:end]
+
+
+def turns_in(text: str) -> list[Turn]:
+    """The turns of a ChatML text; none where a template has written another form."""
+    return [Turn(found[1], found.start(), found.end()) for found in _CHATML_TURN.finditer(text)]
+
+
+def answers_in(text: str, count: int) -> list[Turn]:
+    """The assistant's turns in a rendered text; the whole text for each of them where their number is another."""
+    found = [turn for turn in turns_in(text) if turn.role == "assistant"]
+    return found if len(found) == count else [Turn("assistant", 0, len(text))] * count
+
+
+def view(tokenizer: "PreTrainedTokenizerBase", vocabulary: Vocabulary, case: Case, intent: Intent) -> View:
+    """A row as its stage renders it. Raises what the template raises: jinja2.TemplateError, TypeError, ValueError."""
+    choice = {"loss_on_empty_think": intent.loss_on_empty_think, "loss_on_history": intent.loss_on_history}
+    if case.is_prompt:
+        text = tokenizer.apply_chat_template(case.messages, tokenize=False, add_generation_prompt=True)
+        ids, spans = _spans(tokenizer, text)
+        return View(case, text, text, ids, [False] * len(ids), spans, vocabulary)
+    switches = template_switches(case.conversation, **choice)
+    text = tokenizer.apply_chat_template(case.messages, tokenize=False, **switches)
+    ids, spans = _spans(tokenizer, text)
+    trained = [False] * len(ids)
+    if vocabulary.marks_loss:
+        rendered = labelled(tokenizer, case.conversation, **choice)
+        trained = [label != IGNORED for label in rendered.labels]
+        if rendered.input_ids != ids:  # a tokenizer that does not find its own tokens again
+            ids, spans = rendered.input_ids, list(_decoded_spans(tokenizer, rendered.input_ids))
+            text = tokenizer.decode(ids)
+    return View(case, text, _prompt(tokenizer, case), ids, trained, spans, vocabulary)
+
+
+def _prompt(tokenizer: "PreTrainedTokenizerBase", case: Case) -> str:
+    """What a rollout starts from in place of the last answer, with the mode asked for as render_prompt asks."""
+    answers = assistant_turns(case.messages)
+    history = case.messages[: answers[-1]] if answers else []
+    if not history:
+        return ""
+    thinks = flagged_mode(history) is not None or case.conversation.mode == "thinking"
+    return str(
+        tokenizer.apply_chat_template(history, tokenize=False, add_generation_prompt=True, enable_thinking=thinks)
+    )
+
+
+def _spans(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[list[int], list[tuple[int, int]]]:
+    if not tokenizer.is_fast:
+        ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        return ids, list(_decoded_spans(tokenizer, ids))
+    encoded: Any = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    return list(encoded["input_ids"]), [(int(start), int(end)) for start, end in encoded["offset_mapping"]]
+
+
+def _decoded_spans(tokenizer: "PreTrainedTokenizerBase", ids: list[int]) -> Iterator[tuple[int, int]]:
+    end = 0
+    for index in range(len(ids)):
+        start, end = end, max(end, len(tokenizer.decode(ids[: index + 1])))
+        yield start, end

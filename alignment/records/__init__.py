@@ -1,0 +1,1 @@
+"""What a run records: one frozen class per file on disk, with `write` and a tolerant `read`."""

@@ -1,0 +1,80 @@
+"""Which policies a command means: a model folder, or stages of a run.
+
+`alignment chat` talks to one, `alignment serve` serves one, `alignment budget` measures several. Neighbours: records/run_folder.py (what a stage leaves),
+inference/start.py (starts an engine on the folder).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alignment.core.errors import ArtifactError
+from alignment.core.files import canonical_hash, folder_files
+from alignment.recipe.blocks import QWEN3_STOP_TEXT
+from alignment.recipe.schema import TRAINING_KINDS
+from alignment.records.run_folder import RunFolder
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A model that can answer: the name it is shown under, and its folder. recorded_hash is None outside a run."""
+
+    name: str
+    folder: Path
+    recorded_hash: str | None = None
+
+    def output_hash(self) -> str:
+        """What the manifest records, or SHA-256 over the files of a folder that has none."""
+        if self.recorded_hash is not None:
+            return self.recorded_hash
+        return canonical_hash({name: facts["sha256"] for name, facts in folder_files(self.folder).items()})
+
+
+def is_model_folder(path: Path) -> bool:
+    """Whether a path holds a model itself, rather than a run."""
+    return (path / "config.json").is_file()
+
+
+def named_policies(path: Path, stages: Sequence[str] = ()) -> list[Policy]:
+    """A model folder itself, or the policies of a run's stages: the last trained one where none is named.
+
+    The one name `all` means every trained stage, in the order of the run. Raises ArtifactError if there is no such
+    thing, or if a stage's files are damaged.
+    """
+    if is_model_folder(path):
+        if stages:
+            raise ArtifactError(f"{path} is a model folder and has no stages; leave out --stage, or give a run")
+        return [Policy(path.resolve().name, path)]
+    run = RunFolder.open(path)
+    trained = _trained(run)
+    if not trained and (not stages or ALL in stages):
+        raise ArtifactError(f"{path} has no trained stage yet; `alignment run` makes the first one")
+    if not stages:
+        return [_of_stage(run, trained[-1])]
+    return [_of_stage(run, name) for name in (trained if ALL in stages else dict.fromkeys(stages))]
+
+
+def stop_text(path: Path) -> str:
+    """What ends the thinking at a budget: as the recipe of a run evaluates with, or Qwen3's for a model folder."""
+    import yaml
+
+    recipe = path / "recipe.yaml"
+    found = yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.is_file() else {}
+    return str(found.get("evaluations", {}).get("budget_stop_text", QWEN3_STOP_TEXT))
+
+
+def _trained(run: RunFolder) -> list[str]:
+    names = [folder.name[3:] for folder in sorted(run.path.glob("[0-9][0-9]-*")) if "." not in folder.name]
+    finished = [name for name in names if run.find(name).finished]
+    return [name for name in finished if run.find(name).manifest().kind in TRAINING_KINDS]
+
+
+def _of_stage(run: RunFolder, name: str) -> Policy:
+    folder = run.find(name)
+    manifest = folder.verified_manifest()
+    if manifest.kind not in TRAINING_KINDS:
+        known = ", ".join(_trained(run)) or "none yet"
+        raise ArtifactError(f"stage {name} ({manifest.kind}) makes rows and no policy; write one of: {known}")
+    return Policy(name, folder.output, manifest.output_hash)

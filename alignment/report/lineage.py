@@ -1,0 +1,51 @@
+"""`alignment show`: each stage of a run, what it was made from, and whether its files are whole."""
+
+from rich.text import Text
+from rich.tree import Tree
+
+from alignment.core.errors import ArtifactError
+from alignment.core.files import read_json
+from alignment.core.statistics.intervals import as_text
+from alignment.records.manifest import Manifest
+from alignment.records.run_folder import RunFolder, StageFolder
+
+
+def lineage_tree(run: RunFolder) -> Tree:
+    """A tree of stages with their inputs by hash. Damaged stages are shown as such, not refused."""
+    facts = read_json(run.facts)
+    tree = Tree(f"{run.path}  recipe {facts['recipe']}  seed {facts['seed']}  model {facts['model']}")
+    producers = {"": ""}
+    for path in sorted(run.path.glob("[0-9][0-9]-*")):
+        folder = StageFolder(path)
+        if "." in path.name:
+            tree.add(Text(f"{path.name}  set aside", style="dim"))
+            continue
+        if not folder.finished:
+            tree.add(f"{path.name[3:]}  unfinished ({len(list(path.glob('attempts/*.log')))} attempts)")
+            continue
+        try:
+            manifest = folder.verified_manifest()
+        except ArtifactError as error:
+            tree.add(Text(f"{path.name[3:]}  damaged: {error}", style="red"))
+            continue
+        producers[manifest.output_hash] = manifest.name
+        _add(tree, folder, manifest, producers)
+    return tree
+
+
+def _add(tree: Tree, folder: StageFolder, manifest: Manifest, producers: dict[str, str]) -> None:
+    branch = tree.add(
+        f"{manifest.name}  [{manifest.kind}]  {manifest.output_hash[:12]}  {manifest.seconds:.0f} s  {manifest.steps} steps".replace(
+            "[", "\\["
+        )
+    )
+    for name, digest in manifest.inputs.items():
+        known = "" if producers.get(digest) == name or name == "model" else "  (made anew since)"
+        branch.add(f"from {name} {digest[:12]}{known}")
+    for path in sorted(folder.evaluations.glob("*thinking.json")):
+        try:
+            found = read_json(path)
+        except ArtifactError as error:
+            branch.add(Text(f"damaged: {error}", style="red"))
+            continue
+        branch.add(f"{found['mode']}: accuracy {as_text(found)}")

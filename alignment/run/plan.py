@@ -1,0 +1,225 @@
+"""Runs a recipe: which stages are finished, which go on, which must not be reused, and what is measured when.
+
+A stage is finished when its manifest is there and what decided its result (its identity) is what the recipe says now.
+Running again is resuming. Neighbours: records/run_folder.py (files and proofs), run/processes.py (processes), cli/ (the commands).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from alignment.core.differences import differences
+from alignment.core.errors import ArtifactError, RecipeError, StaleInputsError
+from alignment.core.files import canonical_hash, file_hash, folder_files, read_json, write_json
+from alignment.core.machine import hardware, versions
+from alignment.core.resources import resource
+from alignment.data.mixture import describe_part, load_parts
+from alignment.data.sources import Table, load_source, local_path
+from alignment.recipe.explain import nearest
+from alignment.recipe.load import Document
+from alignment.recipe.schema import TRAINING_KINDS, Recipe
+from alignment.records.manifest import Manifest
+from alignment.records.run_folder import RunFolder, StageFolder
+
+State = Literal["finished", "unfinished", "fresh"]
+# What may change between two starts of a stage without changing what it learns.
+WITHOUT_EFFECT = ("save_every_steps", "gpu_memory_fraction", "max_logprob_gap")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A recipe, its file and its run directory."""
+
+    recipe: Recipe
+    path: Path
+    overrides: tuple[str, ...]
+    run: RunFolder
+
+    @classmethod
+    def load(cls, path: Path, overrides: list[str], run: Path | None = None) -> "Pipeline":
+        """Read a recipe and name its run directory. Raises RecipeError with every problem the schema finds."""
+        document = Document(path, overrides)
+        recipe, problems = document.recipe()
+        if recipe is None or problems:
+            raise RecipeError("\n".join(document.describe(problem) for problem in problems))
+        return cls(recipe, path, tuple(overrides), RunFolder(run or Path("runs") / recipe.name))
+
+    def folder(self, name: str) -> StageFolder:
+        """The folder of a stage. Raises RecipeError if the recipe has no such stage."""
+        names = self.recipe.stage_names
+        if name not in names:
+            raise RecipeError(f"{self.path}: there is no stage `{name}`; {nearest(name, names)}")
+        return self.run.stage(names.index(name) + 1, name)
+
+    def prepare(self) -> None:
+        """Make the run directory and write down what it is a run of. Raises ArtifactError if it cannot be written."""
+        try:
+            self.run.path.mkdir(parents=True, exist_ok=True)
+            text = yaml.safe_dump(self.recipe.model_dump(mode="json", exclude_unset=True), sort_keys=False, width=120)
+            if not self.run.recipe.exists() or self.run.recipe.read_text(encoding="utf-8") != text:
+                self.run.recipe.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ArtifactError(f"{error.filename or self.run.path}: cannot be written ({error.strerror})") from error
+        if not self.run.facts.exists():
+            facts = {"recipe": self.recipe.name, "seed": self.recipe.seed, "model": self.recipe.model}
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            write_json(self.run.facts, {**facts, "started": now, "versions": versions(), "hardware": hardware()})
+
+    # What a stage starts from
+
+    def base_path(self) -> str:
+        """The model that the journey starts from: the embedded one, a prepared copy, a folder, or a hub id."""
+        if (self.run.base / "config.json").exists():
+            return str(self.run.base)
+        return str(resource("data/base")) if self.recipe.model == "embedded" else self.recipe.model
+
+    def base_settings(self) -> dict[str, Any]:
+        """What a prepared base is made from."""
+        return {"model": self.recipe.model, "add_tokens": self.recipe.add_tokens, "template": self.recipe.chat_template}
+
+    def needs_base(self) -> bool:
+        """Whether base/ has still to be prepared. Raises StaleInputsError if it was prepared from something else."""
+        made = self.run.base / "prepared.json"
+        if not made.exists():
+            return bool(self.recipe.add_tokens or self.recipe.chat_template)
+        changed = list(differences(read_json(made), self.base_settings()))
+        if changed:
+            raise StaleInputsError(
+                f"{self.run.base} was prepared from something else than the recipe says now: {'; '.join(changed)}. "
+                "Write `--run DIRECTORY` to start from the new model in a directory of its own."
+            )
+        return False
+
+    def policy_path(self, name: str) -> str:
+        """The folder (or hub id) of the policy that a stage starts from."""
+        before = self.recipe.policy_before(name)
+        return self.base_path() if before is None else str(self.folder(before).output)
+
+    def needed_stages(self, name: str) -> list[str]:
+        """The stages whose artifacts a stage reads: its policy's, and those of sample stages in its mixture."""
+        before = self.recipe.policy_before(name)
+        sampled = [part.stage for part in load_parts(self.recipe.stage(name).data) if part.stage]
+        return [*([before] if before else []), *sampled]
+
+    def needed_for(self, name: str) -> list[str]:
+        """A stage and every stage that it is made from, in the recipe's order."""
+        self.folder(name)  # refuses a stage that the recipe does not have
+        needed, found = [name], {name}
+        while needed:
+            more = set(self.needed_stages(needed.pop())) - found
+            found |= more
+            needed += sorted(more)
+        return [stage for stage in self.recipe.stage_names if stage in found]
+
+    def inputs(self, name: str) -> dict[str, str]:
+        """`{name: output hash}` of the artifacts that a stage is made from. Raises ArtifactError if one is missing."""
+        found = {need: self.folder(need).verified_manifest().output_hash for need in self.needed_stages(name)}
+        if self.recipe.policy_before(name) is None:
+            found["model"] = self._base_hash()
+        return found
+
+    def _base_hash(self) -> str:
+        folder = Path(self.base_path())
+        if not folder.is_dir():
+            return f"hub:{self.recipe.model}"
+        return canonical_hash({name: facts["sha256"] for name, facts in folder_files(folder).items()})
+
+    def identity(self, name: str) -> dict[str, Any]:
+        """Everything that decides a stage's result."""
+        stage = self.recipe.stage(name)
+        parts = load_parts(stage.data)
+        settings = _without_effectless(stage.model_dump(mode="json", exclude={"data"}))
+        return {
+            "stage": settings,
+            "seed": self.recipe.seed,
+            "chat_template": self.recipe.chat_template,
+            "data": [describe_part(part) for part in parts],
+            "files": dict(self._local_files(part.source for part in parts if part.source)),
+            "inputs": self.inputs(name),
+        }
+
+    def _local_files(self, sources: Any) -> Iterator[tuple[str, str]]:
+        for name in sources:
+            source = load_source(name)
+            override = self.recipe.data.sources.get(name)
+            if isinstance(source, Table) and (path := local_path(source, override.path if override else None)):
+                yield name, file_hash(path)
+
+    def hub_sources(self) -> list[str]:
+        """The sources of this recipe that are fetched from the hub, in training and in evaluation."""
+        parts = [part.source for stage in self.recipe.stages for part in load_parts(stage.data) if part.source]
+        names = dict.fromkeys([*parts, *self.recipe.evaluations.after_each_stage])
+        local = {name for name, _ in self._local_files(names)}
+        return [name for name in names if isinstance(load_source(name), Table) and name not in local]
+
+    # What has been done
+
+    def state(self, name: str) -> State:
+        """Whether a stage is finished, was begun, or has never started.
+
+        Raises StaleInputsError naming what changed since it was begun, and ArtifactError if its output is damaged.
+        """
+        folder = self.folder(name)
+        begun = folder.path / "stage.json"
+        if not (folder.finished or begun.exists()):
+            return "fresh"
+        recorded = folder.verified_manifest().identity if folder.finished else _begun_identity(begun)
+        changed = list(differences(recorded, self.identity(name)))
+        if changed:
+            listed = "\n".join(f"  {line}" for line in changed)
+            raise StaleInputsError(
+                f"stage {name} in {folder.path} was made from something else than the recipe says now:\n{listed}\n"
+                f"Write `--redo {name}` to make it anew (the old folder is kept beside it, later stages follow), or "
+                f"`--run DIRECTORY` to keep both."
+            )
+        return "finished" if folder.finished else "unfinished"
+
+    def begin(self, name: str) -> None:
+        """Record what a stage is about to be made from, before its process starts."""
+        folder = self.folder(name)
+        if not (folder.path / "stage.json").exists():
+            facts = {"name": name, "kind": self.recipe.stage(name).kind, "identity": self.identity(name)}
+            write_json(folder.path / "stage.json", facts)
+
+    def set_aside(self, name: str) -> list[Path]:
+        """Set a stage and every later stage made from it aside, so that they are made anew; nothing is deleted.
+
+        Raises RecipeError if the recipe has no such stage.
+        """
+        self.folder(name)  # a misspelt name must not pass for a stage that has nothing to set aside
+        moved, gone = [], {name}
+        for stage in self.recipe.stages:
+            if stage.name in gone or gone & set(self.needed_stages(stage.name)):
+                gone.add(stage.name)
+                folder = self.folder(stage.name)
+                if folder.path.exists():
+                    moved.append(folder.set_aside("redone"))
+        return moved
+
+    def trained_stages(self) -> list[str]:
+        """The stages that leave a policy, in order."""
+        return [stage.name for stage in self.recipe.stages if stage.kind in TRAINING_KINDS]
+
+    def manifests(self) -> dict[str, Manifest]:
+        """The manifests of all finished stages."""
+        folders = {name: self.folder(name) for name in self.recipe.stage_names}
+        return {name: folder.manifest() for name, folder in folders.items() if folder.finished}
+
+
+def _begun_identity(path: Path) -> Any:
+    try:
+        return read_json(path)["identity"]
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{path}: is damaged: it does not say what the stage was begun from") from error
+
+
+def _without_effectless(settings: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key not in WITHOUT_EFFECT:
+            kept[key] = _without_effectless(value) if isinstance(value, dict) else value
+    return kept

@@ -1,0 +1,192 @@
+"""Starts the processes that do the work, in the environment they need, and ends the whole tree when asked to.
+
+The launcher owns the environment: which allocator and OpenMP library a CPU run preloads (vLLM is 8 times faster with
+them), threads per process, telemetry off, hub off where nothing is fetched, vLLM's cache. Nobody should have to find
+these by hand. Neighbours: run/plan.py (what is started), run/watch.py (how its progress is shown).
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alignment.core.errors import RecipeError, StageFailed
+from alignment.core.machine import cores, devices
+from alignment.core.process import die_with_parent
+from alignment.core.progress import PROGRESS_FILE
+from alignment.core.resources import resource
+from alignment.recipe.blocks import Hardware
+
+GRACE_SECONDS = 10.0
+LOG_LINES_SHOWN = 25
+_TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
+_LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process tree ended."""
+
+    exit_status: int
+    interrupted: bool
+    seconds: float
+
+    @property
+    def outcome(self) -> str:
+        """In one word: interrupted, finished, killed or failed."""
+        if self.interrupted:
+            return "interrupted"
+        return "finished" if self.exit_status == 0 else "killed" if self.exit_status < 0 else "failed"
+
+
+def preloads() -> tuple[list[str], list[str]]:
+    """Libraries that a CPU run preloads, and the names of those that are missing."""
+    found: list[str] = []
+    missing: list[str] = []
+    openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
+    (found if openmp.exists() else missing).append(str(openmp) if openmp.exists() else "libiomp5")
+    bundled = [str(path) for path in Path(sys.prefix).glob("lib/python*/site-packages/vllm/libs/libtcmalloc*.so*")]
+    system = [f"{folder}/{name}" for folder in _LIBRARY_FOLDERS for name in _TCMALLOC if Path(folder, name).exists()]
+    if bundled or system:
+        found.append((bundled + system)[0])
+    else:
+        missing.append("libtcmalloc")
+    return found, missing
+
+
+def environment(hardware: Hardware, *, offline: bool) -> dict[str, str]:
+    """The environment of a stage's or an evaluation's process; what the user has set already wins.
+
+    A launcher config whose name begins with `cpu` hides the GPUs, so that training and engines agree on the device.
+    """
+    on_cpu = not devices() or hardware.accelerate.startswith("cpu")
+    wanted = {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "TRL_EXPERIMENTAL_SILENCE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+        # A module's own warnings on import say nothing about this run; errors still come through.
+        "PYTHONWARNINGS": "ignore::SyntaxWarning,ignore::FutureWarning,ignore::DeprecationWarning",
+    }
+    if offline:
+        wanted |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    if on_cpu:
+        wanted |= {
+            "CUDA_VISIBLE_DEVICES": "",
+            "OMP_NUM_THREADS": str(max(1, cores() // hardware.processes)),
+            "DS_ACCELERATOR": "cpu",
+            "VLLM_CPU_KVCACHE_SPACE": "1",
+            # The engine runs eagerly on a CPU; what vLLM compiles all the same, a few lines of its sampler, needs a C++
+            # compiler and most of a minute on a machine that has not cached it.
+            "TORCHDYNAMO_DISABLE": "1",
+            "LD_PRELOAD": ":".join(preloads()[0]),
+        }
+    return {**wanted, **os.environ}
+
+
+def accelerate_config(hardware: Hardware) -> Path:
+    """The launcher config that a recipe names. Raises RecipeError if there is none."""
+    name = hardware.accelerate
+    if name == "auto":
+        name = "gpu" if devices() else "cpu"
+    named = resource("recipes/accelerate") / f"{name}.yaml"
+    for path in (named, Path(name)):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in named.parent.glob("*.yaml")))
+    raise RecipeError(
+        f"hardware.accelerate: there is no launcher config `{name}`; write a path or one of: auto, {known}"
+    )
+
+
+def training_command(hardware: Hardware, arguments: Sequence[str]) -> list[str]:
+    """`accelerate launch ... -m alignment.run.stage ARGUMENTS`."""
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config(hardware))]
+    return [*launcher, "--num_processes", str(hardware.processes), "-m", "alignment.run.stage", *arguments]
+
+
+def run(
+    command: Sequence[str], *, log: Path, progress: Path, env: dict[str, str], on_tick: Callable[[], None]
+) -> Ended:
+    """Run a command to its end with its output in a log, and take its whole tree along on Ctrl-C or SIGTERM.
+
+    on_tick is called about five times a second, to show progress. The tree dies with this process even if that is
+    killed outright, so that a run that goes on never meets a process of the one before.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    previous = signal.signal(signal.SIGTERM, _raise_interrupt)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**env, PROGRESS_FILE: str(progress)},
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509  nothing here holds a lock that a fork could copy
+        )
+        interrupted = False
+        try:
+            while process.poll() is None:
+                on_tick()
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            interrupted = True
+            end_tree(process)
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+            end_tree(process)  # also what a process that has ended by itself left running
+    on_tick()
+    return Ended(process.returncode, interrupted, time.monotonic() - started)
+
+
+def end_of_log(log: Path) -> str:
+    """The end of a process's log, from the first line of our own error on where there is one."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    errors = [index for index, line in enumerate(lines) if line.startswith("error: ")]
+    if errors:
+        return "\n".join(lines[errors[0] : errors[0] + LOG_LINES_SHOWN])
+    return "\n".join(lines[-LOG_LINES_SHOWN:])
+
+
+def end_tree(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a process group to end, and end it after GRACE_SECONDS, whether or not its leader is still there."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            return
+        until = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < until and _group_lives(process):
+            time.sleep(0.05)
+    if process.poll() is None:
+        raise StageFailed(
+            f"process {process.pid} does not end even when killed; it may be waiting for a device or a disk"
+        )
+
+
+def _group_lives(process: "subprocess.Popen[bytes]") -> bool:
+    process.poll()  # reaps the leader, which would otherwise count as living
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _raise_interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    # `python -m alignment.run.processes COMMAND ...`: run any command in the environment of a stage's process.
+    os.execvpe(sys.argv[1], sys.argv[1:], environment(Hardware(), offline=False))  # noqa: S606  no shell is meant

@@ -1,0 +1,137 @@
+"""The whole journey of `alignment run`: every stage to its manifest, measured after each, a report at the end.
+
+Each stage and each evaluation is a process of its own, so that what one leaves in memory cannot touch the next, and a
+kill at any moment costs at most the steps since the last checkpoint.
+"""
+
+import fcntl
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from alignment.core.errors import ArtifactError, StageFailed
+from alignment.core.files import read_json
+from alignment.recipe.schema import TRAINING_KINDS
+from alignment.records.attempt import next_attempt, record_attempt
+from alignment.records.run_folder import StageFolder
+from alignment.run.plan import Pipeline
+from alignment.run.processes import environment, training_command
+from alignment.run.watch import refuse_failure, watched
+
+LOCK_PATIENCE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A pipeline on its way, talking to one console."""
+
+    pipeline: Pipeline
+    console: Console
+
+    def go(self, only: str | None = None) -> None:
+        """Run every unfinished stage (or one), evaluate, sweep, report. Raises AlignmentError; running again resumes."""
+        for name in self.pipeline.needed_for(only) if only else self.pipeline.recipe.stage_names:
+            self.pipeline.state(name)  # what cannot go on is found before anything is written
+        self.pipeline.prepare()
+        with self._alone():
+            self._prepare_base()
+            for name in [only] if only else self.pipeline.recipe.stage_names:
+                self._stage(name)
+                if self.pipeline.recipe.stage(name).kind in TRAINING_KINDS:
+                    self._evaluate(name)
+
+    def _alone(self) -> Any:
+        """Hold the run's lock. Raises ArtifactError if another `alignment run` works in this directory."""
+        path = self.pipeline.run.path / ".lock"
+        try:
+            file = path.open("a")
+        except OSError as error:
+            raise ArtifactError(f"{path}: cannot be written ({error.strerror})") from error
+        for attempt in range(LOCK_PATIENCE_SECONDS * 5):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            except BlockingIOError:
+                if attempt == 0:
+                    self.console.print(f"waiting for another process that holds {file.name}", highlight=False)
+                time.sleep(0.2)
+        raise ArtifactError(
+            f"{file.name} is held by another process: a run of this recipe is under way in this directory"
+        )
+
+    def _prepare_base(self) -> None:
+        if not self.pipeline.needs_base():
+            return
+        command = [sys.executable, "-m", "alignment.run.base_model", "prepare", *self._arguments(None)]
+        self._run("preparing the model", command, self.pipeline.run.path / "prepare.log")
+
+    def _stage(self, name: str) -> None:
+        pipeline, folder = self.pipeline, self.pipeline.folder(name)
+        state = pipeline.state(name)
+        if state == "finished":
+            self.console.print(f"{name}: finished already", highlight=False)
+            return
+        pipeline.begin(name)
+        number = next_attempt(folder)
+        if state == "unfinished":
+            self.console.print(f"going on with {name} from its last checkpoint", highlight=False)
+        title = f"{name} ({pipeline.recipe.stage(name).kind})"
+        command = training_command(pipeline.recipe.hardware, self._arguments(name))
+        self._run(title, command, folder.path / "attempts" / f"{number:02d}.log", folder, number)
+        if not folder.finished:
+            raise StageFailed(f"{name}: its process ended without a manifest; see {folder.path / 'attempts'}")
+
+    def _evaluate(self, name: str) -> None:
+        """Measure a stage in both modes, and the last one over the recipe's budgets as well."""
+        folder, settings = self.pipeline.folder(name), self.pipeline.recipe.evaluations
+        if not settings.after_each_stage:
+            return
+        last = name == self.pipeline.trained_stages()[-1]
+        missing = [self._missing(folder, kind) for kind in ("modes", "follow")]
+        sweeps = bool(settings.budgets) and last and self._missing(folder, "budget")
+        if not (any(missing) or sweeps):
+            return
+        command = [sys.executable, "-m", "alignment.run.evaluate", *self._arguments(name)]
+        title = f"evaluating {name}" + (" and sweeping its thinking budget" if sweeps else "")
+        self._run(title, [*command, *(["--budgets"] if sweeps else [])], folder.evaluations / "evaluation.log")
+
+    def _missing(self, folder: StageFolder, kind: str) -> bool:
+        """Whether something is still to be measured; what was measured under other settings is set aside and named."""
+        from alignment.evaluation.identity import recorded_files
+
+        settings = self.pipeline.recipe.evaluations
+        files, identity = recorded_files(kind, settings, folder.manifest().output_hash, settings.seed)
+        for path in [folder.evaluations / f"{name}.json" for name in files]:
+            if path.exists() and read_json(path)["identity"] != identity:
+                aside = path.with_suffix(f".{int(path.stat().st_mtime)}.json")
+                path.rename(aside)
+                self.console.print(
+                    f"{path.name} was measured under other settings; it is kept as {aside.name}", highlight=False
+                )
+        return not all((folder.evaluations / f"{name}.json").exists() for name, needed in files.items() if needed)
+
+    def _run(
+        self, title: str, command: list[str], log: Path, folder: StageFolder | None = None, number: int = 0
+    ) -> None:
+        hardware = self.pipeline.recipe.hardware
+        if folder is None:  # preparing and measuring are one process, however many train
+            hardware = hardware.model_copy(update={"processes": 1})
+        started = time.time()
+        ended = watched(title, command, log, self.console, environment(hardware, offline=self._offline()))
+        if folder is not None:
+            record_attempt(folder, number, started, ended.outcome, ended.exit_status)
+        refuse_failure(ended, title, log)
+        self.console.print(f"{title}: done in {ended.seconds:.0f} s", highlight=False)
+
+    def _arguments(self, name: str | None) -> list[str]:
+        """What a child is told. It reads the run's own copy of the recipe: the file may be edited while this runs."""
+        stage = ["--stage", name] if name else []
+        return [str(self.pipeline.run.recipe), *stage, "--run", str(self.pipeline.run.path)]
+
+    def _offline(self) -> bool:
+        """Whether nothing has to be fetched: the model is a local folder, and so is all the data."""
+        return Path(self.pipeline.base_path()).is_dir() and not self.pipeline.hub_sources()

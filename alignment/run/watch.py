@@ -1,0 +1,83 @@
+"""Runs a process and shows the progress that it reports: a bar in a terminal, a line per report elsewhere."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from alignment.core.errors import StageFailed
+from alignment.core.progress import as_line
+from alignment.run.processes import Ended, end_of_log, run
+
+
+def watched(title: str, command: list[str], log: Path, console: Console, env: dict[str, str]) -> Ended:
+    """Run a command to its end, with what it says in a log and what it reports on the console."""
+    progress = log.with_suffix(".progress.jsonl")
+    with Watch(progress, console, title) as watch:
+        return run(command, log=log, progress=progress, env=env, on_tick=watch.tick)
+
+
+def refuse_failure(ended: Ended, title: str, log: Path) -> None:
+    """Raises KeyboardInterrupt if the process was interrupted, StageFailed with its last words if it failed."""
+    if ended.interrupted:
+        raise KeyboardInterrupt
+    if ended.exit_status:
+        raise StageFailed(
+            f"{title}: {ended.outcome} with exit status {ended.exit_status}; the end of {log}:\n{end_of_log(log)}"
+        )
+
+
+class Watch:
+    """Follows one progress file. Use as a context manager and call `tick` often."""
+
+    def __init__(self, file: Path, console: Console, title: str) -> None:
+        self._file, self._console, self._position = file, console, 0
+        self._bar: Progress | None = None
+        self._tasks: dict[str, Any] = {}
+        self._title = title
+
+    def __enter__(self) -> "Watch":
+        self._file.unlink(missing_ok=True)
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                TextColumn("{task.fields[rest]}"), console=self._console, transient=True,
+            )  # fmt: skip
+            self._bar.start()
+            self._tasks[""] = self._bar.add_task(self._title, total=None, rest="starting")
+        else:
+            self._console.print(f"{self._title} ...", markup=False, highlight=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.tick()
+        if self._bar is not None:
+            self._bar.stop()
+
+    def tick(self) -> None:
+        """Show what was reported since the last call."""
+        if not self._file.exists():
+            return
+        with self._file.open("rb") as file:
+            file.seek(self._position)
+            data = file.read()
+        whole, newline, _ = data.rpartition(b"\n")
+        self._position += len(whole) + len(newline)
+        for line in whole.splitlines():
+            self._show(json.loads(line))
+
+    def _show(self, event: dict[str, Any]) -> None:
+        if self._bar is None:
+            self._console.print(as_line(event), markup=False, highlight=False, soft_wrap=True)
+            return
+        work = event["work"]
+        if work not in self._tasks:
+            self._bar.update(self._tasks[""], visible=False)
+            self._tasks[work] = self._bar.add_task(work, total=event["total"], rest="")
+        rest = as_line(event).split("  ", 1)[-1]
+        self._bar.update(self._tasks[work], completed=event["done"], rest=rest)

@@ -1,0 +1,192 @@
+"""`alignment serve`: vLLM's OpenAI-compatible server on a policy, with modes and budgets as `alignment chat` has them.
+
+vLLM runs in processes of its own, in the environment that run/processes.py gives a stage, and the whole tree ends with this
+command. Neighbours: middleware.py and budget_processor.py (loaded by vLLM), records/policies.py (which model is meant).
+"""
+
+import json
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from alignment.core.errors import EngineError, OptionError
+from alignment.core.machine import devices
+from alignment.evaluation.adaptive_budget.budget import load_adaptive
+from alignment.inference.start import vllm_problem
+from alignment.recipe.blocks import Hardware
+from alignment.records.policies import Policy, named_policies, stop_text
+from alignment.run.processes import end_of_log, environment, run
+from alignment.serve.middleware import SETTINGS, ServerSettings
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LONGEST_ON_A_CPU = 8192  # tokens of a conversation, for which the cache of a CPU run has room
+SAMPLING = {"temperature": 0.6, "top_p": 0.95, "top_k": 20}  # where a request says nothing: as `alignment chat` samples
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """The options of `alignment serve` as they were written; port 0 is any that is free."""
+
+    path: Path
+    stage: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    max_length: int | None = None
+    budget: int | None = None
+    adaptive: Path | None = None
+
+
+def serve_policy(options: ServeOptions) -> None:
+    """Serve until Ctrl-C or SIGTERM. Raises EngineError or OptionError if that cannot work, before anything starts."""
+    console = Console()
+    if problem := vllm_problem():
+        raise EngineError(f"`alignment serve` needs vLLM, which cannot run here: {problem}")
+    policy = named_policies(options.path, [] if options.stage is None else [options.stage])[0]
+    if options.adaptive is not None:
+        _check_adaptive(options.adaptive, options.budget, policy, console)
+    command = [*_vllm(policy, options), *_lengths(policy, options)]
+    port = _free_port(options)
+    if options.host not in LOOPBACK:
+        console.print(
+            f"warning: on {options.host} everyone who reaches this machine can use the model; set VLLM_API_KEY to ask "
+            "for a key, and put TLS in front of it",
+            style="yellow", highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    adaptive = None if options.adaptive is None else str(options.adaptive.resolve())
+    settings = ServerSettings(native_budget=bool(devices()), budget=options.budget, adaptive=adaptive)
+    env = {**environment(Hardware(), offline=True), SETTINGS: settings.as_text()}
+    with tempfile.TemporaryDirectory(prefix="alignment-serve-") as scratch:
+        log = Path(scratch) / "server.log"
+        readiness = _Readiness(options.host, port, policy.name, log, console)
+        ended = run(
+            [*command, "--host", options.host, "--port", str(port)],
+            log=log, progress=Path(scratch) / "progress.jsonl", env=env, on_tick=readiness.look,
+        )  # fmt: skip
+        if ended.interrupted:
+            console.print("stopped", style="dim")
+            return
+        raise EngineError(f"vLLM's server ended with {ended.exit_status}; the end of its log:\n{end_of_log(log)}")
+
+
+def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
+    """The server's command, but for its address and lengths. Raises EngineError for a model that cannot think."""
+    stop = stop_text(options.path)
+    _check_tokens(policy, stop)
+    reasoning = {"reasoning_start_str": "<think>", "reasoning_end_str": stop}
+    on_cpu = not devices()
+    own_budget = ["--logits-processors", "alignment.serve.budget_processor:ThinkingBudget"]
+    return [
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server",
+        "--model", str(policy.folder), "--served-model-name", policy.name,
+        "--dtype", "float32" if on_cpu else "bfloat16",
+        "--reasoning-parser", "qwen3", "--reasoning-config", json.dumps(reasoning),
+        "--middleware", "alignment.serve.middleware.ThinkingRequests",
+        "--override-generation-config", json.dumps(SAMPLING),
+        "--disable-uvicorn-access-log",
+        *(["--enforce-eager", *own_budget] if on_cpu else []),
+    ]  # fmt: skip
+
+
+def _check_adaptive(path: Path, budget: int | None, policy: Policy, console: Console) -> None:
+    if budget is not None:
+        raise OptionError(
+            "--budget and --adaptive both decide the budget of requests that have none; write one of them"
+        )
+    if warning := load_adaptive(path).warning_for(policy.output_hash()):
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
+
+
+def _check_tokens(policy: Policy, stop: str) -> None:
+    """Refuse, before vLLM's slow start, what the reasoning parser and the budget cannot work with."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(policy.folder)
+    tags = [tag for tag in ("<think>", "</think>") if len(tokenizer(tag, add_special_tokens=False)["input_ids"]) != 1]
+    if tags:
+        raise EngineError(
+            f"{policy.folder}: {' and '.join(tags)} is not a single token of this tokenizer, so that thinking and answer "
+            "cannot be told apart; write `add_tokens: [<think>, </think>]` at the top of the recipe and train with them"
+        )
+    if not tokenizer.chat_template:
+        raise EngineError(
+            f"{policy.folder}: there is no chat template, so that it cannot be asked; write `chat_template: qwen3` at "
+            "the top of the recipe"
+        )
+    if "</think>" not in stop:
+        raise EngineError(f"budget_stop_text {stop!r} must hold </think>, or thinking would never end")
+
+
+def _lengths(policy: Policy, options: ServeOptions) -> list[str]:
+    if options.max_length is not None:
+        return ["--max-model-len", str(options.max_length)]
+    facts = json.loads((policy.folder / "config.json").read_text(encoding="utf-8"))
+    longest = int(facts.get("max_position_embeddings", LONGEST_ON_A_CPU))
+    return [] if devices() else ["--max-model-len", str(min(longest, LONGEST_ON_A_CPU))]
+
+
+def _free_port(options: ServeOptions) -> int:
+    """The port, if it can be listened on; a free one for 0. Raises OptionError."""
+    try:
+        family = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that has just ended is no obstacle
+            probe.bind((options.host, options.port))
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise OptionError(
+            f"{options.host}:{options.port} cannot be listened on ({error.strerror or error}); write another --port, or 0 "
+            "for any that is free"
+        ) from error
+
+
+class _Readiness:
+    """Watches the server come up; says once that it is ready, and how to ask it."""
+
+    def __init__(self, host: str, port: int, model: str, log: Path, console: Console) -> None:
+        self._reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
+        self._base, self._model, self._log, self._console = f"http://{self._reached}:{port}", model, log, console
+        self._started, self._asked, self._ready = time.monotonic(), 0.0, False
+        self._console.print(f"starting vLLM on {model}; on a CPU this takes half a minute ...", highlight=False)
+
+    def look(self) -> None:
+        """Ask at most twice a second."""
+        if self._ready or time.monotonic() - self._asked < 0.5:
+            return
+        self._asked = time.monotonic()
+        try:
+            with urllib.request.urlopen(f"{self._base}/health", timeout=1):  # noqa: S310  our own address
+                self._ready = True
+        except (urllib.error.URLError, OSError):
+            return
+        seconds = time.monotonic() - self._started
+        self._console.print(
+            examples(f"{self._base}/v1", self._model), highlight=False, markup=False, soft_wrap=True, end=""
+        )
+        self._console.print(f"ready after {seconds:.0f} s at {self._base}/v1; log: {self._log}; Ctrl-C ends it",
+                            highlight=False, markup=False, soft_wrap=True)  # fmt: skip
+
+
+def examples(base: str, model: str) -> str:
+    """How a client asks: with curl and in Python."""
+    body = {"model": model, "messages": [{"role": "user", "content": "12 + 7 - 4 ="}], "thinking_token_budget": 64}
+    return f"""
+curl {base}/chat/completions -H 'Content-Type: application/json' \\
+  -d '{json.dumps(body)}'
+
+from openai import OpenAI
+client = OpenAI(base_url="{base}", api_key="none")
+done = client.chat.completions.create(
+    model="{model}",
+    messages=[{{"role": "user", "content": "12 + 7 - 4 ="}}],
+    extra_body={{"thinking_token_budget": 64, "chat_template_kwargs": {{"enable_thinking": True}}}},
+)
+print(done.choices[0].message.reasoning, done.choices[0].message.content)
+
+"""

@@ -1,0 +1,1 @@
+"""Training stages. TRL lives in this room only."""

@@ -1,0 +1,129 @@
+"""What every stage kind starts from: where it reads and writes, its policy and tokenizer, its trainer settings.
+
+Neighbours: train.py makes the context and finishes the stage, policy.py loads and saves, callbacks.py records.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from alignment.inference.sampler import Sampler
+from alignment.inference.start import Serving, serve
+from alignment.recipe.schema import Recipe
+from alignment.records.run_folder import RunFolder, StageFolder
+
+SEAL = "sealed.json"
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """One stage about to run in this process (one of `processes` ranks)."""
+
+    recipe: Recipe
+    stage: Any  # the stage's own class from schema.py; each kind's run() names it
+    run: RunFolder
+    folder: StageFolder
+    policy_path: str  # what the stage starts from: a folder with safetensors, or a hub id
+    rank: int = 0
+    processes: int = 1
+    counts: dict[str, Any] = field(default_factory=dict)  # rows seen and left out; goes into the manifest
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return AutoTokenizer.from_pretrained(self.policy_path, trust_remote_code=self.recipe.trust_remote_code)
+
+    def sampler(self) -> Sampler:
+        """This stage's policy in an engine beside the trainer; for stages that have a `rollout` block."""
+        rollout = self.stage.rollout
+        serving = Serving(
+            engine=rollout.engine,
+            max_prompt_tokens=rollout.max_prompt_tokens,
+            max_completion_tokens=rollout.max_completion_tokens,
+            budget_stop_text=rollout.budget_stop_text,
+            wait_text=rollout.wait_text,
+            dtype=rollout.dtype,
+            gpu_memory_fraction=rollout.gpu_memory_fraction,
+            trust_remote_code=self.recipe.trust_remote_code,
+        )
+        return serve(self.policy_path, serving, self.processes)
+
+    def artifact(self, stage_name: str) -> Path:
+        """The output folder of an earlier stage."""
+        return self.run.find(stage_name).output
+
+    def trainer_settings(self) -> dict[str, Any]:
+        """What every TRL config gets; the recipe's `trainer:` keys come on top."""
+        on_gpu = torch.cuda.is_available()
+        return {
+            "output_dir": str(self.folder.checkpoints),
+            "seed": self.recipe.seed,
+            "data_seed": self.recipe.seed,
+            "report_to": self.recipe.report_to or "none",
+            "project": self.recipe.name,
+            "run_name": f"{self.run.path.name}/{self.stage.name}",
+            "save_strategy": "steps",
+            "save_steps": self.stage.save_every_steps,
+            "save_total_limit": 2,
+            "logging_steps": 1,
+            "disable_tqdm": True,
+            "remove_unused_columns": False,
+            "use_cpu": not on_gpu,
+            "bf16": on_gpu,
+            "gradient_checkpointing": on_gpu,  # on a CPU memory is not what is short
+            "dataloader_pin_memory": on_gpu,
+            **self.stage.trainer,
+        }
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint that was written to its end; one cut short by a kill is passed over."""
+        found = [path for path in self.folder.checkpoints.glob("checkpoint-*") if is_sealed(path)]
+        return max(found, key=step_of, default=None)
+
+    def drop_lines_after(self, step: int) -> None:
+        """Cut metrics and rollouts back to the step that training goes on from, so that no step stands twice."""
+        for path in (self.folder.metrics, self.folder.rollouts):
+            if path.exists():
+                kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= step]
+                path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+
+def seal(checkpoint: Path) -> None:
+    """Mark a checkpoint as whole by listing its files and their sizes; written last."""
+    sizes = {str(path.relative_to(checkpoint)): path.stat().st_size for path in checkpoint.rglob("*") if path.is_file()}
+    partial = checkpoint / (SEAL + ".partial")
+    partial.write_text(json.dumps(sizes), encoding="utf-8")
+    partial.replace(checkpoint / SEAL)
+
+
+def is_sealed(checkpoint: Path) -> bool:
+    """Whether every file that the seal lists is there with its size."""
+    try:
+        sizes = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return all(
+        (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size for name, size in sizes.items()
+    )
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step at which a checkpoint was written."""
+    return int(checkpoint.name.rsplit("-", 1)[1])
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    """The lines of a JSON-lines file that parse; the last may have been cut short by a kill."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            json.loads(line)
+        except ValueError:
+            continue
+        yield line

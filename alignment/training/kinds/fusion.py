@@ -1,0 +1,92 @@
+"""Mode fusion's data: thinking rows that a policy wrote, non-thinking rows of curated sets, and the flags between them.
+
+Trains nothing. Leaves rows.jsonl, which an sft stage takes by `stage: NAME`, and a data card, card.md and card.json. It
+is done in one piece: a kill costs seconds, or minutes where rows are many and long. Neighbours: data_factory/fusion/mix.py (the
+rows), sample.py (where thinking rows come from).
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from alignment.core.files import write_json
+from alignment.core.progress import Progress
+from alignment.data.mixture import load_parts, part_conversations
+from alignment.data.rows import Conversation, write_rows
+from alignment.data.template import render_conversation
+from alignment.data_factory.fusion.card import Measured, make_card
+from alignment.data_factory.fusion.card_page import card_page
+from alignment.data_factory.fusion.mix import Fused, fuse
+from alignment.data_factory.fusion.pool import make_pool
+from alignment.lint.findings import Intent
+from alignment.lint.views import Vocabulary
+from alignment.recipe.schema import FusionStage
+from alignment.training.context import StageContext
+
+REPORTED_EVERY = 100  # rows
+
+
+def run(context: StageContext, output: Path) -> int:
+    """Read, mix, flag and write the rows; returns 0, since nothing is trained or sampled.
+
+    Raises DataError where the shares cannot be met.
+    """
+    stage: FusionStage = context.stage
+    tokenizer = context.tokenizer()
+    rows = list(_numbered(context))
+    intent = replace(Intent.of(context.recipe, stage), markers=Vocabulary.of(tokenizer).markers)
+    pool = make_pool(rows, intent, _measure(tokenizer), _reporter("rows read", len(rows)))
+    measured = list(_measured(tokenizer, fuse(stage, pool, context.recipe.seed)))
+    card = make_card(context.recipe, stage, pool, measured)
+    output.mkdir(parents=True, exist_ok=True)
+    write_rows(output / "rows.jsonl", (one.fused.row for one in measured))
+    write_json(output / "card.json", card)
+    (output / "card.md").write_text(card_page(card), encoding="utf-8")
+    flagged = {place: sum(card["flags"][mode][place] for mode in card["flags"]) for place in card["flags"]["thinking"]}
+    context.counts.update(
+        rows=card["rows"],
+        modes=card["modes"],
+        flags=flagged,
+        multi_turn=card["shares"]["multi_turn_fraction"]["rows"],
+        flag_changes=card["flag_changes"],
+        row_tokens=card["tokens"]["all"],
+        left_out=sum(pool.left_out.values()),
+        not_needed=sum(card["not_needed"].values()),
+    )
+    return 0
+
+
+def _numbered(context: StageContext) -> Iterator[tuple[int, Conversation]]:
+    """Every row of the stage's data with the number of its part."""
+    for number, part in enumerate(load_parts(context.stage.data)):
+        yield from zip(itertools.repeat(number), part_conversations(context.recipe, part, context.artifact))
+
+
+def _measure(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], int]:
+    def measure(messages: list[dict[str, Any]]) -> int:
+        return len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False))
+
+    return measure
+
+
+def _measured(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Fused]) -> Iterator[Measured]:
+    report = _reporter("rows written", len(rows))
+    for number, fused in enumerate(rows, 1):
+        rendered = render_conversation(tokenizer, fused.row, loss_on_empty_think=True)
+        text = tokenizer.apply_chat_template(fused.row.messages, tokenize=False)
+        yield Measured(fused, str(text), len(rendered.input_ids), rendered.trained_tokens)
+        report(number)
+
+
+def _reporter(work: str, total: int) -> Callable[[int], None]:
+    progress = Progress(work, total)
+
+    def report(done: int) -> None:
+        if done % REPORTED_EVERY == 0 or done == total:
+            progress.report(done)
+
+    return report

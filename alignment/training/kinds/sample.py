@@ -1,0 +1,194 @@
+"""Rejection sampling: draw completions from a policy, judge them, keep rows that are worth training on.
+
+Leaves rows.jsonl (accepted conversations), preferences.jsonl (an accepted and a refused answer to the same prompt)
+and pass_rates.jsonl (how often each problem was solved). Problems are worked through in chunks; a chunk that is done
+is not drawn again after a kill.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from alignment.core.errors import DataError
+from alignment.core.files import HALF_CHARACTERS
+from alignment.core.progress import Progress
+from alignment.data.mixture import load_parts, problems_of
+from alignment.data.modes import with_flag
+from alignment.data.rows import Conversation, Preference, Problem, write_rows
+from alignment.data.template import render_prompt
+from alignment.inference.engine import SamplingSettings
+from alignment.inference.sampler import Request
+from alignment.recipe.schema import SampleStage
+from alignment.rollout.groups import chance, group_mode
+from alignment.rollout.references import refuse_failing
+from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
+from alignment.training.context import StageContext
+from rewards import NOT_APPLICABLE
+
+CHUNK = 64  # problems per chunk: what a kill can lose
+
+
+def run(context: StageContext, output: Path) -> int:
+    """Draw, judge and write the rows; returns the tokens sampled. Raises DataError if nothing was accepted."""
+    stage: SampleStage = context.stage
+    problems = problems_of(context.recipe, load_parts(stage.data))
+    refuse_unjudged(problems, stage.rewards)
+    if context.is_main:
+        refuse_failing(context.recipe, stage, problems)
+    context.folder.checkpoints.mkdir(parents=True, exist_ok=True)
+    judged = [row for chunk in _chunks(context, problems) for row in chunk]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in judged:
+        groups.setdefault(row["problem"], []).append(row)
+    kept = {name: rows for name, rows in groups.items() if _within(rows, stage)}
+    by_id = {problem.id: problem for problem in problems}
+    conversations = [made for name, rows in kept.items() for made in _conversations(by_id[name], rows, stage)]
+    if not conversations:
+        reasons = ", ".join(sorted({verdict["reason"] for row in judged for verdict in row["verdicts"].values()}))
+        raise DataError(
+            f"none of {len(judged)} completions was accepted at accept_score {stage.accept_score or 'of a full score'}, so there is nothing to "
+            f"train on; the verdicts said: {reasons}"
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    write_rows(output / "rows.jsonl", conversations)
+    pairs = write_rows(
+        output / "preferences.jsonl", (pair for name, rows in kept.items() for pair in _pairs(by_id[name], rows, stage))
+    )
+    rates = {name: _pass_rate(rows, stage) for name, rows in groups.items()}
+    lines = (json.dumps({"problem": name, "pass_rate": rate}) + "\n" for name, rate in rates.items())
+    (output / "pass_rates.jsonl").write_text("".join(lines), encoding="utf-8")
+    context.counts.update(
+        problems=len(groups),
+        completions=len(judged),
+        accepted=sum(_accepted(row, stage) for row in judged),
+        unknown=sum(row["reward"] is None for row in judged),
+        rows=len(conversations),
+        preferences=pairs,
+        left_out_pass_rate=len(groups) - len(kept),
+        mean_pass_rate=round(sum(rates.values()) / len(rates), 4),
+    )
+    return sum(row["completion_tokens"] for row in judged)
+
+
+def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[list[dict[str, Any]]]:
+    """The judged completions of each chunk, from disk where it was done before."""
+    draw: _Draw | None = None
+    progress = Progress(context.stage.name, len(problems))
+    for number, start in enumerate(range(0, len(problems), CHUNK)):
+        path = context.folder.checkpoints / f"chunk-{number:06d}.jsonl"
+        if not path.exists():
+            draw = draw or _Draw(context)
+            draw.chunk(problems[start : start + CHUNK], number, path)
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        accepted = sum(_accepted(row, context.stage) for row in rows) / max(1, len(rows))
+        progress.report(min(start + CHUNK, len(problems)), accepted=accepted)
+        _record(context, rows, number, len(problems), accepted)
+        yield rows
+    if draw is not None:
+        draw.close()
+
+
+def _record(context: StageContext, rows: list[dict[str, Any]], number: int, problems: int, accepted: float) -> None:
+    line = {"step": number + 1, "steps": -(-problems // CHUNK), "accepted_fraction": accepted}
+    with context.folder.metrics.open("a" if number else "w", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    mode = "a" if number else "w"
+    with context.folder.rollouts.open(mode, encoding="utf-8", errors=HALF_CHARACTERS) as file:
+        for row in rows[:: max(1, len(rows) // 8)]:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+class _Draw:
+    """The engine and the graders of a sample stage, started when the first chunk needs them."""
+
+    def __init__(self, context: StageContext) -> None:
+        settings = context.stage.rollout
+        self._context, self._settings, self._tokenizer = context, settings, context.tokenizer()
+        self._sampler = context.sampler()
+        self._scorer = Scorer(context.stage.rewards)
+        context.counts["engine"] = self._sampler.engine.name
+
+    def chunk(self, problems: list[Problem], number: int, path: Path) -> None:
+        """Sample and judge one chunk, and write it so that it is there whole or not at all."""
+        seed, settings = self._context.recipe.seed, self._settings
+        asked, requests = [], []
+        for problem in problems:
+            mode = group_mode(problem, number, seed, settings.thinking_fraction)
+            flagged = _is_flagged(self._context, problem)
+            messages = [{"role": "user", "content": problem.question}]
+            prompt = render_prompt(self._tokenizer, messages, mode, flagged=flagged)
+            if len(prompt) <= settings.max_prompt_tokens:
+                asked += [problem] * settings.generations
+                request = Request(prompt, mode, settings.budget, settings.minimum_thinking)
+                requests += [request] * settings.generations
+        sampling = SamplingSettings(settings.temperature, settings.top_p, settings.top_k)
+        made = self._sampler.sample(
+            requests, sampling, int(chance("draw", seed, self._context.stage.name, number) * 2**31)
+        )
+        judged: list[Judged] = self._scorer.judge(asked, made)
+        partial = path.with_suffix(".partial")
+        lines = (json.dumps(row.as_line(number + 1), ensure_ascii=False) + "\n" for row in judged)
+        partial.write_text("".join(lines), "utf-8", HALF_CHARACTERS)
+        partial.replace(path)
+
+    def close(self) -> None:
+        self._scorer.close()
+        self._sampler.engine.close()
+
+
+def accept_score(stage: SampleStage, verdicts: Mapping[str, Mapping[str, Any]]) -> float:
+    """The total from which a completion is accepted: the recipe's, or the highest that the weights allow its row."""
+    if stage.accept_score is not None:
+        return stage.accept_score
+    asked = [spec for spec in stage.rewards if verdicts[spec.name or spec.kind]["reason"] != NOT_APPLICABLE]
+    return sum(spec.weight for spec in asked if spec.weight > 0) - 1e-9
+
+
+def _is_flagged(context: StageContext, problem: Problem) -> bool:
+    return chance("flag", context.recipe.seed, problem.id) < context.stage.rollout.flag_fraction
+
+
+def _accepted(row: dict[str, Any], stage: SampleStage) -> bool:
+    if row["reward"] is None or row["stop_reason"] != "end":
+        return False
+    return row["reward"] >= accept_score(stage, row["verdicts"])
+
+
+def _pass_rate(rows: list[dict[str, Any]], stage: SampleStage) -> float:
+    return sum(_accepted(row, stage) for row in rows) / len(rows)
+
+
+def _within(rows: list[dict[str, Any]], stage: SampleStage) -> bool:
+    low, high = stage.pass_rate
+    return low <= _pass_rate(rows, stage) <= high
+
+
+def _turns(problem: Problem, row: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The prompt without flags, and the answer with its thinking apart."""
+    thinking, _, answer = row["text"].rpartition("</think>")
+    thinking = thinking.partition("<think>")[2].strip("\n")
+    reply = {"role": "assistant", "reasoning_content": thinking, "content": answer.lstrip("\n")}
+    return [{"role": "user", "content": problem.question}], reply
+
+
+def _conversations(problem: Problem, rows: list[dict[str, Any]], stage: SampleStage) -> Iterator[Conversation]:
+    accepted = {row["text"]: row for row in rows if _accepted(row, stage)}  # each text once
+    for index, row in enumerate(list(accepted.values())[: stage.accepted_per_problem]):
+        prompt, reply = _turns(problem, row)
+        yield Conversation(f"{problem.id}#{index}", [*prompt, reply], row["mode"], problem.family)
+
+
+def _pairs(problem: Problem, rows: list[dict[str, Any]], stage: SampleStage) -> Iterator[Preference]:
+    """At most one pair per problem: the first accepted answer over the first that was judged and refused."""
+    chosen = next((row for row in rows if _accepted(row, stage)), None)
+    refused = (
+        row for row in rows if row["reward"] is not None and not _accepted(row, stage) and row["stop_reason"] == "end"
+    )
+    rejected = next(refused, None)
+    if chosen is None or rejected is None or chosen["text"] == rejected["text"]:
+        return
+    prompt, reply = _turns(problem, chosen)
+    flagged = stage.rollout.flag_fraction >= 1.0
+    messages = with_flag(prompt, chosen["mode"]) if flagged else prompt
+    yield Preference(problem.id, messages, reply, _turns(problem, rejected)[1], chosen["mode"], problem.family)

@@ -1,0 +1,91 @@
+"""Supervised fine-tuning: imitate conversations, with the loss only where it was chosen to be.
+
+Rows are rendered to token ids and labels here and handed to TRL's SFTTrainer ready made: it packs, batches and
+trains. Batches are never padded: rows lie end to end, and inference/attention/packed.py keeps them apart. Rows that are too long
+are left out and counted, never cut: half a thought is a wrong example. A sample is held against the linter first.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer
+
+from alignment.core.errors import DataError
+from alignment.data.mixture import conversations_of, load_parts, policy_rows
+from alignment.data.rows import Conversation
+from alignment.data.template import Rendered, render_conversation
+from alignment.inference.attention import packed
+from alignment.lint.cases import SAMPLED_ROWS, sampled
+from alignment.lint.findings import Intent
+from alignment.lint.linter import inspect, refuse_errors
+from alignment.lint.settings import loaded_setting
+from alignment.recipe.schema import SftStage
+from alignment.training.callbacks import Recorder
+from alignment.training.context import StageContext
+from alignment.training.policy import adapter_config, load_policy
+
+
+def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
+    """The trainer of an sft stage, ready to train."""
+    stage: SftStage = context.stage
+    tokenizer = context.tokenizer()
+    rows = conversations_of(context.recipe, load_parts(stage.data), context.artifact)
+    _look_at(context, tokenizer, rows)
+    rendered = _rendered(context, tokenizer, rows)
+    recorder = Recorder(context)
+    settings = SFTConfig(
+        **{
+            **context.trainer_settings(),
+            "max_length": stage.max_length if stage.packing else None,  # longer rows are gone already
+            "packing": stage.packing,
+            "packing_strategy": "bfd",
+            "padding_free": True,
+            "assistant_only_loss": False,  # the labels say it already
+            "include_num_input_tokens_seen": "no",
+        }
+    )
+    trainer = SFTTrainer(
+        model=load_policy(context, packed.register()),
+        args=settings,
+        train_dataset=Dataset.from_dict(
+            {"input_ids": [row.input_ids for row in rendered], "labels": [row.labels for row in rendered]}
+        ),
+        processing_class=tokenizer,
+        peft_config=adapter_config(stage.lora, tokenizer),
+        callbacks=[recorder],
+    )
+    return trainer, recorder
+
+
+def _look_at(context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation]) -> None:
+    """Hold a sample of the rows and the template against the linter. Raises DataError where it finds errors."""
+    stage: SftStage = context.stage
+    own = policy_rows(context.recipe, load_parts(stage.data), context.artifact)
+    cases = sampled(rows, SAMPLED_ROWS, context.recipe.seed, own)
+    setting = loaded_setting(tokenizer, context.policy_path)
+    found = inspect(setting, cases, Intent.of(context.recipe, stage), stage.name)
+    context.counts.update(lint_rows=len(cases), lint_warnings=refuse_errors(found))
+
+
+def _rendered(
+    context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Iterable[Conversation]
+) -> list[Rendered]:
+    stage: SftStage = context.stage
+    kept, too_long, trained = [], 0, 0
+    for row in rows:
+        rendered = render_conversation(
+            tokenizer, row, loss_on_empty_think=stage.loss_on_empty_think, loss_on_history=stage.loss_on_history
+        )
+        if len(rendered.input_ids) > stage.max_length:
+            too_long += 1
+            continue
+        kept.append(rendered)
+        trained += rendered.trained_tokens
+    if not kept:
+        raise DataError(
+            f"all {too_long} rows are longer than max_length {stage.max_length}, so there is nothing to train on; raise it"
+        )
+    tokens = sum(len(row.input_ids) for row in kept)
+    context.counts.update(rows=len(kept), left_out_too_long=too_long, row_tokens=tokens, trained_row_tokens=trained)
+    return kept

@@ -1,0 +1,173 @@
+"""Loading, adapting and saving a policy.
+
+A stage's output is always a whole model that anything can load; with LoRA it also holds the adapter, so that a later
+stage may go on training it. Weights leave a trainer through `merged_weights`, whether it trains all of them or an
+adapter, on one process or sharded over many.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel
+from peft.tuners.lora import LoraLayer
+from peft.tuners.trainable_tokens import TrainableTokensLayer
+from peft.utils.other import TrainableTokensWrapper
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+from alignment.core.errors import ArtifactError
+from alignment.recipe.blocks import Lora
+from alignment.training.context import StageContext
+
+ADAPTER, ADAPTER_BASE = "adapter", "adapter_base.json"
+
+
+def load_policy(context: StageContext, attention: str | None = None) -> torch.nn.Module:
+    """The policy a stage starts from: a transformers model, or a PEFT model that goes on with an earlier adapter.
+
+    attention is the name of another attention than the model's own choice. Raises ArtifactError that names the folder if
+    its weights cannot be read.
+    """
+    lora: Lora | None = context.stage.lora
+    if lora is None or lora.adapter == "new":
+        return load_model(context, context.policy_path, attention)
+    adapter = Path(context.policy_path) / ADAPTER
+    if not adapter.is_dir():
+        raise ArtifactError(
+            f"{adapter} is missing: `adapter: continue` needs a stage before this one that trained an adapter; "
+            "write `adapter: new`, or add a lora block to that stage"
+        )
+    base = json.loads((Path(context.policy_path) / ADAPTER_BASE).read_text(encoding="utf-8"))["base"]
+    return PeftModel.from_pretrained(load_model(context, base, attention), str(adapter), is_trainable=True)
+
+
+def load_model(context: StageContext, path: str, attention: str | None = None) -> PreTrainedModel:
+    """A causal language model from safetensors, in the dtype that `weights_dtype` says."""
+    chosen = context.stage.weights_dtype
+    # DeepSpeed keeps a float32 master copy of its own, and LoRA trains its adapter in float32 beside a frozen base.
+    rounded = torch.cuda.is_available() and (context.stage.lora is not None or is_deepspeed())
+    dtype = (torch.bfloat16 if rounded else torch.float32) if chosen == "auto" else getattr(torch, chosen)
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=dtype,
+            attn_implementation=attention,
+            use_safetensors=True,
+            trust_remote_code=context.recipe.trust_remote_code,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ArtifactError(f"{path}: the model cannot be loaded ({error})") from error
+    except Exception as error:  # safetensors raises its own class, which derives from Exception alone
+        if type(error).__module__.startswith("safetensors"):
+            raise ArtifactError(f"{path}: its safetensors file is damaged ({error})") from error
+        raise
+
+
+def complete_head(model: torch.nn.Module) -> None:
+    """Give a head that PEFT has wrapped for trained tokens the `bias` that TRL's loss reads.
+
+    With tied embeddings the wrapper stands in for the output head; it passes `weight` on, deltas included, and nothing
+    else.
+    """
+    for module in model.modules():
+        if isinstance(module, TrainableTokensWrapper) and not hasattr(module, "bias"):
+            module.bias = None
+
+
+def is_deepspeed() -> bool:
+    """Whether accelerate's launcher started this process with DeepSpeed."""
+    return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
+
+
+def adapter_config(lora: Lora | None, tokenizer: PreTrainedTokenizerBase) -> LoraConfig | None:
+    """The PEFT settings for a new adapter; None where there is none to make."""
+    if lora is None or lora.adapter == "continue":
+        return None
+    tokens = [tokenizer.convert_tokens_to_ids(token) for token in lora.train_tokens]
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        trainable_token_indices={"embed_tokens": tokens} if tokens else None,
+        task_type="CAUSAL_LM",
+    )
+
+
+def merged_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every weight of the policy under its checkpoint name, adapters folded in, one at a time.
+
+    Under ZeRO-3 each weight is gathered, handed on and released, so every rank must consume the whole iterator.
+    """
+    adapters = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
+    tokens = {name: module for name, module in model.named_modules() if isinstance(module, TrainableTokensLayer)}
+    for name, parameter in model.named_parameters():
+        if _is_adapter_part(name):
+            continue
+        owner = name.rpartition(".base_layer.")[0]
+        layer = adapters.get(owner) if owner else None
+        gathered = [parameter, *(layer.parameters() if layer is not None else ())]
+        with _gathered(gathered), torch.no_grad():
+            weight = parameter.detach()
+            if layer is not None and name.endswith(".weight"):
+                delta = sum(layer.get_delta_weight(active).to(weight.dtype) for active in layer.active_adapters)
+                weight = weight + delta
+            elif owner in tokens:
+                weight = tokens[owner].get_merged_weights(list(tokens[owner].active_adapters))
+            yield _checkpoint_name(name), weight
+
+
+def save_policy(context: StageContext, trainer: Any, output: Path) -> None:
+    """Write the trained policy, its tokenizer and, with LoRA, the adapter. Collective: every rank must call it."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    peft = isinstance(model, PeftModel)
+    inner: PreTrainedModel = model.get_base_model() if peft else model
+    state = {}
+    for name, weight in merged_weights(model):
+        if context.is_main:
+            state[name] = weight.detach().to("cpu", copy=True).contiguous()
+    if not context.is_main:
+        return
+    config = inner.config
+    if peft:
+        fresh = type(inner)._from_config(  # noqa: SLF001  the public way would load weights
+            config, dtype=next(iter(state.values())).dtype
+        )
+        fresh.generation_config = inner.generation_config
+    else:
+        fresh = inner
+    fresh.save_pretrained(output, state_dict=state, safe_serialization=True)
+    trainer.processing_class.save_pretrained(output)
+    if peft:
+        model.save_pretrained(output / ADAPTER, selected_adapters=["default"])
+        base = {"base": str(model.peft_config["default"].base_model_name_or_path)}
+        (output / ADAPTER_BASE).write_text(json.dumps(base), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _gathered(parameters: list[torch.nn.Parameter]) -> Iterator[None]:
+    """Gather ZeRO-3 shards for the duration; a no-op for whole parameters."""
+    if not any(hasattr(parameter, "ds_id") for parameter in parameters):
+        yield
+        return
+    import deepspeed
+
+    with deepspeed.zero.GatheredParameters(parameters):
+        yield
+
+
+def _is_adapter_part(name: str) -> bool:
+    return any(part in name for part in ("lora_A", "lora_B", "lora_embedding", "lora_magnitude", "trainable_tokens"))
+
+
+def _checkpoint_name(name: str) -> str:
+    return (
+        name.removeprefix("module.")
+        .removeprefix("base_model.model.")
+        .replace(".token_adapter", "")
+        .replace(".base_layer.", ".")
+    )

@@ -1,0 +1,1 @@
+"""Reinforcement learning: batches, advantages, losses and the trainer."""
