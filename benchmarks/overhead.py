@@ -21,7 +21,7 @@ import typer
 
 from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, load_parts, problems_of
-from alignment.recipe.blocks import Hardware
+from alignment.recipe.hardware import Hardware
 from alignment.run.plan import Pipeline
 from alignment.run.processes import accelerate_config, environment, training_command
 

@@ -25,7 +25,7 @@ from transformers import AutoTokenizer
 from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, load_parts
 from alignment.data.template import render_conversation
-from alignment.recipe.blocks import Hardware
+from alignment.recipe.hardware import Hardware
 from alignment.run.plan import Pipeline
 from alignment.run.processes import environment, training_command
 

@@ -13,7 +13,7 @@ from alignment.data.sources import has_messages, load_source, local_path, source
 from alignment.lint.cases import SAMPLED_ROWS, Case
 from alignment.lint.findings import Finding, Intent
 from alignment.lint.linter import row_findings
-from alignment.recipe.blocks import MixturePart
+from alignment.recipe.data import MixturePart
 from alignment.recipe.explain import Issue, Place
 from alignment.recipe.schema import FusionStage, Recipe, SftStage
 

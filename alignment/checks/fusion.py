@@ -13,7 +13,7 @@ from alignment.data.mixture import load_parts
 from alignment.data.modes import spoken
 from alignment.data.sources import Procedural, can_be_imitated, has_messages, load_source, source_names
 from alignment.data_factory.fusion.mix import halves
-from alignment.recipe.blocks import MixturePart
+from alignment.recipe.data import MixturePart
 from alignment.recipe.explain import Issue, Place
 from alignment.recipe.schema import FusionStage, Recipe, SampleStage, SftStage
 

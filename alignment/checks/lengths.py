@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alignment.core.resources import resource
-from alignment.recipe.blocks import Evaluations, Sampling
+from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.explain import Issue, Place
+from alignment.recipe.sampling import Sampling
 from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
 
 

@@ -24,7 +24,7 @@ from alignment.core.vocabulary import MODES
 from alignment.data.mixture import load_parts, mixture_names
 from alignment.data.sources import Procedural, Table, can_be_imitated, load_source, local_path, source_names
 from alignment.inference.start import vllm_problem
-from alignment.recipe.blocks import MixturePart
+from alignment.recipe.data import MixturePart
 from alignment.recipe.explain import Issue, Place, nearest
 from alignment.recipe.load import Document
 from alignment.recipe.schema import TRAINING_KINDS, DpoStage, FusionStage, GrpoStage, Recipe, SampleStage, SftStage

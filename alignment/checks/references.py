@@ -14,7 +14,7 @@ from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
 from alignment.data import rows
 from alignment.data.sources import Table, load_source, local_path, source_names, source_problems
-from alignment.recipe.blocks import MixturePart
+from alignment.recipe.data import MixturePart
 from alignment.recipe.explain import Issue, Place
 from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
 from alignment.rollout.references import SAMPLED_ROWS, failing, graders_of

@@ -17,7 +17,8 @@ from alignment.core.vocabulary import MODES, Mode
 from alignment.data.sources import Table, load_source, local_path
 from alignment.evaluation.sweep.plan import Point, SweepPlan
 from alignment.evaluation.task import evaluation_source
-from alignment.recipe.blocks import Evaluations, Hardware
+from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.hardware import Hardware
 from alignment.recipe.schema import Recipe
 from alignment.records.policies import Policy, is_model_folder, named_policies
 from alignment.records.run_folder import RunFolder

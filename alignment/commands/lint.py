@@ -19,7 +19,7 @@ from alignment.lint.linter import Inspection, inspect
 from alignment.lint.page import render_page
 from alignment.lint.settings import setting_of
 from alignment.lint.terminal import print_inspection
-from alignment.recipe.blocks import MixturePart
+from alignment.recipe.data import MixturePart
 from alignment.recipe.explain import nearest
 from alignment.recipe.schema import DpoStage, GrpoStage, Recipe, SampleStage, Stage
 from alignment.run.plan import Pipeline

@@ -21,7 +21,7 @@ from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Problem, read_rows
 from alignment.data.sources import Table, load_source, source_conversations, source_problems
 from alignment.data.target_length import told
-from alignment.recipe.blocks import MixturePart
+from alignment.recipe.data import MixturePart
 from alignment.recipe.schema import Recipe
 
 Row = TypeVar("Row")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from alignment.data.rows import Problem
-from alignment.recipe.blocks import MixturePart
+from alignment.recipe.data import MixturePart
 
 SENTENCE = "Think for about {tokens} tokens."
 REVIEW = "Wait, let me look at that again"

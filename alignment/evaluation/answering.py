@@ -14,7 +14,8 @@ from alignment.evaluation.measures.outcomes import Outcome, fraction
 from alignment.inference.engine import SamplingSettings
 from alignment.inference.sampler import Completion, Request, Sampler
 from alignment.inference.start import Serving, serve
-from alignment.recipe.blocks import Evaluations, Reward
+from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.rewards import Reward
 from alignment.rollout.groups import chance
 from alignment.rollout.scoring import Judged, Scorer
 

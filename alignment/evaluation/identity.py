@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from alignment.recipe.blocks import Evaluations
+from alignment.recipe.evaluation import Evaluations
 
 ELSEWHERE = {"budgets", "follow_turns"}  # what adds figures of its own does not change the others
 

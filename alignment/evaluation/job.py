@@ -25,7 +25,7 @@ from alignment.evaluation.measures.conversations import converse, follow_figures
 from alignment.evaluation.measures.outcomes import figures, fraction
 from alignment.evaluation.measures.target_length import adherence
 from alignment.evaluation.task import named_problems
-from alignment.recipe.blocks import Evaluations
+from alignment.recipe.evaluation import Evaluations
 from alignment.rollout.scoring import Judged
 from rewards.format import follows_mode
 

@@ -8,7 +8,7 @@ from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS, Split
 from alignment.data.rows import Problem
 from alignment.data.sources import Procedural, Table, load_source, source_problems
-from alignment.recipe.blocks import Evaluations
+from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.schema import Recipe
 from alignment.rollout.references import measuring_problem
 

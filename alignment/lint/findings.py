@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from alignment.recipe.blocks import QWEN3_STOP_TEXT
+from alignment.recipe.sampling import QWEN3_STOP_TEXT
 from alignment.recipe.schema import GrpoStage, Recipe, SampleStage, SftStage, Stage
 
 Severity = Literal["error", "warning", "note"]

@@ -1,1 +1,1 @@
-"""Recipes: schema.py and blocks.py say what one may say, document.py reads it, check.py what cannot work, plan.py prints it."""
+"""Recipes: schema.py and its neighbours say what one may say, load.py reads it; checks/ says what cannot work."""

@@ -1,7 +1,7 @@
 """Writes docs/recipes.md from the schema, so that the page cannot say anything else than the code.
 
 `python -m alignment.recipe.reference > docs/recipes.md`. tests/recipes/test_reference.py fails while the page is stale.
-Neighbours: schema.py and blocks.py (the sentences), trainer_keys.py (what a stage decides), rewards (the kinds and their options).
+Neighbours: schema.py and the files it is made of (the sentences), trainer_keys.py (what a stage decides), rewards (the kinds and their options).
 """
 
 import json
@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from alignment.recipe import blocks, schema
+from alignment.recipe import data, evaluation, hardware, lora, sampling, schema
+from alignment.recipe import rewards as reward_block
 from alignment.recipe.trainer_keys import CONFIG_CLASSES, OWNED
 from rewards import VERIFIERS, verifier_options
 
@@ -45,7 +46,7 @@ OVERRIDES = (
 )
 SECTIONS: tuple[tuple[type[BaseModel], str, str], ...] = (
     (schema.Recipe, "Recipe", "The whole document."),
-    (blocks.Hardware, "Hardware", "`hardware`. Launcher configs are in recipes/accelerate/."),
+    (hardware.Hardware, "Hardware", "`hardware`. Launcher configs are in recipes/accelerate/."),
     (schema.StageFields, "Every stage", "`stages` is a list; `kind` decides which further keys a stage has."),
     (schema.TrainingStage, "Every training stage", "Kinds `sft`, `grpo` and `dpo`, which leave a policy."),
     (schema.SftStage, "Stage kind sft", "Leaves a policy."),
@@ -57,14 +58,14 @@ SECTIONS: tuple[tuple[type[BaseModel], str, str], ...] = (
         "Stage kind fusion",
         "Leaves rows: both modes with their flags, and a data card. Trains nothing. [fusion.md](fusion.md) says how.",
     ),
-    (blocks.Sampling, "Sampling", "`rollout` of a sample stage, and the first part of a grpo stage's."),
-    (blocks.Rollout, "Rollout", "`rollout` of a grpo stage: the keys of Sampling, and these."),
-    (blocks.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
-    (blocks.Lora, "LoRA", "`lora` of a training stage."),
-    (blocks.MixturePart, "Mixture part", "One item of `data`, and of `parts` in data/mixtures/."),
-    (blocks.DataOverrides, "Data", "`data` at the top of the recipe."),
-    (blocks.SourceOverride, "Source", "One entry of `data.sources`."),
-    (blocks.Evaluations, "Evaluations", "`evaluations`."),
+    (sampling.Sampling, "Sampling", "`rollout` of a sample stage, and the first part of a grpo stage's."),
+    (sampling.Rollout, "Rollout", "`rollout` of a grpo stage: the keys of Sampling, and these."),
+    (reward_block.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
+    (lora.Lora, "LoRA", "`lora` of a training stage."),
+    (data.MixturePart, "Mixture part", "One item of `data`, and of `parts` in data/mixtures/."),
+    (data.DataOverrides, "Data", "`data` at the top of the recipe."),
+    (data.SourceOverride, "Source", "One entry of `data.sources`."),
+    (evaluation.Evaluations, "Evaluations", "`evaluations`."),
 )
 _TITLES = {model: title for model, title, _ in SECTIONS}
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "at least"}
@@ -77,7 +78,7 @@ def reference() -> str:
 
 
 def _opening() -> Iterator[str]:
-    yield f"""<!-- Made by `{COMMAND}`. Change the sentences in alignment/recipe/schema.py and blocks.py. -->
+    yield f"""<!-- Made by `{COMMAND}`. Change the sentences in alignment/recipe/. -->
 # Recipes
 
 A recipe is one YAML file that says what is run: a model, ordered stages, and what is measured after each. It is closed:
@@ -174,7 +175,7 @@ def _default(field: FieldInfo) -> str:
         return "left out"
     if isinstance(field.default, BaseModel):
         return "its defaults"
-    if field.default == blocks.QWEN3_STOP_TEXT:
+    if field.default == sampling.QWEN3_STOP_TEXT:
         return "Qwen3's sentence"
     return f"`{json.dumps(field.default)}`"
 

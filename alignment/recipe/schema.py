@@ -1,24 +1,20 @@
 """What a recipe may say: a closed, typed document. One sentence under each field, which is also its help text.
 
 The stage kinds are a union discriminated on `kind`; adding a kind is adding a class here and a file in training/kinds/.
-Neighbours: blocks.py (what the stages hold), document.py (YAML, line numbers, --set), check.py (everything that needs more than the document to judge).
+Neighbours: sampling.py, lora.py, rewards.py and others (what the stages hold), load.py (YAML, line numbers, --set), checks/ (all that needs more than the document to judge).
 """
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from alignment.recipe.blocks import (
-    Closed,
-    DataOverrides,
-    Evaluations,
-    Hardware,
-    Lora,
-    MixturePart,
-    Reward,
-    Rollout,
-    Sampling,
-)
+from alignment.recipe.closed import Closed
+from alignment.recipe.data import DataOverrides, MixturePart
+from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.hardware import Hardware
+from alignment.recipe.lora import Lora
+from alignment.recipe.rewards import Reward
+from alignment.recipe.sampling import Rollout, Sampling
 
 STAGE_NAME = r"^[a-z][a-z0-9_]*$"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import canonical_hash, folder_files
-from alignment.recipe.blocks import QWEN3_STOP_TEXT
+from alignment.recipe.sampling import QWEN3_STOP_TEXT
 from alignment.recipe.schema import TRAINING_KINDS
 from alignment.records.run_folder import RunFolder
 

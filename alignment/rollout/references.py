@@ -12,7 +12,7 @@ from typing import Any
 from alignment.core.errors import DataError
 from alignment.data.rows import Problem
 from alignment.data.sources import Procedural, Table, row_columns
-from alignment.recipe.blocks import Reward
+from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
 from rewards import VERIFIERS, machine_problem, spec_problems
 from rewards.gold import GOLD, GoldFailure, failures_of_gold

@@ -12,7 +12,7 @@ import rewards
 from alignment.core.errors import DataError
 from alignment.data.rows import SAMPLING_COLUMNS, Problem
 from alignment.inference.sampler import Completion
-from alignment.recipe.blocks import Reward
+from alignment.recipe.rewards import Reward
 from rewards.compose import total
 
 

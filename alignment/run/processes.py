@@ -19,7 +19,7 @@ from alignment.core.machine import cores, devices
 from alignment.core.process import die_with_parent
 from alignment.core.progress import PROGRESS_FILE
 from alignment.core.resources import resource
-from alignment.recipe.blocks import Hardware
+from alignment.recipe.hardware import Hardware
 
 GRACE_SECONDS = 10.0
 LOG_LINES_SHOWN = 25

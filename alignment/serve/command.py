@@ -20,7 +20,7 @@ from alignment.core.errors import EngineError, OptionError
 from alignment.core.machine import devices
 from alignment.evaluation.adaptive_budget.budget import load_adaptive
 from alignment.inference.start import vllm_problem
-from alignment.recipe.blocks import Hardware
+from alignment.recipe.hardware import Hardware
 from alignment.records.policies import Policy, named_policies, stop_text
 from alignment.run.processes import end_of_log, environment, run
 from alignment.serve.middleware import SETTINGS, ServerSettings

@@ -20,7 +20,7 @@ from peft.utils.other import TrainableTokensWrapper
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
-from alignment.recipe.blocks import Lora
+from alignment.recipe.lora import Lora
 from alignment.training.context import StageContext
 
 ADAPTER, ADAPTER_BASE = "adapter", "adapter_base.json"

@@ -12,7 +12,7 @@ from alignment.core.resources import resource
 from alignment.inference.engine import EngineSettings
 from alignment.inference.start import start_engine
 from alignment.inference.weights.sync_check import check_weight_sync
-from alignment.recipe.blocks import Lora
+from alignment.recipe.lora import Lora
 from alignment.run.base_model import add_tokens
 from alignment.training.policy import adapter_config, merged_weights
 

@@ -13,7 +13,7 @@ from alignment.evaluation.measures.conversations import Conversation, Plan, conv
 from alignment.inference.engine import Ask, Draw, SamplingSettings
 from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
-from alignment.recipe.blocks import Evaluations
+from alignment.recipe.evaluation import Evaluations
 
 THOUGHT, PLAIN = "<think>\n1 + 1 = 2\n</think>\n\n2", "<think>\n\n</think>\n\n2"
 PROBLEMS = [Problem(f"p{number}", f"What is {number} + 1?", str(number + 1)) for number in range(40)]

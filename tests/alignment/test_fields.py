@@ -10,7 +10,7 @@ from alignment.core.errors import DataError
 from alignment.data.fields import Fields, read_problem
 from alignment.data.sources import Table, load_source, row_columns, source_problems
 from alignment.inference.sampler import Completion, Request
-from alignment.recipe.blocks import Reward
+from alignment.recipe.rewards import Reward
 from alignment.rollout.references import measuring_problem
 from alignment.rollout.scoring import Scorer, refuse_unjudged
 from rewards import IsolationUnavailable, machine_problem

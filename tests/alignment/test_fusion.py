@@ -18,7 +18,7 @@ from alignment.lint.cases import sampled
 from alignment.lint.findings import Intent
 from alignment.lint.linter import inspect
 from alignment.lint.settings import setting_of
-from alignment.recipe.blocks import MixturePart
+from alignment.recipe.data import MixturePart
 from alignment.recipe.schema import Recipe
 from alignment.records.run_folder import RunFolder
 from alignment.training.context import StageContext

@@ -15,7 +15,7 @@ from alignment.data.mixture import as_conversation
 from alignment.data.rows import Problem
 from alignment.data.sources import load_source, row_columns
 from alignment.inference.sampler import Completion, Request
-from alignment.recipe.blocks import Reward
+from alignment.recipe.rewards import Reward
 from alignment.rollout.scoring import Scorer, refuse_unjudged, summary
 from rewards import instruction_problem
 

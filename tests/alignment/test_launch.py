@@ -13,7 +13,7 @@ import pytest
 from alignment.core.errors import RecipeError
 from alignment.core.machine import devices
 from alignment.core.progress import PROGRESS_FILE
-from alignment.recipe.blocks import Hardware
+from alignment.recipe.hardware import Hardware
 from alignment.run.processes import Ended, accelerate_config, end_tree, environment, preloads, run, training_command
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a process to its parent")

@@ -14,7 +14,8 @@ from alignment.data.rows import Problem
 from alignment.data.sources import Procedural, load_source, source_names, source_problems
 from alignment.data.splits import only, split_of
 from alignment.evaluation.task import held_out
-from alignment.recipe.blocks import Evaluations, MixturePart
+from alignment.recipe.data import MixturePart
+from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.load import Document
 from alignment.recipe.schema import Recipe, SftStage
 

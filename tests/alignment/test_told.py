@@ -7,7 +7,8 @@ from alignment.data.mixture import conversations_of, problems_of
 from alignment.data.rows import Problem
 from alignment.data.target_length import REVIEW, tell
 from alignment.inference.sampler import Completion, Request
-from alignment.recipe.blocks import MixturePart, Reward
+from alignment.recipe.data import MixturePart
+from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.rollout.scoring import Scorer
 from alignment.run.plan import Pipeline

@@ -5,14 +5,10 @@ import re
 import pytest
 from pydantic import BaseModel
 
-from alignment.recipe import blocks, schema
+from alignment.recipe import schema
+from alignment.recipe.reference import SECTIONS
 
-MODELS = [
-    found
-    for module in (blocks, schema)
-    for found in vars(module).values()
-    if isinstance(found, type) and issubclass(found, BaseModel) and found.__module__ == module.__name__
-]
+MODELS = list(dict.fromkeys([schema.Recipe, *(model for model, _, _ in SECTIONS)]))
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 
 

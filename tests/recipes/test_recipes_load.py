@@ -10,7 +10,7 @@ from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
 from alignment.data.mixture import Mixture, load_parts, mixture_names
 from alignment.data.sources import Table, load_source, source_names
-from alignment.recipe.blocks import Hardware
+from alignment.recipe.hardware import Hardware
 from alignment.run.processes import accelerate_config
 
 RECIPES = sorted(resource("recipes").glob("*.yaml"))

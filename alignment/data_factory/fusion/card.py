@@ -16,7 +16,7 @@ from alignment.data.rows import Conversation
 from alignment.data.sources import Table, load_source
 from alignment.data_factory.fusion.mix import Fused
 from alignment.data_factory.fusion.pool import Pool
-from alignment.recipe.blocks import MixturePart
+from alignment.recipe.data import MixturePart
 from alignment.recipe.schema import FusionStage, Recipe
 
 SCHEMA = 1

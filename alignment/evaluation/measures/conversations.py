@@ -20,7 +20,7 @@ from alignment.data.template import render_prompt
 from alignment.evaluation.answering import CHUNK, complete
 from alignment.evaluation.measures.outcomes import fraction
 from alignment.inference.sampler import Request, Sampler
-from alignment.recipe.blocks import Evaluations
+from alignment.recipe.evaluation import Evaluations
 from alignment.rollout.groups import chance
 from rewards.contract import split_thinking
 from rewards.format import follows_mode

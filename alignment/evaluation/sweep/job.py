@@ -24,7 +24,7 @@ from alignment.evaluation.measures.outcomes import Outcome, accuracy, certain
 from alignment.evaluation.sweep.plan import Point, append_point
 from alignment.evaluation.sweep.votes import Ballot, vote_points
 from alignment.evaluation.task import named_problems
-from alignment.recipe.blocks import Evaluations
+from alignment.recipe.evaluation import Evaluations
 from alignment.records.outcomes import ProblemOutcome, write_outcomes
 from alignment.rollout.scoring import Judged
 from rewards.answer import MathAnswer

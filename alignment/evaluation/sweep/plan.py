@@ -15,7 +15,8 @@ from alignment.core.differences import differences
 from alignment.core.errors import ArtifactError
 from alignment.core.files import canonical_hash
 from alignment.core.vocabulary import Mode
-from alignment.recipe.blocks import Evaluations, Hardware
+from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.hardware import Hardware
 from alignment.records.policies import Policy
 
 PLACE = ("stage", "task", "mode", "budget")

@@ -1,0 +1,16 @@
+"""`hardware`: the launcher config and the processes a recipe runs on."""
+
+from pydantic import Field
+
+from alignment.recipe.closed import Closed
+
+
+class Hardware(Closed):
+    accelerate: str = Field(
+        "auto",
+        description="A launcher config from recipes/accelerate/ by name, or a path to one; auto takes gpu or cpu.",
+    )
+    processes: int = Field(1, ge=1, description="Training processes over all machines, one per device.")
+    device_memory_gib: float = Field(
+        80, gt=0, description="Memory of one device in GiB, which `check` compares its estimate with."
+    )
