@@ -14,7 +14,7 @@ def grpo_trainer(policy: Path, run: Path, monkeypatch: pytest.MonkeyPatch, *sett
     for name, value in {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}.items():
         monkeypatch.setenv(name, value)
     from alignment.training.context import StageContext
-    from alignment.training.kinds import grpo
+    from alignment.training.stages import grpo
 
     chosen = ["stages.reasoning_rl.start_from=null", *settings]
     pipeline = Pipeline.load(resource("recipes/tiny-thinking.yaml"), chosen, run)

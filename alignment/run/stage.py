@@ -105,7 +105,7 @@ def _train(context: "StageContext") -> tuple[int, int]:
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(context.folder.tensorboard))
     os.environ.setdefault("WANDB_PROJECT", context.recipe.name)
     # Only this kind's trainer is imported: TRL's GRPO alone brings all of vLLM in, which takes seconds.
-    kind: Any = importlib.import_module(f"alignment.training.kinds.{context.stage.kind}")
+    kind: Any = importlib.import_module(f"alignment.training.stages.{context.stage.kind}")
     trainer, recorder = kind.build(context)
     complete_head(trainer.model)
     checkpoint = context.last_checkpoint()
@@ -125,7 +125,7 @@ def _train(context: "StageContext") -> tuple[int, int]:
 
 def _make_rows(context: "StageContext") -> tuple[int, int]:
     """Run a kind that leaves rows and no policy, in the main process alone; returns no steps, and tokens sampled."""
-    kind: Any = importlib.import_module(f"alignment.training.kinds.{context.stage.kind}")
+    kind: Any = importlib.import_module(f"alignment.training.stages.{context.stage.kind}")
     return 0, kind.run(context, context.folder.output) if context.is_main else 0
 
 

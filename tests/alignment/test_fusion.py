@@ -22,7 +22,7 @@ from alignment.recipe.data import MixturePart
 from alignment.recipe.schema import Recipe
 from alignment.records.run_folder import RunFolder
 from alignment.training.context import StageContext
-from alignment.training.kinds.fusion import run
+from alignment.training.stages.fusion import run
 
 FLAG = re.compile(r"/(?:no_)?think\b")
 BLOCK = re.compile(r"<think>\n(.*?)\n?</think>\n\n", re.DOTALL)

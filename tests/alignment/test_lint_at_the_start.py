@@ -16,7 +16,7 @@ STAGE = {"name": "imitation", "kind": "sft", "data": "tiny-cold-start"}
 
 def test_a_stage_refuses_rows_with_errors_and_records_how_many_warnings_there_were(tmp_path: Path) -> None:
     from alignment.training.context import StageContext
-    from alignment.training.kinds.sft import _look_at
+    from alignment.training.stages.sft import _look_at
 
     recipe = Recipe.model_validate({"name": "rows", "model": "embedded", "stages": [STAGE]})
     run = RunFolder(tmp_path)

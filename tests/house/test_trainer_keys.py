@@ -11,7 +11,7 @@ import pytest
 
 from alignment.recipe.trainer_keys import CONFIG_CLASSES, OWNED, trainer_keys
 
-STAGES = Path(__file__).parents[2] / "alignment" / "training" / "kinds"
+STAGES = Path(__file__).parents[2] / "alignment" / "training" / "stages"
 FIELDS_OF_THE_CLASSES = """
 import dataclasses, json
 from trl import DPOConfig, GRPOConfig, SFTConfig

@@ -1,1 +1,1 @@
-"""Stage kinds, one file each."""
+"""What each stage kind declares, one light file a kind; how it runs is in training/stages/."""
