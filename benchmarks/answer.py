@@ -24,10 +24,11 @@ import psutil
 import typer
 from math_verify import parse, verify
 
-from rewards import Rollout, elementary
-from rewards.answer import MathAnswer, reference_text
+from rewards import Rollout
 from rewards.gold import gold_answer
-from rewards.reading import last_box, plain_number
+from rewards.kinds.math_answer import elementary
+from rewards.kinds.math_answer.reading import last_box, plain_number
+from rewards.kinds.math_answer.verifier import MathAnswer, reference_text
 
 RATE_BOUND, RATIO_BOUND, TURNS, BATCH = 5000, 3, 3, 256
 SECONDS_ALLOWED = 5  # math-verify's own limit, its default

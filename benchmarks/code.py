@@ -26,7 +26,7 @@ from typing import Annotated, Any
 import typer
 
 from rewards import Rollout, Verdict
-from rewards.code import PythonTests
+from rewards.kinds.python_tests.verifier import PythonTests
 
 MUTATIONS, MOST_TRIED, TURNS, TINY, ROUNDS, COST_ROUNDS = 5, 9, 7, 300, 2, 4
 PEER = """

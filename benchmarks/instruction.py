@@ -23,8 +23,8 @@ from typing import Annotated, Any
 import typer
 from instruction_answers import Values, responses
 
-from rewards.constraints import CONSTRAINTS
-from rewards.instruction import READINGS, Reading, marks_of, variants
+from rewards.kinds.instruction.constraints import CONSTRAINTS
+from rewards.kinds.instruction.verifier import READINGS, Reading, marks_of, variants
 
 PEER = """
 import importlib.util, json, logging, os, random, sys, types

@@ -1,6 +1,6 @@
 """Every verifier against rows whose right verdict is known, and a person's own references against their grader.
 
-`audit_kind` runs a kind's table (audit_tables/) and says what was judged wrongly, how quickly, and what took longest;
+`audit_kind` runs a kind's table (kinds/) and says what was judged wrongly, how quickly, and what took longest;
 `audit_references` runs the gold answer of each row of a file through the kind that will grade it (gold.py).
 `alignment audit` prints both; nothing here needs it.
 """
@@ -14,47 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewards import (
-    VERIFIERS,
-    IsolationUnavailable,
-    RewardSpecError,
-    Rollout,
-    Verdict,
-    Verifier,
-    reward_function,
-    spec_problems,
-    verifier_options,
-)
-from rewards.audit_tables import (
-    Row,
-    instruction,
-    judge,
-    language,
-    length,
-    math_answer,
-    python_tests,
-    repetition,
-    think_format,
-    tool_call,
-)
+from rewards import IsolationUnavailable, RewardSpecError, Rollout, Verdict, Verifier, reward_function, spec_problems
 from rewards.gold import GoldFailure, failures_of_gold, gold_of
-from rewards.judge import JudgeOptions
-
-TABLES: dict[str, tuple[Row, ...]] = {
-    "instruction": instruction.ROWS,
-    "judge": judge.ROWS,
-    "language": language.ROWS,
-    "length": length.ROWS,
-    "math_answer": math_answer.ROWS,
-    "python_tests": python_tests.ROWS,
-    "repetition": repetition.ROWS,
-    "think_format": think_format.ROWS,
-    "tool_call": tool_call.ROWS,
-}
-
-# A judge that nobody runs is to be told of at once.
-OPTIONS: dict[str, dict[str, Any]] = {"judge": {"retries": 0}}
-NOBODY_JUDGES = ("judge_unreachable", "judge_http_error", "judge_timed_out", "api_key_missing", "api_key_unusable")
+from rewards.kind import Row
+from rewards.registry import KINDS, KindUnavailable
+from rewards.specs import verifier_options
 
 CLOSE_ENOUGH = 1e-6
 LONGEST_SHOWN = 120  # characters of a completion in a list of what was judged wrongly
@@ -121,18 +85,20 @@ def audit_kind(kind: str, rows: Sequence[Row] | None = None, options: Mapping[st
     Raises RewardSpecError for an unknown kind or option.
     """
     verifier_options(kind)  # raises, with the nearest right name
-    table = TABLES.get(kind, ()) if rows is None else tuple(rows)
+    known = KINDS[kind]
+    table = known.table if rows is None else tuple(rows)
     groups = dict(Counter[str](row.group for row in table))
     if not table:
         return KindAudit(kind, 0, groups)
-    given = {**OPTIONS.get(kind, {}), **(options or {})}
+    given = {**known.audit.options, **(options or {})}
     verifiers: dict[str, Verifier] = {}  # by options
     misjudged, spent, slowest = [], 0.0, (0.0, "")
     try:
         # Not measured: what it starts, it starts once.
         (first,) = _verifier(verifiers, kind, table[0], given).judge([_rollout(table[0])])
-        if first.reason in NOBODY_JUDGES:
-            return KindAudit(kind, len(table), groups, not_audited=_nobody(first.reason))
+        if first.reason in known.audit.unavailable:
+            advice = known.audit.advice.replace("{reason}", first.reason)
+            return KindAudit(kind, len(table), groups, not_audited=advice)
         for row in table:
             verifier, rollout = _verifier(verifiers, kind, row, given), _rollout(row)
             start = time.perf_counter()
@@ -151,10 +117,24 @@ def audit_kind(kind: str, rows: Sequence[Row] | None = None, options: Mapping[st
 
 
 def audit_kinds(kinds: Sequence[str] = (), options: Mapping[str, Any] | None = None) -> list[KindAudit]:
-    """The named kinds, or every registered one; a kind without a table is listed with 0 rows. Raises RewardSpecError."""
+    """The named kinds, or every registered one; a kind without a table is listed with 0 rows.
+
+    Where all are audited, one that another package registers and that cannot be loaded is listed with the reason.
+    Raises RewardSpecError.
+    """
     for kind in kinds:
         verifier_options(kind)  # raises, with the nearest right name
-    return [audit_kind(kind, options=options) for kind in kinds or VERIFIERS]
+    if kinds:
+        return [audit_kind(kind, options=options) for kind in kinds]
+    return [_audited(kind, options) for kind in KINDS]
+
+
+def _audited(kind: str, options: Mapping[str, Any] | None) -> KindAudit:
+    try:
+        KINDS[kind]
+    except KindUnavailable as error:
+        return KindAudit(kind, 0, {}, not_audited=str(error))
+    return audit_kind(kind, options=options)
 
 
 def audit_references(
@@ -213,14 +193,6 @@ def _verifier(made: dict[str, Verifier], kind: str, row: Row, given: Mapping[str
     if key not in made:
         made[key] = reward_function([{"kind": kind, **options}]).components[0].verifier
     return made[key]
-
-
-def _nobody(reason: str) -> str:
-    base_url = JudgeOptions.base_url
-    return (
-        f"no judge gave a verdict ({reason}); start one, or name yours: `alignment audit judge --option base_url=URL`, "
-        f"which is {base_url} where nothing is written"
-    )
 
 
 def _rollout(row: Row) -> Rollout:

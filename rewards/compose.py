@@ -1,6 +1,6 @@
 """Weights and gates over named verdicts: one reward function, in the shape that TRL's GRPO trainer calls.
 
-__init__.py builds it from specs. It turns TRL's arguments into Rollouts, asks every verifier, and adds up:
+specs.py builds it from what a person wrote. It turns TRL's arguments into Rollouts, asks every verifier, and adds up:
 a closed gate makes the total 0.0; else a verdict without a score makes it None, which TRL leaves out of training;
 else it is the sum of weight times (clipped) score. The sum is not divided by the weights. A verdict that is not
 applicable to its row is no part of any of this.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rewards.contract import MODES, THINK_CLOSE, THINK_OPEN, MissingColumn, Rollout, Verdict, Verifier
+from rewards.errors import RewardsError
 from rewards.lifetime import Closing
 
 GATE_CLOSED_TOTAL = 0.0
@@ -22,7 +23,7 @@ LogMetric = Callable[[str, float], None]
 LogExtra = Callable[[str, list[Any]], None]
 
 
-class VerdictsUnavailable(RuntimeError):
+class VerdictsUnavailable(RewardsError, RuntimeError):
     """A verifier could not judge more than half of a batch: the grader is broken, not the policy."""
 
     def __init__(self, name: str, unknown: int, total: int, reason: str) -> None:

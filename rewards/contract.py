@@ -1,6 +1,6 @@
 """The nouns every verifier speaks: Rollout (what is judged), Verdict (what came of it), Verifier (who judges).
 
-Every family (answer.py, format.py) judges Rollouts and returns Verdicts; compose.py weighs Verdicts into one reward.
+Every kind (kinds/) judges Rollouts and returns Verdicts; compose.py weighs Verdicts into one reward.
 A Verdict without a score means "could not judge": it is counted and left out, never turned into zero. One that is
 not applicable says that the row has nothing for this verifier, as in a mixture of rows with different verifiers.
 """
@@ -11,16 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
+from rewards.errors import RewardsError
+
 Mode = Literal["thinking", "non_thinking"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
 NOT_APPLICABLE = "not_applicable"
+# What verifiers may read that comes from the sampling and not from a dataset's row.
+SAMPLED_COLUMNS = frozenset(("mode", "budget", "stop_reason", "forced", "thinking_tokens"))
 _THINK_TAG = re.compile(f"{THINK_OPEN}|{THINK_CLOSE}")
 
 
-class MissingColumn(ValueError):
+class MissingColumn(RewardsError, ValueError):
     """A verifier needs a dataset column that the batch does not carry."""
 
     def __init__(self, reward: str, column: str, found: Iterable[str]) -> None:

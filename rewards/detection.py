@@ -1,4 +1,4 @@
-"""Which language a text is in, and in which scripts it is written. language.py and constraints/ ask here.
+"""Which language a text is in, and in which scripts it is written. Kinds `language`, `repetition`, `instruction` ask here.
 
 py3langid decides the language, among those in LANGUAGES only: the model's rarer languages win on short texts that are
 plainly in a common one. It is imported with its model (0.9 s) when the first text is judged. Scripts are counted from

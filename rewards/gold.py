@@ -1,32 +1,42 @@
 """The gold answer that a row's own reference gives: every grader has to pass it, or the row teaches that right is wrong.
 
-audit.py runs it over a file, and a recipe's check over a sample of its data. A kind is here when a right answer can be
-written from its columns alone.
+audit.py runs it over a file, and a recipe's check over a sample of its data. A kind has one when a right answer can be
+written from its columns alone; how is said where the kind is defined (kinds/).
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rewards.answer import MathAnswer
-from rewards.code import PythonTests
-from rewards.contract import Rollout, Verifier
-from rewards.reading import last_box
-from rewards.tool_call import CALL_CLOSE, CALL_OPEN, ToolCall
-from rewards.tool_schema import read_tools
-from rewards.tool_values import read_calls
+from rewards.contract import Rollout
+from rewards.errors import RewardsError
+from rewards.kind import Gold
+from rewards.kinds.math_answer import gold_answer
+from rewards.kinds.python_tests import gold_program
+from rewards.kinds.tool_call import gold_calls
+from rewards.registry import BUILT_IN, KINDS, VERIFIERS
+
+__all__ = [
+    "GoldFailure",
+    "GoldUnknown",
+    "failures_of_gold",
+    "gold_answer",
+    "gold_calls",
+    "gold_columns",
+    "gold_of",
+    "gold_program",
+    "has_gold",
+]
 
 BATCH = 256  # rows that are judged in one call
 
 
-class GoldUnknown(ValueError):
+class GoldUnknown(RewardsError, ValueError):
     """A kind for which no right answer can be written from a row's columns."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(
-            f"no right answer can be written from the columns of {kind!r}; write one of: {', '.join(GOLD)}"
-        )
+        written = ", ".join(name for name in BUILT_IN if has_gold(name))
+        super().__init__(f"no right answer can be written from the columns of {kind!r}; write one of: {written}")
 
 
 @dataclass(frozen=True)
@@ -39,49 +49,23 @@ class GoldFailure:
     reference: str
 
 
-def gold_answer(columns: Mapping[str, Any]) -> str:
-    r"""A row's `answer` in a box, as a model would give it: the part after "####" (GSM8K), or what stands in its own box."""
-    text = str(columns.get("answer", "")).rpartition("####")[2].strip()
-    box = last_box(text)
-    return rf"\boxed{{{text if box is None else box}}}"
-
-
-def gold_calls(columns: Mapping[str, Any]) -> str:
-    """A row's reference calls as Qwen writes them; a plain sentence where none is to be made."""
-    tools, calls = read_tools(columns.get("tools")), read_calls(columns.get("calls"))
-    if tools is None or calls is None or any(call.name not in tools for call in calls):
-        return "Nothing."
-    made = [json.dumps(call.gold(tools[call.name]), ensure_ascii=False) for call in calls]
-    return "\n".join(f"{CALL_OPEN}\n{text}\n{CALL_CLOSE}" for text in made) or "None of the tools is needed."
-
-
-def gold_program(columns: Mapping[str, Any]) -> str:
-    """A row's `solution` as a model would give it: fenced, where it is not already."""
-    text = str(columns.get("solution", ""))
-    return text if "```" in text else f"```python\n{text}\n```"
-
-
-@dataclass(frozen=True)
-class Gold:
-    """How a kind's gold answer is written, who judges it, and the column of the reference, where a person looks first."""
-
-    write: Callable[[Mapping[str, Any]], str]
-    verifier: type[Verifier]
-    reference: str
-
-
-GOLD: dict[str, Gold] = {
-    "math_answer": Gold(gold_answer, MathAnswer, "answer"),
-    "python_tests": Gold(gold_program, PythonTests, "solution"),
-    "tool_call": Gold(gold_calls, ToolCall, "calls"),
-}
+def has_gold(kind: str) -> bool:
+    """Whether a right answer can be written from the columns of a kind's rows. False for an unknown kind."""
+    return kind in KINDS and KINDS[kind].gold is not None
 
 
 def gold_of(kind: str) -> Gold:
     """How a kind's gold answer is written. Raises GoldUnknown."""
-    if kind not in GOLD:
+    gold = KINDS[kind].gold if kind in KINDS else None
+    if gold is None:
         raise GoldUnknown(kind)
-    return GOLD[kind]
+    return gold
+
+
+def gold_columns(kind: str) -> frozenset[str]:
+    """What a row has to hold so that its gold answer can be written and judged. Raises GoldUnknown."""
+    reference = gold_of(kind).reference
+    return frozenset((*VERIFIERS[kind].columns, reference))
 
 
 def failures_of_gold(
@@ -89,7 +73,7 @@ def failures_of_gold(
 ) -> list[GoldFailure]:
     """The rows, each with its place, whose reference does not pass its own grader. Raises GoldUnknown."""
     gold, listed, failures = gold_of(kind), list(rows), []
-    verifier = gold.verifier(**(options or {}))
+    verifier = VERIFIERS[kind](**(options or {}))
     try:
         for start in range(0, len(listed), BATCH):
             batch = listed[start : start + BATCH]

@@ -1,6 +1,6 @@
 """What ends things that own processes: leaving a `with` block, the interpreter's exit, and a fork.
 
-pool.py and sandbox/workers.py own processes; compose.py closes what its verifiers own.
+pool/ and sandbox/workers.py own processes; compose.py closes what its verifiers own.
 """
 
 import atexit

@@ -6,9 +6,9 @@ left is compared by `math_answer` itself, so that `\frac{1}{2}` and `0.5` are on
 
 from collections.abc import Iterator, Sequence
 
-from rewards.answer import LONGEST_ANSWER, MathAnswer, compare_plainly
 from rewards.contract import Rollout, split_thinking
-from rewards.reading import compact, final_answer, last_box, normalise
+from rewards.kinds.math_answer.reading import compact, final_answer, last_box, normalise
+from rewards.kinds.math_answer.verifier import LONGEST_ANSWER, MathAnswer, compare_plainly
 
 Places = dict[str, list[int]]  # the answers of one problem, each with the completions that gave it
 

@@ -6,7 +6,7 @@ expected values and test code are never in the process that runs it, and only pl
 Not covered: faults of the kernel and of the processor (a jail shares both with you), and what a machine does when
 several jails take all the memory they may. docs/sandbox.md says it in full, and what to add for hostile tenants.
 
-policy.py limits · backends.py isolation · inside/ what runs in the jail · jail.py, channel.py one jail · examination.py,
+policy.py limits · backends/ isolation · inside/ what runs in the jail · jail.py, channel.py one jail · examination.py,
 plain.py what is asked · conduct.py, replies.py, compare.py how it is judged · workers.py all cores.
 """
 

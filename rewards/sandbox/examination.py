@@ -1,6 +1,6 @@
 """What is asked of a program and what was found: the values that go into and come out of the sandbox.
 
-rewards/code.py makes Tests from a dataset row, plain.py from test code that has the plain form; conduct.py reads them.
+The kind python_tests makes Tests from a dataset row, plain.py from test code that has the plain form; conduct.py reads them.
 Expected values stay in these objects, in the judge's process.
 """
 

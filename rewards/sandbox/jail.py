@@ -1,6 +1,6 @@
 """One jail as the judge sees it: started, given a program at a time, listened to against the clock, ended.
 
-backends.py says how it is made, inside/zygote.py is what runs in it, conduct.py drives it. Every program gets a channel
+backends/ says how it is made, inside/zygote.py is what runs in it, conduct.py drives it. Every program gets a channel
 of its own (channel.py).
 """
 

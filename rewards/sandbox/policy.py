@@ -1,17 +1,19 @@
 """What a program may use, and the words for what can go wrong with the sandbox itself.
 
 Limits are enforced in three places: the kernel holds what inside/confine.py sets, jail.py holds the clock, and
-channel.py counts bytes. backends.py raises IsolationUnavailable; conduct.py turns a lost jail into "could not judge".
+channel.py counts bytes. backends/ raises IsolationUnavailable; conduct.py turns a lost jail into "could not judge".
 """
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from rewards.errors import RewardsError
+
 Isolation = Literal["auto", "bubblewrap", "namespaces", "none"]
 ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
 
 
-class IsolationUnavailable(RuntimeError):
+class IsolationUnavailable(RewardsError, RuntimeError):
     """Nothing on this machine can isolate a program, so none is run."""
 
 

@@ -1,6 +1,6 @@
 """Examines programs on all cores, with a few jails per worker, and hands back findings as they complete.
 
-rewards/code.py judges with it. A lost jail is replaced and its program judged again, once; after that the finding is
+The kind python_tests judges with it. A lost jail is replaced and its program judged again, once; after that the finding is
 `sandbox_fault`, which is nobody's wrong answer. Work is drawn only as fast as it is done.
 """
 
@@ -15,6 +15,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from itertools import islice
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from rewards.lifetime import ProcessOwner
 from rewards.sandbox.backends import PACKAGES, Backend, choose
@@ -88,6 +89,10 @@ class Sandbox(ProcessOwner):
         self.workers = workers or math.ceil(WORKERS_PER_CORE * len(os.sched_getaffinity(0)))
         self._forget()
         super().__init__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has the same settings, and starts jails of its own."""
+        return type(self), (self.isolation, self.workers, self.limits)
 
     def _forget(self) -> None:
         for bench in getattr(self, "_benches", ()):

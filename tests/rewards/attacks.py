@@ -22,7 +22,7 @@ from attacks_escape import ESCAPE
 from attacks_forgery import FORGERY
 
 from rewards import Rollout
-from rewards.code import PythonTests
+from rewards.kinds.python_tests.verifier import PythonTests
 
 TIMEOUT_SECONDS = 1.0
 AT_ONCE = 4

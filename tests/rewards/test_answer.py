@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from rewards import MissingColumn, Rollout, Verdict, check_reference, check_references
-from rewards.answer import MathAnswer
+from rewards.kinds.math_answer.verifier import MathAnswer
 
 GOLD = [
     # reference, completion

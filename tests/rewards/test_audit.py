@@ -11,12 +11,14 @@ from judge_server import JudgeServer
 
 import rewards
 from rewards import VERIFIERS, IsolationUnavailable, RewardSpecError, Rollout, Verdict
-from rewards.audit import TABLES, audit_kind, audit_kinds, audit_references
-from rewards.audit_tables import GROUPS, Row
-from rewards.code_tests import FORMS
-from rewards.constraints import CONSTRAINTS
+from rewards.audit import audit_kind, audit_kinds, audit_references
 from rewards.gold import GoldUnknown
+from rewards.kind import GROUPS, Row
+from rewards.kinds.instruction.constraints import CONSTRAINTS
+from rewards.kinds.python_tests.rows import FORMS
+from rewards.registry import KINDS
 
+TABLES = {name: kind.table for name, kind in KINDS.items()}
 LEAST_ROWS = {
     **dict.fromkeys(("instruction", "math_answer", "python_tests"), 60),
     **dict.fromkeys(("judge", "language", "length", "repetition", "think_format", "tool_call"), 25),
@@ -40,6 +42,7 @@ def test_a_table_has_rows_of_every_group(kind: str) -> None:
 
 def test_every_registered_kind_has_a_table() -> None:
     assert set(VERIFIERS) == set(TABLES)
+    assert all(TABLES.values())
 
 
 def test_a_judge_that_grades_what_stands_between_the_fences_passes_its_table() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from rewards import Rollout, check_tests
-from rewards.code import PythonTests
-from rewards.code_tests import program_text
+from rewards.kinds.python_tests.rows import program_text
+from rewards.kinds.python_tests.verifier import PythonTests
 from rewards.sandbox import IsolationUnavailable, Sandbox
 from rewards.sandbox.workers import needs_equipment
 
@@ -200,7 +200,7 @@ def test_isolation_none_is_possible_and_visible() -> None:
 
 
 def test_without_isolation_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rewards.sandbox.backends.shutil.which", lambda _: None)
+    monkeypatch.setattr("rewards.sandbox.backends.bubblewrap.shutil.which", lambda _: None)
     verifier = PythonTests(workers=1, isolation="bubblewrap")
     with pytest.raises(IsolationUnavailable, match=r"bwrap is not installed.*apt-get install bubblewrap"):
         verifier.judge([Rollout("", f"```python\n{ADD}\n```", columns={"tests": CALLS})])
@@ -209,7 +209,7 @@ def test_without_isolation_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> No
 
 REFUSED = """
 from rewards import IsolationUnavailable, Rollout
-from rewards.code import PythonTests
+from rewards.kinds.python_tests.verifier import PythonTests
 tests = {"form": "calls", "entry_point": "f", "calls": [[]], "outputs": [1]}
 try:
     PythonTests(workers=1).judge([Rollout("", "```python\\ndef f(): return 1\\n```", columns={"tests": tests})])

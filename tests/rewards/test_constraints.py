@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rewards.constraints import CONSTRAINTS, DEMANDS
-from rewards.constraints.sentences import count_sentences
-from rewards.instruction import follows, variants
+from rewards.kinds.instruction.constraints import CONSTRAINTS, DEMANDS
+from rewards.kinds.instruction.constraints.sentences import count_sentences
+from rewards.kinds.instruction.verifier import follows, variants
 
 # instruction, kwargs, an answer that follows it, one that does not
 TABLE: list[tuple[str, dict[str, Any], str, str]] = [

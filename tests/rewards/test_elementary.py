@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from rewards import elementary
-from rewards.answer import MathAnswer, check_references
 from rewards.contract import Rollout
+from rewards.kinds.math_answer import elementary
+from rewards.kinds.math_answer.verifier import MathAnswer, check_references
 from rewards.pool import VerificationPool
 
 SAME = [
@@ -108,7 +108,7 @@ def test_a_copy_is_settled_where_the_reference_can_be_read(text: str, readable: 
 def test_a_computer_algebra_system_says_the_same() -> None:
     texts = [text for pair in [*SAME[:10], *DIFFERENT[:4]] for text in pair]
     pairs = [pair for pair in itertools.permutations(texts, 2) if elementary.settle(*pair) is not None][::3]
-    with VerificationPool("rewards.symbolic:compare", timeout_seconds=30.0) as pool:
+    with VerificationPool("rewards.kinds.math_answer.symbolic:compare", timeout_seconds=30.0) as pool:
         told = [one.value == "equal" for one in pool.map(pairs)]
     assert len(pairs) > 150
     assert [elementary.settle(*pair) for pair in pairs] == told

@@ -3,7 +3,7 @@
 import pytest
 
 from rewards import Mode, Rollout, follows_mode, thought
-from rewards.format import CONDITIONS, ThinkFormat
+from rewards.kinds.think_format import CONDITIONS, ThinkFormat
 
 GOOD = "<think>\nTwo and two.\n</think>\n\nFour."
 EMPTY_BLOCK = "<think>\n\n</think>\n\nFour."

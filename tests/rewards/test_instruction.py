@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rewards import Rollout, Verdict, instruction_problem, reward_function
-from rewards.instruction import Instruction
+from rewards.kinds.instruction.verifier import Instruction
 
 IFEVAL = Path(__file__).parents[3] / "shared" / "data" / "ifeval" / "input_data.jsonl"  # beside the repository
 NO_COMMA, WORDS = "punctuation:no_comma", "length_constraints:number_words"

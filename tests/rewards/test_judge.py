@@ -10,9 +10,9 @@ import pytest
 from judge_server import FENCED, JudgeServer
 
 from rewards import Rollout, Verdict, VerdictsUnavailable, reward_function, spec_problems, verifier_options
-from rewards.judge import Judge
-from rewards.judge_forms import CAPS, CRITERIA, criteria_form, reference_form
-from rewards.judge_prompt import Part, build, cut, neutralised, shares
+from rewards.kinds.judge.forms import CAPS, CRITERIA, criteria_form, reference_form
+from rewards.kinds.judge.prompt import Part, build, cut, neutralised, shares
+from rewards.kinds.judge.verifier import Judge
 
 KEY = "sk-very-secret-0123456789"
 

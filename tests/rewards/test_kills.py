@@ -16,8 +16,8 @@ import pytest
 
 from process_tree import descendants
 from rewards import IsolationUnavailable, Rollout, Verdict
-from rewards.answer import MathAnswer
-from rewards.code import PythonTests
+from rewards.kinds.math_answer.verifier import MathAnswer
+from rewards.kinds.python_tests.verifier import PythonTests
 
 SECONDS = 3.0
 SEEDS = (1, 2)

@@ -7,7 +7,7 @@ import pytest
 
 from rewards import Rollout, Verdict, spec_problems
 from rewards.detection import LANGUAGES, detect, is_in, scripts_of
-from rewards.language import LanguageConsistency, prose
+from rewards.kinds.language import LanguageConsistency, prose
 
 ENGLISH = "Why is the sea salty, and where does all the salt come from?"
 GERMAN = "Das Meer ist salzig, weil die Flüsse das Salz vom Land ins Meer spülen."

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rewards import MissingColumn, Rollout, reward_function, spec_problems
-from rewards.length import Length
+from rewards.kinds.length import Length
 
 
 def rollout(tokens: int | None, forced: int = 0, thinking: int | None = None, **known: Any) -> Rollout:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from rewards import Rollout, Verdict, spec_problems
-from rewards.repetition import Repetition, loop_share, repeated_share
+from rewards.kinds.repetition import Repetition, loop_share, repeated_share
 
 PROSE = (
     "The sea covers most of the earth. Its water holds salt, which rivers wash out of the land over a very long time. "

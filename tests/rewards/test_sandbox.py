@@ -97,7 +97,7 @@ def test_a_program_cannot_end_itself_as_if_it_had_been_killed(sandbox: Sandbox) 
 
 def test_a_program_leaves_nothing_on_the_directory_that_it_owns_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a user namespace it can change its /tmp itself: the mode, the times and the attributes are no letter box."""
-    monkeypatch.setattr("rewards.sandbox.backends._spare_user", lambda: None)
+    monkeypatch.setattr("rewards.sandbox.backends.visible.spare_user", lambda: None)
     with Sandbox(workers=1) as sandbox:
         try:
             assert sandbox.open().as_user_namespace

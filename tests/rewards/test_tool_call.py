@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from rewards import MissingColumn, Rollout, Verdict
-from rewards.audit_tables.tool_call import OSLO, PARIS, PARIS_GOLD, ROME, TOOLS, TRIP, TWO, call
-from rewards.tool_call import ToolCall
-from rewards.tool_schema import read_tools
-from rewards.tool_values import read_calls
+from rewards.kinds.tool_call.schema import read_tools
+from rewards.kinds.tool_call.table import OSLO, PARIS, PARIS_GOLD, ROME, TOOLS, TRIP, TWO, call
+from rewards.kinds.tool_call.values import read_calls
+from rewards.kinds.tool_call.verifier import ToolCall
 
 # The Berkeley Function-Calling Leaderboard's files, which are not part of this repository.
 BFCL = os.environ.get("ALIGNMENT_BFCL", "")

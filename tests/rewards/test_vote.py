@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rewards.answer import MathAnswer
+from rewards.kinds.math_answer.verifier import MathAnswer
 from rewards.vote import answer_groups, given_answer
 
 

@@ -1,6 +1,6 @@
 """Makes a jail without bubblewrap: namespaces and mounts by system calls, then the warm interpreter in this process.
 
-backends.py starts it where bubblewrap is missing. The result is the same: nothing of the machine is mounted but the
+backends/ starts it where bubblewrap is missing. The result is the same: nothing of the machine is mounted but the
 interpreter, its libraries and four devices, all read-only; there is no network, and zygote.py is process 1.
 """
 

@@ -1,0 +1,141 @@
+"""The reference calls of a row, and whether a call's values are among those that a reference accepts.
+
+Two forms of reference are read. The Berkeley leaderboard's, `{name: {argument: [acceptable, ...]}}`, where "" among the
+acceptable values lets an optional argument be left out, and nested objects hold lists in turn; and the plain one,
+`{"name": ..., "arguments": {...}}`, with one value each. Neighbours: verifier.py (verdicts), schema.py (types).
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rewards.kinds.tool_call.schema import Tool, read_json
+
+LEFT_OUT = ""  # among the acceptable values: the argument need not be given
+
+_SEPARATORS = re.compile(r"[\s,._]+")
+_JOINED = re.compile(r"(?<=[^\W\d_])[-/](?=[^\W\d_])")
+
+
+@dataclass(frozen=True)
+class ExpectedCall:
+    """One call that has to be made. `nested`: objects inside the values hold lists of acceptable values too."""
+
+    name: str
+    arguments: Mapping[str, tuple[Any, ...]]
+    nested: bool
+
+    def accepts(self, argument: str, value: Any) -> bool:
+        """Whether a value is one that the reference accepts for an argument."""
+        return any(_equal(value, one, self.nested) for one in self.arguments.get(argument, ()))
+
+    def may_omit(self, argument: str) -> bool:
+        return LEFT_OUT in self.arguments.get(argument, ())
+
+    def gold(self, tool: Tool) -> dict[str, Any]:
+        """The call as a reference answer would make it: of each argument the first value that the tool takes."""
+        arguments = {}
+        for name, values in self.arguments.items():
+            chosen = [_first(one, self.nested) for one in values if one != LEFT_OUT]
+            fitting = [one for one in chosen if not tool.argument_misfits(name, one)]
+            if fitting or (chosen and not self.may_omit(name)):
+                arguments[name] = (fitting or chosen)[0]
+            elif name in tool.required:
+                arguments[name] = LEFT_OUT
+        return {"name": self.name, "arguments": arguments}
+
+
+def read_calls(value: Any) -> list[ExpectedCall] | None:
+    """The reference calls of a row, from a list or its JSON text; None when it is something else. Empty: no call."""
+    try:
+        listed = read_json(value)
+        return [_read_call(entry) for entry in listed] if isinstance(listed, (list, tuple)) else None
+    except ValueError:
+        return None
+
+
+def reference_problem(tools: Mapping[str, Tool], calls: Sequence[ExpectedCall]) -> str | None:
+    """Why a reference can never be met with its own tools, or None."""
+    for call in calls:
+        if call.name not in tools:
+            return f"it calls {call.name!r}, which is not among the tools"
+        misfits = tools[call.name].misfits(call.gold(tools[call.name])["arguments"])
+        if misfits:
+            return f"its call of {call.name!r} has {misfits[0].reason} {misfits[0].argument!r}"
+    return None
+
+
+def _read_call(entry: Any) -> ExpectedCall:
+    """One reference call. Raises ValueError when it is neither form."""
+    if isinstance(entry, Mapping) and isinstance(entry.get("function"), Mapping) and "name" in entry["function"]:
+        entry = entry["function"]
+    if not isinstance(entry, Mapping):
+        raise ValueError("a reference call is a mapping")
+    if set(entry) == {"name", "arguments"}:
+        arguments = read_json(entry["arguments"])
+        if not isinstance(entry["name"], str) or not isinstance(arguments, Mapping):
+            raise ValueError("a plain reference call has a name and a mapping of arguments")
+        return ExpectedCall(entry["name"], {name: (value,) for name, value in arguments.items()}, nested=False)
+    if len(entry) != 1:
+        raise ValueError("a reference call names one function")
+    ((name, acceptable),) = entry.items()
+    if not isinstance(acceptable, Mapping) or not all(isinstance(v, (list, tuple)) and v for v in acceptable.values()):
+        raise ValueError("each argument has a list of acceptable values")
+    return ExpectedCall(name, {argument: tuple(values) for argument, values in acceptable.items()}, nested=True)
+
+
+def _equal(given: Any, wanted: Any, nested: bool) -> bool:
+    if isinstance(given, bool) or isinstance(wanted, bool):
+        return given is wanted
+    if isinstance(given, str) and isinstance(wanted, str):
+        return given == wanted or (bool(_plain(given)) and _plain(given) == _plain(wanted))
+    if isinstance(given, (int, float)) and isinstance(wanted, (int, float)):
+        return given == wanted
+    if isinstance(given, list) and isinstance(wanted, (list, tuple)):
+        return len(given) == len(wanted) and all(_equal(a, b, nested) for a, b in zip(given, wanted, strict=True))
+    if isinstance(given, Mapping) and isinstance(wanted, Mapping):
+        return _equal_objects(given, wanted, nested)
+    return given is None and wanted is None
+
+
+def _equal_objects(given: Mapping[str, Any], wanted: Mapping[str, Any], nested: bool) -> bool:
+    if not nested:
+        return given.keys() == wanted.keys() and all(_equal(given[key], wanted[key], nested) for key in wanted)
+    choices = {key: values if isinstance(values, (list, tuple)) else [values] for key, values in wanted.items()}
+    if not given.keys() <= choices.keys():
+        return False
+    missing = choices.keys() - given.keys()
+    return all(LEFT_OUT in choices[key] for key in missing) and all(
+        any(_equal(value, one, nested) for one in choices[key]) for key, value in given.items()
+    )
+
+
+def _first(value: Any, nested: bool) -> Any:
+    """A nested reference value with the first acceptable one chosen everywhere."""
+    if isinstance(value, (list, tuple)):
+        return [_first(item, nested) for item in value]
+    if not isinstance(value, Mapping) or not nested:
+        return value
+    lists = {key: values if isinstance(values, (list, tuple)) else [values] for key, values in value.items()}
+    chosen = {key: [one for one in values if one != LEFT_OUT] for key, values in lists.items()}
+    return {key: _first(values[0], nested) for key, values in chosen.items() if values}
+
+
+def _plain(text: str) -> str:
+    """Text without what two writers of one value differ in: case, kind of quotes, and separators beside letters.
+
+    Narrower than the Berkeley leaderboard's, which drops operators and decimal points too: there `2*3` is `23`.
+    """
+    text = unicodedata.normalize("NFC", text).casefold().replace("’", "'").replace("‘", "'").replace('"', "'")
+    text = text.strip().rstrip(" .,")
+    return _JOINED.sub("", _SEPARATORS.sub(_kept, text))
+
+
+def _kept(run: re.Match[str]) -> str:
+    """What is left of a run of separators: nothing beside a letter; between digits it is part of the value."""
+    text, beside = run.string, (run.start() - 1, run.end())
+    if any(0 <= place < len(text) and text[place].isalpha() for place in beside):
+        return ""
+    return "".join(run[0].split()) or " "

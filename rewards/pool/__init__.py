@@ -1,0 +1,212 @@
+"""Verification in processes that can be ended: a time limit that holds whatever the code is stuck in.
+
+worker_process.py holds one such process, worker.py runs inside it, and the kind math_answer judges with the pool what
+needs a computer algebra system. The limit is enforced from outside, by killing the process, so it works from any thread and
+inside any trainer (math-verify's own limit is a signal, which only the main thread may set).
+"""
+
+import selectors
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rewards.errors import RewardsError
+from rewards.lifetime import ProcessOwner
+from rewards.pool.worker_process import STARTUP_SECONDS, WorkerProcess
+
+STARTS_BEFORE_GIVING_UP = 3
+ATTEMPTS_PER_ITEM = 2
+
+
+class WorkerUnavailable(RewardsError, RuntimeError):
+    """A verification process cannot start: what it runs cannot be imported, or it dies before it is ready."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one item: its value when `done`; else why there is none."""
+
+    status: Literal["done", "timed_out", "failed", "lost"]
+    value: Any = None
+    detail: str = ""
+
+
+class _Batch:
+    """The items of one call, those still to be sent, and the outcomes so far."""
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        self.items = items
+        self.waiting = deque(range(len(items)))
+        self.outcomes: list[Outcome | None] = [None] * len(items)
+        self.attempts = [0] * len(items)
+        self.open = len(items)
+
+    def settle(self, index: int, outcome: Outcome) -> None:
+        self.outcomes[index] = outcome
+        self.open -= 1
+
+    def lose(self, index: int, detail: str) -> None:
+        """The process died over this item: judge it once more, then call it lost."""
+        self.attempts[index] += 1
+        if self.attempts[index] < ATTEMPTS_PER_ITEM:
+            self.waiting.appendleft(index)
+        else:
+            self.settle(index, Outcome("lost", detail=detail))
+
+
+class VerificationPool(ProcessOwner):
+    """Maps items through a function in worker processes, each item under a time limit.
+
+    `function` is a callable importable at module level, or its path `module:function`; it takes and returns JSON
+    values. Workers start when first needed and are replaced after `items_per_worker` items, which keeps memory flat.
+    Safe to call from any thread; calls from several threads take turns.
+    """
+
+    def __init__(
+        self,
+        function: str | Callable[[Any], Any],
+        workers: int = 2,
+        timeout_seconds: float = 5.0,
+        items_per_worker: int = 5000,
+    ) -> None:
+        if workers < 1 or timeout_seconds <= 0 or items_per_worker < 1:
+            raise ValueError("workers, timeout_seconds and items_per_worker must be above zero")
+        self.target = function if isinstance(function, str) else function_path(function)
+        self.workers, self.timeout_seconds, self.items_per_worker = workers, timeout_seconds, items_per_worker
+        self._forget()
+        super().__init__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has the same settings, and starts workers of its own."""
+        return type(self), (self.target, self.workers, self.timeout_seconds, self.items_per_worker)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._running: list[WorkerProcess] = []
+        self._selector = selectors.PollSelector()
+        self._failed_starts = 0
+        self._failing_since: float | None = None  # the first of the failed starts, monotonic seconds
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """The worker processes that run now."""
+        return tuple(worker.process.pid for worker in self._running)
+
+    def map(self, items: Sequence[Any]) -> list[Outcome]:
+        """One outcome per item, in order. Raises WorkerUnavailable when the function cannot be run at all."""
+        with self._lock:
+            batch = _Batch(items)
+            try:
+                while batch.open:
+                    self._dispatch(batch)
+                    self._collect(batch)
+            finally:
+                for worker in [worker for worker in self._running if worker.index is not None]:
+                    self._drop(worker)
+            return [outcome for outcome in batch.outcomes if outcome is not None]
+
+    def _dispatch(self, batch: _Batch) -> None:
+        """Start the workers that are wanted and give every idle one an item."""
+        for worker in [worker for worker in self._running if worker.judged >= self.items_per_worker]:
+            if worker.index is None:
+                self._drop(worker)
+        while len(self._running) < min(self.workers, batch.open):
+            worker = WorkerProcess(self.target, self.timeout_seconds)
+            self._running.append(worker)
+            self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)  # type: ignore[arg-type]
+        for worker in [worker for worker in self._running if worker.ready and worker.index is None]:
+            if not batch.waiting:
+                return
+            if worker.process.poll() is not None:  # killed while it had nothing to do
+                self._drop(worker)
+                continue
+            index = batch.waiting.popleft()
+            try:
+                worker.send(index, batch.items[index], self.timeout_seconds)
+            except BrokenPipeError:
+                self._bury(worker, batch)
+
+    def _collect(self, batch: _Batch) -> None:
+        """Wait for answers until the nearest deadline; end what has passed its own."""
+        deadlines = [worker.deadline for worker in self._running if worker.deadline is not None]
+        wait_seconds = max(0.0, min(deadlines) - time.monotonic()) if deadlines else 0.0
+        for key, _ in self._selector.select(wait_seconds):
+            worker: WorkerProcess = key.data
+            messages = worker.receive()
+            if messages is None:
+                self._bury(worker, batch)
+                continue
+            for message in messages:
+                self._accept(worker, message, batch)
+        now = time.monotonic()
+        for worker in [worker for worker in self._running if worker.deadline is not None and worker.deadline <= now]:
+            index = worker.index
+            self._drop(worker)
+            if index is None:
+                raise WorkerUnavailable(f"a worker for {self.target} was not ready after {STARTUP_SECONDS:.0f} seconds")
+            batch.settle(index, Outcome("timed_out", detail=f"no answer within {self.timeout_seconds} seconds"))
+
+    def _accept(self, worker: WorkerProcess, message: dict[str, Any], batch: _Batch) -> None:
+        if "refused" in message:
+            self._drop(worker)
+            raise WorkerUnavailable(f"a worker cannot run {self.target}: {message['refused']}")
+        worker.deadline = None
+        if "ready" in message:
+            worker.ready, self._failed_starts, self._failing_since = True, 0, None
+            return
+        worker.index = None
+        worker.judged += 1
+        if "error" in message:
+            batch.settle(message["id"], Outcome("failed", detail=message["error"]))
+        else:
+            batch.settle(message["id"], Outcome("done", value=message["value"]))
+
+    def _bury(self, worker: WorkerProcess, batch: _Batch) -> None:
+        """A worker died by itself or by another's hand: none of its work may be lost, and none repeated forever."""
+        self._drop(worker)
+        if worker.index is not None and worker.process.returncode == -signal.SIGALRM:
+            batch.settle(worker.index, Outcome("timed_out", detail="the worker ended itself, long past the limit"))
+            return
+        ended = f"its worker ended with status {worker.process.returncode}"
+        if worker.index is not None:
+            batch.lose(worker.index, ended)
+        elif not worker.ready:
+            self._count_failed_start(worker.process.returncode, ended)
+
+    def _count_failed_start(self, status: int, ended: str) -> None:
+        """A worker that ends itself at its start will do so again; one that was killed is started anew for a while."""
+        self._failed_starts += 1
+        now = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+        killed = status == -signal.SIGKILL and now - self._failing_since < STARTUP_SECONDS
+        if self._failed_starts >= STARTS_BEFORE_GIVING_UP and not killed:
+            raise WorkerUnavailable(f"{self._failed_starts} workers for {self.target} died at start; {ended}")
+
+    def _drop(self, worker: WorkerProcess) -> None:
+        self._running.remove(worker)
+        self._selector.unregister(worker.process.stdout)  # type: ignore[arg-type]
+        worker.end()
+
+    def close(self) -> None:
+        """End every worker. A later call to map starts new ones."""
+        # At interpreter exit another thread may hold the lock for good; its worker has to end all the same.
+        held = self._lock.acquire(timeout=1.0)
+        for worker in list(self._running):
+            self._drop(worker)
+        if held:
+            self._lock.release()
+
+
+def function_path(function: Callable[[Any], Any]) -> str:
+    """`module:function` of a callable that another process can import. Raises ValueError when none can."""
+    module, name = function.__module__, getattr(function, "__qualname__", "")
+    if module == "__main__" or not name.isidentifier():
+        raise ValueError(
+            f"{module}:{name or function!r} cannot be imported elsewhere; define it at a module's top level"
+        )
+    return f"{module}:{name}"

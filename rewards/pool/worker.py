@@ -1,0 +1,98 @@
+"""What runs inside a verification process: `python -P -m rewards.pool.worker MODULE:FUNCTION TIMEOUT_SECONDS`.
+
+The pool (__init__.py) starts it, sends one JSON line per item and reads one JSON line per answer. Nothing is unpickled.
+It ends when its standard input closes, which is what happens when its parent dies.
+"""
+
+import importlib
+import json
+import logging
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+MEMORY_LIMIT_BYTES = 2 << 30
+
+# What a function may raise on an item that it cannot judge. Anything else ends the process, and the pool says so.
+ITEM_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Take standard input and output for the protocol, so that a library that prints or reads cannot disturb it."""
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    return requests, replies
+
+
+def limit_process() -> None:
+    """Bound memory, and leave signals so that the kernel alone can end a process that is stuck in C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    logging.disable(logging.CRITICAL)
+    if sys.platform == "linux":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+
+
+def load(target: str) -> Callable[[Any], Any]:
+    """The function named by `module:function`."""
+    module, _, name = target.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    if not callable(function):
+        raise TypeError(f"{target} is not a function")
+    return function  # type: ignore[no-any-return]
+
+
+def send(replies: BinaryIO, message: dict[str, Any]) -> None:
+    """Write one message as one line."""
+    replies.write(json.dumps(message).encode() + b"\n")
+    replies.flush()
+
+
+def judge(function: Callable[[Any], Any], request: dict[str, Any]) -> dict[str, Any]:
+    """The reply to one request: a value, or what the function raised."""
+    try:
+        return {"id": request["id"], "value": function(request["item"])}
+    except ITEM_ERRORS as error:
+        return {"id": request["id"], "error": f"{type(error).__name__}: {error}"[:500]}
+
+
+def main() -> int:
+    """Serve requests until standard input closes."""
+    target, timeout_seconds = sys.argv[1], float(sys.argv[2])
+    requests, replies = claim_pipes()
+    limit_process()
+    try:
+        function = load(target)
+    except (ImportError, AttributeError, TypeError) as error:
+        send(replies, {"refused": f"{type(error).__name__}: {error}"})
+        return 1
+    send(replies, {"ready": True})
+    # The parent ends a slow item at its limit. If the parent is gone and this process is stuck, the alarm ends it.
+    alarm_seconds = math.ceil(timeout_seconds * 2) + 3
+    for line in requests:
+        signal.alarm(alarm_seconds)
+        send(replies, judge(function, json.loads(line)))
+        signal.alarm(0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""What a person writes, read: specs, their options, what is wrong with them, and the reward function they describe.
+
+A spec is a mapping with a `kind` (registry.py), how it enters the total (`name`, `weight`, `gate`, `clip`) and the kind's
+own options. `row_problem` and `is_row_of` ask a kind about a dataset's rows, so that nobody has to know kinds by name.
+"""
+
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
+
+from rewards.compose import Component, ComposedReward
+from rewards.contract import SAMPLED_COLUMNS, Verdict
+from rewards.errors import RewardsError
+from rewards.registry import KINDS, VERIFIERS, KindUnavailable
+
+_COMMON = ("kind", "name", "weight", "gate", "clip")
+
+
+class RewardSpecError(RewardsError, ValueError):
+    """Specs that cannot work. `problems` has every one of them."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problems))
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a kind: its type (a class, or a Literal of words), and its value when a spec does not give it."""
+
+    type: Any
+    default: Any
+
+    @property
+    def wanted(self) -> str:
+        """What a value has to be, in words."""
+        words = get_args(self.type)
+        return f"one of {', '.join(map(str, words))}" if words else self.type.__name__
+
+
+@runtime_checkable
+class ChecksMachine(Protocol):
+    """A verifier that a machine may lack something for."""
+
+    def problem_here(self) -> str | None:
+        """Why this machine cannot judge, or None. Starts what that needs."""
+        ...
+
+
+def verifier_options(kind: str) -> dict[str, Option]:
+    """A kind's own options by name. Instantiates nothing.
+
+    Raises RewardSpecError for an unknown kind, and for one that another package registers and that cannot be loaded.
+    """
+    try:
+        verifier = VERIFIERS[kind]
+    except KeyError:
+        raise RewardSpecError([f"there is no reward kind {kind!r}{_nearest(kind, VERIFIERS)}"]) from None
+    except KindUnavailable as error:
+        raise RewardSpecError([str(error)]) from error
+    start = getattr(verifier, "Options", verifier).__init__  # many options are a class of their own
+    hints = get_type_hints(start)
+    own = [name for name, one in inspect.signature(start).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    return {name: Option(hints[name], inspect.signature(start).parameters[name].default) for name in own}
+
+
+def spec_problems(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Everything that is wrong with specs, in words for the person who wrote them. Instantiates nothing."""
+    if not specs:
+        return ['there are no rewards; write at least one, such as {"kind": "math_answer"}']
+    problems = [f"reward {number}: {problem}" for number, spec in enumerate(specs, 1) for problem in _problems(spec)]
+    names = [str(spec.get("name", spec.get("kind"))) for spec in specs]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        problems.append(f"{names.count(name)} rewards are called {name!r}; give each its own `name`")
+    return problems
+
+
+def machine_problem(spec: Mapping[str, Any]) -> str | None:
+    """Why this machine cannot judge with a spec that is right in itself. Starts what that needs, and ends it."""
+    if spec_problems([spec]) or not hasattr(VERIFIERS[spec["kind"]], "problem_here"):
+        return None
+    with reward_function([spec]) as reward:
+        verifier = reward.components[0].verifier
+        return verifier.problem_here() if isinstance(verifier, ChecksMachine) else None
+
+
+def machine_problems(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why this machine cannot judge with some of the specs, each at its number as `spec_problems` tells them."""
+    found = ((number, machine_problem(spec)) for number, spec in enumerate(specs, 1))
+    return [f"reward {number}: {problem}" for number, problem in found if problem is not None]
+
+
+def reward_function(specs: Sequence[Mapping[str, Any]]) -> ComposedReward:
+    """The reward function that specs describe. Raises RewardSpecError with every problem found."""
+    problems = spec_problems(specs)
+    if problems:
+        raise RewardSpecError(problems)
+    components = []
+    for spec in specs:
+        options = {name: value for name, value in spec.items() if name not in _COMMON}
+        components.append(
+            Component(
+                name=spec.get("name", spec["kind"]),
+                verifier=VERIFIERS[spec["kind"]](**options),
+                weight=float(spec.get("weight", 1.0)),
+                gate=spec.get("gate", False),
+                clip=None if spec.get("clip") is None else (float(spec["clip"][0]), float(spec["clip"][1])),
+            )
+        )
+    return ComposedReward(components)
+
+
+def verdicts(specs: Sequence[Mapping[str, Any]]) -> Callable[..., list[dict[str, Verdict]]]:
+    """A callable with the reward function's arguments that gives each completion's verdicts by name."""
+    return reward_function(specs).verdicts
+
+
+def row_problem(kind: str, columns: Mapping[str, Any]) -> str | None:
+    """Why a dataset's row can never be judged by a kind, or None when it can be or is another kind's row.
+
+    For use when data is loaded: quick, starts nothing. What only the kind's grader can tell (a reference that needs a
+    computer algebra system) is for `rewards.gold.failures_of_gold`. Raises KeyError for an unknown kind.
+    """
+    asked = KINDS[kind].row_problem
+    return None if asked is None else asked(columns)
+
+
+def is_row_of(kind: str, columns: Mapping[str, Any]) -> bool:
+    """Whether a dataset's row has everything that a kind reads, besides what comes from the sampling.
+
+    None, an empty text and an empty list are nothing, unless the kind says that the list means something.
+    Raises KeyError for an unknown kind.
+    """
+    asked = KINDS[kind]
+    needed = set(asked.verifier.columns) - SAMPLED_COLUMNS - set(asked.optional)
+    return all(
+        columns.get(name) not in (None, "") and (columns[name] != [] or name in asked.may_be_empty) for name in needed
+    )
+
+
+def _problems(spec: Mapping[str, Any]) -> list[str]:
+    """What is wrong with one spec."""
+    if "kind" not in spec:
+        return [f"it has no `kind`; write one of: {', '.join(VERIFIERS)}"]
+    try:
+        options = verifier_options(spec["kind"])
+    except RewardSpecError as error:
+        return list(error.problems)
+    problems = []
+    for name, value in spec.items():
+        if name in options:
+            if not _fits(value, options[name].type):
+                problems.append(f"{name} must be {options[name].wanted}, not {value!r}")
+        elif name not in _COMMON:
+            nearest = _nearest(name, [*_COMMON, *options])
+            problems.append(f"{spec['kind']} has no option {name!r}{nearest}")
+    together = getattr(VERIFIERS[spec["kind"]], "option_problem", None)  # of options that fit their types one by one
+    if together is not None and not problems:
+        found = together(**{name: value for name, value in spec.items() if name in options})
+        problems += [found] if found else []
+    if not _fits(spec.get("name", ""), str) or not spec.get("name", "x"):
+        problems.append(f"name must be words, not {spec['name']!r}")
+    if not _fits(spec.get("weight", 1.0), float) or not math.isfinite(spec.get("weight", 1.0)):
+        problems.append(f"weight must be a finite number, not {spec['weight']!r}")
+    if not _fits(spec.get("gate", False), bool):
+        problems.append(f"gate must be true or false, not {spec['gate']!r}")
+    if not _is_clip(spec.get("clip")):
+        problems.append(f"clip must be [lowest, highest], such as [0.0, 1.0], not {spec['clip']!r}")
+    return problems
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value from a recipe has an option's type; a whole number is a float, and true is not a number."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _is_clip(value: Any) -> bool:
+    if value is None:
+        return True
+    pair = isinstance(value, (list, tuple)) and len(value) == 2 and all(_fits(bound, float) for bound in value)
+    return pair and value[0] < value[1]
+
+
+def _nearest(name: Any, known: Iterable[str]) -> str:
+    """`; did you mean ...?`, or the list of what there is."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(names)}"
