@@ -14,7 +14,7 @@ from rewards.kind import Gold
 from rewards.kinds.math_answer import gold_answer
 from rewards.kinds.python_tests import gold_program
 from rewards.kinds.tool_call import gold_calls
-from rewards.registry import BUILT_IN, KINDS, VERIFIERS
+from rewards.registry import BUILT_IN, KINDS, VERIFIERS, KindUnavailable
 
 __all__ = [
     "GoldFailure",
@@ -50,8 +50,11 @@ class GoldFailure:
 
 
 def has_gold(kind: str) -> bool:
-    """Whether a right answer can be written from the columns of a kind's rows. False for an unknown kind."""
-    return kind in KINDS and KINDS[kind].gold is not None
+    """Whether a right answer can be written from a kind's columns. False for one that is unknown or cannot be loaded."""
+    try:
+        return KINDS[kind].gold is not None
+    except (KeyError, KindUnavailable):
+        return False
 
 
 def gold_of(kind: str) -> Gold:

@@ -118,6 +118,17 @@ def verdicts(specs: Sequence[Mapping[str, Any]]) -> Callable[..., list[dict[str,
     return reward_function(specs).verdicts
 
 
+def row_columns(kind: str) -> frozenset[str] | None:
+    """The columns of a dataset's row that a kind reads, without what comes from the sampling.
+
+    None for an unknown kind, and for another package's that cannot be loaded: `spec_problems` says so where it is named.
+    """
+    try:
+        return frozenset(VERIFIERS[kind].columns) - SAMPLED_COLUMNS
+    except (KeyError, KindUnavailable):
+        return None
+
+
 def row_problem(kind: str, columns: Mapping[str, Any]) -> str | None:
     """Why a dataset's row can never be judged by a kind, or None when it can be or is another kind's row.
 

@@ -8,7 +8,6 @@ from typing import Any
 import rewards
 from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts
-from alignment.data.rows import SAMPLING_COLUMNS
 from alignment.data.sources import load_source, row_columns
 from alignment.recipe.explain import Issue, Place, nearest
 from alignment.recipe.schema import GrpoStage, Recipe, SampleStage, TrainingStage
@@ -120,21 +119,23 @@ def _unjudged_sources(stage: GrpoStage | SampleStage, place: Place) -> Iterator[
         has = {name: row_columns(load_source(name)) for name in names}
     except DataError:
         return  # told by the check of the data's names
-    read = {spec.kind: _row_columns_of(spec.kind) for spec in stage.rewards if spec.kind in rewards.VERIFIERS}
+    found = {spec.kind: rewards.row_columns(spec.kind) for spec in stage.rewards}
+    read = {kind: columns for kind, columns in found.items() if columns is not None}
     weighted = [spec.kind for spec in stage.rewards if spec.weight and spec.kind in read]
     for name in has:
         if weighted and not any(read[kind] <= has[name] for kind in weighted):
             yield Issue(
                 place,
                 f"no reward with a weight can judge the rows of `{name}`, which have {', '.join(sorted(has[name]))}; "
-                f"add one of: {', '.join(kind for kind in rewards.VERIFIERS if _row_columns_of(kind) <= has[name])}",
+                f"add one of: {', '.join(_judges_of(has[name]))}",
             )
     for index, spec in enumerate(stage.rewards):
-        missing = read.get(spec.kind, set())
+        missing = read.get(spec.kind, frozenset[str]())
         if has and missing and not any(missing <= columns for columns in has.values()):
             yield Issue((*place, index), f"needs {', '.join(sorted(missing))}, and no source of this stage has that")
 
 
-def _row_columns_of(kind: str) -> set[str]:
-    """The columns a kind reads of the rows; the others come from the sampling."""
-    return set(rewards.VERIFIERS[kind].columns) - SAMPLING_COLUMNS
+def _judges_of(columns: set[str]) -> list[str]:
+    """The kinds of reward that can judge rows with these columns."""
+    read = {kind: rewards.row_columns(kind) for kind in rewards.VERIFIERS}
+    return [kind for kind, needed in read.items() if needed is not None and needed <= columns]

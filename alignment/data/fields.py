@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from alignment.core.errors import DataError
 from alignment.data.rows import Problem
-from rewards.code_tests import FORMS
+from rewards.kinds.python_tests.rows import FORMS
 
 SHOWN = "\nFor example, this has to hold:\n"
 

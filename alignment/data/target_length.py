@@ -2,7 +2,7 @@
 
 A budget that is told stands in the question, and the policy has to keep it by itself (L1, arXiv 2503.04697); one that is
 forced ends thinking from outside and is no business of the data (inference/thinking_budget.py). Neighbours: mixture.py, which
-applies this to the parts of a mixture; rewards/length.py, whose form `adherence` judges by the column set here.
+applies this to the parts of a mixture; rewards/kinds/length.py, whose form `adherence` judges by the column set here.
 """
 
 import random

@@ -27,7 +27,7 @@ from alignment.evaluation.measures.target_length import adherence
 from alignment.evaluation.task import named_problems
 from alignment.recipe.evaluation import Evaluations
 from alignment.rollout.scoring import Judged
-from rewards.format import follows_mode
+from rewards.kinds.think_format import follows_mode
 
 KEPT_SAMPLES = 24
 Facts = dict[str, Any]

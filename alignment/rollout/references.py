@@ -14,8 +14,8 @@ from alignment.data.rows import Problem
 from alignment.data.sources import Procedural, Table, row_columns
 from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
-from rewards import VERIFIERS, machine_problem, spec_problems
-from rewards.gold import GOLD, GoldFailure, failures_of_gold
+from rewards import machine_problem, spec_problems
+from rewards.gold import GoldFailure, failures_of_gold, gold_columns, has_gold
 
 SAMPLED_ROWS = 200  # of each source
 COMMON = {"kind", "name", "weight", "gate", "clip"}
@@ -65,7 +65,7 @@ def _told(source: str, kind: str, failures: Sequence[GoldFailure], graded: int, 
 
 def graders_of(specs: Sequence[Reward]) -> dict[str, dict[str, Any]]:
     """The options of each reward whose gold answer can be written; a reward that is wrong in itself is told elsewhere."""
-    dumped = [spec.model_dump(exclude_none=True) for spec in specs if spec.kind in GOLD]
+    dumped = [spec.model_dump(exclude_none=True) for spec in specs if has_gold(spec.kind)]
     return {
         one["kind"]: {name: value for name, value in one.items() if name not in COMMON}
         for one in dumped
@@ -75,6 +75,6 @@ def graders_of(specs: Sequence[Reward]) -> dict[str, dict[str, Any]]:
 
 def _is_for(kind: str, problem: Problem) -> bool:
     """Whether a row is one that a kind grades; of rows for several kinds, each holds its own columns."""
-    others = {*VERIFIERS[kind].columns, GOLD[kind].reference} - {"answer"}
+    others = gold_columns(kind) - {"answer"}
     held = all(column in problem.columns for column in others)
     return held and (bool(others) or bool(problem.answer) or not problem.columns)

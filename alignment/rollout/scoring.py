@@ -87,20 +87,14 @@ class Scorer:
 
 
 def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
-    """Raises DataError for a problem that no weighted reward can judge, or whose constraints or tests are unusable."""
-    read = [set(rewards.VERIFIERS[spec.kind].columns) - SAMPLING_COLUMNS for spec in specs if spec.weight]
+    """Raises DataError for a problem that no weighted reward can judge, or of which a reward says that it is unusable."""
+    weighted = [spec.kind for spec in specs if spec.weight]
     for problem in problems:
-        has = {
-            name for name, value in {**problem.columns, "answer": problem.answer}.items() if value not in (None, "", [])
-        }
-        names = problem.columns.get("instruction_id_list") or ()
-        if not any(columns <= has | {"kwargs"} for columns in read):
-            raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {sorted(has)}")
-        for name, kwargs in zip(names, problem.columns.get("kwargs") or [None] * len(names), strict=True):
-            trouble = rewards.instruction_problem(name, kwargs)
-            if trouble is not None:
-                raise DataError(f"problem {problem.id}: {trouble}")
-        trouble = rewards.check_tests(problem.columns["tests"]) if {"tests"} in read and "tests" in has else None
+        row = {**problem.columns, "answer": problem.answer}
+        if not any(rewards.is_row_of(kind, row) for kind in weighted):
+            has = sorted(name for name, value in row.items() if value not in (None, "", []))
+            raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {has}")
+        trouble = next((found for spec in specs if (found := rewards.row_problem(spec.kind, row)) is not None), None)
         if trouble is not None:
             raise DataError(f"problem {problem.id}: {trouble}")
 

@@ -12,7 +12,7 @@ from alignment.data.rows import Problem
 from alignment.data.splits import split_of
 from alignment.evaluation.task import task_problems
 from rewards import instruction_problem
-from rewards.constraints import CONSTRAINTS
+from rewards.kinds.instruction.constraints import CONSTRAINTS
 
 IFEVAL = Path(__file__).parents[3] / "shared" / "data" / "ifeval" / "input_data.jsonl"  # beside the repository
 

@@ -11,7 +11,7 @@ from alignment.data.rows import Problem
 from alignment.data.sources import can_be_imitated, load_source
 from alignment.rollout.references import failing
 from rewards import Rollout, check_tests, machine_problem
-from rewards.code import PythonTests
+from rewards.kinds.python_tests.verifier import PythonTests
 
 
 def drawn(seed: int, count: int, **parameters: int) -> list[Problem]:

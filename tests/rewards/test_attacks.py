@@ -26,7 +26,7 @@ PATH = os.pathsep.join([str(HERE), str(HERE.parents[1])])
 
 
 # A command can be started by the rights of root and be unreadable for who it becomes.
-READABLE = "import os, sys, rewards.code; assert sys.version_info >= (3, 11); open(os.path.realpath(sys.executable))"
+READABLE = "import os, sys, rewards.kinds.python_tests; assert sys.version_info >= (3, 11); open(os.path.realpath(sys.executable))"
 
 
 @cache

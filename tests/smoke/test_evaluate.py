@@ -8,7 +8,7 @@ import pytest
 
 from alignment.commands.evaluate_options import EvaluateOptions
 from alignment.core.errors import AlignmentError
-from rewards.constraints import CONSTRAINTS
+from rewards.kinds.instruction.constraints import CONSTRAINTS
 from smoke.processes import alignment
 
 BASE = Path(__file__).parents[2] / "data" / "base"

@@ -1,8 +1,8 @@
 """Prompts of the evaluation task `constraints`: one request that a program can check, of any of the 25 types.
 
 One constraint a prompt, so that what was followed has one cause, and as many that demand planning as precision
-(rewards/constraints). The makers of 13 types are those of instructions.py, which also makes training rows; the others
-are here. Neighbours: procedural.py (draws distinct ones), evaluation/measures/constraints.py (what is made of the answers).
+(rewards/kinds/instruction/constraints). The makers of 13 types are those of instructions.py, which also makes training
+rows; the others are here. Neighbours: procedural.py (draws distinct ones), evaluation/measures/constraints.py (what is made of the answers).
 """
 
 import random
@@ -13,7 +13,7 @@ from typing import Any
 from alignment.core.errors import DataError
 from alignment.data.generators.instructions import KINDS, NOT_PROSE, OPEN, PROSE, SUBJECTS, Constraint, Maker
 from alignment.data.rows import Problem
-from rewards.constraints import CONSTRAINTS, DEMANDS, Demand
+from rewards.kinds.instruction.constraints import CONSTRAINTS, DEMANDS, Demand
 
 Words = tuple[str, ...]
 LANGUAGES = {"de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "pt": "Portuguese"}

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from alignment.core.errors import OptionError
 from alignment.core.files import write_json
-from rewards.answer import MathAnswer
+from rewards.kinds.math_answer.verifier import MathAnswer
 from rewards.vote import answer_groups
 
 FILE = "adaptive.json"

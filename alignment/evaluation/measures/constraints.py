@@ -1,7 +1,7 @@
 """Where does thinking help to follow instructions, and where does it hurt? From the judged answers of both modes.
 
-Constraints are told apart by what following them demands, planning or precision (rewards/constraints), and scored
-strictly and loosely. Every problem is answered in both modes, so the difference is taken problem by problem.
+Constraints are told apart by what following them demands, planning or precision (rewards/kinds/instruction/constraints),
+and scored strictly and loosely. Every problem is answered in both modes, so the difference is taken problem by problem.
 Neighbours: answering.py (the answers), pairs.py (how sure a difference is), docs/evaluation.md (what it means).
 """
 
@@ -14,10 +14,10 @@ from alignment.core.statistics.pairs import Pair, difference, difference_interva
 from alignment.core.vocabulary import MODES, Mode
 from alignment.evaluation.measures.outcomes import fraction, mean
 from alignment.rollout.scoring import Judged
-from rewards.constraints import CONSTRAINTS, DEMANDS
 from rewards.contract import split_thinking
-from rewards.format import thought
-from rewards.instruction import READINGS, Reading, marks_of
+from rewards.kinds.instruction.constraints import CONSTRAINTS, DEMANDS
+from rewards.kinds.instruction.verifier import READINGS, Reading, marks_of
+from rewards.kinds.think_format import thought
 
 ALL = "all"
 SELDOM = 0.5  # a mode in which fewer answers think, or more than this where none should, is no test of thinking

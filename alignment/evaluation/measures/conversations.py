@@ -23,7 +23,7 @@ from alignment.inference.sampler import Request, Sampler
 from alignment.recipe.evaluation import Evaluations
 from alignment.rollout.groups import chance
 from rewards.contract import split_thinking
-from rewards.format import follows_mode
+from rewards.kinds.think_format import follows_mode
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -27,7 +27,7 @@ from alignment.evaluation.task import named_problems
 from alignment.recipe.evaluation import Evaluations
 from alignment.records.outcomes import ProblemOutcome, write_outcomes
 from alignment.rollout.scoring import Judged
-from rewards.answer import MathAnswer
+from rewards.kinds.math_answer.verifier import MathAnswer
 from rewards.vote import answer_groups
 
 
