@@ -110,6 +110,11 @@ class Verifier(Protocol):
         ...
 
 
+def after_thinking(text: str) -> str:
+    """What follows the last `</think>`, or the whole text where there is none; an opening tag in it stays."""
+    return text.rpartition(THINK_CLOSE)[2]
+
+
 def split_thinking(completion: str) -> tuple[str, str]:
     """A completion's thinking and answer, each without surrounding white space.
 

@@ -154,9 +154,7 @@ def _chats(recipe: Recipe, parts: list[MixturePart], count: int, artifact: Artif
 def _prompts(recipe: Recipe, parts: Sequence[MixturePart], count: int) -> list[Case]:
     """The problems of a stage that samples, as the chats that it asks with."""
     problems = problems_of(recipe, list(parts)) if parts else []
-    asked = [
-        Conversation(one.id, [{"role": "user", "content": one.question}], "thinking", one.family) for one in problems
-    ]
+    asked = [Conversation(one.id, one.messages, "thinking", one.family, one.tools) for one in problems]
     return [Case(case.number, case.conversation, is_prompt=True) for case in sampled(asked, count, recipe.seed)]
 
 
@@ -169,7 +167,7 @@ def _pairs(pipeline: Pipeline, parts: Sequence[MixturePart], count: int) -> list
         for pair in read_rows(pipeline.folder(part.stage).output / "preferences.jsonl", "preference"):
             if isinstance(pair, Preference):
                 chats += [
-                    Conversation(f"{pair.id} {side}", [*pair.prompt, answer], pair.mode, pair.family)
+                    Conversation(f"{pair.id} {side}", [*pair.prompt, answer], pair.mode, pair.family, pair.tools)
                     for side, answer in (("chosen", pair.chosen), ("rejected", pair.rejected))
                 ]
     return sampled(chats, count, pipeline.recipe.seed)

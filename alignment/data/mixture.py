@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
-from alignment.core.vocabulary import SPLITS, TRAINING_SPLITS, Split
+from alignment.core.vocabulary import SPLITS, TRAINING_SPLITS, Mode, Split
 from alignment.data.modes import with_flag
-from alignment.data.rows import Conversation, Problem, read_rows
+from alignment.data.rows import Conversation, Message, Problem, read_rows
 from alignment.data.sources import Table, load_source, source_conversations, source_problems
 from alignment.data.target_length import told
 from alignment.recipe.data import MixturePart
@@ -80,7 +80,14 @@ def policy_rows(recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath
 
 
 def as_conversation(problem: Problem, mode: str) -> Conversation:
-    """A problem and its worked solution as a chat: the steps in the think block, the boxed answer or program after it."""
+    """A problem and its worked solution as a chat.
+
+    These are its demonstration where it has one; else the steps in the think block, and the boxed answer or program.
+    """
+    shown: Mode = "thinking" if mode == "thinking" else "non_thinking"
+    if problem.demonstration:
+        turns = [turn if shown == "thinking" else _without_thinking(turn) for turn in problem.demonstration]
+        return Conversation(problem.id, [*problem.messages, *turns], shown, problem.family, problem.tools)
     if not problem.right:
         raise DataError(f"problem {problem.id} has no answer to imitate; it is for grpo and sample stages")
     if mode == "thinking" and not problem.trace:
@@ -88,13 +95,12 @@ def as_conversation(problem: Problem, mode: str) -> Conversation:
             f"problem {problem.id} has no worked solution, so it cannot show how to think; set mode: non_thinking"
         )
     thinking = problem.trace if mode == "thinking" else ""
-    answer: dict[str, Any] = {
-        "role": "assistant",
-        "reasoning_content": thinking,
-        "content": problem.right,
-    }
-    messages: list[dict[str, Any]] = [{"role": "user", "content": problem.question}, answer]
-    return Conversation(problem.id, messages, "thinking" if mode == "thinking" else "non_thinking", problem.family)
+    answer: Message = {"role": "assistant", "reasoning_content": thinking, "content": problem.right}
+    return Conversation(problem.id, [*problem.messages, answer], shown, problem.family, problem.tools)
+
+
+def _without_thinking(turn: Message) -> Message:
+    return {name: value for name, value in turn.items() if name != "reasoning_content"}
 
 
 def _part_problems(recipe: Recipe, part: MixturePart) -> Iterator[Problem]:

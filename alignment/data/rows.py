@@ -1,12 +1,13 @@
 """The typed rows that flow from data to stages: Conversation, Problem, Preference.
 
 A row is frozen data; what is done with it lives elsewhere (template.py turns it into tokens, training/ trains on it).
-Stored as JSON lines, one object per row, in artifacts and samples.
+Messages and tools are in the form that chat templates read: `{"role", "content", "reasoning_content", "tool_calls"}`
+and OpenAI's function schemas. Stored as JSON lines, one object per row, in artifacts and samples.
 """
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,52 @@ from rewards.gold import gold_program
 SAMPLING_COLUMNS = frozenset(("mode", "budget", "stop_reason", "forced", "thinking_tokens"))
 
 
+Message = dict[str, Any]  # one turn of a chat, as JSON
+ToolSchema = dict[str, Any]  # one function that may be called, with the JSON schema of its arguments
+
+
+def user_turn(text: str) -> Message:
+    """A user's message."""
+    return {"role": "user", "content": text}
+
+
 @dataclass(frozen=True)
 class Problem:
-    """A question whose answers a verifier can check: against `answer`, or, where that is empty, by its `columns`."""
+    """A conversation that waits for an answer which a verifier can check.
+
+    It is checked against `answer`, or, where that is empty, by its `columns`. The messages end with what is asked: a user
+    turn, or a tool's result. Before it there may be a system turn and earlier exchanges.
+    """
 
     id: str
-    question: str
+    messages: list[Message]
     answer: str
     trace: str | None = None  # worked steps that lead to the answer, where the source has them
     family: str = ""  # which generator or data set it is from; reports group by it
     columns: dict[str, Any] = field(default_factory=dict)  # what verifiers other than math_answer read
+    tools: list[ToolSchema] = field(default_factory=list)  # what may be called while answering
+    demonstration: list[Message] = field(default_factory=list)  # turns that solve it, with calls and their results
+
+    @property
+    def question(self) -> str:
+        """The text of the last user turn; empty where there is none."""
+        place = self._last_user
+        return "" if place is None else str(self.messages[place].get("content") or "")
+
+    @property
+    def text(self) -> str:
+        """What makes this problem another than others: every turn but the system's. Of one turn, the question."""
+        return "\n".join(str(turn.get("content") or "") for turn in self.messages if turn["role"] != "system")
+
+    def with_question(self, question: str) -> "Problem":
+        """The same problem with another text in its last user turn."""
+        place = self._last_user
+        turns = [{**turn, "content": question} if index == place else turn for index, turn in enumerate(self.messages)]
+        return replace(self, messages=turns if place is not None else [*turns, user_turn(question)])
+
+    @property
+    def _last_user(self) -> int | None:
+        return max((index for index, turn in enumerate(self.messages) if turn["role"] == "user"), default=None)
 
     @property
     def right(self) -> str:
@@ -43,9 +80,10 @@ class Conversation:
     """Chat turns to imitate. `mode` says whether the last answer thinks; its thinking is in `reasoning_content`."""
 
     id: str
-    messages: list[dict[str, Any]]
+    messages: list[Message]
     mode: Mode
     family: str = ""
+    tools: list[ToolSchema] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -53,11 +91,12 @@ class Preference:
     """One prompt with a better and a worse answer, both in the same mode."""
 
     id: str
-    prompt: list[dict[str, Any]]
-    chosen: dict[str, Any]
-    rejected: dict[str, Any]
+    prompt: list[Message]
+    chosen: Message
+    rejected: Message
     mode: Mode
     family: str = ""
+    tools: list[ToolSchema] = field(default_factory=list)
 
 
 Row = Problem | Conversation | Preference

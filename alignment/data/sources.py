@@ -8,6 +8,7 @@ procedural.py, rows.py.
 import json
 import random
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
-from alignment.core.vocabulary import SPLITS, Split
-from alignment.data.fields import Fields, read_messages, read_problem
+from alignment.core.vocabulary import SPLITS, Mode, Split
+from alignment.data.fields import Fields, read_messages, read_problem, read_tool_schemas
 from alignment.data.generators.families import FAMILIES, problems
 from alignment.data.rows import Conversation, Problem
 from alignment.data.splits import only
@@ -99,14 +100,8 @@ def source_problems(
         random.Random(seed).shuffle(rows)
         found = (read_problem(source.id, source.fields, index, row) for index, row in rows)
     for problem in found if set(splits) >= set(SPLITS) else only(splits, found):
-        yield Problem(
-            id=f"{source.id}/{problem.id}",
-            question=problem.question + source.instruction,
-            answer=problem.answer,
-            trace=problem.trace,
-            family=source.id,
-            columns=problem.columns,
-        )
+        asked = problem.with_question(problem.question + source.instruction) if source.instruction else problem
+        yield replace(asked, id=f"{source.id}/{problem.id}", family=source.id)
 
 
 def row_columns(source: Procedural | Table) -> set[str]:
@@ -132,8 +127,9 @@ def source_conversations(source: Table, *, seed: int, path: Path | None) -> Iter
     random.Random(seed).shuffle(rows)
     for index, row in rows:
         messages = read_messages(source.id, source.fields, index, row)
-        thinks = bool(messages[-1].get("reasoning_content"))
-        yield Conversation(f"{source.id}/{index}", messages, "thinking" if thinks else "non_thinking", source.id)
+        tools = read_tool_schemas(source.id, source.fields, index, row)
+        mode: Mode = "thinking" if messages[-1].get("reasoning_content") else "non_thinking"
+        yield Conversation(f"{source.id}/{index}", messages, mode, source.id, tools)
 
 
 def local_path(source: Table, path: Path | None) -> Path | None:

@@ -12,11 +12,11 @@ from alignment.data.generators.families import problem_key
 from alignment.data.rows import Problem
 
 
-def split_of(question: str) -> Split:
-    """The split that a question belongs to; each takes an equal share of the hash space."""
-    return SPLITS[int(problem_key(question), 16) % len(SPLITS)]
+def split_of(text: str) -> Split:
+    """The split that a problem belongs to by its text; each takes an equal part of the hash space."""
+    return SPLITS[int(problem_key(text), 16) % len(SPLITS)]
 
 
 def only(splits: Collection[Split], problems: Iterable[Problem]) -> Iterator[Problem]:
     """The problems of some splits, in their order. Their questions have to be bare, without a source's instruction."""
-    return (problem for problem in problems if split_of(problem.question) in splits)
+    return (problem for problem in problems if split_of(problem.text) in splits)

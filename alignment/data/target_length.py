@@ -33,9 +33,9 @@ def told(problems: Iterable[Problem], part: MixturePart) -> Iterator[Problem]:
 
 def tell(problem: Problem, tokens: int) -> Problem:
     """One problem that asks for so many thinking tokens; the number is its column `budget` too."""
-    question = f"{problem.question}\n{SENTENCE.format(tokens=tokens)}"
+    asked = problem.with_question(f"{problem.question}\n{SENTENCE.format(tokens=tokens)}")
     columns = {**problem.columns, "budget": tokens}
-    return replace(problem, id=f"{problem.id}-told-{tokens}", question=question, columns=columns)
+    return replace(asked, id=f"{problem.id}-told-{tokens}", columns=columns)
 
 
 def reviewed(problem: Problem, times: int) -> Problem:

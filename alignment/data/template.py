@@ -5,13 +5,14 @@ assistant wrote (`{% generation %}`); everything else never carries loss.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import Mode
 from alignment.data.modes import flagged_mode, with_flag
-from alignment.data.rows import Conversation, Preference
+from alignment.data.rows import Conversation, Message, Preference, ToolSchema
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,9 +34,14 @@ class Rendered:
 
 
 def render_prompt(
-    tokenizer: "PreTrainedTokenizerBase", messages: list[dict[str, Any]], mode: Mode, *, flagged: bool
+    tokenizer: "PreTrainedTokenizerBase",
+    messages: list[Message],
+    mode: Mode,
+    *,
+    flagged: bool,
+    tools: Sequence[ToolSchema] = (),
 ) -> list[int]:
-    """Token ids of a prompt that asks for a mode.
+    """Token ids of a prompt that asks for a mode: the whole conversation so far, and the tools that may be called.
 
     flagged: ask by `/think` or `/no_think` in the last user turn, and leave opening the think block to the policy.
     Otherwise by the template's own switch, which for non-thinking writes the empty think block itself.
@@ -45,12 +51,23 @@ def render_prompt(
     return list(
         tokenizer.apply_chat_template(
             messages,
+            tools=list(tools) or None,
             add_generation_prompt=True,
             enable_thinking=flagged or mode == "thinking",
             tokenize=True,
             return_dict=False,
         )
     )
+
+
+def inert(text: str, tokenizer: "PreTrainedTokenizerBase") -> str:
+    """A text without the tokenizer's own marks: with them in a history, a policy or a tool could speak as the user."""
+    added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    marks = {*tokenizer.all_special_tokens, *added} - {""}
+    while any(mark in text for mark in marks):  # what is left of two may make a third
+        for mark in marks:
+            text = text.replace(mark, "")
+    return text
 
 
 def render_conversation(
@@ -106,7 +123,12 @@ def labelled(
     """A conversation as render_conversation has it, whether or not anything in it carries loss."""
     switches = template_switches(conversation, loss_on_empty_think=loss_on_empty_think, loss_on_history=loss_on_history)
     encoded = tokenizer.apply_chat_template(
-        conversation.messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True, **switches
+        conversation.messages,
+        tools=conversation.tools or None,
+        tokenize=True,
+        return_dict=True,
+        return_assistant_tokens_mask=True,
+        **switches,
     )
     ids, mask = list(encoded["input_ids"]), encoded["assistant_masks"]
     return Rendered(ids, [token if trained else IGNORED for token, trained in zip(ids, mask, strict=True)])
@@ -116,12 +138,13 @@ def render_preference(tokenizer: "PreTrainedTokenizerBase", pair: Preference) ->
     """The text of prompt, chosen and rejected answer; TRL's DPO trainer puts it into tokens."""
     # A flagged prompt leaves the think block to the policy, so the block is part of the answer there.
     thinks = pair.mode == "thinking" or flagged_mode(pair.prompt) is not None
+    tools = pair.tools or None
     prompt = tokenizer.apply_chat_template(
-        pair.prompt, tokenize=False, add_generation_prompt=True, enable_thinking=thinks
+        pair.prompt, tools=tools, tokenize=False, add_generation_prompt=True, enable_thinking=thinks
     )
     sides = {"prompt": prompt}
     for name, answer in (("chosen", pair.chosen), ("rejected", pair.rejected)):
-        whole = tokenizer.apply_chat_template([*pair.prompt, answer], tokenize=False)
+        whole = tokenizer.apply_chat_template([*pair.prompt, answer], tools=tools, tokenize=False)
         if not whole.startswith(prompt):
             raise DataError(f"preference {pair.id}: its {name} answer does not continue its prompt")
         end = whole.rindex(tokenizer.eos_token) + len(tokenizer.eos_token)

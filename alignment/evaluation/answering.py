@@ -3,6 +3,7 @@
 Neighbours: runner.py (both modes after a stage), sweep.py (over thinking budgets), metrics.py (figures).
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,10 +84,16 @@ class Evaluator:
         self._scorer.close()
 
     def _prompt(self, question: Question) -> list[int]:
-        key = (question.problem.question, question.mode, question.flagged)
+        problem = question.problem
+        key = (json.dumps([problem.messages, problem.tools]), question.mode, question.flagged)
         if key not in self._rendered:
-            messages = [{"role": "user", "content": question.problem.question}]
-            ids = render_prompt(self.sampler.tokenizer, messages, question.mode, flagged=question.flagged)
+            ids = render_prompt(
+                self.sampler.tokenizer,
+                problem.messages,
+                question.mode,
+                flagged=question.flagged,
+                tools=problem.tools,
+            )
             self._rendered[key] = ids[-self.settings.max_prompt_tokens :]
         return self._rendered[key]
 

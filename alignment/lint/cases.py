@@ -15,6 +15,8 @@ from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Conversation
 from alignment.lint.findings import Finding, shown
+from rewards.contract import THINK_CLOSE, split_thinking
+from rewards.kinds.tool_call.schema import read_json, read_tools
 
 ROLES = ("system", "user", "assistant", "tool")
 SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "function_call": "assistant", "observation": "tool"}
@@ -28,24 +30,25 @@ class Case:
     number: int  # the line of a file, or the place in a mixture, from 1
     conversation: Conversation
     is_prompt: bool = False
-    has_tools: bool = False  # the row declares functions beside its messages
     from_policy: bool = False  # an earlier stage drew it from a policy, and the recipe's rewards accepted it
 
     @property
     def messages(self) -> list[dict[str, Any]]:
         return self.conversation.messages
 
+    @property
+    def has_tools(self) -> bool:
+        """Whether the row declares functions beside its messages."""
+        return bool(self.conversation.tools)
+
 
 def split_turn(message: dict[str, Any]) -> tuple[str, str]:
-    """The thinking and the answer of an assistant turn, parted where Qwen3's template parts them."""
+    """The thinking and the answer of an assistant turn. A block that is not closed is answer, as templates have it."""
     content = message.get("content")
     content = content if isinstance(content, str) else ""
     if isinstance(message.get("reasoning_content"), str):
         return message["reasoning_content"], content
-    if "</think>" not in content:
-        return "", content
-    thinking = content.split("</think>")[0].split("<think>")[-1].strip("\n")
-    return thinking, content.split("</think>")[-1].lstrip("\n")
+    return split_thinking(content) if THINK_CLOSE in content else ("", content)
 
 
 def assistant_turns(messages: Sequence[dict[str, Any]]) -> list[int]:
@@ -111,7 +114,10 @@ def _case(number: int, line: str) -> tuple[Case | None, str]:
     if not isinstance(row, dict):
         return None, f"this line holds a {type(row).__name__} where a JSON object is needed"
     messages = row["messages"] if "messages" in row else _from_sharegpt(row)
+    tools = row.get("tools") or []
     problem = _shape_problem(messages)
+    if problem is None and tools and read_tools(tools) is None:
+        problem = "has `tools` that are no list of named functions"
     if problem is not None:
         return None, problem
     name, mode = row.get("id"), row.get("mode")
@@ -119,8 +125,9 @@ def _case(number: int, line: str) -> tuple[Case | None, str]:
         id=name if isinstance(name, str) else str(number),
         messages=messages,
         mode=mode if mode in MODES else _shown_mode(messages),
+        tools=list(read_json(tools)),
     )
-    return Case(number, conversation, has_tools=bool(row.get("tools"))), ""
+    return Case(number, conversation), ""
 
 
 def _from_sharegpt(row: dict[str, Any]) -> Any:

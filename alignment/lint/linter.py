@@ -31,7 +31,6 @@ ROW_FAULTS: tuple[RowFault, ...] = (
     turn_faults.role_order,
     turn_faults.flag_contradicts,
     turn_faults.no_answer_to_imitate,
-    turn_faults.tools_not_rendered,
     tool_faults.tool_response_outside,
     tool_faults.tool_response_without_call,
     tool_faults.tool_calls_torn,
@@ -47,6 +46,7 @@ LOSS_FAULTS: tuple[LossFault, ...] = (
     loss_faults.double_bos,
     loss_faults.too_long,
     loss_faults.tool_turns_in_text,
+    loss_faults.tools_not_rendered,
 )
 TEMPLATE_FAULTS: tuple[TemplateFault, ...] = (
     template_faults.no_generation_markers,

@@ -13,6 +13,7 @@ from alignment.lint.findings import Finding, Intent, shown
 from alignment.lint.tool_faults import calls_of
 from alignment.lint.views import View, answers_in
 
+_READS_TOOLS = re.compile(r"\btools\b")
 _EMPTY_BLOCK = re.compile(r"<think>\s*</think>\s*")
 _HEADER = re.compile(r"<\|im_start\|>\w+\n")
 
@@ -234,3 +235,15 @@ def tool_turns_in_text(view: View, intent: Intent) -> Iterator[Finding]:
 def _tool_fault(view: View, code: str, problem: str) -> Finding:
     advice = "use chat_template: qwen3, which renders tool turns as Qwen3 does"
     return Finding(code, "error", view.number, problem, advice)
+
+
+def tools_not_rendered(view: View, intent: Intent) -> Iterator[Finding]:
+    """Functions declared beside the messages that the chat template does not write into the prompt."""
+    if view.case.has_tools and not _READS_TOOLS.search(view.vocabulary.template):
+        yield Finding(
+            "tools_not_rendered",
+            "warning",
+            view.number,
+            "the row declares `tools`, and the chat template does not read them, so the policy never sees them",
+            "write chat_template: qwen3 in the recipe, or the declarations into the system turn",
+        )

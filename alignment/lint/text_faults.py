@@ -8,6 +8,7 @@ from typing import Any
 
 from alignment.lint.cases import Case
 from alignment.lint.findings import Finding, Intent, shown
+from rewards.contract import after_thinking
 
 TAGS = ("<think>", "</think>")
 
@@ -109,7 +110,7 @@ def _texts(message: dict[str, Any]) -> Iterator[Any]:
 
 def _is_unclosed(message: dict[str, Any]) -> bool:
     content = message["content"]
-    return not isinstance(message.get("reasoning_content"), str) and "<think>" in content.rpartition("</think>")[2]
+    return not isinstance(message.get("reasoning_content"), str) and "<think>" in after_thinking(content)
 
 
 def _misplaced(content: str, thinking: Any) -> str | None:

@@ -93,15 +93,3 @@ def no_answer_to_imitate(case: Case, intent: Intent) -> Iterator[Finding]:
             f"nothing in it carries loss: {'no assistant turn follows the last question' if asks else 'nobody asks'}",
             "end the row with the assistant turn to learn" if asks else "begin the row with the question",
         )
-
-
-def tools_not_rendered(case: Case, intent: Intent) -> Iterator[Finding]:
-    """Functions declared beside the messages, which no stage of this project puts into a prompt."""
-    if case.has_tools:
-        yield Finding(
-            "tools_not_rendered",
-            "warning",
-            case.number,
-            "the row declares `tools`, and training shows the policy only its messages",
-            "write the declarations into the system turn",
-        )

@@ -131,12 +131,13 @@ def answers_in(text: str, count: int) -> list[Turn]:
 def view(tokenizer: "PreTrainedTokenizerBase", vocabulary: Vocabulary, case: Case, intent: Intent) -> View:
     """A row as its stage renders it. Raises what the template raises: jinja2.TemplateError, TypeError, ValueError."""
     choice = {"loss_on_empty_think": intent.loss_on_empty_think, "loss_on_history": intent.loss_on_history}
+    tools = case.conversation.tools or None
     if case.is_prompt:
-        text = tokenizer.apply_chat_template(case.messages, tokenize=False, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template(case.messages, tools=tools, tokenize=False, add_generation_prompt=True)
         ids, spans = _spans(tokenizer, text)
         return View(case, text, text, ids, [False] * len(ids), spans, vocabulary)
     switches = template_switches(case.conversation, **choice)
-    text = tokenizer.apply_chat_template(case.messages, tokenize=False, **switches)
+    text = tokenizer.apply_chat_template(case.messages, tools=tools, tokenize=False, **switches)
     ids, spans = _spans(tokenizer, text)
     trained = [False] * len(ids)
     if vocabulary.marks_loss:
@@ -156,7 +157,13 @@ def _prompt(tokenizer: "PreTrainedTokenizerBase", case: Case) -> str:
         return ""
     thinks = flagged_mode(history) is not None or case.conversation.mode == "thinking"
     return str(
-        tokenizer.apply_chat_template(history, tokenize=False, add_generation_prompt=True, enable_thinking=thinks)
+        tokenizer.apply_chat_template(
+            history,
+            tools=case.conversation.tools or None,
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=thinks,
+        )
     )
 
 

@@ -62,7 +62,7 @@ class Scorer:
             return []
         names = {*self._row_columns, *(name for problem in problems for name in problem.columns)} - {"answer", "budget"}
         table = self._reward.verdicts(
-            [problem.question for problem in problems],
+            [problem.messages for problem in problems],
             [made.text for made in completions],
             [made.token_ids for made in completions],
             answer=[problem.answer or None for problem in problems],
@@ -75,7 +75,7 @@ class Scorer:
             stop_reason=[made.stop_reason for made in completions],
             forced=[made.forced for made in completions],
             thinking_tokens=[made.thinking_tokens for made in completions],
-            **{name: [problem.columns.get(name) for problem in problems] for name in sorted(names)},
+            **{name: [_column(problem, name) for problem in problems] for name in sorted(names)},
         )
         return [
             Judged(problem, made, verdicts, total(self._reward.components, verdicts))
@@ -86,11 +86,16 @@ class Scorer:
         self._reward.close()
 
 
+def _column(problem: Problem, name: str) -> Any:
+    """A problem's value for verifiers, or None; its tools are what `tool_call` holds calls against."""
+    return problem.columns.get(name, (problem.tools or None) if name == "tools" else None)
+
+
 def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
     """Raises DataError for a problem that no weighted reward can judge, or of which a reward says that it is unusable."""
     weighted = [spec.kind for spec in specs if spec.weight]
     for problem in problems:
-        row = {**problem.columns, "answer": problem.answer}
+        row = {"tools": problem.tools, **problem.columns, "answer": problem.answer}
         if not any(rewards.is_row_of(kind, row) for kind in weighted):
             has = sorted(name for name, value in row.items() if value not in (None, "", []))
             raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {has}")

@@ -10,7 +10,7 @@ import pytest
 from alignment.core.errors import ArtifactError, DataError
 from alignment.core.files import canonical_hash, folder_files, read_json, write_json
 from alignment.core.resources import resource
-from alignment.data.rows import Conversation, Problem, read_rows, write_rows
+from alignment.data.rows import Conversation, Problem, read_rows, user_turn, write_rows
 from alignment.records.manifest import Manifest
 from alignment.records.run_folder import RunFolder, StageFolder
 
@@ -172,7 +172,7 @@ def test_a_stage_is_found_by_name_and_never_among_those_set_aside(folder: StageF
 
 
 def test_half_a_character_is_written_and_read_back(tmp_path: Path) -> None:
-    row = Problem("one", "What is \ud83d?", "1")
+    row = Problem("one", [user_turn("What is \ud83d?")], "1")
     write_rows(tmp_path / "rows.jsonl", [row])
     assert list(read_rows(tmp_path / "rows.jsonl", "problem")) == [row]
     write_json(tmp_path / "value.json", {"text": "\ud83d"})

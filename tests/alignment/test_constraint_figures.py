@@ -9,7 +9,7 @@ import pytest
 from alignment.core.statistics.intervals import wilson
 from alignment.core.statistics.pairs import Pair, difference, difference_interval, verdict
 from alignment.core.vocabulary import Mode
-from alignment.data.rows import Problem
+from alignment.data.rows import Problem, user_turn
 from alignment.evaluation.answering import GRADERS
 from alignment.evaluation.measures.constraints import constraint_figures
 from alignment.inference.sampler import Completion, Request
@@ -22,7 +22,9 @@ THOUGHT = "<think>\nhm, yes\n</think>\n\n"
 
 def problem(number: int, *constraints: tuple[str, dict[str, Any]], task: str = "constraints") -> Problem:
     columns = {"instruction_id_list": [one[0] for one in constraints], "kwargs": [one[1] for one in constraints]}
-    return Problem(f"{task}/{number}", f"Say something {number}.", "", None, task, columns if constraints else {})
+    return Problem(
+        f"{task}/{number}", [user_turn(f"Say something {number}.")], "", None, task, columns if constraints else {}
+    )
 
 
 def judged(problems: Sequence[Problem], mode: Mode, texts: Sequence[str]) -> list[Judged]:
@@ -102,7 +104,7 @@ def test_a_row_that_cannot_be_judged_is_counted_and_left_out() -> None:
 
 
 def test_tasks_are_apart_and_those_without_constraints_are_not_among_them() -> None:
-    sums = Problem("s", "1 + 1?", "2", None, "chain-sum")
+    sums = Problem("s", [user_turn("1 + 1?")], "2", None, "chain-sum")
     mixed = [sums, problem(0, NO_COMMA, task="ifeval"), problem(0, WORDS)]
     found = figures(mixed, [THOUGHT + "2"] * 3, ["2"] * 3)
     assert [task["task"] for task in found] == ["ifeval", "constraints"]

@@ -12,7 +12,7 @@ from alignment.core.errors import DataError, RecipeError
 from alignment.core.vocabulary import Mode
 from alignment.data.generators.families import problem_key, problems
 from alignment.data.mixture import as_conversation
-from alignment.data.rows import Problem
+from alignment.data.rows import Problem, user_turn
 from alignment.data.sources import load_source, row_columns
 from alignment.inference.sampler import Completion, Request
 from alignment.recipe.rewards import Reward
@@ -24,8 +24,8 @@ SPECS = [
     Reward(kind="instruction", weight=1.0),
     Reward(kind="think_format", weight=0.5),
 ]
-ARITHMETIC = Problem("a", "What is 3 + 4?", "7")
-NO_COMMA = Problem("n", "Write without commas.", "", None, "", {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]})  # fmt: skip
+ARITHMETIC = Problem("a", [user_turn("What is 3 + 4?")], "7")
+NO_COMMA = Problem("n", [user_turn("Write without commas.")], "", None, "", {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]})  # fmt: skip
 
 
 def drawn(seed: int, count: int, **parameters: int) -> list[Problem]:
@@ -77,7 +77,7 @@ def test_a_problem_that_no_weighted_reward_can_judge_is_refused_before_anything_
     refuse_unjudged([ARITHMETIC, NO_COMMA], SPECS)
     with pytest.raises(DataError, match="problem n can be judged by no reward that has a weight"):
         refuse_unjudged([ARITHMETIC, NO_COMMA], SPECS[:1])
-    broken = Problem("b", "?", "", None, "", {"instruction_id_list": ["no:such"], "kwargs": [{}]})
+    broken = Problem("b", [user_turn("?")], "", None, "", {"instruction_id_list": ["no:such"], "kwargs": [{}]})
     with pytest.raises(DataError, match="problem b: there is no instruction 'no:such'"):
         refuse_unjudged([broken], SPECS)
 

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,11 +193,19 @@ def test_a_recipes_template_that_replaces_the_models_own_is_noted(tokenizer: Pre
     assert "thinking" in found[0].text
 
 
-def test_a_row_that_declares_tools_is_told_that_training_does_not_show_them(tmp_path: Path) -> None:
+def test_declared_tools_are_rendered_and_a_template_that_does_not_read_them_is_reported(
+    tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_text(json.dumps({"messages": chat(), "tools": [{"name": "add"}]}) + "\n", encoding="utf-8")
-    cases, _ = read_cases(path, 8)
-    assert faults(row_findings(cases[0], Intent())) == {"tools_not_rendered"}
+    rows = [{"messages": chat(), "tools": [{"name": "add"}]}, {"messages": chat(), "tools": ["add"]}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    cases, findings = read_cases(path, 8)
+    assert [one.code for one in findings] == ["not_a_conversation"], "tools that are no functions"
+    read = inspect(Setting(tokenizer, Vocabulary.of(tokenizer)), cases, Intent(), "a")
+    assert '<tools>\n{"name": "add"}\n</tools>' in read.views[0].text
+    assert "tools_not_rendered" not in faults(read.findings)
+    deaf = replace(Vocabulary.of(tokenizer), template=TEMPLATE.replace("tools", "functions"))
+    assert "tools_not_rendered" in faults(inspect(Setting(tokenizer, deaf), cases, Intent(), "a").findings)
 
 
 @pytest.mark.parametrize("name", QWEN3_RENDERS)

@@ -9,7 +9,7 @@ from alignment.report.alarms import alarms, trained_both_modes
 from alignment.report.changes import accuracy_change, evaluated_before, spearman
 from alignment.report.figures.svg import ticks
 from alignment.report.record import BudgetPoint, Evaluation, Run, Sample, Stage, TaskScore
-from alignment.report.render.samples import HEAD, TAIL, clip, comparisons, split_thinking
+from alignment.report.render.samples import HEAD, TAIL, clip, comparisons
 
 BOTH_MODES = {"stage": {"data": [{"mode": "thinking"}, {"mode": "non_thinking"}]}}
 
@@ -136,13 +136,6 @@ def test_unjudged_answers_and_changed_inputs_ring() -> None:
         ("evaluation_unknown", "notice"),
         ("stale_input", "warning"),
     }
-
-
-def test_think_blocks_are_split_however_they_end() -> None:
-    assert split_thinking("<think>\na\n</think>\n\nb") == ("a", "b")
-    assert split_thinking("a</think>b") == ("a", "b")
-    assert split_thinking("<think>never closed") == ("never closed", "")
-    assert split_thinking("plain") == ("", "plain")
 
 
 def test_a_long_text_keeps_both_ends_and_says_what_is_missing() -> None:

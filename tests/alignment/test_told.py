@@ -4,7 +4,7 @@ import pytest
 
 from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, problems_of
-from alignment.data.rows import Problem
+from alignment.data.rows import Problem, user_turn
 from alignment.data.target_length import REVIEW, tell
 from alignment.inference.sampler import Completion, Request
 from alignment.recipe.data import MixturePart
@@ -53,13 +53,13 @@ def test_a_part_without_budgets_is_as_it_was(recipe: Recipe) -> None:
 
 
 def test_the_verdict_is_about_the_told_budget_and_not_about_the_forced_one() -> None:
-    problem = tell(Problem("one", "1 + 1 =", "2"), 40)
+    problem = tell(Problem("one", [user_turn("1 + 1 =")], "2"), 40)
     made = [
         Completion(Request([1], "thinking", 500), [5], [0.0], [False], "end", "<think>\n1\n</think>\n\n2", thought)
         for thought in (40, 30, 100)
     ]
     scorer = Scorer([Reward.model_validate({"kind": "length", "form": "adherence"})])
-    untold = Problem("two", "1 + 1 =", "2")
+    untold = Problem("two", [user_turn("1 + 1 =")], "2")
     judged = scorer.judge([problem] * 3, made)
     assert [row.verdicts["length"].score for row in judged] == [1.0, 0.75, 0.0]
     (alone,) = scorer.judge([untold], [Completion(Request([1], "thinking"), [5], [0.0], [False], "end", "2", 9)])

@@ -12,7 +12,7 @@ from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.data.generators.instructions import KINDS, NOT_PROSE, OPEN, PROSE, SUBJECTS, Constraint, Maker
-from alignment.data.rows import Problem
+from alignment.data.rows import Problem, user_turn
 from rewards.kinds.instruction.constraints import CONSTRAINTS, DEMANDS, Demand
 
 Words = tuple[str, ...]
@@ -140,7 +140,9 @@ def _problem(draw: random.Random, subject: str, constraint: Constraint) -> Probl
     task = draw.choice(tasks).format(subject)
     if name == "combination:repeat_prompt":
         kwargs = {"prompt_to_repeat": task}
-    return Problem("", f"{task} {request}", "", columns={"instruction_id_list": [name], "kwargs": [kwargs]})
+    return Problem(
+        "", [user_turn(f"{task} {request}")], "", columns={"instruction_id_list": [name], "kwargs": [kwargs]}
+    )
 
 
 @cache

@@ -15,7 +15,7 @@ from typing import Any
 from alignment.data.generators.constraints import CONSTRAINT_PARAMETERS, constraint_draws
 from alignment.data.generators.instructions import INSTRUCTION_PARAMETERS, instruction_draws
 from alignment.data.generators.programs import PROGRAM_PARAMETERS, program_draws
-from alignment.data.rows import Problem
+from alignment.data.rows import Problem, user_turn
 
 
 def chain_sum_trace(expression: str) -> str:
@@ -90,7 +90,7 @@ def _reasoning_gym(generator: str, trace: Callable[[dict[str, Any]], str]) -> Fa
         items = reasoning_gym.create_dataset(generator, seed=seed, size=2**31 - 1, **parameters)
         for index in range(2**31 - 1):
             item = items[index]
-            yield Problem("", item["question"], str(item["answer"]), trace(item["metadata"]))
+            yield Problem("", [user_turn(item["question"])], str(item["answer"]), trace(item["metadata"]))
 
     return Family(draws, generator=generator)
 
@@ -128,7 +128,7 @@ def problems(family: str, *, seed: int, parameters: dict[str, Any]) -> Iterator[
     seen: set[str] = set()
     last_new = 0
     for index, problem in enumerate(FAMILIES[family].draws(spread_seed, parameters)):
-        key = problem_key(problem.question)
+        key = problem_key(problem.text)
         if key in seen:
             if index - last_new >= REPEATS:
                 return

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alignment.core.errors import DataError
-from alignment.data.rows import Problem
+from alignment.data.rows import Problem, user_turn
 
 SUBJECTS: dict[str, tuple[str, ...]] = {
     "the sea": ("salt", "waves", "blue", "fish", "deep", "ship"),
@@ -184,7 +184,7 @@ def instruction_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem
         requests = " ".join(request for _, _, request in constraints)
         yield Problem(
             id="",
-            question=f"{draw.choice(tasks).format(subject)} {requests}",
+            messages=[user_turn(f"{draw.choice(tasks).format(subject)} {requests}")],
             answer="",
             columns={
                 "instruction_id_list": [name for name, _, _ in constraints],

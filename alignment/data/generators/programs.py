@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alignment.core.errors import DataError
-from alignment.data.rows import Problem
+from alignment.data.rows import Problem, user_turn
 
 PROGRAM_PARAMETERS = ("min_steps", "max_steps")
 _MOST_STEPS, _LARGEST = 6, 9
@@ -66,7 +66,7 @@ def _problem(steps: list[Step]) -> Problem:
     tests = {"form": "calls", "entry_point": "f", "calls": [[value] for value in _INPUTS], "outputs": outputs}
     return Problem(
         id="",
-        question=f"Write f(x): {', '.join(map(str, steps))}.",
+        messages=[user_turn(f"Write f(x): {', '.join(map(str, steps))}.")],
         answer="",
         trace="\n".join(lines),
         columns={"tests": tests, "solution": f"def f(x):\n    return {written}"},

@@ -8,16 +8,15 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.modes import flagged_mode, query_turns, spoken, with_flags
-from alignment.data.rows import Conversation
+from alignment.data.rows import Conversation, Message, ToolSchema
 from alignment.lint.cases import Case
 from alignment.lint.findings import Intent
 from alignment.lint.linter import row_findings
 
-Measure = Callable[[list[dict[str, Any]]], int]  # from messages to how many tokens they are rendered to
+Measure = Callable[[list[Message], list[ToolSchema]], int]  # how many tokens a chat with these tools is rendered to
 
 
 @dataclass(frozen=True)
@@ -103,5 +102,6 @@ def _example(row: Conversation, part: int, measure: Measure) -> Example:
     history = 0
     if [message["role"] for message in row.messages] == ["user", "assistant"]:
         asked, answered = with_flags(row.messages, None, ["non_thinking"])
-        history = measure([asked, {**answered, "reasoning_content": ""}])
-    return Example(row, part, row.messages[queries[-1]]["content"], len(queries), measure(flagged), history)
+        history = measure([asked, {**answered, "reasoning_content": ""}], [])
+    tokens = measure(flagged, row.tools)
+    return Example(row, part, row.messages[queries[-1]]["content"], len(queries), tokens, history)

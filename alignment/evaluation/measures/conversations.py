@@ -6,17 +6,19 @@ where the template cuts it. Conversations go on side by side, one turn of all of
 Neighbours: answering.py (single questions), data/modes.py (which flag counts).
 """
 
+import itertools
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alignment.core.progress import Progress
 from alignment.core.statistics.intervals import Cluster, fraction_interval
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.modes import FLAGS, flagged_mode, with_flag
-from alignment.data.rows import Problem
-from alignment.data.template import render_prompt
+from alignment.data.rows import Message, Problem, ToolSchema
+from alignment.data.template import inert, render_prompt
 from alignment.evaluation.answering import CHUNK, complete
 from alignment.evaluation.measures.outcomes import fraction
 from alignment.inference.sampler import Request, Sampler
@@ -25,19 +27,34 @@ from alignment.rollout.groups import chance
 from rewards.contract import split_thinking
 from rewards.kinds.think_format import follows_mode
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 KEPT_CONVERSATIONS = 8
-Message = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the user says in one conversation: a question for each turn, and its flag or None."""
+    """What is asked in one conversation: a problem for each turn, and its flag or None.
 
-    questions: tuple[str, ...]
+    The conversation opens with the first system turn of its problems, and offers the tools of all of them. A problem
+    with earlier exchanges brings these along.
+    """
+
+    problems: tuple[Problem, ...]
     flags: tuple[Mode | None, ...]
+
+    @property
+    def opening(self) -> list[Message]:
+        """The system turn, or nothing."""
+        return [turn for problem in self.problems for turn in problem.messages if turn["role"] == "system"][:1]
+
+    @property
+    def tools(self) -> list[ToolSchema]:
+        """Every tool of the problems once."""
+        offered = {json.dumps(tool, sort_keys=True): tool for problem in self.problems for tool in problem.tools}
+        return list(offered.values())
+
+    def turns(self, position: int) -> list[Message]:
+        """The messages of the problem at a position, without its system turn."""
+        return [turn for turn in self.problems[position].messages if turn["role"] != "system"]
 
 
 @dataclass(frozen=True)
@@ -55,23 +72,30 @@ class Turn:
 
 @dataclass
 class Conversation:
-    """A plan on its way: what was said so far, and what became of each turn."""
+    """A plan on its way: what was said so far, and what became of each turn.
+
+    rounds: the messages of each answered turn and of the one that is asked, the oldest first.
+    """
 
     plan: Plan
-    messages: list[Message] = field(default_factory=list)
+    rounds: list[list[Message]] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     trimmed: int = 0  # turns asked without the oldest part of their history, which did not fit
     left_out: int = 0  # turns that were too long by themselves
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation as the policy is shown it."""
+        return [*self.plan.opening, *itertools.chain.from_iterable(self.rounds)]
 
 
 def plan_conversations(problems: Sequence[Problem], count: int, turns: int, seed: int) -> list[Plan]:
     """`count` conversations on these problems, the same ones for the same seed; a flag is as likely as another or none."""
     draw = random.Random(f"conversations:{seed}")
-    questions = [problem.question for problem in problems]
     flags: tuple[Mode | None, ...] = (*MODES, None)
     return [
         Plan(
-            tuple(draw.sample(questions, turns) if len(questions) >= turns else draw.choices(questions, k=turns)),
+            tuple(draw.sample(problems, turns) if len(problems) >= turns else draw.choices(problems, k=turns)),
             tuple(draw.choice(flags) for _ in range(turns)),
         )
         for _ in range(count)
@@ -83,8 +107,8 @@ def converse(
 ) -> list[Conversation]:
     """Hold every conversation to its end, with progress under the name of the work."""
     talks = [Conversation(plan) for plan in plans]
-    turns = max((len(plan.questions) for plan in plans), default=0)
-    progress = Progress(work, sum(len(plan.questions) for plan in plans))
+    turns = max((len(plan.problems) for plan in plans), default=0)
+    progress = Progress(work, sum(len(plan.problems) for plan in plans))
     for position in range(turns):
         waiting = [(talk, *shown) for talk in talks if (shown := _ask(sampler, settings, talk, position)) is not None]
         for start in range(0, len(waiting), CHUNK):
@@ -105,13 +129,13 @@ def _ask(sampler: Sampler, settings: Evaluations, talk: Conversation, position: 
     away with its turn asks for nothing any more.
     """
     flag = talk.plan.flags[position]
-    said = [{"role": "user", "content": talk.plan.questions[position]}]
-    said = said if flag is None else with_flag(said, flag)
-    whole = [*talk.messages, *said]
-    for start in range(0, len(whole), 2):  # a turn is two messages, the user's and the policy's
-        ids = render_prompt(sampler.tokenizer, whole[start:], "thinking", flagged=False)
+    said = talk.plan.turns(position)
+    rounds = [*talk.rounds, said if flag is None else with_flag(said, flag)]
+    for start in range(len(rounds)):
+        messages = [*talk.plan.opening, *itertools.chain.from_iterable(rounds[start:])]
+        ids = render_prompt(sampler.tokenizer, messages, "thinking", flagged=False, tools=talk.plan.tools)
         if len(ids) <= settings.max_prompt_tokens:
-            talk.messages = whole[start:]
+            talk.rounds = rounds[start:]
             talk.trimmed += start > 0
             return ids, flagged_mode(talk.messages) or "thinking"
     talk.left_out += 1
@@ -125,18 +149,8 @@ def _answer(sampler: Sampler, talk: Conversation, position: int, asked: Mode, te
     asked_by = FLAGS[flag] if flag is not None else "carried" if carried else "default"
     talk.turns.append(Turn(position + 1, flag, asked, asked_by, before, text, follows_mode(text, asked)))
     thinking, answer = split_thinking(text)
-    said = {"role": "assistant", "reasoning_content": thinking, "content": _inert(answer, sampler.tokenizer)}
-    talk.messages = [*talk.messages, said]
-
-
-def _inert(answer: str, tokenizer: "PreTrainedTokenizerBase") -> str:
-    """An answer without the tokenizer's own marks: with them in the history, a policy could speak as the user."""
-    added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
-    marks = {*tokenizer.all_special_tokens, *added} - {""}
-    while any(mark in answer for mark in marks):  # what is left of two may make a third
-        for mark in marks:
-            answer = answer.replace(mark, "")
-    return answer
+    said = {"role": "assistant", "reasoning_content": thinking, "content": inert(answer, sampler.tokenizer)}
+    talk.rounds[-1] = [*talk.rounds[-1], said]
 
 
 def follow_figures(talks: Sequence[Conversation]) -> dict[str, Any]:
@@ -147,7 +161,7 @@ def follow_figures(talks: Sequence[Conversation]) -> dict[str, Any]:
     turns = [turn for talk in talks for turn in talk.turns]
     return {
         "conversations": len(talks),
-        "turns": max((len(talk.plan.questions) for talk in talks), default=0),
+        "turns": max((len(talk.plan.problems) for talk in talks), default=0),
         **_obeyed(talk.turns for talk in talks),
         "asked_thinking_fraction": fraction([turn.asked == "thinking" for turn in turns]),
         "whole_fraction": fraction([all(turn.obeyed for turn in talk.turns) for talk in talks if talk.turns]),
@@ -186,7 +200,7 @@ def _obeyed(talks: Iterable[Sequence[Turn]]) -> dict[str, Any]:
 
 def _sample(talk: Conversation) -> list[dict[str, Any]]:
     """One conversation in full, for whoever wants to read what happened."""
-    asked = [talk.plan.questions[turn.position - 1] for turn in talk.turns]
+    asked = [talk.plan.problems[turn.position - 1].question for turn in talk.turns]
     return [
         {"position": turn.position, "question": question, "flag": turn.flag and FLAGS[turn.flag], "asked": turn.asked,
          "text": turn.text, "obeyed": turn.obeyed}

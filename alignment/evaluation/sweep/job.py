@@ -58,7 +58,7 @@ class Answered:
         made = [row.completion for row in self.samples]
         scores = [correctness(row) for row in self.samples]
         return ProblemOutcome(
-            problem=problem_key(self.samples[0].problem.question),
+            problem=problem_key(self.samples[0].problem.text),
             prompt_tokens=len(made[0].request.prompt_ids),
             correct=[None if score is None else score == 1.0 for score in scores],
             thinking_tokens=[one.thinking_tokens for one in made],

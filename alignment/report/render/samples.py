@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 
 from alignment.report.record import MODES, Line, Run, Sample, is_number
+from rewards.contract import split_thinking
 
 SHOWN = {"thinking": 3, "non_thinking": 2}  # questions per mode
 ROLLOUTS_SHOWN = 2  # per step
@@ -118,15 +119,6 @@ def _rollout(line: Line) -> Answer:
 def _score(verdict: object) -> str:
     score = verdict.get("score") if isinstance(verdict, dict) else None
     return f"{float(score):.2f}" if is_number(score) else "not judged"
-
-
-def split_thinking(text: str) -> tuple[str, str]:
-    """(thinking, answer). Text that opens a think block and never closes it is all thinking."""
-    thinking, closed, answer = text.partition("</think>")
-    if not closed:
-        opened = text.lstrip().startswith("<think>")
-        thinking, answer = (text, "") if opened else ("", text)
-    return thinking.replace("<think>", "", 1).strip(), answer.strip()
 
 
 def clip(text: str) -> str:

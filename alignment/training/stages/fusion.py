@@ -9,19 +9,18 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from alignment.core.files import write_json
 from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts, part_conversations
-from alignment.data.rows import Conversation, write_rows
+from alignment.data.rows import Conversation, Message, ToolSchema, write_rows
 from alignment.data.template import render_conversation
 from alignment.data_factory.fusion.card import Measured, make_card
 from alignment.data_factory.fusion.card_page import card_page
 from alignment.data_factory.fusion.mix import Fused, fuse
-from alignment.data_factory.fusion.pool import make_pool
+from alignment.data_factory.fusion.pool import Measure, make_pool
 from alignment.lint.findings import Intent
 from alignment.lint.views import Vocabulary
 from alignment.recipe.schema import FusionStage
@@ -66,9 +65,9 @@ def _numbered(context: StageContext) -> Iterator[tuple[int, Conversation]]:
         yield from zip(itertools.repeat(number), part_conversations(context.recipe, part, context.artifact))
 
 
-def _measure(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[dict[str, Any]]], int]:
-    def measure(messages: list[dict[str, Any]]) -> int:
-        return len(tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False))
+def _measure(tokenizer: PreTrainedTokenizerBase) -> Measure:
+    def measure(messages: list[Message], tools: list[ToolSchema]) -> int:
+        return len(tokenizer.apply_chat_template(messages, tools=tools or None, tokenize=True, return_dict=False))
 
     return measure
 
@@ -77,7 +76,7 @@ def _measured(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Fused]) -> Iter
     report = _reporter("rows written", len(rows))
     for number, fused in enumerate(rows, 1):
         rendered = render_conversation(tokenizer, fused.row, loss_on_empty_think=True)
-        text = tokenizer.apply_chat_template(fused.row.messages, tokenize=False)
+        text = tokenizer.apply_chat_template(fused.row.messages, tools=fused.row.tools or None, tokenize=False)
         yield Measured(fused, str(text), len(rendered.input_ids), rendered.trained_tokens)
         report(number)
 

@@ -124,9 +124,8 @@ class Rollouts:
         model = trainer.accelerator.unwrap_model(trainer.model)
         if self._sampler is None:
             self._sampler = self._context.sampler()
-            probe = render_prompt(
-                self._tokenizer, _asked(next(iter(self._problems.values()))), "thinking", flagged=False
-            )
+            first = next(iter(self._problems.values()))
+            probe = render_prompt(self._tokenizer, first.messages, "thinking", flagged=False, tools=first.tools)
             check_weight_sync(self._sampler.engine, lambda: merged_weights(model), probe)
             self._context.counts["engine"] = self._sampler.engine.name
         elif self._weights_of_step != trainer.state.global_step:
@@ -140,7 +139,7 @@ class Rollouts:
         for problem in problems:
             mode = group_mode(problem, step, seed, self._settings.thinking_fraction)
             flagged = chance("flag", seed, step, problem.id) < self._settings.flag_fraction
-            prompt = render_prompt(self._tokenizer, _asked(problem), mode, flagged=flagged)
+            prompt = render_prompt(self._tokenizer, problem.messages, mode, flagged=flagged, tools=problem.tools)
             requests.append(Request(prompt, mode, self._settings.budget, self._settings.minimum_thinking))
         drawn_with = int(chance("draw", seed, step, draw, self._context.rank) * 2**31)
         return list(zip(problems, sampler.sample(requests, self._sampling, drawn_with), strict=True))
@@ -189,10 +188,6 @@ class Rollouts:
                     file.write(json.dumps(row.as_line(step + 1), ensure_ascii=False) + "\n")
 
 
-def _asked(problem: Problem) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": problem.question}]
-
-
 def _groups(judged: list[Judged], size: int) -> list[list[Judged]]:
     return [judged[start : start + size] for start in range(0, len(judged), size)]
 
@@ -202,7 +197,7 @@ def _fitting(context: StageContext, tokenizer: PreTrainedTokenizerBase, problems
     limit = context.stage.rollout.max_prompt_tokens
     kept = {}
     for problem in problems:
-        prompt = render_prompt(tokenizer, _asked(problem), "non_thinking", flagged=True)
+        prompt = render_prompt(tokenizer, problem.messages, "non_thinking", flagged=True, tools=problem.tools)
         if len(prompt) <= limit:
             kept[problem.id] = problem
     context.counts.update(problems=len(kept), left_out_too_long=len(problems) - len(kept))

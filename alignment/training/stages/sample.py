@@ -15,7 +15,7 @@ from alignment.core.files import HALF_CHARACTERS
 from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.modes import with_flag
-from alignment.data.rows import Conversation, Preference, Problem, write_rows
+from alignment.data.rows import Conversation, Message, Preference, Problem, write_rows
 from alignment.data.template import render_prompt
 from alignment.inference.engine import SamplingSettings
 from alignment.inference.sampler import Request
@@ -25,6 +25,7 @@ from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.training.context import StageContext
 from rewards import NOT_APPLICABLE
+from rewards.contract import split_thinking
 
 CHUNK = 64  # problems per chunk: what a kill can lose
 
@@ -116,8 +117,7 @@ class _Draw:
         for problem in problems:
             mode = group_mode(problem, number, seed, settings.thinking_fraction)
             flagged = _is_flagged(self._context, problem)
-            messages = [{"role": "user", "content": problem.question}]
-            prompt = render_prompt(self._tokenizer, messages, mode, flagged=flagged)
+            prompt = render_prompt(self._tokenizer, problem.messages, mode, flagged=flagged, tools=problem.tools)
             if len(prompt) <= settings.max_prompt_tokens:
                 asked += [problem] * settings.generations
                 request = Request(prompt, mode, settings.budget, settings.minimum_thinking)
@@ -164,19 +164,17 @@ def _within(rows: list[dict[str, Any]], stage: SampleStage) -> bool:
     return low <= _pass_rate(rows, stage) <= high
 
 
-def _turns(problem: Problem, row: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _turns(problem: Problem, row: dict[str, Any]) -> tuple[list[Message], Message]:
     """The prompt without flags, and the answer with its thinking apart."""
-    thinking, _, answer = row["text"].rpartition("</think>")
-    thinking = thinking.partition("<think>")[2].strip("\n")
-    reply = {"role": "assistant", "reasoning_content": thinking, "content": answer.lstrip("\n")}
-    return [{"role": "user", "content": problem.question}], reply
+    thinking, answer = split_thinking(row["text"])
+    return problem.messages, {"role": "assistant", "reasoning_content": thinking, "content": answer}
 
 
 def _conversations(problem: Problem, rows: list[dict[str, Any]], stage: SampleStage) -> Iterator[Conversation]:
     accepted = {row["text"]: row for row in rows if _accepted(row, stage)}  # each text once
     for index, row in enumerate(list(accepted.values())[: stage.accepted_per_problem]):
         prompt, reply = _turns(problem, row)
-        yield Conversation(f"{problem.id}#{index}", [*prompt, reply], row["mode"], problem.family)
+        yield Conversation(f"{problem.id}#{index}", [*prompt, reply], row["mode"], problem.family, problem.tools)
 
 
 def _pairs(problem: Problem, rows: list[dict[str, Any]], stage: SampleStage) -> Iterator[Preference]:
@@ -191,4 +189,6 @@ def _pairs(problem: Problem, rows: list[dict[str, Any]], stage: SampleStage) -> 
     prompt, reply = _turns(problem, chosen)
     flagged = stage.rollout.flag_fraction >= 1.0
     messages = with_flag(prompt, chosen["mode"]) if flagged else prompt
-    yield Preference(problem.id, messages, reply, _turns(problem, rejected)[1], chosen["mode"], problem.family)
+    yield Preference(
+        problem.id, messages, reply, _turns(problem, rejected)[1], chosen["mode"], problem.family, problem.tools
+    )

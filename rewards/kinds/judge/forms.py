@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rewards.contract import after_thinking
 from rewards.kinds.tool_call.schema import read_json
 
 CRITERIA: dict[str, str] = {
@@ -43,7 +44,7 @@ class Form:
 
     def read(self, text: str) -> dict[str, Any] | None:
         """The one object of the right shape in a reply; None where there is none, or where two say different things."""
-        found = [value for value in _objects(text.rpartition("</think>")[2]) if _fits(value, self.schema)]
+        found = [value for value in _objects(after_thinking(text)) if _fits(value, self.schema)]
         differing = {json.dumps(self.grade(value)[:2]) for value in found}
         return found[-1] if len(differing) == 1 else None
 

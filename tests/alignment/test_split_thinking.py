@@ -1,0 +1,46 @@
+"""Thinking and answer are split alike wherever a completion is read: by the sample stage, tables, the linter, the page."""
+
+import pytest
+
+from alignment.data.fields import Fields, read_messages
+from alignment.data.rows import Problem, user_turn
+from alignment.lint.cases import split_turn
+from alignment.report.render.samples import _rollout
+from alignment.training.stages.sample import _turns
+from rewards.contract import Rollout, after_thinking
+
+PROBLEM = Problem("p", [user_turn("6 + 6 =")], "12")
+SPLIT = [
+    ("<think>\nSix.\n</think>\n\n12", "Six.", "12"),
+    ("Six.\n</think>\n\n12", "Six.", "12"),  # its template opened the block in the prompt
+    ("<think>\n\n</think>\n\n12", "", "12"),
+    ("<think>Six.</think>12", "Six.", "12"),
+    ("12", "", "12"),
+]
+
+
+@pytest.mark.parametrize(("text", "thinking", "answer"), SPLIT)
+def test_every_reader_splits_alike(text: str, thinking: str, answer: str) -> None:
+    judged = Rollout("6 + 6 =", text)
+    assert (judged.thinking, judged.answer) == (thinking, answer)
+    _, reply = _turns(PROBLEM, {"text": text})
+    assert (reply["reasoning_content"], reply["content"]) == (thinking, answer)
+    assert split_turn({"role": "assistant", "content": text}) == (thinking, answer)
+    shown = _rollout({"text": text})
+    assert (shown.thinking, shown.answer) == (thinking, answer)
+    row = {"messages": [user_turn("6 + 6 ="), {"role": "assistant", "content": text}]}
+    read = read_messages("t", Fields(), 0, row)[-1]
+    assert (read.get("reasoning_content", ""), read["content"]) == (thinking, answer)
+
+
+def test_a_block_that_never_closes_is_thinking_to_whoever_judges_and_shows() -> None:
+    assert (Rollout("", "<think>never closed").thinking, Rollout("", "<think>never closed").answer) == (
+        "never closed",
+        "",
+    )
+    assert _rollout({"text": "<think>never closed"}).thinking == "never closed"
+
+
+def test_what_follows_the_thinking_is_kept_as_it_is() -> None:
+    assert after_thinking("<think>a</think> {} <think>") == " {} <think>"
+    assert after_thinking(" {}") == " {}"
