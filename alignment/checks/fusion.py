@@ -10,7 +10,7 @@ from alignment.checks.parts import placed_parts
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.mixture import load_parts
-from alignment.data.modes import spoken
+from alignment.data.modes import mode_words
 from alignment.data.sources import Procedural, can_be_imitated, has_messages, load_source, source_names
 from alignment.data_factory.fusion.mix import halves
 from alignment.recipe.data import MixturePart
@@ -57,7 +57,7 @@ def _halves(recipe: Recipe, index: int, stage: FusionStage) -> Iterator[Issue]:
     place = ("stages", index)
     for mode in MODES:
         if not most[mode]:
-            told = f"no part of it gives {spoken(mode)} rows, so there would be nothing to switch between; add {HINTS[mode]}"
+            told = f"no part of it gives {mode_words(mode)} rows, so there would be nothing to switch between; add {HINTS[mode]}"
             yield Issue((*place, "data"), told)
     if stage.rows is not None and all(most.values()):
         yield from _too_few(stage, stage.rows, most, (*place, "rows"))
@@ -70,7 +70,7 @@ def _too_few(stage: FusionStage, rows: int, most: dict[Mode, float], place: Plac
             yield Issue(
                 place,
                 f"{rows} rows at thinking_fraction {stage.thinking_fraction:g} need {needed} "
-                f"{spoken(mode)} rows, and its data gives at most {most[mode]:.0f}; write at most "
+                f"{mode_words(mode)} rows, and its data gives at most {most[mode]:.0f}; write at most "
                 f"{int(most[mode] / share)}, or leave `rows` out to take what there is",
             )
 

@@ -1,11 +1,19 @@
-"""What differs between two recorded identities, field by field, as a person reads it."""
+"""Compares two recorded identities field by field, for the error that says why a stage is not reused.
+
+Neighbours: run/plan.py (compares a stage with its manifest), evaluation/ (compares a recorded evaluation).
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
-    """Each field in which two identities differ, as `path: old → new`."""
+    """Yield each field in which two identities differ, as `path: old → new`.
+
+    Args:
+        old, new: JSON values: objects are compared key by key, lists of equal length item by item.
+        place: the dotted path of these values, to stand before the names inside them.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
             yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else key)

@@ -5,13 +5,13 @@ cli/ prints them without a traceback; anything else that escapes is a defect of 
 
 
 class AlignmentError(Exception):
-    """The root of every error meant for a user's eyes."""
+    """Base class of every error that is shown to the user. `exit_status` is that of the command that raised it."""
 
     exit_status = 1
 
 
 class RecipeError(AlignmentError):
-    """A recipe, or what it names, cannot work. Holds every problem found, not only the first."""
+    """A recipe, or something it names, cannot work. Lists every error found, not only the first."""
 
     exit_status = 2
 
@@ -23,7 +23,7 @@ class DataError(AlignmentError):
 
 
 class ArtifactError(AlignmentError):
-    """Something in a run directory is missing, damaged or not what its manifest says."""
+    """A file in a run directory is missing, damaged, or differs from what its manifest records."""
 
 
 class StaleInputsError(AlignmentError):
@@ -33,7 +33,7 @@ class StaleInputsError(AlignmentError):
 
 
 class StageFailed(AlignmentError):
-    """A stage's process ended with an error; carries where its log is."""
+    """A stage's process ended with an error. The message holds the path of its log."""
 
 
 class WeightsNotSynchronised(AlignmentError):
@@ -41,10 +41,10 @@ class WeightsNotSynchronised(AlignmentError):
 
 
 class EngineError(AlignmentError):
-    """A sampling engine cannot start or cannot do what was asked."""
+    """A sampling engine cannot start, or cannot serve a request."""
 
 
 class OptionError(AlignmentError):
-    """What was written on the command line cannot work. Says what to write instead."""
+    """A command-line option or argument cannot work. Says what to write instead."""
 
     exit_status = 2

@@ -1,4 +1,4 @@
-"""Files: hashes, and JSON that is written whole or not at all.
+"""Files: SHA-256 hashes, and JSON that is written atomically.
 
 Neighbours: records/ (which files a run directory holds), errors.py.
 """
@@ -11,7 +11,8 @@ from typing import Any
 
 from alignment.core.errors import ArtifactError
 
-# How text is encoded that may hold half a character, from someone's data: as JSON's own escape, which reads back the same.
+# Data may hold a lone surrogate (half a character), which UTF-8 cannot encode: write it as JSON's own escape, which
+# reads back the same.
 HALF_CHARACTERS = "backslashreplace"
 
 
@@ -37,7 +38,7 @@ def folder_files(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old file or the whole new one, whatever happens in between.
+    """Write JSON atomically: a reader sees the old file or the whole new one, even if this process is killed.
 
     Raises ArtifactError that names the file when the disk is full or read-only.
     """

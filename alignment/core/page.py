@@ -1,7 +1,8 @@
 """HTML pages as one file each, without scripts, fonts or pictures from elsewhere.
 
-Everything that a model, data or a recipe wrote is escaped by the template's autoescaping, and a content security policy
-in each page forbids scripts and every load, should that ever fail. The report and the linter have a page.html.jinja each.
+The template's autoescaping escapes everything that a model, a data set or a recipe wrote. As a second line of defence, a
+content security policy in each page forbids scripts and external resources. The report and the linter have a
+page.html.jinja each.
 """
 
 from typing import Any
@@ -10,7 +11,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 
 def page_template(package: str, **known: Any) -> Template:
-    """page.html.jinja of a package; `known` are the functions and modules that it may use."""
+    """Load page.html.jinja of a package.
+
+    Args:
+        package: the import name of the package that holds the template.
+        known: functions and modules that the template may use, by name.
+    """
     environment = Environment(
         loader=PackageLoader(package, "."),
         autoescape=True,

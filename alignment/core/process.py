@@ -1,4 +1,4 @@
-"""A process that ends with its parent, so that a killed run leaves nothing behind that still writes."""
+"""Ties a process to its parent, so that a killed run leaves no process behind that still writes files."""
 
 import ctypes
 import os
@@ -9,7 +9,7 @@ import sys
 def die_with_parent() -> None:
     """Ask Linux to kill this process when its parent ends (prctl PR_SET_PDEATHSIG); elsewhere a no-op.
 
-    Ends it at once where the parent has ended before it could ask. Call it before anything that takes time.
+    Ends the process at once if the parent has already ended. Call it before anything that takes time.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
@@ -18,7 +18,7 @@ def die_with_parent() -> None:
 
 
 def _is_orphan() -> bool:
-    """Whether whoever began this process's session is gone and its parent is of another one: it was handed on."""
+    """Whether this process was re-parented: its session's leader is gone and its parent belongs to another session."""
     session = os.getsid(0)
     try:
         if os.getsid(os.getppid()) == session:
@@ -27,5 +27,5 @@ def _is_orphan() -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False  # there is one, and it is somebody else's
+        return False  # the leader exists and belongs to another user
     return False

@@ -1,7 +1,7 @@
-"""How long work reports itself: one line per step, with a rate and an estimate.
+"""Progress reports of long work: one line per step, with a rate and the time left.
 
-A stage's process reports with `Progress`. Started by the pipeline, its reports go to a file that run/watch.py shows as a
-bar; started by hand, they are printed. Either way nothing runs in silence.
+A stage's process reports with `Progress`. If the pipeline started it, its reports go to a file that run/watch.py shows as
+a bar; if a user started it, they are printed.
 """
 
 import json
@@ -14,7 +14,13 @@ PROGRESS_FILE = "ALIGNMENT_PROGRESS"  # set by run/processes.py for the processe
 
 
 class Progress:
-    """Reports one piece of work of known length."""
+    """Reports one piece of work of known length.
+
+    Args:
+        work: its name, shown first in each line.
+        total: how many steps, rows or problems it has.
+        done: how many are done already, for work that is resumed; they do not count for the rate.
+    """
 
     def __init__(self, work: str, total: int, done: int = 0) -> None:
         self.work, self.total = work, total
@@ -23,7 +29,7 @@ class Progress:
         self._file = Path(file) if file else None
 
     def report(self, done: int, **figures: Any) -> None:
-        """Say how much is done, with figures worth seeing (loss, reward). The rate counts from the first report on."""
+        """Report how much is done, with figures worth seeing (loss, reward); figures that are None are left out."""
         spent = time.monotonic() - self._started
         made = done - self._before
         rate = made / spent if spent > 0 and made > 0 else 0.0
@@ -43,7 +49,7 @@ class Progress:
 
 
 def as_line(event: dict[str, Any]) -> str:
-    """`sft 12/40  2.1/s  13 s left  loss 0.412`."""
+    """Format a report as one line: `sft 12/40  2.1/s  13 s left  loss 0.412`."""
     standard = ("work", "done", "total", "per_second", "seconds_left")
     figures = "  ".join(f"{name} {_short(value)}" for name, value in event.items() if name not in standard)
     left = "" if event["seconds_left"] is None else f"  {event['seconds_left']} s left"

@@ -1,4 +1,4 @@
-"""Where the recipes and the data that ship with the project are: in a checkout, or inside the installed wheel."""
+"""Finds the recipes and data that ship with the project: in a checkout, or inside the installed wheel."""
 
 from pathlib import Path
 
@@ -9,6 +9,6 @@ _CHECKOUT = Path(__file__).parents[2]
 def resource(name: str) -> Path:
     """The path of a shipped file or folder, named from the repository's root: `resource("data/base")`.
 
-    The path is returned whether or not it exists; who opens it says what is missing.
+    The path is returned whether or not it exists.
     """
     return (_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT) / name

@@ -1,4 +1,4 @@
-"""Words that recipes, data and records share: the two modes, and the splits of the problem space."""
+"""The two modes and the data splits, as recipes, data and records write them."""
 
 from typing import Literal, get_args
 

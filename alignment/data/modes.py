@@ -1,7 +1,7 @@
-"""Thinking and non-thinking: the soft flags that ask for a mode, and which of them counts.
+"""The flags `/think` and `/no_think`: adding them to messages, and finding the one that sets the mode.
 
-Qwen3's rule: a flag may stand in any user or system turn, the last one wins, and without a flag the model thinks.
-Neighbours: rows.py (Mode), render.py (the template's hard switch), inference/sampler.py (budgets).
+Qwen3's rule (arXiv 2505.09388, section 4.3): a flag may stand in any user or system turn, the last one wins, and without
+a flag the model thinks. Neighbours: core/vocabulary.py (Mode), template.py (the template's switch).
 """
 
 import re
@@ -12,16 +12,16 @@ from alignment.core.vocabulary import Mode
 
 FLAGS: dict[Mode, str] = {"thinking": "/think", "non_thinking": "/no_think"}
 _FLAG = re.compile(r"(?<![\w/])/(no_)?think(?!\w)")
-_TOOL_RESPONSE = re.compile(r"<tool_response>.*</tool_response>", re.DOTALL)  # Qwen3's template: no question
+_TOOL_RESPONSE = re.compile(r"<tool_response>.*</tool_response>", re.DOTALL)  # not a query in Qwen3's template
 
 
-def spoken(mode: Mode) -> str:
-    """`non-thinking`: a mode in a sentence."""
+def mode_words(mode: Mode) -> str:
+    """A mode as it is written in a sentence: `non-thinking`."""
     return mode.replace("_", "-")
 
 
 def with_flag(messages: list[dict[str, Any]], mode: Mode) -> list[dict[str, Any]]:
-    """The same messages with the mode's flag at the end of the last user turn."""
+    """Copy messages with the mode's flag appended to the last user turn."""
     last_user = max(index for index, message in enumerate(messages) if message["role"] == "user")
     return [
         {**message, "content": f"{message['content']} {FLAGS[mode]}"} if index == last_user else message
@@ -32,9 +32,12 @@ def with_flag(messages: list[dict[str, Any]], mode: Mode) -> list[dict[str, Any]
 def with_flags(
     messages: list[dict[str, Any]], system: Mode | None, queries: Sequence[Mode | None]
 ) -> list[dict[str, Any]]:
-    """The same messages with a flag in the system turn, which is made where there is none, and one for each query.
+    """Copy messages with flags in the system turn and in the queries.
 
-    queries: a mode, or None for no flag, for each user turn that asks something, in their order.
+    Args:
+        messages: a conversation; it is not changed.
+        system: the mode of the system turn's flag, or None. A missing system turn is added.
+        queries: for each turn of `query_turns`, the mode of its flag, or None.
     """
     asked = dict(zip(query_turns(messages), queries, strict=True))
     flags = {place: mode for place, mode in asked.items() if mode is not None}
@@ -51,7 +54,7 @@ def with_flags(
 
 
 def query_turns(messages: Sequence[dict[str, Any]]) -> list[int]:
-    """The places of the user turns that ask something; a tool's response in a user turn asks nothing."""
+    """Indices of the user turns that are questions; a user turn that holds a tool response is not."""
     return [
         place
         for place, message in enumerate(messages)
@@ -60,7 +63,7 @@ def query_turns(messages: Sequence[dict[str, Any]]) -> list[int]:
 
 
 def deciding_flag(messages: Sequence[dict[str, Any]]) -> tuple[int, Mode] | None:
-    """The last flag in user and system turns: the place of its message, and what it asks for. None without a flag."""
+    """The last flag in user and system turns, which sets the mode: (index of its message, mode), or None."""
     found = [
         (place, flag)
         for place, message in enumerate(messages)
@@ -71,6 +74,6 @@ def deciding_flag(messages: Sequence[dict[str, Any]]) -> tuple[int, Mode] | None
 
 
 def flagged_mode(messages: list[dict[str, Any]]) -> Mode | None:
-    """The mode that the last flag in user and system turns asks for, or None where there is no flag."""
+    """The mode set by the last flag in user and system turns, or None without a flag."""
     found = deciding_flag(messages)
     return None if found is None else found[1]

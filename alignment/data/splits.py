@@ -1,8 +1,7 @@
-r"""Which part of the problem space a data set may draw from, so that training can never meet a held-out problem.
+r"""Splits problems by a hash of their text, so that no stage sees another stage's or the evaluation's problems.
 
-Seeds alone do not keep small problems apart: two seeds both meet `2 + 3`. So every problem belongs, by a hash of its
-text, to exactly one split, whatever seed or stage it came from. The text is the bare problem's: two sources that ask
-the same in other words ("... in \boxed{}") have it in the same split. Neighbour: sources.py, which draws by it.
+Seeds alone do not keep small problems apart: two seeds both draw `2 + 3`. The hash is of the problem's own text, without
+a source's instruction ("... in \boxed{}"), so two sources have the same problem in the same split. Neighbour: sources.py.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -13,10 +12,10 @@ from alignment.data.rows import Problem
 
 
 def split_of(text: str) -> Split:
-    """The split that a problem belongs to by its text; each takes an equal part of the hash space."""
+    """The split of a problem's text, by its hash; all splits have the same size."""
     return SPLITS[int(problem_key(text), 16) % len(SPLITS)]
 
 
 def only(splits: Collection[Split], problems: Iterable[Problem]) -> Iterator[Problem]:
-    """The problems of some splits, in their order. Their questions have to be bare, without a source's instruction."""
+    """Filter problems by split, in order. Questions must be bare, without a source's instruction."""
     return (problem for problem in problems if split_of(problem.text) in splits)

@@ -1,8 +1,8 @@
-"""Problems that say how long to think, and worked solutions of many lengths to learn it from.
+"""Questions that ask for a number of thinking tokens, and worked solutions of different lengths to learn it from.
 
-A budget that is told stands in the question, and the policy has to keep it by itself (L1, arXiv 2503.04697); one that is
-forced ends thinking from outside and is no business of the data (inference/thinking_budget.py). Neighbours: mixture.py, which
-applies this to the parts of a mixture; rewards/kinds/length.py, whose form `adherence` judges by the column set here.
+A target length stands in the question, and the policy has to keep it by itself (L1, arXiv 2503.04697). A thinking budget is
+enforced by the engine and does not concern the data (inference/thinking_budget.py). Neighbours: mixture.py (applies this to
+the parts of a mixture), rewards/kinds/length.py (its form `adherence` scores against the column `budget`).
 """
 
 import random
@@ -13,33 +13,33 @@ from alignment.data.rows import Problem
 from alignment.recipe.data import MixturePart
 
 SENTENCE = "Think for about {tokens} tokens."
-REVIEW = "Wait, let me look at that again"
+REVIEW = "Wait, let me look at that again"  # begins each review pass
 
 
-def told(problems: Iterable[Problem], part: MixturePart) -> Iterator[Problem]:
-    """The problems of a part, each told one of its budgets in turn, their worked solutions gone over again.
+def with_target_lengths(problems: Iterable[Problem], part: MixturePart) -> Iterator[Problem]:
+    """Give the problems of a part its target lengths in turn, and repeat their worked solutions.
 
-    How often is up to chance, up to `max_review_passes` times; in `length_matched_fraction` of the rows it is the place of the told budget among
-    the part's budgets, so that the length means what the question says.
+    The number of review passes is drawn uniformly from 0 to `max_review_passes`. In `length_matched_fraction` of the rows
+    it is the index of the target length instead, so that longer solutions go with longer targets.
     """
-    rng, budgets = random.Random(part.seed), part.target_lengths
-    for index, problem in enumerate(problems):
-        place = index % len(budgets) if budgets else 0
-        means_it = rng.random() < part.length_matched_fraction
-        again = min(place, part.max_review_passes) if means_it else rng.randint(0, part.max_review_passes)
-        gone_over = reviewed(problem, again)
-        yield tell(gone_over, budgets[place]) if budgets else gone_over
+    rng, lengths = random.Random(part.seed), part.target_lengths
+    for number, problem in enumerate(problems):
+        index = number % len(lengths) if lengths else 0
+        matched = rng.random() < part.length_matched_fraction
+        passes = min(index, part.max_review_passes) if matched else rng.randint(0, part.max_review_passes)
+        repeated = with_review_passes(problem, passes)
+        yield with_target_length(repeated, lengths[index]) if lengths else repeated
 
 
-def tell(problem: Problem, tokens: int) -> Problem:
-    """One problem that asks for so many thinking tokens; the number is its column `budget` too."""
-    asked = problem.with_question(f"{problem.question}\n{SENTENCE.format(tokens=tokens)}")
+def with_target_length(problem: Problem, tokens: int) -> Problem:
+    """Copy a problem so that its question asks for this many thinking tokens, also in its column `budget`."""
+    asking = problem.with_question(f"{problem.question}\n{SENTENCE.format(tokens=tokens)}")
     columns = {**problem.columns, "budget": tokens}
-    return replace(asked, id=f"{problem.id}-told-{tokens}", columns=columns)
+    return replace(asking, id=f"{problem.id}-target-{tokens}", columns=columns)
 
 
-def reviewed(problem: Problem, times: int) -> Problem:
-    """One problem, its worked solution gone over again so many times."""
-    if not problem.trace or not times:
+def with_review_passes(problem: Problem, passes: int) -> Problem:
+    """Copy a problem so that its worked solution is repeated this many times, each after the REVIEW line."""
+    if not problem.trace or not passes:
         return problem
-    return replace(problem, trace=problem.trace + f"\n{REVIEW}\n{problem.trace}" * times)
+    return replace(problem, trace=problem.trace + f"\n{REVIEW}\n{problem.trace}" * passes)

@@ -1,7 +1,7 @@
-"""The rows that the linter looks at, from a stage's mixture or from a file of conversations.
+"""The rows that the linter inspects, from a stage's mixture or from a file of conversations.
 
-A file holds one JSON object a line: `{"messages": [...]}`, or ShareGPT's `{"conversations": [{"from", "value"}]}`.
-Nothing about its rows is believed: what is not a conversation at all becomes a finding and is not looked at further.
+A file holds one JSON object per line: `{"messages": [...]}`, or ShareGPT's `{"conversations": [{"from", "value"}]}`.
+Its contents are untrusted: a line that is not a conversation becomes a finding and is not inspected further.
 """
 
 import json
@@ -25,15 +25,16 @@ SAMPLED_ROWS = 64
 
 @dataclass(frozen=True)
 class Case:
-    """One row to look at. is_prompt: it is asked and not imitated, so nothing of it carries loss."""
+    """One row to inspect. is_prompt: it is the prompt of a rollout, so no token of it carries loss."""
 
-    number: int  # the line of a file, or the place in a mixture, from 1
+    number: int  # line in a file, or position in a mixture, from 1
     conversation: Conversation
     is_prompt: bool = False
-    from_policy: bool = False  # an earlier stage drew it from a policy, and the recipe's rewards accepted it
+    from_policy: bool = False  # an earlier sample stage made it, and its rewards accepted it
 
     @property
     def messages(self) -> list[dict[str, Any]]:
+        """The messages of the conversation."""
         return self.conversation.messages
 
     @property
@@ -43,7 +44,7 @@ class Case:
 
 
 def split_turn(message: dict[str, Any]) -> tuple[str, str]:
-    """The thinking and the answer of an assistant turn. A block that is not closed is answer, as templates have it."""
+    """(thinking, answer) of an assistant turn. An unclosed block counts as answer, as in templates."""
     content = message.get("content")
     content = content if isinstance(content, str) else ""
     if isinstance(message.get("reasoning_content"), str):
@@ -52,12 +53,12 @@ def split_turn(message: dict[str, Any]) -> tuple[str, str]:
 
 
 def assistant_turns(messages: Sequence[dict[str, Any]]) -> list[int]:
-    """The places of the turns that the assistant wrote."""
+    """Indices of the assistant turns."""
     return [index for index, message in enumerate(messages) if message["role"] == "assistant"]
 
 
 def last_query(messages: Sequence[dict[str, Any]]) -> int:
-    """The place of the last user turn that is a question and no tool response; the last turn where there is none."""
+    """Index of the last user turn that is a question and not a tool response; the last message if there is none."""
     queries = [
         index
         for index, message in enumerate(messages)
@@ -71,20 +72,23 @@ def last_query(messages: Sequence[dict[str, Any]]) -> int:
 def sampled(
     rows: Sequence[Conversation], count: int, seed: int, policy_ids: Collection[str] = frozenset()
 ) -> list[Case]:
-    """A sample of a stage's rows, in their order. policy_ids: which of them a policy wrote."""
+    """A random sample of a stage's rows, in their order. policy_ids: the rows that a sample stage made."""
     chosen = sorted(random.Random(seed).sample(range(len(rows)), min(count, len(rows))))
     return [Case(index + 1, rows[index], from_policy=rows[index].id in policy_ids) for index in chosen]
 
 
 def malformed(case: Case) -> Iterator[Finding]:
-    """Anything but a list of turns with roles; other faults are looked for only where this finds none."""
+    """A row that is not a list of messages with known roles; other faults are looked for only in well-formed rows."""
     problem = _shape_problem(case.messages)
     if problem is not None:
         yield _not_a_conversation(case.number, problem)
 
 
 def read_cases(path: Path, count: int) -> tuple[list[Case], list[Finding]]:
-    """The first conversations of a JSON-lines file, and what is said of lines that hold none. Raises DataError."""
+    """The first `count` rows of a JSON-lines file, and a finding for each malformed line.
+
+    Raises DataError if the file cannot be read or is empty.
+    """
     cases: list[Case] = []
     findings: list[Finding] = []
     try:
@@ -102,7 +106,7 @@ def read_cases(path: Path, count: int) -> tuple[list[Case], list[Finding]]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as text ({error})") from error
     if not cases and not findings:
-        raise DataError(f'{path}: holds no rows; write one JSON object a line: {{"messages": [...]}}')
+        raise DataError(f'{path}: holds no rows; write one JSON object per line: {{"messages": [...]}}')
     return cases, findings
 
 
@@ -131,7 +135,7 @@ def _case(number: int, line: str) -> tuple[Case | None, str]:
 
 
 def _from_sharegpt(row: dict[str, Any]) -> Any:
-    """The messages of ShareGPT's form; what does not have it is passed on as it is."""
+    """Messages from ShareGPT's form; anything else is returned unchanged."""
     turns = row.get("conversations")
     if not isinstance(turns, list):
         return turns
@@ -145,7 +149,7 @@ def _sharegpt_turn(turn: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown_mode(messages: list[dict[str, Any]]) -> Mode:
-    """The mode that the last answer of a row without a `mode` has."""
+    """The mode of a row without a `mode`, from whether its last answer thinks."""
     answers = assistant_turns(messages)
     return "thinking" if answers and split_turn(messages[answers[-1]])[0].strip() else "non_thinking"
 
@@ -155,12 +159,12 @@ def _shape_problem(messages: Any) -> str | None:
         return "has no `messages`, or an empty list of them"
     for index, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            return f"message {index} is no object with a `role`"
+            return f"message {index} is not an object with a `role`"
         if message["role"] not in ROLES:
-            return f"message {index} has the role {shown(message['role'])}, which templates leave out in silence"
+            return f"message {index} has the role {shown(message['role'])}, which templates drop without an error"
         calls = message.get("tool_calls")
         if calls is not None and not (isinstance(calls, list) and all(_is_call(call) for call in calls)):
-            return f"message {index} has `tool_calls` that are no list of named functions"
+            return f"message {index} has `tool_calls` that are not a list of named functions"
     return None
 
 

@@ -1,6 +1,6 @@
-"""What both pages of the linter share: tokens made visible, and findings gathered by what they say.
+"""Shared by the linter's terminal and HTML output: visible tokens, and findings grouped by code.
 
-Data is hostile: whatever could steer a terminal or turn text around is spelled out. Neighbours: terminal.py, core/page.py.
+Data is untrusted: control and direction characters are written as escapes. Neighbours: terminal.py, page.py.
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from alignment.lint.findings import Finding, Severity
 from alignment.lint.linter import Inspection
 from alignment.lint.views import View
 
-ROWS_NAMED = 6
+MAX_ROWS_NAMED = 6
 NEWLINE, TAB = "↵", "→"
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One token as it is shown."""
+    """One token as it is printed. place: its index in the row."""
 
     text: str
     trained: bool
@@ -26,14 +26,15 @@ class Piece:
 
 @dataclass(frozen=True)
 class Group:
-    """Findings of one code and gravity: the first of them, and every row that has one."""
+    """Findings of one code and severity: the first of them, and the numbers of all rows that have one."""
 
     first: Finding
     rows: list[int]
-    id: str  # what the data calls the first row
+    id: str  # the first row's id in the data
 
     @property
     def severity(self) -> Severity:
+        """Error, warning or note."""
         return self.first.severity
 
     @property
@@ -41,30 +42,30 @@ class Group:
         """`rows 3, 8, 9 and 12 more`, or `every row`."""
         if not self.rows:
             return "every row"
-        named = ", ".join(str(row) for row in self.rows[:ROWS_NAMED])
-        more = f" and {len(self.rows) - ROWS_NAMED} more" if len(self.rows) > ROWS_NAMED else ""
+        named = ", ".join(str(row) for row in self.rows[:MAX_ROWS_NAMED])
+        more = f" and {len(self.rows) - MAX_ROWS_NAMED} more" if len(self.rows) > MAX_ROWS_NAMED else ""
         name = f" (first: {visible(self.id)})" if self.id not in ("", str(self.rows[0])) else ""
         return f"row{'s' * (len(self.rows) > 1)} {named}{more}{name}"
 
 
 def pieces(view: View) -> Iterator[Piece]:
-    """The tokens of a row with everything visible; a token that ends a line says so."""
+    """The tokens of a row, with every character visible."""
     for place, trained in enumerate(view.trained):
         text = view.piece(place)
         yield Piece(visible(text), trained, text.endswith("\n"), place)
 
 
 def heading(view: View) -> str:
-    """What stands over a row: its number, what its data calls it, its mode and its tokens."""
+    """The heading of a row: `row 3 (id, thinking): 45 tokens, 23 with loss`."""
     conversation = view.case.conversation
     name = "" if conversation.id == str(view.number) else f"{conversation.id}, "
-    kind = "asked and not imitated" if view.case.is_prompt else conversation.mode
+    kind = "prompt" if view.case.is_prompt else conversation.mode
     tokens = f"{len(view.input_ids):,} tokens" + ("" if view.case.is_prompt else f", {view.trained_tokens:,} with loss")
     return f"row {view.number} ({name}{kind}): {tokens}"
 
 
 def visible(text: str) -> str:
-    """Text in which newlines are arrows, and control and direction characters are written as their escapes."""
+    """Replace newlines and tabs by arrows, and control and direction characters by escapes."""
     named = text.replace("\n", NEWLINE).replace("\t", TAB)
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
@@ -73,7 +74,7 @@ def visible(text: str) -> str:
 
 
 def grouped(inspection: Inspection) -> list[Group]:
-    """Findings by code and gravity, in the order in which they come."""
+    """Group findings by code and severity, in order of first appearance."""
     found: dict[tuple[str, str], Group] = {}
     for finding in inspection.findings:
         name = inspection.ids.get(finding.row, "") if finding.row is not None else ""

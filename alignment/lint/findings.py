@@ -1,4 +1,4 @@
-"""What the linter says and what it holds rows against: Finding, Intent.
+"""Finding (one fault that was found) and Intent (the stage's settings that rows are checked against).
 
 Neighbours: cases.py (the rows), linter.py (which faults are looked for).
 """
@@ -13,12 +13,12 @@ from alignment.recipe.schema import GrpoStage, Recipe, SampleStage, SftStage, St
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 CHATML = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
-SHORTEST_FORCED_TEXT = 12  # characters; a shorter stop text is found in answers that nobody forced
+MIN_FORCED_TEXT = 12  # characters; a shorter stop text occurs in ordinary answers too
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: its code, how grave it is, in which row (None: every row), what was found, what to write (nothing in a note)."""
+    """One fault: code (docs/lint.md), severity, row number (None: every row), what was found, and what to write instead."""
 
     code: str
     severity: Severity
@@ -33,20 +33,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Intent:
-    """What whoever wrote the recipe meant to train; the defaults are those of a file without a recipe."""
+    """What the recipe means to train; the defaults apply to a file without a recipe."""
 
     stage: str | None = None
     kind: str = "sft"
     loss_on_empty_think: bool = False
     loss_on_history: bool = False
-    chosen: frozenset[str] = frozenset()  # the loss settings that the recipe writes out
-    max_length: int | None = None  # tokens of a row, or of a prompt where the stage samples
-    forced_texts: tuple[str, ...] = (QWEN3_STOP_TEXT,)  # what a thinking budget writes into a completion
-    markers: tuple[str, ...] = CHATML  # what no data may spell out: the tokens that keep turns apart
+    chosen: frozenset[str] = frozenset()  # the loss settings that the recipe sets explicitly
+    max_length: int | None = None  # tokens of a row, or of a prompt in a stage that samples
+    forced_texts: tuple[str, ...] = (QWEN3_STOP_TEXT,)  # the stop texts of thinking budgets
+    markers: tuple[str, ...] = CHATML  # special tokens that separate turns; data must not contain them as text
 
     @staticmethod
     def of(recipe: Recipe, stage: Stage) -> "Intent":
-        """What a stage of a recipe says."""
+        """The intent of a stage of a recipe."""
         rollouts = [other.rollout for other in recipe.stages if isinstance(other, (GrpoStage, SampleStage))]
         stops = [QWEN3_STOP_TEXT, recipe.evaluations.budget_stop_text, *(one.budget_stop_text for one in rollouts)]
         intent = Intent(
@@ -63,16 +63,16 @@ class Intent:
         return replace(intent, loss_on_empty_think=stage.loss_on_empty_think, loss_on_history=stage.loss_on_history)
 
     def forced_phrases(self) -> list[str]:
-        """The texts of a budget without their tags, as they would stand in a think block."""
+        """The stop texts without their tags, as they would stand inside a think block."""
         plain = (text.replace("<think>", "").replace("</think>", "").strip() for text in self.forced_texts)
-        return [phrase for phrase in plain if len(phrase) >= SHORTEST_FORCED_TEXT]
+        return [phrase for phrase in plain if len(phrase) >= MIN_FORCED_TEXT]
 
 
 def count_of(findings: Iterable[Finding], severity: Severity) -> int:
-    """How many findings are as grave as that."""
+    """Number of findings of this severity."""
     return sum(finding.severity == severity for finding in findings)
 
 
 def shown(text: str, longest: int = 40) -> str:
-    """A passage of data for a message: shortened, and with nothing that could steer a terminal."""
+    """A passage of data for a message: shortened to `longest` characters, with control characters escaped."""
     return repr(text if len(text) <= longest else text[: longest - 1] + "…")

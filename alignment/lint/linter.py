@@ -1,7 +1,7 @@
-"""The tables of faults, and what holds rows and templates against them.
+"""The tables of faults, and running them on rows and templates.
 
-`row_findings` needs no tokenizer and answers at once: `alignment check` runs it. `inspect` renders as well: the command
-and the start of an sft stage run it. Adding a fault is adding a function and its line in a table here.
+`row_findings` needs no tokenizer and is fast: `alignment check` calls it. `inspect` also renders: `alignment lint` and
+every sft stage, before it trains, call it. A new fault is one function and one line in a table here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +14,9 @@ from alignment.lint.findings import SEVERITIES, Finding, Intent, count_of
 from alignment.lint.template_faults import Setting
 from alignment.lint.views import View, view
 
-# What a policy gets wrong of the form of an answer. Its rewards let it through, and a run is not ended for one such row.
-SLIPS = ("unclosed_think", "think_tag_misplaced", "special_token_in_text", "flag_contradicts")
-ERRORS_TOLD = 5  # of one stage, where it is refused
+# Format faults in rows that a policy wrote and the rewards accepted: warnings, since one such row must not end a run.
+POLICY_FAULTS = ("unclosed_think", "think_tag_misplaced", "special_token_in_text", "flag_contradicts")
+MAX_ERRORS_SHOWN = 5  # in the message that refuses a stage
 
 RowFault = Callable[[Case, Intent], Iterator[Finding]]
 LossFault = Callable[[View, Intent], Iterator[Finding]]
@@ -60,39 +60,43 @@ TEMPLATE_FAULTS: tuple[TemplateFault, ...] = (
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was looked at under one name, and what was found, the gravest first."""
+    """The rows inspected under one name, and what was found, errors first."""
 
     name: str
     findings: list[Finding]
     views: list[View] = field(default_factory=list)
-    ids: dict[int, str] = field(default_factory=dict)  # from a row's number to what its data calls it
+    ids: dict[int, str] = field(default_factory=dict)  # from a row's number to its id in the data
 
     @property
     def tokens(self) -> int:
+        """Tokens of all rows."""
         return sum(len(view.input_ids) for view in self.views)
 
     @property
     def trained_tokens(self) -> int:
+        """Tokens of all rows that carry loss."""
         return sum(view.trained_tokens for view in self.views)
 
     def place(self, finding: Finding) -> str:
-        """What the data calls the row of a finding, to stand before it; nothing for those of the template."""
+        """The id of a finding's row as a prefix, `id, `; empty for a fault of the template."""
         return "" if finding.row is None else f"{self.ids.get(finding.row, '')}, "
 
 
 def row_findings(case: Case, intent: Intent) -> list[Finding]:
-    """What is wrong with a row as it stands; of one that is no conversation, only that."""
+    """The faults of a row that need no tokenizer; of a malformed row, only that it is malformed."""
     found = list(malformed(case))
     found = found or [finding for fault in ROW_FAULTS for finding in fault(case, intent)]
-    return [_forgiven(finding) if case.from_policy and finding.code in SLIPS else finding for finding in found]
+    return [
+        _as_warning(finding) if case.from_policy and finding.code in POLICY_FAULTS else finding for finding in found
+    ]
 
 
 def inspect(
-    setting: Setting, cases: Sequence[Case], intent: Intent, name: str, told: Sequence[Finding] = ()
+    setting: Setting, cases: Sequence[Case], intent: Intent, name: str, known: Sequence[Finding] = ()
 ) -> Inspection:
-    """Render rows and look for every fault. told: what reading them has found already."""
+    """Render rows and look for every fault. known: findings from reading the rows, to be included."""
     intent = replace(intent, markers=setting.vocabulary.markers)
-    findings, views = list(told), []
+    findings, views = list(known), []
     for case in cases:
         found = row_findings(case, intent)
         if not any(finding.code == "not_a_conversation" for finding in found):
@@ -101,7 +105,7 @@ def inspect(
                 found.append(rendered)
             else:
                 views.append(rendered)
-                found += _beside(found, [one for fault in LOSS_FAULTS for one in fault(rendered, intent)])
+                found += _without_effects(found, [one for fault in LOSS_FAULTS for one in fault(rendered, intent)])
         findings += found
     ids = {case.number: case.conversation.id for case in cases}
     findings += [one for fault in TEMPLATE_FAULTS for one in fault(setting, views, intent)]
@@ -109,16 +113,16 @@ def inspect(
 
 
 def refuse_errors(inspection: Inspection) -> int:
-    """The number of warnings. Raises DataError with the first errors, if there are any."""
+    """Return the number of warnings. Raises DataError with the first errors if there are any."""
     errors = [finding for finding in inspection.findings if finding.severity == "error"]
     if errors:
-        more = f"\n… and {len(errors) - ERRORS_TOLD} more" if len(errors) > ERRORS_TOLD else ""
-        told = "\n".join(f"{inspection.name}: {inspection.place(one)}{one}" for one in errors[:ERRORS_TOLD])
-        raise DataError(f"{told}{more}\n`alignment lint` shows these rows token by token")
+        more = f"\n… and {len(errors) - MAX_ERRORS_SHOWN} more" if len(errors) > MAX_ERRORS_SHOWN else ""
+        shown = "\n".join(f"{inspection.name}: {inspection.place(one)}{one}" for one in errors[:MAX_ERRORS_SHOWN])
+        raise DataError(f"{shown}{more}\n`alignment lint` shows these rows token by token")
     return count_of(inspection.findings, "warning")
 
 
-def _forgiven(finding: Finding) -> Finding:
+def _as_warning(finding: Finding) -> Finding:
     advice = "add {kind: think_format, weight: 0, gate: true} to the rewards of the sample stage that accepted it"
     return replace(finding, severity="warning", advice=advice)
 
@@ -134,14 +138,13 @@ def _view(setting: Setting, case: Case, intent: Intent) -> View | Finding:
             "error",
             case.number,
             f"the chat template cannot render it: {error}",
-            "fix the row, or use a template for such rows",
+            "fix the row, or use a template that can render it",
         )
 
 
-def _beside(told: Sequence[Finding], found: Sequence[Finding]) -> list[Finding]:
-    """What is new: a fault that the row itself showed is not told again of its tokens."""
-    codes = {finding.code for finding in told}
-    # Typed turns, tags and missing questions all move the loss; the cause is told, and its effects are not.
+def _without_effects(known: Sequence[Finding], found: Sequence[Finding]) -> list[Finding]:
+    """The findings that do not follow from a known one: a cause is reported, and its effects on the loss are not."""
+    codes = {finding.code for finding in known}
     causes = {"special_token_in_text", "unclosed_think", "content_not_text"}
     effects = {"prompt_mismatch", "loss_on_prompt", "end_of_turn_without_loss", "empty_think_without_loss"}
     if "no_loss" in codes or codes & causes:

@@ -1,6 +1,6 @@
-"""What only a rendered row shows: where the loss fell, and what the template made of history, tools and ends.
+"""Faults that only a rendered row shows: misplaced loss, and what the template did to history, tool turns and turn ends.
 
-One function for each fault. Neighbours: views.py, template_faults.py (true of every row), linter.py (the table).
+One function per fault. Neighbours: views.py, template_faults.py (faults of every row), linter.py (the table).
 """
 
 import json
@@ -19,7 +19,7 @@ _HEADER = re.compile(r"<\|im_start\|>\w+\n")
 
 
 def history_thinking(view: View, intent: Intent) -> Iterator[Finding]:
-    """Thinking of earlier turns that training shows and rollouts do not, or the reverse; and turns trained without it."""
+    """Thinking of earlier turns that is kept in training and stripped in rollouts, or the reverse; or trained without it."""
     messages, answers = view.case.messages, assistant_turns(view.case.messages)
     if not answers or view.case.is_prompt:
         return
@@ -29,7 +29,7 @@ def history_thinking(view: View, intent: Intent) -> Iterator[Finding]:
         thinking, answer = (part.strip() for part in split_turn(messages[index]))
         if not thinking:
             continue
-        # Looked for in its own turn: short thoughts and answers may stand in others, too.
+        # Searched in its own turn only: short thinking or answers may also occur in others.
         in_training = thinking in view.text[turn.start : turn.end]
         in_rollouts = thinking in view.prompt[prompted.start : prompted.end]
         if in_training != in_rollouts:
@@ -39,7 +39,7 @@ def history_thinking(view: View, intent: Intent) -> Iterator[Finding]:
                 "error",
                 view.number,
                 f"the thinking of message {index} is kept in {where} and stripped in {other}",
-                "use one template for both, and let it decide by the last question alone, as qwen3 does",
+                "use one template for both that decides by the last question alone, as chat_template: qwen3 does",
             )
             return
         learned = any(answer and answer in passage for passage in view.passages(turn.start, turn.end))
@@ -49,7 +49,7 @@ def history_thinking(view: View, intent: Intent) -> Iterator[Finding]:
                 "warning" if "loss_on_history" in intent.chosen else "error",
                 view.number,
                 f"message {index} carries loss, and its thinking was stripped: the policy learns to answer without it",
-                "set loss_on_history: false, or make a row of its own of each turn",
+                "set loss_on_history: false, or make a separate row of each turn",
             )
             return
     if not view.text.startswith(view.prompt):
@@ -58,12 +58,12 @@ def history_thinking(view: View, intent: Intent) -> Iterator[Finding]:
             "error",
             view.number,
             f"the training text does not continue the prompt of a rollout, which ends with {shown(view.prompt[-40:])}",
-            "let the generation prompt of the template be the beginning of the turn that it renders",
+            "make the template's generation prompt a prefix of the assistant turn that it renders",
         )
 
 
 def loss_on_prompt(view: View, intent: Intent) -> Iterator[Finding]:
-    """Loss on what the policy never writes: turns of others, and the header of its own."""
+    """Loss on tokens that the policy never samples: turns of other roles, and the header of its own."""
     for turn in view.turns():
         header = _HEADER.match(view.text, turn.start)
         end = header.end() if header and turn.role == "assistant" else turn.end
@@ -83,12 +83,12 @@ def loss_on_prompt(view: View, intent: Intent) -> Iterator[Finding]:
 
 
 def _loss_on_prompt(view: View, problem: str) -> Finding:
-    advice = "put {% generation %} in the template around the assistant's words and their end-of-turn token alone"
+    advice = "put {% generation %} in the template around the assistant's text and its end-of-turn token alone"
     return Finding("loss_on_prompt", "error", view.number, problem, advice)
 
 
 def loss_on_forced_text(view: View, intent: Intent) -> Iterator[Finding]:
-    """Loss on what a thinking budget wrote: the policy learns to say that its time is up."""
+    """Loss on the stop text of a thinking budget: the policy would learn to write it itself."""
     passages = view.passages()
     for phrase in intent.forced_phrases():
         if any(phrase in passage for passage in passages):
@@ -96,14 +96,14 @@ def loss_on_forced_text(view: View, intent: Intent) -> Iterator[Finding]:
                 "loss_on_forced_text",
                 "error",
                 view.number,
-                f"the text that a thinking budget forces carries loss: {shown(phrase)}",
+                f"the stop text of a thinking budget carries loss: {shown(phrase)}",
                 "leave out rows whose thinking was cut by a budget, or sample them without one",
             )
             return
 
 
 def empty_think(view: View, intent: Intent) -> Iterator[Finding]:
-    """An empty think block: with loss or without, and whether the recipe chose it."""
+    """An empty think block, with or without loss, and whether the recipe sets that explicitly."""
     blocks = list(_EMPTY_BLOCK.finditer(view.text)) if not view.case.is_prompt and view.vocabulary.marks_loss else []
     if not blocks:
         return
@@ -116,45 +116,49 @@ def empty_think(view: View, intent: Intent) -> Iterator[Finding]:
             "note" if meant else "warning",
             view.number,
             "its empty think block carries loss, "
-            + ("as the recipe's loss_on_empty_think says" if meant else "and nobody chose it: the template marks it"),
-            "" if meant else "use chat_template: qwen3, where loss_on_empty_think decides it",
+            + (
+                "as the recipe's loss_on_empty_think says"
+                if meant
+                else "though the recipe does not say so: the template marks it"
+            ),
+            "" if meant else "use chat_template: qwen3, in which loss_on_empty_think decides it",
         )
         return
     unchosen = flagged and intent.stage is not None and not chosen
     if unchosen:
-        why = "and under /no_think the policy has to write it; nobody chose that, it is the default"
+        why = "though under /no_think the policy has to write it; this is the default, and the recipe does not set it"
     elif flagged:
         why = "as the recipe's loss_on_empty_think says" if chosen else "which is the default"
     else:
-        why = "since the template's switch writes it where no flag asks"
+        why = "since the template's switch writes it in rows without a flag"
     yield Finding(
         "empty_think_without_loss",
         "warning" if unchosen else "note",
         view.number,
         f"its empty think block carries no loss, {why}",
-        "write loss_on_empty_think: true to teach it, or false to say that it is meant" if unchosen else "",
+        "write loss_on_empty_think: true to train it, or false to keep this on purpose" if unchosen else "",
     )
 
 
 def end_of_turn_without_loss(view: View, intent: Intent) -> Iterator[Finding]:
-    """An answer whose end carries no loss: the policy never learns to stop."""
+    """An answer whose end-of-turn token carries no loss: the policy never learns to stop."""
     index = unfinished(view)
     if index is None:
         return
     following = view.input_ids[index + 1] if index + 1 < len(view.input_ids) else None
     if following is not None and following == view.vocabulary.pad_id:
-        return  # pad_is_end_of_turn says why
+        return  # reported as pad_is_end_of_turn
     yield Finding(
         "end_of_turn_without_loss",
         "error",
         view.number,
-        f"the loss ends with {shown(view.piece(index))} and leaves the end-of-turn token out, so no answer learns to end",
-        "let {% endgeneration %} in the template follow the end-of-turn token",
+        f"the loss ends with {shown(view.piece(index))} and leaves the end-of-turn token out, so the policy never learns to stop",
+        "put {% endgeneration %} in the template after the end-of-turn token",
     )
 
 
 def unfinished(view: View) -> int | None:
-    """The last token with loss of the first turn whose end-of-turn token has none, or None."""
+    """Index of the last token with loss in the first turn whose end-of-turn token has none; None if all turns are fine."""
     turns = [turn.end for turn in view.turns() if turn.role == "assistant"] or [len(view.text) + 1]
     ends = view.vocabulary.turn_end_ids
     begun, last = 0, None
@@ -168,19 +172,19 @@ def unfinished(view: View) -> int | None:
 
 
 def no_loss(view: View, intent: Intent) -> Iterator[Finding]:
-    """A row in which no token carries loss, for a reason that its messages do not show."""
+    """A row in which no token carries loss, though its messages look right."""
     if view.vocabulary.marks_loss and not view.case.is_prompt and not view.trained_tokens:
         yield Finding(
             "no_loss",
             "error",
             view.number,
             "no token of it carries loss",
-            "see that the template's {% generation %} block is reached for this row's last turn",
+            "make sure the template's {% generation %} block is reached for this row's last turn",
         )
 
 
 def double_bos(view: View, intent: Intent) -> Iterator[Finding]:
-    """Two begin-of-text tokens at the start: the model has never seen them together."""
+    """Two begin-of-text tokens at the start, which the model has never seen in pretraining."""
     bos = view.vocabulary.bos_id
     if bos is not None and view.input_ids[:2] == [bos, bos]:
         yield Finding(
@@ -188,12 +192,12 @@ def double_bos(view: View, intent: Intent) -> Iterator[Finding]:
             "error",
             view.number,
             "it begins with two begin-of-text tokens",
-            "take the token out of the data, or out of the template where it stands twice",
+            "remove the token from the data, or one of the two from the template",
         )
 
 
 def too_long(view: View, intent: Intent) -> Iterator[Finding]:
-    """A row above the limit: stages leave it out whole; what a cut would lose says what other trainers do to it."""
+    """A row above the length limit, which stages leave out. Says what a trainer that truncates would lose."""
     limit, length = intent.max_length, len(view.input_ids)
     if limit is None or length <= limit:
         return
@@ -201,19 +205,21 @@ def too_long(view: View, intent: Intent) -> Iterator[Finding]:
     cut = view.text[view.spans[limit][0] :]
     whole = "its answer, " if "</think>" in cut else ""
     loses = (
-        "" if view.case.is_prompt else f"; cut there, it would lose {whole}{lost} tokens with loss and its end of turn"
+        ""
+        if view.case.is_prompt
+        else f"; truncated there, it would lose {whole}{lost} tokens with loss and its end of turn"
     )
     yield Finding(
         "too_long",
         "warning",
         view.number,
         f"it has {length:,} tokens, {length - limit:,} more than {limit:,}, and is left out{loses}, from {shown(cut)} on",
-        f"raise {'max_prompt_tokens' if view.case.is_prompt else 'max_length'} to {length}, or leave such rows out of the data",
+        f"raise {'max_prompt_tokens' if view.case.is_prompt else 'max_length'} to {length}, or remove such rows from the data",
     )
 
 
 def tool_turns_in_text(view: View, intent: Intent) -> Iterator[Finding]:
-    """What the template makes of tool turns: responses lost or outside their tags, calls lost or encoded twice."""
+    """Tool turns that the template gets wrong: responses lost or outside their tags, calls lost or encoded twice."""
     wraps = "<tool_response>" in view.vocabulary.template
     for index, message in enumerate(view.case.messages):
         content = message.get("content")

@@ -1,4 +1,4 @@
-"""Inspections as one HTML file. Neighbours: page.html.jinja (layout), terminal.py (the same in colour)."""
+"""The linter's results as one HTML file. Neighbours: page.html.jinja (layout), terminal.py (the same for a terminal)."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,6 @@ from alignment.lint.linter import Inspection
 
 
 def render_page(inspections: Sequence[Inspection]) -> str:
-    """The page: for each inspection its findings, and every row token by token."""
+    """Render the page: for each inspection its findings, then every row token by token."""
     template = page_template("alignment.lint", visible=visible, grouped=grouped, heading=heading, pieces=pieces)
     return template.render(inspections=inspections)

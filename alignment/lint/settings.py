@@ -1,7 +1,7 @@
-"""From a model folder, or a recipe on top of one, to the tokenizer and template that rows are held against.
+"""Loads the tokenizer and chat template that rows are checked with, from a model folder and, if given, a recipe.
 
-A recipe's added tokens and chat template are put onto the tokenizer as the run's base/ gets them; no weights are read.
-Neighbours: template_faults.py (what is wrong with what is found here), alignment/run/base_model.py (which prepares base/).
+A recipe's added tokens and chat template are applied as in the run's base/; no weights are read. Neighbours:
+template_faults.py (checks what is loaded here), run/base_model.py (prepares base/).
 """
 
 import json
@@ -21,12 +21,12 @@ TURN_END = "<|im_end|>"
 
 
 def setting_of(model: str, recipe: Recipe | None = None) -> Setting:
-    """The tokenizer of a model, as a recipe would prepare it. Raises DataError if there is none to be read."""
+    """Load the tokenizer of a model, as a recipe would prepare it. Raises DataError if it cannot be loaded."""
     from transformers import AutoTokenizer
 
     source = str(resource("data/base")) if model == "embedded" else model
     if not Path(source).is_dir() and (source.startswith((".", "~", "/", "models/", "runs/")) or "/" not in source):
-        raise DataError(f"there is no model folder {source}; write --model with a folder, or with `embedded`")
+        raise DataError(f"there is no model folder {source}; write --model FOLDER, a hub id, or `embedded`")
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             source, trust_remote_code=recipe.trust_remote_code if recipe else False
@@ -37,17 +37,22 @@ def setting_of(model: str, recipe: Recipe | None = None) -> Setting:
     if recipe is not None:
         _prepare(tokenizer, recipe)
     if tokenizer.chat_template is None:
-        raise DataError(f"{source} has no chat template; write `chat_template: qwen3` in a recipe and lint that")
+        raise DataError(
+            f"{source} has no chat template, so rows cannot be rendered; write `chat_template: qwen3` in a recipe and lint that"
+        )
     return Setting(tokenizer, Vocabulary.of(tokenizer), shipped, bool(recipe and recipe.chat_template))
 
 
 def loaded_setting(tokenizer: "PreTrainedTokenizerBase", folder: str) -> Setting:
-    """The same of a tokenizer that a stage has loaded already."""
+    """The setting of a tokenizer that a stage has already loaded from a folder."""
     return Setting(tokenizer, Vocabulary.of(tokenizer), shipped_templates(Path(folder)))
 
 
 def shipped_templates(folder: Path) -> dict[str, str]:
-    """The chat templates in a model folder by file, the one that transformers reads first."""
+    """The chat templates in a model folder by file name, in the order in which transformers reads them.
+
+    Raises DataError for a damaged file.
+    """
     found: dict[str, str] = {}
     own = folder / "chat_template.jinja"
     if own.is_file():
@@ -61,7 +66,7 @@ def shipped_templates(folder: Path) -> dict[str, str]:
         except ValueError as error:
             raise DataError(f"{path} is damaged: {error}") from error
         template = config.get("chat_template") if isinstance(config, dict) else None
-        if isinstance(template, list):  # several by name; the one called default is what a chat gets
+        if isinstance(template, list):  # several, by name; a chat uses the one called default
             template = next((one.get("template") for one in template if one.get("name") == "default"), None)
         if isinstance(template, str):
             found[name] = template

@@ -1,6 +1,6 @@
-"""What is wrong with the template or the tokenizer, whatever the row: one function for each fault.
+"""Faults of the chat template or the tokenizer, which affect every row. One function per fault.
 
-Neighbours: views.py, loss_faults.py, settings.py (where a model's templates are read).
+Neighbours: views.py, loss_faults.py, settings.py (loads a model's templates).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 USER = {"role": "user", "content": "What is 1 + 2?"}
 CALL = {"type": "function", "function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
-# What two templates are compared on: one chat for each thing in which templates are known to differ.
+# The chats on which two templates are compared: one for each thing in which templates are known to differ.
 PROBES: dict[str, list[dict[str, Any]]] = {
     "a question": [USER],
     "thinking": [USER, {"role": "assistant", "reasoning_content": "1 + 2 = 3", "content": "3"}],
@@ -39,28 +39,28 @@ PROBES: dict[str, list[dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Setting:
-    """A tokenizer with its template, and the other templates that came with its model."""
+    """A tokenizer with its chat template, and the templates that its model folder holds."""
 
     tokenizer: "PreTrainedTokenizerBase"
     vocabulary: Vocabulary
-    shipped: Mapping[str, str] = field(default_factory=dict)  # from a file's name to the template in it
-    replaced: bool = False  # the recipe's chat_template takes the place of the model's own
+    shipped: Mapping[str, str] = field(default_factory=dict)  # from file name to template
+    replaced: bool = False  # the recipe's chat_template replaces the model's own
 
 
 def no_generation_markers(setting: Setting, views: Sequence[View], intent: Intent) -> Iterator[Finding]:
-    """A template that does not say what the assistant wrote, so that no loss can be placed."""
+    """A template without {% generation %}, so that the loss cannot be masked."""
     if intent.kind == "sft" and not setting.vocabulary.marks_loss:
         yield Finding(
             "no_generation_markers",
             "error",
             None,
-            "the chat template does not mark what the assistant wrote, so nothing of a row can carry loss",
+            "the chat template does not mark the assistant's text with {% generation %}, so no token can carry loss",
             "write chat_template: qwen3 in the recipe, or put {% generation %} … {% endgeneration %} around the answers",
         )
 
 
 def templates_differ(setting: Setting, views: Sequence[View], intent: Intent) -> Iterator[Finding]:
-    """Two templates in one model folder that render differently: which one an engine takes is chance."""
+    """Two templates in one model folder that render differently: engines differ in which one they read."""
     names = list(setting.shipped)
     for name in names[1:]:
         places = _differences(setting.tokenizer, setting.shipped[names[0]], setting.shipped[name])
@@ -70,12 +70,12 @@ def templates_differ(setting: Setting, views: Sequence[View], intent: Intent) ->
                 "error",
                 None,
                 f"{names[0]} and {name} render differently: {', '.join(places)}",
-                f"take chat_template out of {name}; {names[0]} is the one that transformers reads",
+                f"remove chat_template from {name}; transformers reads {names[0]}",
             )
 
 
 def template_replaced(setting: Setting, views: Sequence[View], intent: Intent) -> Iterator[Finding]:
-    """A recipe's template that renders otherwise than the model's own, which an engine started by hand would take."""
+    """A recipe's template that renders differently from the model's own."""
     if not setting.replaced or not setting.shipped:
         return
     name, own = next(iter(setting.shipped.items()))
@@ -85,13 +85,13 @@ def template_replaced(setting: Setting, views: Sequence[View], intent: Intent) -
             "template_replaced",
             "note",
             None,
-            f"the recipe's chat_template renders otherwise than the model's own {name}: {', '.join(places)}",
-            "serve the folders that a run leaves, which hold the recipe's template, and not the model's",
+            f"the recipe's chat_template renders differently from the model's own {name}: {', '.join(places)}",
+            "serve the output folders of the run, which hold the recipe's template",
         )
 
 
 def end_of_turn_is_not_eos(setting: Setting, views: Sequence[View], intent: Intent) -> Iterator[Finding]:
-    """Turns that end with another token than the one at which engines stop."""
+    """Turns that do not end with the token at which engines stop."""
     answered = [view for view in views if not view.case.is_prompt]
     eos = setting.vocabulary.eos
     if answered and (eos is None or not any(eos in view.text[len(view.prompt) :] for view in answered)):
@@ -100,12 +100,12 @@ def end_of_turn_is_not_eos(setting: Setting, views: Sequence[View], intent: Inte
             "error",
             None,
             f"no rendered answer ends with the tokenizer's eos token ({eos}), at which engines stop",
-            "write chat_template: qwen3 in the recipe, which sets both, or set eos_token to what ends a turn",
+            "write chat_template: qwen3 in the recipe, which sets both, or set eos_token to the end-of-turn token",
         )
 
 
 def pad_is_end_of_turn(setting: Setting, views: Sequence[View], intent: Intent) -> Iterator[Finding]:
-    """A pad token that also ends turns: whoever masks padding by its id masks the end of every answer."""
+    """A pad token that also ends turns: masking padding by its id masks the end of every answer."""
     vocabulary = setting.vocabulary
     if vocabulary.pad_id is None or vocabulary.pad_id not in vocabulary.turn_end_ids:
         return
@@ -117,12 +117,12 @@ def pad_is_end_of_turn(setting: Setting, views: Sequence[View], intent: Intent) 
         None,
         "the pad token is the end-of-turn token"
         + (", and it carries no loss" if masked else "; collators that mask padding by its id mask the end of answers"),
-        "set pad_token to a token of its own, such as <|endoftext|>",
+        "set pad_token to another token, such as <|endoftext|>",
     )
 
 
 def bos_added_again(setting: Setting, views: Sequence[View], intent: Intent) -> Iterator[Finding]:
-    """A template that writes the begin-of-text token for a tokenizer that adds it too: text put into tokens has two."""
+    """A begin-of-text token written by the template and added by the tokenizer: tokenizing rendered text gives two."""
     bos = setting.vocabulary.bos_id
     if bos is None or not views or views[0].input_ids[:2] == [bos, bos]:
         return
@@ -131,13 +131,13 @@ def bos_added_again(setting: Setting, views: Sequence[View], intent: Intent) -> 
             "double_bos",
             "warning" if intent.kind == "dpo" else "note",
             None,
-            "rendered text that is put into tokens in a second step begins with two begin-of-text tokens",
-            "take the token out of the template, or say add_special_tokens=False wherever text becomes tokens",
+            "rendered text that is tokenized in a second step begins with two begin-of-text tokens",
+            "remove the token from the template, or tokenize with add_special_tokens=False everywhere",
         )
 
 
 def _differences(tokenizer: "PreTrainedTokenizerBase", one: str, other: str) -> list[str]:
-    """The probes on which two templates differ."""
+    """Names of the PROBES on which two templates differ."""
     if one == other:
         return []
     return [name for name in PROBES if _rendered(tokenizer, one, name) != _rendered(tokenizer, other, name)]

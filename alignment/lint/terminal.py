@@ -1,6 +1,6 @@
-"""An inspection in the terminal: findings in a table, then the first rows token by token, what carries loss in colour.
+"""The linter's results in the terminal: a table of findings, then rows token by token, tokens with loss in colour.
 
-Neighbours: display.py (what is shown of a token), core/page.py (the same as HTML).
+Neighbours: display.py (how a token is shown), page.py (the same as HTML).
 """
 
 from rich.console import Console
@@ -13,13 +13,13 @@ from alignment.lint.linter import Inspection
 from alignment.lint.views import View
 
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
-# Neighbouring tokens take turns, so that one can be told from the next.
+# Colours alternate, so that neighbouring tokens can be distinguished.
 TRAINED = ("black on green", "black on bright_green")
 UNTRAINED = ("", "dim")
 
 
 def print_inspection(inspection: Inspection, console: Console, rows: int) -> None:
-    """The findings and the first rows."""
+    """Print the findings and the first `rows` rows."""
     console.print(summary(inspection))
     if inspection.findings:
         console.print(_findings_table(inspection))
@@ -30,15 +30,15 @@ def print_inspection(inspection: Inspection, console: Console, rows: int) -> Non
 
 
 def summary(inspection: Inspection) -> Text:
-    """`name: 64 rows, 5,120 tokens, 61% with loss; 1 error, no warnings, 2 notes`."""
+    """One line: `name: 64 rows, 5,120 tokens, 61% with loss; 1 error, no warnings, 2 notes`."""
     tokens, counts = inspection.tokens, []
     for severity in SEVERITIES:
         count = count_of(inspection.findings, severity)
         counts.append(f"{count or 'no'} {severity}{'s' * (count != 1)}")
-    share = f", {inspection.trained_tokens / tokens:.0%} with loss" if tokens else ""
+    fraction = f", {inspection.trained_tokens / tokens:.0%} with loss" if tokens else ""
     rows = len(inspection.views)
     return Text(
-        f"{visible(inspection.name)}: {rows} row{'s' * (rows != 1)}, {tokens:,} tokens{share}; {', '.join(counts)}",
+        f"{visible(inspection.name)}: {rows} row{'s' * (rows != 1)}, {tokens:,} tokens{fraction}; {', '.join(counts)}",
         style="bold",
     )
 

@@ -1,6 +1,6 @@
-"""What is wrong with a row's text as it stands: content that is no text, tags and tokens where none belong.
+"""Faults in a row's text: content that is not text, misplaced tags, special tokens typed as text.
 
-One function for each fault. Neighbours: turn_faults.py (order and modes), tool_faults.py, linter.py (the table).
+One function per fault. Neighbours: turn_faults.py (order and modes), tool_faults.py, linter.py (the table).
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ TAGS = ("<think>", "</think>")
 
 
 def content_not_text(case: Case, intent: Intent) -> Iterator[Finding]:
-    """Content or thinking that is no string: Qwen3's template writes nothing in its place."""
+    """Content or thinking that is not a string: Qwen3's template renders nothing in its place."""
     for index, message in enumerate(case.messages):
         content, thinking = message.get("content"), message.get("reasoning_content")
         calls_alone = content is None and bool(message.get("tool_calls"))
@@ -23,7 +23,7 @@ def content_not_text(case: Case, intent: Intent) -> Iterator[Finding]:
                 "content_not_text",
                 "error",
                 case.number,
-                f"the content of message {index} ({message['role']}) is {_kind(content)}, which is rendered as nothing",
+                f"the content of message {index} ({message['role']}) is {_kind(content)}, which templates render as nothing",
                 "write its text as one string",
             )
         if thinking is not None and not isinstance(thinking, str):
@@ -32,12 +32,12 @@ def content_not_text(case: Case, intent: Intent) -> Iterator[Finding]:
                 "error",
                 case.number,
                 f"the reasoning_content of message {index} is {_kind(thinking)}, so its thinking is dropped",
-                "write the thinking as one string, or leave the key out",
+                "write the thinking as one string, or remove the key",
             )
 
 
 def unclosed_think(case: Case, intent: Intent) -> Iterator[Finding]:
-    """A think block that is opened and never closed, as answers cut at their token limit leave it."""
+    """A think block that is opened and never closed, as in answers truncated at their token limit."""
     for index, content in _contents(case, "assistant"):
         if _is_unclosed(case.messages[index]):
             yield Finding(
@@ -45,12 +45,12 @@ def unclosed_think(case: Case, intent: Intent) -> Iterator[Finding]:
                 "error",
                 case.number,
                 f"message {index} opens a think block and never closes it: {shown(content[-40:])}",
-                "leave the row out, since its answer was cut; or close the block with </think> before the answer",
+                "remove the row, since its answer was truncated; or close the block with </think> before the answer",
             )
 
 
 def think_tag_misplaced(case: Case, intent: Intent) -> Iterator[Finding]:
-    """Think tags in the answer or in the thinking itself: the template loses text, or a second block is learned."""
+    """Think tags in the answer or in the thinking itself: the template drops text, or the policy learns a second block."""
     for index, content in _contents(case, "assistant"):
         message = case.messages[index]
         if _is_unclosed(message):
@@ -67,7 +67,7 @@ def think_tag_misplaced(case: Case, intent: Intent) -> Iterator[Finding]:
 
 
 def think_tag_in_prompt(case: Case, intent: Intent) -> Iterator[Finding]:
-    """Think tags in what the user, the system or a tool wrote; to the model they are tokens and no text."""
+    """Think tags in a user, system or tool turn; the tokenizer reads them as special tokens."""
     for role in ("user", "system", "tool"):
         for index, content in _contents(case, role):
             found = [tag for tag in TAGS if tag in content]
@@ -77,12 +77,12 @@ def think_tag_in_prompt(case: Case, intent: Intent) -> Iterator[Finding]:
                     "warning",
                     case.number,
                     f"message {index} ({role}) holds {' and '.join(found)}",
-                    "ask for a mode with /think or /no_think; spell the tag otherwise where it is only spoken of",
+                    "set the mode with /think or /no_think; to write about the tag, spell it differently",
                 )
 
 
 def special_token_in_text(case: Case, intent: Intent) -> Iterator[Finding]:
-    """Tokens that keep turns apart, typed as text: who writes them into data writes turns of anyone's."""
+    """Special tokens that separate turns, typed as text: they would forge a turn of any role."""
     for index, message in enumerate(case.messages):
         whole = "\n".join(text for text in _texts(message) if isinstance(text, str))
         found = [token for token in intent.markers if token in whole]
@@ -92,7 +92,7 @@ def special_token_in_text(case: Case, intent: Intent) -> Iterator[Finding]:
                 "error",
                 case.number,
                 f"message {index} ({message['role']}) spells out {', '.join(found)}, which ends or opens a turn",
-                "leave the row out, or write the token so that it is text, such as <| im_end |>",
+                "remove the row, or write the token so that it stays text, such as <| im_end |>",
             )
 
 
@@ -119,7 +119,7 @@ def _misplaced(content: str, thinking: Any) -> str | None:
             return f"has think tags in its answer beside its reasoning_content: {shown(content)}"
         return "has think tags inside its reasoning_content" if any(tag in thinking for tag in TAGS) else None
     if content.count("</think>") > 1 or content.count("<think>") > 1:
-        return "has more than one think block, and what stands between them is lost"
+        return "has more than one think block, and the text between them is lost"
     before = content.partition("<think>")[0] if "<think>" in content else ""
     return f"has text before its think block, which is lost: {shown(before)}" if before.strip() else None
 

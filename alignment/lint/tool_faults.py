@@ -1,6 +1,6 @@
-"""What is wrong with tool turns: calls torn apart, responses outside their tags, arguments encoded twice.
+"""Faults of tool turns: parallel calls in separate turns, responses outside their tags, arguments encoded twice.
 
-One function for each fault. Neighbours: text_faults.py, turn_faults.py, loss_faults.py (what a template does to them).
+One function per fault. Neighbours: text_faults.py, turn_faults.py, loss_faults.py (what the template does to tool turns).
 """
 
 import json
@@ -14,27 +14,29 @@ OPEN, CLOSE = "<tool_response>", "</tool_response>"
 
 
 def has_calls(message: dict[str, Any]) -> bool:
-    """Whether an assistant turn calls functions, by its key or in its text."""
+    """Whether an assistant turn calls functions, in `tool_calls` or in its text."""
     content = message.get("content")
     return bool(message.get("tool_calls")) or (isinstance(content, str) and "<tool_call>" in content)
 
 
 def calls_of(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """The functions that a turn calls by its key, each with `name` and `arguments`."""
+    """The functions in a turn's `tool_calls`, each `{name, arguments}`."""
     return [call.get("function", call) for call in message.get("tool_calls") or []]
 
 
 def tool_response_outside(case: Case, intent: Intent) -> Iterator[Finding]:
-    """A response that a template would not put between its tags once: it is read as a question, or wrapped twice."""
+    """A tool response that is not wrapped in its tags exactly once: it counts as a question, or is wrapped twice."""
     for index, message in enumerate(case.messages):
         content = message.get("content")
         if not isinstance(content, str) or not (OPEN in content or CLOSE in content):
             continue
         if message["role"] == "tool":
-            problem, advice = "already holds its tags, and the template adds them again", "leave the tags out"
+            problem, advice = "already holds its tags, and the template adds them again", "remove the tags"
         elif message["role"] == "user" and not (content.startswith(OPEN) and content.endswith(CLOSE)):
-            problem = "has text outside its tags, so it counts as a question and the chain before it loses its thinking"
-            advice = f"write it as role tool, or begin with {OPEN} and end with {CLOSE}"
+            problem = (
+                "has text outside its tags, so it counts as a question and the turns before it lose their thinking"
+            )
+            advice = f"give it the role tool, or begin with {OPEN} and end with {CLOSE}"
         else:
             continue
         yield Finding(
@@ -43,7 +45,7 @@ def tool_response_outside(case: Case, intent: Intent) -> Iterator[Finding]:
 
 
 def tool_response_without_call(case: Case, intent: Intent) -> Iterator[Finding]:
-    """A tool turn that no assistant turn asked for."""
+    """A tool turn that does not follow a call."""
     for index, message in enumerate(case.messages):
         if message["role"] != "tool" or (index and case.messages[index - 1]["role"] == "tool"):
             continue
@@ -52,13 +54,13 @@ def tool_response_without_call(case: Case, intent: Intent) -> Iterator[Finding]:
                 "tool_response_without_call",
                 "error",
                 case.number,
-                f"message {index} is a tool response, and the turn before it calls nothing",
+                f"message {index} is a tool response, and the turn before it has no call",
                 "put the call into `tool_calls` of the assistant turn before it",
             )
 
 
 def tool_calls_torn(case: Case, intent: Intent) -> Iterator[Finding]:
-    """Parallel calls in turns of their own: the policy learns to end its turn after the first."""
+    """Parallel calls in separate turns: the policy learns to end its turn after the first."""
     for index in range(1, len(case.messages)):
         before, message = case.messages[index - 1], case.messages[index]
         if before["role"] == message["role"] == "assistant" and has_calls(before):
@@ -66,13 +68,13 @@ def tool_calls_torn(case: Case, intent: Intent) -> Iterator[Finding]:
                 "tool_calls_torn",
                 "error",
                 case.number,
-                f"messages {index - 1} and {index} are assistant turns, and the first waits for the result of its call",
+                f"messages {index - 1} and {index} are assistant turns, and the call of the first has no response",
                 "put parallel calls into one turn's `tool_calls`, and the results after it",
             )
 
 
 def tool_arguments_encoded_twice(case: Case, intent: Intent) -> Iterator[Finding]:
-    """Arguments that are JSON within JSON, or no JSON: the policy learns quotation marks and backslashes."""
+    """Arguments that are JSON within JSON, or not JSON: the policy learns the extra quotes and backslashes."""
     for index, message in enumerate(case.messages):
         for call in calls_of(message):
             problem = _arguments_problem(call.get("arguments"))
@@ -94,7 +96,7 @@ def _arguments_problem(arguments: Any) -> str | None:
     try:
         inner = json.loads(arguments)
     except (ValueError, RecursionError):
-        return f"text that is no JSON: {shown(arguments)}"
+        return f"text that is not JSON: {shown(arguments)}"
     if isinstance(inner, str):
         return f"JSON encoded twice: {shown(arguments)}"
     return None if isinstance(inner, dict) else f"JSON of a {type(inner).__name__}"

@@ -1,6 +1,6 @@
-"""What is wrong with the order of a row's turns, with its flags and modes, and with who speaks last.
+"""Faults in the order of a row's turns, its flags and its mode.
 
-One function for each fault. Neighbours: text_faults.py, tool_faults.py, linter.py (the table).
+One function per fault. Neighbours: text_faults.py, tool_faults.py, linter.py (the table).
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from alignment.lint.tool_faults import has_calls
 
 
 def role_order(case: Case, intent: Intent) -> Iterator[Finding]:
-    """An assistant that speaks first, or one role twice in a row: no prompt of a rollout looks like it."""
+    """An assistant turn first, or one role twice in a row: no prompt of a rollout looks like that."""
     messages = case.messages
     roles = [message["role"] for message in messages]
     spoken = [role for role in roles if role != "system"]
@@ -21,26 +21,26 @@ def role_order(case: Case, intent: Intent) -> Iterator[Finding]:
             "role_order",
             "error",
             case.number,
-            "the assistant speaks first, to nobody",
-            "begin with a user turn, or leave the first turn out",
+            "the first turn is an assistant turn, which answers nothing",
+            "begin with a user turn, or remove the first turn",
         )
     for index in range(1, len(messages)):
         role = roles[index]
         if role != roles[index - 1] or role not in ("user", "assistant"):
             continue
         if role == "assistant" and has_calls(messages[index - 1]):
-            continue  # tool_calls_torn says more
+            continue  # reported as tool_calls_torn
         yield Finding(
             "role_order",
             "error" if role == "assistant" else "warning",
             case.number,
             f"messages {index - 1} and {index} are both {role} turns",
-            "join them to one turn, or restore the turn between them",
+            "join them into one turn, or restore the missing turn between them",
         )
 
 
 def flag_contradicts(case: Case, intent: Intent) -> Iterator[Finding]:
-    """A flag or a mode that asks for one thing where the answer does the other: the switch is unlearned."""
+    """A flag or mode that the answer contradicts: the policy would unlearn the switch."""
     asked = flagged_mode(case.messages)
     if case.is_prompt:
         if asked is not None:
@@ -49,7 +49,7 @@ def flag_contradicts(case: Case, intent: Intent) -> Iterator[Finding]:
                 "warning",
                 case.number,
                 f"the problem holds {FLAGS[asked]}, whatever mode its rollout is in",
-                "take the flag out of the data; `thinking_fraction` and `flag_fraction` decide modes and flags",
+                "remove the flag from the data; `thinking_fraction` and `flag_fraction` set modes and flags",
             )
         return
     answers = [index for index in assistant_turns(case.messages) if index > last_query(case.messages)]
@@ -64,7 +64,7 @@ def flag_contradicts(case: Case, intent: Intent) -> Iterator[Finding]:
             case.number,
             f"the last flag is {FLAGS[asked]}, and the answer {'thinks' if thinks else 'does not think'}",
             f"write {FLAGS['thinking' if thinks else 'non_thinking']}, or "
-            + ("empty the thinking" if thinks else "leave the flag out"),
+            + ("empty the thinking" if thinks else "remove the flag"),
         )
     elif asked is None and thinks and mode == "non_thinking":
         yield Finding(
@@ -80,7 +80,7 @@ def no_answer_to_imitate(case: Case, intent: Intent) -> Iterator[Finding]:
     """No assistant turn that could carry loss: none at all, or none after the last question."""
     messages = case.messages
     if case.is_prompt or not all(isinstance(one.get("content"), str) for one in messages if one["role"] == "user"):
-        return  # a question that is no text is no question to the template: content_not_text says so
+        return  # the template skips such a question; reported as content_not_text
     answers = assistant_turns(messages)
     if not intent.loss_on_history:
         answers = [index for index in answers if index > last_query(messages)]
@@ -90,6 +90,6 @@ def no_answer_to_imitate(case: Case, intent: Intent) -> Iterator[Finding]:
             "no_loss",
             "error",
             case.number,
-            f"nothing in it carries loss: {'no assistant turn follows the last question' if asks else 'nobody asks'}",
-            "end the row with the assistant turn to learn" if asks else "begin the row with the question",
+            f"no token of it carries loss: {'no assistant turn follows the last question' if asks else 'there is no question'}",
+            "end the row with the assistant turn to train on" if asks else "begin the row with the question",
         )

@@ -1,7 +1,6 @@
-"""A row as the model gets it: its text, its tokens, which of them carry loss, and where its turns are.
+"""A row as the model gets it: rendered text, tokens, loss mask and turns.
 
-Everything that needs a tokenizer or a template starts from here. Neighbours: loss_faults.py, template_faults.py (what
-is read from views), terminal.py and core/page.py (how they are shown).
+Neighbours: loss_faults.py and template_faults.py (read views), terminal.py and page.py (print them).
 """
 
 import re
@@ -17,15 +16,15 @@ from alignment.lint.findings import Intent
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-# Tokens that mean something in an assistant's turn, and so are looked for where they mean it.
-WRITTEN_BY_THE_MODEL = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
+# Tokens that an assistant turn may contain.
+ASSISTANT_TOKENS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|eom_id|>")
 _CHATML_TURN = re.compile(r"<\|im_start\|>(\w+)\n.*?(?:<\|im_end\|>|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the linter needs to know of a tokenizer."""
+    """What the linter needs from a tokenizer; marks_loss: its template has {% generation %}."""
 
     template: str
     marks_loss: bool
@@ -34,11 +33,11 @@ class Vocabulary:
     pad_id: int | None
     bos_id: int | None
     turn_end_ids: frozenset[int]
-    markers: tuple[str, ...]  # tokens that no data may spell out
+    markers: tuple[str, ...]  # special tokens that data must not contain as text
 
     @staticmethod
     def of(tokenizer: "PreTrainedTokenizerBase") -> "Vocabulary":
-        """Read from a tokenizer; a turn ends with the tokens that its template writes for that, else with its end token."""
+        """Read from a tokenizer. End-of-turn tokens are those of TURN_ENDS in its template, else its eos token."""
         added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
         template = str(tokenizer.chat_template)
         ends = {added[token] for token in TURN_ENDS if token in added and token in template}
@@ -53,13 +52,13 @@ class Vocabulary:
             pad_id=tokenizer.pad_token_id,
             bos_id=tokenizer.bos_token_id,
             turn_end_ids=frozenset(ends),
-            markers=tuple(dict.fromkeys(token for token in special if token not in WRITTEN_BY_THE_MODEL)),
+            markers=tuple(dict.fromkeys(token for token in special if token not in ASSISTANT_TOKENS)),
         )
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn in a rendered text: who speaks, where it begins with its header, and where it ends."""
+    """One turn in a rendered text: its role, and the characters `start` (of its header) to `end`."""
 
     role: str
     start: int
@@ -68,11 +67,15 @@ class Turn:
 
 @dataclass(frozen=True)
 class View:
-    """A rendered row. spans holds the characters of each token; several tokens of one character share them."""
+    """A rendered row of T tokens.
+
+    input_ids, trained: (T,); trained says which tokens carry loss.
+    spans: (T,) `(start, end)` characters of each token; tokens that are parts of one character have the same span.
+    """
 
     case: Case
     text: str
-    prompt: str  # the text from which a rollout of its last answer would start
+    prompt: str  # what a rollout in place of its last answer would start from
     input_ids: list[int]
     trained: list[bool]
     spans: list[tuple[int, int]]
@@ -80,25 +83,27 @@ class View:
 
     @property
     def number(self) -> int:
+        """The row's number, from 1."""
         return self.case.number
 
     @property
     def trained_tokens(self) -> int:
+        """Number of tokens that carry loss."""
         return sum(self.trained)
 
     def turns(self) -> list[Turn]:
-        """The turns of a ChatML text; none where the template writes another form."""
+        """The turns, if the template writes ChatML; else none."""
         return turns_in(self.text)
 
     def carries_loss(self, start: int, end: int) -> bool:
-        """Whether a token that reaches into these characters carries loss."""
+        """Whether a token that overlaps these characters carries loss."""
         return any(
             trained and first < end and last > start
             for (first, last), trained in zip(self.spans, self.trained, strict=True)
         )
 
     def passages(self, start: int = 0, end: int | None = None) -> list[str]:
-        """The texts that carry loss, each as long as it is unbroken; between two characters, if they are given."""
+        """The unbroken passages of text that carry loss, between two characters if given."""
         end = len(self.text) if end is None else end
         runs: list[str] = []
         before = False
@@ -112,24 +117,24 @@ class View:
         return runs
 
     def piece(self, index: int) -> str:
-        """The characters of a token; the later tokens of a character that has several are empty."""
+        """The characters of a token; of several tokens that make one character, the first has it."""
         start, end = self.spans[index]
         return "" if index and self.spans[index - 1] == (start, end) else self.text[start:end]
 
 
 def turns_in(text: str) -> list[Turn]:
-    """The turns of a ChatML text; none where a template has written another form."""
+    """The turns of a ChatML text; none in any other format."""
     return [Turn(found[1], found.start(), found.end()) for found in _CHATML_TURN.finditer(text)]
 
 
 def answers_in(text: str, count: int) -> list[Turn]:
-    """The assistant's turns in a rendered text; the whole text for each of them where their number is another."""
+    """The assistant turns of a rendered text; if there are not `count`, the whole text for each."""
     found = [turn for turn in turns_in(text) if turn.role == "assistant"]
     return found if len(found) == count else [Turn("assistant", 0, len(text))] * count
 
 
 def view(tokenizer: "PreTrainedTokenizerBase", vocabulary: Vocabulary, case: Case, intent: Intent) -> View:
-    """A row as its stage renders it. Raises what the template raises: jinja2.TemplateError, TypeError, ValueError."""
+    """Render a row as its stage would. Raises what the template raises: jinja2.TemplateError, TypeError, ValueError."""
     choice = {"loss_on_empty_think": intent.loss_on_empty_think, "loss_on_history": intent.loss_on_history}
     tools = case.conversation.tools or None
     if case.is_prompt:
@@ -143,14 +148,14 @@ def view(tokenizer: "PreTrainedTokenizerBase", vocabulary: Vocabulary, case: Cas
     if vocabulary.marks_loss:
         rendered = labelled(tokenizer, case.conversation, **choice)
         trained = [label != IGNORED for label in rendered.labels]
-        if rendered.input_ids != ids:  # a tokenizer that does not find its own tokens again
+        if rendered.input_ids != ids:  # tokenizing the text again gives other tokens
             ids, spans = rendered.input_ids, list(_decoded_spans(tokenizer, rendered.input_ids))
             text = tokenizer.decode(ids)
     return View(case, text, _prompt(tokenizer, case), ids, trained, spans, vocabulary)
 
 
 def _prompt(tokenizer: "PreTrainedTokenizerBase", case: Case) -> str:
-    """What a rollout starts from in place of the last answer, with the mode asked for as render_prompt asks."""
+    """The prompt of a rollout in place of the last answer, with the mode set as in render_prompt."""
     answers = assistant_turns(case.messages)
     history = case.messages[: answers[-1]] if answers else []
     if not history:

@@ -1,4 +1,4 @@
-"""The few things of ASGI that the middleware needs: whole bodies, bodies given again, refusals, and requests of its own.
+"""ASGI building blocks of the middleware: reading and replaying bodies, refusals, and internal requests.
 
 ASGI is the interface between a Python web server and an application (asgi.readthedocs.io): an application is called
 with a scope, a `receive` and a `send`. Neighbours: middleware.py, probing.py.
@@ -16,13 +16,13 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def with_length(scope: Message, body: bytes) -> Message:
-    """The scope of a request whose body has been replaced."""
+    """Copy a request's scope with the content length of its new body."""
     headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
     return {**scope, "headers": [*headers, (b"content-length", str(len(body)).encode())]}
 
 
 async def whole_body(receive: Receive) -> bytes:
-    """The request's body, which may come in pieces; what came so far if the client has gone."""
+    """Read the whole body, which may come in pieces; what came so far if the client disconnects."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -32,7 +32,7 @@ async def whole_body(receive: Receive) -> bytes:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives this body first, and then what the client does: vLLM listens for its going away."""
+    """A `receive` that gives this body first and then the client's own messages: vLLM listens for a disconnect."""
     given = False
 
     async def once_more() -> Message:
@@ -45,16 +45,16 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return once_more
 
 
-async def refuse(send: Send, says: str) -> None:
-    """Answer with status 400 in the form that OpenAI clients read."""
-    error = {"error": {"message": says, "type": "BadRequestError", "param": None, "code": 400}}
+async def refuse(send: Send, message: str) -> None:
+    """Answer with status 400, in the error format of the OpenAI API."""
+    error = {"error": {"message": message, "type": "BadRequestError", "param": None, "code": 400}}
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 400, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(error).encode()})
 
 
-class Refused(Exception):
-    """The application refused a request made inside; `messages` is its answer, for the client that it was made for."""
+class InternalRequestRefused(Exception):
+    """The application answered an internal request with an error; `messages` is that answer, to be sent to the client."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         super().__init__()
@@ -62,15 +62,15 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Inside:
-    """Asks the application itself, on behalf of a request: with its headers, its key among them, and without a socket."""
+class InternalClient:
+    """Sends requests to the application itself, without a socket, with the headers (and API key) of a client's request."""
 
     app: App
     scope: Message
     receive: Receive
 
-    async def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The JSON object that the application answers with. Raises Refused where its status is not 200."""
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Post JSON and return the JSON object of the answer. Raises InternalRequestRefused if its status is not 200."""
         raw, said = json.dumps(body).encode(), []
 
         async def collect(message: Message) -> None:
@@ -85,6 +85,6 @@ class Inside:
         }
         await self.app(scope, replayed(raw, self.receive), collect)
         if not said or said[0].get("status") != 200:
-            raise Refused(said)
+            raise InternalRequestRefused(said)
         found: dict[str, Any] = json.loads(b"".join(message.get("body", b"") for message in said))
         return found

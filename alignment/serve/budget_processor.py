@@ -1,8 +1,8 @@
-"""The thinking budget inside vLLM, for engines on a CPU: a logits processor that writes the stop text token by token.
+"""The thinking budget inside vLLM on a CPU: a logits processor that forces the stop text token by token.
 
-It gives the tokens that inference/sampler.py gives. vLLM's own budget takes thinking as ended only where the whole stop
-text stands, on the model runner that serves CPUs: a policy that ends its thinking itself, with `</think>` alone, would
-have the stop text written into its answer. The runner for GPUs looks for `</think>`, and is used as it is.
+It forces the same tokens as inference/. On vLLM's CPU model runner its own budget takes thinking as ended only after the
+whole stop text. If a policy ended its thinking itself, with `</think>` alone, the stop text would be written into its
+answer. The GPU runner looks for `</think>`, so vLLM's own budget is used there.
 """
 
 from collections.abc import Sequence
@@ -31,21 +31,23 @@ class ThinkingBudget(AdapterLogitsProcessor):
         self._stop_ids: list[int] = list(reasoning.reasoning_end_token_ids)
 
     def is_argmax_invariant(self) -> bool:
+        """False: forcing a token changes what greedy decoding picks."""
         return False
 
     def new_req_logits_processor(self, params: "SamplingParams") -> "_Written | None":
+        """The processor of one request, or None if the request has no budget."""
         budget = (params.extra_args or {}).get(EXTRA)
         return None if budget is None else _Written(int(budget), self._open, self._close, self._stop_ids)
 
 
 class _Written:
-    """One request's budget. Everything follows from the tokens so far, so that there is no state to lose."""
+    """The budget of one request. It keeps no state: the next token follows from the tokens so far."""
 
     def __init__(self, budget: int, opening: int, closing: int, stop_ids: Sequence[int]) -> None:
         self._budget, self._open, self._close, self._stop_ids = budget, opening, closing, stop_ids
 
     def __call__(self, output_ids: Sequence[int], logits_V: "torch.Tensor") -> "torch.Tensor":
-        """Logits of shape (vocabulary,): as they came, or with all but the next token of the stop text ruled out."""
+        """Logits of shape (vocabulary,): unchanged, or with every token but the next of the stop text at -inf."""
         token = next_forced(output_ids, self._budget, (self._open, self._close), self._stop_ids)
         if token is not None:
             logits_V.fill_(float("-inf"))
@@ -54,9 +56,13 @@ class _Written:
 
 
 def next_forced(output_ids: Sequence[int], budget: int, block: tuple[int, int], stop_ids: Sequence[int]) -> int | None:
-    """The token of the stop text that comes next, or None where the policy writes itself.
+    """The next token of the stop text to force, or None to let the policy sample.
 
-    The budget counts the tokens after the opening of the first think block; `block` is its opening and closing token.
+    Args:
+        output_ids: the tokens so far.
+        budget: tokens that may follow the opening of the first think block.
+        block: the ids of `<think>` and `</think>`.
+        stop_ids: the stop text, which ends with `</think>` and what follows it.
     """
     opening, closing = block
     if opening not in output_ids:

@@ -1,7 +1,7 @@
-"""`alignment serve`: vLLM's OpenAI-compatible server on a policy, with modes and budgets as `alignment chat` has them.
+"""`alignment serve`: vLLM's OpenAI-compatible server on a policy, with modes and budgets as in `alignment chat`.
 
-vLLM runs in processes of its own, in the environment that run/processes.py gives a stage, and the whole tree ends with this
-command. Neighbours: middleware.py and budget_processor.py (loaded by vLLM), records/policies.py (which model is meant).
+vLLM runs in its own processes, in the environment that run/processes.py gives a stage; all of them end with this command.
+Neighbours: middleware.py and budget_processor.py (loaded by vLLM), records/policies.py (finds the policy).
 """
 
 import json
@@ -26,13 +26,13 @@ from alignment.run.processes import end_of_log, environment, run
 from alignment.serve.middleware import SETTINGS, ServerSettings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-LONGEST_ON_A_CPU = 8192  # tokens of a conversation, for which the cache of a CPU run has room
-SAMPLING = {"temperature": 0.6, "top_p": 0.95, "top_k": 20}  # where a request says nothing: as `alignment chat` samples
+MAX_LENGTH_ON_CPU = 8192  # tokens of a conversation that fit into the KV cache of a CPU run
+SAMPLING = {"temperature": 0.6, "top_p": 0.95, "top_k": 20}  # defaults for requests, the same as in `alignment chat`
 
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """The options of `alignment serve` as they were written; port 0 is any that is free."""
+    """The options of `alignment serve` as written; port 0 means any free port, `max_length` and `budget` are in tokens."""
 
     path: Path
     stage: str | None = None
@@ -44,7 +44,7 @@ class ServeOptions:
 
 
 def serve_policy(options: ServeOptions) -> None:
-    """Serve until Ctrl-C or SIGTERM. Raises EngineError or OptionError if that cannot work, before anything starts."""
+    """Serve until Ctrl-C or SIGTERM. Raises EngineError or OptionError before anything starts if it cannot work."""
     console = Console()
     if problem := vllm_problem():
         raise EngineError(f"`alignment serve` needs vLLM, which cannot run here: {problem}")
@@ -55,8 +55,8 @@ def serve_policy(options: ServeOptions) -> None:
     port = _free_port(options)
     if options.host not in LOOPBACK:
         console.print(
-            f"warning: on {options.host} everyone who reaches this machine can use the model; set VLLM_API_KEY to ask "
-            "for a key, and put TLS in front of it",
+            f"warning: on {options.host} everyone who reaches this machine can use the model; set VLLM_API_KEY to require "
+            "a key, and put a TLS proxy in front",
             style="yellow", highlight=False, soft_wrap=True,
         )  # fmt: skip
     adaptive = None if options.adaptive is None else str(options.adaptive.resolve())
@@ -76,7 +76,7 @@ def serve_policy(options: ServeOptions) -> None:
 
 
 def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
-    """The server's command, but for its address and lengths. Raises EngineError for a model that cannot think."""
+    """vLLM's command without address and lengths. Raises EngineError for a model without think tokens or template."""
     stop = stop_text(options.path)
     _check_tokens(policy, stop)
     reasoning = {"reasoning_start_str": "<think>", "reasoning_end_str": stop}
@@ -96,58 +96,58 @@ def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
 
 def _check_adaptive(path: Path, budget: int | None, policy: Policy, console: Console) -> None:
     if budget is not None:
-        raise OptionError(
-            "--budget and --adaptive both decide the budget of requests that have none; write one of them"
-        )
+        raise OptionError("--budget and --adaptive both set the budget of requests that have none; write one of them")
     if warning := load_adaptive(path).warning_for(policy.output_hash()):
         console.print(f"warning: {warning}", style="yellow", highlight=False)
 
 
 def _check_tokens(policy: Policy, stop: str) -> None:
-    """Refuse, before vLLM's slow start, what the reasoning parser and the budget cannot work with."""
+    """Check, before vLLM's slow start, what the reasoning parser and the budget need. Raises EngineError."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(policy.folder)
     tags = [tag for tag in ("<think>", "</think>") if len(tokenizer(tag, add_special_tokens=False)["input_ids"]) != 1]
     if tags:
         raise EngineError(
-            f"{policy.folder}: {' and '.join(tags)} is not a single token of this tokenizer, so that thinking and answer "
-            "cannot be told apart; write `add_tokens: [<think>, </think>]` at the top of the recipe and train with them"
+            f"{policy.folder}: {' and '.join(tags)} is not a single token of this tokenizer, so thinking and answer "
+            "cannot be separated; write `add_tokens: [<think>, </think>]` at the top of the recipe and train with them"
         )
     if not tokenizer.chat_template:
         raise EngineError(
-            f"{policy.folder}: there is no chat template, so that it cannot be asked; write `chat_template: qwen3` at "
+            f"{policy.folder}: there is no chat template, so messages cannot be rendered; write `chat_template: qwen3` at "
             "the top of the recipe"
         )
     if "</think>" not in stop:
-        raise EngineError(f"budget_stop_text {stop!r} must hold </think>, or thinking would never end")
+        raise EngineError(f"budget_stop_text {stop!r} has no </think>, so thinking would never end; add it")
 
 
 def _lengths(policy: Policy, options: ServeOptions) -> list[str]:
     if options.max_length is not None:
         return ["--max-model-len", str(options.max_length)]
     facts = json.loads((policy.folder / "config.json").read_text(encoding="utf-8"))
-    longest = int(facts.get("max_position_embeddings", LONGEST_ON_A_CPU))
-    return [] if devices() else ["--max-model-len", str(min(longest, LONGEST_ON_A_CPU))]
+    longest = int(facts.get("max_position_embeddings", MAX_LENGTH_ON_CPU))
+    return [] if devices() else ["--max-model-len", str(min(longest, MAX_LENGTH_ON_CPU))]
 
 
 def _free_port(options: ServeOptions) -> int:
-    """The port, if it can be listened on; a free one for 0. Raises OptionError."""
+    """The port to listen on; a free one for 0. Raises OptionError if it is taken or not permitted."""
     try:
         family = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that has just ended is no obstacle
+            probe.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # as servers do, so that a port in TIME_WAIT can be used
             probe.bind((options.host, options.port))
             return int(probe.getsockname()[1])
     except OSError as error:
         raise OptionError(
             f"{options.host}:{options.port} cannot be listened on ({error.strerror or error}); write another --port, or 0 "
-            "for any that is free"
+            "for any free one"
         ) from error
 
 
 class _Readiness:
-    """Watches the server come up; says once that it is ready, and how to ask it."""
+    """Polls the server's health while it starts; prints once that it is ready, with example requests."""
 
     def __init__(self, host: str, port: int, model: str, log: Path, console: Console) -> None:
         self._reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104
@@ -156,7 +156,7 @@ class _Readiness:
         self._console.print(f"starting vLLM on {model}; on a CPU this takes half a minute ...", highlight=False)
 
     def look(self) -> None:
-        """Ask at most twice a second."""
+        """Poll at most twice a second."""
         if self._ready or time.monotonic() - self._asked < 0.5:
             return
         self._asked = time.monotonic()
@@ -174,7 +174,7 @@ class _Readiness:
 
 
 def examples(base: str, model: str) -> str:
-    """How a client asks: with curl and in Python."""
+    """Example requests, with curl and in Python."""
     body = {"model": model, "messages": [{"role": "user", "content": "12 + 7 - 4 ="}], "thinking_token_budget": 64}
     return f"""
 curl {base}/chat/completions -H 'Content-Type: application/json' \\

@@ -1,8 +1,8 @@
-"""What stands between a client and vLLM: modes and budgets are settled, everything else passes as it came.
+"""ASGI middleware in front of vLLM: resolves mode and thinking budget of chat completions; passes on everything else.
 
-vLLM loads `ThinkingRequests` by name (`--middleware`) and puts it in front of its own application, so that there is one
-process and one port. Only chat completions are touched. Neighbours: requests.py (what a request asks for), probing.py
-(the budget of a prompt), asgi.py, command.py (writes the settings into the environment).
+vLLM loads `ThinkingRequests` by name (`--middleware`), so there is one process and one port. Neighbours: requests.py
+(mode and budget of a request), probing.py (the adaptive budget of a prompt), asgi.py, command.py (writes the settings
+into the environment).
 """
 
 import json
@@ -13,10 +13,10 @@ from pathlib import Path
 from alignment.evaluation.adaptive_budget.budget import load_adaptive
 from alignment.serve.asgi import (
     App,
-    Inside,
+    InternalClient,
+    InternalRequestRefused,
     Message,
     Receive,
-    Refused,
     Send,
     refuse,
     replayed,
@@ -24,7 +24,7 @@ from alignment.serve.asgi import (
     with_length,
 )
 from alignment.serve.probing import adaptive_budget
-from alignment.serve.requests import BadRequest, Settled, settle
+from alignment.serve.requests import BadRequest, ResolvedRequest, resolve
 
 SETTINGS = "ALIGNMENT_SERVER"  # the environment variable that carries them from command.py
 PATH = "/v1/chat/completions"
@@ -33,18 +33,19 @@ BUDGET_HEADER = b"x-thinking-budget"
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What the middleware has to know; native_budget: vLLM's own budget is used in place of budget_processor.py."""
+    """Settings of the middleware. native_budget: use vLLM's own budget in place of budget_processor.py."""
 
     native_budget: bool
-    budget: int | None = None  # of requests that have none
-    adaptive: str | None = None  # the file that decides it for each prompt
+    budget: int | None = None  # tokens, for requests that set none
+    adaptive: str | None = None  # path of adaptive.json, which sets it for each prompt
 
     def as_text(self) -> str:
+        """As JSON, for the environment variable."""
         return json.dumps(asdict(self))
 
 
 class ThinkingRequests:
-    """ASGI middleware: settles mode and budget of chat completions and says in a header which budget was in force."""
+    """ASGI middleware: resolves mode and budget of chat completions, and returns the budget in a header."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -61,36 +62,38 @@ class ThinkingRequests:
             body = json.loads(raw)
         except ValueError:
             body = None
-        if not isinstance(body, dict):  # vLLM says what is wrong with it
+        if not isinstance(body, dict):  # vLLM answers with the error
             await self._app(scope, replayed(raw, receive), send)
             return
         try:
-            settled = settle(body)
-            budget = await self._budget(settled, Inside(self._app, scope, receive))
+            request = resolve(body)
+            budget = await self._budget(request, InternalClient(self._app, scope, receive))
         except BadRequest as error:
             await refuse(send, str(error))
             return
-        except Refused as error:
+        except InternalRequestRefused as error:
             for message in error.messages:
                 await send(message)
             return
-        await self._answer(settled, budget, scope, receive, send)
+        await self._answer(request, budget, scope, receive, send)
 
-    async def _budget(self, settled: Settled, inside: Inside) -> int | None:
-        """The request's own budget, or else the server's, if it has one."""
-        if settled.mode == "non_thinking":
+    async def _budget(self, request: ResolvedRequest, client: InternalClient) -> int | None:
+        """The request's own budget, else the adaptive one, else the server's."""
+        if request.mode == "non_thinking":
             return None
-        if settled.budget is None and self._adaptive is not None:
-            return await adaptive_budget(self._adaptive, settled.body, inside)
-        return self._settings.budget if settled.budget is None else settled.budget
+        if request.budget is None and self._adaptive is not None:
+            return await adaptive_budget(self._adaptive, request.body, client)
+        return self._settings.budget if request.budget is None else request.budget
 
-    async def _answer(self, settled: Settled, budget: int | None, scope: Message, receive: Receive, send: Send) -> None:
-        raw = json.dumps(settled.as_sent(budget, native=self._settings.native_budget)).encode()
-        told = [] if budget is None else [(BUDGET_HEADER, str(budget).encode())]
+    async def _answer(
+        self, request: ResolvedRequest, budget: int | None, scope: Message, receive: Receive, send: Send
+    ) -> None:
+        raw = json.dumps(request.as_sent(budget, native=self._settings.native_budget)).encode()
+        added = [] if budget is None else [(BUDGET_HEADER, str(budget).encode())]
 
-        async def send_told(message: Message) -> None:
+        async def send_with_budget(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), *told]}
+                message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
 
-        await self._app(with_length(scope, raw), replayed(raw, receive), send_told)
+        await self._app(with_length(scope, raw), replayed(raw, receive), send_with_budget)

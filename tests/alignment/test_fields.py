@@ -68,7 +68,7 @@ def test_a_file_of_all_parts_gives_each_source_its_own(tmp_path: Path) -> None:
     }  # fmt: skip
     assert asked == {"mbpp-train": {"Task 601", "Task 974"}, "mbpp-test": {"Task 11", "Task 510"}}
     path.write_text(json.dumps({name: value for name, value in MBPP.items() if name != "task_id"}), encoding="utf-8")
-    with pytest.raises(DataError, match="row 0: it is chosen by the number in task_id, and here is none"):
+    with pytest.raises(DataError, match="row 0: `within` needs a number in task_id, and the row has none"):
         list(source_problems(load_source("mbpp-train"), seed=0, parameters={}, path=path))
 
 

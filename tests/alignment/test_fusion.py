@@ -242,7 +242,7 @@ def test_shares_that_cannot_be_met_say_what_there_is_and_what_to_write(tmp_path:
         made(tmp_path, recipe_of(POLICY, rows=400))
     with pytest.raises(
         DataError,
-        match=r"short enough to stand behind earlier turns within max_length 60; raise it, or lower multi_turn_fraction",
+        match=r"short enough to get earlier turns within max_length 60; raise it, or lower multi_turn_fraction",
     ):
         made(tmp_path, recipe_of(POLICY, multi_turn_fraction=0.8, max_length=60))
     with pytest.raises(

@@ -83,7 +83,7 @@ def test_a_problem_that_no_weighted_reward_can_judge_is_refused_before_anything_
 
 
 def test_a_problem_without_an_answer_is_not_shown_as_an_example() -> None:
-    with pytest.raises(DataError, match="no answer to imitate"):
+    with pytest.raises(DataError, match="has no answer, so an sft stage cannot train on it"):
         as_conversation(NO_COMMA, "non_thinking")
 
 

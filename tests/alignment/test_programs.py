@@ -58,5 +58,5 @@ def test_a_solution_is_what_imitation_shows_after_the_growing_expression() -> No
     "parameters", [{"steps": 2}, {"max_steps": 7}, {"min_steps": 3, "max_steps": 2}, {"min_steps": 0}]
 )
 def test_other_parameters_are_refused(parameters: dict[str, int]) -> None:
-    with pytest.raises(DataError, match="programs take `min_steps` and `max_steps`, from 1 to 6"):
+    with pytest.raises(DataError, match="write `min_steps` and `max_steps`, from 1 to 6"):
         drawn(0, 1, **parameters)

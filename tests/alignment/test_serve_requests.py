@@ -11,7 +11,7 @@ import pytest
 
 from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Bin, Probe
 from alignment.serve.middleware import SETTINGS, ServerSettings, ThinkingRequests
-from alignment.serve.requests import EXTRA, settle
+from alignment.serve.requests import EXTRA, resolve
 
 OPEN, CLOSE, LINE, WORD = 1, 2, 3, 9
 
@@ -21,31 +21,31 @@ def request(content: Any, **fields: Any) -> dict[str, Any]:
 
 
 def test_the_switch_reaches_the_template_and_other_settings_of_it_stay() -> None:
-    settled = settle(request("2 + 2 /no_think", chat_template_kwargs={"tone": "dry"}, top_p=0.5))
-    assert settled.body["chat_template_kwargs"] == {"tone": "dry", "enable_thinking": False}
-    assert settled.body["top_p"] == 0.5 and settled.body["messages"][0]["content"] == "2 + 2 /no_think"
-    assert settle(request("2 + 2")).body["chat_template_kwargs"] == {"enable_thinking": True}
+    resolved = resolve(request("2 + 2 /no_think", chat_template_kwargs={"tone": "dry"}, top_p=0.5))
+    assert resolved.body["chat_template_kwargs"] == {"tone": "dry", "enable_thinking": False}
+    assert resolved.body["top_p"] == 0.5 and resolved.body["messages"][0]["content"] == "2 + 2 /no_think"
+    assert resolve(request("2 + 2")).body["chat_template_kwargs"] == {"enable_thinking": True}
 
 
 def test_a_budget_goes_where_the_engine_looks_for_it_and_nowhere_else() -> None:
-    settled = settle(request("2 + 2", thinking_budget=7, vllm_xargs={"other": 1}))
-    assert settled.budget == 7
-    own = settled.as_sent(7, native=False)
+    resolved = resolve(request("2 + 2", thinking_budget=7, vllm_xargs={"other": 1}))
+    assert resolved.budget == 7
+    own = resolved.as_sent(7, native=False)
     assert own["vllm_xargs"] == {"other": 1, EXTRA: 7} and "thinking_token_budget" not in own
     assert "thinking_budget" not in own
-    assert settled.as_sent(7, native=True)["thinking_token_budget"] == 7
-    assert EXTRA not in settled.as_sent(None, native=False)["vllm_xargs"]
+    assert resolved.as_sent(7, native=True)["thinking_token_budget"] == 7
+    assert EXTRA not in resolved.as_sent(None, native=False)["vllm_xargs"]
 
 
 def test_a_budget_means_nothing_where_there_is_no_thinking() -> None:
-    settled = settle(request("2 + 2 /no_think", thinking_token_budget=7))
-    assert settled.budget is None
-    assert settled.as_sent(64, native=True) == settled.body and "thinking_token_budget" not in settled.body
+    resolved = resolve(request("2 + 2 /no_think", thinking_token_budget=7))
+    assert resolved.budget is None
+    assert resolved.as_sent(64, native=True) == resolved.body and "thinking_token_budget" not in resolved.body
 
 
 @pytest.mark.parametrize("messages", [None, 5, ["a"], [{"role": "user"}], [{"role": "user", "content": [5]}]])
 def test_what_is_no_conversation_is_left_to_vllm(messages: Any) -> None:
-    assert settle({"messages": messages}).body["messages"] == messages
+    assert resolve({"messages": messages}).body["messages"] == messages
 
 
 def test_the_forced_tokens_are_those_of_two_draws() -> None:

@@ -79,7 +79,7 @@ def test_no_problem_is_drawn_twice_and_its_answer_ends_its_worked_solution(name:
 def test_a_part_that_asks_for_more_than_there_is_fails_and_does_not_search_for_ever() -> None:
     digits = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
     part = MixturePart(source="chain-sum", split="general", count=1000, parameters=digits)
-    with pytest.raises(DataError, match=r"source `chain-sum` has \d+ rows for this part, and 1000 were asked for"):
+    with pytest.raises(DataError, match=r"source `chain-sum` has \d+ rows for this part, fewer than count: 1000"):
         problems_of(recipe_with([part]), [part])
 
 

@@ -1,8 +1,8 @@
-"""How sure a figure is, at 95%: Wilson's interval for shares, Student's for means, both over problems.
+"""95% confidence intervals: Wilson's for fractions, Student's for means, both clustered by problem.
 
-Several samples of one problem are not as many independent observations: what varies is mostly which problems were
-asked. So a figure comes as clusters, one for each problem, and its interval says how far the figure would move with
-other problems of the same task. Standard library alone. Neighbours: metrics.py (what is averaged).
+Several samples of one problem are not independent observations. So a figure is given as clusters, one for each problem,
+and its interval says how far the figure would move with other problems of the same task. Needs the standard library
+alone. Neighbours: pairs.py (paired differences), evaluation/measures/ (the figures).
 """
 
 import math
@@ -10,53 +10,53 @@ from collections.abc import Sequence
 from typing import Any
 
 Z_95 = 1.959963984540054
-FEWEST_FOR_A_MEAN = 4  # problems; with fewer, Student's quantile is too wide and too inexact to print
+MIN_PROBLEMS_FOR_MEAN = 4  # with fewer, Student's quantile is too wide and too inexact to print
 
 Cluster = tuple[float, int]  # of one problem: the sum of its values, and how many there are
 
 
 def wilson(successes: float, count: float) -> tuple[float, float]:
-    """Wilson's score interval for a share at 95%; (0, 1) when nothing was counted."""
+    """Wilson's 95% score interval (Wilson 1927) for a fraction; (0, 1) for a count of 0."""
     if count == 0:
         return 0.0, 1.0
-    share, z2 = successes / count, Z_95**2
-    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
+    fraction, z2 = successes / count, Z_95**2
+    centre = (fraction + z2 / (2 * count)) / (1 + z2 / count)
+    half = Z_95 * math.sqrt(fraction * (1 - fraction) / count + z2 / (4 * count**2)) / (1 + z2 / count)
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def fraction_interval(clusters: Sequence[Cluster]) -> tuple[float, float]:
-    """Wilson's interval at the effective number of samples; with one sample of each problem, plainly Wilson's."""
+    """Wilson's interval at the effective number of samples; plain Wilson's with one sample per problem."""
     count = effective_count(clusters)
     if count == 0:
         return 0.0, 1.0
-    share = sum(total for total, _ in clusters) / sum(size for _, size in clusters)
-    return wilson(share * count, count)
+    fraction = sum(total for total, _ in clusters) / sum(size for _, size in clusters)
+    return wilson(fraction * count, count)
 
 
 def effective_count(clusters: Sequence[Cluster]) -> float:
-    """How many independent samples a share is worth: the samples, divided by Kish's design effect.
+    """Effective number of independent samples: the samples, divided by Kish's design effect.
 
-    The design effect is the variance between problems over what independent samples would have (Kish 1965; used with
-    Wilson's interval in Korn and Graubard 1998). The result lies between the number of problems, which is right where
-    all samples of a problem agree or nothing varies at all, and the number of samples.
+    The design effect is the variance between problems over that of independent samples (Kish 1965; with Wilson's
+    interval in Korn and Graubard 1998). The result lies between the number of problems and the number of samples. It is
+    the number of problems if all samples of a problem agree.
     """
     problems, samples = len(clusters), sum(size for _, size in clusters)
     if samples == problems or problems < 2:
         return problems
-    share = sum(total for total, _ in clusters) / samples
-    independent = share * (1 - share) / (samples - 1)
+    fraction = sum(total for total, _ in clusters) / samples
+    independent = fraction * (1 - fraction) / (samples - 1)
     if independent <= 0:
         return problems
-    spread = sum((total - share * size) ** 2 for total, size in clusters)
+    spread = sum((total - fraction * size) ** 2 for total, size in clusters)
     clustered = problems / (problems - 1) * spread / samples**2
     return min(samples, max(problems, samples * independent / clustered)) if clustered else samples
 
 
 def mean_interval(clusters: Sequence[Cluster]) -> tuple[float | None, float | None]:
-    """Student's interval of the mean over problems; (None, None) with fewer than FEWEST_FOR_A_MEAN of them."""
+    """Student's 95% interval of the mean over problems; (None, None) below MIN_PROBLEMS_FOR_MEAN problems."""
     problems, samples = len(clusters), sum(size for _, size in clusters)
-    if problems < FEWEST_FOR_A_MEAN:
+    if problems < MIN_PROBLEMS_FOR_MEAN:
         return None, None
     mean = sum(total for total, _ in clusters) / samples
     spread = sum((total - mean * size) ** 2 for total, size in clusters)
@@ -65,7 +65,7 @@ def mean_interval(clusters: Sequence[Cluster]) -> tuple[float | None, float | No
 
 
 def student(freedom: int) -> float:
-    """The 97.5% quantile of Student's t (Abramowitz and Stegun 26.7.5), within 1% from 3 degrees of freedom on."""
+    """The 97.5% quantile of Student's t, exact to 1% from 3 degrees of freedom (Abramowitz and Stegun 26.7.5)."""
     z = Z_95
     terms = (
         (z**3 + z) / 4,
@@ -76,7 +76,7 @@ def student(freedom: int) -> float:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """`0.812 (0.764–0.853)`, or that nothing could be judged."""
+    """Format an accuracy with its interval: `0.812 (0.764–0.853)`, or say that no answer could be judged."""
     if found["accuracy"] is None:
         return f"unknown ({found['unknown']} answers could not be judged)"
     return f"{found['accuracy']:.3f} ({found['accuracy_low']:.3f}–{found['accuracy_high']:.3f})"

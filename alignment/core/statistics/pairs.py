@@ -1,6 +1,7 @@
-"""The same problems answered in two ways: how sure the difference of their shares is. Standard library alone.
+"""Paired comparison: the difference of two fractions measured on the same problems, with its 95% interval.
 
-Neighbours: intervals.py (one share by itself), constraints.py (thinking against not thinking).
+Needs the standard library alone. Neighbours: intervals.py (one fraction), evaluation/measures/constraints.py (thinking
+against non-thinking).
 """
 
 import random
@@ -9,20 +10,19 @@ from typing import Literal
 
 from alignment.core.statistics.intervals import Cluster
 
-Pair = tuple[Cluster, Cluster]  # of one problem: (followed, asked) with thinking, and without
+Pair = tuple[Cluster, Cluster]  # of one problem: (successes, samples) under the first condition and the second
 Verdict = Literal["helps", "hurts", "no difference seen", "not measured"]
 RESAMPLES = 2000
-OUTSIDE = 0.025  # of the resamples, on each side of the interval
+TAIL = 0.025  # fraction of the resamples on each side of the interval
 
 
 def difference_interval(pairs: Sequence[Pair], seed: int = 0) -> tuple[float, float]:
-    """The percentile interval at 95% of (share of the first) - (share of the second) over resampled problems.
+    """95% percentile interval of (first fraction) - (second fraction); (-1, 1) without problems.
 
-    A paired bootstrap over problems (Efron and Tibshirani 1993, chapter 13): both answers to a problem are drawn
-    together, with all its samples and constraints. Drawn from problems that hardly differ, a plain bootstrap would be
-    far too sure: from problems that all agree, its interval has no width. So two problems of mean size are added before
-    drawing, one won by either side, as Bonett and Price (2012, doi 10.3102/1076998611411915) add one to each discordant
-    count. Where there is no problem, nothing is known: (-1, 1).
+    A paired bootstrap over problems (Efron and Tibshirani 1993, chapter 13): both sides of a problem are drawn
+    together, with all their samples. If all problems agree, a plain bootstrap's interval has no width. So two problems of
+    mean size are added before drawing, one won by either side, as Bonett and Price (2012, doi
+    10.3102/1076998611411915) add one to each discordant count.
     """
     if not pairs:
         return -1.0, 1.0
@@ -31,17 +31,17 @@ def difference_interval(pairs: Sequence[Pair], seed: int = 0) -> tuple[float, fl
     rows = [(a, b, c, d) for (a, b), (c, d) in (*pairs, won, lost)]
     draw = random.Random(seed)
     found = sorted(_difference(draw.choices(rows, k=len(rows))) for _ in range(RESAMPLES))
-    cut = round(OUTSIDE * RESAMPLES)
+    cut = round(TAIL * RESAMPLES)
     return found[cut], found[-cut - 1]
 
 
 def difference(pairs: Sequence[Pair]) -> float | None:
-    """The share of the first minus the share of the second, over everything asked; None where nothing was."""
+    """First fraction minus second fraction over all problems; None without problems."""
     return _difference([(a, b, c, d) for (a, b), (c, d) in pairs]) if pairs else None
 
 
 def verdict(pairs: Sequence[Pair], interval: tuple[float, float]) -> Verdict:
-    """helps or hurts only where the whole interval lies on one side of zero."""
+    """`helps` or `hurts` if the whole interval lies on one side of zero, else `no difference seen`."""
     if not pairs:
         return "not measured"
     low, high = interval
@@ -49,5 +49,5 @@ def verdict(pairs: Sequence[Pair], interval: tuple[float, float]) -> Verdict:
 
 
 def _difference(rows: Sequence[tuple[float, float, float, float]]) -> float:
-    followed, asked, other, other_asked = (sum(column) for column in zip(*rows, strict=True))
-    return followed / asked - other / other_asked
+    first, first_size, second, second_size = (sum(column) for column in zip(*rows, strict=True))
+    return first / first_size - second / second_size

@@ -1,1 +1,1 @@
-"""Procedural problems: families that make problems from a seed, without end."""
+"""Procedural problems: families that generate an unlimited number of problems from a seed."""

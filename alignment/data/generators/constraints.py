@@ -1,8 +1,8 @@
-"""Prompts of the evaluation task `constraints`: one request that a program can check, of any of the 25 types.
+"""Prompts of the evaluation task `constraints`: a small writing task with one constraint of IFEval's 25 types.
 
-One constraint a prompt, so that what was followed has one cause, and as many that demand planning as precision
-(rewards/kinds/instruction/constraints). The makers of 13 types are those of instructions.py, which also makes training
-rows; the others are here. Neighbours: procedural.py (draws distinct ones), evaluation/measures/constraints.py (what is made of the answers).
+One constraint per prompt, as many that demand planning as precision (rewards/kinds/instruction/constraints). The makers of
+13 types are in instructions.py, which also makes training rows; the others are here. Neighbours: families.py (draws
+distinct ones), evaluation/measures/constraints.py (scores the answers).
 """
 
 import random
@@ -17,7 +17,7 @@ from rewards.kinds.instruction.constraints import CONSTRAINTS, DEMANDS, Demand
 
 Words = tuple[str, ...]
 LANGUAGES = {"de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "pt": "Portuguese"}
-# A question that can be answered with yes, no or maybe, and one that has several answers: other tasks do not fit.
+# Tasks for two types: questions that yes, no or maybe can answer, and tasks that ask for two responses.
 CHOICES = (
     "Would a child like to hear about {}?",
     "Is {} something that most people know?",
@@ -102,7 +102,7 @@ def _language(draw: random.Random, _: Words) -> Constraint:
 
 
 def _repeat(draw: random.Random, _: Words) -> Constraint:
-    """The request itself is not known yet: `_problem` fills it in."""
+    """`_problem` fills in `prompt_to_repeat`, which is not known yet."""
     request = "Before you answer, repeat the sentence before this one word for word, and write nothing ahead of it."
     return "combination:repeat_prompt", {"prompt_to_repeat": ""}, request
 
@@ -116,13 +116,17 @@ TASKS = {"detectable_format:constrained_response": CHOICES, "combination:two_res
 
 
 def constraint_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
-    """Problems of the family, the same ones for the same seed; they may repeat.
+    """Problems of the family `constraints`, the same for the same seed; they may repeat.
 
-    The one parameter is `demand`, planning or precision; left out, both alike. Raises DataError for another.
+    Args:
+        seed: of the random draws.
+        parameters: `{demand: planning | precision}`, or empty for both alike. Raises DataError for anything else.
     """
     wanted = [parameters["demand"]] if "demand" in parameters else list(DEMANDS)
     if set(parameters) - set(CONSTRAINT_PARAMETERS) or not set(wanted) <= set(DEMANDS):
-        raise DataError(f"constraints take `demand: planning` or `demand: precision`, and found {parameters}")
+        raise DataError(
+            f"the family `constraints` has no parameters {parameters}; write `demand: planning`, `demand: precision`, or none"
+        )
     draw = random.Random(seed)
     subjects = sorted(SUBJECTS)
     while True:
@@ -134,7 +138,7 @@ def constraint_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]
 
 def _problem(draw: random.Random, subject: str, constraint: Constraint) -> Problem:
     name, kwargs, request = constraint
-    # "Write two sentences" contradicts most of what is counted, so there the task leaves the length open.
+    # "Write two sentences" contradicts most constraints that count something; those get a task that leaves length open.
     lengths_open = name in NOT_PROSE or CONSTRAINTS[name].demand == "planning"
     tasks = TASKS.get(name) or (OPEN if lengths_open else OPEN + PROSE)
     task = draw.choice(tasks).format(subject)
@@ -147,7 +151,7 @@ def _problem(draw: random.Random, subject: str, constraint: Constraint) -> Probl
 
 @cache
 def _makers() -> dict[Demand, dict[str, list[Maker]]]:
-    """The makers of each type of constraint, by what the type demands."""
+    """The makers of each constraint type, by demand."""
     found: dict[Demand, dict[str, list[Maker]]] = {demand: {} for demand in DEMANDS}
     for maker in (*(kind.make for kind in KINDS), *FURTHER):
         name = maker(random.Random(0), ("word", "other"))[0]

@@ -1,9 +1,8 @@
-"""Problems that can be made without end: families of them, and one way to draw distinct ones.
+"""The families of procedural problems, and drawing distinct problems from one.
 
-Arithmetic comes from reasoning-gym's generators with a checked answer; its worked solutions ("traces") are written here,
-because a generator that knows the answer does not show the work. Neighbours: instructions.py, constraint_prompts.py and
-programs.py (families whose rows have constraints or tests in place of an answer), rows.py (the Problem these become),
-sources.py (which data sets they are).
+Arithmetic comes from reasoning-gym's generators with a checked answer; the worked solutions ("traces") are written here,
+since the generators give none. Neighbours: instructions.py, constraints.py and programs.py (families whose rows have
+constraints or tests in place of an answer), rows.py (Problem), sources.py (declares data sets from families).
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from alignment.data.rows import Problem, user_turn
 
 
 def chain_sum_trace(expression: str) -> str:
-    """The running total of a chain of additions and subtractions, one line per operation: `5 + 9 = 14`."""
+    """Worked solution of a chain of additions and subtractions, one running total per line: `5 + 9 = 14`."""
     tokens = expression.split()
     total, lines = int(tokens[0]), []
     for operator, operand in zip(tokens[1::2], tokens[2::2], strict=True):
@@ -30,7 +29,7 @@ def chain_sum_trace(expression: str) -> str:
 
 
 def products_trace(expression: str) -> str:
-    """Long multiplication: `23 * 47` is taken apart into `23 * 40` and `23 * 7`, whose results are added up in turn."""
+    """Worked solution by long multiplication: `23 * 47` is split into `23 * 40` and `23 * 7`, whose results are added."""
     tokens = expression.split()
     total, lines = int(tokens[0]), []
     for operand in map(int, tokens[2::2]):
@@ -53,11 +52,11 @@ def _decimal_parts(number: int) -> list[int]:
 
 
 def leg_counting_trace(animals: Mapping[str, int]) -> str:
-    """What each kind of animal adds, `3 dogs: 3 * 4 = 12`, and then the running total of these."""
+    """Worked solution: the legs of each kind of animal, `3 dogs: 3 * 4 = 12`, then their running total."""
     from reasoning_gym.arithmetic.leg_counting import ANIMALS  # how many legs each has
 
     legs = {animal: count * ANIMALS[animal] for animal, count in animals.items()}
-    # Named as in the question, whose plurals are plain.
+    # Named as in the question, which forms plurals with -s.
     named = {animal: f"{count} {animal}{'s' if count > 1 else ''}" for animal, count in animals.items()}
     lines = [f"{named[one]}: {animals[one]} * {ANIMALS[one]} = {legs[one]}" for one in animals]
     if len(legs) > 1:
@@ -70,9 +69,11 @@ Draws = Callable[[int, dict[str, Any]], Iterator[Problem]]  # from a seed and pa
 
 @dataclass(frozen=True)
 class Family:
-    """How the problems of a family are drawn, which columns their rows have for verifiers, and what it may be told.
+    """A generator of problems.
 
-    A family of reasoning-gym names its `generator` and takes that one's parameters; another lists its own.
+    draws: from a seed and parameters to problems, which may repeat.
+    columns: what the problems have for verifiers.
+    generator: the reasoning-gym generator whose parameters the family takes; else `parameters` lists its own.
     """
 
     draws: Draws
@@ -82,7 +83,7 @@ class Family:
 
 
 def _reasoning_gym(generator: str, trace: Callable[[dict[str, Any]], str]) -> Family:
-    """The family of a reasoning-gym generator, and how its solutions are written out from an item's metadata."""
+    """The family of a reasoning-gym generator. `trace` writes the worked solution from an item's metadata."""
 
     def draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
         import reasoning_gym  # slow to import (about 3 s), and `alignment check` does not need it
@@ -105,24 +106,24 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-REPEATS = 20_000
+MAX_REPEATS = 20_000  # draws in a row without a new problem, after which a family counts as exhausted
 
 
 def problem_key(question: str) -> str:
-    """A short hash of a question that ignores case and white space: equal keys mean the same problem."""
+    """Hash of a question (16 hex digits) that ignores case and white space; equal keys mean the same problem."""
     return hashlib.sha256(re.sub(r"\s+", " ", question).strip().lower().encode()).hexdigest()[:16]
 
 
 def problems(family: str, *, seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
-    """Distinct problems of a family, the same ones for the same seed and parameters.
+    """Distinct problems of a family, the same for the same seed and parameters.
 
-    They end only where a family is so small that REPEATS draws in a row bring nothing new.
+    Ends only if MAX_REPEATS draws in a row bring no new problem.
 
     Args:
         family: a key of FAMILIES.
-        seed: where the family starts. reasoning-gym seeds item i with seed + i, so seeds that lie close together
-            give overlapping problems; the seed is therefore spread by a hash before it is used.
-        parameters: settings of the family; reasoning-gym's own for its generators.
+        seed: of the generator. reasoning-gym seeds item i with seed + i, so close seeds would give overlapping
+            problems; the seed is therefore hashed first.
+        parameters: settings of the family, or of its reasoning-gym generator.
     """
     spread_seed = int.from_bytes(hashlib.sha256(f"{family}:{seed}".encode()).digest()[:5], "big")
     seen: set[str] = set()
@@ -130,7 +131,7 @@ def problems(family: str, *, seed: int, parameters: dict[str, Any]) -> Iterator[
     for index, problem in enumerate(FAMILIES[family].draws(spread_seed, parameters)):
         key = problem_key(problem.text)
         if key in seen:
-            if index - last_new >= REPEATS:
+            if index - last_new >= MAX_REPEATS:
                 return
             continue
         seen.add(key)

@@ -1,9 +1,9 @@
-"""Instruction-following problems without end: a small writing task with one or two constraints a program can check.
+"""Instruction-following problems: a small writing task with one or two constraints that a program can check.
 
-For RL on small models, so tasks are short and constraints are of IFEval's types (arXiv 2311.07911) that a model of a
-hundred million parameters meets now and then. The wording is our own. A problem has no answer; the verifier
-`instruction` reads its columns `instruction_id_list` and `kwargs`. Neighbours: procedural.py (draws distinct ones),
-constraint_prompts.py (all 25 types, for evaluation).
+Made for RL on small models: short tasks, and 13 of IFEval's types (arXiv 2311.07911) that a model of a hundred million
+parameters satisfies now and then. The wording is our own. A problem has no answer; the verifier `instruction` reads
+its columns `instruction_id_list` and `kwargs`. Neighbours: families.py (draws distinct ones), constraints.py (all 25
+types, for evaluation).
 """
 
 import random
@@ -144,7 +144,7 @@ def _json(draw: random.Random, _: tuple[str, ...]) -> Constraint:
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to constrain an answer. No two kinds of a problem share a theme: such pairs contradict each other."""
+    """One constraint type. Two types with a common theme contradict each other and are never combined."""
 
     make: Maker
     themes: frozenset[str]
@@ -167,19 +167,21 @@ INSTRUCTION_PARAMETERS = ("most_constraints",)
 
 
 def instruction_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
-    """Problems of the family, the same ones for the same seed; they may repeat.
+    """Problems of the family `instructions`, the same for the same seed; they may repeat.
 
-    The one parameter is `most_constraints`, 1 or 2. Raises DataError for another.
+    Args:
+        seed: of the random draws.
+        parameters: `{most_constraints: 1 | 2}`, or empty for 2. Raises DataError for anything else.
     """
     most = parameters.get("most_constraints", 2)
     if set(parameters) - set(INSTRUCTION_PARAMETERS) or most not in (1, 2):
-        raise DataError(f"instructions take `most_constraints: 1` or `2`, and found {parameters}")
+        raise DataError(f"the family `instructions` has no parameters {parameters}; write `most_constraints: 1` or `2`")
     draw = random.Random(seed)
     subjects = sorted(SUBJECTS)
     while True:
         subject = draw.choice(subjects)
         constraints = [one.make(draw, SUBJECTS[subject]) for one in _compatible(draw, draw.randint(1, most))]
-        constraints.sort(key=lambda one: one[0].startswith("startend:"))  # what to end with is said last
+        constraints.sort(key=lambda one: one[0].startswith("startend:"))  # the ending is asked for last
         tasks = OPEN if any(name in NOT_PROSE for name, _, _ in constraints) else OPEN + PROSE
         requests = " ".join(request for _, _, request in constraints)
         yield Problem(
@@ -194,7 +196,7 @@ def instruction_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem
 
 
 def _compatible(draw: random.Random, count: int) -> list[Kind]:
-    """One kind, or two without a theme in common."""
+    """One constraint type, or two without a common theme."""
     first = draw.choice(KINDS)
     if count == 1:
         return [first]

@@ -1,7 +1,7 @@
-"""Small programs to write, without end: a function that does some steps of arithmetic, with calls that it has to pass.
+"""Programming problems: write a function that does some steps of arithmetic; calls with expected results judge it.
 
-`python_tests` reads the column `tests`, and `solution` is a program that passes. The steps are told in words and in order,
-so a right program needs its brackets. Neighbours: procedural.py (draws distinct ones), rows.py (the Problem these are).
+The verifier `python_tests` reads the column `tests`; `solution` is a program that passes. The question lists the steps in
+words and in order, so a correct program needs brackets. Neighbours: families.py (draws distinct ones), rows.py (Problem).
 """
 
 import random
@@ -13,13 +13,13 @@ from alignment.core.errors import DataError
 from alignment.data.rows import Problem, user_turn
 
 PROGRAM_PARAMETERS = ("min_steps", "max_steps")
-_MOST_STEPS, _LARGEST = 6, 9
+_MAX_STEPS, _MAX_OPERAND = 6, 9
 _INPUTS = (0, 1, -1, 4, 10, -7)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do with a number: `add 3`."""
+    """One step of arithmetic: `add 3`."""
 
     word: str
     sign: str
@@ -29,12 +29,12 @@ class Step:
         return f"{self.word} {self.operand}"
 
     def written(self, before: str) -> str:
-        """The expression after this step; a product takes what was added before in brackets."""
+        """The Python expression after this step; a product puts earlier sums in brackets."""
         bracketed = self.sign == "*" and ("+" in before or "-" in before)
         return f"({before}) * {self.operand}" if bracketed else f"{before} {self.sign} {self.operand}"
 
     def done(self, value: int) -> int:
-        """What it makes of a number."""
+        """Apply the step to a number."""
         return {"+": value + self.operand, "-": value - self.operand, "*": value * self.operand}[self.sign]
 
 
@@ -42,18 +42,22 @@ _KINDS = (("add", "+", 1), ("subtract", "-", 1), ("multiply by", "*", 2))
 
 
 def program_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
-    """Problems of the family, the same ones for the same seed; they may repeat.
+    """Problems of the family `programs`, the same for the same seed; they may repeat.
 
-    The parameters are `min_steps` and `max_steps`, from 1 to 6. Raises DataError for others.
+    Args:
+        seed: of the random draws.
+        parameters: `min_steps` (1 if missing) and `max_steps` (3), from 1 to 6. Raises DataError for anything else.
     """
     fewest, most = parameters.get("min_steps", 1), parameters.get("max_steps", 3)
-    counts = isinstance(fewest, int) and isinstance(most, int) and 1 <= fewest <= most <= _MOST_STEPS
+    counts = isinstance(fewest, int) and isinstance(most, int) and 1 <= fewest <= most <= _MAX_STEPS
     if set(parameters) - set(PROGRAM_PARAMETERS) or not counts:
-        raise DataError(f"programs take `min_steps` and `max_steps`, from 1 to {_MOST_STEPS}, and found {parameters}")
+        raise DataError(
+            f"the family `programs` has no parameters {parameters}; write `min_steps` and `max_steps`, from 1 to {_MAX_STEPS}"
+        )
     draw = random.Random(seed)
     while True:
         kinds = [draw.choice(_KINDS) for _ in range(draw.randint(fewest, most))]
-        yield _problem([Step(word, sign, draw.randint(smallest, _LARGEST)) for word, sign, smallest in kinds])
+        yield _problem([Step(word, sign, draw.randint(smallest, _MAX_OPERAND)) for word, sign, smallest in kinds])
 
 
 def _problem(steps: list[Step]) -> Problem:

@@ -1,1 +1,1 @@
-"""Thinking-mode fusion: mixes thinking and non-thinking rows and adds the flags that switch modes."""
+"""Thinking-mode fusion: an SFT set of both modes, with the flags that switch between them."""

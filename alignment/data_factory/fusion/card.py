@@ -1,7 +1,7 @@
-"""The data card of a fusion stage: what the rows are, counted from the rows themselves and not from the plan.
+"""The data card of a fusion stage, counted from the finished rows and not from the plan.
 
-Nothing in it depends on when or where it was made. Neighbours: fusion.py (makes the rows), card_page.py (the card to be
-read), report/ (shows the same numbers).
+It is the same for the same rows: it holds no time, machine or path. Neighbours: mix.py (builds the rows), card_page.py (the
+card as Markdown), report/ (shows the same numbers).
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from alignment.recipe.schema import FusionStage, Recipe
 
 SCHEMA = 1
 LONGEST_SAMPLE = 2000  # characters
-PLACES = ("none", "system", "user", "earlier")  # where the flag stands that decides
+PLACES = ("none", "system", "user", "earlier")  # where the flag stands that sets the mode
 WORDS = {
     "thinking_fraction": "rows that think",
     "unflagged_fraction": "thinking rows without a flag",
@@ -33,7 +33,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """A finished row as it is trained: its text, its tokens, and how many of them carry loss."""
+    """A finished row as it is trained on: rendered text, number of tokens, and how many of them carry loss."""
 
     fused: Fused
     text: str
@@ -42,7 +42,7 @@ class Measured:
 
 
 def place_of_flag(row: Conversation) -> str:
-    """Where the flag stands that decides a row's mode: none, system, user (the last question) or earlier."""
+    """Where the flag stands that sets a row's mode: none, system, user (the last question) or earlier."""
     found = deciding_flag(row.messages)
     if found is None:
         return "none"
@@ -58,7 +58,7 @@ def flags_change(row: Conversation) -> bool:
 
 
 def make_card(recipe: Recipe, stage: FusionStage, pool: Pool, rows: Sequence[Measured]) -> dict[str, Any]:
-    """card.json of a finished set of rows."""
+    """The contents of card.json."""
     chats = [one.fused.row for one in rows]
     places = {mode: Counter(place_of_flag(row) for row in chats if row.mode == mode) for mode in MODES}
     turns = Counter(len(query_turns(row.messages)) for row in chats)
@@ -112,7 +112,7 @@ def _shares(stage: FusionStage, rows: Sequence[Conversation]) -> Iterator[tuple[
 
 
 def _origin(recipe: Recipe, part: MixturePart, number: int, pool: Pool, used: int) -> dict[str, Any]:
-    """A part of the data: where it is from, under which licences, and what became of its rows."""
+    """One part of the data: its source and licences, and how many rows were read, used and left out."""
     left_out = {reason: count for (where, reason), count in sorted(pool.left_out.items()) if where == number}
     found: dict[str, Any] = {"rows_read": pool.read[number], "rows_used": used, "left_out": left_out}
     if part.stage is None:
@@ -133,7 +133,7 @@ def _licences(parts: Iterable[MixturePart]) -> dict[str, str]:
 
 
 def _samples(rows: Sequence[Measured]) -> Iterator[dict[str, Any]]:
-    """The first row of each mode, place of the flag and number of turns (one, or more)."""
+    """The first row of each combination of mode, flag place, and single or multi-turn."""
     seen = set()
     for one in rows:
         row = one.fused.row

@@ -1,6 +1,6 @@
-"""card.md: a fusion stage's data card to be read, with a rendered sample of each kind of row.
+"""card.md: a fusion stage's data card as Markdown, with one rendered sample of each kind of row.
 
-Neighbours: fusion_card.py (the numbers), which writes them to card.json beside it.
+Neighbours: card.py (the numbers, which go into card.json).
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from alignment.core.vocabulary import MODES
-from alignment.data.modes import spoken
+from alignment.data.modes import mode_words
 
 PLACES = {
     "none": "none",
@@ -19,7 +19,7 @@ PLACES = {
 
 
 def card_page(card: dict[str, Any]) -> str:
-    """The page. What a model or a data set wrote stands in code blocks that it cannot end."""
+    """Render card.md. Text from a model or data set stands in code blocks whose fence it cannot close."""
     return "\n\n".join([*_opening(card), *_counts(card), *_origins(card), *_samples(card)]) + "\n"
 
 
@@ -50,14 +50,14 @@ def _counts(card: dict[str, Any]) -> Iterator[str]:
     yield "## Flags and turns"
     yield f"{card['flag_changes']:,} rows hold flags for both modes."
     places = [(words, *(f"{card['flags'][mode][place]:,}" for mode in MODES)) for place, words in PLACES.items()]
-    yield table(("flag that decides", *map(spoken, MODES)), places)
+    yield table(("flag that decides", *map(mode_words, MODES)), places)
     yield table(("questions in a row", "rows"), [(turns, f"{count:,}") for turns, count in card["turns"].items()])
 
 
 def _origins(card: dict[str, Any]) -> Iterator[str]:
     yield "## Where the rows are from"
     yield table(("data", "licence", "read", "left out", "used"), map(_origin, card["data"]))
-    unused = ", ".join(f"{count:,} {spoken(mode)}" for mode, count in card["not_needed"].items())
+    unused = ", ".join(f"{count:,} {mode_words(mode)}" for mode, count in card["not_needed"].items())
     yield f"Not needed at these shares: {unused}."
 
 
@@ -74,7 +74,7 @@ def _samples(card: dict[str, Any]) -> Iterator[str]:
     yield "As the template renders them."
     for one in card["samples"]:
         several = f"{one['turns']} questions" if one["turns"] > 1 else "one question"
-        yield f"{spoken(one['mode'])}, {several}, flag {PLACES[one['flag']]}:"
+        yield f"{mode_words(one['mode'])}, {several}, flag {PLACES[one['flag']]}:"
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", one["text"])), default=0))
         yield f"{fence}text\n{one['text'].rstrip()}\n{fence}"
 

@@ -1,9 +1,9 @@
-"""Mode fusion's rows: which are taken, which get earlier turns, and where the flag stands that decides.
+"""Builds the rows of a mode-fusion stage: selects examples, adds earlier turns, and places the flags.
 
 Qwen3's stage 3 (arXiv 2505.09388, section 4.3): a flag stands in a user or system turn, the last one wins, and without a
-flag the model thinks. Every example is the last answer of exactly one row, because the template cuts the thinking of
-earlier answers and only the last carries loss; what stands before it is borrowed from other examples, unlearned.
-Neighbours: fusion_pool.py (what can be taken at all), fusion_card.py (what came of it), modes.py (the flags).
+flag the model thinks. Every example is the last answer of exactly one row, because the template strips the thinking of
+earlier answers and only the last answer carries loss. Earlier turns are copied from other examples and carry none.
+Neighbours: pool.py (which examples are usable), card.py (the data card), data/modes.py (the flags).
 """
 
 import random
@@ -13,19 +13,19 @@ from typing import Literal
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.modes import spoken, with_flags
+from alignment.data.modes import mode_words, with_flags
 from alignment.data.rows import Conversation
 from alignment.data_factory.fusion.pool import Example, Pool
 from alignment.recipe.schema import FusionStage
 
 Placement = Literal["none", "system", "user"]
 PLACEMENTS: tuple[Placement, ...] = ("none", "system", "user")
-LAST_TURN_DECIDES = 0.75  # else the deciding flag stands earlier, and the last question is asked without one
+LAST_TURN_FLAG_FRACTION = 0.75  # of multi-turn rows with room for it; in the others an earlier flag stays in force
 
 
 @dataclass(frozen=True)
 class Fused:
-    """A finished row, and the part of the mixture whose answer it teaches."""
+    """A finished row, and the index of the mixture part that its last answer is from."""
 
     row: Conversation
     part: int
@@ -34,7 +34,7 @@ class Fused:
 def fuse(stage: FusionStage, pool: Pool, seed: int) -> list[Fused]:
     """The rows of a fusion stage, shuffled; the same for the same pool and seed.
 
-    Raises DataError where the pool has too few rows, or too few short enough to stand behind earlier turns.
+    Raises DataError if the pool has too few examples, or too few short enough to get earlier turns.
     """
     draw = random.Random(f"{seed}/{stage.name}")
     shuffled = {mode: draw.sample(pool.examples[mode], len(pool.examples[mode])) for mode in MODES}
@@ -45,33 +45,33 @@ def fuse(stage: FusionStage, pool: Pool, seed: int) -> list[Fused]:
 
 
 def row_counts(stage: FusionStage, pool: Pool) -> dict[Mode, int]:
-    """How many rows of each mode are made: what `rows` says, or the most that both halves have. Raises DataError."""
+    """Number of rows of each mode: as `rows` says, or as many as the pool allows. Raises DataError if it has too few."""
     most = {mode: _most(pool.examples[mode], stage.multi_turn_fraction) for mode in MODES}
     largest = _largest(stage, most)
     counts = halves(largest if stage.rows is None else stage.rows, stage.thinking_fraction)
     at = f"at thinking_fraction {stage.thinking_fraction:g} and multi_turn_fraction {stage.multi_turn_fraction:g}"
     if not all(counts.values()):
         raise DataError(
-            f"stage `{stage.name}`: {at} one of the modes would have no row, and there would be nothing to switch between: "
-            f"{pool.told()}; give it rows of both modes"
+            f"stage `{stage.name}`: {at} one of the modes would have no row, so no switch could be learned: "
+            f"{pool.summary()}; add data of the missing mode"
         )
     for mode in MODES:
         if counts[mode] > most[mode]:
             raise DataError(
-                f"stage `{stage.name}`: {stage.rows} rows {at} need {counts[mode]} {spoken(mode)} rows, and {pool.told()}; "
-                f"write rows: {largest} or less, or give it more data"
+                f"stage `{stage.name}`: {stage.rows} rows {at} need {counts[mode]} {mode_words(mode)} rows, and {pool.summary()}; "
+                f"write rows: {largest} or less, or add data"
             )
     return counts
 
 
 def halves(rows: int, thinking_fraction: float) -> dict[Mode, int]:
-    """How many of so many rows are of each mode."""
+    """Split a number of rows into thinking and non-thinking."""
     thinking = round(rows * thinking_fraction)
     return {"thinking": thinking, "non_thinking": rows - thinking}
 
 
 def _largest(stage: FusionStage, most: dict[Mode, int]) -> int:
-    """The most rows whose halves are both there."""
+    """The largest number of rows for which both modes have enough examples."""
     rows = sum(most.values())
     while rows and any(count > most[mode] for mode, count in halves(rows, stage.thinking_fraction).items()):
         rows -= 1
@@ -79,7 +79,7 @@ def _largest(stage: FusionStage, most: dict[Mode, int]) -> int:
 
 
 def _most(examples: Sequence[Example], multi_turn_fraction: float) -> int:
-    """The most rows of one mode: chats that came with earlier turns make only the share that is to have them."""
+    """The largest number of rows of one mode; multi-turn examples are used only for multi-turn rows."""
     chats = sum(example.turns > 1 for example in examples)
     rows = len(examples)
     while rows - min(chats, round(multi_turn_fraction * rows)) > len(examples) - chats:
@@ -88,10 +88,10 @@ def _most(examples: Sequence[Example], multi_turn_fraction: float) -> int:
 
 
 def allot(total: int, sizes: Sequence[int]) -> list[int]:
-    """Split a total in proportion to sizes, in whole numbers (largest remainder); none gets more than its size."""
+    """Split a total in proportion to sizes, in whole numbers (largest remainder method); no part exceeds its size."""
     whole = sum(sizes)
     exact = [total * size / whole if whole else 0.0 for size in sizes]
-    given = [int(share) for share in exact]
+    given = [int(amount) for amount in exact]
     order = sorted(range(len(sizes)), key=lambda index: given[index] - exact[index])
     for index in order[: total - sum(given)]:
         given[index] += 1
@@ -101,7 +101,7 @@ def allot(total: int, sizes: Sequence[int]) -> list[int]:
 def _rows(
     stage: FusionStage, pool: dict[Mode, list[Example]], mode: Mode, count: int, draw: random.Random
 ) -> Iterator[Fused]:
-    """The rows of one mode: flags placed and earlier turns given in exactly the recipe's shares."""
+    """The rows of one mode, with flags and earlier turns in exactly the recipe's fractions."""
     bare = round(count * (stage.unflagged_fraction if mode == "thinking" else stage.switched_fraction))
     system = round((count - bare) * stage.system_flag_fraction)
     sizes = [bare, system, count - bare - system]
@@ -118,7 +118,7 @@ def _rows(
         while joined is None:
             if not singles:
                 raise DataError(
-                    f"too few {spoken(mode)} rows are short enough to stand behind earlier turns within max_length "
+                    f"too few {mode_words(mode)} rows are short enough to get earlier turns within max_length "
                     f"{stage.max_length}; raise it, or lower multi_turn_fraction {stage.multi_turn_fraction:g}"
                 )
             example = singles.pop()
@@ -142,13 +142,13 @@ class _Flags:
     queries: list[Mode | None]
 
     def in_force(self, turn: int, unasked: Mode) -> Mode:
-        """The mode in which a turn is answered: the last flag up to it, or what holds where none was set."""
+        """The mode in which a turn is answered: that of the last flag up to it, or `unasked` without one."""
         said = [flag for flag in (self.system, *self.queries[: turn + 1]) if flag is not None]
         return said[-1] if said else unasked
 
 
 def _flags(stage: FusionStage, mode: Mode, turns: int, placement: Placement, draw: random.Random) -> _Flags:
-    """Flags whose last asks for the mode. Where a user turn of several decides, the first asks for the other mode."""
+    """Flags that set this mode. If a flag in one of several user turns sets it, an earlier turn carries the opposite flag."""
     queries: list[Mode | None] = [None] * turns
     if placement != "user":
         return _Flags(mode if placement == "system" else None, queries)
@@ -156,11 +156,11 @@ def _flags(stage: FusionStage, mode: Mode, turns: int, placement: Placement, dra
         return _Flags(None, [mode])
     other: Mode = "non_thinking" if mode == "thinking" else "thinking"
     opens_in_system = draw.random() < stage.system_flag_fraction
-    first = 0 if opens_in_system else 1  # the first turn that may decide
+    first = 0 if opens_in_system else 1  # the first turn whose flag may set the mode
     if not opens_in_system:
         queries[0] = other
-    sticks = first < turns - 1 and draw.random() >= LAST_TURN_DECIDES
-    deciding = draw.randrange(first, turns - 1) if sticks else turns - 1
+    stays = first < turns - 1 and draw.random() >= LAST_TURN_FLAG_FRACTION
+    deciding = draw.randrange(first, turns - 1) if stays else turns - 1
     for turn in range(first, deciding):
         queries[turn] = draw.choice((None, mode, other))
     queries[deciding] = mode
@@ -170,7 +170,7 @@ def _flags(stage: FusionStage, mode: Mode, turns: int, placement: Placement, dra
 def _joined(
     stage: FusionStage, pool: dict[Mode, list[Example]], example: Example, placement: Placement, draw: random.Random
 ) -> Fused | None:
-    """An example behind answers of others, each in the mode that was in force; None where too few fit beside it."""
+    """An example with earlier turns from other examples, each in the mode then in force; None if too few fit."""
     wanted = draw.randint(2, stage.max_turns)
     flags = _flags(stage, example.row.mode, wanted, placement, draw)
     left, asked, history = stage.max_length - example.tokens, {example.question}, []

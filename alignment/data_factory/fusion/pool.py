@@ -1,7 +1,7 @@
-"""What a fusion stage can take: the rows of its data that are well formed, unflagged and short enough, by mode.
+"""The usable examples of a fusion stage: rows that are well formed, unflagged and short enough, by mode.
 
-What cannot be taken is counted by reason and never fixed. Neighbours: fusion.py (what is made of the pool),
-data/lint/ (whose row faults are looked for), mixture.py (where rows come from).
+Other rows are counted by reason and left out; none is repaired. Neighbours: mix.py (builds rows from the pool), lint/ (finds
+the faults), data/mixture.py (reads the rows).
 """
 
 import json
@@ -10,21 +10,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.modes import flagged_mode, query_turns, spoken, with_flags
+from alignment.data.modes import flagged_mode, mode_words, query_turns, with_flags
 from alignment.data.rows import Conversation, Message, ToolSchema
 from alignment.lint.cases import Case
 from alignment.lint.findings import Intent
 from alignment.lint.linter import row_findings
 
-Measure = Callable[[list[Message], list[ToolSchema]], int]  # how many tokens a chat with these tools is rendered to
+# From a conversation's messages and tools to the number of tokens they render to.
+Measure = Callable[[list[Message], list[ToolSchema]], int]
 
 
 @dataclass(frozen=True)
 class Example:
-    """A row that can be taken.
+    """A usable row.
 
-    tokens: of the row with a flag in the system turn and in every question, which is the most that flags can make it.
-    history_tokens: at most so many as an earlier turn of another row; 0 where it cannot be one.
+    tokens: upper bound for the row's length: rendered with a flag in the system turn and in every question.
+    history_tokens: upper bound for its length as an earlier turn of another row; 0 if it cannot be one.
     """
 
     row: Conversation
@@ -37,15 +38,15 @@ class Example:
 
 @dataclass(frozen=True)
 class Pool:
-    """The examples by mode, and how many rows of each part were left out for which reason."""
+    """Usable examples by mode. `read` counts rows by part, `left_out` counts them by part and reason."""
 
     examples: dict[Mode, list[Example]]
     read: Counter[int]
     left_out: Counter[tuple[int, str]]
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """`7 thinking and 16 non-thinking rows can be taken (left out: 9 unclosed_think)`."""
-        found = " and ".join(f"{len(self.examples[mode])} {spoken(mode)}" for mode in MODES)
+        found = " and ".join(f"{len(self.examples[mode])} {mode_words(mode)}" for mode in MODES)
         reasons = Counter[str]()
         for (_, reason), count in self.left_out.items():
             reasons[reason] += count
@@ -56,7 +57,14 @@ class Pool:
 def make_pool(
     rows: Iterable[tuple[int, Conversation]], intent: Intent, measure: Measure, progress: Callable[[int], None]
 ) -> Pool:
-    """Sort the rows of a mixture, each with the number of its part, into a pool. progress gets how many were read."""
+    """Sort rows, each given with the index of its mixture part, into a pool.
+
+    Args:
+        rows: `(part, conversation)` pairs.
+        intent: the stage's settings; rows above its `max_length` are left out.
+        measure: tokenizes messages and returns their number of tokens.
+        progress: called with the number of rows read.
+    """
     pool = Pool({"thinking": [], "non_thinking": []}, Counter(), Counter())
     seen: set[str] = set()
     for number, (part, row) in enumerate(rows, 1):
@@ -78,7 +86,7 @@ def make_pool(
 
 
 def _reason(row: Conversation, intent: Intent) -> str | None:
-    """Why a row cannot be taken, before it is rendered; a fault is called by its code in docs/lint.md."""
+    """Why a row is left out, found without rendering it: a lint code (docs/lint.md) or words; None if it is usable."""
     faults = [finding.code for finding in row_findings(Case(1, row), intent) if finding.severity == "error"]
     if faults:
         return faults[0]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from alignment.data.rows import Problem
-from alignment.data.target_length import tell
+from alignment.data.target_length import with_target_length
 from alignment.evaluation.answering import Evaluator, Question, outcome
 from alignment.evaluation.measures.outcomes import accuracy, certain
 
@@ -16,7 +16,7 @@ def adherence(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> l
     """A point per told budget; the error of an answer is |thought - told| / told."""
     points = []
     for budget in evaluator.settings.target_lengths:
-        asked = [tell(problem, budget) for problem in problems[: evaluator.settings.target_length_count]]
+        asked = [with_target_length(problem, budget) for problem in problems[: evaluator.settings.target_length_count]]
         rows = evaluator.answers([Question(problem, "thinking", flagged=False) for problem in asked], seed)
         outcomes = [outcome(row) for row in rows]
         off = [abs(one.thinking_tokens - budget) / budget for one in outcomes]
