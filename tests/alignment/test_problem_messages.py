@@ -14,13 +14,13 @@ from alignment.data.generators.families import problem_key
 from alignment.data.mixture import as_conversation
 from alignment.data.rows import Conversation, Preference, Problem, user_turn
 from alignment.data.splits import split_of
-from alignment.data.target_length import tell
+from alignment.data.target_length import with_target_length
 from alignment.data.template import render_conversation, render_preference, render_prompt
 from alignment.evaluation.measures.conversations import Plan
 from alignment.lint.cases import Case
 from alignment.lint.findings import Intent
 from alignment.lint.views import Vocabulary, view
-from alignment.serve.requests import settle
+from alignment.serve.requests import resolve
 
 ADD: dict[str, Any] = {
     "type": "function",
@@ -109,7 +109,7 @@ def test_they_reach_the_linter(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def test_they_pass_through_the_server() -> None:
-    body = settle({"messages": MESSAGES, "tools": [ADD], "tool_choice": "auto"}).body
+    body = resolve({"messages": MESSAGES, "tools": [ADD], "tool_choice": "auto"}).body
     assert body["messages"] == MESSAGES and body["tools"] == [ADD] and body["tool_choice"] == "auto"
 
 
@@ -147,6 +147,6 @@ def test_a_problem_is_told_from_others_by_all_its_turns_but_not_by_its_system_tu
 
 
 def test_a_target_length_is_asked_for_in_the_last_user_turn() -> None:
-    asked = tell(PROBLEM, 40)
+    asked = with_target_length(PROBLEM, 40)
     assert [turn["content"] for turn in asked.messages[:3]] == [turn["content"] for turn in MESSAGES[:3]]
     assert asked.question == "And 2 + 2?\nThink for about 40 tokens." and asked.tools == [ADD]
