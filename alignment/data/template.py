@@ -30,6 +30,7 @@ class Rendered:
 
     @property
     def trained_tokens(self) -> int:
+        """Number of tokens that carry loss."""
         return sum(label != IGNORED for label in self.labels)
 
 
