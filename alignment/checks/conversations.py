@@ -14,14 +14,15 @@ from alignment.lint.cases import SAMPLED_ROWS, Case
 from alignment.lint.findings import Finding, Intent
 from alignment.lint.linter import row_findings
 from alignment.recipe.data import MixturePart
-from alignment.recipe.explain import Issue, Place
-from alignment.recipe.schema import FusionStage, Recipe, SftStage
+from alignment.recipe.issue import Issue, Place
+from alignment.recipe.kinds import kind_of
+from alignment.recipe.schema import Recipe
 
 
 def conversations(recipe: Recipe) -> Iterator[Issue]:
-    """Sampled rows of every local file of chats that an sft stage imitates, or a fusion stage mixes, hold no errors."""
+    """Sampled rows of every local file of chats that a stage takes as rows hold no errors."""
     for index, stage in enumerate(recipe.stages):
-        if not isinstance(stage, (SftStage, FusionStage)):
+        if kind_of(stage).takes != "rows":
             continue
         try:
             parts = load_parts(stage.data)

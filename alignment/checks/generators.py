@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from alignment.checks.parts import placed_parts
 from alignment.data.generators.families import FAMILIES
+from alignment.data.parts import placed_parts
 from alignment.data.sources import Procedural, load_source, source_names
-from alignment.recipe.explain import Issue, Place, nearest
+from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.schema import Recipe
 
 OWNED = {"seed": "write `seed` beside `parameters`", "size": "write `count` beside `parameters`"}

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from alignment.core.resources import resource
 from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.explain import Issue, Place
+from alignment.recipe.issue import Issue, Place
 from alignment.recipe.sampling import Sampling
-from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import max_length_of, rollout_of
 
 
 def sequence_lengths(recipe: Recipe) -> Iterator[Issue]:
@@ -23,10 +24,11 @@ def sequence_lengths(recipe: Recipe) -> Iterator[Issue]:
         return
     for index, stage in enumerate(recipe.stages):
         place: Place = ("stages", index)
-        if isinstance(stage, (GrpoStage, SampleStage)):
-            yield from _sampled(stage.rollout, (*place, "rollout"), limit)
-        elif stage.max_length > limit:
-            message = f"found {stage.max_length}, and {_known(limit)}; write at most {limit}"
+        rollout, longest = rollout_of(stage), max_length_of(stage)
+        if rollout is not None:
+            yield from _sampled(rollout, (*place, "rollout"), limit)
+        if longest is not None and longest > limit:
+            message = f"found {longest}, and {_known(limit)}; write at most {limit}"
             yield Issue((*place, "max_length"), message)
     if recipe.evaluations.after_each_stage:
         yield from _sampled(recipe.evaluations, ("evaluations",), limit)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alignment.recipe.explain import Issue
+from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
 
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")

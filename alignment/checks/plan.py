@@ -4,14 +4,15 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from alignment.checks.model_files import safetensors_header
 from alignment.data.mixture import load_parts
-from alignment.recipe.schema import DpoStage, FusionStage, GrpoStage, SampleStage, SftStage, Stage
+from alignment.recipe.hardware import Hardware
+from alignment.recipe.kinds import kind_of
+from alignment.recipe.stage import StageFields, TrainingStage
 from alignment.run.plan import Pipeline
 
 GIB = 2**30
@@ -42,33 +43,28 @@ def _parameters_in(path: Path) -> int:
     return sum(math.prod(tensor["shape"]) for tensor in safetensors_header(path).values())
 
 
-def training_gib(shape: ModelShape, stage: SftStage | GrpoStage | DpoStage, processes: int, config: str) -> float:
-    """Estimated peak memory per device in GiB while training: weights, gradients, optimizer and logits.
+def training_gib(shape: ModelShape, stage: StageFields, hardware: Hardware) -> float | None:
+    """Estimated peak memory per device in GiB while training: weights, gradients, optimizer and logits. None without training.
 
     Counted: 4 bytes each for weights and gradients and 8 for Adam's moments (the optimizer in float32), sharded as the
     launcher config's name says; logits in float32 with their gradient, which for long rows and large vocabularies are
     the largest part; activations as 34 bytes per token, layer and hidden unit (arXiv 2205.05198, without attention
     maps), or one layer's worth where gradient checkpointing is on. Not counted: fragmentation and the sampling engine.
     """
+    batch, config, processes = kind_of(stage).batch, hardware.accelerate, hardware.processes
+    if batch is None or not isinstance(stage, TrainingStage):
+        return None
     trained = shape.parameters if stage.lora is None else shape.parameters * 0.01
     frozen = 0 if stage.lora is None else shape.parameters
     shard_all = processes if "zero3" in config else 1
     shard_some = processes if "zero" in config else 1
     states = (4 * trained + 2 * frozen) / shard_all + 12 * trained / shard_some
-    rows, length = _batch(stage)
+    rows, length = batch(stage)
     checkpointed = stage.trainer.get("gradient_checkpointing", "cpu" not in config)
     layers = 1 if checkpointed else shape.layers
     activations = rows * length * shape.hidden * (34 * layers + 2 * shape.layers)
     logits = rows * length * shape.vocabulary * 4 * 2
     return (states + activations + logits) / GIB
-
-
-def _batch(stage: SftStage | GrpoStage | DpoStage) -> tuple[int, int]:
-    """Rows and tokens per row of one forward pass on one device."""
-    if isinstance(stage, GrpoStage):
-        return stage.micro_batch, stage.rollout.max_prompt_tokens + stage.rollout.max_completion_tokens
-    rows = int(stage.trainer.get("per_device_train_batch_size", 8))
-    return rows * (2 if isinstance(stage, DpoStage) else 1), stage.max_length
 
 
 def print_plan(pipeline: Pipeline, console: Console) -> None:
@@ -84,13 +80,10 @@ def print_plan(pipeline: Pipeline, console: Console) -> None:
     for column in ("stage", "kind", "starts from", "data", "work", "GiB per device"):
         table.add_column(column, justify="right" if column.startswith("GiB") else "left")
     for stage in recipe.stages:
-        memory = (
-            ""
-            if shape is None or isinstance(stage, (SampleStage, FusionStage))
-            else (f"{training_gib(shape, stage, recipe.hardware.processes, recipe.hardware.accelerate):.2f}")
-        )
-        start = recipe.policy_before(stage.name) or "the model"
-        table.add_row(stage.name, stage.kind, start, describe_data(stage), describe_work(stage), memory)
+        gib = None if shape is None else training_gib(shape, stage, recipe.hardware)
+        memory = "" if gib is None else f"{gib:.2f}"
+        start, work = recipe.policy_before(stage.name) or "the model", kind_of(stage).work(stage)
+        table.add_row(stage.name, stage.kind, start, describe_data(stage), work, memory)
     console.print(table)
     tasks = ", ".join(recipe.evaluations.after_each_stage) or "nothing"
     turns = recipe.evaluations.follow_turns
@@ -101,29 +94,10 @@ def print_plan(pipeline: Pipeline, console: Console) -> None:
     )
 
 
-def describe_data(stage: Stage) -> str:
+def describe_data(stage: StageFields) -> str:
     """`chain-sum x 1024 (cold_start)`, part by part."""
     parts = []
     for part in load_parts(stage.data):
         count = f" x {part.count}" if part.count else ""
         parts.append(f"{part.source or part.stage}{count}" + (f" ({part.split})" if part.split else ""))
     return ", ".join(parts)
-
-
-def describe_work(stage: Any) -> str:
-    """What a stage will do, in steps and tokens where they are known."""
-    if isinstance(stage, SampleStage):
-        longest = stage.rollout.max_completion_tokens
-        return f"{stage.rollout.generations} completions per problem, at most {longest} tokens each"
-    if isinstance(stage, FusionStage):
-        count = f"{stage.rows} rows" if stage.rows else "as many rows as there are"
-        return f"{count}, {stage.thinking_fraction:.0%} thinking, {stage.multi_turn_fraction:.0%} with earlier turns"
-    if isinstance(stage, GrpoStage):
-        batch = stage.rollout.problems_per_step * stage.rollout.generations
-        steps = stage.trainer.get("max_steps", -1)
-        count = f"{steps} steps of " if steps > 0 else "steps of "
-        most = f"at most {batch * stage.rollout.max_completion_tokens:,} tokens each"
-        return f"{count}{stage.rollout.problems_per_step} x {stage.rollout.generations} completions, {most}"
-    steps, epochs = stage.trainer.get("max_steps", -1), stage.trainer.get("num_train_epochs", 3)
-    work = f"{steps} steps" if steps > 0 else f"{epochs} epochs"
-    return f"{work}, rows of at most {stage.max_length} tokens"

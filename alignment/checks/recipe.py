@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from alignment.checks.conversations import conversations
-from alignment.checks.fusion import fusion
 from alignment.checks.generators import procedural_parameters
 from alignment.checks.lengths import sequence_lengths
 from alignment.checks.model_files import model_files
 from alignment.checks.references import references
 from alignment.checks.splits import split_overlap
-from alignment.checks.training import batches, reward_specs, trainer_settings
+from alignment.checks.training import reward_specs, trainer_settings
 from alignment.core.errors import DataError, RecipeError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import MODES
@@ -25,9 +24,11 @@ from alignment.data.mixture import load_parts, mixture_names
 from alignment.data.sources import Procedural, Table, can_be_imitated, load_source, local_path, source_names
 from alignment.inference.start import vllm_problem
 from alignment.recipe.data import MixturePart
-from alignment.recipe.explain import Issue, Place, nearest
+from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.kinds import StageKind, kind_of, kinds
 from alignment.recipe.load import Document
-from alignment.recipe.schema import TRAINING_KINDS, DpoStage, FusionStage, GrpoStage, Recipe, SampleStage, SftStage
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import rollout_of
 from alignment.rollout.references import measuring_problem
 from alignment.run.plan import Pipeline
 from alignment.run.processes import accelerate_config
@@ -56,15 +57,16 @@ def stage_order(recipe: Recipe) -> Iterator[Issue]:
         place: Place = ("stages", index)
         if names.index(stage.name) < index:
             yield Issue((*place, "name"), f"two stages are called `{stage.name}`; give each a name of its own")
-        trained = [other.name for other in recipe.stages[:index] if other.kind in TRAINING_KINDS]
+        earlier = recipe.stages[:index]
+        trained = [other.name for other in earlier if kind_of(other).leaves_policy]
         if stage.start_from is not None and stage.start_from not in trained:
             yield Issue((*place, "start_from"), _not_before(stage.start_from, stage.name, names, trained, "training"))
-        kinds = ("sample", "fusion") if stage.kind == "sft" else ("sample",)  # pairs, and rows to mix, are sampled
-        rows = [other.name for other in recipe.stages[:index] if other.kind in kinds]
+        takes = kind_of(stage).takes
+        giving = [other.name for other in earlier if takes in kind_of(other).gives]
         for part_place, part in _parts(recipe, index):
-            if part.stage is not None and part.stage not in rows:
-                told = _not_before(part.stage, stage.name, names, rows, " or ".join(kinds))
-                yield Issue((*part_place, "stage"), told)
+            if part.stage is not None and takes != "problems" and part.stage not in giving:
+                wanted = " or ".join(kind.name for kind in kinds() if takes in kind.gives)
+                yield Issue((*part_place, "stage"), _not_before(part.stage, stage.name, names, giving, wanted))
 
 
 def data_names(recipe: Recipe) -> Iterator[Issue]:
@@ -83,27 +85,29 @@ def data_names(recipe: Recipe) -> Iterator[Issue]:
             yield Issue(place, "is empty, so there would be nothing to train on; name a mixture or write parts")
         try:
             for part_place, part in _parts(recipe, index):
-                yield from _part_problems(recipe, stage, part_place, part)
+                yield from _part_issues(recipe, kind_of(stage), part_place, part)
         except DataError as error:
             yield Issue(place, str(error))
 
 
-def _part_problems(recipe: Recipe, stage: Any, place: Place, part: MixturePart) -> Iterator[Issue]:
+def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: MixturePart) -> Iterator[Issue]:
     if part.stage is not None:
-        if isinstance(stage, (GrpoStage, SampleStage)):
-            yield Issue(
-                (*place, "stage"), f"a {stage.kind} stage needs problems with answers, not conversations; name a source"
-            )
+        if kind.takes == "problems":
+            message = f"a {kind.name} stage needs problems with answers, not conversations; name a source"
+            yield Issue((*place, "stage"), message)
         return
-    if isinstance(stage, DpoStage):
-        yield Issue((*place, "source"), "a dpo stage takes judged pairs; write `stage: NAME` of a sample stage")
+    if kind.takes in ("pairs", "steps"):
+        what = "judged pairs" if kind.takes == "pairs" else "steps with labels"
+        wanted = " or ".join(other.name for other in kinds() if kind.takes in other.gives)
+        message = f"a {kind.name} stage takes {what}; write `stage: NAME` of a {wanted} stage"
+        yield Issue((*place, "source"), message)
     if part.source not in source_names():
         yield Issue(
             (*place, "source"), f"there is no source `{part.source}`; {nearest(str(part.source), source_names())}"
         )
         return
     source = load_source(part.source)
-    if isinstance(stage, (SftStage, FusionStage)) and not can_be_imitated(source):
+    if kind.takes == "rows" and not can_be_imitated(source):
         yield Issue((*place, "source"), f"`{part.source}` has no answers to imitate; it is for grpo and sample stages")
     if part.split == "evaluation" or (isinstance(source, Table) and source.use == "evaluation"):
         yield Issue(
@@ -139,7 +143,7 @@ def trackers(recipe: Recipe) -> Iterator[Issue]:
 
 
 def surroundings(recipe: Recipe) -> Iterator[Issue]:
-    """Launcher config, template, engines and what ends a budget."""
+    """The launcher config and the template exist."""
     try:
         accelerate_config(recipe.hardware)
     except RecipeError as error:
@@ -149,18 +153,29 @@ def surroundings(recipe: Recipe) -> Iterator[Issue]:
         yield Issue(
             ("chat_template",), f"there is no template `{recipe.chat_template}`; {nearest(recipe.chat_template, known)}"
         )
-    problem = vllm_problem(recipe.hardware.processes)
+
+
+def rollouts(recipe: Recipe) -> Iterator[Issue]:
+    """Engines can run here, and what ends a budget ends the thinking and leaves room for an answer."""
     for index, stage in enumerate(recipe.stages):
-        rollout = getattr(stage, "rollout", None)
-        if rollout is not None and rollout.engine == "vllm" and problem:
-            yield Issue(
-                ("stages", index, "rollout", "engine"),
-                f"vllm cannot run here: {problem}; write `auto` or `transformers`",
-            )
-        if rollout is not None and "</think>" not in rollout.budget_stop_text:
-            yield Issue(
-                ("stages", index, "rollout", "budget_stop_text"), "must hold </think>, or thinking would never end"
-            )
+        rollout = rollout_of(stage)
+        if rollout is None:
+            continue
+        place: Place = ("stages", index, "rollout")
+        problem = vllm_problem(recipe.hardware.processes if kind_of(stage).trains else 1)
+        if rollout.engine == "vllm" and problem:
+            yield Issue((*place, "engine"), f"vllm cannot run here: {problem}; write `auto` or `transformers`")
+        if "</think>" not in rollout.budget_stop_text:
+            yield Issue((*place, "budget_stop_text"), "must hold </think>, or thinking would never end")
+        if rollout.max_completion_tokens <= (rollout.budget or 0):
+            yield Issue((*place, "budget"), "leaves no token for the answer; write less than max_completion_tokens")
+
+
+def own_checks(recipe: Recipe) -> Iterator[Issue]:
+    """What each kind checks of its own stages."""
+    for index, stage in enumerate(recipe.stages):
+        for check in kind_of(stage).checks:
+            yield from check(recipe, index, stage)
 
 
 def evaluations(recipe: Recipe) -> Iterator[Issue]:
@@ -215,6 +230,6 @@ def _not_before(name: str, stage: str, names: list[str], allowed: list[str], kin
 
 Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
-    stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, batches, reward_specs, model_files,
-    sequence_lengths, trackers, surroundings, evaluations, references, conversations, fusion,
+    stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, model_files,
+    sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations,
 )  # fmt: skip

@@ -9,14 +9,16 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from alignment.checks.parts import placed_parts
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
 from alignment.data import rows
+from alignment.data.parts import placed_parts
 from alignment.data.sources import Table, load_source, local_path, source_names, source_problems
 from alignment.recipe.data import MixturePart
-from alignment.recipe.explain import Issue, Place
-from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
+from alignment.recipe.issue import Issue, Place
+from alignment.recipe.kinds import kind_of
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import rewards_of
 from alignment.rollout.references import SAMPLED_ROWS, failing, graders_of
 from rewards import IsolationUnavailable, WorkerUnavailable
 
@@ -25,11 +27,11 @@ def references(recipe: Recipe) -> Iterator[Issue]:
     """Sampled references of every local file that a stage draws problems from pass that stage's graders."""
     seen = set[tuple[Any, ...]]()
     for index, stage in enumerate(recipe.stages):
-        if not isinstance(stage, (GrpoStage, SampleStage)):
+        if kind_of(stage).takes != "problems":
             continue
         for found, part in placed_parts(recipe, index):
             place: Place = found if isinstance(stage.data, str) else (*found, "source")
-            graders = graders_of(stage.rewards)
+            graders = graders_of(rewards_of(stage))
             key = (part.source, part.split, part.seed, str(graders))
             if key in seen:
                 continue

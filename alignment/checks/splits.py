@@ -5,10 +5,12 @@ Neighbours: check.py (runs this with the other checks), data/splits.py (what a s
 
 from collections.abc import Iterator
 
-from alignment.checks.parts import placed_parts
+from alignment.data.parts import placed_parts
 from alignment.data.sources import Procedural, load_source, source_names
-from alignment.recipe.explain import Issue
+from alignment.recipe.issue import Issue
+from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import StageFields
 
 
 def split_overlap(recipe: Recipe) -> Iterator[Issue]:
@@ -25,14 +27,19 @@ def split_overlap(recipe: Recipe) -> Iterator[Issue]:
             if part.source is None or part.split is None:
                 continue
             first, name = users.setdefault((_problem_space(part.source), part.split), (stage.name, part.source))
-            asks_again = stage.kind == "sample" and recipe.stage(first).kind == "sft"
-            if first not in own and not asks_again:
+            if first not in own and not _asks_again(recipe, stage, first):
                 same = "" if name == part.source else f", as `{name}` with the same problems,"
                 yield Issue(
                     (*place, "split"),
                     f"`{part.split}` of `{part.source}`{same} is drawn from by {first} already; a stage that meets an "
                     "earlier one's problems again measures its memory; choose another split",
                 )
+
+
+def _asks_again(recipe: Recipe, stage: StageFields, first: str) -> bool:
+    """Whether a stage lets the policy answer what an earlier one has only shown it."""
+    shown = kind_of(recipe.stage(first))
+    return kind_of(stage).policy_writes and shown.leaves_policy and not shown.explores
 
 
 def _problem_space(name: str) -> str:

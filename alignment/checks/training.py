@@ -9,28 +9,29 @@ import rewards
 from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts
 from alignment.data.sources import load_source, row_columns
-from alignment.recipe.explain import Issue, Place, nearest
-from alignment.recipe.schema import GrpoStage, Recipe, SampleStage, TrainingStage
-from alignment.recipe.trainer_keys import OWNED, trainer_keys
+from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.kinds import kind_of
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import StageFields, TrainingStage, rewards_of
 
 EXPONENT_AS_TEXT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 wants a point and a sign: 1.0e-5
 WHOLE_ABOVE_ZERO = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps")
-LARGEST_MICRO_BATCH = 65_536  # that is ever proposed
 ABOVE_ZERO = ("learning_rate", "num_train_epochs")
 
 
 def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
     """Every `trainer:` key exists in its TRL config class, and none is one that the stage decides."""
     for index, stage in enumerate(recipe.stages):
-        if not isinstance(stage, TrainingStage):
+        keys = kind_of(stage).trainer
+        if keys is None or not isinstance(stage, TrainingStage):
             continue
-        known = trainer_keys(stage.kind)
+        known = keys.known()
         for key, value in stage.trainer.items():
             place: Place = ("stages", index, "trainer", key)
-            if key in OWNED[stage.kind]:
-                yield Issue(place, f"is decided by the stage: {OWNED[stage.kind][key]}")
+            if key in keys.owned:
+                yield Issue(place, f"is decided by the stage: {keys.owned[key]}")
             elif known is not None and key not in known:
-                yield Issue(place, f"TRL's {stage.kind.upper()}Config has no such field; {nearest(key, sorted(known))}")
+                yield Issue(place, f"TRL's {keys.class_name} has no such field; {nearest(key, sorted(known))}")
             else:
                 problem = _trainer_value(key, value)
                 if problem is not None:
@@ -55,38 +56,6 @@ def _trainer_value(key: str, value: Any) -> str | None:
     return f"found {value}; write a whole number" if key in WHOLE_ABOVE_ZERO and value != int(value) else None
 
 
-def batches(recipe: Recipe) -> Iterator[Issue]:
-    """Groups are whole, batches divide, and a step has the problems it asks for."""
-    for index, stage in enumerate(recipe.stages):
-        if not isinstance(stage, GrpoStage):
-            continue
-        place: Place = ("stages", index)
-        rollout, processes = stage.rollout, recipe.hardware.processes
-        completions = rollout.problems_per_step * rollout.generations
-        if rollout.generations < 2:
-            yield Issue(
-                (*place, "rollout", "generations"), "a group of one has no mean to compare with; write at least 2"
-            )
-        if completions % (stage.micro_batch * processes):
-            most = min(stage.micro_batch, completions, LARGEST_MICRO_BATCH)
-            fitting = [size for size in range(1, most + 1) if completions % (size * processes) == 0]
-            hint = f"write micro_batch {fitting[-1]}" if fitting else "write a problems_per_step that they divide"
-            yield Issue(
-                (*place, "micro_batch"),
-                f"{rollout.problems_per_step} problems x {rollout.generations} generations are {completions} "
-                f"completions, which {processes} process(es) x micro_batch {stage.micro_batch} do not divide: {hint}",
-            )
-        if rollout.dynamic_sampling and (completions // processes) % rollout.generations:
-            yield Issue(
-                (*place, "rollout", "dynamic_sampling"),
-                "needs whole groups on each process; make problems_per_step a multiple of processes",
-            )
-        if rollout.max_completion_tokens <= (rollout.budget or 0):
-            yield Issue(
-                (*place, "rollout", "budget"), "leaves no token for the answer; write less than max_completion_tokens"
-            )
-
-
 def _located(place: Place, text: str) -> Issue:
     """A problem that rewards/ tells as `reward 2: ...`, at that reward, and at its option where one is named."""
     numbered = re.fullmatch(r"reward (\d+): (.*)", text, flags=re.DOTALL)
@@ -98,30 +67,28 @@ def _located(place: Place, text: str) -> Issue:
 
 
 def reward_specs(recipe: Recipe) -> Iterator[Issue]:
-    """Reward kinds and options exist, this machine can judge with them, some weight counts, pass rates are bounds."""
+    """Reward kinds and options exist, this machine can judge with them, and each judges rows that there are."""
     for index, stage in enumerate(recipe.stages):
-        if isinstance(stage, (GrpoStage, SampleStage)):
-            place: Place = ("stages", index, "rewards")
-            specs = [spec.model_dump(exclude_none=True) for spec in stage.rewards]
-            for text in rewards.spec_problems(specs) or rewards.machine_problems(specs):
-                yield _located(place, text)
-            yield from _unjudged_sources(stage, place)
-            if isinstance(stage, GrpoStage) and not any(spec.weight for spec in stage.rewards):
-                yield Issue(place, "every weight is 0, so no completion is better than another; give one a weight")
-        if isinstance(stage, SampleStage) and not 0 <= stage.pass_rate[0] <= stage.pass_rate[1] <= 1:
-            yield Issue(("stages", index, "pass_rate"), "is [lowest, highest] between 0 and 1, such as [0.1, 0.9]")
+        place: Place = ("stages", index, "rewards")
+        specs = [spec.model_dump(exclude_none=True) for spec in rewards_of(stage)]
+        if not specs:
+            continue
+        for text in rewards.spec_problems(specs) or rewards.machine_problems(specs):
+            yield _located(place, text)
+        yield from _unjudged_sources(stage, place)
 
 
-def _unjudged_sources(stage: GrpoStage | SampleStage, place: Place) -> Iterator[Issue]:
+def _unjudged_sources(stage: StageFields, place: Place) -> Iterator[Issue]:
     """Sources whose rows no weighted reward can judge, and rewards that judge no row of any source."""
     try:
         names = [part.source for part in load_parts(stage.data) if part.source is not None]
         has = {name: row_columns(load_source(name)) for name in names}
     except DataError:
         return  # told by the check of the data's names
-    found = {spec.kind: rewards.row_columns(spec.kind) for spec in stage.rewards}
+    wanted = rewards_of(stage)
+    found = {spec.kind: rewards.row_columns(spec.kind) for spec in wanted}
     read = {kind: columns for kind, columns in found.items() if columns is not None}
-    weighted = [spec.kind for spec in stage.rewards if spec.weight and spec.kind in read]
+    weighted = [spec.kind for spec in wanted if spec.weight and spec.kind in read]
     for name in has:
         if weighted and not any(read[kind] <= has[name] for kind in weighted):
             yield Issue(
@@ -129,7 +96,7 @@ def _unjudged_sources(stage: GrpoStage | SampleStage, place: Place) -> Iterator[
                 f"no reward with a weight can judge the rows of `{name}`, which have {', '.join(sorted(has[name]))}; "
                 f"add one of: {', '.join(_judges_of(has[name]))}",
             )
-    for index, spec in enumerate(stage.rewards):
+    for index, spec in enumerate(wanted):
         missing = read.get(spec.kind, frozenset[str]())
         if has and missing and not any(missing <= columns for columns in has.values()):
             yield Issue((*place, index), f"needs {', '.join(sorted(missing))}, and no source of this stage has that")

@@ -16,8 +16,8 @@ from alignment.core.errors import OptionError
 from alignment.data.sources import Table, load_source, source_names
 from alignment.evaluation.task import evaluation_source
 from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.explain import nearest
 from alignment.recipe.hardware import Hardware
+from alignment.recipe.issue import nearest
 from alignment.recipe.schema import Recipe
 from alignment.records.policies import Policy, is_model_folder, named_policies
 from alignment.records.run_folder import RunFolder

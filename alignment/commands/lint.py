@@ -20,8 +20,10 @@ from alignment.lint.page import render_page
 from alignment.lint.settings import setting_of
 from alignment.lint.terminal import print_inspection
 from alignment.recipe.data import MixturePart
-from alignment.recipe.explain import nearest
-from alignment.recipe.schema import DpoStage, GrpoStage, Recipe, SampleStage, Stage
+from alignment.recipe.issue import nearest
+from alignment.recipe.kinds import kind_of
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import StageFields
 from alignment.run.plan import Pipeline
 
 RECIPE_ENDINGS = (".yaml", ".yml")
@@ -119,16 +121,17 @@ def _stage_subjects(pipeline: Pipeline, request: Request) -> Iterator[Subject]:
             yield _stage_subject(pipeline, stage, request.rows)
 
 
-def _stage_subject(pipeline: Pipeline, stage: Stage, count: int) -> Subject:
+def _stage_subject(pipeline: Pipeline, stage: StageFields, count: int) -> Subject:
     recipe, intent = pipeline.recipe, Intent.of(pipeline.recipe, stage)
     parts = load_parts(stage.data)
     there = [part for part in parts if part.stage is None or pipeline.folder(part.stage).finished]
     told = [_not_there(part) for part in parts if part not in there]
 
     def cases() -> list[Case]:
-        if isinstance(stage, (GrpoStage, SampleStage)):
+        takes = kind_of(stage).takes
+        if takes == "problems":
             return _prompts(recipe, there, count)
-        if isinstance(stage, DpoStage):
+        if takes == "pairs":
             return _pairs(pipeline, there, count)
         return _chats(recipe, there, count, lambda name: pipeline.folder(name).output)
 

@@ -22,6 +22,7 @@ from alignment.data.rows import Conversation, Message, Problem, read_rows
 from alignment.data.sources import Table, load_source, source_conversations, source_problems
 from alignment.data.target_length import with_target_lengths
 from alignment.recipe.data import MixturePart
+from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 
 Row = TypeVar("Row")
@@ -75,12 +76,13 @@ def conversations_of(recipe: Recipe, parts: list[MixturePart], artifact: Artifac
 
 
 def policy_rows(recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath) -> frozenset[str]:
-    """Ids of the conversations that earlier sample stages sampled from a policy.
+    """Ids of the conversations that earlier stages sampled from a policy, as it wrote them.
 
     Rows of a fusion stage are not among them: it has already left faulty rows out.
     """
-    stages = [part.stage for part in parts if part.stage is not None and recipe.stage(part.stage).kind == "sample"]
-    files = [artifact(name) / "rows.jsonl" for name in stages]
+    stages = [part.stage for part in parts if part.stage is not None]
+    sampled = [name for name in stages if kind_of(recipe.stage(name)).policy_writes]
+    files = [artifact(name) / "rows.jsonl" for name in sampled]
     return frozenset(row.id for path in files for row in read_rows(path, "conversation"))
 
 

@@ -4,11 +4,13 @@ Neighbours: cases.py (the rows), linter.py (which faults are looked for).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
+from alignment.recipe.kinds import Takes, kind_of
 from alignment.recipe.sampling import QWEN3_STOP_TEXT
-from alignment.recipe.schema import GrpoStage, Recipe, SampleStage, SftStage, Stage
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import StageFields, rollout_of
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -36,7 +38,8 @@ class Intent:
     """What the recipe means to train; the defaults apply to a file without a recipe."""
 
     stage: str | None = None
-    kind: str = "sft"
+    takes: Takes = "rows"
+    places_loss: bool = True  # the stage says itself which tokens of a row carry loss
     loss_on_empty_think: bool = False
     loss_on_history: bool = False
     chosen: frozenset[str] = frozenset()  # the loss settings that the recipe sets explicitly
@@ -45,22 +48,22 @@ class Intent:
     markers: tuple[str, ...] = CHATML  # special tokens that separate turns; data must not contain them as text
 
     @staticmethod
-    def of(recipe: Recipe, stage: Stage) -> "Intent":
+    def of(recipe: Recipe, stage: StageFields) -> "Intent":
         """The intent of a stage of a recipe."""
-        rollouts = [other.rollout for other in recipe.stages if isinstance(other, (GrpoStage, SampleStage))]
+        rollouts = [found for other in recipe.stages if (found := rollout_of(other)) is not None]
         stops = [QWEN3_STOP_TEXT, recipe.evaluations.budget_stop_text, *(one.budget_stop_text for one in rollouts)]
-        intent = Intent(
+        kind = kind_of(stage)
+        meant = kind.lint(stage)
+        return Intent(
             stage=stage.name,
-            kind=stage.kind,
+            takes=kind.takes,
+            places_loss=meant.places_loss,
+            loss_on_empty_think=meant.loss_on_empty_think,
+            loss_on_history=meant.loss_on_history,
             chosen=frozenset(stage.model_fields_set & {"loss_on_empty_think", "loss_on_history"}),
+            max_length=meant.max_length,
             forced_texts=tuple(dict.fromkeys(stops)),
         )
-        if isinstance(stage, (GrpoStage, SampleStage)):
-            return replace(intent, max_length=stage.rollout.max_prompt_tokens)
-        intent = replace(intent, max_length=stage.max_length)
-        if not isinstance(stage, SftStage):
-            return intent
-        return replace(intent, loss_on_empty_think=stage.loss_on_empty_think, loss_on_history=stage.loss_on_history)
 
     def forced_phrases(self) -> list[str]:
         """The stop texts without their tags, as they would stand inside a think block."""

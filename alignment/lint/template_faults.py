@@ -49,7 +49,7 @@ class Setting:
 
 def no_generation_markers(setting: Setting, views: Sequence[View], intent: Intent) -> Iterator[Finding]:
     """A template without {% generation %}, so that the loss cannot be masked."""
-    if intent.kind == "sft" and not setting.vocabulary.marks_loss:
+    if intent.places_loss and not setting.vocabulary.marks_loss:
         yield Finding(
             "no_generation_markers",
             "error",
@@ -129,7 +129,7 @@ def bos_added_again(setting: Setting, views: Sequence[View], intent: Intent) -> 
     if list(setting.tokenizer(views[0].text)["input_ids"])[:2] == [bos, bos]:
         yield Finding(
             "double_bos",
-            "warning" if intent.kind == "dpo" else "note",
+            "warning" if intent.takes == "pairs" else "note",
             None,
             "rendered text that is tokenized in a second step begins with two begin-of-text tokens",
             "remove the token from the template, or tokenize with add_special_tokens=False everywhere",

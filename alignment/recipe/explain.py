@@ -1,53 +1,29 @@
 """What pydantic says about a document, in the words of the person who has to fix it.
 
-Neighbours: document.py (where a problem's place stands in the file), schema.py (what is allowed), check.py.
+Neighbours: issue.py (an issue), load.py (where its place stands in the file), schema.py (what is allowed).
 """
 
-import difflib
 import re
-from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from alignment.recipe.schema import Recipe, Stage
-
-Place = tuple[str | int, ...]
-STAGE_TYPES: dict[str, type[BaseModel]] = {
-    get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(get_args(Stage)[0])
-}
+from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.kinds import find_kind
+from alignment.recipe.schema import Recipe
 
 
-@dataclass(frozen=True)
-class Issue:
-    """One thing that cannot work: where in the document, what was found, and what to write instead."""
-
-    place: Place
-    message: str
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """`did you mean X?` where one is close, else the list of what there is."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean `{close[0]}`?" if close else f"write one of: {', '.join(known) or 'nothing is allowed here'}"
-
-
-def explain(detail: Any) -> Issue:
-    """What pydantic found, in the words of the person who has to fix it."""
+def explain(detail: Any, document: Any) -> Issue:
+    """What pydantic found in a document, in the words of the person who has to fix it."""
     kind, found, message = detail["type"], detail.get("input"), detail["msg"]
-    place, model = _walk(detail["loc"], ends_in_key=kind in ("extra_forbidden", "missing"))
+    place, model = _walk(detail["loc"], document, ends_in_key=kind in ("extra_forbidden", "missing"))
     if kind == "extra_forbidden":
         return Issue(place, f"unknown key; {nearest(str(place[-1]), sorted(model.model_fields) if model else [])}")
     if kind == "missing":
         field = model.model_fields.get(str(place[-1])) if model else None
         return Issue(place, f"is missing: {field.description if field else 'it is required'}")
-    if kind == "union_tag_not_found":
-        return Issue((*place, "kind"), f"is missing: write one of: {', '.join(sorted(STAGE_TYPES))}")
-    if kind == "union_tag_invalid":
-        given = str(found.get("kind") if isinstance(found, dict) else found)
-        return Issue(
-            (*place, "kind"), f"found {given!r}, which is no kind of stage; {nearest(given, sorted(STAGE_TYPES))}"
-        )
+    if kind == "stage_kind":
+        return Issue((*place, "kind"), message)
     if kind == "value_error":
         return Issue(place, message.removeprefix("Value error, "))
     if kind == "literal_error":
@@ -80,16 +56,13 @@ def beside_the_point(detail: Any) -> bool:
     return branch.startswith("list[") and detail["type"] == "list_type" and not isinstance(found, dict)
 
 
-def _walk(location: tuple[str | int, ...], *, ends_in_key: bool) -> tuple[Place, type[BaseModel] | None]:
+def _walk(location: Place, document: Any, *, ends_in_key: bool) -> tuple[Place, type[BaseModel] | None]:
     """Drop what pydantic adds for unions from a location, and find the model that holds its last key."""
     place: list[str | int] = []
     model: type[BaseModel] | None = Recipe
     holder, names_an_entry = model, False
     for number, key in enumerate(location, 1):
         written = ends_in_key and number == len(location)
-        if isinstance(key, str) and len(place) == 2 and place[0] == "stages" and key in STAGE_TYPES and not written:
-            model = holder = STAGE_TYPES[key]
-            continue
         if isinstance(key, str) and not written and (key in ("str", "[key]") or key.startswith("list[")):
             continue
         place.append(key)
@@ -100,7 +73,16 @@ def _walk(location: tuple[str | int, ...], *, ends_in_key: bool) -> tuple[Place,
             field = model.model_fields.get(key)
             model = _model_inside(field.annotation) if field else None
             names_an_entry = field is not None and get_origin(field.annotation) is dict
+        if len(place) == 2 and place[0] == "stages":
+            model = _stage_model(document, place[1])
     return tuple(place), holder
+
+
+def _stage_model(document: Any, index: str | int) -> type[BaseModel] | None:
+    """The block of the kind that a stage of the document names."""
+    stage = document["stages"][index]
+    kind = find_kind(str(stage.get("kind"))) if isinstance(stage, dict) else None
+    return None if kind is None else kind.fields
 
 
 def _model_inside(annotation: Any) -> type[BaseModel] | None:

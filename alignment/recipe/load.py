@@ -10,7 +10,8 @@ import yaml
 from pydantic import ValidationError
 
 from alignment.core.errors import RecipeError
-from alignment.recipe.explain import Issue, Place, beside_the_point, explain, nearest
+from alignment.recipe.explain import beside_the_point, explain
+from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.schema import Recipe
 
 _YAML = "tag:yaml.org,2002:"
@@ -134,7 +135,7 @@ class Document:
             recipe = Recipe.model_validate(self.values)
         except ValidationError as error:
             details = [detail for detail in error.errors(include_url=False) if not beside_the_point(detail)]
-            return None, self._duplicates + [explain(detail) for detail in details]
+            return None, self._duplicates + [explain(detail, self.values) for detail in details]
         return recipe, list(self._duplicates)
 
     def locate(self, place: Place) -> str:

@@ -1,13 +1,15 @@
 """Writes docs/recipes.md from the schema, so that the page cannot say anything else than the code.
 
 `python -m alignment.recipe.reference > docs/recipes.md`. tests/recipes/test_reference.py fails while the page is stale.
-Neighbours: schema.py and the files it is made of (the sentences), trainer_keys.py (what a stage decides), rewards (the kinds and their options).
+Neighbours: schema.py and the files it is made of (the sentences), kinds.py (the stage kinds that are built in),
+rewards (the reward kinds and their options).
 """
 
 import json
 import re
 import types
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -15,9 +17,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from alignment.recipe import data, evaluation, hardware, lora, sampling, schema
+from alignment.recipe import data, evaluation, hardware, lora, sampling, schema, stage
 from alignment.recipe import rewards as reward_block
-from alignment.recipe.trainer_keys import CONFIG_CLASSES, OWNED
+from alignment.recipe.kinds import StageKind, kinds
+from alignment.recipe.trainer_keys import OWNED_BY_EVERY_STAGE
 from rewards import VERIFIERS, verifier_options
 
 COMMAND = "python -m alignment.recipe.reference > docs/recipes.md"
@@ -44,20 +47,14 @@ OVERRIDES = (
     ("stages.cold_start.trainer={max_steps: 10}", "the value is YAML and takes the place of the whole mapping"),
     ("stages.mode_fusion.lora.rank=8", "what is not there yet is made"),
 )
-SECTIONS: tuple[tuple[type[BaseModel], str, str], ...] = (
+Section = tuple[type[BaseModel], str, str]  # a block of the recipe, its title, and what stands above its table
+ABOVE_KINDS: tuple[Section, ...] = (
     (schema.Recipe, "Recipe", "The whole document."),
     (hardware.Hardware, "Hardware", "`hardware`. Launcher configs are in recipes/accelerate/."),
-    (schema.StageFields, "Every stage", "`stages` is a list; `kind` decides which further keys a stage has."),
-    (schema.TrainingStage, "Every training stage", "Kinds `sft`, `grpo` and `dpo`, which leave a policy."),
-    (schema.SftStage, "Stage kind sft", "Leaves a policy."),
-    (schema.GrpoStage, "Stage kind grpo", "Leaves a policy."),
-    (schema.DpoStage, "Stage kind dpo", "Leaves a policy. Its data are the pairs of a sample stage."),
-    (schema.SampleStage, "Stage kind sample", "Leaves rows: conversations, and pairs of a right and a wrong answer."),
-    (
-        schema.FusionStage,
-        "Stage kind fusion",
-        "Leaves rows: both modes with their flags, and a data card. Trains nothing. [fusion.md](fusion.md) says how.",
-    ),
+    (stage.StageFields, "Every stage", "`stages` is a list; `kind` decides which further keys a stage has."),
+    (stage.TrainingStage, "Every training stage", "{training}, which train."),
+)
+BELOW_KINDS: tuple[Section, ...] = (
     (sampling.Sampling, "Sampling", "`rollout` of a sample stage, and the first part of a grpo stage's."),
     (sampling.Rollout, "Rollout", "`rollout` of a grpo stage: the keys of Sampling, and these."),
     (reward_block.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
@@ -67,14 +64,34 @@ SECTIONS: tuple[tuple[type[BaseModel], str, str], ...] = (
     (data.SourceOverride, "Source", "One entry of `data.sources`."),
     (evaluation.Evaluations, "Evaluations", "`evaluations`."),
 )
-_TITLES = {model: title for model, title, _ in SECTIONS}
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "at least"}
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path", Any: "anything"}
 
 
 def reference() -> str:
     """The page, whole."""
-    return "\n".join([*_opening(), *(line for section in SECTIONS for line in _section(*section)), *_tables()]) + "\n"
+    return "\n".join([*_opening(), *(line for one in sections() for line in _section(*one)), *_tables()]) + "\n"
+
+
+@cache
+def sections() -> tuple[Section, ...]:
+    """Every block of a recipe, those of the built-in kinds in the middle, in the order of the page."""
+    training = [f"`{kind.name}`" for kind in kinds() if issubclass(kind.fields, stage.TrainingStage)]
+    listed = f"Kinds {', '.join(training[:-1])} and {training[-1]}"
+    above = [(model, title, opening.format(training=listed)) for model, title, opening in ABOVE_KINDS]
+    return (*above, *map(_kind_section, kinds()), *BELOW_KINDS)
+
+
+def _kind_section(kind: StageKind[Any]) -> Section:
+    takes = {"problems": "problems with answers", "rows": "conversations", "pairs": "pairs of a chosen and a rejected answer",
+             "steps": "steps with labels"}[kind.takes]  # fmt: skip
+    opening = f"{kind.sentence[0].upper()}{kind.sentence[1:]}. Takes {takes}; leaves {kind.files}."
+    return kind.fields, f"Stage kind {kind.name}", opening
+
+
+@cache
+def _titles() -> dict[type[BaseModel], str]:
+    return {model: title for model, title, _ in sections()}
 
 
 def _opening() -> Iterator[str]:
@@ -112,7 +129,7 @@ and `run` take it alike, and the resolved recipe is kept in the [run directory](
 
 def _section(model: type[BaseModel], title: str, opening: str) -> Iterator[str]:
     yield f"## {title}\n\n{opening}\n\n| field | type | default | meaning |\n|---|---|---|---|"
-    above = {name for base in model.__mro__[1:] if base in _TITLES for name in getattr(base, "model_fields", ())}
+    above = {name for base in model.__mro__[1:] if base in _titles() for name in getattr(base, "model_fields", ())}
     for name, field in model.model_fields.items():
         if name not in above:
             yield f"| `{name}` | {_type(field)} | {_default(field)} | {_sentence(field)} |"
@@ -125,12 +142,12 @@ def _tables() -> Iterator[str]:
         options = [f"`{name}: {json.dumps(option.default)}`" for name, option in verifier_options(kind).items()]
         yield f"| `{kind}` | {', '.join(options) or 'none'} |"
     yield "\n## Trainer keys that a stage decides\n\n`trainer` passes through to the TRL config class; these are refused."
-    shared = set.intersection(*(set(owned) for owned in OWNED.values()))
-    for kind in ("every kind", *CONFIG_CLASSES):
-        keys = sorted(shared) if kind == "every kind" else [key for key in OWNED[kind] if key not in shared]
-        owned = OWNED["sft"] if kind == "every kind" else OWNED[kind]
-        yield f"\n| {kind} | |\n|---|---|"
-        yield from (f"| `{key}` | {owned[key]} |" for key in keys)
+    yield "\n| every kind | |\n|---|---|"
+    yield from (f"| `{key}` | {OWNED_BY_EVERY_STAGE[key]} |" for key in sorted(OWNED_BY_EVERY_STAGE))
+    for one in kinds():
+        if one.trainer is not None:
+            yield f"\n| {one.name} | |\n|---|---|"
+            yield from (f"| `{key}` | {instead} |" for key, instead in one.trainer.own.items())
 
 
 def _sentence(field: FieldInfo) -> str:
@@ -152,13 +169,14 @@ def _word(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in _WORDS:
         return _WORDS[annotation]
-    if annotation in _TITLES:
-        return f"[{_TITLES[annotation]}](#{_TITLES[annotation].lower().replace(' ', '-')})"
+    if annotation is stage.StageFields:
+        return "stage"
+    if title := _titles().get(annotation):
+        return f"[{title}](#{title.lower().replace(' ', '-')})"
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
-        chosen = [argument for argument in arguments if argument is not type(None)]
-        return "stage" if set(chosen) <= set(_TITLES) and len(chosen) > 1 else " or ".join(map(_word, chosen))
+        return " or ".join(_word(argument) for argument in arguments if argument is not type(None))
     if origin is list:
         return f"list of {_word(arguments[0])}"
     if origin is tuple:

@@ -1,25 +1,23 @@
 """Which keys `trainer:` may hold for a stage kind, read from TRL's own source without importing it.
 
 Importing TRL costs seconds and torch; a dataclass's fields can be read from its file. tests/house holds this reading
-against the imported classes, so that a change in TRL fails there first.
+against the imported classes, so that a change in TRL fails there first. Neighbours: kinds.py (a kind names its class
+and the keys that it decides itself).
 """
 
 import ast
 import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-CONFIG_CLASSES = {
-    "sft": ("trl", "trainer/sft_config.py", "SFTConfig"),
-    "grpo": ("trl", "trainer/grpo_config.py", "GRPOConfig"),
-    "dpo": ("trl", "trainer/dpo_config.py", "DPOConfig"),
-}
 _PARENTS = {
     "_BaseConfig": ("trl", "trainer/base_config.py", "_BaseConfig"),
     "TrainingArguments": ("transformers", "training_args.py", "TrainingArguments"),
 }
-
-_EVERYWHERE = {
+# What no recipe writes under `trainer:`, whatever the kind, and what to write instead.
+OWNED_BY_EVERY_STAGE = {
     "output_dir": "the run directory decides it",
     "resume_from_checkpoint": "running again is resuming",
     "seed": "write `seed` at the top of the recipe",
@@ -35,45 +33,31 @@ _EVERYWHERE = {
     "remove_unused_columns": "the stage prepares its own columns",
     "disable_tqdm": "progress is the stage's own",
 }
-OWNED: dict[str, dict[str, str]] = {
-    "sft": {
-        **_EVERYWHERE,
-        "max_length": "write `max_length` beside `trainer`",
-        "packing": "write `packing` beside `trainer`",
-        "packing_strategy": "packs never cut a row in two",
-        "padding_free": "rows are never padded",
-        "include_num_input_tokens_seen": "the stage counts the tokens that carry loss itself",
-        "assistant_only_loss": "the stage masks the loss; see loss_on_empty_think and loss_on_history",
-        "completion_only_loss": "the stage masks the loss; see loss_on_empty_think and loss_on_history",
-        "dataset_text_field": "the stage renders its rows itself",
-        "chat_template_path": "write `chat_template` at the top of the recipe",
-    },
-    "dpo": {**_EVERYWHERE, "max_length": "write `max_length` beside `trainer`"},
-    "grpo": {
-        **_EVERYWHERE,
-        "num_generations": "write `generations` under `rollout`",
-        "max_completion_length": "write `max_completion_tokens` under `rollout`",
-        "temperature": "write `temperature` under `rollout`",
-        "top_p": "write `top_p` under `rollout`",
-        "top_k": "write `top_k` under `rollout`",
-        "use_vllm": "write `engine` under `rollout`",
-        "vllm_mode": "write `engine` under `rollout`",
-        "per_device_train_batch_size": "write `micro_batch` beside `trainer`",
-        "gradient_accumulation_steps": "it follows from problems_per_step, generations, micro_batch and processes",
-        "steps_per_generation": "each optimizer step has rollouts of its own",
-        "generation_batch_size": "it follows from problems_per_step and generations",
-        "reward_weights": "write `weight` under each reward",
-        "chat_template_kwargs": "write `thinking_fraction` under `rollout`",
-    },
-}
+
+
+@dataclass(frozen=True)
+class TrainerKeys:
+    """The class whose fields `trainer:` may hold, and those that the kind decides itself, with what to write instead."""
+
+    package: str
+    file: str  # within the package
+    class_name: str
+    own: Mapping[str, str]  # beside OWNED_BY_EVERY_STAGE
+
+    @property
+    def owned(self) -> dict[str, str]:
+        """Every key that a recipe may not write, with what to write instead."""
+        return {**OWNED_BY_EVERY_STAGE, **self.own}
+
+    def known(self) -> frozenset[str] | None:
+        """Every field of the class and its parents, or None where the package is not installed.
+
+        Raises LookupError if the installed version has no such class.
+        """
+        return _fields(self.package, self.file, self.class_name)
 
 
 @cache
-def trainer_keys(kind: str) -> frozenset[str] | None:
-    """Every field of the kind's TRL config class and its parents, or None where TRL is not installed."""
-    return _fields(*CONFIG_CLASSES[kind])
-
-
 def _fields(package: str, file: str, class_name: str) -> frozenset[str] | None:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:

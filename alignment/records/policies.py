@@ -10,8 +10,8 @@ from pathlib import Path
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import canonical_hash, folder_files
+from alignment.recipe.kinds import stage_kind
 from alignment.recipe.sampling import QWEN3_STOP_TEXT
-from alignment.recipe.schema import TRAINING_KINDS
 from alignment.records.run_folder import RunFolder
 
 ALL = "all"
@@ -68,13 +68,16 @@ def stop_text(path: Path) -> str:
 def _trained(run: RunFolder) -> list[str]:
     names = [folder.name[3:] for folder in sorted(run.path.glob("[0-9][0-9]-*")) if "." not in folder.name]
     finished = [name for name in names if run.find(name).finished]
-    return [name for name in finished if run.find(name).manifest().kind in TRAINING_KINDS]
+    return [name for name in finished if stage_kind(run.find(name).manifest().kind).leaves_policy]
 
 
 def _of_stage(run: RunFolder, name: str) -> Policy:
     folder = run.find(name)
     manifest = folder.verified_manifest()
-    if manifest.kind not in TRAINING_KINDS:
+    kind = stage_kind(manifest.kind)
+    if not kind.leaves_policy:
         known = ", ".join(_trained(run)) or "none yet"
-        raise ArtifactError(f"stage {name} ({manifest.kind}) makes rows and no policy; write one of: {known}")
+        raise ArtifactError(
+            f"stage {name} ({kind.name}) leaves {kind.leaves.replace('_', ' ')} and no policy; write one of: {known}"
+        )
     return Policy(name, folder.output, manifest.output_hash)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
+from alignment.recipe.kinds import find_kind
 from alignment.report.record import MODES, Number, Run, Stage, is_number
 
 ZERO_VARIANCE_GROUPS = 0.5
@@ -25,7 +26,7 @@ def alarms(run: Run, changes: dict[str, dict[str, dict[str, Any]]]) -> list[Alar
     """Every alarm of a run, in the order of its stages. `changes` is {stage: {mode: change}}."""
     found: list[Alarm] = []
     fused = False
-    mixed = {stage.name for stage in run.stages if stage.kind == "fusion"}
+    mixed = {stage.name for stage in run.stages if _mixes_modes(stage)}
     for index, stage in enumerate(run.stages):
         fused = fused or trained_both_modes(stage) or bool(mixed & stage.inputs.keys())
         found += _training(stage)
@@ -39,8 +40,17 @@ def alarms(run: Run, changes: dict[str, dict[str, dict[str, Any]]]) -> list[Alar
 
 def trained_both_modes(stage: Stage) -> bool:
     """Whether a training stage saw thinking and non-thinking rows, by its identity or by its recorded rollouts."""
-    if stage.kind in ("sample", "fusion"):
-        return False
+    kind = find_kind(stage.kind)
+    return (kind is None or not kind.leaves_rows) and _holds_both_modes(stage)
+
+
+def _mixes_modes(stage: Stage) -> bool:
+    """Whether a stage made curated rows of both modes, which are there to teach the switch."""
+    kind = find_kind(stage.kind)
+    return kind is not None and kind.leaves_rows and not kind.policy_writes and _holds_both_modes(stage)
+
+
+def _holds_both_modes(stage: Stage) -> bool:
     shares = [share for share in _values(stage.identity, "thinking_fraction") if is_number(share)]
     if shares:
         return any(0 < share < 1 for share in shares)
@@ -58,7 +68,8 @@ def _training(stage: Stage) -> Iterator[Alarm]:
         message = f"{cut:.0%} of the training completions were cut off at their token limit (mean over the stage)."
         yield _alarm(stage, "truncated_fraction", cut, TRUNCATED_FRACTION, message)
     entropy = [value for _, value in stage.series("entropy")]
-    explores = stage.kind == "grpo"  # where a policy imitates, it is meant to become sure
+    kind = find_kind(stage.kind)
+    explores = kind is not None and kind.explores  # where a policy imitates, it is meant to become sure
     if explores and len(entropy) > 1 and entropy[0] > 0 and entropy[-1] < ENTROPY_LEFT * entropy[0]:
         message = f"Entropy fell from {entropy[0]:.3g} to {entropy[-1]:.3g}: the policy has stopped exploring."
         yield _alarm(stage, "entropy_collapse", entropy[-1] / entropy[0], ENTROPY_LEFT, message)

@@ -13,7 +13,8 @@ from alignment.core.errors import DataError
 from alignment.data.rows import Problem
 from alignment.data.sources import Procedural, Table, row_columns
 from alignment.recipe.rewards import Reward
-from alignment.recipe.schema import GrpoStage, Recipe, SampleStage
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import StageFields, rewards_of
 from rewards import machine_problem, spec_problems
 from rewards.gold import GoldFailure, failures_of_gold, gold_columns, has_gold
 
@@ -29,7 +30,7 @@ def measuring_problem(source: Procedural | Table) -> str | None:
     return None if problem is None else f"`{source.id}` is judged by running programs; {problem}"
 
 
-def refuse_failing(recipe: Recipe, stage: GrpoStage | SampleStage, problems: Sequence[Problem]) -> None:
+def refuse_failing(recipe: Recipe, stage: StageFields, problems: Sequence[Problem]) -> None:
     """Raise DataError where a source's sampled references fail the stage's graders above the recipe's share."""
     by_source: dict[str, list[Problem]] = {}
     for problem in problems:
@@ -38,7 +39,7 @@ def refuse_failing(recipe: Recipe, stage: GrpoStage | SampleStage, problems: Seq
     found = [
         text
         for sample in by_source.values()
-        for text in failing(sample, graders_of(stage.rewards), recipe.data.max_failing_fraction)
+        for text in failing(sample, graders_of(rewards_of(stage)), recipe.data.max_failing_fraction)
     ]
     if found:
         raise DataError(f"stage `{stage.name}`: " + "; ".join(found))

@@ -19,9 +19,10 @@ from alignment.core.machine import hardware, versions
 from alignment.core.resources import resource
 from alignment.data.mixture import describe_part, load_parts
 from alignment.data.sources import Table, load_source, local_path
-from alignment.recipe.explain import nearest
+from alignment.recipe.issue import nearest
+from alignment.recipe.kinds import kind_of
 from alignment.recipe.load import Document
-from alignment.recipe.schema import TRAINING_KINDS, Recipe
+from alignment.recipe.schema import Recipe
 from alignment.records.manifest import Manifest
 from alignment.records.run_folder import RunFolder, StageFolder
 
@@ -202,7 +203,7 @@ class Pipeline:
 
     def trained_stages(self) -> list[str]:
         """The stages that leave a policy, in order."""
-        return [stage.name for stage in self.recipe.stages if stage.kind in TRAINING_KINDS]
+        return [stage.name for stage in self.recipe.stages if kind_of(stage).leaves_policy]
 
     def manifests(self) -> dict[str, Manifest]:
         """The manifests of all finished stages."""

@@ -15,11 +15,12 @@ from rich.console import Console
 
 from alignment.core.errors import ArtifactError, StageFailed
 from alignment.core.files import read_json
-from alignment.recipe.schema import TRAINING_KINDS
+from alignment.recipe.hardware import Hardware
+from alignment.recipe.kinds import kind_of
 from alignment.records.attempt import next_attempt, record_attempt
 from alignment.records.run_folder import StageFolder
 from alignment.run.plan import Pipeline
-from alignment.run.processes import environment, training_command
+from alignment.run.processes import Ended, environment, training_command
 from alignment.run.watch import refuse_failure, watched
 
 LOCK_PATIENCE_SECONDS = 30
@@ -41,7 +42,7 @@ class Runner:
             self._prepare_base()
             for name in [only] if only else self.pipeline.recipe.stage_names:
                 self._stage(name)
-                if self.pipeline.recipe.stage(name).kind in TRAINING_KINDS:
+                if kind_of(self.pipeline.recipe.stage(name)).leaves_policy:
                     self._evaluate(name)
 
     def _alone(self) -> Any:
@@ -79,9 +80,15 @@ class Runner:
         number = next_attempt(folder)
         if state == "unfinished":
             self.console.print(f"going on with {name} from its last checkpoint", highlight=False)
-        title = f"{name} ({pipeline.recipe.stage(name).kind})"
-        command = training_command(pipeline.recipe.hardware, self._arguments(name))
-        self._run(title, command, folder.path / "attempts" / f"{number:02d}.log", folder, number)
+        kind, arguments = kind_of(pipeline.recipe.stage(name)), self._arguments(name)
+        log, started = folder.path / "attempts" / f"{number:02d}.log", time.time()
+        if kind.trains:
+            command, hardware = training_command(pipeline.recipe.hardware, arguments), pipeline.recipe.hardware
+        else:  # a launcher would start it on every machine, and all but one would wait for ever
+            command, hardware = [sys.executable, "-m", "alignment.run.stage", *arguments], self._one_process()
+        ended = self._watched(f"{name} ({kind.name})", command, log, hardware)
+        record_attempt(folder, number, started, ended.outcome, ended.exit_status)
+        self._finish(ended, f"{name} ({kind.name})", log)
         if not folder.finished:
             raise StageFailed(f"{name}: its process ended without a manifest; see {folder.path / 'attempts'}")
 
@@ -114,18 +121,20 @@ class Runner:
                 )
         return not all((folder.evaluations / f"{name}.json").exists() for name, needed in files.items() if needed)
 
-    def _run(
-        self, title: str, command: list[str], log: Path, folder: StageFolder | None = None, number: int = 0
-    ) -> None:
-        hardware = self.pipeline.recipe.hardware
-        if folder is None:  # preparing and measuring are one process, however many train
-            hardware = hardware.model_copy(update={"processes": 1})
-        started = time.time()
-        ended = watched(title, command, log, self.console, environment(hardware, offline=self._offline()))
-        if folder is not None:
-            record_attempt(folder, number, started, ended.outcome, ended.exit_status)
+    def _run(self, title: str, command: list[str], log: Path) -> None:
+        """One process to its end. Raises StageFailed if it fails, KeyboardInterrupt if it is interrupted."""
+        self._finish(self._watched(title, command, log, self._one_process()), title, log)
+
+    def _watched(self, title: str, command: list[str], log: Path, hardware: Hardware) -> Ended:
+        return watched(title, command, log, self.console, environment(hardware, offline=self._offline()))
+
+    def _finish(self, ended: Ended, title: str, log: Path) -> None:
         refuse_failure(ended, title, log)
         self.console.print(f"{title}: done in {ended.seconds:.0f} s", highlight=False)
+
+    def _one_process(self) -> Hardware:
+        """The recipe's hardware for what is one process, however many train."""
+        return self.pipeline.recipe.hardware.model_copy(update={"processes": 1})
 
     def _arguments(self, name: str | None) -> list[str]:
         """What a child is told. It reads the run's own copy of the recipe: the file may be edited while this runs."""

@@ -6,7 +6,8 @@ import pytest
 
 from alignment.core.errors import RecipeError
 from alignment.recipe.load import Document
-from alignment.recipe.schema import GrpoStage, Recipe
+from alignment.recipe.schema import Recipe
+from alignment.training.kinds.grpo import GrpoStage
 
 TEXT = """\
 name: two-stages

@@ -17,7 +17,8 @@ from alignment.evaluation.task import held_out
 from alignment.recipe.data import MixturePart
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.load import Document
-from alignment.recipe.schema import Recipe, SftStage
+from alignment.recipe.schema import Recipe
+from alignment.training.kinds.sft import SftStage
 
 COUNT = 500
 RECIPES = sorted(resource("recipes").glob("*.yaml"))

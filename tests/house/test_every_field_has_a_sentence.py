@@ -6,9 +6,9 @@ import pytest
 from pydantic import BaseModel
 
 from alignment.recipe import schema
-from alignment.recipe.reference import SECTIONS
+from alignment.recipe.reference import sections
 
-MODELS = list(dict.fromkeys([schema.Recipe, *(model for model, _, _ in SECTIONS)]))
+MODELS = list(dict.fromkeys([schema.Recipe, *(model for model, _, _ in sections())]))
 FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 
 

@@ -16,8 +16,9 @@ from alignment.data.rows import Conversation
 from alignment.data.sources import Table, load_source
 from alignment.data_factory.fusion.mix import Fused
 from alignment.data_factory.fusion.pool import Pool
+from alignment.data_factory.fusion.stage import FusionStage
 from alignment.recipe.data import MixturePart
-from alignment.recipe.schema import FusionStage, Recipe
+from alignment.recipe.schema import Recipe
 
 SCHEMA = 1
 LONGEST_SAMPLE = 2000  # characters

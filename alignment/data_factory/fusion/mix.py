@@ -16,7 +16,7 @@ from alignment.core.vocabulary import MODES, Mode
 from alignment.data.modes import mode_words, with_flags
 from alignment.data.rows import Conversation
 from alignment.data_factory.fusion.pool import Example, Pool
-from alignment.recipe.schema import FusionStage
+from alignment.data_factory.fusion.stage import FusionStage
 
 Placement = Literal["none", "system", "user"]
 PLACEMENTS: tuple[Placement, ...] = ("none", "system", "user")

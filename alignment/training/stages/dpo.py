@@ -15,9 +15,9 @@ from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Preference, read_rows
 from alignment.data.template import render_preference
-from alignment.recipe.schema import DpoStage
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
+from alignment.training.kinds.dpo import DpoStage
 from alignment.training.policy import adapter_config, load_policy
 
 

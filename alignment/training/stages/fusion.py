@@ -21,9 +21,9 @@ from alignment.data_factory.fusion.card import Measured, make_card
 from alignment.data_factory.fusion.card_page import card_page
 from alignment.data_factory.fusion.mix import Fused, fuse
 from alignment.data_factory.fusion.pool import Measure, make_pool
+from alignment.data_factory.fusion.stage import FusionStage
 from alignment.lint.findings import Intent
 from alignment.lint.views import Vocabulary
-from alignment.recipe.schema import FusionStage
 from alignment.training.context import StageContext
 
 REPORTED_EVERY = 100  # rows

@@ -26,12 +26,12 @@ from alignment.inference.attention import packed
 from alignment.inference.engine import SamplingSettings
 from alignment.inference.sampler import Request, Sampler
 from alignment.inference.weights.sync_check import check_weight_sync, largest_gap, logprob_gap, refuse_gap
-from alignment.recipe.schema import GrpoStage
 from alignment.rollout.groups import chance, group_mode, has_signal, replace_zero_variance
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import Judged, Scorer, exact_total, refuse_unjudged, summary
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
+from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.policy import adapter_config, load_policy, merged_weights
 from alignment.training.rl.zero_advantage import drop_zero_advantage_rows
 from alignment.training.unpadded import without_padding

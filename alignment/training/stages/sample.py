@@ -19,11 +19,11 @@ from alignment.data.rows import Conversation, Message, Preference, Problem, writ
 from alignment.data.template import render_prompt
 from alignment.inference.engine import SamplingSettings
 from alignment.inference.sampler import Request
-from alignment.recipe.schema import SampleStage
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.training.context import StageContext
+from alignment.training.kinds.sample import SampleStage
 from rewards import NOT_APPLICABLE
 from rewards.contract import split_thinking
 

@@ -20,9 +20,9 @@ from alignment.lint.cases import SAMPLED_ROWS, sampled
 from alignment.lint.findings import Intent
 from alignment.lint.linter import inspect, refuse_errors
 from alignment.lint.settings import loaded_setting
-from alignment.recipe.schema import SftStage
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
+from alignment.training.kinds.sft import SftStage
 from alignment.training.policy import adapter_config, load_policy
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts
 from alignment.recipe.data import MixturePart
-from alignment.recipe.explain import Place
+from alignment.recipe.issue import Place
 from alignment.recipe.schema import Recipe
 
 

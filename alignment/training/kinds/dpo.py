@@ -1,0 +1,50 @@
+"""Stage kind dpo: direct preference optimisation, prefer the chosen of two answers over the rejected one.
+
+Neighbours: training/stages/dpo.py (how it runs), recipe/kinds.py (what a kind declares).
+"""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from alignment.recipe.kinds import Done, LintIntent, StageKind
+from alignment.recipe.stage import TrainingStage
+from alignment.recipe.trainer_keys import TrainerKeys
+from alignment.training.kinds.plan import rows_of_batch, steps_or_epochs
+
+if TYPE_CHECKING:
+    from alignment.training.context import StageContext
+
+
+class DpoStage(TrainingStage):
+    """What a recipe says about a dpo stage."""
+
+    max_length: int = Field(
+        4096, ge=16, description="Tokens of prompt and answer together; longer pairs are left out and counted."
+    )
+
+
+def run(context: "StageContext") -> Done:
+    """Train to the stage's end; its policy is left in output/."""
+    from alignment.training.main import train
+    from alignment.training.stages.dpo import build
+
+    return train(context, build)
+
+
+KIND = StageKind(
+    name="dpo",
+    fields=DpoStage,
+    sentence="prefers chosen over rejected answers",
+    takes="pairs",
+    leaves="policy",
+    files="a policy",
+    trains=True,
+    work=lambda stage: f"{steps_or_epochs(stage)}, rows of at most {stage.max_length} tokens",
+    run=run,
+    batch=lambda stage: (2 * rows_of_batch(stage), stage.max_length),  # chosen and rejected go through together
+    trainer=TrainerKeys(
+        "trl", "trainer/dpo_config.py", "DPOConfig", {"max_length": "write `max_length` beside `trainer`"}
+    ),
+    lint=lambda stage: LintIntent(stage.max_length),
+)

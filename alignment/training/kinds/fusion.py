@@ -1,0 +1,158 @@
+"""Stage kind fusion: mix thinking and non-thinking rows into one set to imitate, and put the flags on that switch them.
+
+Its checks find halves that nothing can fill, too few rows, and shares that would be undone where they are trained.
+Neighbours: data_factory/fusion/ (its block of the recipe, and the rows), training/stages/fusion.py (how it runs).
+"""
+
+from collections.abc import Iterator
+from math import inf
+from typing import TYPE_CHECKING
+
+from alignment.core.vocabulary import MODES, Mode
+from alignment.data.modes import mode_words
+from alignment.data.parts import placed_parts
+from alignment.data.sources import Procedural, can_be_imitated, has_messages, load_source, source_names
+from alignment.data_factory.fusion.mix import halves
+from alignment.data_factory.fusion.stage import FusionStage
+from alignment.recipe.data import MixturePart
+from alignment.recipe.issue import Issue, Place
+from alignment.recipe.kinds import Done, LintIntent, StageKind, kind_of
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import StageFields
+
+if TYPE_CHECKING:
+    from alignment.training.context import StageContext
+
+HINTS: dict[Mode, str] = {
+    "thinking": "`{stage: NAME}` of a sample stage that thinks",
+    "non_thinking": "`{source: NAME, mode: non_thinking}`, or a source of chats",
+}
+
+
+def run(context: "StageContext") -> Done:
+    """Read, mix, flag and write the rows."""
+    from alignment.training.stages import fusion
+
+    return Done(0, fusion.run(context, context.folder.output))
+
+
+def both_halves(recipe: Recipe, index: int, stage: FusionStage) -> Iterator[Issue]:
+    """Every part gives rows to imitate, each mode has a part that gives it, and there may be as many as are asked for."""
+    placed = list(placed_parts(recipe, index))
+    if not placed:
+        return  # the check of the data's names says why
+    most: dict[Mode, float] = dict.fromkeys(MODES, 0.0)
+    for place, part in placed:
+        yield from _part(recipe, stage, place, part)
+        for mode, count in _most(recipe, part).items():
+            most[mode] += count
+    for mode in MODES:
+        if not most[mode]:
+            message = f"no part of it gives {mode_words(mode)} rows, so there would be nothing to switch between; add {HINTS[mode]}"
+            yield Issue(("stages", index, "data"), message)
+    if stage.rows is not None and all(most.values()):
+        yield from _too_few(stage, stage.rows, most, ("stages", index, "rows"))
+
+
+def _part(recipe: Recipe, stage: FusionStage, place: Place, part: MixturePart) -> Iterator[Issue]:
+    if part.flag_fraction:
+        message = "flags are put on by the stage; write `unflagged_fraction` and `switched_fraction` there, and leave this out"
+        yield Issue((*place, "flag_fraction"), message)
+    if part.mode == "thinking" and not _shows_thinking(part):
+        message = f"`{part.source}` has no worked solutions, so its answers cannot show how to think; write mode: non_thinking"
+        yield Issue((*place, "source"), message)
+    made = _stage(recipe, part.stage)
+    if isinstance(made, FusionStage) and made.name != stage.name:
+        message = f"the rows of `{made.name}` have their flags already; take the rows of the stage that sampled them"
+        yield Issue((*place, "stage"), message)
+
+
+def _too_few(stage: FusionStage, rows: int, most: dict[Mode, float], place: Place) -> Iterator[Issue]:
+    for mode, needed in halves(rows, stage.thinking_fraction).items():
+        fraction = stage.thinking_fraction if mode == "thinking" else 1 - stage.thinking_fraction
+        if needed > most[mode]:
+            yield Issue(
+                place,
+                f"{rows} rows at thinking_fraction {stage.thinking_fraction:g} need {needed} "
+                f"{mode_words(mode)} rows, and its data gives at most {most[mode]:.0f}; write at most "
+                f"{int(most[mode] / fraction)}, or leave `rows` out to take what there is",
+            )
+
+
+def _shows_thinking(part: MixturePart) -> bool:
+    """Whether a part that is to think can; a stage's rows, and a source's chats, say it themselves."""
+    if part.source not in source_names():
+        return True
+    source = load_source(str(part.source))
+    return isinstance(source, Procedural) or has_messages(source) or source.fields.trace is not None
+
+
+def _most(recipe: Recipe, part: MixturePart) -> dict[Mode, float]:
+    """The most rows of each mode that a part can give; infinite where only the data can tell."""
+    if part.stage is not None:
+        made = _stage(recipe, part.stage)
+        most_rows = None if made is None else kind_of(made).most_rows
+        if made is None or most_rows is None:
+            return dict.fromkeys(MODES, inf)
+        return {mode: min(part.count or inf, count) for mode, count in most_rows(made).items()}
+    if part.source not in source_names() or has_messages(load_source(str(part.source))):
+        return dict.fromkeys(MODES, float(part.count or inf))
+    if not can_be_imitated(load_source(str(part.source))):
+        return dict.fromkeys(MODES, inf)  # the check of the data's names says it
+    return {mode: float(part.count or inf) if mode == part.mode else 0.0 for mode in MODES}
+
+
+def _stage(recipe: Recipe, name: str | None) -> StageFields | None:
+    return next((stage for stage in recipe.stages if stage.name == name), None)
+
+
+def trained_as_made(recipe: Recipe, index: int, stage: FusionStage) -> Iterator[Issue]:
+    """No stage that takes the rows has settings that would undo what was mixed."""
+    for number, later in enumerate(recipe.stages):
+        if later.kind == stage.kind:
+            continue
+        for place, part in placed_parts(recipe, number):
+            if part.stage == stage.name:
+                yield from _undoing(later, stage, number, place, part)
+
+
+def _undoing(
+    stage: StageFields, made: FusionStage, number: int, part_place: Place, part: MixturePart
+) -> Iterator[Issue]:
+    place, intent = ("stages", number), kind_of(stage).lint(stage)
+    if part.flag_fraction:
+        message = f"the rows of `{made.name}` have their flags already, and its shares would be lost; leave this out"
+        yield Issue((*part_place, "flag_fraction"), message)
+    if intent.max_length is not None and intent.max_length < made.max_length:
+        yield Issue(
+            (*place, "max_length"),
+            f"found {intent.max_length}, and the rows of `{made.name}` have up to {made.max_length} tokens: those left out "
+            f"here would change its shares; write max_length {intent.max_length} there too, or {made.max_length} here",
+        )
+    if intent.loss_on_history and made.multi_turn_fraction:
+        yield Issue(
+            (*place, "loss_on_history"),
+            f"the template cuts the thinking of earlier turns, so those of `{made.name}` would teach to answer without it "
+            "under /think; write false: each of its answers is the last of a row of its own",
+        )
+
+
+def _work(stage: FusionStage) -> str:
+    count = f"{stage.rows} rows" if stage.rows else "as many rows as there are"
+    return f"{count}, {stage.thinking_fraction:.0%} thinking, {stage.multi_turn_fraction:.0%} with earlier turns"
+
+
+KIND = StageKind(
+    name="fusion",
+    fields=FusionStage,
+    sentence="mixes thinking and non-thinking rows and puts the flags on ([fusion.md](fusion.md))",
+    takes="rows",
+    leaves="rows",
+    files="`rows.jsonl`, `card.md`, `card.json`",
+    trains=False,
+    work=_work,
+    run=run,
+    gives=("rows",),
+    lint=lambda stage: LintIntent(stage.max_length),
+    checks=(both_halves, trained_as_made),
+)

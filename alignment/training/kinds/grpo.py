@@ -1,0 +1,116 @@
+"""Stage kind grpo: group-relative policy optimisation on verdicts.
+
+Neighbours: training/stages/grpo.py (how it runs), recipe/kinds.py (what a kind declares).
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from alignment.recipe.issue import Issue, Place
+from alignment.recipe.kinds import Done, LintIntent, StageKind
+from alignment.recipe.rewards import Reward
+from alignment.recipe.sampling import Rollout
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import TrainingStage
+from alignment.recipe.trainer_keys import TrainerKeys
+
+if TYPE_CHECKING:
+    from alignment.training.context import StageContext
+
+LARGEST_MICRO_BATCH = 65_536  # that is ever proposed
+
+
+class GrpoStage(TrainingStage):
+    """What a recipe says about a grpo stage."""
+
+    rollout: Rollout = Field(Rollout(), description="How completions are sampled.")
+    rewards: list[Reward] = Field(min_length=1, description="The verdicts that make the reward.")
+    micro_batch: int = Field(8, ge=1, description="Completions per device and forward pass.")
+
+
+def run(context: "StageContext") -> Done:
+    """Train to the stage's end; its policy is left in output/."""
+    from alignment.training.main import train
+    from alignment.training.stages.grpo import build
+
+    return train(context, build)
+
+
+def batches(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
+    """Groups are whole, batches divide, and a step has the problems it asks for."""
+    place: Place = ("stages", index)
+    rollout, processes = stage.rollout, recipe.hardware.processes
+    completions = rollout.problems_per_step * rollout.generations
+    if rollout.generations < 2:
+        yield Issue((*place, "rollout", "generations"), "a group of one has no mean to compare with; write at least 2")
+    if completions % (stage.micro_batch * processes):
+        most = min(stage.micro_batch, completions, LARGEST_MICRO_BATCH)
+        fitting = [size for size in range(1, most + 1) if completions % (size * processes) == 0]
+        hint = f"write micro_batch {fitting[-1]}" if fitting else "write a problems_per_step that they divide"
+        yield Issue(
+            (*place, "micro_batch"),
+            f"{rollout.problems_per_step} problems x {rollout.generations} generations are {completions} "
+            f"completions, which {processes} process(es) x micro_batch {stage.micro_batch} do not divide: {hint}",
+        )
+    if rollout.dynamic_sampling and (completions // processes) % rollout.generations:
+        yield Issue(
+            (*place, "rollout", "dynamic_sampling"),
+            "needs whole groups on each process; make problems_per_step a multiple of processes",
+        )
+
+
+def weights(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
+    """Some reward counts."""
+    if not any(spec.weight for spec in stage.rewards):
+        told = "every weight is 0, so no completion is better than another; give one a weight"
+        yield Issue(("stages", index, "rewards"), told)
+
+
+def _work(stage: GrpoStage) -> str:
+    batch = stage.rollout.problems_per_step * stage.rollout.generations
+    steps = stage.trainer.get("max_steps", -1)
+    count = f"{steps} steps of " if steps > 0 else "steps of "
+    most = f"at most {batch * stage.rollout.max_completion_tokens:,} tokens each"
+    return f"{count}{stage.rollout.problems_per_step} x {stage.rollout.generations} completions, {most}"
+
+
+def _batch(stage: GrpoStage) -> tuple[int, int]:
+    return stage.micro_batch, stage.rollout.max_prompt_tokens + stage.rollout.max_completion_tokens
+
+
+KIND = StageKind(
+    name="grpo",
+    fields=GrpoStage,
+    sentence="group-relative policy optimisation on verdicts",
+    takes="problems",
+    leaves="policy",
+    files="a policy, rollouts",
+    trains=True,
+    work=_work,
+    run=run,
+    batch=_batch,
+    trainer=TrainerKeys(
+        "trl",
+        "trainer/grpo_config.py",
+        "GRPOConfig",
+        {
+            "num_generations": "write `generations` under `rollout`",
+            "max_completion_length": "write `max_completion_tokens` under `rollout`",
+            "temperature": "write `temperature` under `rollout`",
+            "top_p": "write `top_p` under `rollout`",
+            "top_k": "write `top_k` under `rollout`",
+            "use_vllm": "write `engine` under `rollout`",
+            "vllm_mode": "write `engine` under `rollout`",
+            "per_device_train_batch_size": "write `micro_batch` beside `trainer`",
+            "gradient_accumulation_steps": "it follows from problems_per_step, generations, micro_batch and processes",
+            "steps_per_generation": "each optimizer step has rollouts of its own",
+            "generation_batch_size": "it follows from problems_per_step and generations",
+            "reward_weights": "write `weight` under each reward",
+            "chat_template_kwargs": "write `thinking_fraction` under `rollout`",
+        },
+    ),
+    lint=lambda stage: LintIntent(stage.rollout.max_prompt_tokens),
+    checks=(batches, weights),
+)

@@ -1,0 +1,74 @@
+"""Stage kind sft: supervised fine-tuning, imitate conversations.
+
+Neighbours: training/stages/sft.py (how it runs), recipe/kinds.py (what a kind declares).
+"""
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from alignment.recipe.kinds import Done, LintIntent, StageKind
+from alignment.recipe.stage import TrainingStage
+from alignment.recipe.trainer_keys import TrainerKeys
+from alignment.training.kinds.plan import rows_of_batch, steps_or_epochs
+
+if TYPE_CHECKING:
+    from alignment.training.context import StageContext
+
+
+class SftStage(TrainingStage):
+    """What a recipe says about an sft stage."""
+
+    max_length: int = Field(4096, ge=16, description="Tokens per row or pack; longer rows are left out and counted.")
+    packing: bool = Field(
+        True,
+        description="Fill each sequence with whole rows that do not see each other; false: rows as they come, not padded.",
+    )
+    loss_on_empty_think: bool = Field(
+        False,
+        description="The empty think block of /no_think rows carries loss, so that the policy learns to write it.",
+    )
+    loss_on_history: bool = Field(False, description="Assistant turns before the last user query carry loss too.")
+
+
+def run(context: "StageContext") -> Done:
+    """Train to the stage's end; its policy is left in output/."""
+    from alignment.training.main import train
+    from alignment.training.stages.sft import build
+
+    return train(context, build)
+
+
+def _lint(stage: SftStage) -> LintIntent:
+    return LintIntent(stage.max_length, True, stage.loss_on_empty_think, stage.loss_on_history)
+
+
+KIND = StageKind(
+    name="sft",
+    fields=SftStage,
+    sentence="imitates conversations",
+    takes="rows",
+    leaves="policy",
+    files="a policy",
+    trains=True,
+    work=lambda stage: f"{steps_or_epochs(stage)}, rows of at most {stage.max_length} tokens",
+    run=run,
+    batch=lambda stage: (rows_of_batch(stage), stage.max_length),
+    trainer=TrainerKeys(
+        "trl",
+        "trainer/sft_config.py",
+        "SFTConfig",
+        {
+            "max_length": "write `max_length` beside `trainer`",
+            "packing": "write `packing` beside `trainer`",
+            "packing_strategy": "packs never cut a row in two",
+            "padding_free": "rows are never padded",
+            "include_num_input_tokens_seen": "the stage counts the tokens that carry loss itself",
+            "assistant_only_loss": "the stage masks the loss; see loss_on_empty_think and loss_on_history",
+            "completion_only_loss": "the stage masks the loss; see loss_on_empty_think and loss_on_history",
+            "dataset_text_field": "the stage renders its rows itself",
+            "chat_template_path": "write `chat_template` at the top of the recipe",
+        },
+    ),
+    lint=_lint,
+)

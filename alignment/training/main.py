@@ -1,0 +1,39 @@
+"""Trains a stage to its end: from its last whole checkpoint, through every step that the recipe asks for, to output/.
+
+Every kind that leaves a policy hands its trainer in here. Neighbours: context.py (where a stage reads and writes),
+policy.py (what is left), stages/ (the trainers).
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from alignment.core.errors import ArtifactError
+from alignment.recipe.kinds import Done
+from alignment.training.callbacks import Recorder
+from alignment.training.context import StageContext, step_of
+from alignment.training.policy import complete_head, save_policy
+
+Build = Callable[[StageContext], tuple[Any, Recorder]]  # a trainer of TRL that is ready to train, and its recorder
+
+
+def train(context: StageContext, build: Build) -> Done:
+    """Train from the last whole checkpoint and save the policy. Raises ArtifactError if steps are missing in the end."""
+    # Where trackers write unless the user says otherwise; TensorBoard's own choice is among the checkpoints, which are cleared.
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(context.folder.tensorboard))
+    os.environ.setdefault("WANDB_PROJECT", context.recipe.name)
+    trainer, recorder = build(context)
+    complete_head(trainer.model)
+    checkpoint = context.last_checkpoint()
+    if context.is_main:
+        context.drop_lines_after(step_of(checkpoint) if checkpoint else 0)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    done, wanted = trainer.state.global_step, trainer.state.max_steps
+    if done < 1 or done < wanted:
+        raise ArtifactError(
+            f"stage {context.stage.name} took {done} of {wanted} optimizer steps: it has trained less than the recipe "
+            "says and is not finished. Look at the rows it was given, and at max_steps and num_train_epochs"
+        )
+    save_policy(context, trainer, context.folder.output)
+    trainer.accelerator.wait_for_everyone()
+    return Done(done, recorder.tokens)
