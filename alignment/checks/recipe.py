@@ -27,8 +27,14 @@ from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import StageKind, kind_of, kinds
 from alignment.recipe.load import Document
+<<<<<<< HEAD
+from alignment.recipe.sampling import ThinkingBudget
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rollout_of
+=======
+from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.schema import TRAINING_KINDS, DpoStage, FusionStage, GrpoStage, Recipe, SampleStage, SftStage
+>>>>>>> da7c330 (One request from recipe to engine: GenerationRequest and Generation, a thinking budget carried whole, and a seed for each request)
 from alignment.rollout.references import measuring_problem
 from alignment.run.plan import Pipeline
 from alignment.run.processes import accelerate_config
@@ -158,6 +164,7 @@ def surroundings(recipe: Recipe) -> Iterator[Issue]:
 def rollouts(recipe: Recipe) -> Iterator[Issue]:
     """Engines can run here, and what ends a budget ends the thinking and leaves room for an answer."""
     for index, stage in enumerate(recipe.stages):
+<<<<<<< HEAD
         rollout = rollout_of(stage)
         if rollout is None:
             continue
@@ -165,10 +172,7 @@ def rollouts(recipe: Recipe) -> Iterator[Issue]:
         problem = vllm_problem(recipe.hardware.processes if kind_of(stage).trains else 1)
         if rollout.engine == "vllm" and problem:
             yield Issue((*place, "engine"), f"vllm cannot run here: {problem}; write `auto` or `transformers`")
-        if "</think>" not in rollout.budget_stop_text:
-            yield Issue((*place, "budget_stop_text"), "must hold </think>, or thinking would never end")
-        if rollout.max_completion_tokens <= (rollout.budget or 0):
-            yield Issue((*place, "budget"), "leaves no token for the answer; write less than max_completion_tokens")
+        yield from _budget(place, rollout.thinking_budget, rollout.max_completion_tokens)
 
 
 def own_checks(recipe: Recipe) -> Iterator[Issue]:
@@ -176,14 +180,28 @@ def own_checks(recipe: Recipe) -> Iterator[Issue]:
     for index, stage in enumerate(recipe.stages):
         for check in kind_of(stage).checks:
             yield from check(recipe, index, stage)
+=======
+
+
+def _budget(place: Place, budget: ThinkingBudget, longest: int) -> Iterator[Issue]:
+    """What ends the thinking ends it, the minimum is no more than the most, and both leave room for an answer."""
+    place = (*place, "thinking_budget")
+    if "</think>" not in budget.stop_text:
+        yield Issue((*place, "stop_text"), "must hold </think>, or thinking would never end")
+    if budget.most is not None and budget.most >= longest:
+        yield Issue(
+            (*place, "most"), f"leaves no token for the answer; write less than max_completion_tokens {longest}"
+        )
+    if budget.most is not None and budget.least > budget.most:
+        yield Issue((*place, "least"), f"{budget.least} is above most, {budget.most}; lower it")
+>>>>>>> da7c330 (One request from recipe to engine: GenerationRequest and Generation, a thinking budget carried whole, and a seed for each request)
 
 
 def evaluations(recipe: Recipe) -> Iterator[Issue]:
     """Tasks are for evaluation and can be judged here, budgets leave room for an answer, and both modes say how they are sampled."""
     place: Place = ("evaluations",)
     wanted = recipe.evaluations
-    if "</think>" not in wanted.budget_stop_text:
-        yield Issue((*place, "budget_stop_text"), "must hold </think>, or thinking would never end")
+    yield from _budget(place, wanted.thinking_budget, wanted.max_completion_tokens)
     for index, budget in enumerate(wanted.budgets):
         if not 0 <= budget < wanted.max_completion_tokens:
             yield Issue(

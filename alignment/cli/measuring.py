@@ -50,7 +50,7 @@ def budget(
     seed: Annotated[int | None, typer.Option(help="Seed of the problems; left out, the recipe's.")] = None,
     engine: Engine = None,
     max_completion_tokens: LongestCompletion = None,
-    budget_stop_text: Annotated[
+    stop_text: Annotated[
         str | None, typer.Option(help="What ends the thinking at the budget; left out, the recipe's, or Qwen3's.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for the results; left out, budget/ in the run.")] = None,
@@ -63,7 +63,7 @@ def budget(
 
     changes = (
         ("count", count), ("seed", seed), ("engine", engine), ("max_completion_tokens", max_completion_tokens),
-        ("budget_stop_text", budget_stop_text),
+        ("stop_text", stop_text),
     )  # fmt: skip
     options = SweepOptions(model, tuple(stage or ()), tasks, budgets, modes, samples, changes, output)
     sweep_budgets(options, as_json=json_)

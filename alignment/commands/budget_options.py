@@ -85,6 +85,8 @@ class SweepOptions:
         for name in tasks:
             evaluation_source(name)
         changes = {name: value for name, value in self.changes if value is not None}
+        if "stop_text" in changes:
+            changes["thinking_budget"] = {**own.thinking_budget.model_dump(), "stop_text": changes.pop("stop_text")}
         asked = {"after_each_stage": list(dict.fromkeys(tasks)), "samples": self.samples}
         asked["budgets"] = self._budgets() or own.budgets
         try:
@@ -150,7 +152,7 @@ def _identity(settings: Evaluations, mode: Mode, budget: int | None) -> dict[str
     return {
         "mode": mode,
         "budget": budget,
-        "budget_stop_text": None if budget is None else settings.budget_stop_text,
+        "thinking_budget": None if budget is None else settings.thinking_budget.at(budget).model_dump(mode="json"),
         "sampling": settings.sampling[mode],
         **{name: getattr(settings, name) for name in shared},
     }

@@ -12,7 +12,8 @@ from alignment.core.machine import devices
 from alignment.data.modes import flagged_mode
 from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, agreement_of, load_adaptive
 from alignment.inference.engine import EngineName
-from alignment.records.policies import named_policies, stop_text
+from alignment.recipe.sampling import ThinkingBudget
+from alignment.records.policies import named_policies, thinking_budget
 
 MAX_COMPLETION_TOKENS = 2048
 SAMPLING = {"temperature": float, "top_p": float, "top_k": int}
@@ -24,6 +25,8 @@ class Conversation:
 
     budget: int | None
     temperature: float
+    thinking: ThinkingBudget  # what is written where the budget is spent
+    max_tokens: int  # of one answer
     adaptive: AdaptiveBudget | None = None  # decides where there is no budget
     messages: list[dict[str, Any]] = field(default_factory=list)
 
@@ -42,8 +45,9 @@ def converse(
         style="dim",
         highlight=False,
     )
-    sampler = _sampler(folder, path)
-    talk = Conversation(budget, temperature, fitted)
+    thinking, max_tokens = thinking_budget(path), min(MAX_COMPLETION_TOKENS, _longest(folder) // 2)
+    sampler = _sampler(folder, thinking.stop_text, max_tokens)
+    talk = Conversation(budget, temperature, thinking, max_tokens, fitted)
     while True:
         try:
             line = console.input("[bold]> [/bold]").strip()
@@ -62,8 +66,7 @@ def converse(
 
 def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -> None:
     from alignment.data.template import render_prompt
-    from alignment.inference.engine import SamplingSettings
-    from alignment.inference.sampler import Request
+    from alignment.inference.engine import GenerationRequest, SamplingSettings
     from rewards.contract import split_thinking
 
     talk.messages.append({"role": "user", "content": question})
@@ -72,8 +75,9 @@ def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -
     settings = SamplingSettings(temperature=talk.temperature, top_p=0.95, top_k=20)
     budget = talk.budget
     if budget is None and talk.adaptive is not None and mode == "thinking":
-        budget = _adaptive_budget(sampler, talk.adaptive, talk.messages, prompt)
-    (made,) = sampler.sample([Request(prompt, mode, budget)], settings, seed=len(talk.messages))
+        budget = _adaptive_budget(sampler, talk, talk.adaptive, prompt)
+    request = GenerationRequest(prompt, mode, talk.thinking.at(budget), talk.max_tokens, seed=len(talk.messages))
+    (made,) = sampler.sample([request], settings)
     thinking, answer = split_thinking(made.text)
     if thinking:
         console.print(Text(thinking, style="dim"))  # Text: what a model writes is never markup
@@ -86,31 +90,39 @@ def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -
     talk.messages.append({"role": "assistant", "reasoning_content": thinking, "content": answer})
 
 
-def _adaptive_budget(sampler: Any, adaptive: AdaptiveBudget, messages: list[dict[str, Any]], prompt: list[int]) -> int:
+def _adaptive_budget(sampler: Any, talk: Conversation, adaptive: AdaptiveBudget, prompt: list[int]) -> int:
     """The budget that the prompt's probe asks for; agreement draws its answers without thinking first."""
     if adaptive.probe.kind == "prompt_tokens":
         return adaptive.budget_for(len(prompt))
     from alignment.data.template import render_prompt
-    from alignment.inference.engine import SamplingSettings
-    from alignment.inference.sampler import Request
+    from alignment.inference.engine import GenerationRequest, SamplingSettings
 
-    plain = Request(render_prompt(sampler.tokenizer, messages, "non_thinking", flagged=False), "non_thinking")
+    plain = render_prompt(sampler.tokenizer, talk.messages, "non_thinking", flagged=False)
+    first = len(talk.messages) << 16
+    requests = [
+        GenerationRequest(plain, "non_thinking", max_tokens=talk.max_tokens, seed=first + number)
+        for number in range(adaptive.probe.samples)
+    ]
     settings = SamplingSettings(**{name: type_(adaptive.probe.sampling[name]) for name, type_ in SAMPLING.items()
                                    if name in adaptive.probe.sampling})  # fmt: skip
-    drawn = sampler.sample([plain] * adaptive.probe.samples, settings, seed=len(messages))
+    drawn = sampler.sample(requests, settings)
     return adaptive.budget_for(agreement_of([made.text for made in drawn]))
 
 
-def _sampler(folder: Path, run: Path) -> Any:
+def _longest(folder: Path) -> int:
+    """Tokens of the longest conversation that a model takes, or 8,192 if it takes more."""
     from transformers import AutoConfig
+
+    return min(8192, int(getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", 4096)))
+
+
+def _sampler(folder: Path, stop_text: str, max_tokens: int) -> Any:
     from transformers.utils.logging import disable_progress_bar
 
     from alignment.inference.start import Serving, serve
 
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     disable_progress_bar()  # a bar for the loading of weights would run into the conversation
-    longest = int(getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", 4096))
-    completion = min(MAX_COMPLETION_TOKENS, longest // 2)
     # One person types: vLLM's start would cost more than it saves without a GPU.
     engine: EngineName = "auto" if devices() else "transformers"
-    return serve(str(folder), Serving(engine, min(longest, 8192) - completion, completion, stop_text(run)))
+    return serve(str(folder), Serving(engine, _longest(folder) - max_tokens, max_tokens, stop_text))

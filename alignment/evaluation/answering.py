@@ -12,12 +12,11 @@ from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
 from alignment.data.template import render_prompt
 from alignment.evaluation.measures.outcomes import Outcome, fraction
-from alignment.inference.engine import SamplingSettings
-from alignment.inference.sampler import Completion, Request, Sampler
+from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, in_order, request_seed
+from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.rewards import Reward
-from alignment.rollout.groups import chance
 from alignment.rollout.scoring import Judged, Scorer
 
 # Each problem is graded by the one of CORRECTNESS that applies to it: by its answer, its constraints or its tests.
@@ -33,7 +32,8 @@ CHUNK = 256  # completions between two progress reports
 
 @dataclass(frozen=True)
 class Question:
-    """One problem, asked in one mode; flagged as in render.py."""
+    """One problem, asked in one mode; flagged as in data/template.py. budget: its most thinking tokens, where a sweep
+    says so, in place of the evaluation's own."""
 
     problem: Problem
     mode: Mode
@@ -50,7 +50,7 @@ class Evaluator:
             engine=settings.engine,
             max_prompt_tokens=settings.max_prompt_tokens,
             max_completion_tokens=settings.max_completion_tokens,
-            budget_stop_text=settings.budget_stop_text,
+            stop_text=settings.thinking_budget.stop_text,
             dtype=settings.dtype,
             trust_remote_code=trust_remote_code,
         )
@@ -68,9 +68,8 @@ class Evaluator:
         progress, judged = Progress(work or self.work, len(questions)), []
         for start in range(0, len(questions), CHUNK):
             chunk = questions[start : start + CHUNK]
-            requests = [Request(self._prompt(question), question.mode, question.budget) for question in chunk]
-            drawn_with = int(chance("evaluation", seed, start, len(questions)) * 2**31)
-            made = complete(self.sampler, self.settings, requests, drawn_with)
+            requests = [self._request(question, seed, start + place) for place, question in enumerate(chunk)]
+            made = complete(self.sampler, self.settings, requests)
             judged += self._scorer.judge([question.problem for question in chunk], made)
             progress.report(len(judged), correct=fraction([correctness(row) == 1.0 for row in judged]))
         return judged
@@ -82,6 +81,16 @@ class Evaluator:
 
     def close(self) -> None:
         self._scorer.close()
+
+    def _request(self, question: Question, seed: int, place: int) -> GenerationRequest:
+        budget = self.settings.thinking_budget
+        return GenerationRequest(
+            prompt_ids=self._prompt(question),
+            mode=question.mode,
+            budget=budget if question.budget is None else budget.at(question.budget),
+            max_tokens=self.settings.max_completion_tokens,
+            seed=request_seed("evaluation", seed, place),  # the same at every budget: differences are the budget's
+        )
 
     def _prompt(self, question: Question) -> list[int]:
         problem = question.problem
@@ -98,17 +107,17 @@ class Evaluator:
         return self._rendered[key]
 
 
-def complete(sampler: Sampler, settings: Evaluations, requests: Sequence[Request], seed: int) -> list[Completion]:
-    """One completion per request, in order; each mode is drawn with the sampling settings of its own."""
-    made: list[tuple[int, Completion]] = []
+def complete(sampler: Sampler, settings: Evaluations, requests: Sequence[GenerationRequest]) -> list[Generation]:
+    """One generation per request, in order; each mode is sampled with the settings of its own."""
+    made: list[tuple[int, Generation]] = []
     for mode in MODES:
         picked = [index for index, request in enumerate(requests) if request.mode == mode]
         chosen = settings.sampling[mode]
         nucleus, likeliest = chosen.get("top_p", 1.0), int(chosen.get("top_k", 0))
         how = SamplingSettings(chosen.get("temperature", 0.6), nucleus, likeliest, logprobs=False)
-        drawn = sampler.sample([requests[index] for index in picked], how, seed)
+        drawn = sampler.sample([requests[index] for index in picked], how)
         made += zip(picked, drawn, strict=True)
-    return [completion for _, completion in sorted(made, key=lambda pair: pair[0])]
+    return in_order(made)
 
 
 def correctness(judged: Judged) -> float | None:

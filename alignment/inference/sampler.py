@@ -1,111 +1,79 @@
-"""Modes and thinking budgets on top of any engine.
+"""Text and a minimum of thinking on top of any engine.
 
-The engine ends a think block that has come to its budget (budget.py). Here the written tokens are marked: they carry
-no loss and are not the policy's own. A minimum works the other way (s1, arXiv 2501.19393): where the policy closes its
-block too early, the wait text is written instead of `</think>` and it thinks on.
+The engine ends a think block that has come to its budget (thinking_budget.py). A minimum works the other way (s1,
+arXiv 2501.19393): where the policy closes its block too early, the wait text is written instead of `</think>` and it
+thinks on. Written tokens are marked forced: they carry no loss and are not the policy's own.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from alignment.core.errors import EngineError
-from alignment.core.vocabulary import Mode
-from alignment.inference.engine import Ask, Draw, Engine, SamplingSettings
-from alignment.inference.thinking_budget import CLOSE, OPEN, OUTSIDE, ThinkTokens, forced_tokens, thinking_so_far
+from alignment.inference.engine import (
+    Engine,
+    Generation,
+    GenerationRequest,
+    SamplingSettings,
+    in_order,
+    request_seed,
+)
+from alignment.inference.thinking_budget import (
+    CLOSE,
+    OPEN,
+    ThinkTokens,
+    block_start,
+    closed_too_early,
+    stray_stop_text,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-StopReason = Literal["end", "length"]
-WAIT_TEXT = "Wait"
-MOST_WAITS = 8  # of one completion; each costs a draw of the rows that wait
-
-
-@dataclass(frozen=True)
-class Request:
-    """One completion to sample: a rendered prompt, the mode it asks for, and how much it may and must think, in tokens."""
-
-    prompt_ids: list[int]
-    mode: Mode
-    budget: int | None = None
-    minimum: int = 0
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What came back. forced marks tokens that were written in the policy's place; their log-probs are 0 and mean nothing."""
-
-    request: Request
-    token_ids: list[int]
-    logprobs: list[float]
-    forced: list[bool]
-    stop_reason: StopReason
-    text: str
-    thinking_tokens: int
-
-    @property
-    def forced_tokens(self) -> int:
-        return sum(self.forced)
-
-
-@dataclass
-class _Draft:
-    """A completion that is being sampled."""
-
-    request: Request
-    budget: int | None
-    token_ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    forced: list[bool] = field(default_factory=list)
-    ended: bool = False
-
-    @property
-    def ids(self) -> list[int]:
-        """The prompt and everything after it."""
-        return self.request.prompt_ids + self.token_ids
-
-    def add(self, ids: Sequence[int], logprobs: Sequence[float], forced: Sequence[bool]) -> None:
-        self.token_ids += ids
-        self.logprobs += [0.0 if written else found for found, written in zip(logprobs, forced, strict=True)]
-        self.forced += forced
+MOST_WAITS = 8  # of one completion; each costs a round of the rows that wait
 
 
 class Sampler:
-    """Samples completions with modes, budgets and minimums from an engine that was started with the same ThinkTokens.
+    """Samples completions with modes and thinking budgets from an engine that was started with the same ThinkTokens.
 
-    Raises EngineError if budgets are asked for and the tokenizer has no single `<think>` and `</think>` token, or if
-    the stop text does not end the thinking.
+    Raises EngineError if a budget is asked for and the tokenizer has no single `<think>` and `</think>` token, or if
+    its stop text is not the engine's or does not end the thinking.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        tokenizer: "PreTrainedTokenizerBase",
-        max_completion_tokens: int,
-        thinking: ThinkTokens | None,
-        wait_text: str = WAIT_TEXT,
-    ) -> None:
-        self.engine, self.tokenizer, self._limit, self._thinking = engine, tokenizer, max_completion_tokens, thinking
-        self._wait_ids = list(tokenizer(wait_text, add_special_tokens=False)["input_ids"])
+    def __init__(self, engine: Engine, tokenizer: "PreTrainedTokenizerBase", thinking: ThinkTokens | None) -> None:
+        self.engine, self.tokenizer, self._thinking = engine, tokenizer, thinking
 
-    def sample(self, requests: Sequence[Request], settings: SamplingSettings, seed: int) -> list[Completion]:
-        """One completion per request, the same ones for the same weights, requests and seed."""
-        drafts = [_Draft(request, self._budget(request)) for request in requests]
-        going = list(drafts)
-        for turn in range(2 + MOST_WAITS):
-            if not going:
-                break
-            asked = [Ask(draft.ids, self._limit - len(draft.token_ids), draft.budget) for draft in going]
-            drawn = self.engine.draw(asked, settings, seed + turn)
-            last = turn >= MOST_WAITS
-            going = [draft for draft, draw in zip(going, drawn, strict=True) if self._goes_on(draft, draw, last)]
-        return [self._completion(draft) for draft in drafts]
+    def sample(self, requests: Sequence[GenerationRequest], settings: SamplingSettings) -> list[Generation]:
+        """One generation per request, in order; the same for the same weights, request and settings."""
+        return in_order(self.generate(requests, settings))
 
-    def _budget(self, request: Request) -> int | None:
-        """The budget that the engine is told. Raises EngineError where there could be none."""
-        if request.mode == "non_thinking" or (request.budget is None and not request.minimum):
-            return None
+    def generate(
+        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
+    ) -> Iterator[tuple[int, Generation]]:
+        """`(index of the request, its generation)`, each as it finishes."""
+        for request in requests:
+            self._check(request)
+        asked, begun = list(enumerate(requests)), dict[int, Generation]()
+        for round_ in range(2 + MOST_WAITS):
+            following: list[tuple[int, GenerationRequest]] = []
+            for place, made in self.engine.generate([request for _, request in asked], settings):
+                index = asked[place][0]
+                made, more = self._continued(made, requests[index], round_)
+                whole = _joined(begun[index], made) if index in begun else made
+                if more is None:
+                    yield index, self._finished(whole)
+                else:
+                    begun[index] = whole
+                    following.append((index, more))
+            if not following:
+                return
+            asked = following
+
+    def _check(self, request: GenerationRequest) -> None:
+        """Raise EngineError for a budget that cannot be kept."""
+        budget = request.budget
+        if request.mode == "non_thinking" or budget is None or not budget.bounds_thinking:
+            return
         if self._thinking is None:
             raise EngineError(
                 f"a thinking budget needs {OPEN} and {CLOSE} as single tokens, and this tokenizer has none; "
@@ -113,83 +81,77 @@ class Sampler:
             )
         if self._thinking.close_id not in self._thinking.stop_ids:
             raise EngineError(
-                f"budget_stop_text {self._thinking.stop_text!r} must hold {CLOSE}, or thinking would never end"
+                f"thinking_budget.stop_text {self._thinking.stop_text!r} must hold {CLOSE}, or thinking would never end"
             )
-        if request.budget is not None and request.minimum > request.budget:
+        if budget.most is None:
+            return
+        if budget.stop_text != self._thinking.stop_text:
             raise EngineError(
-                f"a minimum of {request.minimum} thinking tokens is above the budget of {request.budget}; lower one"
+                f"the engine was started with the stop text {self._thinking.stop_text!r}, and a request asks for "
+                f"{budget.stop_text!r}; start an engine for each stop text"
             )
-        return request.budget
+        if budget.least > budget.most:
+            raise EngineError(
+                f"a minimum of {budget.least} thinking tokens is above the budget of {budget.most}; lower one"
+            )
 
-    def _goes_on(self, draft: _Draft, draw: Draw, last: bool) -> bool:
-        """Take a draw into a draft; whether more is to be drawn for it."""
-        ids, ended, goes_on, tokens = draw.token_ids, draw.ended, False, self._thinking
-        forced, written = [False] * len(ids), []
-        if tokens is not None and draft.budget is not None:
-            forced = forced_tokens(draft.ids, ids, draft.budget, tokens)
-            cut = _stray(draft.ids, ids, draft.budget, tokens)
-            if cut is not None:  # what follows is answer, and is drawn anew without a budget
-                ids, ended, goes_on, draft.budget = ids[:cut], False, True, None
-        if tokens is not None and draft.request.minimum and draft.request.mode == "thinking" and not last:
-            early = _too_early(draft.ids, ids, draft.request.minimum, tokens)
-            if early is not None:
-                room = self._limit - len(draft.token_ids) - early
-                ids, ended, goes_on, written = ids[:early], False, True, self._wait_ids[:room]
-                draft.budget = draft.request.budget
-        draft.add(ids, draw.logprobs[: len(ids)], forced[: len(ids)])
-        draft.add(written, [0.0] * len(written), [True] * len(written))
-        draft.ended = ended
-        return goes_on and len(draft.token_ids) < self._limit
+    def _continued(
+        self, made: Generation, original: GenerationRequest, round_: int
+    ) -> tuple[Generation, GenerationRequest | None]:
+        """What is kept of a round's generation, and the request that goes on from it, if one does."""
+        asked, tokens = made.request, self._thinking
+        if tokens is None:
+            return made, None
+        keep, budget, written, goes_on = len(made.token_ids), asked.budget, list[int](), False
+        if asked.most_thinking is not None:
+            cut = stray_stop_text(asked.prompt_ids, made.token_ids, asked.most_thinking, tokens)
+            if cut is not None:  # what follows is answer, and is sampled anew without a budget
+                keep, budget, goes_on = cut, None, True
+        if original.least_thinking and round_ < MOST_WAITS:
+            early = closed_too_early(asked.prompt_ids, made.token_ids[:keep], original.least_thinking, tokens)
+            if early is not None and original.budget is not None:
+                keep, budget, goes_on = early, original.budget, True
+                written = self._tokenized(original.budget.wait_text)[: asked.max_tokens - keep]
+        if not goes_on:
+            return made, None
+        kept = replace(
+            made,
+            token_ids=made.token_ids[:keep] + written,
+            logprobs=made.logprobs[:keep] + [0.0] * len(written),
+            forced=made.forced[:keep] + [True] * len(written),
+            stop_reason="length",
+        )
+        room = asked.max_tokens - len(kept.token_ids)
+        seed = request_seed(original.seed, round_ + 1)
+        more = replace(asked, prompt_ids=asked.prompt_ids + kept.token_ids, budget=budget, max_tokens=room, seed=seed)
+        return kept, more if room > 0 else None
 
-    def _completion(self, draft: _Draft) -> Completion:
-        ids = draft.token_ids
-        text = self.tokenizer.decode(ids[:-1] if draft.ended else ids, skip_special_tokens=False)
-        reason: StopReason = "end" if draft.ended else "length"
-        thinking = self._thinking_tokens(draft.request.prompt_ids, ids)
-        return Completion(draft.request, ids, draft.logprobs, draft.forced, reason, text, thinking)
+    def _finished(self, made: Generation) -> Generation:
+        ids = made.token_ids[:-1] if made.stop_reason == "end" else made.token_ids
+        text = self.tokenizer.decode(ids, skip_special_tokens=False)
+        return replace(made, text=text, thinking_tokens=self._thinking_tokens(made.request.prompt_ids, made.token_ids))
 
     def _thinking_tokens(self, prompt: list[int], ids: list[int]) -> int:
         """Tokens of the first think block, or to the end where it is never closed; 0 for an empty block."""
         if self._thinking is None:
             return 0
-        start = _block_start(prompt, ids, self._thinking)
+        start = block_start(prompt, ids, self._thinking)
         if start is None:
             return 0
         first = max(start, 0)
         end = ids.index(self._thinking.close_id, first) if self._thinking.close_id in ids[first:] else len(ids)
         return end - start if self.tokenizer.decode(ids[first:end]).strip() else 0
 
-
-def _block_start(prompt: Sequence[int], ids: Sequence[int], tokens: ThinkTokens) -> int | None:
-    """Where the thinking of the first think block begins, counted from the first of ids; below zero in a prompt that has
-    opened it, None where there is no block."""
-    so_far = thinking_so_far(prompt, tokens)
-    if so_far != OUTSIDE:
-        return -so_far
-    return ids.index(tokens.open_id) + 1 if tokens.open_id in ids else None
+    def _tokenized(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _stray(prompt: Sequence[int], ids: Sequence[int], budget: int, tokens: ThinkTokens) -> int | None:
-    """Where an engine wrote the stop text into the answer, or None.
-
-    vLLM 0.31 takes only the whole stop text for the end of thinking: after a bare `</think>` it counts on, and writes
-    the stop text as many tokens after `<think>` as the budget allows.
-    """
-    start = _block_start(prompt, ids, tokens)
-    if start is None:
-        return None
-    due = start + budget
-    stop = list(tokens.stop_ids)
-    closed = ids.index(tokens.close_id) if tokens.close_id in ids else len(ids)
-    unseen = all(list(ids[at : at + len(stop)]) != stop for at in range(max(0, due - len(stop) + 1)))
-    written = list(ids[due : due + len(stop)])
-    return due if closed < due and unseen and written and written == stop[: len(written)] else None
-
-
-def _too_early(prompt: Sequence[int], ids: Sequence[int], minimum: int, tokens: ThinkTokens) -> int | None:
-    """Where a think block is closed before the minimum was thought, or None."""
-    start = _block_start(prompt, ids, tokens)
-    if start is None or tokens.close_id not in ids[max(start, 0) :]:
-        return None
-    closed = ids.index(tokens.close_id, max(start, 0))
-    return closed if closed - start < minimum else None
+def _joined(first: Generation, more: Generation) -> Generation:
+    """A generation and what was sampled after it, as an answer to the first one's request."""
+    return Generation(
+        request=first.request,
+        token_ids=first.token_ids + more.token_ids,
+        logprobs=first.logprobs + more.logprobs,
+        forced=first.forced + more.forced,
+        stop_reason=more.stop_reason,
+    )

@@ -1,6 +1,6 @@
 """A policy in an engine, with modes and budgets on top: the one place where engines are started.
 
-Neighbours: engine.py (the seam), thinking.py (modes and budgets).
+Neighbours: engine.py (the seam), sampler.py (text and a minimum of thinking).
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from alignment.core.errors import EngineError
 from alignment.core.machine import versions
 from alignment.inference.engine import Engine, EngineName, EngineSettings
-from alignment.inference.sampler import WAIT_TEXT, Sampler
+from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
 
 WHOLE_DEVICE = 0.85  # of a GPU's memory; the rest is the runtime's own
@@ -23,8 +23,7 @@ class Serving:
     engine: EngineName
     max_prompt_tokens: int
     max_completion_tokens: int
-    budget_stop_text: str
-    wait_text: str = WAIT_TEXT
+    stop_text: str  # what the engine writes where a thinking budget is spent
     dtype: str = "auto"
     gpu_memory_fraction: float = WHOLE_DEVICE
     trust_remote_code: bool = False
@@ -35,7 +34,7 @@ def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(policy, trust_remote_code=serving.trust_remote_code)
-    thinking = ThinkTokens.of(tokenizer, serving.budget_stop_text)
+    thinking = ThinkTokens.of(tokenizer, serving.stop_text)
     settings = EngineSettings(
         model=policy,
         max_length=serving.max_prompt_tokens + serving.max_completion_tokens,
@@ -48,7 +47,7 @@ def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
         thinking=thinking,
     )
     engine = start_engine(serving.engine, settings, processes)
-    return Sampler(engine, tokenizer, serving.max_completion_tokens, thinking, serving.wait_text)
+    return Sampler(engine, tokenizer, thinking)
 
 
 def vllm_problem(processes: int = 1) -> str | None:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from alignment.core.vocabulary import Mode
 from alignment.recipe.closed import Closed
-from alignment.recipe.sampling import QWEN3_STOP_TEXT
+from alignment.recipe.sampling import ThinkingBudget
 
 
 class Evaluations(Closed):
@@ -37,8 +37,9 @@ class Evaluations(Closed):
     )
     target_length_count: int = Field(60, ge=1, description="Problems that are asked with each of target_lengths.")
     budgets: list[int] = Field([], description="Thinking budgets at which the last stage is evaluated at the end.")
-    budget_stop_text: str = Field(
-        QWEN3_STOP_TEXT, description="What is written when a budget is reached; it must hold </think>."
+    thinking_budget: ThinkingBudget = Field(
+        ThinkingBudget(),
+        description="How long an answer may and must think, and what ends it; its most gives way to each of budgets.",
     )
     parameters: dict[str, dict[str, Any]] = Field(
         {}, description="Settings of a procedural task that differ from its source's own."

@@ -56,6 +56,11 @@ ABOVE_KINDS: tuple[Section, ...] = (
 )
 BELOW_KINDS: tuple[Section, ...] = (
     (sampling.Sampling, "Sampling", "`rollout` of a sample stage, and the first part of a grpo stage's."),
+    (
+        sampling.ThinkingBudget,
+        "Thinking budget",
+        "`thinking_budget` of a rollout and of the evaluations; `thinking_budget: 256` is short for `{most: 256}`.",
+    ),
     (sampling.Rollout, "Rollout", "`rollout` of a grpo stage: the keys of Sampling, and these."),
     (reward_block.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
     (lora.Lora, "LoRA", "`lora` of a training stage."),

@@ -1,8 +1,12 @@
-"""`rollout`: how completions are sampled, with modes and a thinking budget."""
+"""`rollout`: how completions are sampled, with modes and a thinking budget.
 
-from typing import Literal
+ThinkingBudget is a recipe's block and the value that a request carries to the engine, whole. Neighbours:
+inference/thinking_budget.py (the rule that an engine keeps), inference/engine.py (the request).
+"""
 
-from pydantic import Field
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
 
 from alignment.recipe.closed import Closed
 
@@ -10,6 +14,39 @@ QWEN3_STOP_TEXT = (
     "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now."
     "\n</think>\n\n"
 )
+
+
+class ThinkingBudget(Closed):
+    """How much a completion may and must think, in tokens of its think block, and what is written at the two bounds.
+
+    `most` is budget forcing by Qwen3's stop text (arXiv 2505.09388, section 4.3), `least` the wait text of s1
+    (arXiv 2501.19393). In a recipe a whole number is short for `most`.
+    """
+
+    most: int | None = Field(
+        None, ge=0, description="Thinking tokens after which stop_text ends the thinking; default: no bound."
+    )
+    least: int = Field(
+        0, ge=0, description="Thinking tokens before which wait_text takes the place of </think>; 0 for none."
+    )
+    stop_text: str = Field(
+        QWEN3_STOP_TEXT, description="What is written when `most` is reached; it must hold </think>."
+    )
+    wait_text: str = Field("Wait", description="What is written in place of a </think> that comes before `least`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_a_number(cls, written: Any) -> Any:
+        return {"most": written} if isinstance(written, int) and not isinstance(written, bool) else written
+
+    @property
+    def bounds_thinking(self) -> bool:
+        """Whether anything is written in the policy's place at all."""
+        return self.most is not None or self.least > 0
+
+    def at(self, most: int | None) -> "ThinkingBudget":
+        """The same texts with another upper bound, and with no lower bound above it."""
+        return self.model_copy(update={"most": most, "least": self.least if most is None else min(self.least, most)})
 
 
 class Sampling(Closed):
@@ -31,16 +68,9 @@ class Sampling(Closed):
         le=1,
         description="The share of problems whose mode is asked for by a flag; the others use the template's switch.",
     )
-    budget: int | None = Field(
-        None, ge=0, description="Thinking tokens after which thinking is ended from outside; left out, never."
+    thinking_budget: ThinkingBudget = Field(
+        ThinkingBudget(), description="How long a completion may and must think; a whole number is short for its most."
     )
-    budget_stop_text: str = Field(
-        QWEN3_STOP_TEXT, description="What is written when the budget is reached; it must hold </think>."
-    )
-    minimum_thinking: int = Field(
-        0, ge=0, description="Thinking tokens before which </think> is replaced by wait_text; 0 for none."
-    )
-    wait_text: str = Field("Wait", description="What is written in place of a </think> that comes too early.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="What the engine computes in; auto is float32 on a CPU and bfloat16 on a GPU."
     )

@@ -10,8 +10,13 @@ from pathlib import Path
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import canonical_hash, folder_files
+<<<<<<< HEAD
 from alignment.recipe.kinds import stage_kind
-from alignment.recipe.sampling import QWEN3_STOP_TEXT
+from alignment.recipe.sampling import ThinkingBudget
+=======
+from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.schema import TRAINING_KINDS
+>>>>>>> da7c330 (One request from recipe to engine: GenerationRequest and Generation, a thinking budget carried whole, and a seed for each request)
 from alignment.records.run_folder import RunFolder
 
 ALL = "all"
@@ -56,13 +61,13 @@ def named_policies(path: Path, stages: Sequence[str] = ()) -> list[Policy]:
     return [_of_stage(run, name) for name in (trained if ALL in stages else dict.fromkeys(stages))]
 
 
-def stop_text(path: Path) -> str:
-    """What ends the thinking at a budget: as the recipe of a run evaluates with, or Qwen3's for a model folder."""
+def thinking_budget(path: Path) -> ThinkingBudget:
+    """How thinking is bounded: as the recipe of a run evaluates, or the defaults for a model folder."""
     import yaml
 
     recipe = path / "recipe.yaml"
     found = yaml.safe_load(recipe.read_text(encoding="utf-8")) if recipe.is_file() else {}
-    return str(found.get("evaluations", {}).get("budget_stop_text", QWEN3_STOP_TEXT))
+    return ThinkingBudget.model_validate(found.get("evaluations", {}).get("thinking_budget", {}))
 
 
 def _trained(run: RunFolder) -> list[str]:

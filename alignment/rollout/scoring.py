@@ -11,7 +11,7 @@ from typing import Any
 import rewards
 from alignment.core.errors import DataError
 from alignment.data.rows import SAMPLING_COLUMNS, Problem
-from alignment.inference.sampler import Completion
+from alignment.inference.engine import Generation
 from alignment.recipe.rewards import Reward
 from rewards.compose import total
 
@@ -21,7 +21,7 @@ class Judged:
     """One completion of one problem with its verdicts; total is None where a weighted verdict could not be reached."""
 
     problem: Problem
-    completion: Completion
+    completion: Generation
     verdicts: Mapping[str, rewards.Verdict]
     total: float | None
 
@@ -34,7 +34,7 @@ class Judged:
             "question": self.problem.question,
             "answer": self.problem.answer,
             "mode": made.request.mode,
-            "budget": made.request.budget,
+            "budget": _most(made),
             "text": made.text,
             "completion_tokens": len(made.token_ids),
             "thinking_tokens": made.thinking_tokens,
@@ -53,7 +53,7 @@ class Scorer:
         read = {column for one in self._reward.components for column in one.verifier.columns}
         self._row_columns = read - SAMPLING_COLUMNS  # None where no problem of a batch has them
 
-    def judge(self, problems: Sequence[Problem], completions: Sequence[Completion]) -> list[Judged]:
+    def judge(self, problems: Sequence[Problem], completions: Sequence[Generation]) -> list[Judged]:
         """Verdicts and totals, in order. A problem without a column that a verifier reads is not that verifier's.
 
         Raises rewards.VerdictsUnavailable if a grader fails on most of a batch.
@@ -69,8 +69,7 @@ class Scorer:
             mode=[made.request.mode for made in completions],
             # A budget that the question tells is what the policy has to keep; one that is forced, what it was given.
             budget=[
-                problem.columns.get("budget", made.request.budget)
-                for problem, made in zip(problems, completions, strict=True)
+                problem.columns.get("budget", _most(made)) for problem, made in zip(problems, completions, strict=True)
             ],
             stop_reason=[made.stop_reason for made in completions],
             forced=[made.forced for made in completions],
@@ -89,6 +88,11 @@ class Scorer:
 def _column(problem: Problem, name: str) -> Any:
     """A problem's value for verifiers, or None; its tools are what `tool_call` holds calls against."""
     return problem.columns.get(name, (problem.tools or None) if name == "tools" else None)
+
+
+def _most(made: Generation) -> int | None:
+    """The thinking tokens that a completion was allowed, or None."""
+    return None if made.request.budget is None else made.request.budget.most
 
 
 def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
@@ -134,7 +138,7 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
     return figures
 
 
-def drawn_entropy(completions: Sequence[Completion]) -> float:
+def drawn_entropy(completions: Sequence[Generation]) -> float:
     """Mean negative log-prob (nats) of the tokens the policy drew itself; at temperature 1 an unbiased estimate of the
     mean entropy of its next token, over all rollouts, whether they are trained on or not."""
     drawn = [

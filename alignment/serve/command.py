@@ -21,7 +21,7 @@ from alignment.core.machine import devices
 from alignment.evaluation.adaptive_budget.budget import load_adaptive
 from alignment.inference.start import vllm_problem
 from alignment.recipe.hardware import Hardware
-from alignment.records.policies import Policy, named_policies, stop_text
+from alignment.records.policies import Policy, named_policies, thinking_budget
 from alignment.run.processes import end_of_log, environment, run
 from alignment.serve.middleware import SETTINGS, ServerSettings
 
@@ -77,7 +77,7 @@ def serve_policy(options: ServeOptions) -> None:
 
 def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
     """vLLM's command without address and lengths. Raises EngineError for a model without think tokens or template."""
-    stop = stop_text(options.path)
+    stop = thinking_budget(options.path).stop_text
     _check_tokens(policy, stop)
     reasoning = {"reasoning_start_str": "<think>", "reasoning_end_str": stop}
     on_cpu = not devices()
@@ -118,7 +118,7 @@ def _check_tokens(policy: Policy, stop: str) -> None:
             "the top of the recipe"
         )
     if "</think>" not in stop:
-        raise EngineError(f"budget_stop_text {stop!r} has no </think>, so thinking would never end; add it")
+        raise EngineError(f"thinking_budget.stop_text {stop!r} has no </think>, so thinking would never end; add it")
 
 
 def _lengths(policy: Policy, options: ServeOptions) -> list[str]:

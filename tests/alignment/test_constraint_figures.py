@@ -12,7 +12,7 @@ from alignment.core.vocabulary import Mode
 from alignment.data.rows import Problem, user_turn
 from alignment.evaluation.answering import GRADERS
 from alignment.evaluation.measures.constraints import constraint_figures
-from alignment.inference.sampler import Completion, Request
+from alignment.inference.engine import Generation, GenerationRequest
 from alignment.rollout.scoring import Judged, Scorer
 
 WORDS = ("length_constraints:number_words", {"num_words": 3, "relation": "less than"})  # planning
@@ -28,7 +28,7 @@ def problem(number: int, *constraints: tuple[str, dict[str, Any]], task: str = "
 
 
 def judged(problems: Sequence[Problem], mode: Mode, texts: Sequence[str]) -> list[Judged]:
-    made = [Completion(Request([1], mode), [1] * 9, [0.0] * 9, [False] * 9, "end", text, 4 * (mode == "thinking")) for text in texts]  # fmt: skip
+    made = [Generation(GenerationRequest([1], mode), [1] * 9, [0.0] * 9, [False] * 9, "end", text, 4 * (mode == "thinking")) for text in texts]  # fmt: skip
     scorer = Scorer(GRADERS)
     try:
         return scorer.judge(problems, made)

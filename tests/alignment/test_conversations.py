@@ -1,7 +1,7 @@
 """Think-follow over several turns, on policies whose obedience is known: what they score, and what they are shown."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -10,7 +10,7 @@ from alignment.core.resources import resource
 from alignment.core.statistics.intervals import fraction_interval
 from alignment.data.rows import Problem, user_turn
 from alignment.evaluation.measures.conversations import Conversation, Plan, converse, follow_figures, plan_conversations
-from alignment.inference.engine import Ask, Draw, SamplingSettings
+from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, as_generation
 from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
 from alignment.recipe.evaluation import Evaluations
@@ -35,11 +35,14 @@ class Scripted:
         self.tokenizer, self.answer = tokenizer, answer
         self.prompts: list[str] = []
 
-    def draw(self, asked: Sequence[Ask], settings: SamplingSettings, seed: int) -> list[Draw]:
-        texts = [self.tokenizer.decode(one.prompt) for one in asked]
-        self.prompts += texts
-        ids = [self.tokenizer(self.answer(text))["input_ids"] + [self.tokenizer.eos_token_id] for text in texts]
-        return [Draw(one, [0.0] * len(one), True) for one in ids]
+    def generate(
+        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
+    ) -> Iterator[tuple[int, Generation]]:
+        for index, request in enumerate(requests):
+            text = self.tokenizer.decode(request.prompt_ids)
+            self.prompts.append(text)
+            ids = self.tokenizer(self.answer(text))["input_ids"] + [self.tokenizer.eos_token_id]
+            yield index, as_generation(request, ids, [0.0] * len(ids), None, ended=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def held(
     tokenizer: PreTrainedTokenizerBase, answer: Callable[[str], str], plans: Sequence[Plan], room: int = 1024
 ) -> tuple[list[Conversation], Scripted]:
     engine = Scripted(tokenizer, answer)
-    sampler = Sampler(engine, tokenizer, 64, ThinkTokens.of(tokenizer, "\n</think>\n\n"))  # type: ignore[arg-type]
+    sampler = Sampler(engine, tokenizer, ThinkTokens.of(tokenizer, "\n</think>\n\n"))  # type: ignore[arg-type]
     return converse(sampler, Evaluations(max_prompt_tokens=room), plans, 0, "test"), engine
 
 

@@ -103,8 +103,9 @@ def test_every_place_knows_its_line(read, place: tuple[str | int, ...], line: in
         ("stages.reasoning.data.chain-sum.seed=5", lambda stage: (stage.data[0].seed, stage.data[1].seed) == (5, 0)),
         ("stages.reasoning.lora.rank=4", lambda stage: stage.lora.rank == 4),
         ("stages.reasoning.trainer={max_steps: 3}", lambda stage: stage.trainer == {"max_steps": 3}),
-        ("stages.reasoning.rollout.budget_stop_text='a=b</think>'", lambda s: s.rollout.budget_stop_text == "a=b</think>"),
-        ("stages.reasoning.rollout.budget=null", lambda stage: stage.rollout.budget is None),
+        ("stages.reasoning.rollout.thinking_budget.stop_text='a=b</think>'", lambda s: s.rollout.thinking_budget.stop_text == "a=b</think>"),
+        ("stages.reasoning.rollout.thinking_budget.most=null", lambda stage: stage.rollout.thinking_budget.most is None),
+        ("stages.reasoning.rollout.thinking_budget=40", lambda stage: stage.rollout.thinking_budget.most == 40),
     ],
 )  # fmt: skip
 def test_an_override_finds_its_place_by_name(read, override: str, value) -> None:

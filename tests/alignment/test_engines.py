@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from alignment.core.errors import WeightsNotSynchronised
 from alignment.core.resources import resource
-from alignment.inference.engine import Ask, Engine, EngineSettings, SamplingSettings
+from alignment.inference.engine import Engine, EngineSettings, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.start import start_engine, vllm_problem
 from alignment.inference.weights.sync_check import check_weight_sync, largest_gap, refuse_gap
 
@@ -38,8 +38,14 @@ def engine(request: pytest.FixtureRequest, tokenizer: PreTrainedTokenizerBase) -
     started.close()
 
 
-def asks(prompts: list[list[int]], most_tokens: int) -> list[Ask]:
-    return [Ask(prompt, most_tokens) for prompt in prompts]
+def sampled(
+    engine: Engine, prompts: list[list[int]], settings: SamplingSettings, max_tokens: int, seed: int = 0
+) -> list[list[int]]:
+    requests = [
+        GenerationRequest(prompt, "thinking", max_tokens=max_tokens, seed=seed + number)
+        for number, prompt in enumerate(prompts)
+    ]
+    return [made.token_ids for made in in_order(engine.generate(requests, settings))]
 
 
 @pytest.fixture
@@ -51,10 +57,9 @@ def prompts(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
 def test_greedy_tokens_are_those_of_the_model_itself(
     engine: Engine, model: torch.nn.Module, prompts: list[list[int]]
 ) -> None:
-    draws = engine.draw(asks(prompts, 12), GREEDY, seed=0)
-    for prompt, draw in zip(prompts, draws, strict=True):
+    for prompt, found in zip(prompts, sampled(engine, prompts, GREEDY, 12), strict=True):
         ids = list(prompt)
-        for token in draw.token_ids:
+        for token in found:
             assert int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax()) == token
             ids.append(token)
 
@@ -66,18 +71,33 @@ def test_logprobs_are_the_policys_own(engine: Engine, model: torch.nn.Module, pr
         assert torch.allclose(torch.tensor(found), expected, atol=1e-3)
 
 
-def test_the_same_seed_draws_the_same_and_another_does_not(engine: Engine, prompts: list[list[int]]) -> None:
+def test_the_same_seed_samples_the_same_and_another_does_not(engine: Engine, prompts: list[list[int]]) -> None:
     hot = SamplingSettings(temperature=1.5)
-    first, again, other = (engine.draw(asks(prompts, 24), hot, seed) for seed in (1, 1, 2))
-    assert [draw.token_ids for draw in first] == [draw.token_ids for draw in again]
-    assert [draw.token_ids for draw in first] != [draw.token_ids for draw in other]
+    first, again, other = (sampled(engine, prompts, hot, 24, seed) for seed in (1, 1, 20))
+    assert first == again
+    assert first != other
+
+
+def test_what_a_request_samples_does_not_depend_on_what_else_is_asked(engine: Engine, prompts: list[list[int]]) -> None:
+    """Alone, among others, among equal prompts with other seeds, and in another order: the seed is the request's own."""
+    hot = SamplingSettings(temperature=1.2)
+    requests = [
+        GenerationRequest(prompts[number % 3], "thinking", max_tokens=8 + number % 17, seed=number)
+        for number in range(40)
+    ]
+    together = in_order(engine.generate(requests, hot))
+    backwards = in_order(engine.generate(requests[::-1], hot))[::-1]
+    alone = [in_order(engine.generate([one], hot))[0] for one in requests[:6]]
+    assert [made.token_ids for made in backwards] == [made.token_ids for made in together]
+    assert [made.token_ids for made in alone] == [made.token_ids for made in together[:6]]
+    assert len({tuple(made.token_ids) for made in together}) > 30
 
 
 def test_sampling_leaves_the_trainers_random_numbers_alone(engine: Engine, prompts: list[list[int]]) -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    engine.draw(asks(prompts, 4), SamplingSettings(), seed=3)
+    sampled(engine, prompts, SamplingSettings(), 4, seed=3)
     assert torch.equal(torch.rand(1), expected)
 
 

@@ -9,7 +9,7 @@ import pytest
 from alignment.core.errors import DataError
 from alignment.data.fields import Fields, read_problem
 from alignment.data.sources import Table, load_source, row_columns, source_problems
-from alignment.inference.sampler import Completion, Request
+from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.rewards import Reward
 from alignment.rollout.references import measuring_problem
 from alignment.rollout.scoring import Scorer, refuse_unjudged
@@ -41,7 +41,10 @@ def test_mbpp_shows_one_assert_and_is_judged_by_all() -> None:
     if machine_problem({"kind": "python_tests"}):
         pytest.skip("nothing isolates programs here")
     right, by_heart = f"```python\n{MBPP['code']}\n```", "```python\ndef inc(x):\n    return 2\n```"
-    made = [Completion(Request([1], "non_thinking"), [1], [0.0], [False], "end", one, 0) for one in (right, by_heart)]
+    made = [
+        Generation(GenerationRequest([1], "non_thinking"), [1], [0.0], [False], "end", one, 0)
+        for one in (right, by_heart)
+    ]
     scorer = Scorer(SPECS)
     assert [row.total for row in scorer.judge([problem] * 2, made)] == [1.0, 0.0]
     scorer.close()

@@ -14,7 +14,7 @@ from alignment.data.generators.families import problem_key, problems
 from alignment.data.mixture import as_conversation
 from alignment.data.rows import Problem, user_turn
 from alignment.data.sources import load_source, row_columns
-from alignment.inference.sampler import Completion, Request
+from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.rewards import Reward
 from alignment.rollout.scoring import Scorer, refuse_unjudged, summary
 from rewards import instruction_problem
@@ -32,8 +32,8 @@ def drawn(seed: int, count: int, **parameters: int) -> list[Problem]:
     return list(itertools.islice(problems("instructions", seed=seed, parameters=dict(parameters)), count))
 
 
-def completion(text: str, mode: Mode = "non_thinking") -> Completion:
-    return Completion(Request([1], mode), [1, 2], [0.0, 0.0], [False, False], "end", text, 0)
+def completion(text: str, mode: Mode = "non_thinking") -> Generation:
+    return Generation(GenerationRequest([1], mode), [1, 2], [0.0, 0.0], [False, False], "end", text, 0)
 
 
 def test_there_are_ten_thousand_distinct_problems_and_all_can_be_judged() -> None:

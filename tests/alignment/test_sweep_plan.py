@@ -74,7 +74,7 @@ def test_changed_settings_are_named_and_their_points_kept_apart(tmp_path: Path) 
 
 def test_a_stop_text_decides_nothing_where_nothing_is_stopped(tmp_path: Path) -> None:
     first = options(output=tmp_path).plan()
-    other = options(output=tmp_path, changes=(("budget_stop_text", "\n</think>\n\n"),)).plan()
+    other = options(output=tmp_path, changes=(("stop_text", "\n</think>\n\n"),)).plan()
     same = [one.key == changed.key for one, changed in zip(first.points, other.points, strict=True)]
     assert same == [False, False, True]
 

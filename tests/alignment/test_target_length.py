@@ -6,9 +6,10 @@ from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, problems_of
 from alignment.data.rows import Problem, user_turn
 from alignment.data.target_length import REVIEW, with_target_length
-from alignment.inference.sampler import Completion, Request
+from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.data import MixturePart
 from alignment.recipe.rewards import Reward
+from alignment.recipe.sampling import ThinkingBudget
 from alignment.recipe.schema import Recipe
 from alignment.rollout.scoring import Scorer
 from alignment.run.plan import Pipeline
@@ -55,12 +56,22 @@ def test_a_part_without_target_lengths_is_unchanged(recipe: Recipe) -> None:
 def test_adherence_is_judged_against_the_target_length_and_not_the_budget() -> None:
     problem = with_target_length(Problem("one", [user_turn("1 + 1 =")], "2"), 40)
     made = [
-        Completion(Request([1], "thinking", 500), [5], [0.0], [False], "end", "<think>\n1\n</think>\n\n2", thought)
+        Generation(
+            GenerationRequest([1], "thinking", ThinkingBudget(most=500)),
+            [5],
+            [0.0],
+            [False],
+            "end",
+            "<think>\n1\n</think>\n\n2",
+            thought,
+        )
         for thought in (40, 30, 100)
     ]
     scorer = Scorer([Reward.model_validate({"kind": "length", "form": "adherence"})])
     untargeted = Problem("two", [user_turn("1 + 1 =")], "2")
     judged = scorer.judge([problem] * 3, made)
     assert [row.verdicts["length"].score for row in judged] == [1.0, 0.75, 0.0]
-    (alone,) = scorer.judge([untargeted], [Completion(Request([1], "thinking"), [5], [0.0], [False], "end", "2", 9)])
+    (alone,) = scorer.judge(
+        [untargeted], [Generation(GenerationRequest([1], "thinking"), [5], [0.0], [False], "end", "2", 9)]
+    )
     assert not alone.verdicts["length"].applicable

@@ -13,11 +13,20 @@ from alignment.core.errors import EngineError
 from alignment.core.resources import resource
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.template import render_prompt
-from alignment.inference.engine import Ask, Draw, EngineSettings, SamplingSettings
-from alignment.inference.sampler import Completion, Request, Sampler
+from alignment.inference.engine import (
+    EngineSettings,
+    Generation,
+    GenerationRequest,
+    SamplingSettings,
+    as_generation,
+    in_order,
+)
+from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve, start_engine, vllm_problem
-from alignment.inference.thinking_budget import ThinkTokens, forced_tokens, thinking_so_far
+from alignment.inference.thinking_budget import BudgetRule, ThinkTokens, forced_tokens, thinking_so_far
+from alignment.inference.transformers.clock import ThinkingClock
 from alignment.inference.weights.sync_check import logprob_gap
+from alignment.recipe.sampling import ThinkingBudget
 from alignment.run.plan import Pipeline
 from grpo_trainer import grpo_trainer
 from thinking_policy import train_thinker
@@ -44,6 +53,13 @@ def serving(engine: str, stop_text: str = STOP_TEXT) -> Serving:
     return Serving(engine, 128, LIMIT, stop_text, dtype="float32")  # type: ignore[arg-type]
 
 
+def asked(
+    prompt: list[int], most: int | None, least: int = 0, limit: int = LIMIT, seed: int = 0, stop_text: str = STOP_TEXT
+) -> GenerationRequest:
+    budget = ThinkingBudget(most=most, least=least, stop_text=stop_text)
+    return GenerationRequest(prompt, "thinking", budget, limit, seed)
+
+
 @pytest.fixture(scope="module")
 def prompts(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     recipe = Pipeline.load(resource("recipes/tiny-thinking.yaml"), []).recipe
@@ -54,7 +70,7 @@ def prompts(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     ]
 
 
-def differences(one: Sequence[Completion], other: Sequence[Completion]) -> list[tuple[str, str]]:
+def differences(one: Sequence[Generation], other: Sequence[Generation]) -> list[tuple[str, str]]:
     return [
         (first.text, second.text)
         for first, second in zip(one, other, strict=True)
@@ -68,24 +84,24 @@ def test_both_engines_give_the_same_tokens_under_every_budget(
     thinker: Path, prompts: list[list[int]], stop_text: str
 ) -> None:
     """200 prompts and 6 budgets, and a minimum beside: greedy, so that one token of difference shows."""
-    requests = [Request(prompt, "thinking", budget) for budget in BUDGETS for prompt in prompts]
-    requests += [Request(prompt, "thinking", None, minimum=24) for prompt in prompts[:50]]
-    requests += [Request(prompt, "thinking", 40, minimum=24) for prompt in prompts[:50]]
+    requests = [asked(prompt, budget, stop_text=stop_text) for budget in BUDGETS for prompt in prompts]
+    requests += [asked(prompt, None, 24, stop_text=stop_text) for prompt in prompts[:50]]
+    requests += [asked(prompt, 40, 24, stop_text=stop_text) for prompt in prompts[:50]]
     made = {}
     for name in ("transformers", "vllm"):
         sampler = serve(str(thinker), serving(name, stop_text))
-        made[name] = sampler.sample(requests, GREEDY, seed=0)
+        made[name] = sampler.sample(requests, GREEDY)
         sampler.engine.close()
     assert differences(made["transformers"], made["vllm"]) == []
 
-    by_budget = {budget: [row for row in made["vllm"] if row.request.budget == budget] for budget in BUDGETS}
+    by_budget = {budget: [row for row in made["vllm"] if row.request.most_thinking == budget] for budget in BUDGETS}
     for budget, rows in by_budget.items():
         closing = [row for row in rows if "</think>" in row.text]
         assert len(closing) > len(rows) / 2, "the policy has learned to think, or this shows nothing"
         if budget is not None:
             assert all(row.thinking_tokens - row.forced_tokens <= budget for row in closing)
     assert all(row.forced_tokens for row in by_budget[0] if "<think>" in row.text)
-    waited = [row for row in made["vllm"] if row.request.minimum and "Wait" in row.text]
+    waited = [row for row in made["vllm"] if row.request.least_thinking and "Wait" in row.text]
     assert len(waited) > 10
     assert all(row.thinking_tokens >= 24 for row in waited if "</think>" in row.text)
 
@@ -96,8 +112,8 @@ def test_written_tokens_are_marked_and_the_others_have_the_policys_logprobs(
 ) -> None:
     sampler = serve(str(thinker), serving(name))
     opened = [prompt + tokenizer("<think>\n1")["input_ids"] for prompt in prompts[:8]]
-    requests = [Request(prompt, "thinking", 6) for prompt in opened + prompts[8:16]]
-    made = sampler.sample(requests, SamplingSettings(), seed=3)
+    requests = [asked(prompt, 6, seed=number) for number, prompt in enumerate(opened + prompts[8:16])]
+    made = sampler.sample(requests, SamplingSettings())
     sampler.engine.close()
     written = [row for row in made if row.forced_tokens]
     assert len(written) >= 8, "what a prompt has opened is counted from its opening"
@@ -120,9 +136,13 @@ def test_a_model_with_a_sliding_window_is_generated_under_the_same_budget(
     assert tokens is not None
     engine = start_engine("transformers", EngineSettings(str(tmp_path), 64, (2,), 0, thinking=tokens))
     prompt = [20, 21, tokens.open_id, 30]
-    (drawn,) = engine.draw([Ask(prompt, 12, budget=3)], GREEDY, seed=0)
-    assert tuple(drawn.token_ids[2:])[: len(tokens.stop_ids)] == tokens.stop_ids
-    assert forced_tokens(prompt, drawn.token_ids, 3, tokens)[:5] == [False, False, True, True, True]
+    (made,) = in_order(engine.generate([asked(prompt, 3, limit=12)], GREEDY))
+    assert tuple(made.token_ids[2:])[: len(tokens.stop_ids)] == tokens.stop_ids
+    assert made.forced[:5] == [False, False, True, True, True]
+    hot = SamplingSettings(temperature=2.0)
+    requests = [asked([*prompt, 40 + number], None, limit=9, seed=number) for number in range(5)]
+    together = [one.token_ids for one in in_order(engine.generate(requests, hot))]
+    assert together == [in_order(engine.generate([one], hot))[0].token_ids for one in requests]
 
 
 class Scripted:
@@ -131,12 +151,16 @@ class Scripted:
     name = "scripted"
 
     def __init__(self, *answers: list[int]) -> None:
-        self.answers, self.asked = iter(answers), []  # type: ignore[var-annotated]
+        self.answers, self.asked = iter(answers), list[GenerationRequest]()
+        self.thinking: ThinkTokens | None = None
 
-    def draw(self, asked: Sequence[Ask], settings: SamplingSettings, seed: int) -> list[Draw]:
-        self.asked += asked
-        drawn = [next(self.answers)[: one.most_tokens] for one in asked]
-        return [Draw(ids, [-1.0] * len(ids), ids[-1] == 2) for ids in drawn]
+    def generate(
+        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
+    ) -> Iterator[tuple[int, Generation]]:
+        self.asked += requests
+        for index, request in enumerate(requests):
+            ids = next(self.answers)[: request.max_tokens]
+            yield index, as_generation(request, ids, [-1.0] * len(ids), self.thinking, ended=ids[-1] == 2)
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
         raise NotImplementedError
@@ -147,29 +171,30 @@ class Scripted:
     def close(self) -> None: ...
 
 
-def scripted(tokenizer: PreTrainedTokenizerBase, *answers: str, limit: int = 64) -> tuple[Sampler, Scripted]:
+def scripted(tokenizer: PreTrainedTokenizerBase, *answers: str) -> tuple[Sampler, Scripted]:
     engine = Scripted(*(list(tokenizer(text)["input_ids"]) for text in answers))
-    return Sampler(engine, tokenizer, limit, ThinkTokens.of(tokenizer, STOP_TEXT)), engine  # type: ignore[arg-type]
+    engine.thinking = ThinkTokens.of(tokenizer, STOP_TEXT)
+    return Sampler(engine, tokenizer, engine.thinking), engine  # type: ignore[arg-type]
 
 
 def test_a_stop_text_that_an_engine_wrote_into_the_answer_is_drawn_anew(tokenizer: PreTrainedTokenizerBase) -> None:
     sampler, engine = scripted(tokenizer, "<think>12</think>345\n</think>\n\n9<|im_end|>", "678<|im_end|>")
-    (made,) = sampler.sample([Request([9], "thinking", 6)], GREEDY, seed=0)
+    (made,) = sampler.sample([asked([9], 6)], GREEDY)
     assert made.text == "<think>12</think>345678" and not made.forced_tokens
-    assert engine.asked[1].budget is None
+    assert engine.asked[1].most_thinking is None
 
 
 def test_a_block_closed_too_early_goes_on_with_the_wait_text(tokenizer: PreTrainedTokenizerBase) -> None:
     sampler, _ = scripted(tokenizer, "<think>12</think>3<|im_end|>", "4567890</think>1<|im_end|>")
-    (made,) = sampler.sample([Request([9], "thinking", None, minimum=8)], GREEDY, seed=0)
+    (made,) = sampler.sample([asked([9], None, 8)], GREEDY)
     assert made.text == "<think>12Wait4567890</think>1"
     written = tokenizer.decode([token for token, forced in zip(made.token_ids, made.forced, strict=True) if forced])
     assert written == "Wait" and [lp == 0.0 for lp in made.logprobs] == made.forced
 
 
 def test_a_policy_that_never_thinks_long_enough_is_let_go(tokenizer: PreTrainedTokenizerBase) -> None:
-    sampler, engine = scripted(tokenizer, *["<think></think>3<|im_end|>"], *["</think>3<|im_end|>"] * 20, limit=1000)
-    (made,) = sampler.sample([Request([9], "thinking", None, minimum=500)], GREEDY, seed=0)
+    sampler, engine = scripted(tokenizer, *["<think></think>3<|im_end|>"], *["</think>3<|im_end|>"] * 20)
+    (made,) = sampler.sample([asked([9], None, 500, limit=1000)], GREEDY)
     assert made.stop_reason == "end" and len(engine.asked) == 9
 
 
@@ -187,17 +212,49 @@ def test_forced_tokens_are_told_from_the_policys_own() -> None:
         assert forced_tokens(prompt, drawn, 2, tokens) == [bool(one) for one in forced]
 
 
+@pytest.mark.parametrize("stop_ids", [(7, 2, 8), (2,), (7, 7, 2, 3)])
+def test_the_rule_on_tensors_is_the_rule(stop_ids: tuple[int, ...]) -> None:
+    """Many rows of random tokens that open and close think blocks, under every budget, some of them open in the prompt."""
+    tokens = ThinkTokens(1, 2, "", stop_ids)
+    draw = torch.Generator().manual_seed(7)
+    prompts = torch.randint(0, 6, (300, 4), generator=draw).tolist()
+    budgets = [None if row % 7 == 6 else row % 7 for row in range(300)]
+    sampled_RT = torch.randint(0, 6, (300, 40), generator=draw)
+    clock, rows = ThinkingClock(prompts, budgets, tokens), torch.arange(300)
+    rules = [
+        None if most is None else BudgetRule(ids, most, tokens) for ids, most in zip(prompts, budgets, strict=True)
+    ]
+    written = 0
+    for step in range(40):
+        forced = clock.forced(rows)
+        expected = [None if rule is None else rule.forced() for rule in rules]
+        assert forced.tolist() == [-1 if token is None else token for token in expected], step
+        came = torch.where(forced >= 0, forced, sampled_RT[:, step])
+        clock.advance(rows, came)
+        for rule, token in zip(rules, came.tolist(), strict=True):
+            if rule is not None:
+                rule.advance(token)
+        written += int((forced >= 0).sum())
+    assert written > 500
+
+
+def test_a_budget_whose_stop_text_is_not_the_engines_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
+    sampler, _ = scripted(tokenizer)
+    with pytest.raises(EngineError, match="started with the stop text"):
+        sampler.sample([asked([1, 2], 4, stop_text="enough\n</think>\n\n")], GREEDY)
+
+
 def test_a_budget_without_an_end_or_below_a_minimum_says_what_to_write(tokenizer: PreTrainedTokenizerBase) -> None:
     engine = Scripted()
-    without_end = Sampler(engine, tokenizer, 16, ThinkTokens.of(tokenizer, "stop now"))  # type: ignore[arg-type]
+    without_end = Sampler(engine, tokenizer, ThinkTokens.of(tokenizer, "stop now"))  # type: ignore[arg-type]
     with pytest.raises(EngineError, match="must hold </think>"):
-        without_end.sample([Request([1, 2], "thinking", 4)], GREEDY, seed=0)
+        without_end.sample([asked([1, 2], 4)], GREEDY)
     sampler, _ = scripted(tokenizer)
     with pytest.raises(EngineError, match="minimum of 8 thinking tokens is above the budget of 4"):
-        sampler.sample([Request([1, 2], "thinking", 4, minimum=8)], GREEDY, seed=0)
-    unknown = Sampler(engine, tokenizer, 16, None)  # type: ignore[arg-type]
+        sampler.sample([asked([1, 2], 4, 8)], GREEDY)
+    unknown = Sampler(engine, tokenizer, None)  # type: ignore[arg-type]
     with pytest.raises(EngineError, match="add_tokens"):
-        unknown.sample([Request([1, 2], "thinking", 4)], GREEDY, seed=0)
+        unknown.sample([asked([1, 2], 4)], GREEDY)
 
 
 def test_what_a_row_draws_does_not_depend_on_which_rows_share_its_batch(
@@ -208,8 +265,11 @@ def test_what_a_row_draws_does_not_depend_on_which_rows_share_its_batch(
     for slots in (3, 64):
         settings = EngineSettings(str(thinker), 256, (tokenizer.eos_token_id,), 0, "float32", max_sequences=slots)
         engine = start_engine("transformers", settings)
-        asked = [Ask(prompt, most) for prompt, most in zip(prompts[:24], itertools.cycle((5, 64, 20)), strict=False)]
-        drawn.append([draw.token_ids for draw in engine.draw(asked, SamplingSettings(), seed=4)])
+        requests = [
+            GenerationRequest(prompt, "thinking", None, most, seed=most)
+            for prompt, most in zip(prompts[:24], itertools.cycle((5, 64, 20)), strict=False)
+        ]
+        drawn.append([made.token_ids for made in in_order(engine.generate(requests, SamplingSettings()))])
     assert drawn[0] == drawn[1]
 
 
@@ -220,7 +280,8 @@ def test_forced_tokens_carry_no_loss(
     from trl import GRPOTrainer
 
     settings = [f"model={thinker}", "stages.reasoning_rl.trainer.max_steps=1"]
-    rollout = {"budget": 4, "budget_stop_text": STOP_TEXT, "generations": 4, "problems_per_step": 4}
+    budget = {"most": 4, "stop_text": STOP_TEXT}
+    rollout = {"thinking_budget": budget, "generations": 4, "problems_per_step": 4}
     settings += [f"stages.reasoning_rl.rollout.{key}={json.dumps(value)}" for key, value in rollout.items()]
     trainer = grpo_trainer(thinker, tmp_path, monkeypatch, *settings)
     seen: list[dict[str, torch.Tensor]] = []

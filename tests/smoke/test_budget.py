@@ -18,7 +18,7 @@ PROMISED = {"stage", "task", "mode", "budget", "count", "accuracy", "accuracy_lo
 def options(output: Path, budgets: str, count: int) -> list[object]:
     return [
         "budget", BASE, "--tasks", "chain-sum", "--budgets", budgets, "--samples", 2, "--count", count, "--engine",
-        "transformers", "--max-completion-tokens", 40, "--budget-stop-text", "\n</think>\n\n", "--output", output,
+        "transformers", "--max-completion-tokens", 40, "--stop-text", "\n</think>\n\n", "--output", output,
         "--json",
     ]  # fmt: skip
 

@@ -21,7 +21,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("journey")
     general = reasoning_rl(name="general_rl", rollout={
         "generations": 4, "problems_per_step": 4, "max_prompt_tokens": 96, "max_completion_tokens": 48,
-        "thinking_fraction": 0.5, "flag_fraction": 0.5, "budget": 12, "budget_stop_text": "\n</think>\n\n", "dynamic_sampling": True,
+        "thinking_fraction": 0.5, "flag_fraction": 0.5, "thinking_budget": {"most": 12, "stop_text": "\n</think>\n\n"}, "dynamic_sampling": True,
     }, data=[{"source": "chain-sum", "split": "general", "count": 32, "seed": 4}])  # fmt: skip
     trainer = {"max_steps": 80, "per_device_train_batch_size": 8, "learning_rate": 1.5e-3}
     stages = (

@@ -14,9 +14,10 @@ from openai import AuthenticationError, BadRequestError, OpenAI
 
 from alignment.data.template import render_prompt
 from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Bin, Probe
-from alignment.inference.engine import SamplingSettings
-from alignment.inference.sampler import Request, Sampler
+from alignment.inference.engine import GenerationRequest, SamplingSettings
+from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve, vllm_problem
+from alignment.recipe.sampling import ThinkingBudget
 from process_tree import descendants
 from rewards.contract import split_thinking
 from smoke.processes import alignment
@@ -42,7 +43,9 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = folder_files(stage / "output")
     Manifest("fusion", "sft", {}, "", {}, files, canonical_hash(files), 0, 1.0).write(stage / "manifest.json")
     write_json(run / "run.json", {"recipe": "small"})
-    (run / "recipe.yaml").write_text(f"evaluations:\n  budget_stop_text: {STOP_TEXT!r}\n".replace("'", '"'))
+    (run / "recipe.yaml").write_text(
+        f"evaluations:\n  thinking_budget: {{stop_text: {STOP_TEXT!r}}}\n".replace("'", '"')
+    )
     return run
 
 
@@ -97,7 +100,8 @@ def test_what_is_served_is_what_chat_answers(
         prompt = render_prompt(
             sampler.tokenizer, [{"role": "user", "content": ASKED + question}], "thinking", flagged=False
         )
-        (expected,) = sampler.sample([Request(prompt, "thinking", budget)], SamplingSettings(0.0), 0)
+        bound = ThinkingBudget(most=budget, stop_text=STOP_TEXT)
+        (expected,) = sampler.sample([GenerationRequest(prompt, "thinking", bound, TOKENS)], SamplingSettings(0.0))
         extra = {} if budget is None else {"thinking_token_budget": budget}
         done = ask(server, question, **extra)
         message = done.choices[0].message

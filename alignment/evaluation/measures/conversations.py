@@ -21,9 +21,9 @@ from alignment.data.rows import Message, Problem, ToolSchema
 from alignment.data.template import inert, render_prompt
 from alignment.evaluation.answering import CHUNK, complete
 from alignment.evaluation.measures.outcomes import fraction
-from alignment.inference.sampler import Request, Sampler
+from alignment.inference.engine import GenerationRequest, request_seed
+from alignment.inference.sampler import Sampler
 from alignment.recipe.evaluation import Evaluations
-from alignment.rollout.groups import chance
 from rewards.contract import split_thinking
 from rewards.kinds.think_format import follows_mode
 
@@ -113,9 +113,17 @@ def converse(
         waiting = [(talk, *shown) for talk in talks if (shown := _ask(sampler, settings, talk, position)) is not None]
         for start in range(0, len(waiting), CHUNK):
             chunk = waiting[start : start + CHUNK]
-            requests = [Request(ids, asked) for _, ids, asked in chunk]
-            drawn_with = int(chance("conversations", seed, position, start, len(plans)) * 2**31)
-            for (talk, _, asked), made in zip(chunk, complete(sampler, settings, requests, drawn_with), strict=True):
+            requests = [
+                GenerationRequest(
+                    ids,
+                    asked,
+                    settings.thinking_budget,
+                    settings.max_completion_tokens,
+                    request_seed("conversations", seed, position, start + place),
+                )
+                for place, (_, ids, asked) in enumerate(chunk)
+            ]
+            for (talk, _, asked), made in zip(chunk, complete(sampler, settings, requests), strict=True):
                 _answer(sampler, talk, position, asked, made.text)
             held = [turn.obeyed for talk in talks for turn in talk.turns]
             progress.report(len(held) + sum(talk.left_out for talk in talks), obeyed=fraction(held))

@@ -1,6 +1,7 @@
-"""Thinking budgets of many rows while they are drawn: which token is forced next, if any.
+"""Thinking budgets of many rows while they are sampled: which token is forced next, if any.
 
-The rule is that of ../thinking_budget.py, on tensors. Neighbours: decoding.py and generate.py, which draw by it.
+The rule is BudgetRule's of ../thinking_budget.py, on tensors; a test holds the two equal. Neighbours: decoding.py and
+generate.py, which sample by it.
 """
 
 from collections.abc import Sequence
@@ -11,9 +12,9 @@ from alignment.inference.thinking_budget import OUTSIDE, ThinkTokens, thinking_s
 
 
 class ThinkingClock:
-    """Budgets of many rows while they are drawn: what is written next, if anything.
+    """Budgets of many rows while they are sampled: what is written next, if anything.
 
-    Call `forced` before a token is drawn and `advance` after it, both with the numbers of the rows that get one.
+    Call `forced` before a token is sampled and `advance` after it, both with the numbers of the rows that get one.
     """
 
     def __init__(self, prompts: Sequence[Sequence[int]], budgets: Sequence[int | None], tokens: ThinkTokens) -> None:
@@ -23,14 +24,14 @@ class ThinkingClock:
         self._written = torch.full_like(self._counts, len(self._stop))  # of the stop text; all of it while none is due
 
     def forced(self, rows: torch.Tensor) -> torch.Tensor:
-        """The token that is written for each of these rows, or -1 where the policy draws; both of shape (rows,)."""
+        """The token that is written for each of these rows, or -1 where the policy samples; both of shape (rows,)."""
         spent = (self._counts[rows] >= self._budgets[rows]) & (self._written[rows] == len(self._stop))
         self._written[rows] = torch.where(spent, 0, self._written[rows])
         place = self._written[rows]
         return torch.where(place < len(self._stop), self._stop[place.clamp(max=len(self._stop) - 1)], -1)
 
     def advance(self, rows: torch.Tensor, tokens: torch.Tensor) -> None:
-        """Take in the tokens (rows,) that these rows got, drawn or written."""
+        """Take in the tokens (rows,) that these rows got, sampled or written."""
         counts = self._counts[rows]
         going = (counts != OUTSIDE) | (tokens == self._tokens.open_id)
         counts = torch.where(going, counts + 1, counts)

@@ -1,12 +1,12 @@
-"""Draws tokens from a transformers model, many rows at once, each row leaving as soon as it has ended.
+"""Samples tokens from a transformers model, many rows at once, each row leaving as soon as it has ended.
 
 `transformers.generate` goes on with all rows until the longest has ended, pads every prompt to the longest, and copies
 its whole cache for each token. Ragged rollouts spend most of their time on rows that are over. Here rows sit in slots
 (inference/attention/slots.py): prompts that are the same are read once for all their rows, ended rows make room for waiting ones, and
-log-probs come from the very logits that were drawn from.
+log-probs come from the very logits that were sampled from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -14,7 +14,14 @@ import torch
 from transformers import PreTrainedModel
 
 from alignment.inference.attention.slots import SlotCache, token_bytes
-from alignment.inference.engine import Ask, Draw, EngineSettings, SamplingSettings
+from alignment.inference.engine import (
+    EngineSettings,
+    Generation,
+    GenerationRequest,
+    SamplingSettings,
+    as_generation,
+)
+from alignment.inference.transformers.choice import choose, uniforms
 from alignment.inference.transformers.clock import ThinkingClock
 
 CACHE_BYTES = 2 << 30  # for keys and values: as many rows at once as fit
@@ -22,25 +29,15 @@ PASS_TOKENS = 8192  # of prompts, in one forward pass
 LOGITS = 1 << 28  # kept at once while tokens are scored
 
 
-def draw(
-    model: PreTrainedModel, asked: Sequence[Ask], engine: EngineSettings, sampling: SamplingSettings, seed: int
-) -> list[Draw]:
-    """One draw for each, as the Engine protocol says; the model attends by slots.
-
-    Each token of each row has a random number of its own, so that what a row draws does not depend on which rows share
-    its batch.
-    """
-    longest = max(one.most_tokens for one in asked)
-    uniforms = torch.rand(len(asked), longest, generator=torch.Generator().manual_seed(seed))
-    decoder = Decoder(model, asked, engine)
-    decoder.run(sampling, uniforms)
-    counts = decoder.counts.tolist()
-    return [
-        Draw(ids[:count], logprobs[:count], ended)
-        for ids, logprobs, count, ended in zip(
-            decoder.drawn.tolist(), decoder.logprobs.tolist(), counts, decoder.ended.tolist(), strict=True
-        )
-    ]
+def generate(
+    model: PreTrainedModel, requests: Sequence[GenerationRequest], engine: EngineSettings, sampling: SamplingSettings
+) -> Iterator[tuple[int, Generation]]:
+    """As the Engine protocol says; the model attends by slots (inference/attention/slots.py)."""
+    decoder = Decoder(model, requests, engine)
+    for row in decoder.run(sampling, uniforms(requests)):
+        count = int(decoder.counts[row])
+        ids, logprobs_T = decoder.sampled[row, :count].tolist(), decoder.logprobs[row, :count].tolist()
+        yield row, as_generation(requests[row], ids, logprobs_T, engine.thinking, ended=bool(decoder.ended[row]))
 
 
 def logprobs(model: PreTrainedModel, sequences: Sequence[list[int]]) -> list[list[float]]:
@@ -57,25 +54,25 @@ def logprobs(model: PreTrainedModel, sequences: Sequence[list[int]]) -> list[lis
 
 
 class Decoder:
-    """The rows of one draw: drawn and logprobs (rows, longest), counts and ended (rows,), all on the CPU."""
+    """The rows of one batch: sampled and logprobs (rows, longest), counts and ended (rows,), all on the CPU."""
 
-    def __init__(self, model: PreTrainedModel, asked: Sequence[Ask], engine: EngineSettings) -> None:
+    def __init__(self, model: PreTrainedModel, requests: Sequence[GenerationRequest], engine: EngineSettings) -> None:
         self._model, self._device, self._most_rows = model, model.device, engine.max_sequences
-        self._prompts = [tuple(one.prompt) for one in asked]
-        self._limits = torch.tensor([one.most_tokens for one in asked])
+        self._prompts = [tuple(one.prompt_ids) for one in requests]
+        self._limits = torch.tensor([one.max_tokens for one in requests])
         self._lengths = torch.tensor([len(prompt) for prompt in self._prompts])
         self._stops = torch.tensor(list(engine.stop_ids))
-        budgets = [one.budget for one in asked]
+        budgets = [one.most_thinking for one in requests]
         self._clock: ThinkingClock | None = None
         if engine.thinking is not None and any(budget is not None for budget in budgets):
             self._clock = ThinkingClock(self._prompts, budgets, engine.thinking)
-        shape = (len(asked), int(self._limits.max()))
-        self.drawn, self.logprobs = torch.zeros(shape, dtype=torch.long), torch.zeros(shape)
-        self.counts = torch.zeros(len(asked), dtype=torch.long)
-        self.ended = torch.zeros(len(asked), dtype=torch.bool)
+        shape = (len(requests), int(self._limits.max()))
+        self.sampled, self.logprobs = torch.zeros(shape, dtype=torch.long), torch.zeros(shape)
+        self.counts = torch.zeros(len(requests), dtype=torch.long)
+        self.ended = torch.zeros(len(requests), dtype=torch.bool)
 
-    def run(self, sampling: SamplingSettings, uniforms: torch.Tensor) -> None:
-        """Draw every row to its end. uniforms: (rows, longest) numbers in [0, 1), one for each token."""
+    def run(self, sampling: SamplingSettings, uniforms_RT: torch.Tensor) -> Iterator[int]:
+        """Sample every row to its end; yields the number of each as it ends. uniforms_RT: see choice.py."""
         capacity = int((self._lengths + self._limits).max())
         weight = next(self._model.parameters())
         fitting = max(1, CACHE_BYTES // (token_bytes(self._model.config, weight.dtype) * capacity))
@@ -88,11 +85,14 @@ class Decoder:
                 joining, waiting = waiting[:free], waiting[free:]
                 logits_NV = self._prefill(cache, joining, len(rows))
                 joined = torch.tensor(joining)
-                self._choose(joined, logits_NV, sampling, uniforms)
+                self._choose(joined, logits_NV, sampling, uniforms_RT)
                 rows = torch.cat([rows, joined])
             else:
-                self._choose(rows, self._step(cache, rows), sampling, uniforms)
-            rows = self._without_ended(cache, rows)
+                self._choose(rows, self._step(cache, rows), sampling, uniforms_RT)
+            over_N = self.ended[rows] | (self.counts[rows] >= self._limits[rows])
+            if over_N.any():
+                yield from rows[over_N].tolist()
+                rows = self._without_ended(cache, rows, over_N)
 
     def _prefill(self, cache: SlotCache, joining: Sequence[int], first_slot: int) -> torch.Tensor:
         """Read the prompts of rows that take the slots from first_slot on; returns their next logits (rows, V)."""
@@ -117,7 +117,7 @@ class Decoder:
     def _step(self, cache: SlotCache, rows: torch.Tensor) -> torch.Tensor:
         """The logits (rows, V) that follow each row's last token."""
         positions_N = self._lengths[rows] + self.counts[rows] - 1
-        last_N = self.drawn[rows, self.counts[rows] - 1]
+        last_N = self.sampled[rows, self.counts[rows] - 1]
         length = int(positions_N.max()) + 1
         places_N = torch.arange(len(rows)) * cache.capacity + positions_N
         cache.place(places_N.to(self._device), attended=len(rows), length=length)
@@ -132,10 +132,10 @@ class Decoder:
         return found.logits[:, -1].float()
 
     def _choose(
-        self, rows: torch.Tensor, logits_NV: torch.Tensor, sampling: SamplingSettings, uniforms: torch.Tensor
+        self, rows: torch.Tensor, logits_NV: torch.Tensor, sampling: SamplingSettings, uniforms_RT: torch.Tensor
     ) -> None:
         at_N = self.counts[rows]
-        chosen_N = choose(logits_NV, sampling, uniforms[rows, at_N].to(logits_NV.device))
+        chosen_N = choose(logits_NV, sampling, uniforms_RT[rows, at_N].to(logits_NV.device))
         logprob_N = (logits_NV.gather(-1, chosen_N[:, None])[:, 0] - logits_NV.logsumexp(-1)).cpu()
         chosen_N = chosen_N.cpu()
         if self._clock is not None:
@@ -143,45 +143,20 @@ class Decoder:
             chosen_N = torch.where(forced_N >= 0, forced_N, chosen_N)
             logprob_N = torch.where(forced_N >= 0, 0.0, logprob_N)
             self._clock.advance(rows, chosen_N)
-        self.drawn[rows, at_N], self.logprobs[rows, at_N] = chosen_N, logprob_N
+        self.sampled[rows, at_N], self.logprobs[rows, at_N] = chosen_N, logprob_N
         self.counts[rows] = at_N + 1
         self.ended[rows] = torch.isin(chosen_N, self._stops)
 
-    def _without_ended(self, cache: SlotCache, rows: torch.Tensor) -> torch.Tensor:
+    def _without_ended(self, cache: SlotCache, rows: torch.Tensor, over_N: torch.Tensor) -> torch.Tensor:
         """The rows that go on, in the first slots: the last ones take the places of those that have ended."""
-        over = self.ended[rows] | (self.counts[rows] >= self._limits[rows])
-        if not over.any():
-            return rows
-        left = int((~over).sum())
-        holes, last = over[:left].nonzero()[:, 0], (~over[left:]).nonzero()[:, 0] + left
+        left = int((~over_N).sum())
+        holes, last = over_N[:left].nonzero()[:, 0], (~over_N[left:]).nonzero()[:, 0] + left
         if len(holes):
             length = int((self._lengths[rows[last]] + self.counts[rows[last]]).max())
             cache.move(last.to(self._device), holes.to(self._device), length)
             rows = rows.clone()
             rows[holes] = rows[last]
         return rows[:left]
-
-
-def choose(logits_NV: torch.Tensor, sampling: SamplingSettings, uniform_N: torch.Tensor) -> torch.Tensor:
-    """One token per row: the likeliest at temperature 0, else the one at which the cumulated probability passes the
-    row's uniform number. Keeps top_k, then top_p, of the tempered distribution, as vLLM does."""
-    if sampling.temperature == 0:
-        return logits_NV.argmax(-1)
-    logits_NV = logits_NV / sampling.temperature
-    if 0 < sampling.top_k < logits_NV.shape[-1]:
-        smallest = logits_NV.topk(sampling.top_k).values[:, -1:]
-        logits_NV = logits_NV.masked_fill(logits_NV < smallest, -torch.inf)
-    probability_NV = logits_NV.softmax(-1)
-    if sampling.top_p < 1:
-        ordered_NV, order_NV = probability_NV.sort(descending=True)
-        before_NV = ordered_NV.cumsum(-1) - ordered_NV
-        probability_NV = torch.zeros_like(ordered_NV).scatter(
-            -1, order_NV, ordered_NV.masked_fill(before_NV >= sampling.top_p, 0.0)
-        )
-    cumulated_NV = probability_NV.cumsum(-1)
-    passed = uniform_N[:, None] * cumulated_NV[:, -1:]
-    found = torch.searchsorted(cumulated_NV, passed, right=True)[:, 0]
-    return found.clamp(max=logits_NV.shape[-1] - 1)
 
 
 def _packed_pass(model: PreTrainedModel, prompts: list[tuple[int, ...]], cache: SlotCache | None = None) -> Any:

@@ -5,13 +5,13 @@ Models whose layers all attend to everything before them are decoded by decoding
 `generate`; others (sliding windows, state spaces) go through generate.py.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from transformers import AutoModelForCausalLM
 
 from alignment.inference.attention.slots import register, takes_slots
-from alignment.inference.engine import Ask, Draw, EngineSettings, SamplingSettings
+from alignment.inference.engine import EngineSettings, Generation, GenerationRequest, SamplingSettings
 from alignment.inference.transformers import decoding, generate
 
 
@@ -34,10 +34,12 @@ class TransformersEngine:
         if self._by_slots:
             self._model.set_attn_implementation(register())
 
-    def draw(self, asked: Sequence[Ask], settings: SamplingSettings, seed: int) -> list[Draw]:
-        way = decoding if self._by_slots else generate
-        with torch.inference_mode():
-            return way.draw(self._model, asked, self._settings, settings, seed)
+    def generate(
+        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
+    ) -> Iterator[tuple[int, Generation]]:
+        way = decoding.generate if self._by_slots else generate.generate
+        # As a decorator it holds while a generation is made, and not while whoever asked works on it.
+        yield from torch.inference_mode()(way)(self._model, requests, self._settings, settings)
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
         way = decoding if self._by_slots else generate

@@ -1,56 +1,65 @@
-"""Draws tokens with `transformers.generate`: slower than decoding.py, for models that keep more than keys and values.
+"""Samples tokens with `transformers.generate`: slower than decoding.py, for models that keep more than keys and values.
 
 Prompts of like length are batched together, so that padding stays small. Log-probs come from one more forward pass
-over what was drawn, because keeping the logits of every step would cost batch x length x vocabulary.
+over what was sampled, because keeping the logits of every step would cost batch x length x vocabulary.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
-from alignment.inference.engine import Ask, Draw, EngineSettings, SamplingSettings
+from alignment.inference.engine import (
+    EngineSettings,
+    Generation,
+    GenerationRequest,
+    SamplingSettings,
+    as_generation,
+)
+from alignment.inference.transformers.choice import choose, uniforms
 from alignment.inference.transformers.clock import ThinkingClock
 
 SCORED_ROWS = 32  # in one forward pass
 
 
-class BudgetProcessor(LogitsProcessor):
-    """Leaves nothing but the next token of the stop text to rows whose thinking budget is spent."""
+class RowSampler(LogitsProcessor):
+    """Leaves each row one token: the stop text's next where its thinking budget is spent, else the one it samples.
 
-    def __init__(self, clock: ThinkingClock, rows: int) -> None:
-        self._clock, self._rows, self._started = clock, torch.arange(rows), False
+    `generate` is run greedily on top, so that a row's random numbers are its own and not those of the batch.
+    """
+
+    def __init__(
+        self, requests: Sequence[GenerationRequest], sampling: SamplingSettings, clock: ThinkingClock | None
+    ) -> None:
+        self._rows, self._sampling, self._clock = torch.arange(len(requests)), sampling, clock
+        self._uniforms_BT, self._step = uniforms(requests), 0
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        if self._started:
+        if self._clock is not None and self._step:
             self._clock.advance(self._rows, input_ids[:, -1].cpu())
-        self._started = True
-        forced_B1 = self._clock.forced(self._rows)[:, None].to(scores.device)
-        only_BV = torch.full_like(scores, -torch.inf).scatter(-1, forced_B1.clamp(min=0), 0.0)
-        return torch.where(forced_B1 >= 0, only_BV, scores)
+        chosen_B = choose(scores.float(), self._sampling, self._uniforms_BT[:, self._step].to(scores.device))
+        self._step += 1
+        if self._clock is not None:
+            forced_B = self._clock.forced(self._rows).to(scores.device)
+            chosen_B = torch.where(forced_B >= 0, forced_B, chosen_B)
+        return torch.full_like(scores, -torch.inf).scatter(-1, chosen_B[:, None], 0.0)
 
 
-def draw(
-    model: PreTrainedModel, asked: Sequence[Ask], engine: EngineSettings, sampling: SamplingSettings, seed: int
-) -> list[Draw]:
-    """One draw for each, as the Engine protocol says."""
-    drawn: dict[int, tuple[list[int], bool]] = {}
-    devices = [model.device] if model.device.type == "cuda" else []
-    order = sorted(range(len(asked)), key=lambda index: (len(asked[index].prompt), asked[index].most_tokens))
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        for start in range(0, len(order), engine.max_sequences):
-            chosen = order[start : start + engine.max_sequences]
-            rows = _generate(model, [asked[index] for index in chosen], engine, sampling)
-            for index, ids in zip(chosen, rows, strict=True):
-                kept = ids[: asked[index].most_tokens]
-                drawn[index] = (kept, bool(kept) and kept[-1] in engine.stop_ids)
-    scored = logprobs(model, [one.prompt + drawn[index][0] for index, one in enumerate(asked)])
-    return [
-        Draw(drawn[index][0], found[len(one.prompt) - 1 :], drawn[index][1])
-        for index, (one, found) in enumerate(zip(asked, scored, strict=True))
-    ]
+def generate(
+    model: PreTrainedModel, requests: Sequence[GenerationRequest], engine: EngineSettings, sampling: SamplingSettings
+) -> Iterator[tuple[int, Generation]]:
+    """As the Engine protocol says; the rows of a batch finish together."""
+    order = sorted(range(len(requests)), key=lambda row: (len(requests[row].prompt_ids), requests[row].max_tokens))
+    for start in range(0, len(order), engine.max_sequences):
+        chosen = order[start : start + engine.max_sequences]
+        batch = [requests[row] for row in chosen]
+        sampled = _generate(model, batch, engine, sampling)
+        scored = [[0.0] * (len(one.prompt_ids) + len(ids) - 1) for one, ids in zip(batch, sampled, strict=True)]
+        if sampling.logprobs:
+            scored = logprobs(model, [one.prompt_ids + ids for one, ids in zip(batch, sampled, strict=True)])
+        for row, request, ids, found in zip(chosen, batch, sampled, scored, strict=True):
+            own, ended = found[len(request.prompt_ids) - 1 :], bool(ids) and ids[-1] in engine.stop_ids
+            yield row, as_generation(request, ids, own, engine.thinking, ended=ended)
 
 
 def logprobs(model: PreTrainedModel, sequences: Sequence[list[int]]) -> list[list[float]]:
@@ -68,27 +77,27 @@ def logprobs(model: PreTrainedModel, sequences: Sequence[list[int]]) -> list[lis
 
 
 def _generate(
-    model: PreTrainedModel, batch: list[Ask], engine: EngineSettings, sampling: SamplingSettings
+    model: PreTrainedModel, batch: list[GenerationRequest], engine: EngineSettings, sampling: SamplingSettings
 ) -> list[list[int]]:
-    chosen: dict[str, Any] = {"do_sample": False}
-    if sampling.temperature > 0:
-        chosen = {"do_sample": True, "temperature": sampling.temperature}
-        chosen |= {"top_p": sampling.top_p, "top_k": sampling.top_k}
     configuration = GenerationConfig(
-        max_new_tokens=max(one.most_tokens for one in batch),
+        do_sample=False,  # RowSampler chooses
+        max_new_tokens=max(one.max_tokens for one in batch),
         eos_token_id=list(engine.stop_ids),
         pad_token_id=engine.pad_id,
-        **chosen,
     )
-    processors = LogitsProcessorList()
-    if engine.thinking is not None and any(one.budget is not None for one in batch):
-        clock = ThinkingClock([one.prompt for one in batch], [one.budget for one in batch], engine.thinking)
-        processors.append(BudgetProcessor(clock, len(batch)))
-    ids_BT, mask_BT = _pad(model, [one.prompt for one in batch], engine.pad_id, left=True)
+    budgets = [one.most_thinking for one in batch]
+    clock: ThinkingClock | None = None
+    if engine.thinking is not None and any(budget is not None for budget in budgets):
+        clock = ThinkingClock([one.prompt_ids for one in batch], budgets, engine.thinking)
+    ids_BT, mask_BT = _pad(model, [one.prompt_ids for one in batch], engine.pad_id, left=True)
     output_BT = model.generate(
-        ids_BT, attention_mask=mask_BT, generation_config=configuration, logits_processor=processors
+        ids_BT,
+        attention_mask=mask_BT,
+        generation_config=configuration,
+        logits_processor=LogitsProcessorList([RowSampler(batch, sampling, clock)]),
     )
-    return [_until_stop(row, engine.stop_ids) for row in output_BT[:, ids_BT.shape[1] :].tolist()]
+    rows = output_BT[:, ids_BT.shape[1] :].tolist()
+    return [_until_stop(row[: one.max_tokens], engine.stop_ids) for row, one in zip(rows, batch, strict=True)]
 
 
 def _until_stop(ids: list[int], stop_ids: Sequence[int]) -> list[int]:

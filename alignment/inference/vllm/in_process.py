@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from alignment.inference.engine import Ask, Draw, EngineSettings, SamplingSettings
+from alignment.inference.engine import (
+    EngineSettings,
+    Generation,
+    GenerationRequest,
+    SamplingSettings,
+    as_generation,
+)
 from alignment.inference.thinking_budget import OPEN
 
 # For a stage started by hand; run/processes.py sets these, and what must be set before the process starts, itself.
@@ -37,6 +43,7 @@ class LocalVllm:
             torch._dynamo.config.disable = True  # noqa: SLF001  as TORCHDYNAMO_DISABLE, but not too late
         dtype = {"auto": "float32" if on_cpu else "bfloat16"}.get(settings.dtype, settings.dtype)
         self._stop_ids, self._max_length = list(settings.stop_ids), settings.max_length
+        self._thinking = settings.thinking
         with _generators_kept():
             self._llm = LLM(
                 model=settings.model,
@@ -53,7 +60,9 @@ class LocalVllm:
                 **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
             )
 
-    def draw(self, asked: Sequence[Ask], settings: SamplingSettings, seed: int) -> list[Draw]:
+    def generate(
+        self, requests: Sequence[GenerationRequest], settings: SamplingSettings
+    ) -> Iterator[tuple[int, Generation]]:
         from vllm import SamplingParams
 
         shared: dict[str, Any] = {
@@ -61,25 +70,26 @@ class LocalVllm:
             "top_p": settings.top_p,
             "top_k": settings.top_k or -1,
             "stop_token_ids": self._stop_ids,
-            "logprobs": 0 if settings.logprobs else None,  # 0: the drawn token's own
+            "logprobs": 0 if settings.logprobs else None,  # 0: the sampled token's own
             "detokenize": False,
         }
         # In a batch of both kinds, vLLM 0.31 leaves the state of a budget behind for rows that have none. So where one
         # row has a budget, the others get one that they cannot reach.
-        unbounded = self._max_length if any(one.budget is not None for one in asked) else None
-        budgets = [unbounded if one.budget is None else one.budget for one in asked]
+        unbounded = self._max_length if any(one.most_thinking is not None for one in requests) else None
+        budgets = [unbounded if one.most_thinking is None else one.most_thinking for one in requests]
         parameters = [
-            SamplingParams(max_tokens=one.most_tokens, thinking_token_budget=budget, **shared)
-            for one, budget in zip(asked, budgets, strict=True)
+            SamplingParams(max_tokens=one.max_tokens, seed=one.seed, thinking_token_budget=budget, **shared)
+            for one, budget in zip(requests, budgets, strict=True)
         ]
-        outputs = self._generate([one.prompt for one in asked], parameters, seed)
-        return [_as_draw(output.outputs[0]) for output in outputs]
+        outputs = self._run([one.prompt_ids for one in requests], parameters)
+        for index, (request, output) in enumerate(zip(requests, outputs, strict=True)):
+            yield index, self._as_generation(request, output.outputs[0])
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
         from vllm import SamplingParams
 
         parameters = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
-        outputs = self._generate(sequences, parameters, seed=0)
+        outputs = self._run(sequences, parameters)
         return [
             [at[token].logprob for token, at in zip(ids[1:], output.prompt_logprobs[1:], strict=True)]
             for ids, output in zip(sequences, outputs, strict=True)
@@ -94,10 +104,16 @@ class LocalVllm:
     def close(self) -> None:
         self._llm.llm_engine.engine_core.shutdown()
 
-    def _generate(self, prompts: Sequence[list[int]], parameters: Any, seed: int) -> list[Any]:
-        with _generators_kept():
-            torch.manual_seed(seed)  # the sampler draws from torch's generator
+    def _run(self, prompts: Sequence[list[int]], parameters: Any) -> list[Any]:
+        with _generators_kept():  # vLLM draws from torch's generator beside the requests' own
             return self._llm.generate([{"prompt_token_ids": ids} for ids in prompts], parameters, use_tqdm=False)
+
+    def _as_generation(self, request: GenerationRequest, output: Any) -> Generation:
+        ids = list(output.token_ids)
+        logprobs = [0.0] * len(ids)
+        if output.logprobs is not None:
+            logprobs = [at[token].logprob for token, at in zip(ids, output.logprobs, strict=True)]
+        return as_generation(request, ids, logprobs, self._thinking, ended=output.finish_reason == "stop")
 
 
 def _budgets(settings: EngineSettings) -> dict[str, Any]:
@@ -137,14 +153,6 @@ def _repack_head(model: torch.nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, VocabParallelEmbedding) and hasattr(module, "cpu_linear"):
             module.quant_method.process_weights_after_loading(module)
-
-
-def _as_draw(output: Any) -> Draw:
-    ids = list(output.token_ids)
-    if output.logprobs is None:
-        return Draw(ids, [0.0] * len(ids), output.finish_reason == "stop")
-    logprobs = [at[token].logprob for token, at in zip(ids, output.logprobs, strict=True)]
-    return Draw(ids, logprobs, output.finish_reason == "stop")
 
 
 def _beside_other_ranks() -> dict[str, Any]:

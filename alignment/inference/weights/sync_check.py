@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from alignment.core.errors import WeightsNotSynchronised
-from alignment.inference.engine import Engine
-from alignment.inference.sampler import Completion
+from alignment.inference.engine import Engine, Generation
 
 Weights = Callable[[], Iterator[tuple[str, torch.Tensor]]]
 SMALLEST_CHANGE = 1e-3  # nats: what scaling one norm by a half must do at least
@@ -41,13 +40,13 @@ def check_weight_sync(engine: Engine, weights: Weights, probe: list[int]) -> Non
         )
 
 
-def logprob_gap(model: torch.nn.Module, completions: Sequence[Completion], device: torch.device) -> float:
+def logprob_gap(model: torch.nn.Module, generations: Sequence[Generation], device: torch.device) -> float:
     """Mean distance in nats between the engine's log-probs of sampled tokens and the trainer's for the same tokens."""
     total, count = 0.0, 0
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        for made in completions:
+        for made in generations:
             prompt = made.request.prompt_ids
             ids_1T = torch.tensor([prompt + made.token_ids], device=device)
             logits_TV = model(input_ids=ids_1T).logits[0, len(prompt) - 1 : -1].float()

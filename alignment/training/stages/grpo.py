@@ -23,8 +23,8 @@ from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem
 from alignment.data.template import render_prompt
 from alignment.inference.attention import packed
-from alignment.inference.engine import SamplingSettings
-from alignment.inference.sampler import Request, Sampler
+from alignment.inference.engine import GenerationRequest, SamplingSettings, request_seed
+from alignment.inference.sampler import Sampler
 from alignment.inference.weights.sync_check import check_weight_sync, largest_gap, logprob_gap, refuse_gap
 from alignment.rollout.groups import chance, group_mode, has_signal, replace_zero_variance
 from alignment.rollout.references import refuse_failing
@@ -134,15 +134,17 @@ class Rollouts:
         return self._sampler
 
     def _sample(self, sampler: Sampler, problems: list[Problem], step: int, draw: int) -> list[tuple[Problem, Any]]:
-        seed = self._context.recipe.seed
+        seed, settings, rank = self._context.recipe.seed, self._settings, self._context.rank
         requests = []
-        for problem in problems:
-            mode = group_mode(problem, step, seed, self._settings.thinking_fraction)
-            flagged = chance("flag", seed, step, problem.id) < self._settings.flag_fraction
+        for place, problem in enumerate(problems):
+            mode = group_mode(problem, step, seed, settings.thinking_fraction)
+            flagged = chance("flag", seed, step, problem.id) < settings.flag_fraction
             prompt = render_prompt(self._tokenizer, problem.messages, mode, flagged=flagged, tools=problem.tools)
-            requests.append(Request(prompt, mode, self._settings.budget, self._settings.minimum_thinking))
-        drawn_with = int(chance("draw", seed, step, draw, self._context.rank) * 2**31)
-        return list(zip(problems, sampler.sample(requests, self._sampling, drawn_with), strict=True))
+            drawn_with = request_seed("draw", seed, step, draw, rank, place)
+            requests.append(
+                GenerationRequest(prompt, mode, settings.thinking_budget, settings.max_completion_tokens, drawn_with)
+            )
+        return list(zip(problems, sampler.sample(requests, self._sampling), strict=True))
 
     def _judge(self, sampler: Sampler, sampled: list[tuple[Problem, Any]], step: int) -> tuple[list[Judged], int]:
         judged = self._scorer.judge([problem for problem, _ in sampled], [made for _, made in sampled])

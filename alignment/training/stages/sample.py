@@ -17,8 +17,12 @@ from alignment.data.mixture import load_parts, problems_of
 from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Message, Preference, Problem, write_rows
 from alignment.data.template import render_prompt
+<<<<<<< HEAD
 from alignment.inference.engine import SamplingSettings
 from alignment.inference.sampler import Request
+=======
+from alignment.inference.engine import GenerationRequest, SamplingSettings, request_seed
+>>>>>>> da7c330 (One request from recipe to engine: GenerationRequest and Generation, a thinking budget carried whole, and a seed for each request)
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
@@ -120,12 +124,15 @@ class _Draw:
             prompt = render_prompt(self._tokenizer, problem.messages, mode, flagged=flagged, tools=problem.tools)
             if len(prompt) <= settings.max_prompt_tokens:
                 asked += [problem] * settings.generations
-                request = Request(prompt, mode, settings.budget, settings.minimum_thinking)
-                requests += [request] * settings.generations
+                for generation in range(settings.generations):
+                    drawn_with = request_seed("draw", seed, self._context.stage.name, problem.id, generation)
+                    requests.append(
+                        GenerationRequest(
+                            prompt, mode, settings.thinking_budget, settings.max_completion_tokens, drawn_with
+                        )
+                    )
         sampling = SamplingSettings(settings.temperature, settings.top_p, settings.top_k)
-        made = self._sampler.sample(
-            requests, sampling, int(chance("draw", seed, self._context.stage.name, number) * 2**31)
-        )
+        made = self._sampler.sample(requests, sampling)
         judged: list[Judged] = self._scorer.judge(asked, made)
         partial = path.with_suffix(".partial")
         lines = (json.dumps(row.as_line(number + 1), ensure_ascii=False) + "\n" for row in judged)
