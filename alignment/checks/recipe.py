@@ -27,14 +27,9 @@ from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import StageKind, kind_of, kinds
 from alignment.recipe.load import Document
-<<<<<<< HEAD
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rollout_of
-=======
-from alignment.recipe.sampling import ThinkingBudget
-from alignment.recipe.schema import TRAINING_KINDS, DpoStage, FusionStage, GrpoStage, Recipe, SampleStage, SftStage
->>>>>>> da7c330 (One request from recipe to engine: GenerationRequest and Generation, a thinking budget carried whole, and a seed for each request)
 from alignment.rollout.references import measuring_problem
 from alignment.run.plan import Pipeline
 from alignment.run.processes import accelerate_config
@@ -164,7 +159,6 @@ def surroundings(recipe: Recipe) -> Iterator[Issue]:
 def rollouts(recipe: Recipe) -> Iterator[Issue]:
     """Engines can run here, and what ends a budget ends the thinking and leaves room for an answer."""
     for index, stage in enumerate(recipe.stages):
-<<<<<<< HEAD
         rollout = rollout_of(stage)
         if rollout is None:
             continue
@@ -180,7 +174,6 @@ def own_checks(recipe: Recipe) -> Iterator[Issue]:
     for index, stage in enumerate(recipe.stages):
         for check in kind_of(stage).checks:
             yield from check(recipe, index, stage)
-=======
 
 
 def _budget(place: Place, budget: ThinkingBudget, longest: int) -> Iterator[Issue]:
@@ -194,7 +187,6 @@ def _budget(place: Place, budget: ThinkingBudget, longest: int) -> Iterator[Issu
         )
     if budget.most is not None and budget.least > budget.most:
         yield Issue((*place, "least"), f"{budget.least} is above most, {budget.most}; lower it")
->>>>>>> da7c330 (One request from recipe to engine: GenerationRequest and Generation, a thinking budget carried whole, and a seed for each request)
 
 
 def evaluations(recipe: Recipe) -> Iterator[Issue]:

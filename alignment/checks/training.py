@@ -56,37 +56,6 @@ def _trainer_value(key: str, value: Any) -> str | None:
     return f"found {value}; write a whole number" if key in WHOLE_ABOVE_ZERO and value != int(value) else None
 
 
-<<<<<<< HEAD
-=======
-def batches(recipe: Recipe) -> Iterator[Issue]:
-    """Groups are whole, batches divide, and a step has the problems it asks for."""
-    for index, stage in enumerate(recipe.stages):
-        if not isinstance(stage, GrpoStage):
-            continue
-        place: Place = ("stages", index)
-        rollout, processes = stage.rollout, recipe.hardware.processes
-        completions = rollout.problems_per_step * rollout.generations
-        if rollout.generations < 2:
-            yield Issue(
-                (*place, "rollout", "generations"), "a group of one has no mean to compare with; write at least 2"
-            )
-        if completions % (stage.micro_batch * processes):
-            most = min(stage.micro_batch, completions, LARGEST_MICRO_BATCH)
-            fitting = [size for size in range(1, most + 1) if completions % (size * processes) == 0]
-            hint = f"write micro_batch {fitting[-1]}" if fitting else "write a problems_per_step that they divide"
-            yield Issue(
-                (*place, "micro_batch"),
-                f"{rollout.problems_per_step} problems x {rollout.generations} generations are {completions} "
-                f"completions, which {processes} process(es) x micro_batch {stage.micro_batch} do not divide: {hint}",
-            )
-        if rollout.dynamic_sampling and (completions // processes) % rollout.generations:
-            yield Issue(
-                (*place, "rollout", "dynamic_sampling"),
-                "needs whole groups on each process; make problems_per_step a multiple of processes",
-            )
-
-
->>>>>>> da7c330 (One request from recipe to engine: GenerationRequest and Generation, a thinking budget carried whole, and a seed for each request)
 def _located(place: Place, text: str) -> Issue:
     """A problem that rewards/ tells as `reward 2: ...`, at that reward, and at its option where one is named."""
     numbered = re.fullmatch(r"reward (\d+): (.*)", text, flags=re.DOTALL)

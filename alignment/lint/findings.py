@@ -50,19 +50,12 @@ class Intent:
     @staticmethod
     def of(recipe: Recipe, stage: StageFields) -> "Intent":
         """The intent of a stage of a recipe."""
-<<<<<<< HEAD
         rollouts = [found for other in recipe.stages if (found := rollout_of(other)) is not None]
         budgets = [recipe.evaluations.thinking_budget, *(one.thinking_budget for one in rollouts)]
         stops = [QWEN3_STOP_TEXT, *(one.stop_text for one in budgets)]
         kind = kind_of(stage)
         meant = kind.lint(stage)
         return Intent(
-=======
-        rollouts = [other.rollout for other in recipe.stages if isinstance(other, (GrpoStage, SampleStage))]
-        budgets = [recipe.evaluations.thinking_budget, *(one.thinking_budget for one in rollouts)]
-        stops = [QWEN3_STOP_TEXT, *(one.stop_text for one in budgets)]
-        intent = Intent(
->>>>>>> da7c330 (One request from recipe to engine: GenerationRequest and Generation, a thinking budget carried whole, and a seed for each request)
             stage=stage.name,
             takes=kind.takes,
             places_loss=meant.places_loss,

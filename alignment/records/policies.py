@@ -10,13 +10,8 @@ from pathlib import Path
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import canonical_hash, folder_files
-<<<<<<< HEAD
 from alignment.recipe.kinds import stage_kind
 from alignment.recipe.sampling import ThinkingBudget
-=======
-from alignment.recipe.sampling import ThinkingBudget
-from alignment.recipe.schema import TRAINING_KINDS
->>>>>>> da7c330 (One request from recipe to engine: GenerationRequest and Generation, a thinking budget carried whole, and a seed for each request)
 from alignment.records.run_folder import RunFolder
 
 ALL = "all"

@@ -17,12 +17,7 @@ from alignment.data.mixture import load_parts, problems_of
 from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Message, Preference, Problem, write_rows
 from alignment.data.template import render_prompt
-<<<<<<< HEAD
-from alignment.inference.engine import SamplingSettings
-from alignment.inference.sampler import Request
-=======
 from alignment.inference.engine import GenerationRequest, SamplingSettings, request_seed
->>>>>>> da7c330 (One request from recipe to engine: GenerationRequest and Generation, a thinking budget carried whole, and a seed for each request)
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
