@@ -53,7 +53,7 @@ class Subject:
     told: list[Finding]
 
 
-def lint(request: Request, console: Console) -> int:
+def inspect_request(request: Request, console: Console) -> int:
     """Look, print or write what was found; returns the exit status. Raises DataError, RecipeError."""
     recipe, subjects = _subjects(request)
     model = request.model or (recipe.model if recipe else None)
