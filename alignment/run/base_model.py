@@ -1,7 +1,7 @@
 """Models that are not ready as they come: new tokens, another chat template, weights inside a Python package.
 
 `prepare` makes a run's base/ folder, once, before the first stage; `convert` makes a model folder from a package.
-Neighbours: run/plan.py (base_path), cli/using.py (`alignment model`).
+Neighbours: run/plan.py (base_path), commands/model.py.
 """
 
 import importlib.util

@@ -18,7 +18,7 @@ sys.argv = ["alignment", *json.loads(sys.argv[1])]
 try: alignment.cli.main()
 except SystemExit as ended: status = ended.code
 rooms = {name.split(".")[1] for name in sys.modules if name.startswith("alignment.")}
-print(json.dumps([status, sorted(rooms), [name for name in ("pydantic", "rewards", "numpy") if name in sys.modules]]))
+print(json.dumps([status, sorted(rooms), [name for name in ("rewards", "numpy", "torch") if name in sys.modules]]))
 """
 
 
