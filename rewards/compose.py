@@ -156,7 +156,7 @@ def read_rollouts(
     """Rollouts from what TRL hands to a reward function.
 
     A column `completion_text` wins over `completions`: TRL decodes without special tokens, which loses think tags
-    where the tokenizer calls them special. Columns `mode`, `budget`, `stop_reason` and `forced` fill those fields.
+    where the tokenizer calls them special. A completion of messages stays with the Rollout as such. Columns `mode`, `budget`, `stop_reason` and `forced` fill those fields.
     """
     rows = _row_columns(columns, len(completions))
     texts = rows.get("completion_text", completions)
@@ -176,6 +176,7 @@ def read_rollouts(
                 stop_reason=values.get("stop_reason"),
                 forced=None if forced is None else tuple(map(bool, forced)),
                 columns=values,
+                messages=() if isinstance(completions[row], str) else tuple(completions[row]),
             )
         )
     return rollouts

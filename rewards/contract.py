@@ -40,8 +40,10 @@ class MissingColumn(RewardsError, ValueError):
 class Rollout:
     """One prompt, one completion, and what is known of how it was sampled.
 
-    `completion` is the sampled text with its think tags and without the end-of-turn token. `forced` says of each
-    completion token whether it was inserted (a thinking budget's closing words) rather than sampled.
+    `completion` is the sampled text with its think tags and without the end-of-turn token; of several turns, the last of
+    the assistant's. `messages` are all turns after the prompt as chat messages, tool calls and results included, where
+    they are known. `forced` says of each completion token whether it was inserted (a thinking budget's closing words, a
+    tool's result) rather than sampled.
     """
 
     prompt: str | list[dict[str, Any]]
@@ -52,6 +54,7 @@ class Rollout:
     stop_reason: str | None = None
     forced: tuple[bool, ...] | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
+    messages: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def thinking(self) -> str:

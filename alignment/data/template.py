@@ -17,6 +17,7 @@ from alignment.data.rows import Conversation, Message, Preference, ToolSchema
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_SAMPLED = "[what was sampled]"  # stands for a turn whose tokens are there already
 IGNORED = -100  # the label that torch's cross entropy leaves out
 _GENERATION = re.compile(r"\{%-?\s*generation\b")
 
@@ -59,6 +60,35 @@ def render_prompt(
             return_dict=False,
         )
     )
+
+
+def render_continuation(
+    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], *, thinks: bool
+) -> list[int]:
+    """Token ids of what stands between a sampled turn and the next: other turns' messages and the header of the answer.
+
+    The text is the template's, and is put into tokens by itself. The turn before it ends with the tokenizer's eos token,
+    a token of its own, so that its ids followed by these are the ids of the whole text; what was sampled is never decoded
+    and encoded again. Earlier turns stay as they were sampled, thinking included, where a template that renders the whole
+    conversation again may cut it. Messages have to be inert (see `inert`).
+
+    thinks: the template's `enable_thinking`, as in the prompt of the first turn.
+
+    Raises DataError for a template that does not end an assistant turn with the eos token, or moves it.
+    """
+    stub: list[Message] = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _SAMPLED}]
+    text = str(
+        tokenizer.apply_chat_template(
+            [*stub, *messages], tokenize=False, add_generation_prompt=True, enable_thinking=thinks
+        )
+    )
+    ending = f"{_SAMPLED}{tokenizer.eos_token}"
+    if text.count(_SAMPLED) != 1 or ending not in text:
+        raise DataError(
+            f"the chat template does not end an assistant turn with the eos token {tokenizer.eos_token}, so that a "
+            "conversation cannot go on from sampled tokens; write `chat_template: qwen3` at the top of the recipe"
+        )
+    return list(tokenizer(text.partition(ending)[2], add_special_tokens=False)["input_ids"])
 
 
 def inert(text: str, tokenizer: "PreTrainedTokenizerBase") -> str:

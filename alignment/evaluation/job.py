@@ -6,6 +6,7 @@ alone (`/think`, `/no_think`), which leaves it to the policy to open or skip the
 stage of a recipe), evaluate_options.py (makes the work file), constraints.py, conversations.py.
 """
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-from alignment.core.entry import run_child
+from alignment.core.errors import AlignmentError
 from alignment.core.files import read_json, write_json
+from alignment.core.process import die_with_parent
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
 from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
@@ -83,7 +85,11 @@ def main(
     output: Annotated[Path, typer.Option(help="The folder for the figures.")],
 ) -> None:
     """Measure one policy and write thinking.json, non_thinking.json, constraints.json and follow.json."""
-    _run(read_json(work), output)
+    try:
+        _run(read_json(work), output)
+    except AlignmentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from error
 
 
 def _run(work: Facts, output: Path) -> None:
@@ -103,4 +109,5 @@ def _run(work: Facts, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_child(main)
+    die_with_parent()
+    typer.run(main)

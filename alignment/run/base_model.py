@@ -1,18 +1,18 @@
 """Models that are not ready as they come: new tokens, another chat template, weights inside a Python package.
 
 `prepare` makes a run's base/ folder, once, before the first stage; `convert` makes a model folder from a package.
-Neighbours: run/plan.py (base_path), commands/model.py.
+Neighbours: run/plan.py (base_path), cli/using.py (`alignment model`).
 """
 
 import importlib.util
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alignment.core.entry import run_child
 from alignment.core.errors import AlignmentError, ArtifactError
 from alignment.core.files import write_json
 from alignment.core.progress import Progress
@@ -22,6 +22,7 @@ from alignment.run.plan import Pipeline
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+app = typer.Typer()
 TURN_END = "<|im_end|>"
 
 
@@ -77,6 +78,7 @@ def _without_quantization(config: object) -> "object":
     return type(config)(**fields)
 
 
+@app.command()
 def prepare(
     recipe: Annotated[Path, typer.Argument(help="The recipe's YAML file.")],
     run: Annotated[Path | None, typer.Option(help="The run directory.")] = None,
@@ -84,7 +86,11 @@ def prepare(
 ) -> None:
     """Write the run's base/: the recipe's model with its added tokens and its chat template."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    _prepare(Pipeline.load(recipe, set or [], run))
+    try:
+        _prepare(Pipeline.load(recipe, set or [], run))
+    except AlignmentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from error
 
 
 def _prepare(pipeline: Pipeline) -> None:
@@ -136,5 +142,10 @@ def add_tokens(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", t
     return ids
 
 
+@app.callback()
+def _commands() -> None:
+    """Keeps `prepare` a command of its own, as `python -m alignment.run.base_model prepare`."""
+
+
 if __name__ == "__main__":
-    run_child(prepare)
+    app()

@@ -10,7 +10,7 @@ policy.py limits · backends/ isolation · inside/ what runs in the jail · jail
 plain.py what is asked · conduct.py, replies.py, compare.py how it is judged · workers.py all cores.
 """
 
-from rewards.sandbox.examination import Asserts, Call, Calls, Examination, Finding, StandardStreams, Tests
+from rewards.sandbox.examination import Asserts, Call, Calls, Examination, Finding, Output, StandardStreams, Tests
 from rewards.sandbox.policy import ISOLATIONS, Isolation, IsolationUnavailable, JailLost, Limits
 from rewards.sandbox.workers import Sandbox
 
@@ -25,6 +25,7 @@ __all__ = [
     "IsolationUnavailable",
     "JailLost",
     "Limits",
+    "Output",
     "Sandbox",
     "StandardStreams",
     "Tests",

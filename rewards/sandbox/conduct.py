@@ -14,7 +14,7 @@ from typing import Any
 
 from rewards.sandbox.channel import Channel, OutputLimit, TimedOut
 from rewards.sandbox.compare import gives_expected, same_lines
-from rewards.sandbox.examination import Asserts, Calls, Examination, Finding, Outcome, StandardStreams
+from rewards.sandbox.examination import Asserts, Calls, Examination, Finding, Outcome, Output, StandardStreams
 from rewards.sandbox.inside import wire
 from rewards.sandbox.jail import LINGER_SECONDS, Jail
 from rewards.sandbox.policy import JailLost, Limits
@@ -41,10 +41,11 @@ class _Tally:
     total: int
     passed: int = 0
     failures: list[tuple[Outcome, str]] = field(default_factory=list)
+    written: str = ""
 
     def finding(self, isolation: str) -> Finding:
         outcome, detail = self.failures[0] if self.failures else ("passed", "")
-        return Finding(outcome, self.passed, self.total, detail, isolation)
+        return Finding(outcome, self.passed, self.total, detail, isolation, self.written)
 
 
 def conduct(examination: Examination, candidates: Jail, examiners: Jail, limits: Limits) -> Finding:
@@ -54,6 +55,9 @@ def conduct(examination: Examination, candidates: Jail, examiners: Jail, limits:
     try:
         if isinstance(tests, StandardStreams):
             _run_programs(examination, tests, candidates, limits, tally)
+        elif isinstance(tests, Output):
+            tally.written = _run_program(examination, tests.given, candidates, limits)
+            tally.passed = 1
         elif isinstance(tests, Calls):
             _call(examination, tests, candidates, limits, tally)
         else:

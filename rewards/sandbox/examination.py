@@ -79,7 +79,19 @@ class Asserts:
         return len(self.tests)
 
 
-Tests = StandardStreams | Calls | Asserts
+@dataclass(frozen=True)
+class Output:
+    """No test: a whole program is run once, for what it writes (`Finding.written`)."""
+
+    given: str = ""  # its standard input
+
+    @property
+    def total(self) -> int:
+        """One run."""
+        return 1
+
+
+Tests = StandardStreams | Calls | Asserts | Output
 
 
 @dataclass(frozen=True)
@@ -104,3 +116,4 @@ class Finding:
     total: int = 0
     detail: str = ""
     isolation: str = ""
+    written: str = ""  # standard output, where it was asked for

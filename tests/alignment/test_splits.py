@@ -73,6 +73,9 @@ def test_no_problem_is_drawn_twice_and_its_answer_ends_its_worked_solution(name:
         if not problem.answer:
             assert problem.columns, "a problem without an answer is judged by its columns"
             continue
+        if problem.demonstration:
+            assert problem.demonstration[-1]["content"] == f"\\boxed{{{problem.answer}}}"
+            continue
         assert problem.trace is not None
         assert problem.trace.split()[-1] == problem.answer
 

@@ -93,6 +93,12 @@ def test_completions_may_be_strings_or_messages() -> None:
     assert completion_text([]) == ""
 
 
+def test_a_completion_of_messages_reaches_verifiers_whole() -> None:
+    turns = [{"role": "assistant", "content": "", "tool_calls": []}, {"role": "tool", "content": "7"}]
+    whole, text = read_rollouts(["q", "q"], [turns, "7"], None, {"completion_text": ["raw", "7"]})
+    assert (whole.completion, whole.messages, text.messages) == ("raw", tuple(turns), ())
+
+
 def test_the_engines_own_text_wins_over_what_the_trainer_decoded() -> None:
     columns = {
         "completion_text": ["<think>\n3\n</think>\n\n7"],

@@ -43,6 +43,26 @@ def test_thinking_is_shown_only_when_asked_for() -> None:
     assert "BEGIN THINKING>>>\nseven sixes" in server.requests[0]["messages"][-1]["content"]
 
 
+def test_a_rollout_of_several_turns_is_judged_with_its_calls_and_their_results() -> None:
+    turns = (
+        {
+            "role": "assistant",
+            "content": "I look.",
+            "tool_calls": [{"function": {"name": "add", "arguments": {"a": 1}}}],
+        },
+        {"role": "tool", "content": "42, says the tool"},
+        {"role": "assistant", "content": "<think>\nhidden\n</think>\n\nIt is 42."},
+    )
+    asked = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 6 x 7?"}]
+    with JudgeServer() as server:
+        judge = Judge(base_url=server.base_url, retries=0, timeout_seconds=10.0)
+        judge.judge([Rollout(asked, "It is 42.", columns={"answer": "42"}, messages=turns)])
+    shown = server.requests[0]["messages"][-1]["content"]
+    assert "system: Be brief.\n\nuser: What is 6 x 7?" in shown
+    assert 'assistant: I look.\n[calls {"name": "add", "arguments": {"a": 1}}]\n\ntool: 42, says the tool' in shown
+    assert "It is 42." in shown and "hidden" not in shown
+
+
 def test_criteria_are_weighted() -> None:
     with JudgeServer() as server:
         (even,) = judged(server, "truthfulness helpfulness relevance", columns={}, form="criteria")

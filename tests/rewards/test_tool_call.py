@@ -191,3 +191,28 @@ def changed(value: Any) -> Any:
 
 def written(gold: dict[str, Any]) -> str:
     return f"<tool_call>\n{json.dumps(gold)}\n</tool_call>\n"
+
+
+def test_the_calls_of_all_turns_are_judged_together_structured_or_written() -> None:
+    step = {"type": "function", "function": {"name": "get_weather", "arguments": {"city": "Oslo"}}}
+    as_text = {"function": {"name": "get_weather", "arguments": '{"city": "Rome"}'}}
+    written = call("get_weather", city="Rome")
+    result, done = {"role": "tool", "content": "sunny"}, {"role": "assistant", "content": "Sunny in both."}
+    for second, score in (
+        ({"role": "assistant", "content": "", "tool_calls": [as_text]}, 1.0),
+        ({"role": "assistant", "content": f"<think>\n{written}\n</think>\n\n{written}"}, 1.0),
+        ({"role": "assistant", "content": f"<think>\n{written}\n</think>\n\nNo more."}, 0.0),
+        ({"role": "assistant", "content": "", "tool_calls": [as_text, step]}, 0.0),
+        (
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [{"function": {"name": "get_weather", "arguments": "{"}}],
+            },
+            0.0,
+        ),
+        ({"role": "assistant", "content": "", "tool_calls": ["get_weather"]}, 0.0),
+    ):
+        turns = ({"role": "assistant", "content": "", "tool_calls": [step]}, result, second, result, done)
+        judged = Rollout("?", "Sunny in both.", columns={"tools": TOOLS, "calls": TWO}, messages=turns)
+        assert ToolCall().judge([judged])[0].score == score, second

@@ -14,6 +14,7 @@ from typing import Any
 from alignment.data.generators.constraints import CONSTRAINT_PARAMETERS, constraint_draws
 from alignment.data.generators.instructions import INSTRUCTION_PARAMETERS, instruction_draws
 from alignment.data.generators.programs import PROGRAM_PARAMETERS, program_draws
+from alignment.data.generators.tool_sums import TOOL_SUM_PARAMETERS, tool_sum_draws
 from alignment.data.rows import Problem, user_turn
 
 
@@ -102,6 +103,7 @@ FAMILIES: dict[str, Family] = {
     "leg_counting": _reasoning_gym("leg_counting", lambda metadata: leg_counting_trace(metadata["animals"])),
     "constraints": Family(constraint_draws, ("instruction_id_list", "kwargs"), parameters=CONSTRAINT_PARAMETERS),
     "instructions": Family(instruction_draws, ("instruction_id_list", "kwargs"), parameters=INSTRUCTION_PARAMETERS),
+    "tool_sums": Family(tool_sum_draws, ("answer", "tools", "calls"), parameters=TOOL_SUM_PARAMETERS),
     "programs": Family(program_draws, ("tests", "solution"), parameters=PROGRAM_PARAMETERS),
 }
 

@@ -5,6 +5,7 @@
 Neighbours: sweep_plan.py (which points are missing), sweep_command.py (starts this), outcomes.py (what is kept of each problem), votes.py (the arithmetic).
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
-from alignment.core.entry import run_child
+from alignment.core.errors import AlignmentError
 from alignment.core.files import read_json
+from alignment.core.process import die_with_parent
 from alignment.core.vocabulary import Mode
 from alignment.data.generators.families import problem_key
 from alignment.data.rows import Problem
@@ -124,7 +126,11 @@ def main(
     stage: Annotated[str, typer.Option(help="The policy that this process measures.")],
 ) -> None:
     """Measure the missing points of one policy and add each to points.jsonl when it is done."""
-    _run(read_json(work), stage)
+    try:
+        _run(read_json(work), stage)
+    except AlignmentError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_status) from error
 
 
 def _run(work: dict[str, Any], stage: str) -> None:
@@ -144,4 +150,5 @@ def _run(work: dict[str, Any], stage: str) -> None:
 
 
 if __name__ == "__main__":
-    run_child(main)
+    die_with_parent()
+    typer.run(main)

@@ -5,11 +5,14 @@ lines and the control tokens of chat templates are taken out of it; the task is 
 Neighbours: forms.py (what is asked), endpoint.py (who is asked).
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from rewards.contract import after_thinking
 
 SHORTEST_CUT = 200  # characters; with less than that of an answer nothing can be judged
 
@@ -100,10 +103,20 @@ def cut(text: str, limit: int) -> str:
 
 
 def prompt_text(prompt: str | Sequence[Mapping[str, Any]]) -> str:
-    """A prompt as one text; of messages, each with its role."""
+    """A prompt as one text; of several messages, or of one that is not the user's, each with its role and its calls."""
     if isinstance(prompt, str):
         return prompt
-    return "\n\n".join(f"{message.get('role', 'user')}: {message.get('content') or ''}" for message in prompt)
+    if len(prompt) == 1 and prompt[0].get("role", "user") == "user":
+        return _said(prompt[0])
+    return "\n\n".join(f"{message.get('role', 'user')}: {_said(message)}" for message in prompt)
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    """A message's text and its tool calls, without its thinking."""
+    calls = [json.dumps(call.get("function", call), ensure_ascii=False) for call in message.get("tool_calls") or ()]
+    text = str(message.get("content") or "")
+    text = (after_thinking(text) if message.get("role") == "assistant" else text).strip()
+    return "\n".join([*([text] if text else []), *(f"[calls {call}]" for call in calls)])
 
 
 def _written(task: str, texts: Sequence[tuple[str, str]], reply: str, marker: str) -> str:

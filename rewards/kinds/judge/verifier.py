@@ -142,7 +142,8 @@ class Judge:
             return Verdict(0.0, "no_answer")
         if self.options.include_thinking and rollout.thinking:
             parts.append(Part("THINKING", rollout.thinking))
-        parts.append(Part("RESPONSE", rollout.answer))
+        several = len(rollout.messages) > 1  # what was done on the way, tool results included, belongs to the response
+        parts.append(Part("RESPONSE", prompt_text(rollout.messages) if several else rollout.answer))
         try:
             built = build(form.task, parts, form.reply, self.options.max_characters)
         except TooLong as error:

@@ -1,7 +1,7 @@
 r"""Kind `tool_call`: does an answer make the calls that its row asks for, and no other?
 
-Read are Qwen's blocks, `<tool_call>\n{"name": ..., "arguments": {...}}\n</tool_call>`, in the text after thinking. Each
-is held against the row's tools (schema.py) and its reference calls (values.py), in any order. An empty
+Read are Qwen's blocks, `<tool_call>\n{"name": ..., "arguments": {...}}\n</tool_call>`, in the text after thinking, and the
+`tool_calls` of chat messages; of a rollout of several turns, those of all its turns together. Each is held against the row's tools (schema.py) and its reference calls (values.py), in any order. An empty
 reference asks for an answer without a call. A row whose reference its own tools refuse is a verdict without a score.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rewards.contract import Rollout, Verdict, not_applicable
+from rewards.contract import Rollout, Verdict, not_applicable, split_thinking
 from rewards.kinds.tool_call.schema import Tool, read_tools
 from rewards.kinds.tool_call.values import ExpectedCall, read_calls, reference_problem
 
@@ -86,10 +86,10 @@ class ToolCall:
         problem = reference_problem(tools, expected)
         if problem is not None:
             return Verdict(None, "reference_unusable", {"problem": problem})
-        if not rollout.answer:
-            return Verdict(0.0, "no_answer", {"expected": len(expected)})
         most = max(MOST_CALLS, len(expected))
-        made = made_calls(rollout.answer, most + 1)
+        made = calls_of(rollout, most + 1)
+        if not rollout.answer and not made:
+            return Verdict(0.0, "no_answer", {"expected": len(expected)})
         if len(made) > most:
             return Verdict(0.0, "too_many_calls", {"expected": len(expected), "made": f"more than {most}"})
         findings = compare_calls(tools, expected, made)
@@ -98,6 +98,32 @@ class ToolCall:
         share = sum(one.share for one in findings) / len(findings) if findings else 1.0
         score = 1.0 if right else round(share, 6) if self.graded else 0.0
         return Verdict(score, reason, {"calls": [one.as_evidence() for one in findings], "share": round(share, 6)})
+
+
+def calls_of(rollout: Rollout, most: int = MOST_CALLS) -> list[Call]:
+    """The first calls of a rollout, over all turns of the assistant: structured ones, then those in its text."""
+    if not rollout.messages:
+        return made_calls(rollout.answer, most)
+    calls: list[Call] = []
+    for message in rollout.messages:
+        if message.get("role", "assistant") == "assistant" and len(calls) < most:
+            calls += [_structured(one) for one in message.get("tool_calls") or ()]
+            content = message.get("content")
+            calls += made_calls(split_thinking(content)[1] if isinstance(content, str) else "", most)
+    return calls[:most]
+
+
+def _structured(value: Any) -> Call:
+    """An entry of a chat message's `tool_calls`; its arguments may be JSON text, as OpenAI's are."""
+    function = value.get("function", value) if isinstance(value, Mapping) else None
+    name = function.get("name") if isinstance(function, Mapping) else None
+    arguments = function.get("arguments") if isinstance(function, Mapping) else None
+    if isinstance(arguments, str):
+        try:
+            arguments = _DECODER.decode(arguments)
+        except (ValueError, RecursionError):
+            return Call(None, {})
+    return Call(name, arguments) if isinstance(name, str) and isinstance(arguments, Mapping) else Call(None, {})
 
 
 def made_calls(answer: str, most: int = MOST_CALLS) -> list[Call]:

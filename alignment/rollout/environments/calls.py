@@ -1,0 +1,37 @@
+"""A sampled turn as a message: thinking apart, and the calls in it, read by the same parser that judges them.
+
+Qwen3's form, as its template renders it: `<tool_call>\\n{"name": ..., "arguments": {...}}\\n</tool_call>`. The JSON is
+parsed and nothing is ever evaluated. Neighbours: rewards/kinds/tool_call (the parser), tools.py (executes the calls).
+"""
+
+from alignment.data.rows import Message
+from rewards.contract import split_thinking
+from rewards.kinds.tool_call.verifier import CALL_OPEN, Call, made_calls
+
+
+def as_message(text: str) -> Message:
+    """A turn's text as an assistant message.
+
+    Its calls become `tool_calls`, and its content what stands around them. Where one of them is malformed, all stay in
+    the content as they were written.
+    """
+    thinking, answer = split_thinking(text)
+    calls = made_calls(answer)
+    message: Message = {"role": "assistant", "content": answer}
+    if thinking:
+        message["reasoning_content"] = thinking
+    if calls and all(call.name is not None for call in calls):
+        message["content"] = answer.partition(CALL_OPEN)[0].strip()
+        message["tool_calls"] = [
+            {"type": "function", "function": {"name": call.name, "arguments": dict(call.arguments)}} for call in calls
+        ]
+    return message
+
+
+def calls_in(message: Message) -> list[Call]:
+    """The calls of an assistant message, in order: those of `tool_calls`, or those written in its content."""
+    listed = message.get("tool_calls")
+    if not listed:
+        return made_calls(str(message.get("content") or ""))
+    functions = [call.get("function", call) for call in listed]
+    return [Call(function["name"], function["arguments"]) for function in functions]

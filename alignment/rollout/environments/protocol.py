@@ -1,0 +1,62 @@
+"""The other side of a rollout: what a policy is asked, and what comes back after each of its turns.
+
+An Environment is one rollout's and keeps its state; a kind opens what its rollouts share (a sandbox) and makes them.
+`single_turn.py` and `tools.py` are kinds; registry.py finds them and those of other packages. sampler.py drives them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from alignment.data.rows import Message, Problem, ToolSchema
+from alignment.recipe.closed import Closed
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The first messages of a rollout, and the tools that its prompt offers."""
+
+    messages: list[Message]
+    tools: list[ToolSchema]
+
+
+class Environment(Protocol):
+    """One rollout's other side. It may be stepped in any thread, but never in two at once."""
+
+    def reset(self, problem: Problem) -> Opening:
+        """Begin with a problem; called once, before any step."""
+        ...
+
+    def step(self, turn: Message) -> list[Message]:
+        """What is said after a turn of the policy, or an empty list where the rollout is done.
+
+        The turn is in the template's form: `content`, `reasoning_content`, and `tool_calls` where every call in it is
+        well formed. What a policy does wrong is answered in words; only a fault of the environment's own raises.
+        """
+        ...
+
+
+class Environments(Protocol):
+    """What the rollouts of one kind share, as long as a stage samples."""
+
+    def new(self) -> Environment:
+        """A fresh environment for one rollout."""
+        ...
+
+    def close(self) -> None:
+        """End whatever was started. It may be used again afterwards."""
+        ...
+
+
+@dataclass(frozen=True)
+class EnvironmentKind:
+    """A kind of environment: its name, what a recipe may write for it, and how it is opened.
+
+    `options` is a closed pydantic model; `problem_here` says why this machine cannot run it, or None, and may start what
+    that takes.
+    """
+
+    name: str
+    options: type[Closed]
+    open: Callable[[Any], Environments]
+    problem_here: Callable[[Any], str | None] = lambda options: None

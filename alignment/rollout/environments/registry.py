@@ -1,0 +1,98 @@
+"""Every kind of environment by its name: those of this folder, and those that other people's packages register.
+
+A new kind here is its file and a line in BUILT_IN. Another package names its own in its pyproject.toml:
+
+    [project.entry-points."alignment.environments"]
+    maze = "their_package.maze:KIND"
+
+A kind is imported when it is asked for by name. Neighbours: protocol.py, checks/ (which ask for problems first).
+"""
+
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from pydantic import ValidationError
+
+from alignment.core.errors import RecipeError
+from alignment.recipe.closed import Closed
+from alignment.recipe.environment import EnvironmentChoice
+from alignment.rollout.environments.protocol import EnvironmentKind, Environments
+
+ENTRY_POINTS = "alignment.environments"
+BUILT_IN = {
+    "single_turn": "alignment.rollout.environments.single_turn",
+    "tools": "alignment.rollout.environments.tools",
+}
+# What importing a module that nobody here has read may raise.
+_FAULTS = (
+    ImportError,
+    AttributeError,
+    NameError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    OSError,
+)
+
+
+def environment_names() -> list[str]:
+    """Every kind by name; imports none of them."""
+    return list(dict.fromkeys([*BUILT_IN, *(one.name for one in entry_points(group=ENTRY_POINTS))]))
+
+
+def environment_kind(name: str) -> EnvironmentKind:
+    """The kind of that name. Raises RecipeError where there is none, or where its package cannot be used."""
+    if name in BUILT_IN:
+        kind: EnvironmentKind = import_module(BUILT_IN[name]).KIND
+        return kind
+    found = list(entry_points(group=ENTRY_POINTS, name=name))
+    if not found:
+        raise RecipeError(f"there is no environment {name!r}; write one of: {', '.join(environment_names())}")
+    if len(found) > 1:
+        raise RecipeError(f"the environment {name!r} is registered by two packages; uninstall one of them")
+    return _loaded(name, found[0])
+
+
+def open_environments(choice: EnvironmentChoice) -> Environments:
+    """What a stage's rollouts share. Raises RecipeError for a kind or options that are not there."""
+    kind = environment_kind(choice.kind)
+    return kind.open(_options(kind, choice))
+
+
+def environment_problems(choice: EnvironmentChoice, *, here: bool = True) -> list[str]:
+    """What is wrong with a recipe's choice: its kind, its options, and, with `here`, this machine."""
+    try:
+        kind = environment_kind(choice.kind)
+        options = _options(kind, choice)
+    except RecipeError as error:
+        return [str(error)]
+    problem = kind.problem_here(options) if here else None
+    return [] if problem is None else [problem]
+
+
+def _options(kind: EnvironmentKind, choice: EnvironmentChoice) -> Closed:
+    try:
+        return kind.options.model_validate(choice.model_extra or {})
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        known = ", ".join(["kind", "max_turns", *kind.options.model_fields])
+        raise RecipeError(f"the environment {kind.name!r} cannot be set up ({told}); it takes: {known}") from error
+
+
+def _loaded(name: str, entry: EntryPoint) -> EnvironmentKind:
+    package = f"the package {entry.dist.name}" if entry.dist else "an unnamed package"
+    try:
+        kind = entry.load()
+    except _FAULTS as error:
+        raise RecipeError(
+            f"the environment {name!r} is registered by {package} as {entry.value}, which cannot be imported "
+            f"({type(error).__name__}: {error}); install what it needs, or uninstall it"
+        ) from error
+    if not isinstance(kind, EnvironmentKind) or kind.name != name:
+        raise RecipeError(
+            f"{entry.value} of {package} is registered as the environment {name!r}, and has to be an EnvironmentKind "
+            "of that name"
+        )
+    return kind
