@@ -1,6 +1,6 @@
 """The errors a user can meet. Each says where, what was found, why it cannot work, and what to write instead.
 
-cli/ prints them without a traceback; anything else that escapes is a defect of this project.
+core/entry.py prints them without a traceback; anything else that escapes is a defect of this project.
 """
 
 

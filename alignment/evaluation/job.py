@@ -6,7 +6,6 @@ alone (`/think`, `/no_think`), which leaves it to the policy to open or skip the
 stage of a recipe), evaluate_options.py (makes the work file), constraints.py, conversations.py.
 """
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from alignment.core.errors import AlignmentError
+from alignment.core.entry import run_child
 from alignment.core.files import read_json, write_json
-from alignment.core.process import die_with_parent
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
 from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
@@ -85,11 +83,7 @@ def main(
     output: Annotated[Path, typer.Option(help="The folder for the figures.")],
 ) -> None:
     """Measure one policy and write thinking.json, non_thinking.json, constraints.json and follow.json."""
-    try:
-        _run(read_json(work), output)
-    except AlignmentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_status) from error
+    _run(read_json(work), output)
 
 
 def _run(work: Facts, output: Path) -> None:
@@ -109,5 +103,4 @@ def _run(work: Facts, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    typer.run(main)
+    run_child(main)

@@ -1,18 +1,18 @@
 """Models that are not ready as they come: new tokens, another chat template, weights inside a Python package.
 
 `prepare` makes a run's base/ folder, once, before the first stage; `convert` makes a model folder from a package.
-Neighbours: run/plan.py (base_path), cli/using.py (`alignment model`).
+Neighbours: run/plan.py (base_path), commands/model.py.
 """
 
 import importlib.util
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alignment.core.entry import run_child
 from alignment.core.errors import AlignmentError, ArtifactError
 from alignment.core.files import write_json
 from alignment.core.progress import Progress
@@ -22,7 +22,6 @@ from alignment.run.plan import Pipeline
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-app = typer.Typer()
 TURN_END = "<|im_end|>"
 
 
@@ -78,7 +77,6 @@ def _without_quantization(config: object) -> "object":
     return type(config)(**fields)
 
 
-@app.command()
 def prepare(
     recipe: Annotated[Path, typer.Argument(help="The recipe's YAML file.")],
     run: Annotated[Path | None, typer.Option(help="The run directory.")] = None,
@@ -86,11 +84,7 @@ def prepare(
 ) -> None:
     """Write the run's base/: the recipe's model with its added tokens and its chat template."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    try:
-        _prepare(Pipeline.load(recipe, set or [], run))
-    except AlignmentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_status) from error
+    _prepare(Pipeline.load(recipe, set or [], run))
 
 
 def _prepare(pipeline: Pipeline) -> None:
@@ -142,10 +136,5 @@ def add_tokens(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", t
     return ids
 
 
-@app.callback()
-def _commands() -> None:
-    """Keeps `prepare` a command of its own, as `python -m alignment.run.base_model prepare`."""
-
-
 if __name__ == "__main__":
-    app()
+    run_child(prepare)

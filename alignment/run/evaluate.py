@@ -4,15 +4,13 @@
 there already is not measured again. Neighbours: measure.py (what is measured), sweep.py (a point of the budget sweep).
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from alignment.core.errors import AlignmentError
+from alignment.core.entry import run_child
 from alignment.core.files import write_json
-from alignment.core.process import die_with_parent
 from alignment.core.vocabulary import MODES
 from alignment.evaluation.answering import Evaluator
 from alignment.evaluation.identity import evaluation_identity, follow_identity, sweep_identity
@@ -29,11 +27,7 @@ def main(
     budgets: Annotated[bool, typer.Option(help="Sweep the recipe's budgets too.")] = False,
 ) -> None:
     """Measure one stage and write thinking.json, non_thinking.json, what goes with them and, with --budgets, budget.json."""
-    try:
-        _run(Pipeline.load(recipe, [], run), stage, budgets)
-    except AlignmentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_status) from error
+    _run(Pipeline.load(recipe, [], run), stage, budgets)
 
 
 def _run(pipeline: Pipeline, stage: str, budgets: bool) -> None:
@@ -66,5 +60,4 @@ def _run(pipeline: Pipeline, stage: str, budgets: bool) -> None:
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    typer.run(main)
+    run_child(main)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from alignment.core.entry import reported_in
 from alignment.core.errors import RecipeError, StageFailed
 from alignment.core.machine import cores, devices
 from alignment.core.process import die_with_parent
@@ -110,7 +111,9 @@ def accelerate_config(hardware: Hardware) -> Path:
 def training_command(hardware: Hardware, arguments: Sequence[str]) -> list[str]:
     """`accelerate launch ... -m alignment.run.stage ARGUMENTS`."""
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config(hardware))]
-    return [*launcher, "--num_processes", str(hardware.processes), "-m", "alignment.run.stage", *arguments]
+    # --quiet: a process that has said what is wrong is not followed by a traceback of the launcher's own.
+    processes = ["--quiet", "--num_processes", str(hardware.processes)]
+    return [*launcher, *processes, "-m", "alignment.run.stage", *arguments]
 
 
 def run(
@@ -150,12 +153,9 @@ def run(
 
 
 def end_of_log(log: Path) -> str:
-    """The end of a process's log, from the first line of our own error on where there is one."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    errors = [index for index, line in enumerate(lines) if line.startswith("error: ")]
-    if errors:
-        return "\n".join(lines[errors[0] : errors[0] + LOG_LINES_SHOWN])
-    return "\n".join(lines[-LOG_LINES_SHOWN:])
+    """What a process ended with: the error that it told in words, else the last lines of its log."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return reported_in(text) or "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])
 
 
 def end_tree(process: "subprocess.Popen[bytes]") -> None:

@@ -67,7 +67,7 @@ class Runner:
     def _prepare_base(self) -> None:
         if not self.pipeline.needs_base():
             return
-        command = [sys.executable, "-m", "alignment.run.base_model", "prepare", *self._arguments(None)]
+        command = [sys.executable, "-m", "alignment.run.base_model", *self._arguments(None)]
         self._run("preparing the model", command, self.pipeline.run.path / "prepare.log")
 
     def _stage(self, name: str) -> None:
@@ -123,6 +123,7 @@ class Runner:
 
     def _run(self, title: str, command: list[str], log: Path) -> None:
         """One process to its end. Raises StageFailed if it fails, KeyboardInterrupt if it is interrupted."""
+        log.unlink(missing_ok=True)  # what an earlier process said must not pass for this one's
         self._finish(self._watched(title, command, log, self._one_process()), title, log)
 
     def _watched(self, title: str, command: list[str], log: Path, hardware: Hardware) -> Ended:

@@ -7,17 +7,16 @@ it; by hand it does the same. Neighbours: training/kinds/ (what runs), run/plan.
 import fcntl
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from alignment.core.errors import AlignmentError, ArtifactError
+from alignment.core.entry import run_child
+from alignment.core.errors import ArtifactError
 from alignment.core.files import canonical_hash, folder_files
 from alignment.core.machine import hardware, versions
-from alignment.core.process import die_with_parent
 from alignment.recipe.kinds import kind_of
 from alignment.records.attempt import seconds_spent
 from alignment.records.manifest import Manifest
@@ -34,11 +33,7 @@ def main(
 ) -> None:
     """Run one stage in this process (or in this rank) to its manifest."""
     started = time.monotonic()
-    try:
-        _run(Pipeline.load(recipe, set or [], run), stage, started)
-    except AlignmentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_status) from error
+    _run(Pipeline.load(recipe, set or [], run), stage, started)
 
 
 def _run(pipeline: Pipeline, name: str, started: float) -> None:
@@ -107,5 +102,4 @@ def _locked(path: Path) -> Any:
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    typer.run(main)
+    run_child(main)

@@ -25,9 +25,7 @@ def refuse_failure(ended: Ended, title: str, log: Path) -> None:
     if ended.interrupted:
         raise KeyboardInterrupt
     if ended.exit_status:
-        raise StageFailed(
-            f"{title}: {ended.outcome} with exit status {ended.exit_status}; the end of {log}:\n{end_of_log(log)}"
-        )
+        raise StageFailed(f"{title}: {ended.outcome} with exit status {ended.exit_status} ({log}):\n{end_of_log(log)}")
 
 
 class Watch:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from alignment.commands.adapt import AdaptOptions, adapt
+from alignment.commands.adapt.fitting import AdaptOptions, fit_sweep
 from alignment.core.errors import ArtifactError, OptionError
 from alignment.core.files import write_json
 from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Bin, Probe, agreement, load_adaptive
@@ -74,7 +74,7 @@ def by_nothing(draw: random.Random) -> Kind:
 
 
 def test_hopeless_prompts_get_nothing_and_others_what_they_need(tmp_path: Path) -> None:
-    found = adapt(AdaptOptions(sweep(tmp_path, by_length), accuracy=0.6), QUIET)
+    found = fit_sweep(AdaptOptions(sweep(tmp_path, by_length), accuracy=0.6), QUIET)
     assert found.probe.kind == "prompt_tokens"
     assert [found.budget_for(length) for length in (10, 20, 30)] == [20, 80, 0]
     # A fixed budget of 80 spends 80 on the hopeless third; the lengths save that and nothing else.
@@ -88,7 +88,7 @@ def test_hopeless_prompts_get_nothing_and_others_what_they_need(tmp_path: Path) 
 
 
 def test_agreement_is_chosen_where_lengths_say_nothing_and_its_own_tokens_are_counted(tmp_path: Path) -> None:
-    found = adapt(AdaptOptions(sweep(tmp_path, by_agreement), accuracy=0.95), QUIET)
+    found = fit_sweep(AdaptOptions(sweep(tmp_path, by_agreement), accuracy=0.95), QUIET)
     assert found.probe == Probe(kind="agreement", samples=2, sampling={"temperature": 0.7, "top_p": 0.8, "top_k": 20})
     assert (found.budget_for(1.0), found.budget_for(0.5)) == (0, 160)
     held = found.held_out
@@ -100,7 +100,7 @@ def test_agreement_is_chosen_where_lengths_say_nothing_and_its_own_tokens_are_co
 
 def test_a_probe_that_knows_nothing_saves_nothing_beside_lots(tmp_path: Path) -> None:
     told = io.StringIO()
-    found = adapt(
+    found = fit_sweep(
         AdaptOptions(sweep(tmp_path, by_nothing), accuracy=0.6, probe="length"), Console(file=told, width=200)
     )
     assert found.held_out["saved_fraction_beside_random_low"] < 0.02
@@ -110,7 +110,7 @@ def test_a_probe_that_knows_nothing_saves_nothing_beside_lots(tmp_path: Path) ->
 
 
 def test_no_problem_is_both_fitted_and_held_out(tmp_path: Path) -> None:
-    from alignment.commands.adapt import as_curve
+    from alignment.commands.adapt.fitting import as_curve
 
     draw = random.Random(1)
     kinds = [by_length(draw) for _ in range(100)]
@@ -124,13 +124,13 @@ def test_no_problem_is_both_fitted_and_held_out(tmp_path: Path) -> None:
 def test_a_saving_that_is_none_is_called_so(tmp_path: Path) -> None:
     told = io.StringIO()
     options = AdaptOptions(sweep(tmp_path, by_length), accuracy=0.6, probe="agreement")  # it costs and tells nothing
-    found = adapt(options, Console(file=told, width=200))
+    found = fit_sweep(options, Console(file=told, width=200))
     assert found.held_out["saved_fraction_high"] < 0 and "warning: that is no clear saving" in told.getvalue()
 
 
 def test_a_target_of_tokens_is_kept(tmp_path: Path) -> None:
     folder = sweep(tmp_path, by_length)
-    found = adapt(AdaptOptions(folder, tokens=12.0), QUIET)
+    found = fit_sweep(AdaptOptions(folder, tokens=12.0), QUIET)
     assert found.fitted["mean_thinking_tokens"] <= 12.0 and found.target == {"tokens": 12.0}
     assert [found.budget_for(length) for length in (10, 20, 30)] == [20, 0, 0]
     assert found.fitted["accuracy"] == pytest.approx(1 / 3, abs=0.06)
@@ -142,7 +142,7 @@ def test_what_could_not_be_judged_is_left_out_and_counted(tmp_path: Path) -> Non
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     lines[3]["correct"][1] = None
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = adapt(AdaptOptions(folder, accuracy=0.6), QUIET)
+    found = fit_sweep(AdaptOptions(folder, accuracy=0.6), QUIET)
     assert found.held_out["left_out_unknown"] == 1
     assert found.fitted["problems"] + found.held_out["problems"] == PROBLEMS - 1
 
@@ -159,18 +159,18 @@ def test_what_could_not_be_judged_is_left_out_and_counted(tmp_path: Path) -> Non
 )
 def test_what_cannot_be_fitted_is_refused_with_what_to_write(tmp_path: Path, changes: Any, says: str) -> None:
     with pytest.raises(OptionError, match=says):
-        adapt(AdaptOptions(sweep(tmp_path, by_length), **changes), QUIET)
+        fit_sweep(AdaptOptions(sweep(tmp_path, by_length), **changes), QUIET)
 
 
 def test_too_few_problems_and_a_sweep_without_outcomes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="40 problems are too few"):
-        adapt(AdaptOptions(sweep(tmp_path / "few", by_length, 40), accuracy=0.5), QUIET)
+        fit_sweep(AdaptOptions(sweep(tmp_path / "few", by_length, 40), accuracy=0.5), QUIET)
     folder = sweep(tmp_path / "old", by_length)
     document = json.loads((folder / "budget.json").read_text())
     del document["outcomes"]
     write_json(folder / "budget.json", document)
     with pytest.raises(ArtifactError, match="measure them: alignment budget"):
-        adapt(AdaptOptions(folder, accuracy=0.5), QUIET)
+        fit_sweep(AdaptOptions(folder, accuracy=0.5), QUIET)
     done = alignment("adapt", tmp_path / "nothing", "--accuracy", 0.5)
     assert done.returncode == 2 and "there is no budget sweep" in done.stderr and "Traceback" not in done.stderr
 

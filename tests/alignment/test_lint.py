@@ -13,7 +13,7 @@ from rich.console import Console
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.checks.recipe import checked
-from alignment.commands.lint import Request, lint
+from alignment.commands.lint.inspection import Request, inspect_request
 from alignment.core.errors import DataError, RecipeError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import Mode
@@ -240,7 +240,7 @@ def test_what_ships_has_no_faults(
             file.write(json.dumps({"question": row["question"].format(more), "answer": answer}) + "\n")
     overrides = (f"data.sources.gsm8k-train.path={gsm8k}",) if model else ()
     request = Request(str(resource(recipe)), model=model, as_json=True, overrides=overrides)
-    assert lint(request, Console()) == 0
+    assert inspect_request(request, Console()) == 0
     for stage in json.loads(capsys.readouterr().out):
         assert [one for one in stage["findings"] if one["severity"] != "note"] == []
 
@@ -252,7 +252,7 @@ def test_a_file_of_conversations_is_linted_with_its_line_numbers(
     shared = {"conversations": [{"from": "human", "value": "1 + 2?"}, {"from": "gpt", "value": "3"}]}
     rows = [{"messages": chat()}, shared, {"messages": [USER]}, {"text": "no chat"}, {"messages": [{"role": "bot"}]}]
     path.write_text("\n".join(json.dumps(row) for row in rows) + "\nnot json\n", encoding="utf-8")
-    assert lint(Request(str(path), model="embedded", html=page, as_json=True), Console()) == 1
+    assert inspect_request(Request(str(path), model="embedded", html=page, as_json=True), Console()) == 1
     (found,) = json.loads(capsys.readouterr().out)
     assert {(one["row"], one["code"]) for one in found["findings"] if one["severity"] == "error"} == {
         (3, "no_loss"),
@@ -268,7 +268,7 @@ def test_rows_that_cannot_be_read_are_a_finding_and_the_other_stages_are_looked_
     path = recipe_of_chats(tmp_path / "missing.jsonl")
     more = "  - {name: sums, kind: sft, data: tiny-cold-start, max_length: 512, trainer: {num_train_epochs: 1}}\n"
     path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
-    assert lint(Request(str(path), as_json=True, rows=4), Console()) == 1
+    assert inspect_request(Request(str(path), as_json=True, rows=4), Console()) == 1
     unread, sums = json.loads(capsys.readouterr().out)
     assert [one["code"] for one in unread["findings"]] == ["rows_not_read"]
     assert (sums["rows"], sums["findings"]) == (4, [])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alignment.commands.budget_options import SweepOptions
+from alignment.commands.budget.options import SweepOptions
 from alignment.core.errors import ArtifactError
 from alignment.core.files import canonical_hash, folder_files, write_json
 from alignment.records.manifest import Manifest

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alignment.commands.budget_options import SweepOptions
+from alignment.commands.budget.options import SweepOptions
 from alignment.core.errors import ArtifactError, DataError, OptionError
 from alignment.evaluation.sweep.plan import append_point, recorded_points
 

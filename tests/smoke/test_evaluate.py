@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alignment.commands.evaluate_options import EvaluateOptions
+from alignment.commands.evaluate.options import EvaluateOptions
 from alignment.core.errors import AlignmentError
 from rewards.kinds.instruction.constraints import CONSTRAINTS
 from smoke.processes import alignment

@@ -5,7 +5,6 @@
 Neighbours: sweep_plan.py (which points are missing), sweep_command.py (starts this), outcomes.py (what is kept of each problem), votes.py (the arithmetic).
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from alignment.core.errors import AlignmentError
+from alignment.core.entry import run_child
 from alignment.core.files import read_json
-from alignment.core.process import die_with_parent
 from alignment.core.vocabulary import Mode
 from alignment.data.generators.families import problem_key
 from alignment.data.rows import Problem
@@ -126,11 +124,7 @@ def main(
     stage: Annotated[str, typer.Option(help="The policy that this process measures.")],
 ) -> None:
     """Measure the missing points of one policy and add each to points.jsonl when it is done."""
-    try:
-        _run(read_json(work), stage)
-    except AlignmentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_status) from error
+    _run(read_json(work), stage)
 
 
 def _run(work: dict[str, Any], stage: str) -> None:
@@ -150,5 +144,4 @@ def _run(work: dict[str, Any], stage: str) -> None:
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    typer.run(main)
+    run_child(main)

@@ -40,7 +40,7 @@ def options(texts: list[str], kinds: list[str]) -> dict[str, Any]:
     return found
 
 
-def audit(kinds: list[str], given: Mapping[str, Any], console: Console, *, as_json: bool) -> int:
+def audit_tables(kinds: list[str], given: Mapping[str, Any], console: Console, *, as_json: bool) -> int:
     """Every named kind against its table, or all of them, with the options given. Returns the exit status."""
     try:
         found = audit_kinds(kinds, given)

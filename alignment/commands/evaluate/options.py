@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alignment.commands.budget_options import COMPLETION_TOKENS, files_of
+from alignment.commands.budget.options import COMPLETION_TOKENS, files_of
 from alignment.core.errors import OptionError
 from alignment.data.sources import Table, load_source, source_names
 from alignment.evaluation.task import evaluation_source

@@ -53,7 +53,7 @@ class AdaptOptions:
         return {"accuracy": self.accuracy} if self.accuracy is not None else {"tokens": float(self.tokens or 0)}
 
 
-def adapt(options: AdaptOptions, console: Console) -> AdaptiveBudget:
+def fit_sweep(options: AdaptOptions, console: Console) -> AdaptiveBudget:
     """Fit, judge on the other half, write adaptive.json and print it.
 
     Raises OptionError for a target that cannot be reached, ArtifactError for a sweep that cannot be learned from.

@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from alignment.commands.budget_options import SweepOptions
+from alignment.commands.budget.options import SweepOptions
 from alignment.core.errors import ArtifactError
 from alignment.core.files import write_json
 from alignment.core.statistics.intervals import as_text

@@ -1,6 +1,6 @@
 """`alignment lint`: a recipe's stages, a mixture or a file of conversations, held against a template token by token.
 
-Status 0 where nothing is an error, 1 where something is. Neighbours: data/lint/ (what is looked for), cli/.
+Status 0 where nothing is an error, 1 where something is. Neighbours: lint/ (the faults), __init__.py (the options).
 """
 
 import json
@@ -53,7 +53,7 @@ class Subject:
     told: list[Finding]
 
 
-def lint(request: Request, console: Console) -> int:
+def inspect_request(request: Request, console: Console) -> int:
     """Look, print or write what was found; returns the exit status. Raises DataError, RecipeError."""
     recipe, subjects = _subjects(request)
     model = request.model or (recipe.model if recipe else None)

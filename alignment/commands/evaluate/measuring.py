@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from alignment.commands.evaluate_options import EvaluateOptions
+from alignment.commands.evaluate.options import EvaluateOptions
 from alignment.core.files import read_json, write_json
 from alignment.core.statistics.intervals import as_text
 from alignment.core.vocabulary import MODES
@@ -21,7 +21,7 @@ from alignment.run.watch import refuse_failure, watched
 FILES = (*MODES, "constraints", "follow")  # of which the last two are written where they were asked for
 
 
-def evaluate(options: EvaluateOptions, *, as_json: bool) -> None:
+def measure(options: EvaluateOptions, *, as_json: bool) -> None:
     """Measure a policy in both modes and print the figures; nothing in a run is changed.
 
     Raises OptionError for options that cannot work, ArtifactError if there is no such policy, StageFailed if measuring

@@ -1,0 +1,29 @@
+"""`alignment report`: a run's report, from what the run has recorded."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alignment.commands.options import RunDirectory
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def report(run: RunDirectory) -> None:
+    """Write the report of a run again. report.json, report.md and report.html, from what the run has recorded."""
+    from rich.console import Console
+
+    from alignment.records.run_folder import RunFolder
+
+    folder = RunFolder.open(run)
+    write_and_print(folder.path, Console())
+    print(folder.path / "report.html")
+
+
+def write_and_print(run: Path, console: "Console") -> None:
+    """Write a run's report and print its tables."""
+    from alignment.report import write_report
+    from alignment.report.render.terminal import following_tables, stage_table
+
+    document = write_report(run)
+    console.print(stage_table(document, console.width), *following_tables(document, console.width), sep="\n")

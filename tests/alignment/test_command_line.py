@@ -1,0 +1,47 @@
+"""The command line answers at once: what lists and explains commands imports none of what they work with."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from alignment.cli import COMMANDS
+
+REPOSITORY = Path(__file__).parents[2]
+VERBS = [command.__name__.rstrip("_") for command in COMMANDS]
+ROOMS_IMPORTED = """
+import json, sys
+import alignment.cli
+sys.argv = ["alignment", *json.loads(sys.argv[1])]
+try: alignment.cli.main()
+except SystemExit as ended: status = ended.code
+rooms = {name.split(".")[1] for name in sys.modules if name.startswith("alignment.")}
+print(json.dumps([status, sorted(rooms), [name for name in ("rewards", "numpy", "torch") if name in sys.modules]]))
+"""
+
+
+def imported(*arguments: str) -> list[object]:
+    command = [sys.executable, "-c", ROOMS_IMPORTED, json.dumps(arguments)]
+    found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60)
+    return list(json.loads(found.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("evaluate", "--help")], ids=" ".join)
+def test_help_imports_nothing_that_a_command_works_with(arguments: tuple[str, ...]) -> None:
+    assert imported(*arguments) == [0, ["cli", "commands", "core"], []]
+
+
+def test_help_lists_every_command_with_what_it_is_for() -> None:
+    command = [sys.executable, "-m", "alignment.cli", "--help"]
+    shown = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    listed = [line.split() for line in shown.stdout.partition("Commands:")[2].splitlines() if line.strip()]
+    assert [words[0] for words in listed] == VERBS
+    assert all(len(words) > 3 for words in listed)
+
+
+def test_every_verb_has_its_file() -> None:
+    folder = REPOSITORY / "alignment" / "commands"
+    files = {path.stem for path in folder.iterdir() if path.stem != "options" and not path.name.startswith("__")}
+    assert files == set(VERBS)
