@@ -1,1 +1,1 @@
-"""Everything that cannot work, found before anything heavy is imported; one file per subject."""
+"""The checks of a recipe that need neither torch nor a GPU; one file per subject."""

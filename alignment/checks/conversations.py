@@ -1,7 +1,7 @@
-"""Can a recipe's own conversations be learned from? Faults of local files of chats that need no tokenizer to be seen.
+"""Checks local files of chats for the lint faults that need no tokenizer.
 
-`check` looks at sources that are files here; a public set is not fetched to check a recipe, and what only tokens and
-templates show is looked for when an sft stage starts. Neighbours: check.py, data/lint/ (the faults).
+Public sets are not downloaded to check a recipe, and faults that need a tokenizer are looked for when an sft stage starts.
+Neighbours: recipe.py (runs the checks), lint/ (the faults).
 """
 
 import itertools
@@ -20,24 +20,24 @@ from alignment.recipe.schema import Recipe
 
 
 def conversations(recipe: Recipe) -> Iterator[Issue]:
-    """Sampled rows of every local file of chats that a stage takes as rows hold no errors."""
+    """Sampled rows of every local file of chats that a stage trains on have no lint errors."""
     for index, stage in enumerate(recipe.stages):
         if kind_of(stage).takes != "rows":
             continue
         try:
             parts = load_parts(stage.data)
         except DataError:
-            continue  # told by check.py
+            continue  # reported by checks/recipe.py
         for number, part in enumerate(parts):
             inner = () if isinstance(stage.data, str) else (number, "source")
             place: Place = ("stages", index, "data", *inner)
             try:
-                yield from (Issue(place, told) for told in _told(recipe, part, Intent.of(recipe, stage)))
+                yield from (Issue(place, text) for text in _faults(recipe, part, Intent.of(recipe, stage)))
             except DataError as error:
                 yield Issue(place, str(error))
 
 
-def _told(recipe: Recipe, part: MixturePart, intent: Intent) -> Iterator[str]:
+def _faults(recipe: Recipe, part: MixturePart, intent: Intent) -> Iterator[str]:
     """The first error of each code in a sample of a part's rows, and how many of its rows have one."""
     cases = list(_cases(recipe, part))
     found: dict[str, dict[str, Finding]] = {}
@@ -52,7 +52,7 @@ def _told(recipe: Recipe, part: MixturePart, intent: Intent) -> Iterator[str]:
 
 def _cases(recipe: Recipe, part: MixturePart) -> Iterator[Case]:
     if part.source not in source_names():
-        return  # told by check.py
+        return  # reported by checks/recipe.py
     source, override = load_source(str(part.source)), recipe.data.sources.get(str(part.source))
     if not has_messages(source) or source.kind != "table":
         return

@@ -1,8 +1,8 @@
-"""Which `parameters` a procedural source takes, read from reasoning-gym's own source without importing it.
+"""Checks the `parameters` of procedural sources, whose names are read from reasoning-gym's source without importing it.
 
-Importing reasoning-gym costs seconds, and one wrong name would end a stage when its data is drawn, hours later perhaps.
-tests/house holds this reading against the imported classes. Neighbours: trainer_keys.py (the same for TRL),
-procedural.py (the families).
+Importing reasoning-gym takes seconds. Unchecked, a wrong name would end a stage only when its data is generated. tests/house
+compares the names with the imported classes. Neighbours: recipe/trainer_keys.py (the same for TRL),
+data/generators/families.py (the families).
 """
 
 import ast
@@ -22,7 +22,7 @@ OWNED = {"seed": "write `seed` beside `parameters`", "size": "write `count` besi
 
 
 def procedural_parameters(recipe: Recipe) -> Iterator[Issue]:
-    """Every parameter of a stage's or an evaluation's procedural source is one that its family has."""
+    """Every parameter of a procedural source, in a stage or an evaluation, exists in its family."""
     for index in range(len(recipe.stages)):
         for place, part in placed_parts(recipe, index):
             if part.source in source_names():
@@ -30,46 +30,49 @@ def procedural_parameters(recipe: Recipe) -> Iterator[Issue]:
     for name in dict.fromkeys([*recipe.evaluations.after_each_stage, *recipe.evaluations.parameters]):
         place = ("evaluations", "parameters", name)
         if name not in recipe.evaluations.after_each_stage:
-            yield Issue(place, f"`{name}` is not measured; {nearest(name, recipe.evaluations.after_each_stage)}")
+            yield Issue(
+                place,
+                f"`{name}` is not a task of after_each_stage; {nearest(name, recipe.evaluations.after_each_stage)}",
+            )
         elif name in source_names():
             yield from _problems(name, recipe.evaluations.parameters.get(name, {}), place)
 
 
 def _problems(name: str, parameters: dict[str, Any], place: Place) -> Iterator[Issue]:
-    """What is wrong with the parameters that a recipe or a mixture gives a source, and with the source's own."""
+    """Wrong parameters of a source, in the recipe or mixture and in the source's declaration."""
     source = load_source(name)
     if not isinstance(source, Procedural):
         if parameters:
-            yield Issue(place, f"`{name}` is a table, which takes no parameters; leave them out")
+            yield Issue(place, f"`{name}` is a table, which has no parameters; remove them")
         return
     for key, problem in parameter_problems(source.family, source.parameters):
-        yield Issue(place, f"the declaration of `{name}` gives it `{key}`: {problem}")
+        yield Issue(place, f"the declaration of `{name}` has `{key}`: {problem}")
     for key, problem in parameter_problems(source.family, parameters):
-        yield Issue((*place, key), f"`{name}` takes no `{key}`: {problem}")
+        yield Issue((*place, key), f"`{name}` has no parameter `{key}`: {problem}")
 
 
 def parameter_problems(family: str, parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each parameter that a family cannot take, and why."""
+    """Yield each parameter that a family does not have, with what to write instead."""
     known, generator = parameter_names(family), FAMILIES[family].generator
     if known is None:
         return
     for key in parameters:
         if generator is not None and key in OWNED:
-            yield key, f"it is decided elsewhere: {OWNED[key]}"
+            yield key, f"it is set elsewhere: {OWNED[key]}"
         elif key not in known:
             maker = f"reasoning-gym's {generator}" if generator is not None else f"the family {family}"
             yield key, f"{maker} has no such parameter; {nearest(key, sorted(known - OWNED.keys()))}"
 
 
 def parameter_names(family: str) -> frozenset[str] | None:
-    """The parameters of a family, or None where reasoning-gym's source cannot be read."""
+    """Names of a family's parameters, or None if reasoning-gym's source cannot be read."""
     found = FAMILIES[family]
     return frozenset(found.parameters) if found.generator is None else _fields(found.generator)
 
 
 @cache
 def _fields(generator: str) -> frozenset[str] | None:
-    """The fields of the config dataclass that a generator is registered with, in the one module that bears its name."""
+    """The fields of the config dataclass that a generator's module registers."""
     spec = importlib.util.find_spec("reasoning_gym")
     if spec is None or spec.origin is None:
         return None
@@ -87,7 +90,7 @@ def _fields(generator: str) -> frozenset[str] | None:
 
 
 def _registered_config(tree: ast.Module) -> str:
-    """The class named third in `register_dataset(name, dataset, config, ...)`; empty where there is no such call."""
+    """The third argument of `register_dataset(name, dataset, config, ...)`; empty without such a call."""
     for node in tree.body:
         call = node.value if isinstance(node, ast.Expr) else None
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "register_dataset" and len(call.args) > 2:

@@ -1,8 +1,8 @@
-"""Whether a model has positions for the lengths that a recipe asks for, where its config can be read here.
+"""Checks that sequences fit into the model's context, if its config can be read here.
 
-A prompt and a completion together, or a row to train on, that are longer than the model's positions end a stage when an
-engine refuses them, or train on positions that the model has never seen. Of a hub model nothing is known before it is
-fetched. Neighbours: model_files.py (whether the model can be loaded), plan.py (how much memory it takes).
+An engine refuses longer sequences hours later, and training would use positions that the model has never seen. A hub
+model's context is not known before it is downloaded. Neighbours: model_files.py (whether the model can be loaded), plan.py
+(how much memory it needs).
 """
 
 import json
@@ -18,7 +18,7 @@ from alignment.recipe.stage import max_length_of, rollout_of
 
 
 def sequence_lengths(recipe: Recipe) -> Iterator[Issue]:
-    """No stage or evaluation asks for sequences longer than the model has positions for."""
+    """No stage or evaluation has sequences longer than the model's context."""
     limit = positions(resource("data/base") if recipe.model == "embedded" else Path(recipe.model))
     if limit is None:
         return
@@ -53,9 +53,9 @@ def _known(limit: int) -> str:
 
 
 def positions(folder: Path) -> int | None:
-    """How many positions a local model has; None where its config does not say, or is not here.
+    """Number of positions of a local model; None if its config is missing or does not say.
 
-    Scaled rotary embeddings reach beyond `max_position_embeddings` where the config keeps the unscaled number there.
+    With scaled rotary embeddings it may be larger than `max_position_embeddings`, if that holds the unscaled number.
     """
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
-"""Whether the model that a recipe names can be loaded, judged by its files: never by loading them.
+"""Checks by its files, without loading them, that the recipe's model can be loaded.
 
-Neighbours: check.py (runs this with the other checks), plan.py (reads the model's size from the same headers).
+Neighbours: recipe.py (runs the checks), plan.py (reads the model's size from the same headers).
 """
 
 import difflib
@@ -16,13 +16,13 @@ from alignment.recipe.schema import Recipe
 
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-LONGEST_HEADER = 100_000_000  # bytes; safetensors itself refuses longer ones
+MAX_HEADER = 100_000_000  # bytes; safetensors itself refuses longer headers
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 LOCAL_LOOKS = (".", "~", "models/", "runs/")
 
 
 def model_files(recipe: Recipe) -> Iterator[Issue]:
-    """The model is embedded, a folder with a config, safetensors and a tokenizer, or a hub id; never a pickle."""
+    """The model is `embedded`, a folder with config, safetensors and tokenizer, or a hub id; never a pickle."""
     if recipe.model != "embedded":
         yield from (Issue(("model",), problem) for problem in _problems(recipe.model))
 
@@ -43,7 +43,7 @@ def _problems(model: str) -> Iterator[str]:
 def _folder_problems(folder: Path) -> Iterator[str]:
     weights = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file():
-        yield f"{folder} has no config.json, so it is no model folder; write the folder that save_pretrained made"
+        yield f"{folder} has no config.json, so it is not a model folder; write the folder that save_pretrained made"
     else:
         problem = _config_problem(folder / "config.json")
         if problem is not None:
@@ -56,7 +56,7 @@ def _folder_problems(folder: Path) -> Iterator[str]:
         try:
             safetensors_header(path)
         except ValueError as error:
-            yield f"{error}; fetch or convert it again"
+            yield f"{error}; download or convert it again"
     if weights and not any((folder / name).is_file() for name in TOKENIZERS):
         yield f"{folder} has no tokenizer ({', '.join(TOKENIZERS)}); copy the one of the model it was made from into it"
 
@@ -65,9 +65,9 @@ def _config_problem(path: Path) -> str | None:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        return f"{path} is damaged: {error}; fetch or convert the model again"
+        return f"{path} is damaged: {error}; download or convert the model again"
     if not isinstance(config, dict) or "model_type" not in config:
-        return f"{path} is no model's config: it names no model_type; fetch or convert the model again"
+        return f"{path} is not a model's config: it has no model_type; download or convert the model again"
     return None
 
 
@@ -80,13 +80,13 @@ def safetensors_header(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            if length > LONGEST_HEADER:
-                raise ValueError("the length of its header is no such length")
+            if length > MAX_HEADER:
+                raise ValueError("the length of its header is impossible")
             header: dict[str, Any] = json.loads(file.read(length)) if length <= size else {}
         tensors = {name: tensor for name, tensor in header.items() if name != "__metadata__"}
         whole = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged: it has no safetensors header") from error
     if size < whole:
-        raise ValueError(f"{path} was cut short: it has {size} bytes where its header speaks of {whole}")
+        raise ValueError(f"{path} is truncated: it has {size} bytes, and its header says {whole}")
     return tensors

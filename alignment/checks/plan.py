@@ -1,4 +1,7 @@
-"""What `alignment check` prints when all is well: stages, data, sizes, tokens, and memory per device."""
+"""The plan that `alignment check` prints for a valid recipe: stages, data, work, and memory per device.
+
+Neighbours: recipe.py (the checks before it), model_files.py (headers of the weights).
+"""
 
 import json
 import math
@@ -20,7 +23,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class ModelShape:
-    """What memory depends on, read from a model's files without loading them."""
+    """The sizes that memory depends on, read from a model's files without loading them."""
 
     parameters: int
     hidden: int
@@ -29,7 +32,7 @@ class ModelShape:
 
 
 def model_shape(folder: Path) -> ModelShape | None:
-    """The shape of a local model, from config.json and safetensors headers; None for a hub id or a broken folder."""
+    """The shape of a local model, from config.json and safetensors headers; None for a hub id or a damaged folder."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         parameters = sum(_parameters_in(path) for path in folder.glob("*.safetensors"))
@@ -44,12 +47,12 @@ def _parameters_in(path: Path) -> int:
 
 
 def training_gib(shape: ModelShape, stage: StageFields, hardware: Hardware) -> float | None:
-    """Estimated peak memory per device in GiB while training: weights, gradients, optimizer and logits. None without training.
+    """Estimated peak memory per device in GiB during training; None for a stage that does not train.
 
-    Counted: 4 bytes each for weights and gradients and 8 for Adam's moments (the optimizer in float32), sharded as the
-    launcher config's name says; logits in float32 with their gradient, which for long rows and large vocabularies are
-    the largest part; activations as 34 bytes per token, layer and hidden unit (arXiv 2205.05198, without attention
-    maps), or one layer's worth where gradient checkpointing is on. Not counted: fragmentation and the sampling engine.
+    Weights and gradients take 4 bytes each and Adam's moments 8, sharded as the launcher config says. Logits are in float32
+    with their gradient; for long rows and large vocabularies they are the largest part. Activations take 34 bytes per
+    token, layer and hidden unit (arXiv 2205.05198, without attention maps), or one layer's with gradient checkpointing. Not
+    included: fragmentation and the sampling engine.
     """
     batch, config, processes = kind_of(stage).batch, hardware.accelerate, hardware.processes
     if batch is None or not isinstance(stage, TrainingStage):
@@ -68,10 +71,10 @@ def training_gib(shape: ModelShape, stage: StageFields, hardware: Hardware) -> f
 
 
 def print_plan(pipeline: Pipeline, console: Console) -> None:
-    """The resolved plan, one row per stage."""
+    """Print the plan, one row per stage."""
     recipe = pipeline.recipe
     shape = model_shape(Path(pipeline.base_path()))
-    size = f"{shape.parameters:,} parameters" if shape else "a hub model, its size is known once it is fetched"
+    size = f"{shape.parameters:,} parameters" if shape else "a hub model; its size is known once it is downloaded"
     console.print(f"[bold]{recipe.name}[/bold]  {recipe.model} ({size}), seed {recipe.seed}", highlight=False)
     console.print(
         f"{recipe.hardware.processes} process(es), launcher config {recipe.hardware.accelerate}", highlight=False
@@ -82,7 +85,7 @@ def print_plan(pipeline: Pipeline, console: Console) -> None:
     for stage in recipe.stages:
         gib = None if shape is None else training_gib(shape, stage, recipe.hardware)
         memory = "" if gib is None else f"{gib:.2f}"
-        start, work = recipe.policy_before(stage.name) or "the model", kind_of(stage).work(stage)
+        start, work = recipe.policy_before(stage.name) or "base model", kind_of(stage).work(stage)
         table.add_row(stage.name, stage.kind, start, describe_data(stage), work, memory)
     console.print(table)
     tasks = ", ".join(recipe.evaluations.after_each_stage) or "nothing"
@@ -95,7 +98,7 @@ def print_plan(pipeline: Pipeline, console: Console) -> None:
 
 
 def describe_data(stage: StageFields) -> str:
-    """`chain-sum x 1024 (cold_start)`, part by part."""
+    """The data of a stage, part by part: `chain-sum x 1024 (cold_start)`."""
     parts = []
     for part in load_parts(stage.data):
         count = f" x {part.count}" if part.count else ""

@@ -1,8 +1,8 @@
-"""Everything that cannot work, found before anything heavy is imported: names, paths, templates, batches, rewards.
+"""Runs all checks of a recipe, and has those of names, paths, templates, budgets and evaluations.
 
-Each check is a function from a recipe to problems and says where, what was found, why it cannot work and what to write.
-All of them run, so that a person sees every error at once. Neighbours: document.py (errors of form),
-training_checks.py, model_files.py, reference_checks.py and conversation_checks.py (families of checks), plan.py.
+A check is a function from a recipe to issues. An issue says where, what was found, why it cannot work and what to write. All
+checks run, so that every error is shown at once. Neighbours: recipe/load.py (errors of the schema), training.py,
+model_files.py, references.py, conversations.py and others (checks by subject), plan.py.
 """
 
 import importlib.util
@@ -35,11 +35,11 @@ from alignment.run.plan import Pipeline
 from alignment.run.processes import accelerate_config
 
 TRACKERS = ["tensorboard", "trackio", "wandb"]  # of those that TRL reports to
-SAMPLING = ("temperature", "top_p", "top_k")  # what a mode of the evaluations has to say
+SAMPLING = ("temperature", "top_p", "top_k")  # required for each mode of the evaluations
 
 
 def checked(path: Path, overrides: list[str]) -> Pipeline:
-    """The pipeline of a recipe that passes every check. Raises RecipeError with all problems, each located."""
+    """Load a recipe and run every check. Raises RecipeError with all issues, each with file and line."""
     document = Document(path, overrides)
     recipe, problems = document.recipe()
     if recipe is not None:
@@ -52,12 +52,12 @@ def checked(path: Path, overrides: list[str]) -> Pipeline:
 
 
 def stage_order(recipe: Recipe) -> Iterator[Issue]:
-    """Names are unique, and a stage takes only what earlier stages leave."""
+    """Stage names are unique, and a stage only uses policies and rows of earlier stages."""
     names = recipe.stage_names
     for index, stage in enumerate(recipe.stages):
         place: Place = ("stages", index)
         if names.index(stage.name) < index:
-            yield Issue((*place, "name"), f"two stages are called `{stage.name}`; give each a name of its own")
+            yield Issue((*place, "name"), f"two stages are called `{stage.name}`; give each a different name")
         earlier = recipe.stages[:index]
         trained = [other.name for other in earlier if kind_of(other).leaves_policy]
         if stage.start_from is not None and stage.start_from not in trained:
@@ -71,7 +71,7 @@ def stage_order(recipe: Recipe) -> Iterator[Issue]:
 
 
 def data_names(recipe: Recipe) -> Iterator[Issue]:
-    """Mixtures and sources exist, fit the stage's kind, and never train on what is kept for evaluation."""
+    """Mixtures and sources exist, fit the stage's kind, and are not reserved for evaluation."""
     for name in recipe.data.sources:
         if name not in source_names():
             yield Issue(("data", "sources", name), f"there is no such source; {nearest(name, source_names())}")
@@ -83,7 +83,7 @@ def data_names(recipe: Recipe) -> Iterator[Issue]:
             yield Issue(place, f"there is no mixture `{stage.data}`; {nearest(stage.data, mixture_names())}")
             continue
         if not isinstance(stage.data, str) and not stage.data:
-            yield Issue(place, "is empty, so there would be nothing to train on; name a mixture or write parts")
+            yield Issue(place, "is empty, so there is nothing to train on; name a mixture or write parts")
         try:
             for part_place, part in _parts(recipe, index):
                 yield from _part_issues(recipe, kind_of(stage), part_place, part)
@@ -109,18 +109,18 @@ def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: Mixtu
         return
     source = load_source(part.source)
     if kind.takes == "rows" and not can_be_imitated(source):
-        yield Issue((*place, "source"), f"`{part.source}` has no answers to imitate; it is for grpo and sample stages")
+        yield Issue((*place, "source"), f"`{part.source}` has no answers to train on; use it in a grpo or sample stage")
     if part.split == "evaluation" or (isinstance(source, Table) and source.use == "evaluation"):
         yield Issue(
             (*place, "split" if part.split == "evaluation" else "source"),
-            f"`{part.source}` is kept for evaluation, and what is measured on is never trained on; choose another",
+            f"`{part.source}` is reserved for evaluation and never trained on; choose another",
         )
     if isinstance(source, Procedural):
         if part.count is None:
-            yield Issue(place, f"`{part.source}` makes problems without end; write `count`")
+            yield Issue(place, f"`{part.source}` generates an unlimited number of problems; write `count`")
         if part.split is None:
             yield Issue(
-                place, f"`{part.source}` is procedural; write `split`, so that no stage meets another's problems"
+                place, f"`{part.source}` is procedural; write `split`, so that no stage sees another's problems"
             )
         return
     override = recipe.data.sources.get(str(part.source))
@@ -132,14 +132,14 @@ def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: Mixtu
 
 
 def trackers(recipe: Recipe) -> Iterator[Issue]:
-    """Trackers are known and installed: a missing one would end the first stage after everything was loaded."""
+    """Trackers are known and installed; a missing one would end the first stage after the model is loaded."""
     for index, name in enumerate(recipe.report_to):
         place: Place = ("report_to", index)
         if name not in TRACKERS:
             yield Issue(place, f"there is no tracker `{name}`; {nearest(name, TRACKERS)}")
         elif importlib.util.find_spec(name) is None:
             yield Issue(
-                place, f"{name} is not installed; run `uv pip install {name}` in this environment, or leave it out"
+                place, f"{name} is not installed; run `uv pip install {name}` in this environment, or remove it"
             )
 
 
@@ -157,7 +157,7 @@ def surroundings(recipe: Recipe) -> Iterator[Issue]:
 
 
 def rollouts(recipe: Recipe) -> Iterator[Issue]:
-    """Engines can run here, and what ends a budget ends the thinking and leaves room for an answer."""
+    """Engines can run here, and thinking budgets leave room for an answer."""
     for index, stage in enumerate(recipe.stages):
         rollout = rollout_of(stage)
         if rollout is None:
@@ -170,17 +170,17 @@ def rollouts(recipe: Recipe) -> Iterator[Issue]:
 
 
 def own_checks(recipe: Recipe) -> Iterator[Issue]:
-    """What each kind checks of its own stages."""
+    """The checks that each kind has for its own stages."""
     for index, stage in enumerate(recipe.stages):
         for check in kind_of(stage).checks:
             yield from check(recipe, index, stage)
 
 
 def _budget(place: Place, budget: ThinkingBudget, longest: int) -> Iterator[Issue]:
-    """What ends the thinking ends it, the minimum is no more than the most, and both leave room for an answer."""
+    """The stop text ends the thinking, `least` is not above `most`, and both leave room for an answer."""
     place = (*place, "thinking_budget")
     if "</think>" not in budget.stop_text:
-        yield Issue((*place, "stop_text"), "must hold </think>, or thinking would never end")
+        yield Issue((*place, "stop_text"), "has no </think>, so thinking would never end; add it")
     if budget.most is not None and budget.most >= longest:
         yield Issue(
             (*place, "most"), f"leaves no token for the answer; write less than max_completion_tokens {longest}"
@@ -190,7 +190,7 @@ def _budget(place: Place, budget: ThinkingBudget, longest: int) -> Iterator[Issu
 
 
 def evaluations(recipe: Recipe) -> Iterator[Issue]:
-    """Tasks are for evaluation and can be judged here, budgets leave room for an answer, and both modes say how they are sampled."""
+    """Tasks exist and can be judged here, budgets leave room for an answer, and both modes have sampling settings."""
     place: Place = ("evaluations",)
     wanted = recipe.evaluations
     yield from _budget(place, wanted.thinking_budget, wanted.max_completion_tokens)
@@ -201,7 +201,7 @@ def evaluations(recipe: Recipe) -> Iterator[Issue]:
                 f"found {budget}; a budget lies between 0 and max_completion_tokens {wanted.max_completion_tokens}",
             )
     if wanted.budgets and not wanted.after_each_stage:
-        yield Issue((*place, "budgets"), "there is no task to sweep them on; name one in after_each_stage")
+        yield Issue((*place, "budgets"), "there is no task to measure them on; name one in after_each_stage")
     for index, name in enumerate(wanted.after_each_stage):
         if name not in source_names():
             yield Issue(
@@ -217,7 +217,7 @@ def evaluations(recipe: Recipe) -> Iterator[Issue]:
 
 
 def _parts(recipe: Recipe, index: int) -> Iterator[tuple[Place, MixturePart]]:
-    """The parts of a stage's data with their places; those of a mixture file are placed at its name."""
+    """The parts of a stage's data with their places; parts of a mixture file have the place of its name."""
     data = recipe.stages[index].data
     place: Place = ("stages", index, "data")
     try:
@@ -230,7 +230,7 @@ def _parts(recipe: Recipe, index: int) -> Iterator[tuple[Place, MixturePart]]:
 
 def _not_before(name: str, stage: str, names: list[str], allowed: list[str], kind: str) -> str:
     if name == stage:
-        return f"`{name}` cannot be made from itself"
+        return f"`{name}` cannot use its own output; name an earlier stage"
     if name in names[names.index(stage) :]:
         return f"`{name}` runs after `{stage}`, which would be a cycle; move it before"
     if name in names:

@@ -1,8 +1,8 @@
-"""Does a recipe's data pass its own graders? A sample of each source, each reference taken as the answer.
+"""Checks that a sample of each local source's references passes the stage's own verifiers.
 
-A reference that its grader cannot read or does not accept teaches that right is wrong. `check` looks at sources that
-are files here; a public set is not fetched to check a recipe, so the stage that reads it asks `refuse_failing`.
-Procedural sources are left to their tests: what they make is right by construction.
+If a verifier rejects a correct reference, RL would punish correct answers. Public sets are not downloaded to check a recipe:
+the stage that reads one calls `refuse_failing`. Procedural sources are correct by construction and have tests of their own.
+Neighbours: recipe.py (runs the checks), rollout/references.py (judges references).
 """
 
 import itertools
@@ -24,7 +24,7 @@ from rewards import IsolationUnavailable, WorkerUnavailable
 
 
 def references(recipe: Recipe) -> Iterator[Issue]:
-    """Sampled references of every local file that a stage draws problems from pass that stage's graders."""
+    """Sampled references of every local file of problems pass the verifiers of the stage that uses it."""
     seen = set[tuple[Any, ...]]()
     for index, stage in enumerate(recipe.stages):
         if kind_of(stage).takes != "problems":
@@ -42,11 +42,11 @@ def references(recipe: Recipe) -> Iterator[Issue]:
             except (DataError, WorkerUnavailable) as error:
                 yield Issue(place, str(error))
             except IsolationUnavailable:
-                continue  # told of the reward itself
+                continue  # reported at the reward itself
 
 
 def _sample(recipe: Recipe, part: MixturePart) -> Iterator[rows.Problem]:
-    """The first problems that a stage draws from a local file; none where the part is anything else."""
+    """The first problems of a part that is a local file; none for any other part."""
     if part.source not in source_names():
         return
     source, override = load_source(str(part.source)), recipe.data.sources.get(str(part.source))

@@ -1,6 +1,6 @@
-"""Whether stages draw from splits of their own, so that none meets an earlier one's problems and measures its memory.
+"""Checks that no two stages use the same split of the same problems.
 
-Neighbours: check.py (runs this with the other checks), data/splits.py (what a split is).
+Neighbours: recipe.py (runs the checks), data/splits.py (what a split is).
 """
 
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ from alignment.recipe.stage import StageFields
 
 
 def split_overlap(recipe: Recipe) -> Iterator[Issue]:
-    """Stages that train on a procedural family draw from splits of their own, whatever their sources are called.
+    """Stages on one procedural family use different splits, whatever their sources are called.
 
-    One may meet problems again: a sample stage those of an earlier sft stage, as Qwen3 samples the thinking half of its
-    fusion on the queries of its cold start. What it writes is the policy's own, and is judged.
+    The exception is a sample stage on the problems of an earlier sft stage: Qwen3 samples the thinking rows of its fusion
+    on the queries of its cold start.
     """
     users: dict[tuple[str, str], tuple[str, str]] = {}
     for index, stage in enumerate(recipe.stages):
         parts = list(placed_parts(recipe, index))
-        own = {stage.name, *(part.stage for _, part in parts)}  # a sample stage and what is trained on its rows are one
+        own = {stage.name, *(part.stage for _, part in parts)}  # a sample stage and the stages on its rows count as one
         for place, part in parts:
             if part.source is None or part.split is None:
                 continue
@@ -31,18 +31,18 @@ def split_overlap(recipe: Recipe) -> Iterator[Issue]:
                 same = "" if name == part.source else f", as `{name}` with the same problems,"
                 yield Issue(
                     (*place, "split"),
-                    f"`{part.split}` of `{part.source}`{same} is drawn from by {first} already; a stage that meets an "
-                    "earlier one's problems again measures its memory; choose another split",
+                    f"`{part.split}` of `{part.source}`{same} is already used by {first}; on problems that it was trained on, a policy "
+                    "answers from memory; choose another split",
                 )
 
 
 def _asks_again(recipe: Recipe, stage: StageFields, first: str) -> bool:
-    """Whether a stage lets the policy answer what an earlier one has only shown it."""
+    """Whether a stage samples on problems that an earlier stage used for SFT only."""
     shown = kind_of(recipe.stage(first))
     return kind_of(stage).policy_writes and shown.leaves_policy and not shown.explores
 
 
 def _problem_space(name: str) -> str:
-    """What a source's problems are drawn from: its family, which other sources may share, or the source itself."""
+    """The family of a source, which other sources may use too, or the source itself."""
     source = load_source(name) if name in source_names() else None
     return f"family {source.family}" if isinstance(source, Procedural) else name

@@ -1,4 +1,4 @@
-"""What cannot work about how a stage trains: trainer settings, batches and rewards. check.py runs these too."""
+"""Checks of trainer settings and rewards. Neighbours: recipe.py (runs the checks), recipe/trainer_keys.py (TRL's keys)."""
 
 import math
 import re
@@ -14,13 +14,13 @@ from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, TrainingStage, rewards_of
 
-EXPONENT_AS_TEXT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 wants a point and a sign: 1.0e-5
+EXPONENT_AS_TEXT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 needs a point and a sign: 1.0e-5
 WHOLE_ABOVE_ZERO = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps")
 ABOVE_ZERO = ("learning_rate", "num_train_epochs")
 
 
 def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
-    """Every `trainer:` key exists in its TRL config class, and none is one that the stage decides."""
+    """Every `trainer:` key exists in its TRL config class, is not set by the stage, and has a possible value."""
     for index, stage in enumerate(recipe.stages):
         keys = kind_of(stage).trainer
         if keys is None or not isinstance(stage, TrainingStage):
@@ -29,7 +29,7 @@ def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
         for key, value in stage.trainer.items():
             place: Place = ("stages", index, "trainer", key)
             if key in keys.owned:
-                yield Issue(place, f"is decided by the stage: {keys.owned[key]}")
+                yield Issue(place, f"is set by the stage: {keys.owned[key]}")
             elif known is not None and key not in known:
                 yield Issue(place, f"TRL's {keys.class_name} has no such field; {nearest(key, sorted(known))}")
             else:
@@ -52,12 +52,12 @@ def _trainer_value(key: str, value: Any) -> str | None:
     if key == "max_steps" and value == -1:
         return None
     if not 0 < value < math.inf:
-        return f"found {value}, with which nothing would be trained; write a number above 0"
+        return f"found {value}, with which nothing is trained; write a number above 0"
     return f"found {value}; write a whole number" if key in WHOLE_ABOVE_ZERO and value != int(value) else None
 
 
 def _located(place: Place, text: str) -> Issue:
-    """A problem that rewards/ tells as `reward 2: ...`, at that reward, and at its option where one is named."""
+    """An issue that rewards/ reports as `reward 2: ...`, placed at that reward, or at its option if one is named."""
     numbered = re.fullmatch(r"reward (\d+): (.*)", text, flags=re.DOTALL)
     if numbered is None:
         return Issue(place, text)
@@ -67,7 +67,7 @@ def _located(place: Place, text: str) -> Issue:
 
 
 def reward_specs(recipe: Recipe) -> Iterator[Issue]:
-    """Reward kinds and options exist, this machine can judge with them, and each judges rows that there are."""
+    """Reward kinds and options exist, this machine can run them, and each applies to some rows."""
     for index, stage in enumerate(recipe.stages):
         place: Place = ("stages", index, "rewards")
         specs = [spec.model_dump(exclude_none=True) for spec in rewards_of(stage)]
@@ -79,12 +79,12 @@ def reward_specs(recipe: Recipe) -> Iterator[Issue]:
 
 
 def _unjudged_sources(stage: StageFields, place: Place) -> Iterator[Issue]:
-    """Sources whose rows no weighted reward can judge, and rewards that judge no row of any source."""
+    """Sources whose rows no weighted reward can judge, and rewards that apply to no source."""
     try:
         names = [part.source for part in load_parts(stage.data) if part.source is not None]
         has = {name: row_columns(load_source(name)) for name in names}
     except DataError:
-        return  # told by the check of the data's names
+        return  # reported by the check of the data's names
     wanted = rewards_of(stage)
     found = {spec.kind: rewards.row_columns(spec.kind) for spec in wanted}
     read = {kind: columns for kind, columns in found.items() if columns is not None}
@@ -99,10 +99,13 @@ def _unjudged_sources(stage: StageFields, place: Place) -> Iterator[Issue]:
     for index, spec in enumerate(wanted):
         missing = read.get(spec.kind, frozenset[str]())
         if has and missing and not any(missing <= columns for columns in has.values()):
-            yield Issue((*place, index), f"needs {', '.join(sorted(missing))}, and no source of this stage has that")
+            yield Issue(
+                (*place, index),
+                f"needs {', '.join(sorted(missing))}, and no source of this stage has it; remove this reward, or add a source",
+            )
 
 
 def _judges_of(columns: set[str]) -> list[str]:
-    """The kinds of reward that can judge rows with these columns."""
+    """The reward kinds that can judge rows with these columns."""
     read = {kind: rewards.row_columns(kind) for kind in rewards.VERIFIERS}
     return [kind for kind, needed in read.items() if needed is not None and needed <= columns]

@@ -1,6 +1,6 @@
-"""The parts of a stage's data, each with its place in the recipe. The checks that go through them share this.
+"""The mixture parts of a stage with their places in the recipe, for the checks.
 
-Neighbours: check.py (says it where the data itself is wrong), mixture.py (what a part is).
+Neighbours: checks/recipe.py (reports data that cannot be read), mixture.py (rows of a part).
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from alignment.recipe.schema import Recipe
 
 
 def placed_parts(recipe: Recipe, index: int) -> Iterator[tuple[Place, MixturePart]]:
-    """The parts of a stage; those of a mixture file are placed at its name. None where the data cannot be read."""
+    """Each part of a stage with its place; parts of a mixture file have the place of its name. None if it cannot be read."""
     data = recipe.stages[index].data
     place: Place = ("stages", index, "data")
     try:
         parts = load_parts(data)
     except DataError:
-        return  # told by check.py
+        return  # reported by checks/recipe.py
     for number, part in enumerate(parts):
         yield (place if isinstance(data, str) else (*place, number)), part

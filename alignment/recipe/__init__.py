@@ -1,1 +1,1 @@
-"""Recipes: schema.py and its neighbours say what one may say, load.py reads it; checks/ says what cannot work."""
+"""Recipes: schema.py and its neighbours define the fields, load.py reads a file; checks/ finds what cannot work."""

@@ -10,10 +10,14 @@ from alignment.recipe.closed import Closed
 
 
 class SourceOverride(Closed):
-    path: Path = Field(description="A local file that takes the place of the public data set.")
+    """One entry of `data.sources`."""
+
+    path: Path = Field(description="A local file to read in place of the public data set.")
 
 
 class DataOverrides(Closed):
+    """The block `data` of a recipe."""
+
     sources: dict[str, SourceOverride] = Field(
         {}, description="Local files for named sources, as in `--set data.sources.gsm8k-train.path=FILE`."
     )
@@ -21,52 +25,50 @@ class DataOverrides(Closed):
         0.02,
         ge=0,
         le=1,
-        description="The share of a source's sampled references that may fail their own grader before nothing is started.",
+        description="Largest fraction of a source's sampled references that may fail their own verifier; above it nothing is started.",
     )
 
 
 class MixturePart(Closed):
+    """One item of a stage's `data`: rows of a source or an earlier stage, with mode and flags."""
+
     source: str | None = Field(None, description="A source from data/sources/ by name.")
     stage: str | None = Field(
-        None, description="A sample or fusion stage of this recipe whose rows are taken, in place of a source."
+        None, description="A sample or fusion stage of this recipe to take rows from, in place of a source."
     )
-    count: int | None = Field(None, ge=1, description="How many rows to take; left out, all that there are.")
-    split: Split | None = Field(
-        None, description="The part of the problem space to draw from; needed for procedural sources."
-    )
-    seed: int = Field(
-        0, description="Where a procedural source starts, and the order in which a file's rows are taken."
-    )
+    count: int | None = Field(None, ge=1, description="Number of rows to take; default: all.")
+    split: Split | None = Field(None, description="The split to draw problems from; required for procedural sources.")
+    seed: int = Field(0, description="Seed of a procedural source, or of the order of a file's rows.")
     parameters: dict[str, Any] = Field(
-        {}, description="Settings of a procedural source that differ from its own, such as max_terms."
+        {}, description="Settings that override a procedural source's own, such as max_terms."
     )
     mode: Mode = Field(
         "thinking",
-        description="Whether the answers of these rows think; problems for RL take their mode from the rollout.",
+        description="Mode of the answers of these rows; problems for RL take their mode from the rollout.",
     )
     flag_fraction: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="The share of rows whose user turn ends with the /think or /no_think flag of their mode.",
+        description="Fraction of rows whose user turn ends with the /think or /no_think flag of their mode.",
     )
     target_lengths: list[int] = Field(
-        [], description="Thinking lengths in tokens, one of which each question asks for, in turn."
+        [], description="Target lengths in thinking tokens; the questions ask for one each, in turn."
     )
     max_review_passes: int = Field(
         0,
         ge=0,
-        description="How often, at most, a worked solution is gone over again, so that thinking differs in length.",
+        description="Maximum number of times a worked solution is repeated, to vary thinking length.",
     )
     length_matched_fraction: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="The share of rows gone over as often as the place of their told budget says; the others, by chance.",
+        description="Fraction of rows whose number of review passes equals the index of their target length; the rest draw it at random.",
     )
 
     @model_validator(mode="after")
     def _one_origin(self) -> "MixturePart":
         if (self.source is None) == (self.stage is None):
-            raise ValueError("a mixture part takes its rows from either `source` or `stage`: write exactly one of them")
+            raise ValueError("a mixture part takes its rows from either `source` or `stage`; write exactly one of them")
         return self

@@ -10,39 +10,45 @@ from alignment.recipe.sampling import ThinkingBudget
 
 
 class Evaluations(Closed):
+    """The block `evaluations` of a recipe."""
+
     after_each_stage: list[str] = Field(
         [],
-        description="Sources whose problems are answered after every training stage; nothing is ever trained on them.",
+        description="Tasks: sources whose held-out problems are answered after every training stage.",
     )
     count: int = Field(256, ge=1, description="Problems per task and mode.")
     follow_count: int = Field(
-        150, ge=1, description="Problems per mode that are asked by flag alone, to measure think-follow."
+        150, ge=1, description="Problems per mode whose mode is set by the flag alone, to measure think-follow."
     )
     follow_turns: int = Field(
         1,
         ge=1,
         le=16,
-        description="User turns of the conversations, follow_count in number and with random flags, that measure think-follow beside single prompts; 1 for none.",
+        description="User turns of follow_count conversations with random flags, which measure think-follow over several turns; 1 for none.",
     )
-    seed: int = Field(1_000_003, description="Where procedural tasks start.")
+    seed: int = Field(1_000_003, description="Seed of procedural tasks.")
     samples: int = Field(1, ge=1, description="Completions per problem.")
-    max_prompt_tokens: int = Field(1024, ge=1, description="Longest prompt; longer ones are cut from the left.")
-    max_completion_tokens: int = Field(1024, ge=1, description="Longest completion, thinking and answer together.")
-    engine: Literal["auto", "vllm", "transformers"] = Field("auto", description="What samples the completions.")
+    max_prompt_tokens: int = Field(
+        1024, ge=1, description="Longest prompt, in tokens; longer ones are truncated from the left."
+    )
+    max_completion_tokens: int = Field(
+        1024, ge=1, description="Longest completion in tokens, thinking and answer together."
+    )
+    engine: Literal["auto", "vllm", "transformers"] = Field("auto", description="The engine that samples completions.")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="What the engine computes in; auto is float32 on a CPU and bfloat16 on a GPU."
+        "auto", description="The engine's floating-point type; auto is float32 on a CPU and bfloat16 on a GPU."
     )
     target_lengths: list[int] = Field(
-        [], description="Thinking lengths that questions ask for after every training stage, to measure adherence."
+        [], description="Target lengths that questions ask for after every training stage, to measure adherence."
     )
-    target_length_count: int = Field(60, ge=1, description="Problems that are asked with each of target_lengths.")
+    target_length_count: int = Field(60, ge=1, description="Problems per target length.")
     budgets: list[int] = Field([], description="Thinking budgets at which the last stage is evaluated at the end.")
     thinking_budget: ThinkingBudget = Field(
         ThinkingBudget(),
-        description="How long an answer may and must think, and what ends it; its most gives way to each of budgets.",
+        description="Limits on thinking tokens and their texts; each of `budgets` replaces its `most`.",
     )
     parameters: dict[str, dict[str, Any]] = Field(
-        {}, description="Settings of a procedural task that differ from its source's own."
+        {}, description="Settings that override those of a procedural task's source."
     )
     sampling: dict[Mode, dict[str, float]] = Field(
         {

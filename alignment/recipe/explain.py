@@ -1,6 +1,6 @@
-"""What pydantic says about a document, in the words of the person who has to fix it.
+"""Rewrites pydantic's errors as issues: what was found in the recipe, and what to write instead.
 
-Neighbours: issue.py (an issue), load.py (where its place stands in the file), schema.py (what is allowed).
+Neighbours: issue.py (Issue), load.py (finds the line of an issue), schema.py (the fields).
 """
 
 import re
@@ -14,7 +14,12 @@ from alignment.recipe.schema import Recipe
 
 
 def explain(detail: Any, document: Any) -> Issue:
-    """What pydantic found in a document, in the words of the person who has to fix it."""
+    """One pydantic error as an issue.
+
+    Args:
+        detail: an item of `ValidationError.errors()`.
+        document: the values of the recipe, from which the kind of a stage is read.
+    """
     kind, found, message = detail["type"], detail.get("input"), detail["msg"]
     place, model = _walk(detail["loc"], document, ends_in_key=kind in ("extra_forbidden", "missing"))
     if kind == "extra_forbidden":
@@ -33,7 +38,7 @@ def explain(detail: Any, document: Any) -> Issue:
         fitting = re.sub(r"[^a-z0-9_]+", "_", str(found).lower()).strip("_")
         return Issue(
             place,
-            f"found {_show(found)}: only lower-case letters, digits and _ make a name; write `{fitting or 'a_name'}`",
+            f"found {_show(found)}: a name has only lower-case letters, digits and _; write `{fitting or 'a_name'}`",
         )
     return Issue(place, f"found {_show(found)}{_NEEDED.get(kind, f': {message[0].lower()}{message[1:]}')}")
 
@@ -49,7 +54,7 @@ _NEEDED = {
 
 
 def beside_the_point(detail: Any) -> bool:
-    """Whether an error is about the branch of `text or list` that the person did not take."""
+    """Whether an error is about the branch of a `text or list` union that the user did not write."""
     branch, found = str(detail["loc"][-1]), detail.get("input")
     if branch == "str" and detail["type"] == "string_type":
         return isinstance(found, (list, dict))
@@ -57,7 +62,7 @@ def beside_the_point(detail: Any) -> bool:
 
 
 def _walk(location: Place, document: Any, *, ends_in_key: bool) -> tuple[Place, type[BaseModel] | None]:
-    """Drop what pydantic adds for unions from a location, and find the model that holds its last key."""
+    """Remove pydantic's union markers from a location, and find the model that has its last key."""
     place: list[str | int] = []
     model: type[BaseModel] | None = Recipe
     holder, names_an_entry = model, False
@@ -67,7 +72,7 @@ def _walk(location: Place, document: Any, *, ends_in_key: bool) -> tuple[Place, 
             continue
         place.append(key)
         holder = model
-        if names_an_entry or isinstance(key, int):  # of a mapping or a list: the model stays what it is
+        if names_an_entry or isinstance(key, int):  # inside a mapping or list, the model stays the same
             names_an_entry = False
         elif model is not None:
             field = model.model_fields.get(key)
@@ -79,7 +84,7 @@ def _walk(location: Place, document: Any, *, ends_in_key: bool) -> tuple[Place, 
 
 
 def _stage_model(document: Any, index: str | int) -> type[BaseModel] | None:
-    """The block of the kind that a stage of the document names."""
+    """The fields of the kind of a stage in the document."""
     stage = document["stages"][index]
     kind = find_kind(str(stage.get("kind"))) if isinstance(stage, dict) else None
     return None if kind is None else kind.fields

@@ -6,11 +6,13 @@ from alignment.recipe.closed import Closed
 
 
 class Hardware(Closed):
+    """The block `hardware` of a recipe."""
+
     accelerate: str = Field(
         "auto",
-        description="A launcher config from recipes/accelerate/ by name, or a path to one; auto takes gpu or cpu.",
+        description="A launcher config from recipes/accelerate/ by name, or a path to one; auto is gpu on a machine with one, else cpu.",
     )
     processes: int = Field(1, ge=1, description="Training processes over all machines, one per device.")
     device_memory_gib: float = Field(
-        80, gt=0, description="Memory of one device in GiB, which `check` compares its estimate with."
+        80, gt=0, description="Memory of one device in GiB; `check` compares its estimate with it."
     )

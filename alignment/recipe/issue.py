@@ -1,6 +1,6 @@
-"""One thing that cannot work about a recipe: where it stands, what was found, and what to write instead.
+"""Issue: one error in a recipe, with its place, what was found, and what to write instead.
 
-Neighbours: explain.py (pydantic's errors as issues), load.py (finds the line of a place), checks/ (finds the rest).
+Neighbours: explain.py (pydantic's errors as issues), load.py (finds the line of a place), checks/ (all other issues).
 """
 
 import difflib
@@ -12,14 +12,14 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Issue:
-    """One thing that cannot work: where in the document, what was found, and what to write instead."""
+    """One error in a recipe: the path of keys and indices to it, and what was found and what to write instead."""
 
     place: Place
     message: str
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`did you mean X?` where one is close, else the list of what there is."""
+    """`did you mean X?` if one name is close, else the list of known names."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else f"write one of: {', '.join(names) or 'nothing is allowed here'}"

@@ -1,8 +1,8 @@
-"""What a stage kind declares, and where the kinds are found: the built-in ones, and those of other packages.
+"""StageKind, the declaration of a stage kind, and finding kinds: built-in ones, and those of other packages.
 
-A kind is one light file: its recipe block, what it takes and leaves, its checks, its line of the plan, how it runs.
-Nothing else in the project knows kinds by name; whoever needs to know something asks the kind. docs/stages.md says how
-to write one. Neighbours: stage.py (the fields of every stage), training/kinds/ (the built-in kinds).
+A kind is one file that needs no torch: its fields in a recipe, what it takes and leaves, its checks, its line of the plan,
+how it runs. No other code names kinds. docs/stages.md says how to write one. Neighbours: stage.py (the fields of every
+stage), training/kinds/ (the built-in kinds).
 """
 
 import importlib
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Takes = Literal["rows", "pairs", "problems", "steps"]
 Leaves = Literal["policy", "rows", "process_model", "reward_model"]
 Fields = TypeVar("Fields", bound=StageFields)
-Check = Callable[["Recipe", int, Fields], Iterator[Issue]]  # a recipe, and a stage in it with its place in the list
+Check = Callable[["Recipe", int, Fields], Iterator[Issue]]  # from a recipe, the index of a stage, and the stage
 
 GROUP = "alignment.stage_kinds"  # entry points of other packages: `NAME = "package.module:KIND"`
 BUILT_IN = {
@@ -38,17 +38,17 @@ BUILT_IN = {
 
 @dataclass(frozen=True)
 class LintIntent:
-    """What a stage means to do with its rows, which the linter holds them against."""
+    """What the linter needs to know about a stage: its length limit and where its loss falls."""
 
-    max_length: int | None = None  # tokens of a row, or of a prompt where the stage samples
-    places_loss: bool = False  # the stage says itself which tokens of a row carry loss
+    max_length: int | None = None  # tokens of a row, or of a prompt in a stage that samples
+    places_loss: bool = False  # the stage masks the loss itself
     loss_on_empty_think: bool = False
     loss_on_history: bool = False
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a stage has done when it ends: optimizer steps, and tokens trained on or sampled."""
+    """What a finished stage did: number of optimizer steps, and of tokens trained on or sampled."""
 
     steps: int
     tokens: int
@@ -60,20 +60,20 @@ def _no_intent(_: StageFields) -> LintIntent:
 
 @dataclass(frozen=True)
 class StageKind(Generic[Fields]):
-    """A stage kind as it is declared. No field may need torch; `run` imports what it needs when it is called."""
+    """The declaration of a stage kind. No field may need torch; `run` imports it when called."""
 
     name: str
-    fields: type[Fields]  # the kind's block of a recipe
-    sentence: str  # what it does, for a reader of docs/stages.md
-    takes: Takes  # rows to imitate, pairs to prefer, problems to answer, or steps with labels
+    fields: type[Fields]  # the kind's fields in a recipe
+    sentence: str  # what it does, for docs/stages.md
+    takes: Takes  # rows and pairs to train on, problems to answer, or steps with labels
     leaves: Leaves
-    files: str  # what its output holds, for a reader of docs/stages.md
-    trains: bool  # started through the launcher on every process; else one plain process
+    files: str  # what its output folder holds, for docs/stages.md
+    trains: bool  # started by the launcher on every process; else one plain process
     work: Callable[[Fields], str]  # its line of `alignment check`'s plan
-    run: Callable[[Any], Done]  # from a training.context.StageContext; output is written under its folder
+    run: Callable[[Any], Done]  # from a training.context.StageContext; writes its output folder
     gives: tuple[Takes, ...] = ()  # what later stages may take from it with `stage: NAME`
-    policy_writes: bool = False  # its rows are what a policy wrote, so that they are judged and not curated
-    most_rows: Callable[[Fields], Mapping[Mode, float]] | None = None  # at most as many rows of each mode, where known
+    policy_writes: bool = False  # its rows were sampled from a policy
+    most_rows: Callable[[Fields], Mapping[Mode, float]] | None = None  # upper bound of rows by mode, if known
     batch: Callable[[Fields], tuple[int, int]] | None = None  # rows and tokens per row of one forward pass
     trainer: TrainerKeys | None = None  # which keys `trainer:` may hold
     lint: Callable[[Fields], LintIntent] = _no_intent
@@ -81,15 +81,17 @@ class StageKind(Generic[Fields]):
 
     @property
     def leaves_policy(self) -> bool:
+        """Whether its output is a policy, which is then evaluated and can be started from."""
         return self.leaves == "policy"
 
     @property
     def leaves_rows(self) -> bool:
+        """Whether its output is rows, which later stages can train on."""
         return self.leaves == "rows"
 
     @property
     def explores(self) -> bool:
-        """Whether a policy learns from what it tries out itself, and not from rows that it imitates."""
+        """Whether it is RL: a policy is trained on its own samples, and not on given rows."""
         return self.leaves_policy and self.takes == "problems"
 
 
@@ -102,13 +104,13 @@ def stage_kind(name: str) -> StageKind[Any]:
 
 
 def kind_of(stage: StageFields) -> StageKind[Any]:
-    """The kind that a stage of a recipe is of."""
+    """The kind of a recipe's stage. Raises RecipeError as `stage_kind`."""
     return stage_kind(stage.kind)
 
 
 @cache
 def find_kind(name: str) -> StageKind[Any] | None:
-    """As `stage_kind`, but None where there is no such kind, as in a run that another installation made."""
+    """Like `stage_kind`, but None for an unknown kind, as in a run made by another installation."""
     if name in BUILT_IN:
         return _declared(name, importlib.import_module(BUILT_IN[name]), BUILT_IN[name])
     point = _entry_points().get(name)
@@ -123,18 +125,18 @@ def find_kind(name: str) -> StageKind[Any] | None:
 
 
 def kind_names() -> list[str]:
-    """Every kind there is, built-in ones and those of other packages, by name."""
+    """Names of all kinds, built-in ones and those of other packages, sorted."""
     return sorted({*BUILT_IN, *_entry_points()})
 
 
 def kinds() -> list[StageKind[Any]]:
-    """Every kind that is built in, in the order in which the documentation lists them."""
+    """The built-in kinds, in the order of the documentation."""
     return [stage_kind(name) for name in BUILT_IN]
 
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
-    """Those of other packages by name; a built-in kind's name cannot be taken."""
+    """Kinds of other packages by name; they cannot take a built-in kind's name."""
     return {point.name: point for point in entry_points(group=GROUP) if point.name not in BUILT_IN}
 
 
@@ -144,7 +146,7 @@ def _declared(name: str, module: Any, where: str) -> StageKind[Any]:
 
 def _checked(name: str, found: Any, where: str) -> StageKind[Any]:
     if not isinstance(found, StageKind):
-        raise RecipeError(f"the stage kind `{name}`: {where} is no StageKind; see docs/stages.md")
+        raise RecipeError(f"the stage kind `{name}`: {where} is not a StageKind; docs/stages.md says how to write one")
     if found.name != name:
         raise RecipeError(f"the stage kind `{name}`: {where} declares `{found.name}`; the names have to be the same")
     return found

@@ -1,6 +1,6 @@
-"""From a YAML file and `--set` overrides to a Recipe, with every error located by file, line and path.
+"""Loads a Recipe from a YAML file and `--set` overrides, with file, line and path of every error.
 
-Neighbours: schema.py (what is allowed), explain.py (its errors in words), check.py (errors that need more than this).
+Neighbours: schema.py (the fields), explain.py (its errors in words), checks/ (errors that need more than the document).
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ _YAML = "tag:yaml.org,2002:"
 
 
 class Document:
-    """A recipe file as nodes that remember their lines, with overrides applied.
+    """A recipe file as values with line numbers, and overrides applied.
 
     Raises RecipeError at construction if the file is missing or is not YAML.
     """
@@ -28,7 +28,7 @@ class Document:
         self._lines: dict[Place, int] = {(): 1}
         self._overridden: dict[Place, str] = {}
         self._duplicates: list[Issue] = []
-        self._open: set[int] = set()  # nodes being read, to find one that holds itself
+        self._open: set[int] = set()  # nodes being read, to find one that contains itself
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -59,9 +59,9 @@ class Document:
             except ValueError as error:  # a scalar that looks like a date or carries a tag, and is not one
                 raise _refusal(node, str(error)) from error
         if id(node) in self._open:
-            raise _refusal(node, "this part holds itself")
+            raise _refusal(node, "this part contains itself")
         if node.tag not in (_YAML + "map", _YAML + "seq"):
-            raise _refusal(node, f"the tag {node.tag} has no meaning in a recipe")
+            raise _refusal(node, f"the tag {node.tag} is not allowed in a recipe")
         self._open.add(id(node))
         found = self._mapping(node, place) if isinstance(node, yaml.MappingNode) else self._items(node, place)
         self._open.discard(id(node))
@@ -86,7 +86,7 @@ class Document:
                 continue
             key, line = str(key_node.value), key_node.start_mark.line + 1
             if key in own:
-                message = f"`{key}` stands twice in the same mapping, first in line {own[key]}; write it once"
+                message = f"`{key}` is twice in the same mapping, first in line {own[key]}; write it once"
                 self._duplicates.append(Issue((*place, key), message))
             own[key] = line
             self._forget((*place, key))
@@ -95,7 +95,7 @@ class Document:
         return mapping
 
     def _forget(self, place: Place) -> None:
-        """Drop the lines of a value that another takes the place of."""
+        """Drop the line numbers of a value that is replaced."""
         self._lines = {known: line for known, line in self._lines.items() if known[: len(place)] != place}
 
     def _override(self, text: str) -> None:
@@ -130,7 +130,7 @@ class Document:
         self._overridden[place] = text
 
     def recipe(self) -> tuple[Recipe | None, list[Issue]]:
-        """The typed recipe, or None, with every problem the schema finds."""
+        """The recipe, or None if it is invalid, and every issue that the schema finds."""
         try:
             recipe = Recipe.model_validate(self.values)
         except ValidationError as error:
@@ -139,25 +139,25 @@ class Document:
         return recipe, list(self._duplicates)
 
     def locate(self, place: Place) -> str:
-        """`file:line` of a place, or the override it came from."""
+        """`file:line` of a place, or the override that set it."""
         nearest_written = self._written(place)
         if nearest_written in self._overridden:
             return f"--set {self._overridden[nearest_written]}"
         return f"{self.path}:{self._lines[nearest_written]}"
 
     def in_order(self, problems: list[Issue]) -> list[Issue]:
-        """The problems in the order of the file; those from overrides come last."""
+        """Sort issues by their line in the file; those from overrides come last."""
         last = max(self._lines.values()) + 1
         return sorted(problems, key=lambda problem: self._lines.get(self._written(problem.place), last))
 
     def _written(self, place: Place) -> Place:
-        """The place itself, or the nearest one around it that was written in the file or by an override."""
+        """The place, or the nearest enclosing one that was written in the file or by an override."""
         while place and place not in self._overridden and place not in self._lines:
             place = place[:-1]
         return place
 
     def describe(self, problem: Issue) -> str:
-        """`file:line: path: message`, with list items called by their names."""
+        """`file:line: path: message`, with list items by name."""
         return f"{self.locate(problem.place)}: {self._path(problem.place)}: {problem.message}"
 
     def _path(self, place: Place) -> str:
@@ -177,7 +177,7 @@ def _yaml_problem(error: yaml.YAMLError, text: str) -> str:
     says = "this is not valid YAML:"
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        return f"{line}: {says} the character {text[error.position]!r} cannot stand in it"
+        return f"{line}: {says} the character {text[error.position]!r} is not allowed"
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return f"1: {says} {error}"
     line, opened = error.problem_mark.line + 1, error.context_mark.line + 1 if error.context_mark else 1
@@ -199,7 +199,7 @@ def _find_named(items: list[Any], name: str) -> int | None:
 
 
 def _names(items: list[Any]) -> list[str]:
-    """What the items of a list are called in `--set`: by name, kind, source or stage, else by number."""
+    """The names of list items in `--set`: by name, kind, source or stage, else by index."""
     found = []
     for index, item in enumerate(items):
         names = [item[key] for key in _NAMING if item.get(key) is not None] if isinstance(item, dict) else []

@@ -8,16 +8,16 @@ from alignment.recipe.closed import Closed
 
 
 class Lora(Closed):
+    """The block `lora` of a training stage (LoRA, arXiv 2106.09685)."""
+
     rank: int = Field(16, ge=1, description="Rank of the two low-rank matrices added to each target.")
-    alpha: int = Field(32, ge=1, description="Scale of the update; it is multiplied by alpha / rank.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input while training.")
+    alpha: int = Field(32, ge=1, description="Scale of the update, which is multiplied by alpha / rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input during training.")
     targets: str | list[str] = Field(
-        "all-linear", description="The modules that get an adapter, by name, or all-linear."
+        "all-linear", description="Names of the modules that get an adapter, or all-linear."
     )
-    train_tokens: list[str] = Field(
-        [], description="Tokens whose embeddings are trained beside the adapter, such as <think>."
-    )
+    train_tokens: list[str] = Field([], description="Tokens whose embeddings are trained too, such as <think>.")
     adapter: Literal["new", "continue"] = Field(
         "new",
-        description="new: on top of the merged policy it starts from; continue: that policy's own adapter goes on.",
+        description="new: a fresh adapter on the merged policy; continue: train the adapter of the stage before.",
     )

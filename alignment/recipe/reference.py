@@ -1,6 +1,6 @@
-"""Writes docs/recipes.md from the schema, so that the page cannot say anything else than the code.
+"""Generates docs/recipes.md from the schema.
 
-`python -m alignment.recipe.reference > docs/recipes.md`. tests/recipes/test_reference.py fails while the page is stale.
+`python -m alignment.recipe.reference > docs/recipes.md`. tests/recipes/test_reference.py fails if the page is out of date.
 Neighbours: schema.py and the files it is made of (the sentences), kinds.py (the stage kinds that are built in),
 rewards (the reward kinds and their options).
 """
@@ -44,8 +44,8 @@ OVERRIDES = (
     ("stages.reasoning_rl.rollout.generations=16", "stages by name"),
     ("stages.reasoning_rl.rewards.math_answer.timeout_seconds=4", "rewards by name or kind"),
     ("stages.fusion_data.data.chain-sum.count=64", "mixture parts by source or stage, or by number from 0"),
-    ("stages.cold_start.trainer={max_steps: 10}", "the value is YAML and takes the place of the whole mapping"),
-    ("stages.mode_fusion.lora.rank=8", "what is not there yet is made"),
+    ("stages.cold_start.trainer={max_steps: 10}", "the value is YAML and replaces the whole mapping"),
+    ("stages.mode_fusion.lora.rank=8", "a missing block is created"),
 )
 Section = tuple[type[BaseModel], str, str]  # a block of the recipe, its title, and what stands above its table
 ABOVE_KINDS: tuple[Section, ...] = (
@@ -74,13 +74,13 @@ _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or fals
 
 
 def reference() -> str:
-    """The page, whole."""
+    """The whole page."""
     return "\n".join([*_opening(), *(line for one in sections() for line in _section(*one)), *_tables()]) + "\n"
 
 
 @cache
 def sections() -> tuple[Section, ...]:
-    """Every block of a recipe, those of the built-in kinds in the middle, in the order of the page."""
+    """Every block of a recipe, in the order of the page."""
     training = [f"`{kind.name}`" for kind in kinds() if issubclass(kind.fields, stage.TrainingStage)]
     listed = f"Kinds {', '.join(training[:-1])} and {training[-1]}"
     above = [(model, title, opening.format(training=listed)) for model, title, opening in ABOVE_KINDS]
@@ -103,29 +103,29 @@ def _opening() -> Iterator[str]:
     yield f"""<!-- Made by `{COMMAND}`. Change the sentences in alignment/recipe/. -->
 # Recipes
 
-A recipe is one YAML file that says what is run: a model, ordered stages, and what is measured after each. It is closed:
-a key that is not on this page is an error. `alignment check FILE` finds everything that cannot work without a GPU and
-without starting anything, and prints the plan if all is well; `alignment run FILE` checks first, too.
+A recipe is one YAML file that says what to run: a model, ordered stages, and what is measured after each. A key that is
+not on this page is an error. `alignment check FILE` needs no GPU and starts nothing. It prints every error, or the plan
+if there is none; `alignment run FILE` checks first, too.
 
 ## Errors
 
-All of them at once in the order of the file, each with file and line, the path in the recipe, what was found, and what to write. The exit status
-is 2. For
+All errors are printed at once in the order of the file: file and line, path in the recipe, what was found, and what to
+write. The exit status is 2. For
 
 ```yaml
 {EXAMPLE}```
 
-`alignment check` says
+`alignment check` prints
 
 ```
 {EXAMPLE_ERRORS}```
 
 ## Overrides
 
-`--set path.by.name=value` changes one value without changing the file; it may be repeated, and the last one wins. `check`
-and `run` take it alike, and the resolved recipe is kept in the [run directory](run-directory.md).
+`--set path.by.name=value` changes one value without changing the file. It may be repeated, and the last one wins. `check`
+and `run` both take it, and the resolved recipe is kept in the [run directory](run-directory.md).
 
-| override | |
+| override | what it shows |
 |---|---|"""
     for override, meaning in OVERRIDES:
         yield f"| `--set '{override}'` | {meaning} |" if " " in override else f"| `--set {override}` | {meaning} |"
@@ -142,16 +142,16 @@ def _section(model: type[BaseModel], title: str, opening: str) -> Iterator[str]:
 
 
 def _tables() -> Iterator[str]:
-    yield "## Reward kinds\n\n[rewards.md](rewards.md) says what each of them judges.\n\n| kind | options |\n|---|---|"
+    yield "## Reward kinds\n\n[rewards.md](rewards.md) says what each one judges.\n\n| kind | options |\n|---|---|"
     for kind in VERIFIERS:
         options = [f"`{name}: {json.dumps(option.default)}`" for name, option in verifier_options(kind).items()]
         yield f"| `{kind}` | {', '.join(options) or 'none'} |"
-    yield "\n## Trainer keys that a stage decides\n\n`trainer` passes through to the TRL config class; these are refused."
-    yield "\n| every kind | |\n|---|---|"
+    yield "\n## Trainer keys that a stage sets\n\n`trainer` passes its keys to the TRL config class; these are refused."
+    yield "\n| every kind | what to write instead |\n|---|---|"
     yield from (f"| `{key}` | {OWNED_BY_EVERY_STAGE[key]} |" for key in sorted(OWNED_BY_EVERY_STAGE))
     for one in kinds():
         if one.trainer is not None:
-            yield f"\n| {one.name} | |\n|---|---|"
+            yield f"\n| {one.name} | what to write instead |\n|---|---|"
             yield from (f"| `{key}` | {instead} |" for key, instead in one.trainer.own.items())
 
 
@@ -195,7 +195,7 @@ def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "required"
     if field.default is None:
-        return "left out"
+        return "none"
     if isinstance(field.default, BaseModel):
         return "its defaults"
     if field.default == sampling.QWEN3_STOP_TEXT:

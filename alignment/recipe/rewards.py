@@ -1,13 +1,13 @@
-"""`rewards`: the verdicts that count, and their weights."""
+"""`rewards`: the verifiers that make up the reward, and their weights."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class Reward(BaseModel):
-    """One verdict that counts. Its own options stand beside these keys and are checked against the verifier."""
+    """One item of `rewards`. The verifier's own options stand beside these keys and are checked against it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     kind: str = Field(description="A verifier of rewards/ by name.")
-    name: str | None = Field(None, description="What it is called in metrics; left out, its kind.")
-    weight: float = Field(1.0, description="What its score is multiplied by before the sum.")
-    gate: bool = Field(False, description="Anything less than a full score here makes the whole reward 0.")
+    name: str | None = Field(None, description="Its name in metrics; default: its kind.")
+    weight: float = Field(1.0, description="Factor of its score in the reward.")
+    gate: bool = Field(False, description="Set the whole reward to 0 unless this score is 1.")

@@ -1,7 +1,7 @@
 """`rollout`: how completions are sampled, with modes and a thinking budget.
 
-ThinkingBudget is a recipe's block and the value that a request carries to the engine, whole. Neighbours:
-inference/thinking_budget.py (the rule that an engine keeps), inference/engine.py (the request).
+ThinkingBudget is both a block of a recipe and the value in a generation request. Neighbours:
+inference/thinking_budget.py (enforces it), inference/engine.py (the request).
 """
 
 from typing import Any, Literal
@@ -17,22 +17,22 @@ QWEN3_STOP_TEXT = (
 
 
 class ThinkingBudget(Closed):
-    """How much a completion may and must think, in tokens of its think block, and what is written at the two bounds.
+    """Upper and lower limit on the tokens of a think block, and the texts that enforce them.
 
-    `most` is budget forcing by Qwen3's stop text (arXiv 2505.09388, section 4.3), `least` the wait text of s1
-    (arXiv 2501.19393). In a recipe a whole number is short for `most`.
+    `most` is budget forcing with Qwen3's stop text (arXiv 2505.09388, section 4.3), `least` is s1's wait text (arXiv
+    2501.19393). In a recipe, a whole number is short for `most`.
     """
 
     most: int | None = Field(
-        None, ge=0, description="Thinking tokens after which stop_text ends the thinking; default: no bound."
+        None, ge=0, description="Maximum number of thinking tokens, after which stop_text is forced; default: no limit."
     )
     least: int = Field(
-        0, ge=0, description="Thinking tokens before which wait_text takes the place of </think>; 0 for none."
+        0, ge=0, description="Minimum number of thinking tokens; an earlier </think> is replaced by wait_text."
     )
     stop_text: str = Field(
-        QWEN3_STOP_TEXT, description="What is written when `most` is reached; it must hold </think>."
+        QWEN3_STOP_TEXT, description="The text forced when `most` is reached; it must contain </think>."
     )
-    wait_text: str = Field("Wait", description="What is written in place of a </think> that comes before `least`.")
+    wait_text: str = Field("Wait", description="The text forced in place of a </think> that comes before `least`.")
 
     @model_validator(mode="before")
     @classmethod
@@ -41,52 +41,68 @@ class ThinkingBudget(Closed):
 
     @property
     def bounds_thinking(self) -> bool:
-        """Whether anything is written in the policy's place at all."""
+        """Whether the budget may force any text."""
         return self.most is not None or self.least > 0
 
     def at(self, most: int | None) -> "ThinkingBudget":
-        """The same texts with another upper bound, and with no lower bound above it."""
+        """A copy with another upper limit, and a lower limit that is not above it."""
         return self.model_copy(update={"most": most, "least": self.least if most is None else min(self.least, most)})
 
 
 class Sampling(Closed):
+    """The block `rollout` of a sample stage."""
+
     engine: Literal["auto", "vllm", "transformers"] = Field(
-        "auto", description="What samples the completions; auto takes vllm where it runs."
+        "auto", description="The engine that samples completions; auto takes vllm if it can run here."
     )
     generations: int = Field(8, ge=1, description="Completions per problem.")
-    max_prompt_tokens: int = Field(1024, ge=1, description="Longest prompt; longer ones are left out and counted.")
-    max_completion_tokens: int = Field(1024, ge=1, description="Longest completion, thinking and answer together.")
-    temperature: float = Field(1.0, gt=0, description="Sampling temperature; 1 is the policy itself.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus: the smallest set of tokens with this probability.")
-    top_k: int = Field(0, ge=0, description="Only the k likeliest tokens; 0 for all.")
+    max_prompt_tokens: int = Field(
+        1024, ge=1, description="Longest prompt, in tokens; longer ones are left out and counted."
+    )
+    max_completion_tokens: int = Field(
+        1024, ge=1, description="Longest completion in tokens, thinking and answer together."
+    )
+    temperature: float = Field(
+        1.0, gt=0, description="Sampling temperature; 1 leaves the policy's distribution unchanged."
+    )
+    top_p: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Nucleus sampling: sample from the smallest set of tokens with this total probability.",
+    )
+    top_k: int = Field(0, ge=0, description="Sample from the k most likely tokens; 0 for all.")
     thinking_fraction: float = Field(
-        1.0, ge=0, le=1, description="The share of problems that are answered in thinking mode."
+        1.0, ge=0, le=1, description="Fraction of problems that are answered in thinking mode."
     )
     flag_fraction: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="The share of problems whose mode is asked for by a flag; the others use the template's switch.",
+        description="Fraction of problems whose mode is set by a flag; the others use the template's switch.",
     )
     thinking_budget: ThinkingBudget = Field(
-        ThinkingBudget(), description="How long a completion may and must think; a whole number is short for its most."
+        ThinkingBudget(), description="Limits on thinking tokens; a whole number is short for `most`."
     )
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="What the engine computes in; auto is float32 on a CPU and bfloat16 on a GPU."
+        "auto", description="The engine's floating-point type; auto is float32 on a CPU and bfloat16 on a GPU."
     )
     gpu_memory_fraction: float = Field(
-        0.35, gt=0, lt=1, description="Share of a GPU's memory that vLLM may take beside the trainer."
+        0.35, gt=0, lt=1, description="Fraction of a GPU's memory that vLLM may use beside the trainer."
     )
 
 
 class Rollout(Sampling):
+    """The block `rollout` of a grpo stage."""
+
     problems_per_step: int = Field(16, ge=1, description="Problems per optimizer step, over all processes.")
     dynamic_sampling: bool = Field(
-        False, description="Replace problems whose completions all score alike by fresh ones, as DAPO does."
+        False,
+        description="Replace zero-variance groups, whose completions all have the same reward, by new problems, as DAPO does.",
     )
     max_logprob_gap: float | None = Field(
         None,
         gt=0,
-        description="Mean distance between trainer's and engine's log-probs, in nats, above which a stage stops; "
-        "left out, 0.05, or 0.0002 where both compute in float32.",
+        description="Largest mean difference between trainer's and engine's log-probs, in nats, above which a stage stops; "
+        "default: 0.05, or 0.0002 if both compute in float32.",
     )

@@ -1,8 +1,8 @@
-"""What a recipe may say: a closed, typed document. One sentence under each field, which is also its help text.
+"""The schema of a recipe. Each field has one sentence, which is also its help text.
 
-A stage is read by the block of its kind, which kinds.py finds. Neighbours: stage.py (the fields of every stage),
-sampling.py, lora.py, rewards.py and others (what stages hold), load.py (YAML, line numbers, --set), checks/ (all that
-needs more than the document to judge).
+The fields of a stage depend on its kind, which kinds.py finds. Neighbours: stage.py (the fields of every stage),
+sampling.py, lora.py, rewards.py and others (the blocks of a stage), load.py (YAML, line numbers, --set), checks/ (checks
+that need more than the document).
 """
 
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from alignment.recipe.stage import StageFields
 
 
 def _read_stage(value: Any) -> StageFields:
-    """A stage by its kind; pydantic places what its block refuses at the stage."""
+    """Validate a stage with the fields of its kind."""
     if isinstance(value, StageFields):
         return value
     if not isinstance(value, dict):
@@ -32,8 +32,8 @@ def _read_stage(value: Any) -> StageFields:
     kind = find_kind(str(value["kind"]))
     if kind is None:
         given = str(value["kind"])
-        told = {"given": repr(given), "hint": nearest(given, kind_names())}
-        raise PydanticCustomError("stage_kind", "found {given}, which is no kind of stage; {hint}", told)
+        found = {"given": repr(given), "hint": nearest(given, kind_names())}
+        raise PydanticCustomError("stage_kind", "found {given}, which is not a stage kind; {hint}", found)
     return kind.fields.model_validate(value)
 
 
@@ -43,22 +43,22 @@ Stage = Annotated[SerializeAsAny[StageFields], PlainValidator(_read_stage)]
 class Recipe(Closed):
     """A model, ordered stages, and what is measured after each."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="Names the run directory.")
-    model: str = Field(description="Where the journey starts: `embedded`, a folder with safetensors, or a hub id.")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="Name of the recipe and of its run directory.")
+    model: str = Field(description="The base model: `embedded`, a folder with safetensors, or a hub id.")
     seed: int = Field(0, description="Seed of data order, sampling and initial adapters.")
-    hardware: Hardware = Field(Hardware(), description="What it runs on.")
+    hardware: Hardware = Field(Hardware(), description="Launcher config and devices.")
     trust_remote_code: bool = Field(
-        False, description="Run Python code that comes with the model; leave it off unless you have read that code."
+        False, description="Run Python code that comes with the model; set it only if you have read that code."
     )
     add_tokens: list[str] = Field(
         [], description="Tokens added to the model's tokenizer before the first stage, such as <think> and </think>."
     )
     chat_template: str | None = Field(
-        None, description="A template from data/templates/ that takes the place of the model's own."
+        None, description="A template from data/templates/ that replaces the model's own."
     )
-    report_to: list[str] = Field([], description="Trackers that TRL reports to: tensorboard, trackio, wandb.")
-    data: DataOverrides = Field(DataOverrides(), description="Where data is, if not where its source says.")
-    stages: list[Stage] = Field(min_length=1, description="The stages, in the order in which they run.")
+    report_to: list[str] = Field([], description="Trackers that TRL logs to: tensorboard, trackio, wandb.")
+    data: DataOverrides = Field(DataOverrides(), description="Local files in place of public data sets.")
+    stages: list[Stage] = Field(min_length=1, description="The stages, in the order they run.")
     evaluations: Evaluations = Field(Evaluations(), description="What is measured after each stage.")
 
     def stage(self, name: str) -> StageFields:
@@ -67,10 +67,11 @@ class Recipe(Closed):
 
     @property
     def stage_names(self) -> list[str]:
+        """The names of the stages, in order."""
         return [stage.name for stage in self.stages]
 
     def policy_before(self, name: str) -> str | None:
-        """The stage whose policy a stage starts from, or None for the model itself."""
+        """Name of the stage whose policy a stage starts from, or None for the base model."""
         stage = self.stage(name)
         if stage.start_from is not None:
             return stage.start_from

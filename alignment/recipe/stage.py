@@ -20,10 +20,11 @@ STAGE_NAME = r"^[a-z][a-z0-9_]*$"
 class StageFields(Closed):
     """The fields of every stage, of whatever kind."""
 
-    name: str = Field(pattern=STAGE_NAME, description="What this stage is called in this recipe.")
-    kind: str = Field(description="What the stage does, which decides the further keys it has.")
+    name: str = Field(pattern=STAGE_NAME, description="Name of the stage, unique in the recipe.")
+    kind: str = Field(description="What the stage does; it decides which other keys the stage has.")
     start_from: str | None = Field(
-        None, description="The training stage whose policy this one takes; left out, the one before it, or the model."
+        None,
+        description="The training stage whose policy this one starts from; default: the one before it, or the base model.",
     )
     data: str | list[MixturePart] = Field(
         description="A mixture from data/mixtures/ by name, or its parts written here."
@@ -35,30 +36,30 @@ class TrainingStage(StageFields):
 
     weights_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="What trained weights are held in; auto is bfloat16 for LoRA or DeepSpeed on a GPU, and float32 elsewhere, because small steps round away in bfloat16.",
+        description="Floating-point type of the trained weights; auto is bfloat16 for LoRA or DeepSpeed on a GPU, else float32, because bfloat16 rounds small steps away.",
     )
     lora: Lora | None = Field(None, description="Train low-rank adapters in place of all weights.")
     save_every_steps: int = Field(
-        50, ge=1, description="Optimizer steps between checkpoints, which is what a killed run can lose."
+        50, ge=1, description="Optimizer steps between checkpoints; a killed stage loses at most these."
     )
     trainer: dict[str, Any] = Field(
-        {}, description="Passed to the TRL config class of this kind, each key checked before anything starts."
+        {}, description="Keys of this kind's TRL config class, each checked before anything starts."
     )
 
 
 def rollout_of(stage: StageFields) -> Sampling | None:
-    """The stage's `rollout` block, where its kind has one."""
+    """The stage's `rollout` block, or None if its kind has none."""
     found = getattr(stage, "rollout", None)
     return found if isinstance(found, Sampling) else None
 
 
 def rewards_of(stage: StageFields) -> list[Reward]:
-    """The stage's `rewards`; none where its kind has no such block."""
+    """The stage's `rewards`; empty if its kind has none."""
     found = getattr(stage, "rewards", None)
     return found if isinstance(found, list) else []
 
 
 def max_length_of(stage: StageFields) -> int | None:
-    """The tokens of the longest row that the stage takes, where its kind has that field."""
+    """The stage's `max_length` in tokens, or None if its kind has no such field."""
     found = getattr(stage, "max_length", None)
     return found if isinstance(found, int) else None

@@ -1,8 +1,8 @@
-"""Which keys `trainer:` may hold for a stage kind, read from TRL's own source without importing it.
+"""The keys that `trainer:` may hold for a stage kind, read from TRL's source without importing it.
 
-Importing TRL costs seconds and torch; a dataclass's fields can be read from its file. tests/house holds this reading
-against the imported classes, so that a change in TRL fails there first. Neighbours: kinds.py (a kind names its class
-and the keys that it decides itself).
+Importing TRL takes seconds and needs torch; a dataclass's fields can be read from its file. tests/house compares them with
+the imported classes, so a change in TRL fails there first. Neighbours: kinds.py (a kind names its config class and the keys
+that it sets itself).
 """
 
 import ast
@@ -16,7 +16,7 @@ _PARENTS = {
     "_BaseConfig": ("trl", "trainer/base_config.py", "_BaseConfig"),
     "TrainingArguments": ("transformers", "training_args.py", "TrainingArguments"),
 }
-# What no recipe writes under `trainer:`, whatever the kind, and what to write instead.
+# Keys that are refused under `trainer:` for every kind, and what to write instead.
 OWNED_BY_EVERY_STAGE = {
     "output_dir": "the run directory decides it",
     "resume_from_checkpoint": "running again is resuming",
@@ -31,13 +31,13 @@ OWNED_BY_EVERY_STAGE = {
     "fsdp": "hardware.accelerate decides it",
     "model_init_kwargs": "the stage loads the model itself",
     "remove_unused_columns": "the stage prepares its own columns",
-    "disable_tqdm": "progress is the stage's own",
+    "disable_tqdm": "the stage reports progress itself",
 }
 
 
 @dataclass(frozen=True)
 class TrainerKeys:
-    """The class whose fields `trainer:` may hold, and those that the kind decides itself, with what to write instead."""
+    """The config class whose fields `trainer:` may hold. `own`: keys that the kind sets itself, with what to write instead."""
 
     package: str
     file: str  # within the package
@@ -46,11 +46,11 @@ class TrainerKeys:
 
     @property
     def owned(self) -> dict[str, str]:
-        """Every key that a recipe may not write, with what to write instead."""
+        """Every refused key, with what to write instead."""
         return {**OWNED_BY_EVERY_STAGE, **self.own}
 
     def known(self) -> frozenset[str] | None:
-        """Every field of the class and its parents, or None where the package is not installed.
+        """Every field of the class and its parents, or None if the package is not installed.
 
         Raises LookupError if the installed version has no such class.
         """

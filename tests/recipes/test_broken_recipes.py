@@ -39,7 +39,7 @@ def test_the_recipe_that_the_others_are_edits_of_is_good(check) -> None:
 def test_a_sample_stage_may_ask_what_the_cold_start_was_shown_and_nothing_else_may(check) -> None:
     again = GOOD.replace("split: fusion", "split: cold_start", 1)  # Qwen3 samples the thinking half of its fusion so
     assert check(again) == (0, "")
-    assert "is drawn from by cold_start already" in check(again.replace("tiny-reasoning", "tiny-cold-start"))[1]
+    assert "is already used by cold_start" in check(again.replace("tiny-reasoning", "tiny-cold-start"))[1]
 
 
 @pytest.mark.parametrize("broken", [*FORM, *MEANING, *OVERRIDES], ids=lambda broken: broken.name)
@@ -106,7 +106,7 @@ FOLDERS = {
     "no weights": ({"config.json": CONFIG}, "holds no weights; convert it to safetensors"),
     "no tokenizer": ({"config.json": CONFIG, "model.safetensors": SAFETENSORS}, "has no tokenizer"),
     "a damaged config": ({"config.json": "{", "model.safetensors": SAFETENSORS, "tokenizer.json": b"{}"}, "config.json is damaged"),
-    "a config that is no mapping": ({"config.json": "[]", "model.safetensors": SAFETENSORS, "tokenizer.json": b"{}"}, "is no model's config"),
+    "a config that is no mapping": ({"config.json": "[]", "model.safetensors": SAFETENSORS, "tokenizer.json": b"{}"}, "is not a model's config"),
     "an empty weights file": ({"config.json": CONFIG, "model.safetensors": b"", "tokenizer.json": b"{}"}, "has no safetensors header"),
     "a page in place of weights": ({"config.json": CONFIG, "model.safetensors": b"<html>not found</html>", "tokenizer.json": b"{}"}, "has no safetensors header"),
 }  # fmt: skip
@@ -131,7 +131,7 @@ def test_weights_that_were_cut_short_are_found_before_they_are_loaded(check) -> 
         Path("model", path.name).write_bytes(content[:-1000] if path.suffix == ".safetensors" else content)
     status, errors = check(GOOD.replace("embedded", "model"))
     assert status == 2
-    assert "model.safetensors was cut short" in errors
+    assert "model.safetensors is truncated" in errors
     Path("model/model.safetensors").write_bytes(Path(resource("data/base"), "model.safetensors").read_bytes())
     assert check(GOOD.replace("embedded", "model"))[0] == 0
 

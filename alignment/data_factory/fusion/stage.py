@@ -1,6 +1,6 @@
-"""The recipe block of a fusion stage: the shares that its rows are mixed in.
+"""The fields of a fusion stage in a recipe: the fractions in which its rows are mixed.
 
-Neighbours: mix.py (meets the shares), training/kinds/fusion.py (the kind that this block belongs to).
+Neighbours: mix.py (builds the rows), training/kinds/fusion.py (declares the kind).
 """
 
 from pydantic import Field
@@ -9,33 +9,33 @@ from alignment.recipe.stage import StageFields
 
 
 class FusionStage(StageFields):
-    """What a recipe says about a fusion stage."""
+    """The fields of a fusion stage in a recipe."""
 
     rows: int | None = Field(
-        None, ge=8, description="How many rows are made; left out, as many as the data allows at these shares."
+        None, ge=8, description="Number of rows to build; default: as many as the data allows at these fractions."
     )
-    thinking_fraction: float = Field(0.5, gt=0, lt=1, description="The share of rows whose answer thinks.")
+    thinking_fraction: float = Field(0.5, gt=0, lt=1, description="Fraction of rows in thinking mode.")
     unflagged_fraction: float = Field(
-        0.5, ge=0, le=1, description="The share of thinking rows without any flag, since thinking is the default."
+        0.5, ge=0, le=1, description="Fraction of thinking rows without a flag, since thinking is the default."
     )
     switched_fraction: float = Field(
         0.25,
         ge=0,
         le=1,
-        description="The share of non-thinking rows without any flag, which the template's own switch asks for.",
+        description="Fraction of non-thinking rows without a flag, whose mode is set by the template's switch.",
     )
     system_flag_fraction: float = Field(
-        0.2, ge=0, le=1, description="The share of flagged rows whose deciding flag stands in the system turn."
+        0.2, ge=0, le=1, description="Fraction of flagged rows whose flag stands in the system turn."
     )
     multi_turn_fraction: float = Field(
         0.2,
         ge=0,
         le=1,
-        description="The share of rows with earlier turns; where a user turn decides, a flag before it asked for the other mode.",
+        description="Fraction of rows with earlier turns; when a user-turn flag sets the mode, an earlier turn carries the opposite flag.",
     )
-    max_turns: int = Field(
-        3, ge=2, description="Questions in a row that is given earlier turns: two, or up to so many."
-    )
+    max_turns: int = Field(3, ge=2, description="Maximum number of questions in a row that gets earlier turns.")
     max_length: int = Field(
-        4096, ge=16, description="Tokens of a row; longer ones are left out and counted before the shares are met."
+        4096,
+        ge=16,
+        description="Longest row in tokens; longer ones are left out and counted before the fractions are met.",
     )

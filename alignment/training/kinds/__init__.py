@@ -1,1 +1,1 @@
-"""What each stage kind declares, one light file a kind; how it runs is in training/stages/."""
+"""The declarations of the built-in stage kinds, one file each, without torch; training/stages/ runs them."""

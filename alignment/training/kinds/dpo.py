@@ -1,4 +1,4 @@
-"""Stage kind dpo: direct preference optimisation, prefer the chosen of two answers over the rejected one.
+"""Stage kind dpo: direct preference optimization (arXiv 2305.18290) on pairs of a chosen and a rejected answer.
 
 Neighbours: training/stages/dpo.py (how it runs), recipe/kinds.py (what a kind declares).
 """
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class DpoStage(TrainingStage):
-    """What a recipe says about a dpo stage."""
+    """The fields of a dpo stage in a recipe."""
 
     max_length: int = Field(
-        4096, ge=16, description="Tokens of prompt and answer together; longer pairs are left out and counted."
+        4096, ge=16, description="Longest prompt and answer together, in tokens; longer pairs are left out and counted."
     )
 
 
 def run(context: "StageContext") -> Done:
-    """Train to the stage's end; its policy is left in output/."""
+    """Train; the policy is written to output/."""
     from alignment.training.main import train
     from alignment.training.stages.dpo import build
 
@@ -35,7 +35,7 @@ def run(context: "StageContext") -> Done:
 KIND = StageKind(
     name="dpo",
     fields=DpoStage,
-    sentence="prefers chosen over rejected answers",
+    sentence="direct preference optimization on chosen and rejected answers",
     takes="pairs",
     leaves="policy",
     files="a policy",

@@ -1,7 +1,7 @@
-"""Stage kind fusion: mix thinking and non-thinking rows into one set to imitate, and put the flags on that switch them.
+"""Stage kind fusion: build an SFT set that mixes both modes and adds /think and /no_think flags.
 
-Its checks find halves that nothing can fill, too few rows, and shares that would be undone where they are trained.
-Neighbours: data_factory/fusion/ (its block of the recipe, and the rows), training/stages/fusion.py (how it runs).
+Its checks find modes without data, too few rows, and later stages whose settings would change the fractions.
+Neighbours: data_factory/fusion/ (its fields, and the rows), training/stages/fusion.py (runs it).
 """
 
 from collections.abc import Iterator
@@ -30,17 +30,17 @@ HINTS: dict[Mode, str] = {
 
 
 def run(context: "StageContext") -> Done:
-    """Read, mix, flag and write the rows."""
+    """Build the rows and write them to output/."""
     from alignment.training.stages import fusion
 
     return Done(0, fusion.run(context, context.folder.output))
 
 
 def both_halves(recipe: Recipe, index: int, stage: FusionStage) -> Iterator[Issue]:
-    """Every part gives rows to imitate, each mode has a part that gives it, and there may be as many as are asked for."""
+    """Each mode has a part with rows to train on, and `rows` is not more than the data can give."""
     placed = list(placed_parts(recipe, index))
     if not placed:
-        return  # the check of the data's names says why
+        return  # reported by the check of the data's names
     most: dict[Mode, float] = dict.fromkeys(MODES, 0.0)
     for place, part in placed:
         yield from _part(recipe, stage, place, part)
@@ -48,7 +48,7 @@ def both_halves(recipe: Recipe, index: int, stage: FusionStage) -> Iterator[Issu
             most[mode] += count
     for mode in MODES:
         if not most[mode]:
-            message = f"no part of it gives {mode_words(mode)} rows, so there would be nothing to switch between; add {HINTS[mode]}"
+            message = f"no part of it gives {mode_words(mode)} rows, so no switch could be learned; add {HINTS[mode]}"
             yield Issue(("stages", index, "data"), message)
     if stage.rows is not None and all(most.values()):
         yield from _too_few(stage, stage.rows, most, ("stages", index, "rows"))
@@ -56,14 +56,14 @@ def both_halves(recipe: Recipe, index: int, stage: FusionStage) -> Iterator[Issu
 
 def _part(recipe: Recipe, stage: FusionStage, place: Place, part: MixturePart) -> Iterator[Issue]:
     if part.flag_fraction:
-        message = "flags are put on by the stage; write `unflagged_fraction` and `switched_fraction` there, and leave this out"
+        message = "the fusion stage adds the flags itself; write `unflagged_fraction` and `switched_fraction` there, and remove this"
         yield Issue((*place, "flag_fraction"), message)
     if part.mode == "thinking" and not _shows_thinking(part):
-        message = f"`{part.source}` has no worked solutions, so its answers cannot show how to think; write mode: non_thinking"
+        message = f"`{part.source}` has no worked solutions to put into think blocks; write mode: non_thinking"
         yield Issue((*place, "source"), message)
     made = _stage(recipe, part.stage)
     if isinstance(made, FusionStage) and made.name != stage.name:
-        message = f"the rows of `{made.name}` have their flags already; take the rows of the stage that sampled them"
+        message = f"the rows of `{made.name}` already have flags; use the rows of the stage that sampled them"
         yield Issue((*place, "stage"), message)
 
 
@@ -75,12 +75,12 @@ def _too_few(stage: FusionStage, rows: int, most: dict[Mode, float], place: Plac
                 place,
                 f"{rows} rows at thinking_fraction {stage.thinking_fraction:g} need {needed} "
                 f"{mode_words(mode)} rows, and its data gives at most {most[mode]:.0f}; write at most "
-                f"{int(most[mode] / fraction)}, or leave `rows` out to take what there is",
+                f"{int(most[mode] / fraction)}, or remove `rows` to take as many as there are",
             )
 
 
 def _shows_thinking(part: MixturePart) -> bool:
-    """Whether a part that is to think can; a stage's rows, and a source's chats, say it themselves."""
+    """Whether a source has worked solutions; rows of a stage and chats have a mode of their own."""
     if part.source not in source_names():
         return True
     source = load_source(str(part.source))
@@ -88,7 +88,7 @@ def _shows_thinking(part: MixturePart) -> bool:
 
 
 def _most(recipe: Recipe, part: MixturePart) -> dict[Mode, float]:
-    """The most rows of each mode that a part can give; infinite where only the data can tell."""
+    """Upper bound for the rows of each mode that a part can give; infinite if only the data can tell."""
     if part.stage is not None:
         made = _stage(recipe, part.stage)
         most_rows = None if made is None else kind_of(made).most_rows
@@ -98,7 +98,7 @@ def _most(recipe: Recipe, part: MixturePart) -> dict[Mode, float]:
     if part.source not in source_names() or has_messages(load_source(str(part.source))):
         return dict.fromkeys(MODES, float(part.count or inf))
     if not can_be_imitated(load_source(str(part.source))):
-        return dict.fromkeys(MODES, inf)  # the check of the data's names says it
+        return dict.fromkeys(MODES, inf)  # reported by the check of the data's names
     return {mode: float(part.count or inf) if mode == part.mode else 0.0 for mode in MODES}
 
 
@@ -107,7 +107,7 @@ def _stage(recipe: Recipe, name: str | None) -> StageFields | None:
 
 
 def trained_as_made(recipe: Recipe, index: int, stage: FusionStage) -> Iterator[Issue]:
-    """No stage that takes the rows has settings that would undo what was mixed."""
+    """No stage that trains on the rows has settings that would change their fractions or flags."""
     for number, later in enumerate(recipe.stages):
         if later.kind == stage.kind:
             continue
@@ -121,19 +121,19 @@ def _undoing(
 ) -> Iterator[Issue]:
     place, intent = ("stages", number), kind_of(stage).lint(stage)
     if part.flag_fraction:
-        message = f"the rows of `{made.name}` have their flags already, and its shares would be lost; leave this out"
+        message = f"the rows of `{made.name}` already have flags, and more would change its fractions; remove this"
         yield Issue((*part_place, "flag_fraction"), message)
     if intent.max_length is not None and intent.max_length < made.max_length:
         yield Issue(
             (*place, "max_length"),
             f"found {intent.max_length}, and the rows of `{made.name}` have up to {made.max_length} tokens: those left out "
-            f"here would change its shares; write max_length {intent.max_length} there too, or {made.max_length} here",
+            f"here would change its fractions; write max_length {intent.max_length} there too, or {made.max_length} here",
         )
     if intent.loss_on_history and made.multi_turn_fraction:
         yield Issue(
             (*place, "loss_on_history"),
-            f"the template cuts the thinking of earlier turns, so those of `{made.name}` would teach to answer without it "
-            "under /think; write false: each of its answers is the last of a row of its own",
+            f"the template strips the thinking of earlier turns, so loss on those of `{made.name}` would teach answers without it "
+            "under /think; write false: each of its answers is the last of its own row",
         )
 
 
@@ -145,7 +145,7 @@ def _work(stage: FusionStage) -> str:
 KIND = StageKind(
     name="fusion",
     fields=FusionStage,
-    sentence="mixes thinking and non-thinking rows and puts the flags on ([fusion.md](fusion.md))",
+    sentence="builds an SFT set that mixes both modes and adds flags ([fusion.md](fusion.md))",
     takes="rows",
     leaves="rows",
     files="`rows.jsonl`, `card.md`, `card.json`",

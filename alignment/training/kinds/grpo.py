@@ -1,4 +1,4 @@
-"""Stage kind grpo: group-relative policy optimisation on verdicts.
+"""Stage kind grpo: RL with verifiable rewards by group relative policy optimization (arXiv 2402.03300).
 
 Neighbours: training/stages/grpo.py (how it runs), recipe/kinds.py (what a kind declares).
 """
@@ -19,19 +19,19 @@ from alignment.recipe.trainer_keys import TrainerKeys
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
 
-LARGEST_MICRO_BATCH = 65_536  # that is ever proposed
+MAX_MICRO_BATCH = 65_536  # the largest that an error message proposes
 
 
 class GrpoStage(TrainingStage):
-    """What a recipe says about a grpo stage."""
+    """The fields of a grpo stage in a recipe."""
 
     rollout: Rollout = Field(Rollout(), description="How completions are sampled.")
-    rewards: list[Reward] = Field(min_length=1, description="The verdicts that make the reward.")
+    rewards: list[Reward] = Field(min_length=1, description="The verifiers that make up the reward.")
     micro_batch: int = Field(8, ge=1, description="Completions per device and forward pass.")
 
 
 def run(context: "StageContext") -> Done:
-    """Train to the stage's end; its policy is left in output/."""
+    """Train; the policy is written to output/."""
     from alignment.training.main import train
     from alignment.training.stages.grpo import build
 
@@ -39,14 +39,16 @@ def run(context: "StageContext") -> Done:
 
 
 def batches(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
-    """Groups are whole, batches divide, and a step has the problems it asks for."""
+    """Groups have two completions or more, micro-batches divide a step, and no group is split over processes."""
     place: Place = ("stages", index)
     rollout, processes = stage.rollout, recipe.hardware.processes
     completions = rollout.problems_per_step * rollout.generations
     if rollout.generations < 2:
-        yield Issue((*place, "rollout", "generations"), "a group of one has no mean to compare with; write at least 2")
+        yield Issue(
+            (*place, "rollout", "generations"), "the advantage of a group of one is always zero; write at least 2"
+        )
     if completions % (stage.micro_batch * processes):
-        most = min(stage.micro_batch, completions, LARGEST_MICRO_BATCH)
+        most = min(stage.micro_batch, completions, MAX_MICRO_BATCH)
         fitting = [size for size in range(1, most + 1) if completions % (size * processes) == 0]
         hint = f"write micro_batch {fitting[-1]}" if fitting else "write a problems_per_step that they divide"
         yield Issue(
@@ -62,10 +64,10 @@ def batches(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
 
 
 def weights(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
-    """Some reward counts."""
+    """At least one reward has a weight."""
     if not any(spec.weight for spec in stage.rewards):
-        told = "every weight is 0, so no completion is better than another; give one a weight"
-        yield Issue(("stages", index, "rewards"), told)
+        message = "every weight is 0, so every reward is 0; give one a weight"
+        yield Issue(("stages", index, "rewards"), message)
 
 
 def _work(stage: GrpoStage) -> str:
@@ -83,7 +85,7 @@ def _batch(stage: GrpoStage) -> tuple[int, int]:
 KIND = StageKind(
     name="grpo",
     fields=GrpoStage,
-    sentence="group-relative policy optimisation on verdicts",
+    sentence="RL by group relative policy optimization on verifiable rewards",
     takes="problems",
     leaves="policy",
     files="a policy, rollouts",

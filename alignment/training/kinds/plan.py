@@ -1,4 +1,4 @@
-"""What several kinds say about a stage in `alignment check`'s plan."""
+"""Shared by the kinds that train on rows: their line in `alignment check`'s plan."""
 
 from alignment.recipe.stage import TrainingStage
 

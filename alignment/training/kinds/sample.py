@@ -1,4 +1,4 @@
-"""Stage kind sample: draw completions from a policy, judge them, and keep rows to train on.
+"""Stage kind sample: rejection sampling; sample completions from a policy and keep those that the rewards accept.
 
 Neighbours: training/stages/sample.py (how it runs), recipe/kinds.py (what a kind declares).
 """
@@ -24,44 +24,44 @@ if TYPE_CHECKING:
 
 
 class SampleStage(StageFields):
-    """What a recipe says about a sample stage."""
+    """The fields of a sample stage in a recipe."""
 
     rollout: Sampling = Field(Sampling(), description="How completions are sampled.")
-    rewards: list[Reward] = Field(min_length=1, description="The verdicts that decide what is accepted.")
+    rewards: list[Reward] = Field(min_length=1, description="The verifiers that decide which completions are accepted.")
     accept_score: float | None = Field(
         None,
-        description="The total score from which a completion is accepted; left out, the highest that the weights allow.",
+        description="Smallest reward that is accepted; default: the largest that the weights allow.",
     )
     accepted_per_problem: int = Field(
-        1, ge=1, description="At most so many accepted completions of one problem become conversations."
+        1, ge=1, description="Maximum number of accepted completions of one problem that become rows."
     )
     pass_rate: tuple[float, float] = Field(
-        (0.0, 1.0), description="Problems whose share of accepted completions lies outside these bounds are dropped."
+        (0.0, 1.0), description="Drop problems whose fraction of accepted completions is outside these bounds."
     )
 
 
 def run(context: "StageContext") -> Done:
-    """Draw, judge and write the rows."""
+    """Sample, judge and write the rows to output/."""
     from alignment.training.stages import sample
 
     return Done(0, sample.run(context, context.folder.output))
 
 
 def pass_rates(recipe: Recipe, index: int, stage: SampleStage) -> Iterator[Issue]:
-    """The bounds of the pass rate are bounds."""
+    """The bounds of the pass rate are in order and between 0 and 1."""
     if not 0 <= stage.pass_rate[0] <= stage.pass_rate[1] <= 1:
         yield Issue(("stages", index, "pass_rate"), "is [lowest, highest] between 0 and 1, such as [0.1, 0.9]")
 
 
 def _most_rows(stage: SampleStage) -> dict[Mode, float]:
-    """Every completion that may be accepted, of each mode in which it may have been drawn."""
+    """Upper bound for accepted completions, by mode."""
     try:
         problems = sum(part.count or inf for part in load_parts(stage.data))
     except DataError:
         problems = inf
     accepted = problems * min(stage.accepted_per_problem, stage.rollout.generations)
-    share = stage.rollout.thinking_fraction
-    return {"thinking": accepted if share > 0 else 0.0, "non_thinking": accepted if share < 1 else 0.0}
+    fraction = stage.rollout.thinking_fraction
+    return {"thinking": accepted if fraction > 0 else 0.0, "non_thinking": accepted if fraction < 1 else 0.0}
 
 
 def _work(stage: SampleStage) -> str:
@@ -72,7 +72,7 @@ def _work(stage: SampleStage) -> str:
 KIND = StageKind(
     name="sample",
     fields=SampleStage,
-    sentence="draws completions from a policy, judges them, keeps the good ones",
+    sentence="rejection sampling: samples completions and keeps those that the rewards accept",
     takes="problems",
     leaves="rows",
     files="`rows.jsonl`, `preferences.jsonl`, `pass_rates.jsonl`",

@@ -1,4 +1,4 @@
-"""Stage kind sft: supervised fine-tuning, imitate conversations.
+"""Stage kind sft: supervised fine-tuning on conversations.
 
 Neighbours: training/stages/sft.py (how it runs), recipe/kinds.py (what a kind declares).
 """
@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 
 
 class SftStage(TrainingStage):
-    """What a recipe says about an sft stage."""
+    """The fields of an sft stage in a recipe."""
 
-    max_length: int = Field(4096, ge=16, description="Tokens per row or pack; longer rows are left out and counted.")
+    max_length: int = Field(
+        4096, ge=16, description="Longest row or pack in tokens; longer rows are left out and counted."
+    )
     packing: bool = Field(
         True,
-        description="Fill each sequence with whole rows that do not see each other; false: rows as they come, not padded.",
+        description="Fill each sequence with whole rows that do not attend to each other; false: rows as they come, not padded.",
     )
     loss_on_empty_think: bool = Field(
         False,
-        description="The empty think block of /no_think rows carries loss, so that the policy learns to write it.",
+        description="Put loss on the empty think block of /no_think rows, so that the policy learns to write it.",
     )
-    loss_on_history: bool = Field(False, description="Assistant turns before the last user query carry loss too.")
+    loss_on_history: bool = Field(False, description="Put loss on assistant turns before the last user query too.")
 
 
 def run(context: "StageContext") -> Done:
-    """Train to the stage's end; its policy is left in output/."""
+    """Train; the policy is written to output/."""
     from alignment.training.main import train
     from alignment.training.stages.sft import build
 
@@ -46,7 +48,7 @@ def _lint(stage: SftStage) -> LintIntent:
 KIND = StageKind(
     name="sft",
     fields=SftStage,
-    sentence="imitates conversations",
+    sentence="supervised fine-tuning on conversations",
     takes="rows",
     leaves="policy",
     files="a policy",
