@@ -1,7 +1,7 @@
 """The command line: `alignment COMMAND ...`, or `python -m alignment.cli COMMAND ...`. `--help` lists the commands.
 
-Each command is a file or a folder of commands/ with a function of its name. A command imports what it works with when it
-is called, so that `--help` and `check` answer at once. Adding one is one file there and one line here.
+Each command is a function in a file or folder of commands/. It imports what it needs when it is called, so that `--help` and
+`check` are fast. A new command is one file there and one line here.
 """
 
 import sys
@@ -47,7 +47,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: rich's Markdown and emoji tables would be half of the start
+    rich_markup_mode=None,  # plain help: rich's Markdown would take half of the start-up time
 )
 for command in COMMANDS:
     app.command()(command)
@@ -59,7 +59,7 @@ def main() -> None:
         with errors_in_words(_as_printed):
             app()
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; run the same command again to resume", file=sys.stderr)
         raise SystemExit(130) from None
 
 

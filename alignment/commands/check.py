@@ -1,10 +1,10 @@
-"""`alignment check`: everything about a recipe that cannot work, or the plan if all is well."""
+"""`alignment check`: prints every error of a recipe, or its plan."""
 
 from alignment.commands.options import Overrides, RecipeFile
 
 
 def check(recipe: RecipeFile, set_: Overrides = None) -> None:
-    """Find what cannot work; print the plan. Nothing is started, and no GPU is needed."""
+    """Check a recipe; print every error, or the plan. Starts nothing and needs no GPU."""
     from rich.console import Console
 
     from alignment.checks.plan import print_plan

@@ -1,4 +1,4 @@
-"""`alignment model`: a model folder from a package that ships weights. run/base_model.py does it."""
+"""`alignment model`: makes a model folder from a package that ships weights. Neighbour: run/base_model.py."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,10 +7,10 @@ import typer
 
 
 def model(
-    name: Annotated[str, typer.Argument(help="Which model to fetch and convert: smollm2-135m.")],
+    name: Annotated[str, typer.Argument(help="The model to convert: smollm2-135m.")],
     output: Annotated[Path, typer.Option(help="Folder for the safetensors.")] = Path("models"),
 ) -> None:
-    """Convert a packaged model, once. A folder of safetensors is left."""
+    """Convert a packaged model to safetensors. Needed once, before a recipe that names its folder."""
     from alignment.run.base_model import convert
 
     print(convert(name, output / name))

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, with their one line of help."""
+"""Arguments and options of several commands, with their help text."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,13 +11,17 @@ Overrides = Annotated[
 ]
 RunDirectory = Annotated[Path, typer.Argument(help="A run directory.")]
 ModelOrRun = Annotated[Path, typer.Argument(metavar="MODEL_OR_RUN", help="A run directory or a model folder.")]
-OneStage = Annotated[str | None, typer.Option(help="A stage of the run; left out, the last trained.")]
-Tasks = Annotated[str, typer.Option(help="Tasks, separated by commas; left out, the recipe's.")]
+OneStage = Annotated[str | None, typer.Option(help="A stage of the run (default: the last trained).")]
+Tasks = Annotated[str, typer.Option(help="Tasks, separated by commas (default: the recipe's).")]
 Engine = Annotated[
-    Literal["auto", "vllm", "transformers"] | None, typer.Option(help="What samples; left out, the recipe's, or auto.")
+    Literal["auto", "vllm", "transformers"] | None,
+    typer.Option(help="Engine that samples (default: the recipe's, or auto)."),
 ]
 LongestCompletion = Annotated[
-    int | None, typer.Option(help="Longest thinking and answer together; left out, the recipe's, or 2048.")
+    int | None,
+    typer.Option(help="Longest completion in tokens, thinking and answer together (default: the recipe's, or 2048)."),
 ]
-AdaptiveFile = Annotated[Path | None, typer.Option(help="What `alignment adapt` wrote: a budget for each prompt.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print what was found as JSON and nothing else.")]
+AdaptiveFile = Annotated[
+    Path | None, typer.Option(help="The file of `alignment adapt`: a thinking budget for each prompt.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")]

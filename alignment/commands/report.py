@@ -1,4 +1,4 @@
-"""`alignment report`: a run's report, from what the run has recorded."""
+"""`alignment report`: writes a run's report from what the run recorded."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def report(run: RunDirectory) -> None:
-    """Write the report of a run again. report.json, report.md and report.html, from what the run has recorded."""
+    """Write the report of a run again. It makes report.json, report.md and report.html from what the run recorded."""
     from rich.console import Console
 
     from alignment.records.run_folder import RunFolder
@@ -21,7 +21,7 @@ def report(run: RunDirectory) -> None:
 
 
 def write_and_print(run: Path, console: "Console") -> None:
-    """Write a run's report and print its tables."""
+    """Write the report of the run in this directory and print its tables."""
     from alignment.report import write_report
     from alignment.report.render.terminal import following_tables, stage_table
 

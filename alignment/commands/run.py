@@ -1,4 +1,4 @@
-"""`alignment run`: a recipe to its report, from where it stands."""
+"""`alignment run`: runs a recipe, or resumes it, up to its report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +10,15 @@ from alignment.commands.options import Overrides, RecipeFile
 
 def run(
     recipe: RecipeFile,
-    stage: Annotated[str | None, typer.Option(help="Run this stage alone.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Run only this stage.")] = None,
     redo: Annotated[
         list[str] | None,
-        typer.Option(metavar="STAGE", help="Set this stage and all made from it aside, and make them anew."),
+        typer.Option(metavar="STAGE", help="Set aside this stage and all stages made from it, and run them again."),
     ] = None,
     set_: Overrides = None,
-    run_: Annotated[Path | None, typer.Option("--run", help="The run directory; left out, runs/NAME.")] = None,
+    run_: Annotated[Path | None, typer.Option("--run", help="The run directory (default: runs/NAME).")] = None,
 ) -> None:
-    """Run a recipe to its report, or go on. What is finished is not done again."""
+    """Run a recipe, or resume it. Finished stages are skipped; a report is written at the end."""
     from rich.console import Console
 
     from alignment.checks.recipe import checked

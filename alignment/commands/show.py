@@ -1,10 +1,10 @@
-"""`alignment show`: a run's lineage."""
+"""`alignment show`: prints a run's lineage."""
 
 from alignment.commands.options import RunDirectory
 
 
 def show(run: RunDirectory) -> None:
-    """Print a run's lineage. Each stage, what it was made from, and whether its files are whole."""
+    """Print a run's lineage. Shows what each stage was made from, and whether its files are intact."""
     from rich.console import Console
 
     from alignment.records.run_folder import RunFolder

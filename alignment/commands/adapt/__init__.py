@@ -1,4 +1,4 @@
-"""`alignment adapt`: a thinking budget for each prompt, from a sweep. Neighbour: fitting.py (does it)."""
+"""`alignment adapt`: fits a thinking budget for each prompt. Neighbour: fitting.py (the work)."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,17 +7,19 @@ import typer
 
 
 def adapt(
-    sweep: Annotated[Path, typer.Argument(metavar="RUN_OR_SWEEP", help="What `alignment budget` has measured.")],
-    accuracy: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Reach this with the least tokens.")] = None,
-    tokens: Annotated[float | None, typer.Option(min=0.0, help="Mean tokens, probe included, to stay within.")] = None,
-    stage: Annotated[str | None, typer.Option(help="A stage of the sweep; left out, its last.")] = None,
-    task: Annotated[str | None, typer.Option(help="A task of the sweep, where it has several.")] = None,
+    sweep: Annotated[Path, typer.Argument(metavar="RUN_OR_SWEEP", help="A run or folder with a budget sweep.")],
+    accuracy: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Target accuracy, to reach with the fewest tokens.")
+    ] = None,
+    tokens: Annotated[float | None, typer.Option(min=0.0, help="Target mean number of tokens, probe included.")] = None,
+    stage: Annotated[str | None, typer.Option(help="A stage of the sweep (default: its last).")] = None,
+    task: Annotated[str | None, typer.Option(help="A task of the sweep; needed if it has several.")] = None,
     probe: Annotated[
-        Literal["auto", "length", "agreement"], typer.Option(help="What tells hard prompts from easy ones.")
+        Literal["auto", "length", "agreement"], typer.Option(help="The estimate of a prompt's difficulty.")
     ] = "auto",
-    output: Annotated[Path | None, typer.Option(help="The file; left out, adaptive.json beside the sweep.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file (default: adaptive.json beside the sweep).")] = None,
 ) -> None:
-    """Fit a thinking budget for each prompt. And say what it saves on held-out problems beside a fixed one."""
+    """Fit a thinking budget for each prompt. Also measures what it saves on held-out problems."""
     from rich.console import Console
 
     from alignment.commands.adapt import fitting

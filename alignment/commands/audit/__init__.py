@@ -1,4 +1,4 @@
-"""`alignment audit`: verifiers against rows whose verdict is known. Neighbour: auditing.py (does it)."""
+"""`alignment audit`: runs verifiers on rows whose verdict is known. Neighbour: auditing.py (the work)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,20 +8,20 @@ import typer
 
 def audit(
     verifiers: Annotated[
-        list[str] | None, typer.Argument(metavar="[VERIFIER]...", help="Reward kinds; left out, all.")
+        list[str] | None, typer.Argument(metavar="[VERIFIER]...", help="Reward kinds (default: all).")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="JSON lines whose references are graded in place of the tables.")
+        Path | None, typer.Option(help="A JSON-lines file whose references are judged, in place of the audit tables.")
     ] = None,
     reference_column: Annotated[
-        str | None, typer.Option(help="Where the reference is; left out, `answer`, `calls` or `solution`.")
+        str | None, typer.Option(help="Column of the reference (default: `answer`, `calls` or `solution`).")
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="An option of the verifier; may be repeated.")
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print what was found as JSON and nothing else.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")] = False,
 ) -> None:
-    """Hold every verifier against rows whose verdict is known. Or your own references against their grader."""
+    """Run every verifier on rows whose verdict is known. Or judge your own references with their verifier."""
     from rich.console import Console
 
     from alignment.commands.audit import auditing

@@ -1,7 +1,7 @@
-"""`alignment audit`: what rewards/audit.py finds, as a table or as JSON, with an exit status.
+"""`alignment audit`: prints what rewards/audit.py finds, as a table or as JSON.
 
-Status 0 where every row is judged rightly, 1 where one is not or a reference fails its own grader. A kind that this
-machine cannot judge with is named with the reason and leaves the status as it is.
+The exit status is 0 if every row is judged correctly, and 1 if one is not or a reference fails its own verifier. A kind that
+this machine cannot run is listed with the reason and does not change the status.
 """
 
 import json
@@ -19,11 +19,11 @@ from rewards import IsolationUnavailable, RewardSpecError
 from rewards.audit import KindAudit, ReferenceAudit, audit_kinds, audit_references
 from rewards.gold import GoldUnknown
 
-OFFENDERS_SHOWN = 10
+MAX_FAILURES_SHOWN = 10
 
 
 def options(texts: list[str], kinds: list[str]) -> dict[str, Any]:
-    """`name=value` of each text, the values read as YAML reads them; they are those of the one kind that is named."""
+    """Parse `name=value` options, values as YAML. Raises RecipeError for a malformed one, or if not one kind is named."""
     if texts and len(kinds) != 1:
         raise RecipeError(
             "--option belongs to one verifier; name it, as in `alignment audit judge --option model=NAME`"
@@ -36,12 +36,12 @@ def options(texts: list[str], kinds: list[str]) -> dict[str, Any]:
         try:
             found[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise RecipeError(f"--option {text!r}: the value is no YAML: {error}") from error
+            raise RecipeError(f"--option {text!r}: the value is not YAML: {error}; put text in quotes") from error
     return found
 
 
 def audit_tables(kinds: list[str], given: Mapping[str, Any], console: Console, *, as_json: bool) -> int:
-    """Every named kind against its table, or all of them, with the options given. Returns the exit status."""
+    """Run the named kinds, or all, on their audit tables; returns the exit status. Raises RecipeError."""
     try:
         found = audit_kinds(kinds, given)
     except RewardSpecError as error:
@@ -66,9 +66,9 @@ def audit_tables(kinds: list[str], given: Mapping[str, Any], console: Console, *
 def audit_data(
     kinds: list[str], given: Mapping[str, Any], data: Path, column: str | None, console: Console, *, as_json: bool
 ) -> int:
-    """The references of a file against the one kind that grades them. Returns the exit status."""
+    """Judge the references of a file with one kind; returns the exit status. Raises DataError or RecipeError."""
     if len(kinds) > 1:
-        raise DataError(f"--data is graded by one kind, and {len(kinds)} were named; write one of them")
+        raise DataError(f"--data is judged by one kind, and {len(kinds)} were named; write one of them")
     (kind,) = kinds
     try:
         found = audit_references(data, kind, column, given)
@@ -82,11 +82,11 @@ def audit_data(
         facts = {**asdict(found), "passed": found.passed, "reasons": found.reasons()}
         print(json.dumps(facts, ensure_ascii=False, indent=2))
     else:
-        console.print(f"{data}, graded as {kind}", highlight=False, markup=False)
+        console.print(f"{data}, judged as {kind}", highlight=False, markup=False)
         console.print(_references_table(found))
         for place, text in [
-            *((one.place, f"{one.reason}: {one.reference}") for one in found.failures[:OFFENDERS_SHOWN]),
-            *((number, text) for number, text in found.unreadable[:OFFENDERS_SHOWN]),
+            *((one.place, f"{one.reason}: {one.reference}") for one in found.failures[:MAX_FAILURES_SHOWN]),
+            *((number, text) for number, text in found.unreadable[:MAX_FAILURES_SHOWN]),
         ]:
             console.print(f"{data}:{place}: {text}", highlight=False, markup=False)
     return int(bool(found.failures or found.unreadable or not found.rows))
@@ -117,11 +117,11 @@ def _references_table(found: ReferenceAudit) -> Table:
     table.add_column("references")
     table.add_column("rows", justify="right")
     for name, count in [
-        ("graded", found.rows),
+        ("judged", found.rows),
         ("pass", found.passed),
         ("fail", len(found.failures)),
         *((f"  {reason}", count) for reason, count in reasons.items()),
-        ("lines that hold no row", len(found.unreadable)),
+        ("lines without a row", len(found.unreadable)),
     ]:
         table.add_row(name, f"{count:,}")
     table.add_row("seconds", f"{found.seconds:.1f}")

@@ -1,6 +1,6 @@
-"""`alignment budget`: accuracy over thinking budgets.
+"""`alignment budget`: measures accuracy over thinking budgets.
 
-Neighbours: options.py (what is asked), sweeping.py (does it).
+Neighbours: options.py (from options to a plan), sweeping.py (the work).
 """
 
 from pathlib import Path
@@ -14,23 +14,25 @@ from alignment.commands.options import AsJson, Engine, LongestCompletion, ModelO
 def budget(
     model: ModelOrRun,
     stage: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A stage of the run, or `all`; left out, the last trained.")
+        list[str] | None, typer.Option(metavar="NAME", help="A stage of the run, or `all` (default: the last trained).")
     ] = None,
     tasks: Tasks = "",
-    budgets: Annotated[str, typer.Option(help="Thinking tokens, as 0,64,256; left out, the recipe's.")] = "",
-    samples: Annotated[int, typer.Option(help="Answers to each problem; two or more show what voting brings.")] = 4,
-    modes: Annotated[Literal["both", "thinking", "non_thinking"], typer.Option(help="What is measured.")] = "both",
-    count: Annotated[int | None, typer.Option(help="Problems per task; left out, the recipe's, or 256.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the problems; left out, the recipe's.")] = None,
+    budgets: Annotated[
+        str, typer.Option(help="Thinking budgets in tokens, such as 0,64,256 (default: the recipe's).")
+    ] = "",
+    samples: Annotated[int, typer.Option(help="Completions per problem; two or more also measure voting.")] = 4,
+    modes: Annotated[Literal["both", "thinking", "non_thinking"], typer.Option(help="Modes to measure.")] = "both",
+    count: Annotated[int | None, typer.Option(help="Problems per task (default: the recipe's, or 256).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the problems (default: the recipe's).")] = None,
     engine: Engine = None,
     max_completion_tokens: LongestCompletion = None,
     stop_text: Annotated[
-        str | None, typer.Option(help="What ends the thinking at the budget; left out, the recipe's, or Qwen3's.")
+        str | None, typer.Option(help="Text that ends the thinking at the budget (default: the recipe's, or Qwen3's).")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for the results; left out, budget/ in the run.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Folder for the results (default: budget/ in the run).")] = None,
     json_: AsJson = False,
 ) -> None:
-    """Measure accuracy over thinking budgets. What is measured already is not measured again."""
+    """Measure accuracy over thinking budgets. Points that are already measured are kept."""
     from alignment.commands.budget.options import SweepOptions
     from alignment.commands.budget.sweeping import sweep_budgets
     from alignment.report import write_report

@@ -1,4 +1,7 @@
-"""`alignment chat`: talk to any stage in a terminal, in either mode, with a thinking budget."""
+"""`alignment chat`: a conversation with any stage in the terminal, in either mode, with a thinking budget.
+
+Neighbours: inference/start.py (the engine), data/modes.py (flags), evaluation/adaptive_budget/ (a budget for each prompt).
+"""
 
 import os
 from dataclasses import dataclass, field
@@ -21,27 +24,30 @@ SAMPLING = {"temperature": float, "top_p": float, "top_k": int}
 
 @dataclass
 class Conversation:
-    """The turns so far and the budget in force."""
+    """The turns so far, and the settings of the next answer; budgets and max_tokens are in tokens."""
 
     budget: int | None
     temperature: float
-    thinking: ThinkingBudget  # what is written where the budget is spent
+    thinking: ThinkingBudget  # the texts that enforce a budget
     max_tokens: int  # of one answer
-    adaptive: AdaptiveBudget | None = None  # decides where there is no budget
+    adaptive: AdaptiveBudget | None = None  # sets the budget if there is none
     messages: list[dict[str, Any]] = field(default_factory=list)
 
 
 def converse(
     path: Path, *, stage: str | None, budget: int | None, temperature: float, adaptive: Path | None = None
 ) -> None:
-    """Read questions from the terminal until an empty line, and answer them."""
+    """Read questions from the terminal until an empty line, and answer them.
+
+    Raises ArtifactError or EngineError if the model cannot be loaded.
+    """
     policy = named_policies(path, [] if stage is None else [stage])[0]
     folder, console = policy.folder, Console()
     fitted = None if adaptive is None else load_adaptive(adaptive)
     if fitted is not None and (warning := fitted.warning_for(policy.output_hash())):
         console.print(f"warning: {warning}", style="yellow", highlight=False)
     console.print(
-        f"{folder}\n/think and /no_think switch the mode, /budget N sets a budget, an empty line ends.",
+        f"{folder}\n/think and /no_think set the mode, /budget N sets a budget, an empty line ends.",
         style="dim",
         highlight=False,
     )
@@ -91,7 +97,7 @@ def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -
 
 
 def _adaptive_budget(sampler: Any, talk: Conversation, adaptive: AdaptiveBudget, prompt: list[int]) -> int:
-    """The budget that the prompt's probe asks for; agreement draws its answers without thinking first."""
+    """The budget for a prompt by its probe; the probe `agreement` first samples non-thinking answers."""
     if adaptive.probe.kind == "prompt_tokens":
         return adaptive.budget_for(len(prompt))
     from alignment.data.template import render_prompt
@@ -110,7 +116,7 @@ def _adaptive_budget(sampler: Any, talk: Conversation, adaptive: AdaptiveBudget,
 
 
 def _longest(folder: Path) -> int:
-    """Tokens of the longest conversation that a model takes, or 8,192 if it takes more."""
+    """The model's context length in tokens, at most 8,192."""
     from transformers import AutoConfig
 
     return min(8192, int(getattr(AutoConfig.from_pretrained(folder), "max_position_embeddings", 4096)))
@@ -122,7 +128,7 @@ def _sampler(folder: Path, stop_text: str, max_tokens: int) -> Any:
     from alignment.inference.start import Serving, serve
 
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    disable_progress_bar()  # a bar for the loading of weights would run into the conversation
-    # One person types: vLLM's start would cost more than it saves without a GPU.
+    disable_progress_bar()  # a progress bar would run into the conversation
+    # For a single user without a GPU, vLLM's start-up costs more than it saves.
     engine: EngineName = "auto" if devices() else "transformers"
     return serve(str(folder), Serving(engine, _longest(folder) - max_tokens, max_tokens, stop_text))

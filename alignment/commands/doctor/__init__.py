@@ -1,10 +1,10 @@
-"""`alignment doctor`: what this machine has and lacks. Neighbour: examination.py (looks)."""
+"""`alignment doctor`: checks the installation. Neighbour: examination.py (the work)."""
 
 import typer
 
 
 def doctor() -> None:
-    """Say what is installed and what is missing. With what this machine allows, and the command that fixes it."""
+    """Check the installation; print the command that fixes each problem."""
     from rich.console import Console
 
     from alignment.commands.doctor.examination import examine

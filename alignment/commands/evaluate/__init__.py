@@ -1,6 +1,6 @@
-"""`alignment evaluate`: any stage of a run, or any model folder, on problems of a seed of one's own choosing.
+"""`alignment evaluate`: measures a stage of a run or a model folder on held-out problems.
 
-Neighbours: options.py (what is asked), measuring.py (does it).
+Neighbours: options.py (from options to a job), measuring.py (the work).
 """
 
 from typing import Annotated
@@ -17,18 +17,20 @@ def evaluate(
     file: Annotated[
         list[str] | None, typer.Option(metavar="TASK=FILE", help="A local file in place of a public task's rows.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of fresh problems; left out, the recipe's own.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the problems (default: the recipe's).")] = None,
     count: Annotated[int | None, typer.Option(help="Problems per task and mode.")] = None,
-    samples: Annotated[int | None, typer.Option(help="Answers to each problem.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Completions per problem.")] = None,
     follow_turns: Annotated[
-        int | None, typer.Option(help="Turns of the conversations that measure think-follow; 1 for none.")
+        int | None, typer.Option(help="Turns of the conversations that measure think-follow; 1 for no conversations.")
     ] = None,
-    follow_count: Annotated[int | None, typer.Option(help="Conversations, and single prompts asked by flag.")] = None,
+    follow_count: Annotated[
+        int | None, typer.Option(help="Number of conversations, and of single prompts with a flag.")
+    ] = None,
     engine: Engine = None,
     max_completion_tokens: LongestCompletion = None,
     json_: AsJson = False,
 ) -> None:
-    """Measure a policy on held-out problems. In both modes; nothing in a run is changed."""
+    """Measure a policy on held-out problems in both modes. Changes nothing in a run."""
     from alignment.commands.evaluate.measuring import measure
     from alignment.commands.evaluate.options import EvaluateOptions
 

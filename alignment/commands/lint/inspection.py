@@ -1,6 +1,6 @@
-"""`alignment lint`: a recipe's stages, a mixture or a file of conversations, held against a template token by token.
+"""`alignment lint`: inspects a recipe's stages, a mixture or a file of conversations.
 
-Status 0 where nothing is an error, 1 where something is. Neighbours: lint/ (the faults), __init__.py (the options).
+The exit status is 1 if there is an error, else 0. Neighbours: lint/ (the faults), __init__.py (the options).
 """
 
 import json
@@ -31,7 +31,7 @@ RECIPE_ENDINGS = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked on the command line."""
+    """The options of `alignment lint` as written."""
 
     data: str
     model: str | None = None
@@ -45,22 +45,25 @@ class Request:
 
 @dataclass(frozen=True)
 class Subject:
-    """Rows under one name, what was meant with them, and what reading them has found already."""
+    """Rows under one name, the intent of their stage, and findings from reading them."""
 
     name: str
     cases: list[Case]
     intent: Intent
-    told: list[Finding]
+    known: list[Finding]
 
 
 def inspect_request(request: Request, console: Console) -> int:
-    """Look, print or write what was found; returns the exit status. Raises DataError, RecipeError."""
+    """Inspect the rows and print or write the findings; returns 1 if there is an error, else 0.
+
+    Raises DataError, RecipeError, or ArtifactError if the page cannot be written.
+    """
     recipe, subjects = _subjects(request)
     model = request.model or (recipe.model if recipe else None)
     if model is None:
-        raise DataError(f"{request.data} names no model; write --model with a folder, or --model embedded")
+        raise DataError(f"{request.data} names no model; write --model FOLDER or --model embedded")
     setting = setting_of(model, recipe)
-    found = [inspect(setting, one.cases, one.intent, one.name, one.told) for one in subjects]
+    found = [inspect(setting, one.cases, one.intent, one.name, one.known) for one in subjects]
     if request.html is not None:
         try:
             request.html.write_text(render_page(found), encoding="utf-8")
@@ -93,11 +96,11 @@ def _subjects(request: Request) -> tuple[Recipe | None, list[Subject]]:
         return pipeline.recipe, list(_stage_subjects(pipeline, request))
     if request.stage is not None or request.overrides:
         raise DataError(
-            f"{request.data} is no recipe, so it has no stages and no settings; leave --stage and --set out"
+            f"{request.data} is not a recipe, so it has no stages and no settings; remove --stage and --set"
         )
     if path.is_file():
-        cases, told = read_cases(path, request.rows)
-        return None, [Subject(request.data, cases, Intent(), told)]
+        cases, known = read_cases(path, request.rows)
+        return None, [Subject(request.data, cases, Intent(), known)]
     if request.data in mixture_names():
         recipe = Recipe.model_validate(
             {"name": "lint", "model": "embedded", "stages": [{"name": "lint", "kind": "sft", "data": request.data}]}
@@ -108,8 +111,10 @@ def _subjects(request: Request) -> tuple[Recipe | None, list[Subject]]:
 
 def _mixture_subject(name: str, recipe: Recipe, count: int) -> Subject:
     parts = load_parts(name)
-    told = [_not_there(part) for part in parts if part.stage is not None]
-    return _read(name, Intent(), told, lambda: _chats(recipe, [one for one in parts if one.stage is None], count, Path))
+    known = [_not_there(part) for part in parts if part.stage is not None]
+    return _read(
+        name, Intent(), known, lambda: _chats(recipe, [one for one in parts if one.stage is None], count, Path)
+    )
 
 
 def _stage_subjects(pipeline: Pipeline, request: Request) -> Iterator[Subject]:
@@ -125,7 +130,7 @@ def _stage_subject(pipeline: Pipeline, stage: StageFields, count: int) -> Subjec
     recipe, intent = pipeline.recipe, Intent.of(pipeline.recipe, stage)
     parts = load_parts(stage.data)
     there = [part for part in parts if part.stage is None or pipeline.folder(part.stage).finished]
-    told = [_not_there(part) for part in parts if part not in there]
+    known = [_not_there(part) for part in parts if part not in there]
 
     def cases() -> list[Case]:
         takes = kind_of(stage).takes
@@ -135,38 +140,38 @@ def _stage_subject(pipeline: Pipeline, stage: StageFields, count: int) -> Subjec
             return _pairs(pipeline, there, count)
         return _chats(recipe, there, count, lambda name: pipeline.folder(name).output)
 
-    return _read(f"{stage.name} ({stage.kind})", intent, told, cases)
+    return _read(f"{stage.name} ({stage.kind})", intent, known, cases)
 
 
-def _read(name: str, intent: Intent, told: list[Finding], cases: Callable[[], list[Case]]) -> Subject:
-    """A subject; where its rows cannot be read that is a finding, so that the other stages are looked at all the same."""
+def _read(name: str, intent: Intent, known: list[Finding], cases: Callable[[], list[Case]]) -> Subject:
+    """A subject. Rows that cannot be read are a finding, so that the other stages are still inspected."""
     try:
-        return Subject(name, cases(), intent, told)
+        return Subject(name, cases(), intent, known)
     except DataError as error:
         finding = Finding("rows_not_read", "error", None, str(error), "fix or name the data, and lint again")
-        return Subject(name, [], intent, [*told, finding])
+        return Subject(name, [], intent, [*known, finding])
 
 
 def _chats(recipe: Recipe, parts: list[MixturePart], count: int, artifact: ArtifactPath) -> list[Case]:
-    """The conversations that an sft stage imitates."""
+    """The conversations that an sft stage trains on."""
     if not parts:
         return []
     return sampled(conversations_of(recipe, parts, artifact), count, recipe.seed, policy_rows(recipe, parts, artifact))
 
 
 def _prompts(recipe: Recipe, parts: Sequence[MixturePart], count: int) -> list[Case]:
-    """The problems of a stage that samples, as the chats that it asks with."""
+    """The problems of a stage that samples, as prompts."""
     problems = problems_of(recipe, list(parts)) if parts else []
     asked = [Conversation(one.id, one.messages, "thinking", one.family, one.tools) for one in problems]
     return [Case(case.number, case.conversation, is_prompt=True) for case in sampled(asked, count, recipe.seed)]
 
 
 def _pairs(pipeline: Pipeline, parts: Sequence[MixturePart], count: int) -> list[Case]:
-    """Both sides of the pairs of a dpo stage, as chats."""
+    """Both answers of the pairs of a dpo stage, as conversations."""
     chats: list[Conversation] = []
     for part in parts:
         if part.stage is None:
-            continue  # told by check
+            continue  # reported by check
         for pair in read_rows(pipeline.folder(part.stage).output / "preferences.jsonl", "preference"):
             if isinstance(pair, Preference):
                 chats += [
@@ -181,6 +186,6 @@ def _not_there(part: MixturePart) -> Finding:
         "rows_not_there_yet",
         "note",
         None,
-        f"the rows of the stage `{part.stage}` are not there yet",
-        "lint again when that stage has finished; an sft stage looks at them when it starts",
+        f"the rows of the stage `{part.stage}` do not exist yet",
+        "lint again when that stage has finished; an sft stage checks them when it starts",
     )
