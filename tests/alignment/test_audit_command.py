@@ -108,7 +108,7 @@ def test_a_file_is_held_against_its_grader_with_line_numbers(audit: Run, tmp_pat
     [
         (("--data", "gone.jsonl"), "gone.jsonl: cannot be read (No such file or directory)"),
         (("think_format", "--data", __file__), "no right answer can be written from the columns of 'think_format'"),
-        (("math_answer", "tool_call", "--data", __file__), "graded by one kind, and 2 were named"),
+        (("math_answer", "tool_call", "--data", __file__), "judged by one kind, and 2 were named"),
         (("--option", "retries=2"), "--option belongs to one verifier"),
         (("judge", "--option", "retries"), "write NAME=VALUE"),
         (("judge", "--option", "retrys=2"), "did you mean 'retries'"),
