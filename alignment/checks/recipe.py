@@ -61,13 +61,12 @@ def stage_order(recipe: Recipe) -> Iterator[Issue]:
         earlier = recipe.stages[:index]
         trained = [other.name for other in earlier if kind_of(other).leaves_policy]
         if stage.start_from is not None and stage.start_from not in trained:
-            yield Issue((*place, "start_from"), _not_before(stage.start_from, stage.name, names, trained, "training"))
+            yield Issue((*place, "start_from"), _not_before(stage.start_from, stage.name, names, trained, "a policy"))
         takes = kind_of(stage).takes
         giving = [other.name for other in earlier if takes in kind_of(other).gives]
         for part_place, part in _parts(recipe, index):
             if part.stage is not None and takes != "problems" and part.stage not in giving:
-                wanted = " or ".join(kind.name for kind in kinds() if takes in kind.gives)
-                yield Issue((*part_place, "stage"), _not_before(part.stage, stage.name, names, giving, wanted))
+                yield Issue((*part_place, "stage"), _not_before(part.stage, stage.name, names, giving, takes))
 
 
 def data_names(recipe: Recipe) -> Iterator[Issue]:
@@ -228,14 +227,15 @@ def _parts(recipe: Recipe, index: int) -> Iterator[tuple[Place, MixturePart]]:
             raise
 
 
-def _not_before(name: str, stage: str, names: list[str], allowed: list[str], kind: str) -> str:
+def _not_before(name: str, stage: str, names: list[str], allowed: list[str], needed: str) -> str:
+    """Why a stage cannot take what it needs (a policy, rows, pairs) from the stage of that name."""
     if name == stage:
         return f"`{name}` cannot use its own output; name an earlier stage"
     if name in names[names.index(stage) :]:
         return f"`{name}` runs after `{stage}`, which would be a cycle; move it before"
     if name in names:
-        return f"`{name}` is not a {kind} stage"
-    return f"no {kind} stage before this one is called `{name}`; {nearest(name, allowed)}"
+        return f"`{name}` leaves no {needed.removeprefix('a ')}; {nearest(name, allowed)}"
+    return f"no stage before this one that leaves {needed} is called `{name}`; {nearest(name, allowed)}"
 
 
 Check = Callable[[Recipe], Iterator[Issue]]

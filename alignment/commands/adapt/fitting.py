@@ -1,7 +1,7 @@
 """`alignment adapt`: from a finished budget sweep to adaptive.json, a thinking budget for each prompt.
 
 Half of the sweep's problems are fitted, the other half say what it is worth. Nothing is sampled. Neighbours:
-sweep_command.py (measures the sweep), adaptive_fit.py (the arithmetic), adaptive.py (the file).
+budget/sweeping.py (measures the sweep), evaluation/adaptive_budget/ (the arithmetic and the file).
 """
 
 from dataclasses import dataclass

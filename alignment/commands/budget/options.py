@@ -1,7 +1,7 @@
 """From what a person writes after `alignment budget` to a plan; everything that cannot work is refused here.
 
 A run's recipe gives what is left out; a model folder has no recipe, so its tasks and budgets have to be named.
-Neighbours: sweep_plan.py (the plan), sweep_command.py (carries it out).
+Neighbours: evaluation/sweep/plan.py (the plan), sweeping.py (carries it out).
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """`alignment budget`: how accuracy grows with the tokens that a policy may think, measured point by point.
 
 Each policy is measured in a process of its own, and each point is recorded when it is done, so that the same command
-goes on where it was stopped. Neighbours: sweep_options.py (what is asked), sweep.py (the process), sweep_files.py.
+goes on where it was stopped. Neighbours: options.py (what is asked), evaluation/sweep/ (the process and its files).
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """From what a person writes after `alignment evaluate` to what is measured; what cannot work is refused here.
 
 A run's recipe gives what is left out; a model folder has no recipe, so its tasks have to be named.
-Neighbours: command.py (carries it out and prints), measure.py (the process), sweep_options.py (`alignment budget`).
+Neighbours: measuring.py (carries it out and prints), evaluation/job.py (the process), budget/options.py.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""Stage kinds of another package, as an author outside this project would write them. docs/stages.md shows shorten.py."""
