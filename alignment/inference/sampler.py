@@ -51,6 +51,8 @@ class Sampler:
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
     ) -> Iterator[tuple[int, Generation]]:
         """`(index of the request, its generation)`, each as it finishes."""
+        if not requests:  # an engine has no batch of nothing
+            return
         for request in requests:
             self._check(request)
         asked, begun = list(enumerate(requests)), dict[int, Generation]()

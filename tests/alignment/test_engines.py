@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from alignment.core.errors import WeightsNotSynchronised
 from alignment.core.resources import resource
 from alignment.inference.engine import Engine, EngineSettings, GenerationRequest, SamplingSettings, in_order
+from alignment.inference.sampler import Sampler
 from alignment.inference.start import start_engine, vllm_problem
 from alignment.inference.weights.sync_check import check_weight_sync, largest_gap, refuse_gap
 
@@ -52,6 +53,10 @@ def sampled(
 def prompts(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     texts = ["<|endoftext|>12 + 7 - 4 =\n", "<|endoftext|>55 + 98 =\n", "<|endoftext|>9 - 3 + 5 - 1 =\n"]
     return [tokenizer(text)["input_ids"] for text in texts]
+
+
+def test_whoever_asks_for_nothing_gets_nothing(engine: Engine, tokenizer: PreTrainedTokenizerBase) -> None:
+    assert Sampler(engine, tokenizer, None).sample([], GREEDY) == []  # as of the mode that a set of questions lacks
 
 
 def test_greedy_tokens_are_those_of_the_model_itself(
