@@ -120,11 +120,11 @@ def test_the_plan_says_what_its_stages_do(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("stages", "said"),
     [
-        ([short(kind="shortne")], "kind: found 'shortne', which is no kind of stage; did you mean `shorten`?"),
+        ([short(kind="shortne")], "kind: found 'shortne', which is not a stage kind; did you mean `shorten`?"),
         ([short(max_lenght=3)], "stages.short_rows.max_lenght: unknown key; did you mean `max_length`?"),
         ([short(max_length=0)], "stages.short_rows.max_length: found 0: input should be greater than or equal to 1"),
         ([short(at_least=5000)], "stages.short_rows.at_least: found 5000, and its parts have 4000 rows"),
-        ([steady(trainer={"learning_rate": 1.0})], "is decided by the stage: a steady stage trains at 0.0001"),
+        ([steady(trainer={"learning_rate": 1.0})], "is set by the stage: a steady stage trains at 0.0001"),
         ([short(), trained(start_from="short_rows")], "`short_rows` leaves no policy"),
         ([steady(), trained(data=[{"stage": "cold_start"}])], "`cold_start` leaves no rows"),
     ],
@@ -147,7 +147,7 @@ def test_linting_a_recipe_looks_at_its_rows(tmp_path: Path) -> None:
     ("entry_point", "said"),
     [
         ("shorten = toy_kinds.gone:KIND", "cannot be loaded from toy_kinds.gone:KIND of the package toy-kinds"),
-        ("shorten = toy_kinds.shorten:CHUNK", "is no StageKind; see docs/stages.md"),
+        ("shorten = toy_kinds.shorten:CHUNK", "is not a StageKind; docs/stages.md says how"),
         ("shorten = toy_kinds.steady:KIND", "declares `steady`; the names have to be the same"),
     ],
 )
