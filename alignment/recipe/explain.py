@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import find_kind
+from alignment.recipe.renamed import renamed
 from alignment.recipe.schema import Recipe
 
 
@@ -23,7 +24,8 @@ def explain(detail: Any, document: Any) -> Issue:
     kind, found, message = detail["type"], detail.get("input"), detail["msg"]
     place, model = _walk(detail["loc"], document, ends_in_key=kind in ("extra_forbidden", "missing"))
     if kind == "extra_forbidden":
-        return Issue(place, f"unknown key; {nearest(str(place[-1]), sorted(model.model_fields) if model else [])}")
+        key, fields = str(place[-1]), sorted(model.model_fields) if model else []
+        return Issue(place, (model and renamed(key, model)) or f"unknown key; {nearest(key, fields)}")
     if kind == "missing":
         field = model.model_fields.get(str(place[-1])) if model else None
         return Issue(place, f"is missing: {field.description if field else 'it is required'}")

@@ -7,7 +7,7 @@ that need more than the document).
 
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, SerializeAsAny
+from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from alignment.recipe.closed import Closed
@@ -37,7 +37,13 @@ def _read_stage(value: Any) -> StageFields:
     return kind.fields.model_validate(value)
 
 
+def read_stage(value: Any) -> StageFields:
+    """A stage by itself. Raises ValidationError."""
+    return _STAGE.validate_python(value)
+
+
 Stage = Annotated[SerializeAsAny[StageFields], PlainValidator(_read_stage)]
+_STAGE: TypeAdapter[StageFields] = TypeAdapter(Stage)
 
 
 class Recipe(Closed):

@@ -72,6 +72,25 @@ def test_all_errors_are_told_at_once(check) -> None:
     assert check(GOOD, "stages.x.y=1", "seed")[1].count("--set ") == 2
 
 
+def test_an_error_of_form_does_not_hide_what_is_wrong_elsewhere(check) -> None:
+    text = GOOD.replace("name: general_rl\n    kind: grpo", "name: general_rl\n    kind: grpo\n    sed: 3")
+    text = text.replace("tiny-cold-start", "tiny-cold-strat").replace("[chain-sum]", "[chain-sun]")
+    _, errors = check(text.replace("max_steps: 40", "max_steps: 0"))
+    said = [line.split(": ")[1] for line in errors.splitlines()[:-1]]
+    assert said == [
+        "stages.cold_start.data", "stages.reasoning_rl.trainer.max_steps", "stages.general_rl.sed",
+        "evaluations.after_each_stage.0",
+    ]  # fmt: skip
+
+
+def test_nothing_is_said_about_what_depends_on_a_part_in_error(check) -> None:
+    text = GOOD.replace("generations: 2", "generations: two").replace("max_length: 500", "rows: 200")
+    _, errors = check(text)  # how many rows there can be depends on the generations, which are not known
+    assert [line.split(": ")[1] for line in errors.splitlines()[:-1]] == ["stages.fusion_data.rollout.generations"]
+    _, errors = check(GOOD.replace("processes: 1", "processes: one").replace("max_steps: 40", "max_steps: 0"))
+    assert [line.split(": ")[1] for line in errors.splitlines()[:-1]] == ["hardware.processes"]
+
+
 def test_a_merged_value_is_located_where_it_was_written(check) -> None:
     _, errors = check(GOOD.replace("max_completion_tokens: 192\n    rewards", "max_completion_tokens: 0\n    rewards"))
     assert "recipe.yaml:20: stages.reasoning_rl.rollout.max_completion_tokens" in errors

@@ -1,0 +1,80 @@
+"""Checks of data: mixtures and sources exist, fit what the stage takes, and are not reserved for evaluation.
+
+Neighbours: recipe.py (runs the checks), generators.py (parameters), splits.py, references.py and conversations.py (rows).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from alignment.core.errors import DataError
+from alignment.data.mixture import load_parts, mixture_names
+from alignment.data.parts import placed_parts
+from alignment.data.sources import Procedural, Table, can_be_imitated, load_source, local_path, source_names
+from alignment.recipe.data import MixturePart
+from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.kinds import StageKind, Takes, kind_of, kinds
+from alignment.recipe.schema import Recipe
+
+# What a stage takes that no source has: an earlier stage makes it.
+MADE_BY_STAGES: dict[Takes, str] = {"pairs": "judged pairs", "steps": "steps with labels"}
+
+
+def data_names(recipe: Recipe) -> Iterator[Issue]:
+    """Mixtures and sources exist, fit the stage's kind, and are not reserved for evaluation."""
+    for name in recipe.data.sources:
+        if name not in source_names():
+            yield Issue(("data", "sources", name), f"there is no such source; {nearest(name, source_names())}")
+        elif not recipe.data.sources[name].path.is_file():
+            yield Issue(("data", "sources", name, "path"), f"{recipe.data.sources[name].path} is not a file")
+    for index, stage in enumerate(recipe.stages):
+        place: Place = ("stages", index, "data")
+        if isinstance(stage.data, str) and stage.data not in mixture_names():
+            yield Issue(place, f"there is no mixture `{stage.data}`; {nearest(stage.data, mixture_names())}")
+            continue
+        if not isinstance(stage.data, str) and not stage.data:
+            yield Issue(place, "is empty, so there is nothing to train on; name a mixture or write parts")
+        try:
+            load_parts(stage.data)
+            for part_place, part in placed_parts(recipe, index):
+                yield from _part_issues(recipe, kind_of(stage), part_place, part)
+        except DataError as error:
+            yield Issue(place, str(error))
+
+
+def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: MixturePart) -> Iterator[Issue]:
+    if part.stage is not None:
+        if kind.takes == "problems":
+            message = f"a {kind.name} stage needs problems with answers, not conversations; name a source"
+            yield Issue((*place, "stage"), message)
+        return
+    if kind.takes in MADE_BY_STAGES:
+        makers = " or ".join(other.name for other in kinds() if kind.takes in other.gives) or "earlier"
+        message = f"a {kind.name} stage takes {MADE_BY_STAGES[kind.takes]}; write `stage: NAME` of a {makers} stage"
+        yield Issue((*place, "source"), message)
+    if part.source not in source_names():
+        yield Issue(
+            (*place, "source"), f"there is no source `{part.source}`; {nearest(str(part.source), source_names())}"
+        )
+        return
+    source = load_source(part.source)
+    if kind.takes == "rows" and not can_be_imitated(source):
+        yield Issue((*place, "source"), f"`{part.source}` has no answers to train on; use it in a grpo or sample stage")
+    if part.split == "evaluation" or (isinstance(source, Table) and source.use == "evaluation"):
+        yield Issue(
+            (*place, "split" if part.split == "evaluation" else "source"),
+            f"`{part.source}` is reserved for evaluation and never trained on; choose another",
+        )
+    if isinstance(source, Procedural):
+        if part.count is None:
+            yield Issue(place, f"`{part.source}` generates an unlimited number of problems; write `count`")
+        if part.split is None:
+            yield Issue(
+                place, f"`{part.source}` is procedural; write `split`, so that no stage sees another's problems"
+            )
+        return
+    override = recipe.data.sources.get(str(part.source))
+    path = local_path(source, override.path if override else None)
+    if path is None and source.hub is None:
+        yield Issue((*place, "source"), f"has no hub id; write --set data.sources.{part.source}.path=FILE")
+    if path is not None and not path.is_file():
+        yield Issue((*place, "source"), f"its file {path} is missing")

@@ -1,0 +1,42 @@
+"""Checks of the evaluations: their tasks, budgets and sampling settings.
+
+Neighbours: recipe.py (runs the checks), rollouts.py (thinking budgets).
+"""
+
+from collections.abc import Iterator
+
+from alignment.checks.rollouts import thinking_budget
+from alignment.core.vocabulary import MODES
+from alignment.data.sources import load_source, source_names
+from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.schema import Recipe
+from alignment.rollout.references import measuring_problem
+
+SAMPLING = ("temperature", "top_p", "top_k")  # required for each mode of the evaluations
+
+
+def evaluations(recipe: Recipe) -> Iterator[Issue]:
+    """Tasks exist and can be judged here, budgets leave room for an answer, and both modes have sampling settings."""
+    place: Place = ("evaluations",)
+    wanted = recipe.evaluations
+    yield from thinking_budget(place, wanted.thinking_budget, wanted.max_completion_tokens)
+    for index, budget in enumerate(wanted.budgets):
+        if not 0 <= budget < wanted.max_completion_tokens:
+            yield Issue(
+                (*place, "budgets", index),
+                f"found {budget}; a budget lies between 0 and max_completion_tokens {wanted.max_completion_tokens}",
+            )
+    if wanted.budgets and not wanted.after_each_stage:
+        yield Issue((*place, "budgets"), "there is no task to measure them on; name one in after_each_stage")
+    for index, name in enumerate(wanted.after_each_stage):
+        if name not in source_names():
+            yield Issue(
+                (*place, "after_each_stage", index), f"there is no source `{name}`; {nearest(name, source_names())}"
+            )
+        elif (problem := measuring_problem(load_source(name))) is not None:
+            yield Issue((*place, "after_each_stage", index), problem)
+    for mode in MODES:
+        given = wanted.sampling.get(mode, {})
+        for key in [*(key for key in SAMPLING if key not in given), *(key for key in given if key not in SAMPLING)]:
+            why = "is missing; each mode has" if key in SAMPLING else "unknown key; write"
+            yield Issue((*place, "sampling", mode, key), f"{why} {', '.join(SAMPLING)}")

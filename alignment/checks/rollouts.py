@@ -1,0 +1,39 @@
+"""Checks of sampling: engines can run here, and thinking budgets leave room for an answer.
+
+Neighbours: recipe.py (runs the checks), lengths.py (positions of the model), evaluations.py.
+"""
+
+from collections.abc import Iterator
+
+from alignment.inference.start import vllm_problem
+from alignment.recipe.issue import Issue, Place
+from alignment.recipe.kinds import kind_of
+from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import rollout_of
+
+
+def rollouts(recipe: Recipe) -> Iterator[Issue]:
+    """Engines can run here, and thinking budgets leave room for an answer."""
+    for index, stage in enumerate(recipe.stages):
+        rollout = rollout_of(stage)
+        if rollout is None:
+            continue
+        place: Place = ("stages", index, "rollout")
+        problem = vllm_problem(recipe.hardware.processes if kind_of(stage).trains else 1)
+        if rollout.engine == "vllm" and problem:
+            yield Issue((*place, "engine"), f"vllm cannot run here: {problem}; write `auto` or `transformers`")
+        yield from thinking_budget(place, rollout.thinking_budget, rollout.max_completion_tokens)
+
+
+def thinking_budget(place: Place, budget: ThinkingBudget, longest: int) -> Iterator[Issue]:
+    """The stop text ends the thinking, `least` is not above `most`, and both leave room for an answer."""
+    place = (*place, "thinking_budget")
+    if "</think>" not in budget.stop_text:
+        yield Issue((*place, "stop_text"), "has no </think>, so thinking would never end; add it")
+    if budget.most is not None and budget.most >= longest:
+        yield Issue(
+            (*place, "most"), f"leaves no token for the answer; write less than max_completion_tokens {longest}"
+        )
+    if budget.most is not None and budget.least > budget.most:
+        yield Issue((*place, "least"), f"{budget.least} is above most, {budget.most}; lower it")

@@ -1,0 +1,52 @@
+"""Checks of `trainer:`: keys and values. Neighbours: recipe.py (runs the checks), recipe/trainer_keys.py (TRL's keys)."""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.kinds import kind_of
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import TrainingStage
+
+EXPONENT_AS_TEXT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 needs a point and a sign: 1.0e-5
+WHOLE_ABOVE_ZERO = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps")
+ABOVE_ZERO = ("learning_rate", "num_train_epochs")
+
+
+def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
+    """Every `trainer:` key exists in its TRL config class, is not set by the stage, and has a possible value."""
+    for index, stage in enumerate(recipe.stages):
+        keys = kind_of(stage).trainer
+        if keys is None or not isinstance(stage, TrainingStage):
+            continue
+        known = keys.known()
+        for key, value in stage.trainer.items():
+            place: Place = ("stages", index, "trainer", key)
+            if key in keys.owned:
+                yield Issue(place, f"is set by the stage: {keys.owned[key]}")
+            elif known is not None and key not in known:
+                yield Issue(place, f"TRL's {keys.class_name} has no such field; {nearest(key, sorted(known))}")
+            else:
+                problem = _trainer_value(key, value)
+                if problem is not None:
+                    yield Issue(place, problem)
+
+
+def _trainer_value(key: str, value: Any) -> str | None:
+    """Why a trainer setting's value cannot work, or None."""
+    if isinstance(value, str) and EXPONENT_AS_TEXT.fullmatch(value):
+        mantissa, exponent = value.lower().split("e")
+        point = "" if "." in mantissa else ".0"
+        number = f"{mantissa}{point}e{exponent if exponent[0] in '+-' else '+' + exponent}"
+        return f"found text, and a number is needed: YAML reads {value} as text; write {number}"
+    if key not in (*WHOLE_ABOVE_ZERO, *ABOVE_ZERO):
+        return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return f"found {value!r}, and a number is needed"
+    if key == "max_steps" and value == -1:
+        return None
+    if not 0 < value < math.inf:
+        return f"found {value}, with which nothing is trained; write a number above 0"
+    return f"found {value}; write a whole number" if key in WHOLE_ABOVE_ZERO and value != int(value) else None

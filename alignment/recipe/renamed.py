@@ -1,0 +1,51 @@
+"""Keys that recipes had under other names, so that an old recipe is answered with the new name.
+
+Neighbours: explain.py (says it where an unknown key stands).
+"""
+
+from pydantic import BaseModel
+
+# By the name of the block: each old key and the new one. Of a key that is now a part of a block, that block and its key.
+RENAMED: dict[str, dict[str, str]] = {
+    "Sampling": {
+        "budget": "thinking_budget.most",
+        "budget_stop_text": "thinking_budget.stop_text",
+        "flag_share": "flag_fraction",
+        "gpu_memory_share": "gpu_memory_fraction",
+        "minimum_thinking": "thinking_budget.least",
+        "thinking_share": "thinking_fraction",
+        "wait_text": "thinking_budget.wait_text",
+    },
+    "Rollout": {"largest_logprob_gap": "max_logprob_gap"},
+    "FusionStage": {
+        "multi_turn_share": "multi_turn_fraction",
+        "switched_share": "switched_fraction",
+        "system_flag_share": "system_flag_fraction",
+        "thinking_share": "thinking_fraction",
+        "unflagged_share": "unflagged_fraction",
+    },
+    "MixturePart": {
+        "flag_share": "flag_fraction",
+        "reviews": "max_review_passes",
+        "told_budgets": "target_lengths",
+        "told_share": "length_matched_fraction",
+    },
+    "DataOverrides": {"largest_failing_share": "max_failing_fraction"},
+    "Evaluations": {
+        "budget_stop_text": "thinking_budget.stop_text",
+        "told_budgets": "target_lengths",
+        "told_count": "target_length_count",
+    },
+}
+
+
+def renamed(key: str, block: type[BaseModel]) -> str | None:
+    """What to write in place of a key that had another name in a block of the recipe; None if it had none."""
+    names = [RENAMED.get(base.__name__, {}).get(key) for base in block.__mro__]
+    found = next((name for name in names if name is not None), None)
+    if found is None:
+        return None
+    outer, _, inner = found.partition(".")
+    if not inner:
+        return f"was renamed; write `{outer}`"
+    return f"is now `{inner}` of `{outer}`; write `{outer}: {{{inner}: ...}}`"
