@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import find_kind
 from alignment.recipe.renamed import renamed
@@ -31,6 +32,11 @@ def explain(detail: Any, document: Any) -> Issue:
         return Issue(place, f"is missing: {field.description if field else 'it is required'}")
     if kind == "stage_kind":
         return Issue((*place, "kind"), message)
+    if kind == "union_tag_invalid" and place[-1] == "algorithm":
+        given = str(detail["ctx"]["tag"])
+        return Issue(place, f"there is no algorithm {given!r}; {nearest(given, ALGORITHM_NAMES)}")
+    if kind == "union_tag_not_found" and place[-1] == "algorithm":
+        return Issue(place, f"has no `type`; write one of: {', '.join(ALGORITHM_NAMES)}")
     if kind == "value_error":
         return Issue(place, message.removeprefix("Value error, "))
     if kind == "literal_error":
@@ -70,6 +76,9 @@ def _walk(location: Place, document: Any, *, ends_in_key: bool) -> tuple[Place, 
     holder, names_an_entry = model, False
     for number, key in enumerate(location, 1):
         written = ends_in_key and number == len(location)
+        if place[-1:] == ["algorithm"] and key in ALGORITHM_NAMES and not written:
+            model = holder = ALGORITHMS[ALGORITHM_NAMES.index(str(key))]
+            continue
         if isinstance(key, str) and not written and (key in ("str", "[key]") or key.startswith("list[")):
             continue
         place.append(key)

@@ -17,8 +17,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from alignment.recipe import data, evaluation, hardware, lora, sampling, schema, stage
+from alignment.recipe import algorithm, data, evaluation, hardware, lora, sampling, schema, stage
 from alignment.recipe import rewards as reward_block
+from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
 from alignment.recipe.kinds import StageKind, kinds
 from alignment.recipe.trainer_keys import OWNED_BY_EVERY_STAGE
 from rewards import VERIFIERS, verifier_options
@@ -62,6 +63,12 @@ BELOW_KINDS: tuple[Section, ...] = (
         "`thinking_budget` of a rollout and of the evaluations; `thinking_budget: 256` is short for `{most: 256}`.",
     ),
     (sampling.Rollout, "Rollout", "`rollout` of a grpo stage: the keys of Sampling, and these."),
+    (
+        algorithm.AlgorithmFields,
+        "Algorithm",
+        "`algorithm` of a grpo stage: a mapping with `type`, or the name alone. [rl.md](rl.md) has the formulas.",
+    ),
+    *((one, f"Algorithm {name}", one.__doc__ or "") for one, name in zip(ALGORITHMS, ALGORITHM_NAMES, strict=True)),
     (reward_block.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
     (lora.Lora, "LoRA", "`lora` of a training stage."),
     (data.MixturePart, "Mixture part", "One item of `data`, and of `parts` in data/mixtures/."),
@@ -134,9 +141,14 @@ and `run` both take it, and the resolved recipe is kept in the [run directory](r
 
 def _section(model: type[BaseModel], title: str, opening: str) -> Iterator[str]:
     yield f"## {title}\n\n{opening}\n\n| field | type | default | meaning |\n|---|---|---|---|"
-    above = {name for base in model.__mro__[1:] if base in _titles() for name in getattr(base, "model_fields", ())}
+    above = {
+        name: field
+        for base in reversed(model.__mro__[1:])
+        if base in _titles()
+        for name, field in getattr(base, "model_fields", {}).items()
+    }
     for name, field in model.model_fields.items():
-        if name not in above:
+        if name not in above or _default(field) != _default(above[name]):
             yield f"| `{name}` | {_type(field)} | {_default(field)} | {_sentence(field)} |"
     yield ""
 
@@ -181,6 +193,8 @@ def _word(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
+        if arguments == ALGORITHMS:
+            return "[algorithm](#algorithm)"
         return " or ".join(_word(argument) for argument in arguments if argument is not type(None))
     if origin is list:
         return f"list of {_word(arguments[0])}"

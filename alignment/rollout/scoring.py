@@ -108,15 +108,6 @@ def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> Non
             raise DataError(f"problem {problem.id}: {trouble}")
 
 
-def exact_total(value: float | None) -> float | None:
-    """A total in steps of 1/4096, which float32 adds without rounding.
-
-    Eight times 1.2 in float32 do not have the mean 1.2: TRL's advantage of a group of equal rewards would be noise
-    instead of zero, and its count of such groups would miss them.
-    """
-    return None if value is None else round(value * 4096) / 4096
-
-
 def summary(judged: Sequence[Judged]) -> dict[str, float]:
     """Means and unknown shares per verdict, and what the completions were like, under the names that callbacks.py knows."""
     if not judged:

@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from alignment.core.resources import resource
 from alignment.inference.attention.packed import register
-from alignment.training.unpadded import without_padding
+from alignment.training.rl.packing import pack
 
 LENGTHS = (7, 41, 1, 19)
 
@@ -62,12 +62,23 @@ def padded(parts: list[torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def test_a_padded_batch_is_computed_without_its_padding() -> None:
-    batch, ours, plain = padded(rows()), without_padding(policy(register())), policy("sdpa")
+    batch, ours, plain = padded(rows()), policy(register()), policy("sdpa")
+    laid_out = pack(batch["input_ids"], batch["attention_mask"])
+    assert laid_out.input_ids_1T.shape == (1, sum(LENGTHS))
     kept = batch["attention_mask"].bool()
-    found, wanted = ours(**batch).logits[kept], plain(**batch).logits[kept]
+    found, wanted = ours(**laid_out.model_inputs(), use_cache=False).logits[0], plain(**batch).logits[kept]
     torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
     found.square().sum().backward()
     wanted.square().sum().backward()
     for (name, one), (_, other) in zip(ours.named_parameters(), plain.named_parameters(), strict=True):
         assert one.grad is not None and other.grad is not None, name
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-2, atol=1e-3 * float(other.grad.abs().max()))
+
+
+def test_what_is_said_of_a_token_goes_back_to_where_it_stood() -> None:
+    ids_BL = torch.tensor([[0, 11, 12, 13, 0], [21, 22, 0, 0, 0]])
+    laid_out = pack(ids_BL, (ids_BL > 0).long())
+    assert laid_out.labels(first_column=2).tolist() == [[-100, 12, 13, -100, -100]]
+    assert laid_out.labels(first_column=0).tolist() == [[-100, 12, 13, -100, 22]]
+    next_tokens = laid_out.input_ids_1T[:, 1:]
+    assert laid_out.padded(next_tokens).tolist() == [[0, 0, 12, 13, 0], [21, 22, 0, 0, 0]]

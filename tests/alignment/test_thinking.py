@@ -25,7 +25,6 @@ from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve, start_engine, vllm_problem
 from alignment.inference.thinking_budget import BudgetRule, ThinkTokens, forced_tokens, thinking_so_far
 from alignment.inference.transformers.clock import ThinkingClock
-from alignment.inference.weights.sync_check import logprob_gap
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.run.plan import Pipeline
 from grpo_trainer import grpo_trainer
@@ -276,8 +275,8 @@ def test_what_a_row_draws_does_not_depend_on_which_rows_share_its_batch(
 def test_forced_tokens_carry_no_loss(
     thinker: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reads the mask under which TRL's trainer takes the loss, in a step whose thinking is cut off after 4 tokens."""
-    from trl import GRPOTrainer
+    """Reads the mask under which the trainer takes the loss, in a step whose thinking is cut off after 4 tokens."""
+    from alignment.training.rl.trainer import PolicyGradientTrainer
 
     settings = [f"model={thinker}", "stages.reasoning_rl.trainer.max_steps=1"]
     budget = {"most": 4, "stop_text": STOP_TEXT}
@@ -285,24 +284,37 @@ def test_forced_tokens_carry_no_loss(
     settings += [f"stages.reasoning_rl.rollout.{key}={json.dumps(value)}" for key, value in rollout.items()]
     trainer = grpo_trainer(thinker, tmp_path, monkeypatch, *settings)
     seen: list[dict[str, torch.Tensor]] = []
-    compute_loss = GRPOTrainer._compute_loss
+    compute_loss = PolicyGradientTrainer._compute_loss
 
-    def spy(self: GRPOTrainer, model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    def spy(self: PolicyGradientTrainer, model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         seen.append(inputs)
         return compute_loss(self, model, inputs)
 
-    monkeypatch.setattr(GRPOTrainer, "_compute_loss", spy)
+    monkeypatch.setattr(PolicyGradientTrainer, "_compute_loss", spy)
     trainer.train()
 
     tokens = ThinkTokens.of(tokenizer, STOP_TEXT)
     assert tokens is not None
     written = 0
     for inputs in seen:
-        trained_BT = (inputs["completion_mask"] * inputs["tool_mask"]).bool()
+        trained_BT = inputs["loss_mask_BC"].bool()
         for ids_T, real_T, trained_T in zip(
-            inputs["completion_ids"], inputs["completion_mask"].bool(), trained_BT, strict=True
+            inputs["completion_ids_BC"], inputs["completion_mask_BC"].bool(), trained_BT, strict=True
         ):
             forced = forced_tokens([], ids_T[real_T].tolist(), 4, tokens)
             assert trained_T[real_T].tolist() == [not one for one in forced]
             written += sum(forced)
     assert written >= 8 * len(tokens.stop_ids), "most of sixteen completions were cut off"
+
+
+def logprob_gap(model: torch.nn.Module, generations: Sequence[Generation], device: torch.device) -> float:
+    """Mean distance in nats between the engine's log-probs of sampled tokens and the model's."""
+    distances = []
+    for made in generations:
+        prompt = made.request.prompt_ids
+        with torch.no_grad():
+            logits_TV = model(input_ids=torch.tensor([prompt + made.token_ids], device=device)).logits[0]
+        logprobs_T = logits_TV.log_softmax(-1)[range(len(prompt) - 1, len(logits_TV) - 1), made.token_ids]
+        own_T = ~torch.tensor(made.forced)
+        distances.append((logprobs_T - torch.tensor(made.logprobs)).abs()[own_T])
+    return float(torch.cat(distances).mean())

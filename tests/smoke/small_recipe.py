@@ -29,8 +29,9 @@ def reasoning_rl(**changes: Any) -> dict[str, Any]:
     data = [{"source": "chain-sum", "split": "reasoning", "count": 32, "seed": 2, "parameters": ONE_DIGIT}]
     rewards = [{"kind": "math_answer"}, {"kind": "think_format", "weight": 0.5}]
     stage = {"name": "reasoning_rl", "kind": "grpo", "data": data, "rollout": ROLLOUT, "rewards": rewards}
-    trainer = {"max_steps": 4, "learning_rate": 1.0e-4, "beta": 0.01}
-    return {**stage, "micro_batch": 16, "save_every_steps": 1, "trainer": trainer, **changes}
+    trainer = {"max_steps": 4, "learning_rate": 1.0e-4}
+    algorithm = {"type": "dapo", "beta": 0.01}
+    return {**stage, "algorithm": algorithm, "micro_batch": 16, "save_every_steps": 1, "trainer": trainer, **changes}
 
 
 def sampled(**changes: Any) -> dict[str, Any]:

@@ -5,12 +5,12 @@ policy that is sampled stands still. Two checks: at a stage's start a changed we
 and the true ones must bring them back; at every step the log-probs of fresh rollouts must agree with the trainer's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import torch
 
 from alignment.core.errors import WeightsNotSynchronised
-from alignment.inference.engine import Engine, Generation
+from alignment.inference.engine import Engine
 
 Weights = Callable[[], Iterator[tuple[str, torch.Tensor]]]
 SMALLEST_CHANGE = 1e-3  # nats: what scaling one norm by a half must do at least
@@ -38,26 +38,6 @@ def check_weight_sync(engine: Engine, weights: Weights, probe: list[int]) -> Non
             f"{LARGEST_RETURN}). Training would go on against a policy that stands still. Write `engine: transformers`, "
             "and compare the versions in constraints.txt with `alignment doctor`"
         )
-
-
-def logprob_gap(model: torch.nn.Module, generations: Sequence[Generation], device: torch.device) -> float:
-    """Mean distance in nats between the engine's log-probs of sampled tokens and the trainer's for the same tokens."""
-    total, count = 0.0, 0
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        for made in generations:
-            prompt = made.request.prompt_ids
-            ids_1T = torch.tensor([prompt + made.token_ids], device=device)
-            logits_TV = model(input_ids=ids_1T).logits[0, len(prompt) - 1 : -1].float()
-            drawn_T = ids_1T[0, len(prompt) :]
-            trainer_T = logits_TV.gather(-1, drawn_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
-            engine_T = torch.tensor(made.logprobs, device=device)
-            own_T = ~torch.tensor(made.forced, device=device)
-            total += float((trainer_T - engine_T).abs()[own_T].sum())
-            count += int(own_T.sum())
-    model.train(was_training)
-    return total / max(1, count)
 
 
 def largest_gap(allowed: float | None, *, exact: bool) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from alignment.recipe.algorithm import OWNED_BY_ALGORITHM, Algorithm, Dapo
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.rewards import Reward
@@ -15,6 +16,7 @@ from alignment.recipe.sampling import Rollout
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
+from alignment.training.rl.check import check_algorithm
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -27,6 +29,7 @@ class GrpoStage(TrainingStage):
 
     rollout: Rollout = Field(Rollout(), description="How completions are sampled.")
     rewards: list[Reward] = Field(min_length=1, description="The verifiers that make up the reward.")
+    algorithm: Algorithm = Field(Dapo(), description="What is made of rewards: a preset by name, or with its settings.")
     micro_batch: int = Field(8, ge=1, description="Completions per device and forward pass.")
 
 
@@ -70,6 +73,11 @@ def weights(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
         yield Issue(("stages", index, "rewards"), message)
 
 
+def algorithm(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
+    """What the algorithm names is there, and fits how completions are sampled."""
+    yield from check_algorithm(stage.algorithm, stage.rollout, ("stages", index, "algorithm"))
+
+
 def _work(stage: GrpoStage) -> str:
     batch = stage.rollout.problems_per_step * stage.rollout.generations
     steps = stage.trainer.get("max_steps", -1)
@@ -98,6 +106,7 @@ KIND = StageKind(
         "trainer/grpo_config.py",
         "GRPOConfig",
         {
+            **OWNED_BY_ALGORITHM,
             "num_generations": "write `generations` under `rollout`",
             "max_completion_length": "write `max_completion_tokens` under `rollout`",
             "temperature": "write `temperature` under `rollout`",
@@ -114,5 +123,5 @@ KIND = StageKind(
         },
     ),
     lint=lambda stage: LintIntent(stage.rollout.max_prompt_tokens),
-    checks=(batches, weights),
+    checks=(batches, weights, algorithm),
 )

@@ -1,0 +1,37 @@
+"""What cannot work about an algorithm: functions of the user's own that are not there, a correction that would be wrong.
+
+Imports nothing heavy but what the user's own module does. Neighbours: recipe/algorithm.py (the presets),
+training/kinds/grpo.py (whose check this is).
+"""
+
+from collections.abc import Iterator
+
+from alignment.core.errors import RecipeError
+from alignment.recipe.algorithm import ADVANTAGES, AlgorithmFields
+from alignment.recipe.issue import Issue, Place
+from alignment.recipe.named_function import named_function
+from alignment.recipe.sampling import Rollout
+
+
+def check_algorithm(chosen: AlgorithmFields, rollout: Rollout, place: Place) -> Iterator[Issue]:
+    """Functions an algorithm names can be imported and called, and importance weights compare like with like.
+
+    place: where the algorithm stands in the recipe.
+    """
+    if chosen.advantages not in ADVANTAGES:
+        yield from _callable((*place, "advantages"), chosen.advantages, ("rewards_NG", "mask_NGT"))
+    if chosen.loss is not None:
+        yield from _callable((*place, "loss"), chosen.loss, ("tokens", "algorithm"))
+    if chosen.importance_cap is not None and (rollout.temperature, rollout.top_p, rollout.top_k) != (1, 1, 0):
+        yield Issue(
+            (*place, "importance_cap"),
+            "compares the trainer's probabilities with the engine's, which are of the whole distribution at temperature "
+            "1: write temperature 1, top_p 1 and top_k 0 under `rollout`, or leave importance_cap out",
+        )
+
+
+def _callable(place: Place, name: str, parameters: tuple[str, ...]) -> Iterator[Issue]:
+    try:
+        named_function(name, parameters)
+    except RecipeError as error:
+        yield Issue(place, str(error))

@@ -1,0 +1,134 @@
+"""A step's rollouts: sampled with modes and budgets by an engine that holds the trainer's weights, and judged once.
+
+Neighbours: trainer.py (who asks), rollout/ (groups, dynamic sampling, verdicts), inference/ (engines).
+"""
+
+import itertools
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from alignment.core.files import HALF_CHARACTERS
+from alignment.data.rows import Problem
+from alignment.data.template import render_prompt
+from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
+from alignment.inference.sampler import Sampler
+from alignment.inference.weights.sync_check import check_weight_sync
+from alignment.rollout.groups import chance, group_mode, has_signal, replace_zero_variance
+from alignment.rollout.scoring import Judged, Scorer, summary
+from alignment.training.context import StageContext
+from alignment.training.kinds.grpo import GrpoStage
+from alignment.training.rl.batch import RolledOut, Row, Weights
+
+KEPT_ROLLOUTS = 16  # per step, in rollouts.jsonl
+REPLACEMENT_ROUNDS = 3
+
+
+class Rollouts:
+    """The completions of a step, sampled and judged on this rank. Implements RolloutSource."""
+
+    def __init__(self, context: StageContext, tokenizer: PreTrainedTokenizerBase, problems: list[Problem]) -> None:
+        stage: GrpoStage = context.stage
+        self._context, self._tokenizer, self._settings = context, tokenizer, stage.rollout
+        self._problems = {problem.id: problem for problem in problems}
+        self._scorer = Scorer(stage.rewards)
+        self._sampling = SamplingSettings(stage.rollout.temperature, stage.rollout.top_p, stage.rollout.top_k)
+        self._weights_of_step: int | None = None
+        self._sampler: Sampler | None = None
+
+    def roll_out(self, problem_ids: Sequence[str], step: int, weights: Weights) -> RolledOut:
+        """One step's completions for the problems of this rank, each id once per generation."""
+        clock = [time.monotonic()]
+        sampler = self._fresh_sampler(step, weights)
+        clock.append(time.monotonic())
+        sampled = self._sample(sampler, [self._problems[name] for name in problem_ids], step, draw=0)
+        clock.append(time.monotonic())
+        judged, replaced = self._judge(sampler, sampled, step)
+        clock.append(time.monotonic())
+        self._keep(judged, step)
+        silent = [not has_signal(group) for group in _groups(judged, self._settings.generations)]
+        seconds = [after - before for before, after in itertools.pairwise(clock)]
+        figures = {
+            **summary(judged),
+            "replaced_groups": float(replaced),
+            "zero_variance_groups": sum(silent) / len(silent),
+            **dict(zip(("seconds_weights", "seconds_rollout", "seconds_verdicts"), seconds, strict=True)),
+        }
+        return RolledOut([_row(one) for one in judged], [one.total for one in judged], figures)
+
+    def _fresh_sampler(self, step: int, weights: Weights) -> Sampler:
+        """The sampler, its engine holding the weights that the trainer holds now."""
+        if self._sampler is None:
+            self._sampler = self._context.sampler()
+            first = next(iter(self._problems.values()))
+            probe = render_prompt(self._tokenizer, first.messages, "thinking", flagged=False, tools=first.tools)
+            check_weight_sync(self._sampler.engine, weights, probe)
+            self._context.counts["engine"] = self._sampler.engine.name
+        elif self._weights_of_step != step:
+            self._sampler.engine.load_weights(weights())
+        self._weights_of_step = step
+        return self._sampler
+
+    def _sample(
+        self, sampler: Sampler, problems: list[Problem], step: int, draw: int
+    ) -> list[tuple[Problem, Generation]]:
+        seed, settings, rank = self._context.recipe.seed, self._settings, self._context.rank
+        requests = []
+        for place, problem in enumerate(problems):
+            mode = group_mode(problem, step, seed, settings.thinking_fraction)
+            flagged = chance("flag", seed, step, problem.id) < settings.flag_fraction
+            prompt = render_prompt(self._tokenizer, problem.messages, mode, flagged=flagged, tools=problem.tools)
+            drawn_with = request_seed("draw", seed, step, draw, rank, place)
+            requests.append(
+                GenerationRequest(prompt, mode, settings.thinking_budget, settings.max_completion_tokens, drawn_with)
+            )
+        return list(zip(problems, sampler.sample(requests, self._sampling), strict=True))
+
+    def _judge(
+        self, sampler: Sampler, sampled: list[tuple[Problem, Generation]], step: int
+    ) -> tuple[list[Judged], int]:
+        judged = self._scorer.judge([problem for problem, _ in sampled], [made for _, made in sampled])
+        if not self._settings.dynamic_sampling:
+            return judged, 0
+        size, draws = self._settings.generations, itertools.count(1)
+
+        def sample_groups(problems: list[Problem]) -> list[list[Judged]]:
+            repeated = [problem for problem in problems for _ in range(size)]
+            found = self._sample(sampler, repeated, step, next(draws))
+            return _groups(self._scorer.judge([p for p, _ in found], [made for _, made in found]), size)
+
+        fresh = self._reserve({row.problem.id for row in judged}, step)
+        groups, replaced = replace_zero_variance(_groups(judged, size), fresh, sample_groups, REPLACEMENT_ROUNDS)
+        return list(itertools.chain.from_iterable(groups)), replaced
+
+    def _reserve(self, taken: set[str], step: int) -> Iterator[Problem]:
+        """Problems that may replace groups of zero variance, in an order of this step and rank."""
+        names = sorted(set(self._problems) - taken)
+        random.Random(f"{self._context.recipe.seed}:{step}:{self._context.rank}").shuffle(names)
+        return (self._problems[name] for name in names)
+
+    def _keep(self, judged: list[Judged], step: int) -> None:
+        """Write some of the step's rollouts to rollouts.jsonl."""
+        if not self._context.is_main:
+            return
+        with self._context.folder.rollouts.open("a", encoding="utf-8", errors=HALF_CHARACTERS) as file:
+            for row in judged[:: max(1, len(judged) // KEPT_ROLLOUTS)]:
+                file.write(json.dumps(row.as_line(step + 1), ensure_ascii=False) + "\n")
+
+
+def _row(judged: Judged) -> Row:
+    made = judged.completion
+    return Row(
+        prompt_ids=made.request.prompt_ids,
+        completion_ids=made.token_ids,
+        logprobs=made.logprobs,
+        sampled=[not forced for forced in made.forced],
+        truncated=made.stop_reason == "length",
+    )
+
+
+def _groups(judged: list[Judged], size: int) -> list[list[Judged]]:
+    return [judged[start : start + size] for start in range(0, len(judged), size)]

@@ -1,0 +1,225 @@
+"""Policy gradients on TRL's GRPOTrainer: TRL owns the loop, the optimizer, sharding and checkpoints; we own the rest.
+
+Two methods of TRL 1.16 are overridden: `_generate_and_score_completions`, which makes a step's batch (our rollouts and
+advantages), and `_compute_loss` (packed log-probs, our losses). What TRL does in their place never runs, so that its
+settings for it are refused in a recipe. Neighbours: batch.py, advantages.py, losses.py, packing.py, rollouts.py.
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+from trl import GRPOTrainer
+from trl.models.utils import disable_gradient_checkpointing
+from trl.trainer.utils import use_adapter
+
+from alignment.core.errors import RecipeError
+from alignment.inference.weights.sync_check import refuse_gap
+from alignment.recipe.algorithm import AlgorithmFields
+from alignment.training.policy import merged_weights
+from alignment.training.rl.advantages import advantages_of
+from alignment.training.rl.batch import RolledOut, RolloutSource, Row, StepBatch, as_tensors
+from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
+from alignment.training.rl.packing import pack
+
+GAP_ROWS = 4  # of each rank, whose log-probs are compared with the engine's at every step
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the policy says of a batch: log-prob and entropy (nats) of each completion token, and the router's loss."""
+
+    logprobs_BC: torch.Tensor
+    entropy_BC: torch.Tensor | None
+    router_loss: torch.Tensor | None
+
+
+class PolicyGradientTrainer(GRPOTrainer):
+    """GRPOTrainer whose rollouts, advantages and loss are this project's.
+
+    train_dataset has a column `problem` of ids, which `rollouts` understands. max_logprob_gap: mean distance in nats
+    between the engine's log-probs and the trainer's, above which a step raises WeightsNotSynchronised, on every rank.
+    """
+
+    def __init__(
+        self, *, algorithm: AlgorithmFields, rollouts: RolloutSource, max_logprob_gap: float, **options: Any
+    ) -> None:
+        super().__init__(reward_funcs=[_never_asked], **options)
+        self._algorithm, self._rollouts, self._max_logprob_gap = algorithm, rollouts, max_logprob_gap
+        self._advantages_of, self._loss_of = advantages_of(algorithm), loss_of(algorithm)
+        self._kl_sums = torch.zeros(2, device=self.accelerator.device)  # of this step: KL, tokens
+
+    @property
+    def drops_zero_advantage_rows(self) -> bool:
+        """Whether rows without an advantage are not computed: they carry no gradient and the recipe does not refuse."""
+        chosen, alone = self._algorithm, self._algorithm.loss is None and not self._algorithm.entropy_bonus
+        return chosen.drop_zero_advantage_rows and alone and not chosen.beta and not self.aux_loss_enabled
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor | None]:
+        """One step's batch on this rank. Overrides TRL's; it shuffles the tensors and splits them into micro-batches."""
+        step, model = self.state.global_step, self.accelerator.unwrap_model(self.model)
+        rolled = self._rollouts.roll_out([row["problem"] for row in inputs], step, lambda: merged_weights(model))
+        gap = self.logprob_gap(rolled.rows[:GAP_ROWS])
+        refuse_gap(gap, self._max_logprob_gap, step)
+        batch = self._tensors(rolled.rows, mask_truncated=self._algorithm.mask_truncated)
+        rewards_B = self._everywhere([math.nan if one is None else one for one in rolled.rewards])
+        columns = batch.columns()
+        columns["advantages_BC"] = self._advantages(rewards_B, batch.loss_mask_BC)
+        columns["step_tokens"] = self.accelerator.reduce(batch.step_tokens, reduction="sum")
+        if self.args.gradient_accumulation_steps % (self.args.steps_per_generation * self.num_iterations):
+            columns["old_BC"] = self._logprobs(self.model, batch)
+        if self.beta:
+            columns["reference_BC"] = self._reference_logprobs(batch)
+        self._record(rolled, rewards_B, gap)
+        return columns
+
+    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        """This micro-batch's part of the step's loss. Overrides TRL's."""
+        batch, accumulated = StepBatch(**inputs), self.args.gradient_accumulation_steps
+        if not self.aux_loss_enabled and self._algorithm.drop_zero_advantage_rows:
+            kept_K = batch.rows_with_gradient(advantage_alone=self.drops_zero_advantage_rows)
+            batch = batch.rows(kept_K)
+        scored = self._score(model, batch)
+        tokens = Tokens(
+            logprobs_BT=scored.logprobs_BC,
+            old_BT=scored.logprobs_BC.detach() if batch.old_BC is None else batch.old_BC,
+            engine_BT=batch.engine_BC,
+            advantages_BT=batch.advantages_BC,
+            mask_BT=batch.loss_mask_BC,
+            entropy_BT=scored.entropy_BC,
+            reference_BT=batch.reference_BC,
+        )
+        size = StepSize(
+            tokens=float(batch.step_tokens.clamp(min=1)) / self.accelerator.num_processes,
+            sequences=self.args.per_device_train_batch_size * accumulated,
+            max_completion_tokens=self.max_completion_length,
+        )
+        loss = objective(tokens, self._algorithm, self._loss_of, size)
+        if scored.router_loss is not None:
+            loss = loss + self.router_aux_loss_coef * scored.router_loss / accumulated
+        self._count_kl(tokens)
+        return loss
+
+    def logprob_gap(self, rows: Sequence[Row]) -> float:
+        """Mean distance in nats between the engine's log-probs of sampled tokens and the trainer's, over all ranks."""
+        batch = self._tensors(rows, mask_truncated=False)
+        with self._measuring(self.model):
+            if self.temperature == 1:
+                logprobs_BC = self._score(self.model, batch).logprobs_BC
+            else:  # the engine reports the untempered distribution, and the fused head computes the tempered one
+                logprobs_BC = self._untempered_logprobs(batch)
+        distance_BC = (logprobs_BC - batch.engine_BC).abs() * batch.loss_mask_BC
+        sums = torch.stack([distance_BC.sum(), batch.loss_mask_BC.sum()])
+        distance, count = self.accelerator.reduce(sums, reduction="sum").tolist()
+        return distance / max(1.0, count)
+
+    def _advantages(self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor) -> torch.Tensor:
+        """Advantages of this rank's rows, (B, C), from the rewards of all ranks: a group may lie on two of them."""
+        everywhere = self.accelerator.pad_across_processes(loss_mask_BC, dim=1)
+        mask_NGT = self.accelerator.gather(everywhere).unflatten(0, (-1, self.num_generations))
+        rewards_NG = rewards_B.unflatten(0, (-1, self.num_generations))
+        found = self._advantages_of(rewards_NG, mask_NGT)
+        if found.shape not in (rewards_NG.shape, mask_NGT.shape):
+            raise RecipeError(
+                f"`{self._algorithm.advantages}` returned advantages of shape {tuple(found.shape)}; it has to return one "
+                f"for each completion, {tuple(rewards_NG.shape)}, or for each token, {tuple(mask_NGT.shape)}"
+            )
+        found_NGT = found if found.ndim == 3 else found[..., None].expand_as(mask_NGT)
+        rows, longest = loss_mask_BC.shape
+        first = self.accelerator.process_index * rows
+        return found_NGT.flatten(0, 1)[first : first + rows, :longest].to(loss_mask_BC.dtype).contiguous()
+
+    def _score(self, model: torch.nn.Module, batch: StepBatch) -> Scored:
+        """Log-probs of a batch's completions by the fused head, which never makes whole logits."""
+        packed, first = pack(batch.ids, batch.mask), batch.prompt_ids_BP.shape[1]
+        router = {"output_router_logits": True} if self.aux_loss_enabled and model.training else {}
+        with self.accelerator.autocast():
+            found = model(**packed.model_inputs(), **router, labels=packed.labels(first), fused_lm_head=True)
+        entropy_BL = None if found.entropy is None else packed.padded(found.entropy)[:, first:]
+        return Scored(packed.padded(found.log_probs)[:, first:], entropy_BL, found.aux_loss if router else None)
+
+    def _logprobs(self, model: torch.nn.Module, batch: StepBatch) -> torch.Tensor:
+        """Log-probs of all rows, (B, C), without gradient, in parts of a micro-batch."""
+        parts = torch.arange(len(batch.ids), device=batch.ids.device).split(self.args.per_device_train_batch_size)
+        with torch.no_grad(), disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs):
+            return torch.cat([self._score(model, batch.rows(part)).logprobs_BC for part in parts])
+
+    def _reference_logprobs(self, batch: StepBatch) -> torch.Tensor:
+        """Under the policy at the stage's start: a model of its own, or the one under the adapter that is trained."""
+        if self.ref_model is not None:
+            return self._logprobs(self.ref_model, batch)
+        model = self.accelerator.unwrap_model(self.model)
+        with use_adapter(model, adapter_name="ref" if "ref" in model.peft_config else None):
+            return self._logprobs(self.model, batch)
+
+    def _untempered_logprobs(self, batch: StepBatch) -> torch.Tensor:
+        """Log-probs at temperature 1, (B, C), by whole logits, row for row."""
+        found, first = [], batch.prompt_ids_BP.shape[1]
+        for row in range(len(batch.ids)):
+            packed = pack(batch.ids[row : row + 1], batch.mask[row : row + 1])
+            logits_TV = self.model(**packed.model_inputs(), use_cache=False).logits[0, :-1].float()
+            next_T = packed.input_ids_1T[0, 1:]
+            logprobs_T = logits_TV.gather(-1, next_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
+            found.append(packed.padded(logprobs_T[None])[:, first:])
+        return torch.cat(found)
+
+    @contextlib.contextmanager
+    def _measuring(self, model: torch.nn.Module) -> Iterator[None]:
+        """Without gradients, dropout and checkpointing."""
+        was_training = model.training
+        model.eval()
+        with torch.no_grad(), disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs):
+            yield
+        model.train(was_training)
+
+    def _tensors(self, rows: Sequence[Row], *, mask_truncated: bool) -> StepBatch:
+        pad_id = self.processing_class.pad_token_id
+        return as_tensors(rows, pad_id=pad_id, mask_truncated=mask_truncated, device=self.accelerator.device)
+
+    def _everywhere(self, values: Sequence[float]) -> torch.Tensor:
+        """Values of all ranks in their order, in float64, in which equal rewards stay equal."""
+        return self.accelerator.gather(torch.tensor(values, dtype=torch.float64, device=self.accelerator.device))
+
+    def _record(self, rolled: RolledOut, rewards_B: torch.Tensor, gap: float) -> None:
+        """Figures of a step as means over ranks, under the names that callbacks.py knows."""
+        known_B = rewards_B[~rewards_B.isnan()]
+        lengths = self._everywhere([sum(row.sampled) for row in rolled.rows])
+        read = self._everywhere([len(row.prompt_ids) for row in rolled.rows]).sum() + lengths.sum()
+        self.state.num_input_tokens_seen += int(read)
+        figures = _means(gather_object([rolled.figures])) | {
+            "logprob_gap": gap,
+            "reward": known_B.mean().item(),
+            "reward_std": known_B.std().item(),
+            "completions/mean_length": lengths.mean().item(),
+            "completions/clipped_ratio": self._everywhere([row.truncated for row in rolled.rows]).mean().item(),
+            "num_tokens": float(self.state.num_input_tokens_seen),
+        }
+        for name, value in figures.items():
+            self._metrics["train"][name].append(value)
+
+    def _count_kl(self, tokens: Tokens) -> None:
+        """Add to the step's KL, and record it with the step's last micro-batch."""
+        if tokens.reference_BT is None:
+            return
+        kl_BT = kl_to_reference(tokens.logprobs_BT.detach(), tokens.reference_BT) * tokens.mask_BT
+        self._kl_sums += torch.stack([kl_BT.sum(), tokens.mask_BT.sum()])
+        if self.accelerator.sync_gradients:
+            total, count = self.accelerator.reduce(self._kl_sums, reduction="sum").tolist()
+            self._metrics["train"]["kl"].append(total / max(1.0, count))
+            self._kl_sums = torch.zeros_like(self._kl_sums)
+
+
+def _means(figures: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over the ranks that have it."""
+    names = dict.fromkeys(name for one in figures for name in one)
+    found = {name: [one[name] for one in figures if name in one] for name in names}
+    return {name: sum(values) / len(values) for name, values in found.items()}
+
+
+def _never_asked(**_: Any) -> list[float]:
+    """TRL does not start without a reward function; rewards come with the rollouts."""
+    raise AssertionError("rewards come with the rollouts")
