@@ -1,13 +1,15 @@
 r"""Which answers to one problem are the same, as `math_answer` would judge them: what a majority vote counts.
 
-Answers are found and normalised by reading.py. Plain numbers, words and identical texts are settled at once; what is
+Answers are found and normalised as `math_answer` does. Plain numbers, words and identical texts are settled at once; what is
 left is compared by `math_answer` itself, so that `\frac{1}{2}` and `0.5` are one answer here as they are in a reward.
 """
 
 from collections.abc import Iterator, Sequence
 
 from rewards.contract import Rollout, split_thinking
-from rewards.kinds.math_answer.reading import compact, final_answer, last_box, normalise
+from rewards.kinds.math_answer.comparison import answer_text
+from rewards.kinds.math_answer.notation import compact
+from rewards.kinds.math_answer.reading import final_answer, last_box
 from rewards.kinds.math_answer.verifier import LONGEST_ANSWER, MathAnswer, compare_plainly
 
 Places = dict[str, list[int]]  # the answers of one problem, each with the completions that gave it
@@ -18,7 +20,7 @@ def given_answer(completion: str) -> str | None:
     found = final_answer(split_thinking(completion)[1])
     if found is None or len(found) > LONGEST_ANSWER:
         return None
-    return normalise(found) or None
+    return answer_text(found) or None
 
 
 def answer_groups(problems: Sequence[Sequence[str]], verifier: MathAnswer) -> list[list[int | None]]:

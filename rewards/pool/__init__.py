@@ -63,6 +63,7 @@ class VerificationPool(ProcessOwner):
 
     `function` is a callable importable at module level, or its path `module:function`; it takes and returns JSON
     values. Workers start when first needed and are replaced after `items_per_worker` items, which keeps memory flat.
+    `cpu_seconds`: of CPU time an item may use (0: no limit); what has used it up has timed out, and its worker goes on.
     Safe to call from any thread; calls from several threads take turns.
     """
 
@@ -72,17 +73,25 @@ class VerificationPool(ProcessOwner):
         workers: int = 2,
         timeout_seconds: float = 5.0,
         items_per_worker: int = 5000,
+        cpu_seconds: float = 0.0,
     ) -> None:
         if workers < 1 or timeout_seconds <= 0 or items_per_worker < 1:
             raise ValueError("workers, timeout_seconds and items_per_worker must be above zero")
         self.target = function if isinstance(function, str) else function_path(function)
         self.workers, self.timeout_seconds, self.items_per_worker = workers, timeout_seconds, items_per_worker
+        self.cpu_seconds = cpu_seconds
         self._forget()
         super().__init__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy has the same settings, and starts workers of its own."""
-        return type(self), (self.target, self.workers, self.timeout_seconds, self.items_per_worker)
+        return type(self), (
+            self.target,
+            self.workers,
+            self.timeout_seconds,
+            self.items_per_worker,
+            self.cpu_seconds,
+        )
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
@@ -115,7 +124,7 @@ class VerificationPool(ProcessOwner):
             if worker.index is None:
                 self._drop(worker)
         while len(self._running) < min(self.workers, batch.open):
-            worker = WorkerProcess(self.target, self.timeout_seconds)
+            worker = WorkerProcess(self.target, self.timeout_seconds, self.cpu_seconds)
             self._running.append(worker)
             self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)  # type: ignore[arg-type]
         for worker in [worker for worker in self._running if worker.ready and worker.index is None]:
@@ -160,7 +169,11 @@ class VerificationPool(ProcessOwner):
             return
         worker.index = None
         worker.judged += 1
-        if "error" in message:
+        if "over_limit" in message:
+            batch.settle(
+                message["id"], Outcome("timed_out", detail=f"more than {self.cpu_seconds} seconds of CPU time")
+            )
+        elif "error" in message:
             batch.settle(message["id"], Outcome("failed", detail=message["error"]))
         else:
             batch.settle(message["id"], Outcome("done", value=message["value"]))

@@ -1,4 +1,4 @@
-"""What runs inside a verification process: `python -P -m rewards.pool.worker MODULE:FUNCTION TIMEOUT_SECONDS`.
+"""What runs inside a verification process: `python -P -m rewards.pool.worker MODULE:FUNCTION TIMEOUT CPU_LIMIT`.
 
 The pool (__init__.py) starts it, sends one JSON line per item and reads one JSON line per answer. Nothing is unpickled.
 It ends when its standard input closes, which is what happens when its parent dies.
@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from types import FrameType
+from typing import Any, BinaryIO, NoReturn
 
 MEMORY_LIMIT_BYTES = 2 << 30
 
@@ -44,6 +45,7 @@ def limit_process() -> None:
     """Bound memory, and leave signals so that the kernel alone can end a process that is stuck in C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGPROF, _end_item)
     logging.disable(logging.CRITICAL)
     if sys.platform == "linux":
         import resource
@@ -66,17 +68,31 @@ def send(replies: BinaryIO, message: dict[str, Any]) -> None:
     replies.flush()
 
 
-def judge(function: Callable[[Any], Any], request: dict[str, Any]) -> dict[str, Any]:
-    """The reply to one request: a value, or what the function raised."""
+class _OverLimit(BaseException):
+    """An item has used up its CPU time. Not an Exception, so that no library takes it for its own."""
+
+
+def _end_item(_: int, __: FrameType | None) -> NoReturn:
+    raise _OverLimit
+
+
+def judge(function: Callable[[Any], Any], request: dict[str, Any], cpu_seconds: float = 0.0) -> dict[str, Any]:
+    """The reply to one request: a value, what the function raised, or that it used up its CPU time."""
     try:
-        return {"id": request["id"], "value": function(request["item"])}
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+        try:
+            return {"id": request["id"], "value": function(request["item"])}
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
+    except _OverLimit:
+        return {"id": request["id"], "over_limit": True}
     except ITEM_ERRORS as error:
         return {"id": request["id"], "error": f"{type(error).__name__}: {error}"[:500]}
 
 
 def main() -> int:
     """Serve requests until standard input closes."""
-    target, timeout_seconds = sys.argv[1], float(sys.argv[2])
+    target, timeout_seconds, cpu_seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
     requests, replies = claim_pipes()
     limit_process()
     try:
@@ -89,7 +105,7 @@ def main() -> int:
     alarm_seconds = math.ceil(timeout_seconds * 2) + 3
     for line in requests:
         signal.alarm(alarm_seconds)
-        send(replies, judge(function, json.loads(line)))
+        send(replies, judge(function, json.loads(line), cpu_seconds))
         signal.alarm(0)
     return 0
 

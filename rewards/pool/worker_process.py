@@ -18,10 +18,10 @@ READ_BYTES = 1 << 16
 class WorkerProcess:
     """One process and what it is doing."""
 
-    def __init__(self, target: str, timeout_seconds: float) -> None:
+    def __init__(self, target: str, timeout_seconds: float, cpu_seconds: float = 0.0) -> None:
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rewards.pool.worker", target, str(timeout_seconds)],
+            [sys.executable, "-P", "-m", "rewards.pool.worker", target, str(timeout_seconds), str(cpu_seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

@@ -61,7 +61,7 @@ WRONG = [
     ("6", r"\boxed{1 \quad 2 \quad 3}", "several_answers"),
     ("6", r"\boxed{6 \pm 0}", "several_answers"),
     ("3", r"\boxed{1 = 2 = 3}", "different"),
-    ("18", r"\boxed{18 million}", "different"),
+    ("18", r"\boxed{18 million}", "different_number"),
     ("2", r"\boxed{2\pi}", "different"),
     ("52_8", r"\boxed{52_9}", "different_base"),
     ("52", r"\boxed{52_8}", "different_base"),
@@ -135,15 +135,27 @@ def test_without_a_box_an_answer_can_be_refused() -> None:
     assert reasons == ["no_answer", "equal_number"]
 
 
-def test_a_verification_that_hangs_is_ended_and_is_not_a_wrong_answer() -> None:
-    rows = [rollout("7", r"\boxed{99999999!}"), rollout("0.5", r"\boxed{\frac{1}{2}}")]
+HANGS = r"\sinh((10^{7}+1)!)"  # stuck inside one call in C, where no signal to Python could end it
+
+
+def test_a_verification_that_hangs_is_ended_and_an_answer_cannot_choose_to_be_unjudged() -> None:
+    rows = [
+        rollout("7", rf"\boxed{{{HANGS}}}"),
+        rollout("0.5", r"\boxed{\frac{1}{2}}"),
+        rollout(HANGS, r"\boxed{7}"),
+        rollout(r"\cos 2x", rf"\boxed{{{HANGS}}}"),
+    ]
     verdicts: list[Verdict] = []
     with closing(MathAnswer(workers=1, timeout_seconds=2.0)) as verifier:
-        # The factorial is stuck inside one call in C, and this is not the main thread: no Python signal could end it.
-        thread = threading.Thread(target=lambda: verdicts.extend(verifier.judge(rows)))
+        thread = threading.Thread(target=lambda: verdicts.extend(verifier.judge(rows)))  # not the main thread
         thread.start()
-        thread.join(timeout=30.0)
-    assert [(one.score, one.reason) for one in verdicts] == [(None, "timed_out"), (1.0, "equivalent")]
+        thread.join(timeout=60.0)
+    assert [(one.score, one.reason) for one in verdicts] == [
+        (0.0, "answer_too_costly"),
+        (1.0, "equivalent"),
+        (None, "timed_out"),
+        (0.0, "answer_too_costly"),
+    ]
 
 
 def test_a_pair_is_compared_once_and_remembered(verifier: MathAnswer) -> None:

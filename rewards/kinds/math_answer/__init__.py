@@ -1,14 +1,15 @@
 r"""Kind `math_answer`: is the final answer of a rollout mathematically the reference answer?
 
-verifier.py judges · reading.py finds and normalises the answer · elementary.py settles most of school mathematics ·
-symbolic.py the rest, in a process of its own · table.py is the audit table.
+reading.py finds the answer · notation.py brings it to one notation · comparison.py settles what needs no algebra, with
+quantities.py (numbers and units), forms.py (choices, sets, named unknowns) and elementary.py and expressions.py (values) · symbolic.py the
+rest, in a process of its own · verifier.py judges · table.py is the audit table.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from rewards.kind import Gold, Kind
-from rewards.kinds.math_answer.reading import last_box
+from rewards.kinds.math_answer.reading import boxes_in
 from rewards.kinds.math_answer.table import ROWS
 from rewards.kinds.math_answer.verifier import MathAnswer
 
@@ -16,7 +17,7 @@ from rewards.kinds.math_answer.verifier import MathAnswer
 def gold_answer(columns: Mapping[str, Any]) -> str:
     r"""A row's `answer` in a box, as a model would give it: the part after "####" (GSM8K), or what stands in its own box."""
     text = str(columns.get("answer", "")).rpartition("####")[2].strip()
-    box = last_box(text)
+    box = boxes_in(text)
     return rf"\boxed{{{text if box is None else box}}}"
 
 

@@ -1,9 +1,10 @@
 r"""Elementary mathematics, read and compared without a computer algebra system: in microseconds where that needs more.
 
-verifier.py asks here before it asks a process of rewards.pool. Covered: fractions, roots, pi, whole powers, polynomials in
-single letters, degrees, and tuples, intervals, sets, lists and matrices of these. Whatever could be read in two ways
-(`1/2x`, `f(x)`, `x^10`), is close without being equal, or is not covered has no answer here, and goes on to symbolic.py.
-Nothing is evaluated as a program; text, depth, sizes and steps are bounded.
+verifier.py asks here before it asks a process of rewards.pool. Covered: fractions, roots, pi, whole powers, factorials,
+binomials, polynomials in single letters, degrees, and tuples, intervals, unions, sets, lists and matrices of these.
+Whatever could be read in two ways (`1/2x`, `f(x)`, `x^10`), is close to an approximation without being equal to it, or is
+not covered has no answer here, and goes on to symbolic.py. Nothing is evaluated as a program; text, depth, sizes and steps
+are bounded, and an answer beyond what any value may take is TOO_LARGE, which equals nothing that was read.
 """
 
 import math
@@ -12,22 +13,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from rewards.kinds.math_answer.expressions import Number, Oversized, Unread, tokens_of, values_of
+
 LONGEST = 300  # characters
-DEEPEST = 20  # brackets within brackets
-MOST_BITS = 1000  # of an exact value, so that it is also a float
-LARGEST_POWER = 64
-# An irrational value is a float. Within these bounds its error stays far below CLOSE and APART.
-SMALLEST_FLOAT, LARGEST_FLOAT = 1e-6, 1e6
 CLOSE = 1e-11  # relative: two values nearer than this are equal
 APART = 1e-5  # relative and absolute: two values farther apart are different; between the two, somebody else decides
-POINTS = 3  # at which expressions with letters are compared
-PRIME = 100_003  # letters stand for fractions between 0 and 3
 
-Number = Fraction | float
-
-_TOKEN = re.compile(
-    r"\s*(\\(?:frac|sqrt|pi|cdot|times|infty|circ|begin|end)(?![A-Za-z])|\\[{}\\]|\d+(?:\.\d+)?|\.\d+|[A-Za-z]|[-+*/^(),&\[\]{}])"
-)
 _THOUSANDS = re.compile(r"\d,\d{3}(?!\d)")
 _MATRIX = re.compile(r"\\begin\{([bp]matrix)\}(.*)\\end\{\1\}", re.DOTALL)
 _DEGREES = re.compile(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})$")
@@ -36,23 +27,29 @@ _DRESS = re.compile(r"(?<=\d)_(?:\d|\{\d{1,2}\})$|\s*\\(?:text|mbox|mathrm)\s*\{
 _ASSIGNED = re.compile(r"(?P<same>(?P<letter>[a-z])\s*(?:=|\\in(?![A-Za-z])))\s*(?P<rest>.+)")
 _IN_A_BASE = re.compile(r"(?P<rest>\d+)_\{?(?P<same>\d{1,2})\}?")
 _ALL_LETTERS = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
+_SCIENTIFIC = re.compile(r"(?<=\d)[eE](?=[-+]?\d)")
 _MANY_MEANINGS = frozenset("deDEI")  # Euler's number, derivatives, and what is easily confused with i
 
 
-class _Unread(Exception):
-    """The text is not elementary."""
+@dataclass(frozen=True)
+class TooLarge:
+    """What is read of a text whose value is too large to be computed."""
+
+
+TOO_LARGE = TooLarge()
 
 
 @dataclass(frozen=True)
 class Elementary:
     """What an answer says. `shape`: its brackets and how many entries; `entries`: each entry's value at each point.
 
-    `letters`: of all entries.
+    `letters`: of all entries. `approximate`: a number in it is written as a decimal fraction, and may be rounded.
     """
 
     shape: tuple[object, ...]
     entries: tuple[tuple[Number, ...], ...]
     letters: frozenset[str]
+    approximate: bool = False
 
 
 def settle(reference: str, answer: str) -> bool | None:
@@ -62,32 +59,78 @@ def settle(reference: str, answer: str) -> bool | None:
         if first and second and first["same"] == second["same"]:
             one, other = first["rest"], second["rest"]
             return None if form is _ASSIGNED and first["letter"] in one + other else settle(one, other)
+    if "\\cup" in reference and "\\cup" in answer:
+        return _settle_union(reference, answer)
     expected = read(reference)
     if expected is None:
         return None
     if answer == reference:
         return True
     given = read(answer)
-    if given is None or given.shape != expected.shape or not (_means_one(reference) and _means_one(answer)):
+    if isinstance(expected, TooLarge) or isinstance(given, TooLarge):
+        return False if isinstance(expected, Elementary) else None
+    if given is None:
+        return None
+    if given.shape[0] != expected.shape[0]:
+        return False if _never_same(expected, given) or _never_same(given, expected) else None
+    if not (_means_one(reference) and _means_one(answer)):
+        return None
+    if expected.shape[0] != "{" and given.shape != expected.shape:
         return None
     own = expected.letters ^ given.letters
     if any(letter.swapcase() in own for letter in own):  # whether K is k depends on who writes
         return None
     letters = bool(expected.letters | given.letters)
-    sides = (expected.entries, given.entries)
-    if expected.shape[0] in ("list", "{"):  # in any order
-        if letters or any(len(set(side)) < len(side) for side in sides):
-            return None
-        sides = (tuple(sorted(sides[0])), tuple(sorted(sides[1])))
-    found = {_same(one, other, letters) for one, other in zip(*sides, strict=True)}
+    rounded = expected.approximate or given.approximate
+    if expected.shape[0] in ("list", "{"):
+        return _same_collection(expected, given, rounded)
+    found = {_same(one, other, letters, rounded) for one, other in zip(expected.entries, given.entries, strict=True)}
     if False in found:
-        return None if reference.isalpha() or answer.isalpha() else False
+        return None if reference.isalpha() and answer.isalpha() else False
     return True if found == {True} else None
+
+
+def _never_same(one: Elementary, other: Elementary) -> bool:
+    """Whether one text says one value, and the other a tuple, a set or a matrix of several."""
+    return one.shape == ("one", 1) and other.shape[0] in ("(", "[", "{", "matrix") and len(other.entries) > 1
+
+
+def _same_collection(expected: Elementary, given: Elementary, rounded: bool) -> bool | None:
+    """Whether two lists, or two sets, hold the same in any order. In a set, what is listed twice is there once."""
+    sides = [expected.entries, given.entries]
+    if expected.letters or given.letters:
+        return None
+    if expected.shape[0] == "{":
+        sides = [tuple(dict.fromkeys(side)) for side in sides]
+    if len(sides[0]) != len(sides[1]):
+        return None if rounded or any(isinstance(value, float) for side in sides for (value, *_) in side) else False
+    if any(len(set(side)) < len(side) for side in sides):
+        return True if sorted(sides[0]) == sorted(sides[1]) else None
+    pairs = zip(sorted(sides[0]), sorted(sides[1]), strict=True)
+    found = {_same(one, other, False, rounded) for one, other in pairs}
+    return False if False in found else True if found == {True} else None
+
+
+def _settle_union(reference: str, answer: str) -> bool | None:
+    """Whether two unions have the same parts in any order; None where they do not, as parts may overlap."""
+    sides = [[read(part.strip()) for part in text.split("\\cup")] for text in (reference, answer)]
+    if any(not isinstance(part, Elementary) or part.letters or part.approximate for side in sides for part in side):
+        return None
+    parts = [{(part.shape, part.entries) for part in side if isinstance(part, Elementary)} for side in sides]
+    return True if parts[0] == parts[1] else None
+
+
+def value(text: str) -> Number | None:
+    """The one number that a normalised text stands for; None where it is anything else, or not elementary."""
+    found = read(text)
+    if not isinstance(found, Elementary) or found.shape != ("one", 1) or found.letters:
+        return None
+    return found.entries[0][0]
 
 
 def _means_one(text: str) -> bool:
     """Whether the letters of a text mean one thing. The imaginary unit does where it stands once, as in a + bi."""
-    found = _ALL_LETTERS.findall(text)
+    found = _ALL_LETTERS.findall(_SCIENTIFIC.sub("", text))
     imaginary = found.count("i") == 0 or (found.count("i") == 1 and not re.search(r"[/^]|frac", text))
     return imaginary and not _MANY_MEANINGS & set(found)
 
@@ -100,49 +143,54 @@ def is_readable(text: str) -> bool:
     if len(text) > LONGEST:
         return False
     pieces = _RELATION.split(_DRESS.sub("", text.rstrip()))
-    return all(read(piece.strip()) is not None for piece in pieces)
+    return all(isinstance(read(piece.strip()), Elementary) for piece in pieces)
 
 
-def _same(expected: tuple[Number, ...], given: tuple[Number, ...], letters: bool) -> bool | None:
+def _same(expected: tuple[Number, ...], given: tuple[Number, ...], letters: bool, rounded: bool) -> bool | None:
     """One entry's values at all points against another's; None where they are close without being equal."""
-    verdicts: set[bool | None] = set()
-    for one, other in zip(expected, given, strict=True):
-        exact = isinstance(one, Fraction) and isinstance(other, Fraction)
-        if one == other and (exact or math.isinf(one)):
-            verdicts.add(True)
-        elif math.isinf(one) or math.isinf(other):
-            verdicts.add(False)
-        else:
-            apart, size = abs(float(one - other)), max(abs(float(one)), abs(float(other)))
-            if apart > APART and apart > APART * size:
-                verdicts.add(False)
-            else:  # equal floats prove nothing of expressions with letters
-                verdicts.add(True if not exact and not letters and apart <= CLOSE * size else None)
+    verdicts = {_same_value(one, other, letters, rounded) for one, other in zip(expected, given, strict=True)}
     return False if False in verdicts else True if verdicts == {True} else None
 
 
+def _same_value(one: Number, other: Number, letters: bool, rounded: bool) -> bool | None:
+    if isinstance(one, Fraction) and isinstance(other, Fraction):
+        if one == other:
+            return True
+        # Where nothing is rounded, another value is another value, however close.
+        return False if not rounded or abs(one - other) > Fraction(APART) * max(abs(one), abs(other)) else None
+    if _is_infinite(one) or _is_infinite(other):
+        return one == other
+    try:
+        first, second = float(one), float(other)
+    except OverflowError:  # an irrational value is never so large
+        return False
+    apart, size = abs(first - second), max(abs(first), abs(second))
+    if apart > APART and apart > APART * size:
+        return False
+    # Equal floats prove nothing of expressions with letters.
+    return True if not letters and apart <= CLOSE * size else None
+
+
+def _is_infinite(value: Number) -> bool:
+    return isinstance(value, float) and math.isinf(value)
+
+
 @lru_cache(maxsize=4096)
-def read(text: str) -> Elementary | None:
-    """What a normalised text says, or None where it is not elementary."""
-    if len(text) > LONGEST or _THOUSANDS.search(text):
+def read(text: str) -> Elementary | TooLarge | None:
+    """What a normalised text says; TOO_LARGE where its value cannot be computed, and None where it is not elementary."""
+    if len(text) > LONGEST:
         return None
     letters: set[str] = set()
     try:
         shape, texts = _parts(text.strip())
-        entries = tuple(_values(_tokens(part), letters) for part in texts)
-    except (_Unread, ZeroDivisionError, OverflowError):
+        if shape[0] in ("one", "list") and _THOUSANDS.search(text):
+            return None
+        entries = tuple(values_of(tokens_of(part), letters) for part in texts)
+    except Oversized:
+        return TOO_LARGE
+    except (Unread, ZeroDivisionError, OverflowError):
         return None
-    return Elementary(shape, entries, frozenset(letters))
-
-
-def _values(tokens: list[str], letters: set[str]) -> tuple[Number, ...]:
-    """An expression's value at each point; the letters in it are added to `letters`."""
-    own: set[str] = set()
-    first = _Expression(tokens, 0, own).whole()
-    if not own:
-        return (first,) * POINTS
-    letters |= own
-    return (first, *(_Expression(tokens, point, own).whole() for point in range(1, POINTS)))
+    return Elementary(shape, entries, frozenset(letters), "." in text)
 
 
 def _parts(text: str) -> tuple[tuple[object, ...], list[str]]:
@@ -151,7 +199,7 @@ def _parts(text: str) -> tuple[tuple[object, ...], list[str]]:
     if matrix:
         rows = [row.split("&") for row in re.split(r"\\\\", matrix[2].strip().removesuffix(r"\\"))]
         if len({len(row) for row in rows}) != 1:
-            raise _Unread
+            raise Unread
         return ("matrix", len(rows), len(rows[0])), [entry for row in rows for entry in row]
     for opening, closing in (("(", ")"), ("(", "]"), ("[", ")"), ("[", "]"), (r"\{", r"\}")):
         if text.startswith(opening) and text.endswith(closing):
@@ -160,7 +208,7 @@ def _parts(text: str) -> tuple[tuple[object, ...], list[str]]:
                 return (opening.strip("\\"), closing, len(entries)), entries
     entries = _split(_DEGREES.sub("", text))
     if entries is None:
-        raise _Unread
+        raise Unread
     return ("list" if len(entries) > 1 else "one", len(entries)), entries
 
 
@@ -176,162 +224,3 @@ def _split(text: str) -> list[str] | None:
         else:
             pieces[-1] += character
     return pieces if depth == 0 else None
-
-
-def _tokens(text: str) -> list[str]:
-    found, position = [], 0
-    text = text.rstrip()
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise _Unread
-        found.append(match[1])
-        position = match.end()
-    return found
-
-
-@dataclass
-class _Expression:
-    """One expression's value at one point, read from left to right."""
-
-    tokens: list[str]
-    point: int
-    letters: set[str]
-    position: int = 0
-    depth: int = 0
-
-    def whole(self) -> Number:
-        """The value of all tokens."""
-        infinite = {"\\infty": 1, "+\\infty": 1, "-\\infty": -1}.get("".join(self.tokens))
-        if infinite is not None:
-            return infinite * math.inf
-        value = self._sum()
-        if self.position < len(self.tokens):
-            raise _Unread
-        return value
-
-    def _next(self) -> str:
-        return self.tokens[self.position] if self.position < len(self.tokens) else ""
-
-    def _take(self, *wanted: str) -> str:
-        piece = self._next()
-        if not piece or (wanted and piece not in wanted):
-            raise _Unread
-        self.position += 1
-        return piece
-
-    def _sum(self) -> Number:
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise _Unread
-        sign = self._take() if self._next() in ("-", "+") else "+"
-        total = self._product() if sign == "+" else -self._product()
-        while self._next() in ("-", "+"):
-            minus = self._take() == "-"
-            term = self._product()
-            total = _bounded(total - term if minus else total + term)
-        self.depth -= 1
-        return total
-
-    def _product(self) -> Number:
-        value = self._power()
-        while True:
-            piece = self._next()
-            if piece in ("*", "\\cdot", "\\times"):
-                self._take()
-                value = _bounded(value * self._power())
-            elif piece == "/":
-                self._take()
-                value = _bounded(value / self._power())
-                if self._starts_a_factor():  # 1/2x
-                    raise _Unread
-            elif self._starts_a_factor():
-                before = self.tokens[self.position - 1]
-                letters = before.isalpha() and (piece.isalpha() or piece == "(")  # ab, f(x)
-                if piece[0].isdigit() or piece[0] == "." or letters or (before[0].isdigit() and piece == "\\frac"):
-                    raise _Unread
-                value = _bounded(value * self._power())
-            else:
-                return value
-
-    def _starts_a_factor(self) -> bool:
-        piece = self._next()
-        return piece in ("\\frac", "\\sqrt", "\\pi", "(") or piece.isalpha() or piece[:1].isdigit() or piece[:1] == "."
-
-    def _power(self) -> Number:
-        value = self._atom()
-        if self._next() != "^":
-            return value
-        self._take()
-        exponent = self._argument()
-        if self._next() == "^" or not isinstance(exponent, Fraction) or exponent.denominator != 1:
-            raise _Unread
-        if abs(exponent) > LARGEST_POWER or _bits(value) * abs(exponent) > MOST_BITS:
-            raise _Unread
-        return _bounded(value ** int(exponent))
-
-    def _argument(self) -> Number:
-        """What stands in braces, or one character: `x^10` is not `x^{10}` to everyone."""
-        if self._next() == "{":
-            self._take()
-            value = self._sum()
-            self._take("}")
-            return value
-        if self._next() == "\\pi" or (len(self._next()) == 1 and self._next().isalnum()):
-            return self._atom()
-        raise _Unread
-
-    def _atom(self) -> Number:
-        piece = self._take()
-        if piece[0].isdigit() or piece[0] == ".":
-            return Fraction(piece)
-        if piece == "\\pi":
-            return math.pi
-        if piece == "\\frac":
-            return self._fraction()
-        if piece == "\\sqrt":
-            return _root(self._argument())
-        if piece == "(":
-            value = self._sum()
-            self._take(")")
-            return value
-        if piece.isalpha():
-            self.letters.add(piece)
-            # Scattered, so that no simple relation holds between letters by chance.
-            return Fraction(pow(1009 * ord(piece) + self.point + 2, 7, PRIME) + 1, PRIME // 3)
-        raise _Unread
-
-    def _fraction(self) -> Number:
-        """Both arguments of a fraction; `43` after it is 4 and 3."""
-        piece = self._next()
-        if len(piece) == 2 and piece.isdigit():
-            self._take()
-            return _bounded(Fraction(int(piece[0]), int(piece[1])))
-        above = self._argument()
-        below = self._argument()
-        return _bounded(above / below)
-
-
-def _bits(value: Number) -> int:
-    return value.numerator.bit_length() + value.denominator.bit_length() if isinstance(value, Fraction) else 1
-
-
-def _bounded(value: Number) -> Number:
-    """A value of which enough digits are right. Raises _Unread for any other."""
-    if isinstance(value, Fraction):
-        if _bits(value) > MOST_BITS:
-            raise _Unread
-    elif not SMALLEST_FLOAT <= abs(value) <= LARGEST_FLOAT:
-        raise _Unread
-    return value
-
-
-def _root(value: Number) -> Number:
-    """The square root: exact where it is a fraction."""
-    if value < 0:
-        raise _Unread
-    if isinstance(value, Fraction):
-        above, below = math.isqrt(value.numerator), math.isqrt(value.denominator)
-        if above * above == value.numerator and below * below == value.denominator:
-            return Fraction(above, below)
-    return _bounded(math.sqrt(value))

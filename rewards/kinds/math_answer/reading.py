@@ -1,21 +1,61 @@
-"""Reading a final answer out of text: where it stands, how it is written, how many answers it offers.
+r"""Where in a text its final answer stands: boxes, announcements ("The answer is ..."), tags, the last formula or number.
 
-verifier.py decides with this what is right or wrong without a computer algebra system. Everything here is plain string
-work in time linear in the text, since the text comes from a model: no evaluation, no parsing of mathematics.
+verifier.py judges what is found here; notation.py brings it to one notation. A text comes from a model: everything is in
+time linear in it, and how far is looked back is bounded.
 """
 
 import re
-from dataclasses import dataclass
-from decimal import Decimal
 
-LOOK_BACK_CHARACTERS = 20_000  # how far from its end an answer is searched for
+from rewards.kinds.math_answer import elementary
+from rewards.kinds.math_answer.notation import NUMBER_PATTERN as _NUMBER
+from rewards.kinds.math_answer.notation import closes_at_the_end, normalise
+
+LOOK_BACK_CHARACTERS = 200_000  # how far from its end an announcement is searched for; boxes are found anywhere
+LAST_CHARACTERS = 20_000  # how far from its end a number or formula that nothing announces is searched for
 BOX_CHARACTERS = 5_000  # how long a box may be before it counts as never closed
 BOXES = 20  # how many boxes are looked at, from the last
+JOINED_CHARACTERS = 40  # between two boxes of one list
 
-_NUMBER = r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\w.]))?"
-_PLAIN = re.compile(rf"({_NUMBER})\s*(%|percent\b)?((?:\s+[A-Za-z]{{3,}}){{0,6}})")
-# Words that change the number they follow, so that it is not a plain number with a unit.
-_NOT_UNITS = frozenset(
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
+_END_TOKENS = re.compile(r"(?:\s*(?:<\|[a-z_]{2,20}\|>|</s>|<eos>|<end_of_turn>|\[/INST\]))+\s*$")
+_JOINS = re.compile(
+    r"[\s$.]*(?:\\[()\[\]]|\\q?quad|\\[,;: ]|[\s$~])*(?:(?:,|;|&|\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)(?:\\[()\[\]]|\\q?quad|\\[,;: ]|[\s$~])*)+"
+)
+_NEGATED = re.compile(
+    r"(?:\b(?:not|isn't|isn’t|never|cannot be|can't be|neither|nor)|\\neq?|≠|\\not\s*=?|(?<![\w)}!])!=)(?:\s|\$|\\\(|\\\[|\*|=|be\b|equal to\b|the answer\b|definitely\b)*$",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)\b|n['’]t\b", re.IGNORECASE)
+
+_MARKER = re.compile(
+    r"(?:\banswers?\**\s*(?:(?:is|are)\b|:|=|would be\b|should be\b|must be\b)\s*:?|####|答案(?:应该|应当)?\**\s*(?:是|为|：|:|=))\s*(?:\*\*(?=\s))?",
+    re.IGNORECASE,
+)
+_TAG = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
+_SPAN = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(((?:[^\\\n]|\\[^)\n])+)\\\)|\\\[((?:[^\\]|\\[^\]])+)\\\]")
+_EMPHASIS = re.compile(r"(\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1")
+_CHOICE = re.compile(r"\(?([A-Z])\)?(?=[.,:;)]|\s*$|\s+(?:because|since|as|is)\b)")
+
+# Units that are glued to a number, and what may stand right after one that is not: a letter or a sign makes it another.
+_GLUED = r"(?:km|cm|mm|m|kg|mg|g|ml|mL|L|l|s|h|hr|hrs|min|mins|ft|in|lb|lbs|oz|mph|kph|Hz|kW|W|V|N|J|K|°C?|°F)(?:\^?[23²³])?(?:/[a-z]{1,2})?(?![A-Za-z\d])"
+_BARE = rf"(?<![\w.^{{}}\\/])(?<![A-Za-z]-){_NUMBER}(?:\s?/\s?\d+(?![\d.]*\d))?(?::\d+)*%?(?:(?=\s?{_GLUED})|(?![A-Za-z_\\^(]|\.\d))"
+_NUMBERS = re.compile(rf"{_BARE}(?:\s{{0,3}}(?:,|;|\bor\b|\band\b)\s{{0,3}}{_BARE})*")
+_CJK = r"\u3040-\u30ff\u3400-\u9fff\uff00-\uffef"
+_SPACED = re.compile(rf"(?<=[{_CJK}])(?=[-+]?\d)|(?<=[\d%])(?=[{_CJK}])")
+_COMMAND = r"\\[A-Za-z]+(?:\[[^\[\]]{0,9}\])?(?:\s{0,2}\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,99}\}){0,99}\}){0,200}\}){0,2}"
+_TERM = rf"(?:{_COMMAND}|{_NUMBER}|(?<![A-Za-z'’])[A-Za-z](?![A-Za-z])|[()\[\]{{}}|!]|[\^_](?:\d|[a-z])?)"
+_OPERATOR = r"(?:\s?[-+*/=<>^·×÷]\s?|\s(?=[\d\\(]))"
+_EXPRESSION = re.compile(rf"(?:[-+]?{_TERM}{{1,40}})(?:{_OPERATOR}[-+]?{_TERM}{{1,40}}){{0,60}}")
+_IS_EXPRESSION = re.compile(r"[\\^*/+<>=·×÷(]|\d\s?-\s?\d|\d[a-zA-Z]")
+# Where what follows an answer begins: a reason, a remark, a condition.
+_REMARK = re.compile(
+    r"\s*[,;:—]?\s*[(\[]?\s*\b(?:because|since|as|for|which|where|so|due|given|it|that|this|thus|hence|namely|but|when|if|after|with|by|making|we|i|"
+    r"assuming|therefore|obtained|found|from|rounded|after|approximately)\b.*$",
+    re.IGNORECASE | re.DOTALL,
+)
+_PLAIN_WORDS = re.compile(rf"(?<!\\)\b[A-Za-z]{{3,}}|[{_CJK}]")
+_OPTION = re.compile(r"(?:(?:option|choice)\s+)?\(?([A-Z])\)?\.?", re.IGNORECASE)
+_CHANGED_AFTER = frozenset(
     [
         "hundred",
         "thousand",
@@ -25,13 +65,10 @@ _NOT_UNITS = frozenset(
         "dozen",
         "dozens",
         "score",
-        "percent",
         "half",
         "squared",
         "cubed",
         "factorial",
-        "and",
-        "not",
         "plus",
         "minus",
         "times",
@@ -48,167 +85,266 @@ _NOT_UNITS = frozenset(
         "log",
         "exp",
         "pi",
+        "and",
+        "percent",
     ]
 )
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
-_MARKER = re.compile(r"(?:\banswer(?:\*\*)?\s*(?:is\b|:|=)\s*:?|####)\s*(?:\*\*)?", re.IGNORECASE)
-_MATH_SPAN = re.compile(r"\$([^$\n]+)\$|\\\(([^\n]+?)\\\)|\\\[([^\n]+?)\\\]")
-_BARE = rf"(?<![\w.^{{}}\\/]){_NUMBER}(?:\s?/\s?\d+)?%?(?![\w{{}}^/]|\.\d)"
-_NUMBERS = re.compile(rf"{_BARE}(?:\s{{0,3}}(?:,|;|\bor\b|\band\b)\s{{0,3}}{_BARE})*")
-_WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf|mathit|operatorname)\s*\{([^{}]*)\}")
-_SPACES = re.compile(r"(?<!\\)\\[;:, ]|\\q?quad\b|~")  # the lookbehind keeps a matrix's row ends
-_MIXED = re.compile(r"(?<![\d.}])(\d+)\s+(\d+)\s*/\s*(\d+)")
-_BASE = re.compile(r"(?<=\d)_\{?(\d+)\}?$")
-_WORDS = re.compile(r"[A-Za-z]{4,}(?:[ '-][A-Za-z]+)*|yes|no|odd|true", re.IGNORECASE)
-_JUXTAPOSED = re.compile(r"(?<![\w^])[-+]?\d[\d.]*\s+(?=[-+]?\d)")
-_REWRITES = (
-    (re.compile(r"(?<=\d)(?:,\s*\\!|\\,|\{,\})\s*(?=\d{3}(?!\d))"), ","),
-    (re.compile(r"\\!|\\left(?![a-z])|\\right(?![a-z])|\\?[$£€]|\\displaystyle\b"), ""),
-    (_SPACES, " "),
-    (re.compile(r"\\[dtc]frac"), r"\\frac"),
-    (re.compile(r"\\%"), "%"),
-    (re.compile(r"[−–]"), "-"),
-    (re.compile(r"\*\*"), "^"),
-    (re.compile(r"√\s*(\d+)"), r"\\sqrt{\1}"),
-    (re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])|π"), r"\\pi "),
-    (_MIXED, r"\1\\frac{\2}{\3}"),
-    (re.compile(r"\s+"), " "),
-)
-
-
-@dataclass(frozen=True)
-class PlainNumber:
-    """A decimal number, and whether a percent sign followed it."""
-
-    value: Decimal
-    percent: bool
-
-    def matches(self, other: "PlainNumber") -> bool:
-        """Equal values. Where one has a percent sign, 50% is both 50 (the sign was left out) and 0.5."""
-        if self.value == other.value:
-            return True
-        if self.percent == other.percent:
-            return False
-        percent, plain = (self, other) if self.percent else (other, self)
-        return percent.value == plain.value * 100
 
 
 def final_answer(text: str, require_boxed: bool = False) -> str | None:
-    """The final answer that text gives: its last box; else what follows its last "answer is" or "####"; else its last
-    number (with the whole list it stands in). None when there is none; an empty last box is none.
+    """The final answer that a text gives; None when there is none, and when its last box is empty.
+
+    It is the last box (with its neighbours, where boxes are listed), unless an announcement or a tag follows; else what
+    the last announcement or `<answer>` tag holds; else the last formula or number.
     """
-    text = text[-LOOK_BACK_CHARACTERS:]
-    box = last_box(text)
-    if box is not None or require_boxed:
+    box, end = _last_boxes(text)
+    if require_boxed:
         return box or None
-    markers = list(_MARKER.finditer(text))
-    if markers:
-        lines = text[markers[-1].end() :].strip().splitlines()
-        return _from_sentence(lines[0]) if lines else None
-    numbers = _NUMBERS.findall(text)
-    return numbers[-1] if numbers else None
+    tail = _END_TOKENS.sub("", text[max(end, len(text) - LOOK_BACK_CHARACTERS) :])
+    if box is None and end:  # an empty last box is no answer
+        return _announced(tail) if _has_announcement(tail) else None
+    found = _announced(tail) if _has_announcement(tail) else None
+    if box is not None:
+        return found if found is not None and _says_something(found) else box or None
+    if found is not None or _MARKER.search(tail) or _TAG.search(tail):
+        return found
+    if "\\boxed" in tail or "\\fbox" in tail:  # one that was never closed, or was denied
+        return None
+    return _last_mentioned(tail[-LAST_CHARACTERS:])
 
 
 def last_box(text: str) -> str | None:
     r"""What stands in the last closed \boxed{...}; None without one."""
-    for box in reversed(list(_BOX.finditer(text))[-BOXES:]):
-        depth = 0
-        for position in range(box.end(), min(len(text), box.end() + BOX_CHARACTERS)):
-            if text[position] in "{}" and text[position - 1] != "\\":
-                depth += 1 if text[position] == "{" else -1
-                if depth == 0:
-                    return text[box.end() + 1 : position].strip()
+    for start in _box_starts(text):
+        found = _box_at(text, start)
+        if found is not None:
+            return text[found[0] : found[1]].strip()
     return None
 
 
-def _from_sentence(line: str) -> str | None:
-    """The answer in the rest of a line that announced one."""
-    line = line.strip().strip("*`")
-    span = _MATH_SPAN.match(line)
+def boxes_in(text: str) -> str | None:
+    r"""What stands in the boxes of a text that has some: the last one, or all that are listed with it."""
+    return _last_boxes(text)[0]
+
+
+def _has_announcement(tail: str) -> bool:
+    return "answer" in tail.lower() or "####" in tail or "答案" in tail
+
+
+def _last_boxes(text: str) -> tuple[str | None, int]:
+    """The contents of the last box that is not denied, joined with those it is listed with, and where it ends."""
+    if "boxed" not in text and "fbox" not in text:
+        return None, 0
+    listed: list[str] = []
+    first, end = 0, 0
+    for start in _box_starts(text):
+        found = _box_at(text, start)
+        if found is None:
+            continue
+        opens, closes = found
+        command = _command_start(text, start)
+        if not listed:
+            if _NEGATED.search(text[max(0, command - 40) : command]):
+                continue
+            listed, first, end = [text[opens:closes].strip()], command, closes + 1
+            continue
+        between = text[closes + 1 : first]
+        if (
+            len(between) > JOINED_CHARACTERS
+            or not _JOINS.fullmatch(between)
+            or _NEGATED.search(text[max(0, command - 40) : command])
+        ):
+            break
+        listed.insert(0, text[opens:closes].strip())
+        first = command
+    if not listed:
+        return None, 0
+    return ", ".join(_different(listed)), end
+
+
+def _different(listed: list[str]) -> list[str]:
+    """The values in boxes, those that are said twice in two ways once: the last time."""
+    kept: list[str] = []
+    for one in reversed(listed):
+        if not any(one == other or elementary.settle(normalise(one), normalise(other)) for other in kept):
+            kept.insert(0, one)
+    return kept
+
+
+def _box_starts(text: str) -> list[int]:
+    """Where the opening braces of the last boxes are, from the last."""
+    found: list[int] = []
+    end = len(text)
+    while len(found) < BOXES and (place := max(text.rfind("\\boxed", 0, end), text.rfind("\\fbox", 0, end))) >= 0:
+        match = _BOX.match(text, place)
+        if match:
+            found.append(match.end())
+        end = place
+    return found
+
+
+def _command_start(text: str, brace: int) -> int:
+    return max(text.rfind("\\boxed", 0, brace), text.rfind("\\fbox", 0, brace))
+
+
+def _box_at(text: str, brace: int) -> tuple[int, int] | None:
+    """Where the content of a box begins and ends; None where it is never closed."""
+    depth, escaped = 0, False
+    for position in range(brace, min(len(text), brace + BOX_CHARACTERS)):
+        character = text[position]
+        if character in "{}" and not escaped:
+            depth += 1 if character == "{" else -1
+            if depth == 0:
+                return brace + 1, position
+        escaped = character == "\\" and not escaped
+    return None
+
+
+def _announced(tail: str) -> str | None:
+    """What the last announcement or tag of a text holds."""
+    tags, markers = list(_TAG.finditer(tail)), list(_MARKER.finditer(tail))
+    if tags and (not markers or markers[-1].start() < tags[-1].end()):
+        inner = tags[-1][1].strip()
+        box = last_box(inner)
+        if box is None and _MARKER.search(inner):
+            return _announced(inner)
+        return (box if box is not None else _bare(inner)) or None
+    if not markers:
+        return None
+    rest = tail[markers[-1].end() :].strip()
+    if rest.startswith(("$$", "\\[")):
+        span = _SPAN.match(rest)
+        return _content(span) if span else None
+    lines = rest.splitlines()
+    return answer_in_sentence(lines[0]) if lines else None
+
+
+def announced_in(text: str) -> str | None:
+    """The answer that a text announces ("The answer is 42."); None where it announces none."""
+    return _announced(_END_TOKENS.sub("", text))
+
+
+def _says_something(found: str) -> bool:
+    """Whether what was announced after a box can be an answer at all: it has a digit, a formula, or is a letter."""
+    return any(character.isdigit() for character in found) or "\\" in found or len(found) == 1
+
+
+def _bare(text: str) -> str:
+    """A text without emphasis and the dollars of a formula around it."""
+    text = text.strip()
+    for _ in range(3):
+        whole = _EMPHASIS.fullmatch(text)
+        if not whole or len(text) > BOX_CHARACTERS:
+            break
+        text = whole[2].strip()
+    span = _SPAN.fullmatch(text)
+    return _content(span) if span else text
+
+
+def _content(span: re.Match[str]) -> str:
+    return next(group for group in span.groups() if group is not None).strip()
+
+
+def answer_in_sentence(line: str) -> str | None:
+    """The answer in the rest of a line that announced one: without emphasis, remark and unit words; None if denied."""
+    line = line[:BOX_CHARACTERS].strip()
+    if line.count("**") % 2:  # what it closes was opened before
+        line = line.replace("**", "", 1) if line.startswith("**") else "".join(line.rsplit("**", 1))
+    emphasis = _EMPHASIS.match(line)
+    if emphasis and not re.match(r"\s*[-+*/^=]|\s*\d", line[emphasis.end() :]):
+        line = emphasis[2].strip()
+    line = line.strip("`").strip()
+    span = _SPAN.match(line)
     if span:
-        return next(group for group in span.groups() if group is not None).strip()
-    sentence = re.split(r"\.(?:\s|$)", line, maxsplit=1)[0].strip()
+        rest = line[span.end() :]
+        following = _listed_spans(rest)
+        return ", ".join([_content(span), *following])
+    choice = _CHOICE.match(line)
+    if choice and not re.match(r"\(?[A-Z]\)?\s*[,;]\s*\(?[A-Z]\)?\s*(?:$|[.,;]|and\b)", line):
+        return choice[1]
+    sentence = re.split(r"[.。!！](?:\s|$)|。", line, maxsplit=1)[0].strip()
+    if _DENIED.search(sentence.split(",")[0]):
+        return None
+    spans = list(_SPAN.finditer(sentence))
+    if len(spans) == 1:
+        return _content(spans[0])
+    return _without_remark(_SPACED.sub(" ", sentence)) or None
+
+
+def _listed_spans(rest: str) -> list[str]:
+    """The formulas that are listed after one: `$1$ and $2$`."""
+    found: list[str] = []
+    while len(found) < BOXES and (joint := re.match(r"\s*(?:,|;|and\b|or\b|,\s*and\b)\s*", rest)):
+        span = _SPAN.match(rest, joint.end())
+        if not span:
+            break
+        found.append(_content(span))
+        rest = rest[span.end() :]
+    return found
+
+
+def _without_remark(sentence: str) -> str:
+    """The number in a sentence that holds one, or the sentence up to a remark."""
+    shortened = _REMARK.sub("", sentence, count=1).strip() if re.match(r"[-+(\[{\\\d.$]", sentence) else sentence
+    sentence = (shortened or sentence).strip(" ,;:")
     numbers = _NUMBERS.findall(sentence)
     # A number inside a sentence is the answer only if it is the only one, and no word after it changes it.
-    if len(numbers) == 1 and re.search(r"(?<!\\)\b[A-Za-z]{3,}", sentence):
+    if (
+        len(numbers) == 1
+        and _PLAIN_WORDS.search(sentence)
+        and not _IS_EXPRESSION.search(sentence.replace(numbers[0], ""))
+    ):
         after = set(re.findall(r"[a-z]+", sentence.partition(numbers[0])[2].lower()))
-        return sentence if after & _NOT_UNITS else numbers[0]
-    return sentence or None
+        return sentence if after & _CHANGED_AFTER else numbers[0]
+    return sentence
 
 
-def normalise(text: str) -> str:
-    """An answer with its typesetting and decoration removed: spacing, currency, bold, a trailing full stop."""
-    text = text.strip().strip("`").strip()
-    if text.startswith("**") and text.endswith("**"):
-        text = text[2:-2]
-    span = _MATH_SPAN.fullmatch(text)
-    if span:
-        text = next(group for group in span.groups() if group is not None)
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
-    return text.strip().rstrip(".,;:").strip()
+def _last_mentioned(text: str) -> str | None:
+    """The last formula or number of a text that announces nothing: a whole one, never a part of a larger expression."""
+    text = _SPACED.sub(" ", text)
+    spans = list(_SPAN.finditer(text))
+    span = spans[-1] if spans else None
+    rest = text[span.end() :] if span else text
+    found = _last_expression(rest)
+    if found is None and span is not None:
+        if _NEGATED.search(text[max(0, span.start() - 40) : span.start()]):
+            return None
+        return _right_side(_content(span))
+    return found
 
 
-def plain_number(text: str) -> PlainNumber | None:
-    """A normalised text that is a decimal number, alone or with a unit in words; None for anything else."""
-    found = _PLAIN.fullmatch(text)
-    if not found or _NOT_UNITS & set(found.group(3).lower().split()):
+def _last_expression(text: str) -> str | None:
+    """The number or expression in which the last digit or command of a text stands."""
+    place = max((text.rfind(sign) for sign in "0123456789\\"), default=-1)
+    if place < 0:
+        chosen = _OPTION.fullmatch(text.strip())
+        return chosen[1] if chosen else None
+    numbers = [one for one in _NUMBERS.finditer(text) if one.start() <= place < one.end()]
+    line = text.rfind("\n", 0, place) + 1
+    covering = (one for one in _EXPRESSION.finditer(text, max(line, place - 300)) if one.end() > place)
+    whole = next(covering, None)
+    found = numbers[-1] if numbers else None
+    larger = whole is not None and (found is None or len(whole[0].strip()) > len(found[0].strip()))
+    if whole is not None and larger and whole.start() <= place and _IS_EXPRESSION.search(whole[0]):
+        found = whole
+    if found is None or _NEGATED.search(text[max(0, found.start() - 40) : found.start()]):
         return None
-    return PlainNumber(Decimal(found.group(1).replace(",", "")), percent=found.group(2) is not None)
+    return _right_side(found[0]) if found is whole else found[0]
 
 
-def compact(text: str) -> str:
-    """A normalised text without text commands and spaces: two answers that agree here are the same answer."""
-    return re.sub(r"\s+", "", unwrapped(text))
+def _right_side(expression: str) -> str:
+    """What a computation comes to: `3 + 4 = 7` is 7; `y = 3`, `f(x) = x^2` and `x < 3` are said as they are."""
+    expression = expression.strip().rstrip("([{=+-*/^,").strip()
+    pieces = re.split(r"(?<![<>!\\])=", expression)
+    if len(pieces) < 2 or "<" in expression or ">" in expression or "begin" in expression:
+        return expression
+    left, right = pieces[-2].strip(), pieces[-1].strip()
+    named = re.fullmatch(r"[A-Za-z](?:_\{?\w+\}?)?|[A-Za-z]\([A-Za-z]\)|\\[a-z]+", pieces[0].strip())
+    if named and len(pieces) == 2:
+        return expression
+    return right if not re.fullmatch(r"\(.*,.*\)", left) and _brackets_match(right) else expression
 
 
-def unwrapped(text: str) -> str:
-    r"""A text with \text{...} and its kin replaced by what they hold."""
-    return _WRAPPER.sub(r"\1", text)
-
-
-def words(text: str) -> str | None:
-    r"""A normalised text that is words rather than mathematics, without case; None otherwise. \text{...} says words."""
-    plain = unwrapped(text).strip()
-    wrapped = _WRAPPER.fullmatch(text) is not None and re.fullmatch(r"[A-Za-z][A-Za-z '-]+", plain) is not None
-    return plain.casefold() if wrapped or _WORDS.fullmatch(plain) else None
-
-
-def base(text: str) -> str | None:
-    """The base that a number is written in, from its subscript."""
-    found = _BASE.search(text)
-    return found.group(1) if found else None
-
-
-def answers_offered(text: str) -> int:
-    """How many values a normalised answer lists, so that an answer which lists every candidate is not accepted."""
-    if "\\begin" in text:
-        return 1
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", unwrapped(text)).strip()
-    text = re.sub(r"\\[{}]", lambda brace: "(" if brace.group() == "\\{" else ")", text)
-    if text[:1] in ("(", "[") and _closing(text) == len(text) - 1:
-        text = text[1:-1]
-    pieces = _split_at_top(re.sub(r"\b(?:or|and)\b|\\(?:lor|land|vee|wedge)\b", ",", text))
-    return sum((2 if "\\pm" in piece or "\\mp" in piece else 1) + len(_JUXTAPOSED.findall(piece)) for piece in pieces)
-
-
-def _closing(text: str) -> int:
-    """Where the bracket that opens a text closes; -1 when it does not."""
-    depth = 0
-    for position, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if depth == 0:
-            return position
-    return -1
-
-
-def _split_at_top(text: str) -> list[str]:
-    """The pieces between commas and semicolons that stand outside every bracket."""
-    pieces, depth = [""], 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        if character in ",;" and depth <= 0:
-            pieces.append("")
-        else:
-            pieces[-1] += character
-    return [piece for piece in pieces if piece.strip()]
+def _brackets_match(text: str) -> bool:
+    """Whether the brackets of a text match."""
+    return not text.startswith("(") or closes_at_the_end(text) or text.count("(") == text.count(")")

@@ -10,23 +10,21 @@ from typing import Any
 
 from latex2sympy2_extended.logic import And
 from math_verify import LatexExtractionConfig, parse, verify
-from sympy import Eq, Float, Rational
+from sympy import Eq, Expr, Float, Interval, Tuple, floor, log, nan, oo, zoo
 
 _LATEX = [LatexExtractionConfig(boxed_match_priority=0)]
 _DECIMALS = 6
+_DIGITS = 50  # to which exact numbers are computed before they are compared
+_SMALLEST = Float("1e-20")
+_NOT_FINITE = (oo, -oo, zoo, nan)
 
 
-def compare(item: list[str | None]) -> str:
-    """Compares [reference, answer]: equal, different, reference_unparsable or answer_unparsable.
-
-    With None for the answer, says only whether the reference is readable or reference_unparsable.
-    """
+def compare(item: list[str]) -> str:
+    """Compares [reference, answer]: equal, different, reference_unparsable or answer_unparsable."""
     reference, answer = item
-    gold = read(reference or "")
+    gold = read(reference)
     if not gold:
         return "reference_unparsable"
-    if answer is None:
-        return "readable"
     if answer == reference:
         return "equal"
     target = read(answer)
@@ -34,6 +32,9 @@ def compare(item: list[str | None]) -> str:
         return "answer_unparsable"
     if _contradicts_itself(target[0]):
         return "different"
+    numerically = _same_numbers(gold[0], target[0])
+    if numerically is not None:
+        return "equal" if numerically else "different"
     # The gold comes first: verify unwraps an assignment in the answer, and respects the reference's form.
     decimals = _decimals(gold[0])
     same = verify(gold[0], target[0], float_rounding=decimals, allow_set_relation_comp=True, timeout_seconds=None)
@@ -66,14 +67,38 @@ def _contradicts_itself(target: Any) -> bool:
     )
 
 
+def _same_numbers(gold: Any, target: Any) -> bool | None:
+    """Whether two exact numbers, or tuples and intervals of them, are the same; None where that is not for digits to say.
+
+    math-verify rounds to six decimal places, to which all tiny values are equal.
+    """
+    kinds = (Tuple, Interval)
+    if isinstance(gold, kinds) and type(gold) is type(target) and len(gold.args) == len(target.args):
+        found = {_same_numbers(one, other) for one, other in zip(gold.args, target.args, strict=True)}
+        return False if False in found else True if found == {True} else None
+    if gold == target:
+        return True
+    if not (isinstance(gold, Expr) and isinstance(target, Expr) and gold.is_number and target.is_number):
+        return None
+    if gold.has(Float) or target.has(Float):
+        return None
+    one, other = gold.evalf(_DIGITS), target.evalf(_DIGITS)
+    if not (one.is_number and other.is_number) or one.has(*_NOT_FINITE) or other.has(*_NOT_FINITE):
+        return None
+    apart, size = abs(one - other), max(abs(one), abs(other))
+    if not (apart.is_Float or apart.is_zero) or (size < _SMALLEST and 0 in (one, other)):
+        return None
+    return bool(apart <= size * Float(10) ** (10 - _DIGITS))
+
+
 def _decimals(gold: Any) -> int:
     """Decimal places to compare to: six significant ones for a small number, where six places would be none."""
-    if not isinstance(gold, (Float, Rational)) or not 0 < abs(gold) < Rational(1, 10):
+    if not isinstance(gold, Expr) or not gold.is_number or gold.has(*_NOT_FINITE):
         return _DECIMALS
-    places, value = 0, abs(float(gold))
-    while 0 < value < 1 and places < 300:
-        value, places = value * 10, places + 1
-    return _DECIMALS + places
+    value = abs(gold.evalf())
+    if not value.is_Float or not 0 < value < Float("0.1"):
+        return _DECIMALS
+    return _DECIMALS + min(300, -int(floor(log(value, 10))))
 
 
 # The first reading builds the grammar's tables. Done here, it counts as start-up and not as the first item's time.

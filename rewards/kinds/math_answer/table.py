@@ -1,6 +1,7 @@
 """The table of `math_answer`: numbers, percent, units, fractions, LaTeX, sets, intervals, matrices, choices, and cheats."""
 
 from rewards.kind import Group, Row
+from rewards.kinds.math_answer.table_forms import WRITTEN_RIGHT, WRITTEN_UNJUDGEABLE, WRITTEN_WRONG
 
 GOLD: tuple[tuple[str, str], ...] = (
     (r"\frac{3}{4}", r"\boxed{\dfrac{9}{12}}"),  # first, because it starts the processes that read mathematics
@@ -120,5 +121,8 @@ ROWS: tuple[Row, ...] = (
     *_rows("near_miss", NEAR_MISS, 0.0),
     *_rows("garbage", GARBAGE, 0.0),
     *_rows("unjudgeable", UNJUDGEABLE, None),
+    *_rows("gold", WRITTEN_RIGHT, 1.0),
+    *_rows("near_miss", WRITTEN_WRONG, 0.0),
+    *_rows("unjudgeable", WRITTEN_UNJUDGEABLE, None),
     *(Row("adversarial", text, score, {"answer": reference}) for reference, text, score in ADVERSARIAL),
 )

@@ -6,7 +6,6 @@ reference that cannot be read, a time limit and a crash are verdicts without a s
 a wrong answer.
 """
 
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -15,25 +14,29 @@ from typing import Any
 
 from rewards.contract import Rollout, Verdict, not_applicable
 from rewards.kinds.math_answer import elementary
-from rewards.kinds.math_answer.reading import (
-    answers_offered,
-    base,
-    compact,
-    final_answer,
-    last_box,
-    normalise,
-    plain_number,
-    unwrapped,
-    words,
+from rewards.kinds.math_answer.comparison import (
+    Finding,
+    Open,
+    answer_text,
+    is_missing,
+    reference_text,
+    same_text,
+    settle,
 )
+from rewards.kinds.math_answer.forms import known_set, word_of
+from rewards.kinds.math_answer.quantities import quantity
+from rewards.kinds.math_answer.reading import final_answer
 from rewards.pool import Outcome, VerificationPool
+
+__all__ = ["LONGEST_ANSWER", "MathAnswer", "check_reference", "check_references", "compare_plainly", "reference_text"]
 
 COMPARISON = "rewards.kinds.math_answer.symbolic:compare"
 CACHE_ENTRIES = 20_000
 LONGEST_ANSWER = 500  # characters; a longer reference allows four times its own length
+EASY_ANSWER = "1"  # what a reference is held against to find out whether it is at fault
+CPU_SECONDS = 1.5  # of a comparison; an answer that takes longer is not worth it
 
-_TOWER = re.compile(r"\d[)}\s]*\^[\s({]*\d+[)}\s]*\^[\s({]*\d")
-_SETTLED = {
+_SETTLED: dict[str, Finding] = {
     "equal": (1.0, "equivalent"),
     "different": (0.0, "different"),
     "answer_unparsable": (0.0, "answer_unparsable"),
@@ -42,7 +45,6 @@ _SETTLED = {
 _UNSETTLED = {"timed_out": "timed_out", "failed": "verification_failed", "lost": "worker_lost"}
 
 Pair = tuple[str, str]  # reference, answer; both normalised
-Finding = tuple[float | None, str]  # score, reason
 
 
 class MathAnswer:
@@ -52,7 +54,9 @@ class MathAnswer:
 
     def __init__(self, *, require_boxed: bool = False, timeout_seconds: float = 5.0, workers: int = 2) -> None:
         self.require_boxed = require_boxed
-        self._pool = VerificationPool(COMPARISON, workers=workers, timeout_seconds=timeout_seconds)
+        self._pool = VerificationPool(
+            COMPARISON, workers=workers, timeout_seconds=timeout_seconds, cpu_seconds=min(CPU_SECONDS, timeout_seconds)
+        )
         self._known: OrderedDict[Pair, Finding] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -69,18 +73,37 @@ class MathAnswer:
         read = [self._read(rollout) for rollout in rollouts]
         pairs = dict.fromkeys(pair for pair in read if not isinstance(pair, Verdict))
         findings = self._recall(pairs)
-        open_pairs = []
+        asked: dict[Pair, Open] = {}
         for pair in pairs:
             if pair not in findings:
-                finding = compare_plainly(*pair)
-                if finding is None:
-                    open_pairs.append(pair)
+                found = settle(*pair)
+                if isinstance(found, Open):
+                    asked[pair] = found
                 else:
-                    findings[pair] = finding
-        for pair, outcome in zip(open_pairs, self._pool.map(open_pairs) if open_pairs else [], strict=True):
-            findings[pair] = _finding(outcome)
+                    findings[pair] = found
+        if asked:
+            findings.update(self._asked(asked))
         self._remember(findings)
         return [entry if isinstance(entry, Verdict) else _verdict(entry, findings[entry]) for entry in read]
+
+    def _asked(self, asked: dict[Pair, Open]) -> dict[Pair, Finding]:
+        """What the processes say of the pairs. An answer over which one stops, where the reference can be read, is wrong.
+
+        Otherwise an answer could choose not to be judged: by a number that takes for ever, or by the memory that it takes.
+        """
+        outcomes = self._pool.map([[one.reference, one.answer] for one in asked.values()])
+        findings = {pair: _finding(outcome) for pair, outcome in zip(asked, outcomes, strict=True)}
+        stopped = [pair for pair, finding in findings.items() if finding[1] in ("timed_out", "verification_failed")]
+        readable = self._readable(list(dict.fromkeys(pair[0] for pair in stopped)))
+        for pair in stopped:
+            if pair[0] in readable:
+                findings[pair] = (0.0, "answer_too_costly")
+        return findings
+
+    def _readable(self, references: list[str]) -> set[str]:
+        unsure = [text for text in references if not _is_readable(text)]
+        outcomes = self._pool.map([[text, EASY_ANSWER] for text in unsure]) if unsure else []
+        return set(references) - {text for text, one in zip(unsure, outcomes, strict=True) if not _was_compared(one)}
 
     def close(self) -> None:
         """End the verification processes."""
@@ -89,7 +112,9 @@ class MathAnswer:
     def _read(self, rollout: Rollout) -> Pair | Verdict:
         """The pair to compare, or the verdict where there is nothing to compare."""
         value = rollout.column("math_answer", "answer")
-        if value is None:
+        if hasattr(value, "item"):  # a number as numpy holds it
+            value = value.item()
+        if is_missing(value):
             return not_applicable("answer")
         reference = reference_text(value)
         if reference is None:
@@ -99,11 +124,11 @@ class MathAnswer:
             return Verdict(0.0, "no_answer", {"reference": reference})
         if len(answer) > max(LONGEST_ANSWER, 4 * len(reference)):
             return Verdict(0.0, "answer_too_long", {"reference": reference, "characters": len(answer)})
-        answer = normalise(answer)
+        answer = answer_text(answer)
         if not answer:
             return Verdict(0.0, "no_answer", {"reference": reference})
         # One spelling for all that read alike, so that a reference is read once however often it is copied.
-        return reference, reference if compact(answer) == compact(reference) else answer
+        return reference, reference if same_text(reference, answer) else answer
 
     def _recall(self, pairs: dict[Pair, None]) -> dict[Pair, Finding]:
         with self._lock:
@@ -122,35 +147,10 @@ class MathAnswer:
                 self._known.popitem(last=False)
 
 
-def reference_text(value: Any) -> str | None:
-    r"""A dataset's answer as normalised text: the part after "####" (GSM8K), inside \boxed, or all of it."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    text = str(value).rpartition("####")[2]
-    box = last_box(text)
-    return normalise(text if box is None else box) or None
-
-
 def compare_plainly(reference: str, answer: str) -> Finding | None:
     """Settles a pair of normalised texts without a computer algebra system, or returns None."""
-    expected, given = plain_number(reference), plain_number(answer)
-    if expected is not None and given is not None:
-        return (1.0, "equal_number") if expected.matches(given) else (0.0, "different_number")
-    expected_words = words(reference)
-    if expected_words is not None and expected_words == words(answer):
-        return 1.0, "same_words"
-    if answer == reference:  # still to be read: a reference that nobody can read is not rewarded for being copied
-        return (1.0, "equivalent") if elementary.is_readable(reference) else None
-    if expected_words is not None and "\\" not in unwrapped(answer):
-        return 0.0, "different_words"
-    if answers_offered(answer) > answers_offered(reference):
-        return 0.0, "several_answers"
-    if base(answer) not in (None, base(reference)):
-        return 0.0, "different_base"
-    if _TOWER.search(answer) and not _TOWER.search(reference):
-        return 0.0, "answer_too_large"
-    same = elementary.settle(reference, answer)
-    return None if same is None else (1.0, "equivalent") if same else (0.0, "different")
+    found = settle(reference, answer)
+    return None if isinstance(found, Open) else found
 
 
 def check_reference(answer: str) -> str | None:
@@ -162,28 +162,39 @@ def check_references(answers: Sequence[str]) -> list[str | None]:
     """check_reference for many answers at once, in parallel."""
     texts = [reference_text(answer) for answer in answers]
     unsure = [text for text in dict.fromkeys(texts) if text and not _is_readable(text)]
-    outcomes = dict(zip(unsure, _checking_pool().map([[text, None] for text in unsure]) if unsure else [], strict=True))
+    asked = [[text, EASY_ANSWER] for text in unsure]
+    outcomes = dict(zip(unsure, _checking_pool().map(asked) if asked else [], strict=True))
     return [_reference_problem(answer, text, outcomes) for answer, text in zip(answers, texts, strict=True)]
 
 
 def _is_readable(text: str) -> bool:
-    """Whether compare_plainly can read a normalised text."""
-    return plain_number(text) is not None or words(text) is not None or elementary.is_readable(text)
+    """Whether a normalised text can be read without a process."""
+    return (
+        quantity(text) is not None
+        or word_of(text) is not None
+        or known_set(text) is not None
+        or elementary.is_readable(text)
+    )
 
 
 def _reference_problem(answer: str, text: str | None, outcomes: dict[str, Outcome]) -> str | None:
     if text is None:
         return f"the answer {answer!r} holds nothing to compare with"
     outcome = outcomes.get(text)
-    if outcome is None or outcome.value == "readable":
+    if outcome is None or _was_compared(outcome):
         return None
     why = {"done": "it is not mathematics that math-verify can read", "timed_out": "reading it takes too long"}
     return f"the answer {answer!r} cannot be judged: {why.get(outcome.status, outcome.detail)}"
 
 
+def _was_compared(outcome: Outcome) -> bool:
+    """Whether a reference could be held against EASY_ANSWER, and so against any answer."""
+    return outcome.status == "done" and outcome.value != "reference_unparsable"
+
+
 @cache
 def _checking_pool() -> VerificationPool:
-    return VerificationPool(COMPARISON)
+    return VerificationPool(COMPARISON, cpu_seconds=2 * CPU_SECONDS)
 
 
 def _finding(outcome: Outcome) -> Finding:

@@ -1,0 +1,287 @@
+r"""Settles a reference and an answer without a computer algebra system, or says which texts to ask one about.
+
+The order is from what is surest: numbers with units, literals, choices, words, then values in a common form (forms.py,
+elementary.py). What an answer could use to keep a grader busy is refused before anything is computed. verifier.py calls
+`settle`; a reference is read by `reference_text`.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from rewards.kinds.math_answer import elementary, forms
+from rewards.kinds.math_answer.notation import (
+    compact,
+    has_lost_escapes,
+    normalise,
+    top_level,
+    unwrapped,
+    without_doubled_escapes,
+)
+from rewards.kinds.math_answer.quantities import Quantity, quantity, split_unit
+from rewards.kinds.math_answer.reading import announced_in, boxes_in
+
+Finding = tuple[float | None, str]  # score, reason
+
+_TOWER = re.compile(r"\d[)}\s]*\^[\s({]*\d+[)}\s]*\^[\s({]*\d")
+_COSTLY = re.compile(
+    r"(?:\\exp.*){3}|\d{4,}[)}\s]*!|!\s*!\s*!|\^\s*\{?\s*[-+]?\(?\d{4,}|(?:\\int.*){3}|(?:\\(?:sum|prod|binom|int|lim).*){5}",
+    re.DOTALL,
+)
+_REPEATED = re.compile(r"\\(?:sum|prod|binom|lim|int)(?![A-Za-z])")
+_LARGE = re.compile(r"\d{5,}")
+_MOST_POWERS, _MOST_COMMANDS, _DEEPEST = 25, 60, 25
+_BASE = re.compile(r"(?<=\d)_\{?(\d+)\}?$")
+_JUXTAPOSED = re.compile(r"(?<![\w^])[-+]?\d[\d.]*\s+(?=[-+]?\d)")
+_NUMBER_AND_WORDS = re.compile(r"[-+]?\d[\d.,]*\s+[A-Za-z]{2,}[A-Za-z -]*")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+_ANNOUNCED = re.compile(r"\banswer\b", re.IGNORECASE)
+_VERB = re.compile(
+    r"\b(?:is|are|equals|was|were|be|makes|gives)\b\s*:?\s*(?!.*\b(?:is|are|equals|was|were|be|makes|gives)\b)",
+    re.DOTALL,
+)
+_MISSING = frozenset(("nan", "none", "null", "n/a", "na", "<na>", ""))
+_NAMED = re.compile(r"(?:[A-Za-z](?:_\{?\w+\}?)?|[A-Za-z]\([A-Za-z]\)|\\[a-z]+)\s*=\s*([^=<>]+)", re.DOTALL)
+_DEEPEST_READING = 3  # options within answers, units within lists
+
+
+@dataclass(frozen=True)
+class Open:
+    """A pair that only a computer algebra system can settle, as it is to be asked about."""
+
+    reference: str
+    answer: str
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a row has no reference: None, or what a table makes of it, NaN."""
+    return value is None or (isinstance(value, float) and value != value)
+
+
+def reference_text(value: Any) -> str | None:
+    r"""A dataset's answer as normalised text: the part after "####" (GSM8K), in boxes, announced, or all of it.
+
+    None for what holds nothing to compare with: no text and no number, or LaTeX whose backslashes were lost.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or is_missing(value):
+        return None
+    text = str(value).rpartition("####")[2]
+    if has_lost_escapes(text) or text.strip().casefold() in _MISSING:
+        return None
+    if "\\\\" in text:
+        text = without_doubled_escapes(text)
+    if "box" in text:
+        box = boxes_in(text)
+        if box is not None:
+            return normalise(box) or None
+    if " " in text or "answer" in text.casefold():
+        text = _without_sentence(text)
+    return normalise(text) or None
+
+
+def _without_sentence(text: str) -> str:
+    """The answer in a sentence that gives one; a text that is none as it is."""
+    if _ANNOUNCED.search(text) and (found := announced_in(text)):
+        return found
+    if len(re.findall(r"\b[A-Za-z]{2,}\b", text)) >= 3 and (verb := _VERB.search(text)):
+        rest = normalise(text[verb.end() :])
+        if quantity(rest) is not None or (rest and elementary.is_readable(rest)):
+            return rest
+    return text
+
+
+def answer_text(answer: str) -> str:
+    """What was found as the final answer, normalised: without a sentence around it, as in `\\text{The answer is } 42`."""
+    if _ANNOUNCED.search(answer) and (found := announced_in(unwrapped(answer))):
+        answer = found
+    return normalise(answer)
+
+
+def settle(reference: str, answer: str, depth: int = 0) -> Finding | Open:
+    """The finding on a pair of normalised texts, or what has to be asked of a computer algebra system."""
+    expected, given = quantity(reference), quantity(answer)
+    if expected is not None and given is not None:
+        return _settle_numbers(expected, given)
+    if expected is not None and _DECIMAL_COMMA.fullmatch(answer):
+        decimal = quantity(answer.replace(",", "."))
+        if decimal is not None and expected.matches(decimal):
+            return 1.0, "equal_number"
+    literal = _settle_text(reference, answer, depth)
+    if literal is not None:
+        return literal
+    if answer == reference:  # still to be read: a reference that nobody can read is not rewarded for being copied
+        return (1.0, "equivalent") if elementary.is_readable(reference) else Open(reference, answer)
+    return _settle_mathematics(reference, answer)
+
+
+def _settle_numbers(expected: Quantity, given: Quantity) -> Finding:
+    if expected.matches(given):
+        return 1.0, "equal_number"
+    same = Quantity(expected.value, expected.percent).matches(Quantity(given.value, given.percent))
+    return 0.0, "different_unit" if same else "different_number"
+
+
+def _settle_text(reference: str, answer: str, depth: int) -> Finding | Open | None:
+    """Literals, choices, sets by their names, and words; None where the pair is none of these."""
+    if forms.is_literal(reference):
+        return (1.0, "same_words") if _literally(reference) == _literally(answer) else (0.0, "different_words")
+    if forms.is_date(answer):
+        return 0.0, "different_words"
+    chosen = _settle_choice(reference, answer, depth)
+    if chosen is not None:
+        return chosen
+    wanted, named = forms.known_set(reference), forms.known_set(answer)
+    if wanted is not None and (named is not None or wanted != r"\mathbb{R}"):
+        return (1.0, "equivalent") if wanted == named else (0.0, "different")
+    expected_words = forms.word_of(reference) if wanted is None else None
+    if expected_words is None:
+        return None
+    given_words = forms.word_of(answer)
+    if given_words is not None and _folded(expected_words) == _folded(given_words):
+        return 1.0, "same_words"
+    return (0.0, "different_words") if "\\" not in unwrapped(answer) and answer != reference else None
+
+
+def _literally(text: str) -> str:
+    return re.sub(r"\s+", "", unwrapped(text))
+
+
+def _folded(words: str) -> str:
+    """Words as they are compared: without case, an article and the plural."""
+    plain = re.sub(r"[^\w ]+", " ", words).split()
+    return " ".join(
+        word[:-1] if len(word) > 3 and word.endswith("s") else word for word in plain if word not in ("the", "a", "an")
+    )
+
+
+def _settle_choice(reference: str, answer: str, depth: int) -> Finding | Open | None:
+    """A reference that is a lettered option, and an answer that names one or gives its text."""
+    letter, option = forms.choice(reference), forms.choice_with_text(reference)
+    given, written = forms.choice(answer), forms.choice_with_text(answer)
+    wanted = letter or (option[0] if option else None)
+    if wanted is None:
+        return settle(reference, normalise(written[1]), depth + 1) if written and depth < _DEEPEST_READING else None
+    chosen = given or (written[0] if written else None)
+    if chosen is not None:
+        return (1.0, "same_choice") if chosen == wanted else (0.0, "different_choice")
+    if option is not None and depth < _DEEPEST_READING:
+        return settle(normalise(option[1]), answer, depth + 1)
+    return None
+
+
+def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
+    """Values in a common form, by elementary.py where that can say."""
+    if forms.is_endless(answer) != forms.is_endless(reference):
+        return 0.0, "different"
+    if _NUMBER_AND_WORDS.fullmatch(answer):  # and yet no quantity: the words change or deny the number
+        return 0.0, "different"
+    answer, rounded = forms.without_approximation(answer)
+    reference, _ = forms.without_approximation(reference)
+    if rounded is not None and not _roughly(answer, rounded):
+        return 0.0, "different"
+    (wanted, unit), (given, other) = split_unit(reference), split_unit(answer)
+    if unit is not None and other is not None and (unit.dimensions, unit.factor) != (other.dimensions, other.factor):
+        return 0.0, "different_unit"
+    if base(given) not in (None, base(wanted)):
+        return 0.0, "different_base"
+    one, two = forms.aligned(forms.counted_list(wanted), forms.counted_list(given))
+    same = _settled_alone(one, two)
+    if same:
+        return 1.0, "equivalent"
+    if answers_offered(given) > answers_offered(wanted) and answers_offered(two) > answers_offered(one):
+        return 0.0, "several_answers"
+    if same is None:
+        return _left_open(one, two)
+    return 0.0, "answer_too_large" if isinstance(elementary.read(two), elementary.TooLarge) else "different"
+
+
+def _left_open(reference: str, answer: str) -> Finding | Open:
+    """What is asked of a computer algebra system, unless the answer could keep it busy."""
+    if _TOWER.search(answer) and not _TOWER.search(reference):
+        return 0.0, "answer_too_large"
+    if is_costly(answer) and not is_costly(reference):
+        return 0.0, "answer_too_costly"
+    return Open(reference, answer)
+
+
+def _settled_alone(reference: str, answer: str) -> bool | None:
+    """What elementary.py says of the pair, of its percentages, and of what an unknown is said to be."""
+    same = elementary.settle(reference, answer)
+    if same is not None:
+        return same
+    if isinstance(elementary.read(answer), elementary.TooLarge) and elementary.is_readable(reference):
+        return False
+    named = [_NAMED.fullmatch(text) for text in (reference, answer)]
+    if (named[0] is None) != (named[1] is None) and "=" not in (answer if named[0] else reference):
+        sides = [one[1].strip() if one else text for one, text in zip(named, (reference, answer), strict=True)]
+        return True if elementary.settle(*sides) or sides[0] == sides[1] else None
+    if reference.endswith("%") != answer.endswith("%"):
+        percent, plain = (reference, answer) if reference.endswith("%") else (answer, reference)
+        bare = percent.rstrip("% ")
+        return elementary.settle(bare, plain) or _hundredth(bare, plain)
+    if reference.endswith("%"):
+        return elementary.settle(reference.rstrip("% "), answer.rstrip("% "))
+    return None
+
+
+def _hundredth(percent: str, plain: str) -> bool | None:
+    """Whether a percentage, which may be a mixed number, is a hundred times a value; None where it is not."""
+    one, other = elementary.value(percent), elementary.value(plain)
+    return True if one is not None and other is not None and one == other * 100 else None
+
+
+def _roughly(exact: str, rounded: str) -> bool:
+    """Whether what is said to be about equal is; True where either cannot be read."""
+    first, second = elementary.value(exact.rpartition("=")[2].strip()), elementary.value(rounded)
+    if first is None or second is None:
+        return True
+    one, other = float(first), float(second)
+    return abs(one - other) * 20 <= max(abs(one), abs(other))
+
+
+def is_costly(text: str) -> bool:
+    """Whether computing a text could take longer than an answer is worth, as far as can be seen without doing so."""
+    if _COSTLY.search(text) or text.count("^") > _MOST_POWERS or text.count("\\") > _MOST_COMMANDS:
+        return True
+    if _REPEATED.search(text) and _LARGE.search(text.replace(",", "")):
+        return True
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return deepest > _DEEPEST
+
+
+def base(text: str) -> str | None:
+    """The base that a number is written in, from its subscript."""
+    found = _BASE.search(text)
+    return found.group(1) if found else None
+
+
+def answers_offered(text: str) -> int:
+    """How many values a normalised answer lists, so that an answer which lists every candidate is not accepted."""
+    if "\\begin" in text:
+        return 1
+    text = unwrapped(text).strip()
+    text = re.sub(r"\\[{}]", lambda brace: "(" if brace.group() == "\\{" else ")", text)
+    if text[:1] in ("(", "[") and _closing(text) == len(text) - 1:
+        text = text[1:-1]
+    else:
+        text = re.sub(r"(?<![\d.])([1-9]\d{0,2}(?:,\d{3})+)(?!\d)", lambda found: found[1].replace(",", ""), text)
+    pieces = top_level(re.sub(r"\b(?:or|and)\b|\\(?:lor|land|vee|wedge)\b", ",", text))
+    return sum((2 if "\\pm" in piece or "\\mp" in piece else 1) + len(_JUXTAPOSED.findall(piece)) for piece in pieces)
+
+
+def _closing(text: str) -> int:
+    """Where the bracket that opens a text closes; -1 when it does not."""
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return position
+    return -1
+
+
+def same_text(reference: str, answer: str) -> bool:
+    """Whether two normalised texts read alike but for spacing and text commands."""
+    return answer == reference or compact(answer) == compact(reference)

@@ -1,0 +1,310 @@
+r"""The exact value of an expression, read from left to right: what elementary.py compares.
+
+Numbers are fractions, and floats only where they have to be (roots, pi, functions), within bounds that keep enough digits
+right. Letters stand for scattered fractions of both signs. Everything is bounded: brackets, bits, powers, factorials.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+DEEPEST = 20  # brackets within brackets
+MOST_BITS = 20_000  # of an exact value
+LARGEST_POWER = 10_000
+LARGEST_FACTORIAL = 2_000
+LARGEST_OF_A_CHOICE = 4_000  # n of n over k
+# An irrational value is a float. Within these bounds its error stays far below CLOSE and APART.
+SMALLEST_FLOAT, LARGEST_FLOAT = 1e-6, 1e6
+POINTS = 4  # at which expressions with letters are compared
+PRIME = 100_003  # letters stand for fractions between -3 and 3
+
+Number = Fraction | float
+
+_TOKEN = re.compile(
+    r"\s*(\\(?:frac|sqrt|pi|cdot|times|infty|circ|begin|end|binom|theta|alpha|beta|phi|omega|lambda|mu|sin|cos|tan|arctan|ln|exp|log)(?![A-Za-z])|\\[{}\\]|(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,4}(?![\w.]))?"
+    r"|[A-Za-z]|[-+*/^(),&\[\]{}!])"
+)
+_FACTORS = frozenset(("\\frac", "\\sqrt", "\\pi", "\\binom", "("))
+_GREEK = frozenset(("\\theta", "\\alpha", "\\beta", "\\phi", "\\omega", "\\lambda", "\\mu"))
+_FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "\\sin": math.sin, "\\cos": math.cos, "\\tan": math.tan, "\\arctan": math.atan, "\\ln": math.log, "\\exp": math.exp,
+}  # fmt: skip
+LARGEST_ARGUMENT, LARGEST_FUNCTION_POWER = 30, 8  # of a function; within, enough digits of its value are right
+
+
+class Unread(Exception):
+    """The text is not elementary."""
+
+
+class Oversized(Exception):
+    """The text is elementary, and its value takes more than MOST_BITS."""
+
+
+def values_of(tokens: list[str], letters: set[str]) -> tuple[Number, ...]:
+    """An expression's value at each point; the letters in it are added to `letters`."""
+    own: set[str] = set()
+    first = _Expression(tokens, 0, own).whole()
+    if not own:
+        return (first,) * POINTS
+    letters |= own
+    return (first, *(_Expression(tokens, point, own).whole() for point in range(1, POINTS)))
+
+
+def tokens_of(text: str) -> list[str]:
+    found, position = [], 0
+    text = text.rstrip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise Unread
+        found.append(match[1])
+        position = match.end()
+    return found
+
+
+@dataclass
+class _Expression:
+    """One expression's value at one point, read from left to right."""
+
+    tokens: list[str]
+    point: int
+    letters: set[str]
+    position: int = 0
+    depth: int = 0
+
+    def whole(self) -> Number:
+        """The value of all tokens."""
+        infinite = {"\\infty": 1, "+\\infty": 1, "-\\infty": -1}.get("".join(self.tokens))
+        if infinite is not None:
+            return infinite * math.inf
+        value = self._sum()
+        if self.position < len(self.tokens):
+            raise Unread
+        return value
+
+    def _next(self) -> str:
+        return self.tokens[self.position] if self.position < len(self.tokens) else ""
+
+    def _take(self, *wanted: str) -> str:
+        piece = self._next()
+        if not piece or (wanted and piece not in wanted):
+            raise Unread
+        self.position += 1
+        return piece
+
+    def _sum(self) -> Number:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise Unread
+        sign = self._take() if self._next() in ("-", "+") else "+"
+        total = self._product() if sign == "+" else -self._product()
+        while self._next() in ("-", "+"):
+            minus = self._take() == "-"
+            term = self._product()
+            total = _bounded(total - term if minus else total + term)
+        self.depth -= 1
+        return total
+
+    def _product(self) -> Number:
+        value = self._power()
+        while True:
+            piece = self._next()
+            if piece in ("*", "\\cdot", "\\times"):
+                self._take()
+                value = _bounded(value * self._power())
+            elif piece == "/":
+                self._take()
+                value = _bounded(value / self._power())
+                if self._starts_a_factor():  # 1/2x
+                    raise Unread
+            elif self._starts_a_factor():
+                before = self.tokens[self.position - 1]
+                letters = before.isalpha() and (piece.isalpha() or piece == "(")  # ab, f(x)
+                if before[0].isdigit() and piece == "\\frac":
+                    value = _bounded(value + self._part_of_one(value))
+                    continue
+                if piece[0].isdigit() or piece[0] == "." or letters:
+                    raise Unread
+                value = _bounded(value * self._power())
+            else:
+                return value
+
+    def _starts_a_factor(self) -> bool:
+        piece = self._next()
+        return (
+            piece in ("\\frac", "\\sqrt", "\\pi", "\\binom", "(")
+            or piece.isalpha()
+            or piece[:1].isdigit()
+            or piece[:1] == "."
+        )
+
+    def _part_of_one(self, whole: Number) -> Number:
+        """The fraction of a mixed number, such as `3\\frac{1}{2}`; anything else after a number may mean a product."""
+        before = self.tokens[: self.position]
+        plain = isinstance(whole, Fraction) and whole.denominator == 1 and before[-1].isdigit()
+        alone = len(before) == 1 or before[-2] in ("-", "+", "(", "{")
+        part = self._atom()
+        if not (plain and alone and isinstance(part, Fraction) and 0 < part < 1) or self._next() == "^":
+            raise Unread
+        return part
+
+    def _power(self) -> Number:
+        value = self._atom()
+        while self._next() == "!":
+            self._take()
+            double = self._next() == "!"
+            if double:
+                self._take()
+            value = _factorial(value, 2 if double else 1)
+        if self._next() != "^":
+            return value
+        self._take()
+        exponent = self._argument()
+        if self._next() == "^" or not isinstance(exponent, Fraction) or exponent.denominator != 1:
+            raise Unread
+        if isinstance(value, Fraction) and abs(value) != 1 and value and abs(exponent) * _bits(value) > 4 * MOST_BITS:
+            raise Oversized
+        if abs(exponent) > LARGEST_POWER or _bits(value) * abs(exponent) > 2 * MOST_BITS:
+            raise Unread
+        if isinstance(value, float) and abs(exponent) > 64:
+            raise Unread
+        return _bounded(value ** int(exponent))
+
+    def _argument(self) -> Number:
+        """What stands in braces, or one character: `x^10` is not `x^{10}` to everyone."""
+        if self._next() == "{":
+            self._take()
+            value = self._sum()
+            self._take("}")
+            return value
+        if self._next() == "\\pi" or (len(self._next()) == 1 and self._next().isalnum()):
+            return self._atom()
+        raise Unread
+
+    def _atom(self) -> Number:
+        piece = self._take()
+        if piece[0].isdigit() or piece[0] == ".":
+            if "e" in piece.lower() and abs(int(re.split("[eE]", piece)[1])) > MOST_BITS // 4:
+                raise Oversized
+            return Fraction(piece)
+        if piece == "\\pi":
+            return math.pi
+        if piece == "\\frac":
+            return self._fraction()
+        if piece == "\\sqrt":
+            return self._rooted()
+        if piece == "\\binom":
+            return _choices(self._argument(), self._argument())
+        if piece == "(":
+            value = self._sum()
+            self._take(")")
+            return value
+        if piece in _FUNCTIONS:
+            return self._applied(_FUNCTIONS[piece])
+        if piece.isalpha() or piece in _GREEK:
+            self.letters.add(piece)
+            # Scattered, so that no simple relation holds between letters by chance, and of both signs.
+            scattered = pow(1009 * sum(map(ord, piece)) + self.point + 2, 7, PRIME) + 1
+            negative = self.point == 1 or (self.point > 1 and scattered % 2)
+            return Fraction(-scattered if negative else scattered, PRIME // 3)
+        raise Unread
+
+    def _applied(self, function: Callable[[float], float]) -> Number:
+        """A function of what stands in brackets, or of a letter or number alone; a power may stand before them."""
+        power = Fraction(1)
+        if self._next() == "^":
+            self._take()
+            found = self._argument()
+            if not isinstance(found, Fraction) or found.denominator != 1 or not 0 < found <= LARGEST_FUNCTION_POWER:
+                raise Unread  # a power of -1 may mean the inverse
+            power = found
+        if self._next() not in ("(", "{"):
+            raise Unread
+        closing = ")" if self._take() == "(" else "}"
+        value = self._sum()
+        self._take(closing)
+        if self._next() == "^" or not -LARGEST_ARGUMENT <= value <= LARGEST_ARGUMENT:
+            raise Unread
+        try:
+            return _bounded(function(float(value)) ** int(power))
+        except ValueError as error:  # a logarithm of what is not positive
+            raise Unread from error
+
+    def _rooted(self) -> Number:
+        """A root; of an odd degree, also of what is negative."""
+        if self._next() != "[":
+            return _root(self._argument())
+        self._take()
+        degree = self._take()
+        self._take("]")
+        if not degree.isdigit() or not 2 <= int(degree) <= 100:
+            raise Unread
+        return _root(self._argument(), int(degree))
+
+    def _fraction(self) -> Number:
+        """Both arguments of a fraction; `43` after it is 4 and 3."""
+        piece = self._next()
+        if len(piece) == 2 and piece.isdigit():
+            self._take()
+            return _bounded(Fraction(int(piece[0]), int(piece[1])))
+        above = self._argument()
+        below = self._argument()
+        return _bounded(above / below)
+
+
+def _bits(value: Number) -> int:
+    return value.numerator.bit_length() + value.denominator.bit_length() if isinstance(value, Fraction) else 1
+
+
+def _bounded(value: Number) -> Number:
+    """A value of which enough digits are right. Raises Unread for any other, and Oversized."""
+    if isinstance(value, Fraction):
+        if _bits(value) > MOST_BITS:
+            raise Oversized
+    elif not SMALLEST_FLOAT <= abs(value) <= LARGEST_FLOAT:
+        raise Unread
+    return value
+
+
+def _root(value: Number, degree: int = 2) -> Number:
+    """The real root: exact where it is a fraction."""
+    if value < 0:
+        if degree % 2 == 0:
+            raise Unread
+        return -_root(-value, degree)
+    if isinstance(value, Fraction):
+        above, below = _whole_root(value.numerator, degree), _whole_root(value.denominator, degree)
+        if above**degree == value.numerator and below**degree == value.denominator:
+            return Fraction(above, below)
+    return _bounded(math.sqrt(value) if degree == 2 else float(value) ** (1 / degree))
+
+
+def _whole_root(value: int, degree: int) -> int:
+    """The largest whole number whose power is at most `value`, by Newton's steps from above."""
+    if degree == 2 or value < 2:
+        return math.isqrt(value) if degree == 2 else value
+    guess = 1 << -(-value.bit_length() // degree)
+    while (better := ((degree - 1) * guess + value // guess ** (degree - 1)) // degree) < guess:
+        guess = better
+    return guess
+
+
+def _factorial(value: Number, step: int) -> Fraction:
+    """`n!`, or `n!!` with a step of 2."""
+    if not isinstance(value, Fraction) or value.denominator != 1 or value < 0:
+        raise Unread
+    if value > LARGEST_FACTORIAL:
+        raise Oversized
+    return Fraction(math.prod(range(int(value), 0, -step)))
+
+
+def _choices(of: Number, taken: Number) -> Fraction:
+    if not isinstance(of, Fraction) or not isinstance(taken, Fraction) or of.denominator * taken.denominator != 1:
+        raise Unread
+    if of > LARGEST_OF_A_CHOICE:
+        raise Oversized
+    if of < 0 or taken < 0:
+        raise Unread
+    return Fraction(math.comb(int(of), int(taken)))

@@ -1,0 +1,201 @@
+r"""How an answer is written, brought to one notation: typesetting, Unicode signs, thousands, repeating decimals.
+
+`normalise` gives the text that everything else in this package reads. Neighbours: reading.py (where the answer stands),
+quantities.py (numbers with units), forms.py (tuples, sets, choices). All of it is plain string work in time linear in the
+text, since the text comes from a model: no evaluation.
+"""
+
+import re
+from typing import Final
+
+NUMBER_PATTERN = r"[-+]?(?:(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\w.]))?"
+_SIMPLE = re.compile(r"-?\d+(?:\.\d+)?")
+_MATH_SPAN = re.compile(r"\$\$?([^$\n]+)\$\$?|\\\(([^\n]+?)\\\)|\\\[([^\n]+?)\\\]")
+_WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf|mathit|operatorname)\s*\{([^{}]*)\}")
+
+# Commands that say nothing, that say a space, and that say what another sign says.
+_SILENT = (
+    "left right displaystyle textstyle scriptstyle limits nolimits big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr "
+    "Biggl Biggr mathstrut strut pounds euro bf it rm ! $"
+)
+_SPACES = "; : , quad qquad thinspace enspace enskip hfill"
+_MEANINGS: Final[dict[str, str]] = {
+    **dict.fromkeys(_SILENT.split(), ""),
+    **dict.fromkeys([*_SPACES.split(), " ", "\n"], " "),
+    **dict.fromkeys(["dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"], r"\frac"),
+    **dict.fromkeys(["dbinom", "tbinom"], r"\binom"),
+    **dict.fromkeys(("le", "leqslant", "leqq"), r"\leq"),
+    **dict.fromkeys(("ge", "geqslant", "geqq"), r"\geq"),
+    **dict.fromkeys(("varnothing", "O"), r"\emptyset"),
+    **dict.fromkeys(("langle", "lparen"), "("),
+    **dict.fromkeys(("rangle", "rparen"), ")"),
+    "%": "%", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[", "rbrack": "]", "ne": r"\neq", "lt": "<", "gt": ">",
+    "colon": ":", "degree": r"^\circ", "textdegree": r"^\circ", "land": r"\wedge", "lor": r"\vee", "div": "/", "ast": "*",
+    "textbf": r"\text", "textit": r"\text", "textrm": r"\text", "emph": r"\text", "dots": r"\ldots", "cdots": r"\ldots",
+}  # fmt: skip
+_COMMAND = re.compile(r"\\([A-Za-z]+|[^A-Za-z])")
+_LETTER = re.compile(r"[A-Za-z]")
+
+_HALVES = {"½": "1}{2", "⅓": "1}{3", "⅔": "2}{3", "¼": "1}{4", "¾": "3}{4", "⅕": "1}{5", "⅖": "2}{5", "⅗": "3}{5",
+           "⅘": "4}{5", "⅙": "1}{6", "⅚": "5}{6", "⅛": "1}{8", "⅜": "3}{8", "⅝": "5}{8", "⅞": "7}{8"}  # fmt: skip
+_SIGNS = {
+    "°": r"^\circ ", "º": r"^\circ ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "×": r"\times ", "÷": "/", "⁄": "/", "∕": "/",
+    "−": "-", "–": "-", "—": "-", "∞": r"\infty ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "∪": r"\cup ",
+    "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "ℝ": r"\mathbb{R}", "±": r"\pm ", "∓": r"\mp ", "π": r"\pi ", "θ": r"\theta ",
+    "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "φ": r"\phi ", "ω": r"\omega ", "⟨": "(", "⟩": ")", "〈": "(", "〉": ")",
+    "。": ".", "、": ",", "¥": "", "£": "", "€": "", "₹": "", "…": r"\ldots ", "∨": r"\vee ", "∧": r"\wedge ", "′": "'", "’": "'", "‘": "'",
+    "“": '"', "”": '"', "\u3000": " ", "\ufeff": "",
+    **{sign: f"^{{{value}}}" for value, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
+    **dict.fromkeys("\u00a0\u2009\u200a\u202f\u2002\u2003\u205f", " "),
+    **dict.fromkeys("\u200b\u200c\u200d\u2060\u00ad", ""),
+    **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
+    **{sign: rf"\frac{{{inner}}}" for sign, inner in _HALVES.items()},
+}  # fmt: skip
+_UNICODE = str.maketrans(_SIGNS)
+
+_THOUSANDS = re.compile(r"(?<=\d)(?:,\s*\\!|\\,|\{,\})\s*(?=\d{3}(?!\d))")
+_ZERO_COMMA = re.compile(r"(?<![\d.,}])(-?0)\{,\}(?=\d)")
+_DECIMAL_COMMA = re.compile(r"(?<=\d)\{,\}\s*(?=\d)")
+_REPEATING = re.compile(
+    r"(?<![\w.])(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))|\((\d+)\)(?![\d(^]))|(?<![\w.])(\d*)\.(\d*?)(\d)\8\8+(?:\\ldots|\.\.\.)"
+)
+_COLOUR = re.compile(r"\\(?:text)?color\s*(?:\[[^\[\]]*\])?\s*\{[^{}]*\}")
+_DECORATION = re.compile(r"\\(?:hspace|vspace|phantom|hphantom|vphantom|label|tag)\*?\s*\{[^{}]*\}")
+_STYLE = re.compile(r"\\(?:mathbf|boldsymbol|bm|pmb|underline|mathit|mathsf|mathtt|mathnormal)\s*\{([^{}]*)\}")
+_LEADING = re.compile(r"^(?:\\(?:sim|approx|therefore|Rightarrow|implies|to|rightarrow)(?![A-Za-z])|[≈~=:])\s*")
+_TRAILING = re.compile(r"(?:\\+|\s|[.,;:](?<!\.\.))+$")
+_MIXED = re.compile(r"(?<![\d.}])(\d+)\s+(\d+)\s*/\s*(\d+)")
+_PI = re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])")
+_ROOT = re.compile(r"√\s*(\d+|\([^()]*\))")
+_PLAIN_ROOT = re.compile(r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)")
+_SPACE_RUN = re.compile(r"\s+")
+_FUNCTION = r"\\(?:sin|cos|tan|cot|sec|csc|log|ln|exp|arcsin|arccos|arctan|sinh|cosh|tanh)(?![A-Za-z])"
+_ARGUMENT = r"\d*\s*(?:[A-Za-z](?![A-Za-z])|\\(?:pi|theta|alpha|beta|gamma|phi|omega|lambda)(?![A-Za-z]))|\d+(?:\.\d+)?"
+_UNBRACKETED = re.compile(
+    rf"({_FUNCTION}(?:\s*\^\s*(?:\d|\{{-?\d+\}}))?)\s*({_ARGUMENT})(?=\s*(?:[-+)\]}}*/,=<>&]|\\cdot|\\times|\\right|{_FUNCTION}|$))"
+)
+_IS_FUNCTION = re.compile(_FUNCTION)
+# What is printed wrongly when a language read the backslashes of LaTeX as escapes: \frac as a form feed and "rac".
+_LOST_ESCAPE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f]|\t(?:imes|ext|heta|an|frac)|\r(?:ight|angle|ho)|\n(?:eq|u\b|abla)"
+)
+_DOUBLED = re.compile(r"\\\\(?=[A-Za-z{}()])")
+_ROWS = re.compile(r"\\\\?begin")
+
+
+def normalise(text: str) -> str:
+    """An answer in one notation, without typesetting and decoration: spacing, colour, currency, bold, a full stop."""
+    text = text.strip().strip("`").strip()
+    if _SIMPLE.fullmatch(text):
+        return text
+    if text.startswith("**") and text.endswith("**"):
+        text = text[2:-2].strip()
+    if not text.isascii():
+        text = _ROOT.sub(r"\\sqrt{\1}", text).translate(_UNICODE)
+    span = _MATH_SPAN.fullmatch(text)
+    if span:
+        text = next(group for group in span.groups() if group is not None)
+    if "\\" in text or "{,}" in text:
+        text = _without_typesetting(text)
+    if "$" in text:
+        text = text.replace("$", "")
+    text = text.replace("**", "^").replace("~", " ")
+    if "pi" in text:
+        text = _PI.sub(r"\\pi ", text)
+    if "sqrt(" in text or "sqrt (" in text:
+        text = _PLAIN_ROOT.sub(r"\\sqrt{\1}", text)
+    if "." in text and ("\\" in text or "(" in text or "..." in text):
+        text = _REPEATING.sub(_as_fraction, text)
+    if "/" in text:
+        text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)
+    text = _SPACE_RUN.sub(" ", text).strip()
+    return _TRAILING.sub("", _LEADING.sub("", text)).strip()
+
+
+def _without_typesetting(text: str) -> str:
+    text = _THOUSANDS.sub(",", text)
+    if "{,}" in text:
+        text = _DECIMAL_COMMA.sub(".", text)
+    text = _COLOUR.sub("", _DECORATION.sub("", text))
+    text = _COMMAND.sub(_meaning, text)
+    text = _STYLE.sub(r"\1", text)
+    for _ in range(3):
+        inner = text.strip()
+        if not (inner.startswith("{") and closes_at_the_end(inner)):
+            break
+        text = inner[1:-1]
+    return _UNBRACKETED.sub(r"\1(\2)", text) if _IS_FUNCTION.search(text) else text
+
+
+def _meaning(command: re.Match[str]) -> str:
+    meaning = _MEANINGS.get(command[1])
+    if meaning is None:
+        return command[0]
+    # A command ends where its letters do: what followed it must not become a part of another's name.
+    ends_in_a_letter = meaning.startswith("\\") and meaning[-1:].isalpha()
+    following = command.string[command.end() : command.end() + 1]
+    return f"{meaning} " if ends_in_a_letter and _LETTER.match(following) else meaning
+
+
+def _as_fraction(found: re.Match[str]) -> str:
+    """A repeating decimal as the fraction that it is."""
+    whole, fixed, *repeated = (
+        found.group(1) or found.group(6) or "",
+        found.group(2) or found.group(7) or "",
+        *found.group(3, 4, 5, 8),
+    )
+    period = next(one for one in repeated if one)
+    if len(whole) + len(fixed) + len(period) > 30:
+        return found[0]
+    places, nines = 10 ** len(fixed), 10 ** len(period) - 1
+    above = int(f"{whole or 0}{fixed}") * nines + int(period)
+    return rf"\frac{{{above}}}{{{places * nines}}}"
+
+
+def has_lost_escapes(text: str) -> bool:
+    r"""Whether backslashes of LaTeX were read as escapes on the way here: a form feed and "rac" for \frac."""
+    return _LOST_ESCAPE.search(text) is not None
+
+
+def without_doubled_escapes(text: str) -> str:
+    r"""A text in which every command was written with two backslashes, with one; rows of a matrix keep theirs."""
+    if "\\\\" not in text or (_ROWS.search(text) and not text.startswith("\\\\begin")):
+        return text
+    return _DOUBLED.sub(r"\\", text)
+
+
+def closes_at_the_end(text: str) -> bool:
+    """Whether the bracket that opens a text closes at its end."""
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character in "([{") - (character in ")]}")
+        if depth == 0:
+            return position == len(text) - 1
+    return False
+
+
+def compact(text: str) -> str:
+    """A normalised text without text commands and spaces, but for those between two numbers or two words."""
+    return re.sub(r"\s+(?![A-Za-z\d])|(?<![A-Za-z\d])\s+", "", unwrapped(text))
+
+
+def unwrapped(text: str) -> str:
+    r"""A text with \text{...} and its kin replaced by what they hold."""
+    return _WRAPPER.sub(r"\1", text) if "\\" in text else text
+
+
+def is_wrapped(text: str) -> bool:
+    r"""Whether a text is all in \text{...} or its kin."""
+    return _WRAPPER.fullmatch(text) is not None
+
+
+def top_level(text: str, separators: str = ",;") -> list[str]:
+    """The pieces between separators that stand outside every bracket, without empty ones."""
+    pieces, depth = [""], 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        if character in separators and depth <= 0:
+            pieces.append("")
+        else:
+            pieces[-1] += character
+    return [piece.strip() for piece in pieces if piece.strip()]
