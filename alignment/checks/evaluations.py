@@ -33,8 +33,8 @@ def evaluations(recipe: Recipe) -> Iterator[Issue]:
             yield Issue(
                 (*place, "after_each_stage", index), f"there is no source `{name}`; {nearest(name, source_names())}"
             )
-        elif (problem := measuring_problem(load_source(name))) is not None:
-            yield Issue((*place, "after_each_stage", index), problem)
+        elif (fault := measuring_problem(load_source(name))) is not None:
+            yield Issue((*place, "after_each_stage", index), fault)
     for mode in MODES:
         given = wanted.sampling.get(mode, {})
         for key in [*(key for key in SAMPLING if key not in given), *(key for key in given if key not in SAMPLING)]:

@@ -26,7 +26,7 @@ def procedural_parameters(recipe: Recipe) -> Iterator[Issue]:
     for index in range(len(recipe.stages)):
         for place, part in placed_parts(recipe, index):
             if part.source in source_names():
-                yield from _problems(part.source, part.parameters, (*place, "parameters"))
+                yield from _issues(part.source, part.parameters, (*place, "parameters"))
     for name in dict.fromkeys([*recipe.evaluations.after_each_stage, *recipe.evaluations.parameters]):
         place = ("evaluations", "parameters", name)
         if name not in recipe.evaluations.after_each_stage:
@@ -35,23 +35,23 @@ def procedural_parameters(recipe: Recipe) -> Iterator[Issue]:
                 f"`{name}` is not a task of after_each_stage; {nearest(name, recipe.evaluations.after_each_stage)}",
             )
         elif name in source_names():
-            yield from _problems(name, recipe.evaluations.parameters.get(name, {}), place)
+            yield from _issues(name, recipe.evaluations.parameters.get(name, {}), place)
 
 
-def _problems(name: str, parameters: dict[str, Any], place: Place) -> Iterator[Issue]:
+def _issues(name: str, parameters: dict[str, Any], place: Place) -> Iterator[Issue]:
     """Wrong parameters of a source, in the recipe or mixture and in the source's declaration."""
     source = load_source(name)
     if not isinstance(source, Procedural):
         if parameters:
             yield Issue(place, f"`{name}` is a table, which has no parameters; remove them")
         return
-    for key, problem in parameter_problems(source.family, source.parameters):
-        yield Issue(place, f"the declaration of `{name}` has `{key}`: {problem}")
-    for key, problem in parameter_problems(source.family, parameters):
-        yield Issue((*place, key), f"`{name}` has no parameter `{key}`: {problem}")
+    for key, fault in parameter_faults(source.family, source.parameters):
+        yield Issue(place, f"the declaration of `{name}` has `{key}`: {fault}")
+    for key, fault in parameter_faults(source.family, parameters):
+        yield Issue((*place, key), f"`{name}` has no parameter `{key}`: {fault}")
 
 
-def parameter_problems(family: str, parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def parameter_faults(family: str, parameters: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each parameter that a family does not have, with what to write instead."""
     known, generator = parameter_names(family), FAMILIES[family].generator
     if known is None:

@@ -24,30 +24,30 @@ LOCAL_LOOKS = (".", "~", "models/", "runs/")
 def model_files(recipe: Recipe) -> Iterator[Issue]:
     """The model is `embedded`, a folder with config, safetensors and tokenizer, or a hub id; never a pickle."""
     if recipe.model != "embedded":
-        yield from (Issue(("model",), problem) for problem in _problems(recipe.model))
+        yield from (Issue(("model",), fault) for fault in _faults(recipe.model))
 
 
-def _problems(model: str) -> Iterator[str]:
+def _faults(model: str) -> Iterator[str]:
     folder = Path(model)
     if folder.is_file():
         what = "a pickle, which can run code when loaded" if folder.suffix in PICKLED else "a file"
         yield f"{folder} is {what}; a model is a folder with config.json and *.safetensors"
     elif folder.is_dir():
-        yield from _folder_problems(folder)
+        yield from _folder_faults(folder)
     elif not HUB_ID.fullmatch(model) or model.startswith(LOCAL_LOOKS):
         hint = "write `embedded`, a folder, or a hub id such as Qwen/Qwen3-8B-Base"
         misspelt = difflib.get_close_matches(model, ["embedded"])
         yield f"there is no folder {model}; {'did you mean `embedded`?' if misspelt else hint}"
 
 
-def _folder_problems(folder: Path) -> Iterator[str]:
+def _folder_faults(folder: Path) -> Iterator[str]:
     weights = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file():
         yield f"{folder} has no config.json, so it is not a model folder; write the folder that save_pretrained made"
     else:
-        problem = _config_problem(folder / "config.json")
-        if problem is not None:
-            yield problem
+        fault = _config_fault(folder / "config.json")
+        if fault is not None:
+            yield fault
     if not weights:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
         found = f"only {', '.join(pickles)}, pickles that can run code when loaded" if pickles else "no weights"
@@ -61,7 +61,7 @@ def _folder_problems(folder: Path) -> Iterator[str]:
         yield f"{folder} has no tokenizer ({', '.join(TOKENIZERS)}); copy the one of the model it was made from into it"
 
 
-def _config_problem(path: Path) -> str | None:
+def _config_fault(path: Path) -> str | None:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

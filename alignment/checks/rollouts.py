@@ -20,9 +20,9 @@ def rollouts(recipe: Recipe) -> Iterator[Issue]:
         if rollout is None:
             continue
         place: Place = ("stages", index, "rollout")
-        problem = vllm_problem(recipe.hardware.processes if kind_of(stage).trains else 1)
-        if rollout.engine == "vllm" and problem:
-            yield Issue((*place, "engine"), f"vllm cannot run here: {problem}; write `auto` or `transformers`")
+        fault = vllm_problem(recipe.hardware.processes if kind_of(stage).trains else 1)
+        if rollout.engine == "vllm" and fault:
+            yield Issue((*place, "engine"), f"vllm cannot run here: {fault}; write `auto` or `transformers`")
         yield from thinking_budget(place, rollout.thinking_budget, rollout.max_completion_tokens)
 
 

@@ -29,9 +29,9 @@ def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
             elif known is not None and key not in known:
                 yield Issue(place, f"TRL's {keys.class_name} has no such field; {nearest(key, sorted(known))}")
             else:
-                problem = _trainer_value(key, value)
-                if problem is not None:
-                    yield Issue(place, problem)
+                fault = _trainer_value(key, value)
+                if fault is not None:
+                    yield Issue(place, fault)
 
 
 def _trainer_value(key: str, value: Any) -> str | None:

@@ -145,10 +145,10 @@ class Document:
             return f"--set {self._overridden[nearest_written]}"
         return f"{self.path}:{self._lines[nearest_written]}"
 
-    def in_order(self, problems: list[Issue]) -> list[Issue]:
+    def in_order(self, issues: list[Issue]) -> list[Issue]:
         """Sort issues by their line in the file; those from overrides come last."""
         last = max(self._lines.values()) + 1
-        return sorted(problems, key=lambda problem: self._lines.get(self._written(problem.place), last))
+        return sorted(issues, key=lambda issue: self._lines.get(self._written(issue.place), last))
 
     def _written(self, place: Place) -> Place:
         """The place, or the nearest enclosing one that was written in the file or by an override."""
@@ -156,9 +156,9 @@ class Document:
             place = place[:-1]
         return place
 
-    def describe(self, problem: Issue) -> str:
+    def describe(self, issue: Issue) -> str:
         """`file:line: path: message`, with list items by name."""
-        return f"{self.locate(problem.place)}: {self._path(problem.place)}: {problem.message}"
+        return f"{self.locate(issue.place)}: {self._path(issue.place)}: {issue.message}"
 
     def _path(self, place: Place) -> str:
         target, parts = self.values, []

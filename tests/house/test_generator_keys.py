@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alignment.checks import generators as generator_keys
-from alignment.checks.generators import OWNED, parameter_names, parameter_problems
+from alignment.checks.generators import OWNED, parameter_faults, parameter_names
 from alignment.data.generators.families import FAMILIES
 from alignment.data.sources import Procedural, load_source, source_names
 
@@ -29,7 +29,7 @@ def test_the_parameters_of_a_source_that_ships_are_its_familys(name: str) -> Non
     source = load_source(name)
     if isinstance(source, Procedural):
         assert parameter_names(source.family)
-        assert list(parameter_problems(source.family, source.parameters)) == []
+        assert list(parameter_faults(source.family, source.parameters)) == []
 
 
 @pytest.mark.parametrize("text", ["class (", "x = 1", "class C:\n    a: int = 1\n", "register_dataset(1, 2, C)\n"])
@@ -44,6 +44,6 @@ def test_a_source_that_cannot_be_read_is_not_judged_by(
     try:
         assert parameter_names("chain_sum") is None
         assert parameter_names("products") is None
-        assert list(parameter_problems("chain_sum", {"max_term": 3})) == []
+        assert list(parameter_faults("chain_sum", {"max_term": 3})) == []
     finally:
         generator_keys._fields.cache_clear()
