@@ -1,8 +1,8 @@
-# setup   a virtual environment in .venv with everything, CPU or GPU by what the machine has
-# demo    the four-stage pipeline on the embedded model, minutes on two cores
-# test    the whole test suite        check   lint, types and house rules, under a minute
-# bench   ratios against named peers, without data from outside (docs/rewards.md has the others)
-# base-model   the embedded model, from nothing
+# setup   makes .venv with everything, for CPU or GPU as the machine has
+# demo    runs the four-stage pipeline on the embedded model: minutes on two cores
+# test    runs the whole test suite    check   lint, types and house rules, in under a minute
+# bench   measures ratios against named peers that need no outside data (benchmarks/README.md has the others)
+# base-model   trains the embedded model from scratch
 .PHONY: setup demo test check bench base-model clean
 PYTHON ?= python3
 EXTRAS ?=
