@@ -1,1 +1,1 @@
-"""Measuring a policy: answering.py (an engine and graders), runner.py (after a stage), sweep.py (over budgets), metrics.py."""
+"""Evaluation: tasks, answering and judging them, the measures, the budget sweep, adaptive budgets."""

@@ -1,4 +1,7 @@
-"""The problems that policies are measured on: evaluation sources, and the evaluation split of procedural ones."""
+"""Tasks: the problems of evaluation sources, or of the evaluation split of procedural ones.
+
+Neighbours: data/sources.py (reads them), answering.py (answers and judges them).
+"""
 
 import itertools
 from pathlib import Path
@@ -26,9 +29,9 @@ def held_out(recipe: Recipe, count: int, seed: int) -> list[Problem]:
 def task_problems(
     name: str, count: int, seed: int, *, parameters: dict[str, Any], path: Path | None = None
 ) -> list[Problem]:
-    """`count` problems of one task, the same ones for the same seed, none of which training can meet.
+    """`count` problems of one task, the same for the same seed; no stage trains on them.
 
-    Raises DataError for a source that is not meant for evaluation.
+    Raises DataError for a source that is not for evaluation.
     """
     source = evaluation_source(name)
     splits: tuple[Split, ...] = ("evaluation",) if isinstance(source, Procedural) else SPLITS
@@ -37,9 +40,9 @@ def task_problems(
 
 
 def named_problems(settings: Evaluations, name: str, file: str | None) -> list[Problem]:
-    """The problems of one task by an evaluation's settings, from a local file where there is one.
+    """The problems of one task with an evaluation's settings, from a local file if given.
 
-    Raises DataError for a task that has none, and as `task_problems` does.
+    Raises DataError for a task without problems, and as `task_problems` does.
     """
     path = Path(file) if file else None
     parameters = settings.parameters.get(name, {})
@@ -52,8 +55,10 @@ def named_problems(settings: Evaluations, name: str, file: str | None) -> list[P
 
 
 def evaluation_source(name: str) -> Procedural | Table:
-    """The declaration of a task. Raises DataError if there is none, if it is for training, or if this machine cannot
-    judge it: programs are run only where something isolates them."""
+    """The declaration of a task.
+
+    Raises DataError if there is none, if it is for training, or if this machine cannot isolate the programs it runs.
+    """
     source = load_source(name)
     problem = measuring_problem(source)
     if problem is not None:

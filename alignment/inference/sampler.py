@@ -1,8 +1,8 @@
-"""Text and a minimum of thinking on top of any engine.
+"""Sampler: decoded text and a minimum of thinking tokens on top of any engine.
 
-The engine ends a think block that has come to its budget (thinking_budget.py). A minimum works the other way (s1,
-arXiv 2501.19393): where the policy closes its block too early, the wait text is written instead of `</think>` and it
-thinks on. Written tokens are marked forced: they carry no loss and are not the policy's own.
+The engine enforces the upper limit of a thinking budget (thinking_budget.py). The lower limit works the other way (s1, arXiv
+2501.19393): if the policy closes its block too early, the wait text replaces `</think>` and it continues to think. Forced
+tokens are marked and carry no loss. Neighbours: engine.py (Engine), start.py (starts one).
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,33 +30,33 @@ from alignment.inference.thinking_budget import (
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-MOST_WAITS = 8  # of one completion; each costs a round of the rows that wait
+MAX_WAITS = 8  # per completion; each is another round of sampling for that row
 
 
 class Sampler:
-    """Samples completions with modes and thinking budgets from an engine that was started with the same ThinkTokens.
+    """Samples with modes and thinking budgets from an engine that was started with the same ThinkTokens.
 
-    Raises EngineError if a budget is asked for and the tokenizer has no single `<think>` and `</think>` token, or if
-    its stop text is not the engine's or does not end the thinking.
+    Its methods raise EngineError for a budget if the tokenizer has no single `<think>` and `</think>` tokens, or if the
+    stop text is not the engine's or does not end the thinking.
     """
 
     def __init__(self, engine: Engine, tokenizer: "PreTrainedTokenizerBase", thinking: ThinkTokens | None) -> None:
         self.engine, self.tokenizer, self._thinking = engine, tokenizer, thinking
 
     def sample(self, requests: Sequence[GenerationRequest], settings: SamplingSettings) -> list[Generation]:
-        """One generation per request, in order; the same for the same weights, request and settings."""
+        """One generation per request, in order; the same for the same weights, requests and settings."""
         return in_order(self.generate(requests, settings))
 
     def generate(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
     ) -> Iterator[tuple[int, Generation]]:
-        """`(index of the request, its generation)`, each as it finishes."""
-        if not requests:  # an engine has no batch of nothing
+        """Yield `(index of the request, its generation)`, each as it finishes."""
+        if not requests:  # engines refuse an empty batch
             return
         for request in requests:
             self._check(request)
         asked, begun = list(enumerate(requests)), dict[int, Generation]()
-        for round_ in range(2 + MOST_WAITS):
+        for round_ in range(2 + MAX_WAITS):
             following: list[tuple[int, GenerationRequest]] = []
             for place, made in self.engine.generate([request for _, request in asked], settings):
                 index = asked[place][0]
@@ -72,7 +72,7 @@ class Sampler:
             asked = following
 
     def _check(self, request: GenerationRequest) -> None:
-        """Raise EngineError for a budget that cannot be kept."""
+        """Raise EngineError for a budget that cannot be enforced."""
         budget = request.budget
         if request.mode == "non_thinking" or budget is None or not budget.bounds_thinking:
             return
@@ -83,7 +83,7 @@ class Sampler:
             )
         if self._thinking.close_id not in self._thinking.stop_ids:
             raise EngineError(
-                f"thinking_budget.stop_text {self._thinking.stop_text!r} must hold {CLOSE}, or thinking would never end"
+                f"thinking_budget.stop_text {self._thinking.stop_text!r} has no {CLOSE}, so thinking would never end; add it"
             )
         if budget.most is None:
             return
@@ -100,16 +100,16 @@ class Sampler:
     def _continued(
         self, made: Generation, original: GenerationRequest, round_: int
     ) -> tuple[Generation, GenerationRequest | None]:
-        """What is kept of a round's generation, and the request that goes on from it, if one does."""
+        """What is kept of a round's generation, and the request that continues it, or None."""
         asked, tokens = made.request, self._thinking
         if tokens is None:
             return made, None
         keep, budget, written, goes_on = len(made.token_ids), asked.budget, list[int](), False
         if asked.most_thinking is not None:
             cut = stray_stop_text(asked.prompt_ids, made.token_ids, asked.most_thinking, tokens)
-            if cut is not None:  # what follows is answer, and is sampled anew without a budget
+            if cut is not None:  # the rest is answer, and is sampled again without a budget
                 keep, budget, goes_on = cut, None, True
-        if original.least_thinking and round_ < MOST_WAITS:
+        if original.least_thinking and round_ < MAX_WAITS:
             early = closed_too_early(asked.prompt_ids, made.token_ids[:keep], original.least_thinking, tokens)
             if early is not None and original.budget is not None:
                 keep, budget, goes_on = early, original.budget, True
@@ -134,7 +134,7 @@ class Sampler:
         return replace(made, text=text, thinking_tokens=self._thinking_tokens(made.request.prompt_ids, made.token_ids))
 
     def _thinking_tokens(self, prompt: list[int], ids: list[int]) -> int:
-        """Tokens of the first think block, or to the end where it is never closed; 0 for an empty block."""
+        """Number of tokens in the first think block, or to the end if it is never closed; 0 for an empty block."""
         if self._thinking is None:
             return 0
         start = block_start(prompt, ids, self._thinking)
@@ -149,7 +149,7 @@ class Sampler:
 
 
 def _joined(first: Generation, more: Generation) -> Generation:
-    """A generation and what was sampled after it, as an answer to the first one's request."""
+    """A generation and its continuation as one, for the first one's request."""
     return Generation(
         request=first.request,
         token_ids=first.token_ids + more.token_ids,

@@ -1,9 +1,9 @@
-"""The rule of a thinking budget, token by token: when it is spent, and what is written then.
+"""The rule of a thinking budget, token by token: when it is spent, and which tokens are forced then.
 
-A budget counts the tokens of a think block. When it is spent and `</think>` has not come, the stop text is written in
-the policy's place and the answer follows (Qwen3 report, section 4.3). Every engine keeps this one rule: vLLM by its own
-thinking_token_budget, transformers/clock.py on tensors, serve/budget_processor.py inside a server. Neighbours:
-sampler.py (the minimum), recipe/sampling.py (ThinkingBudget, what a person writes).
+A budget counts the tokens of a think block. When it is spent and `</think>` has not come, the stop text is forced and the
+answer follows (Qwen3 report, arXiv 2505.09388, section 4.3). Every engine follows this rule: vLLM by its own
+thinking_token_budget, transformers/clock.py on tensors, serve/budget_processor.py in a server. Neighbours: sampler.py (the
+minimum), recipe/sampling.py (ThinkingBudget in a recipe).
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-OUTSIDE = -1  # in place of a count of thinking tokens, where no think block is open
+OUTSIDE = -1  # the count of thinking tokens while no think block is open
 OPEN, CLOSE = "<think>", "</think>"
 
 
 @dataclass(frozen=True)
 class ThinkTokens:
-    """How a policy's tokenizer writes thinking, and the text that a spent budget writes."""
+    """Ids of the think tags in a policy's tokenizer, and the stop text with its ids."""
 
     open_id: int
     close_id: int
@@ -28,7 +28,7 @@ class ThinkTokens:
 
     @classmethod
     def of(cls, tokenizer: "PreTrainedTokenizerBase", stop_text: str) -> "ThinkTokens | None":
-        """None for a tokenizer that has no single token for `<think>` or `</think>`."""
+        """Read from a tokenizer; None if `<think>` or `</think>` is not a single token of it."""
         opened, closed, stop = (
             tokenizer(text, add_special_tokens=False)["input_ids"] for text in (OPEN, CLOSE, stop_text)
         )
@@ -36,21 +36,21 @@ class ThinkTokens:
 
 
 class BudgetRule:
-    """The rule itself, for one completion: ask `forced` before each token, then tell it the token by `advance`."""
+    """The rule for one completion: call `forced` before each token, and `advance` with the token after it."""
 
     def __init__(self, prompt_ids: Sequence[int], budget: int, tokens: ThinkTokens) -> None:
         self._budget, self._tokens = budget, tokens
         self._count = thinking_so_far(prompt_ids, tokens)
-        self._written = len(tokens.stop_ids)  # of the stop text; all of it while none is due
+        self._written = len(tokens.stop_ids)  # tokens of the stop text written so far; all of them while none is due
 
     def forced(self) -> int | None:
-        """The token that is written in the policy's place, or None where the policy samples."""
+        """The token to force, or None to let the policy sample."""
         if self._count >= self._budget and self._written == len(self._tokens.stop_ids):
             self._written = 0
         return self._tokens.stop_ids[self._written] if self._written < len(self._tokens.stop_ids) else None
 
     def advance(self, token: int) -> None:
-        """Take in the token that came, sampled or written."""
+        """Count a token, sampled or forced."""
         self._written = min(self._written + 1, len(self._tokens.stop_ids))
         if token == self._tokens.close_id:
             self._count = OUTSIDE
@@ -59,7 +59,7 @@ class BudgetRule:
 
 
 def thinking_so_far(ids: Sequence[int], tokens: ThinkTokens) -> int:
-    """Thinking tokens of a think block that these tokens leave open, or OUTSIDE."""
+    """Number of tokens in the think block that is open at the end, or OUTSIDE."""
     for back, token in enumerate(reversed(ids)):
         if token == tokens.close_id:
             return OUTSIDE
@@ -69,7 +69,7 @@ def thinking_so_far(ids: Sequence[int], tokens: ThinkTokens) -> int:
 
 
 def forced_tokens(prompt: Sequence[int], sampled: Sequence[int], budget: int, tokens: ThinkTokens) -> list[bool]:
-    """Which of the tokens after a prompt the budget wrote: the stop text wherever a think block had come to it."""
+    """For each token after a prompt, whether the budget forced it."""
     rule, forced = BudgetRule(prompt, budget, tokens), []
     for token in sampled:
         forced.append(rule.forced() is not None)
@@ -78,8 +78,7 @@ def forced_tokens(prompt: Sequence[int], sampled: Sequence[int], budget: int, to
 
 
 def block_start(prompt: Sequence[int], ids: Sequence[int], tokens: ThinkTokens) -> int | None:
-    """Where the thinking of the first think block begins, counted from the first of ids; below zero in a prompt that has
-    opened it, None where there is no block."""
+    """Index in ids at which the first think block's text begins; negative if the prompt opened it, None without one."""
     so_far = thinking_so_far(prompt, tokens)
     if so_far != OUTSIDE:
         return -so_far
@@ -87,7 +86,7 @@ def block_start(prompt: Sequence[int], ids: Sequence[int], tokens: ThinkTokens) 
 
 
 def closed_too_early(prompt: Sequence[int], ids: Sequence[int], least: int, tokens: ThinkTokens) -> int | None:
-    """Where a think block is closed before `least` tokens were thought, or None."""
+    """Index of a `</think>` that comes before `least` thinking tokens, or None."""
     start = block_start(prompt, ids, tokens)
     if start is None or tokens.close_id not in ids[max(start, 0) :]:
         return None
@@ -96,10 +95,10 @@ def closed_too_early(prompt: Sequence[int], ids: Sequence[int], least: int, toke
 
 
 def stray_stop_text(prompt: Sequence[int], ids: Sequence[int], budget: int, tokens: ThinkTokens) -> int | None:
-    """Where an engine wrote the stop text into the answer, or None.
+    """Index at which an engine forced the stop text into the answer, or None.
 
-    vLLM 0.31 takes only the whole stop text for the end of thinking: after a bare `</think>` it counts on, and writes
-    the stop text as many tokens after `<think>` as the budget allows.
+    vLLM 0.31 takes only the whole stop text as the end of thinking: after a bare `</think>` it continues to count, and forces
+    the stop text when the count reaches the budget.
     """
     start = block_start(prompt, ids, tokens)
     if start is None:

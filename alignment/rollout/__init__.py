@@ -1,1 +1,1 @@
-"""Sampling: engine.py is the seam, vllm_local.py and transformers_engine.py stand behind it, thinking.py adds budgets."""
+"""Rollouts: groups and dynamic sampling, environments, trajectories, and scoring them with verifiers."""

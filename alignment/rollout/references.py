@@ -1,8 +1,8 @@
-"""Can a source's rows be judged, here and by these graders? Each sampled reference, taken as the answer, has to pass.
+"""Checks that a source's references pass their own verifier: each sampled reference is judged as an answer.
 
-A reference that its grader cannot read or does not accept teaches that right is wrong. `alignment check` looks at
-sources that are files here; a public set is not fetched for that, so the stage that reads it calls `refuse_failing`.
-Neighbours: checks/references.py (the check), scoring.py (verdicts on rollouts).
+If a verifier rejects a correct reference, RL would punish correct answers. `alignment check` covers local files; a public
+set is not downloaded for that, so the stage that reads it calls `refuse_failing`. Neighbours: checks/references.py (the
+check), scoring.py (verdicts on rollouts).
 """
 
 from collections import Counter
@@ -23,15 +23,15 @@ COMMON = {"kind", "name", "weight", "gate", "clip"}
 
 
 def measuring_problem(source: Procedural | Table) -> str | None:
-    """Why nothing can be measured on a source, here or anywhere: training may meet it, or its programs have no jail."""
+    """Why a source cannot be evaluated on: it is for training, or its programs cannot be isolated here. None if it can."""
     if source.use != "evaluation":
-        return f"`{source.id}` is for training; measure on a source that says `use: evaluation`"
+        return f"`{source.id}` is for training; name a source with `use: evaluation`"
     problem = machine_problem({"kind": "python_tests"}) if "tests" in row_columns(source) else None
     return None if problem is None else f"`{source.id}` is judged by running programs; {problem}"
 
 
 def refuse_failing(recipe: Recipe, stage: StageFields, problems: Sequence[Problem]) -> None:
-    """Raise DataError where a source's sampled references fail the stage's graders above the recipe's share."""
+    """Raise DataError if more of a source's sampled references fail than `data.max_failing_fraction` allows."""
     by_source: dict[str, list[Problem]] = {}
     for problem in problems:
         if len(sample := by_source.setdefault(problem.family, [])) < SAMPLED_ROWS:
@@ -46,26 +46,26 @@ def refuse_failing(recipe: Recipe, stage: StageFields, problems: Sequence[Proble
 
 
 def failing(sample: Sequence[Problem], graders: dict[str, dict[str, Any]], max_fraction: float) -> Iterator[str]:
-    """For each grader of which more references fail than may: how many, why, and the first of them."""
+    """For each verifier that rejects too many references: how many, why, and the first of them."""
     for kind, options in graders.items():
         graded = [(one.id, {"answer": one.answer, **one.columns}) for one in sample if _is_for(kind, one)]
         failures = failures_of_gold(kind, graded, options) if graded else []
         if failures and len(failures) > max_fraction * len(graded):
-            yield _told(sample[0].family, kind, failures, len(graded), max_fraction)
+            yield _message(sample[0].family, kind, failures, len(graded), max_fraction)
 
 
-def _told(source: str, kind: str, failures: Sequence[GoldFailure], graded: int, max_fraction: float) -> str:
+def _message(source: str, kind: str, failures: Sequence[GoldFailure], graded: int, max_fraction: float) -> str:
     reasons = ", ".join(f"{reason} {count}" for reason, count in Counter(one.reason for one in failures).most_common())
     first = failures[0]
     return (
         f"{len(failures)} of {graded} sampled references of `{source}` do not pass {kind} as an answer ({reasons}), and "
-        f"data.max_failing_fraction is {max_fraction:g}; the first is {first.place}: {first.reference[:80]!r}; mend the "
-        "file, name its right field in data/sources/, or allow more"
+        f"data.max_failing_fraction is {max_fraction:g}; the first is {first.place}: {first.reference[:80]!r}; fix the "
+        "file, name its right field in data/sources/, or raise max_failing_fraction"
     )
 
 
 def graders_of(specs: Sequence[Reward]) -> dict[str, dict[str, Any]]:
-    """The options of each reward whose gold answer can be written; a reward that is wrong in itself is told elsewhere."""
+    """The options of each reward kind that has gold answers; an invalid reward is reported by its own check."""
     dumped = [spec.model_dump(exclude_none=True) for spec in specs if has_gold(spec.kind)]
     return {
         one["kind"]: {name: value for name, value in one.items() if name not in COMMON}
@@ -75,7 +75,7 @@ def graders_of(specs: Sequence[Reward]) -> dict[str, dict[str, Any]]:
 
 
 def _is_for(kind: str, problem: Problem) -> bool:
-    """Whether a row is one that a kind grades; of rows for several kinds, each holds its own columns."""
+    """Whether a row has the columns that a kind judges."""
     others = gold_columns(kind) - {"answer"}
     held = all(column in problem.columns for column in others)
     return held and (bool(others) or bool(problem.answer) or not problem.columns)

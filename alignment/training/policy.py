@@ -1,8 +1,8 @@
-"""Loading, adapting and saving a policy.
+"""Loads and saves policies, with or without LoRA adapters, sharded or not.
 
-A stage's output is always a whole model that anything can load; with LoRA it also holds the adapter, so that a later
-stage may go on training it. Weights leave a trainer through `merged_weights`, whether it trains all of them or an
-adapter, on one process or sharded over many.
+A stage's output is always a whole model that anything can load. With LoRA it also holds the adapter, which a later stage
+can continue to train. All weights leave a trainer through `merged_weights`. Neighbours: training/stages/ (the trainers),
+inference/weights/ (weight sync).
 """
 
 import contextlib
@@ -27,10 +27,10 @@ ADAPTER, ADAPTER_BASE = "adapter", "adapter_base.json"
 
 
 def load_policy(context: StageContext, attention: str | None = None) -> torch.nn.Module:
-    """The policy a stage starts from: a transformers model, or a PEFT model that goes on with an earlier adapter.
+    """The policy a stage starts from: a transformers model, or a PEFT model with the adapter of an earlier stage.
 
-    attention is the name of another attention than the model's own choice. Raises ArtifactError that names the folder if
-    its weights cannot be read.
+    attention: name of an attention implementation, in place of the model's default. Raises ArtifactError that names the
+    folder if its weights or adapter cannot be read.
     """
     lora: Lora | None = context.stage.lora
     if lora is None or lora.adapter == "new":
@@ -46,9 +46,9 @@ def load_policy(context: StageContext, attention: str | None = None) -> torch.nn
 
 
 def load_model(context: StageContext, path: str, attention: str | None = None) -> PreTrainedModel:
-    """A causal language model from safetensors, in the dtype that `weights_dtype` says."""
+    """A causal language model from safetensors, in the stage's `weights_dtype`. Raises ArtifactError if it is damaged."""
     chosen = context.stage.weights_dtype
-    # DeepSpeed keeps a float32 master copy of its own, and LoRA trains its adapter in float32 beside a frozen base.
+    # DeepSpeed keeps its own float32 master copy, and LoRA trains a float32 adapter on a frozen base.
     rounded = torch.cuda.is_available() and (context.stage.lora is not None or is_deepspeed())
     dtype = (torch.bfloat16 if rounded else torch.float32) if chosen == "auto" else getattr(torch, chosen)
     try:
@@ -68,10 +68,9 @@ def load_model(context: StageContext, path: str, attention: str | None = None) -
 
 
 def complete_head(model: torch.nn.Module) -> None:
-    """Give a head that PEFT has wrapped for trained tokens the `bias` that TRL's loss reads.
+    """Add the `bias` that TRL's loss reads to an output head that PEFT has wrapped for trained tokens.
 
-    With tied embeddings the wrapper stands in for the output head; it passes `weight` on, deltas included, and nothing
-    else.
+    With tied embeddings the wrapper replaces the output head and exposes only `weight`, deltas included.
     """
     for module in model.modules():
         if isinstance(module, TrainableTokensWrapper) and not hasattr(module, "bias"):
@@ -84,7 +83,7 @@ def is_deepspeed() -> bool:
 
 
 def adapter_config(lora: Lora | None, tokenizer: PreTrainedTokenizerBase) -> LoraConfig | None:
-    """The PEFT settings for a new adapter; None where there is none to make."""
+    """The PEFT settings of a new adapter; None without LoRA, or if an adapter is continued."""
     if lora is None or lora.adapter == "continue":
         return None
     tokens = [tokenizer.convert_tokens_to_ids(token) for token in lora.train_tokens]
@@ -99,9 +98,9 @@ def adapter_config(lora: Lora | None, tokenizer: PreTrainedTokenizerBase) -> Lor
 
 
 def merged_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every weight of the policy under its checkpoint name, adapters folded in, one at a time.
+    """Yield every weight of the policy with its checkpoint name, adapters merged, one at a time.
 
-    Under ZeRO-3 each weight is gathered, handed on and released, so every rank must consume the whole iterator.
+    Under ZeRO-3 each weight is gathered, yielded and released, so every rank must consume the whole iterator.
     """
     adapters = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
     tokens = {name: module for name, module in model.named_modules() if isinstance(module, TrainableTokensLayer)}

@@ -10,7 +10,7 @@ from alignment.data.rows import Problem, user_turn
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.rollout.environments.arithmetic import ArithmeticRefused, evaluate
 from alignment.rollout.environments.calls import as_message, calls_in
-from alignment.rollout.environments.executors import MOST_KEYS
+from alignment.rollout.environments.executors import MAX_KEYS
 from alignment.rollout.environments.registry import environment_names, environment_problems, open_environments
 from alignment.rollout.environments.tools import MOST_CALLS, ToolConversation
 from rewards import machine_problem
@@ -111,7 +111,7 @@ def test_a_store_keeps_values_for_its_rollout_alone_and_is_bounded() -> None:
     assert one.step(as_message(call("store_set", key="a", value="1")))[0]["content"] == "ok"
     assert one.step(as_message(call("store_get", key="a")))[0]["content"] == "1"
     assert "nothing is kept" in other.step(as_message(call("store_get", key="a")))[0]["content"]
-    for number in range(MOST_KEYS - 1):
+    for number in range(MAX_KEYS - 1):
         assert one.step(as_message(call("store_set", key=str(number), value="")))[0]["content"] == "ok"
     assert "are the most" in one.step(as_message(call("store_set", key="one more", value="")))[0]["content"]
     assert "more than" in one.step(as_message(call("store_set", key="a", value="x" * 5000)))[0]["content"]

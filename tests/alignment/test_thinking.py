@@ -246,7 +246,7 @@ def test_a_budget_whose_stop_text_is_not_the_engines_is_refused(tokenizer: PreTr
 def test_a_budget_without_an_end_or_below_a_minimum_says_what_to_write(tokenizer: PreTrainedTokenizerBase) -> None:
     engine = Scripted()
     without_end = Sampler(engine, tokenizer, ThinkTokens.of(tokenizer, "stop now"))  # type: ignore[arg-type]
-    with pytest.raises(EngineError, match="must hold </think>"):
+    with pytest.raises(EngineError, match="has no </think>"):
         without_end.sample([asked([1, 2], 4)], GREEDY)
     sampler, _ = scripted(tokenizer)
     with pytest.raises(EngineError, match="minimum of 8 thinking tokens is above the budget of 4"):

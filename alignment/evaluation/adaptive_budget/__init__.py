@@ -1,1 +1,1 @@
-"""A thinking budget for each prompt, learned from a sweep."""
+"""Adaptive budgets: a thinking budget for each prompt, fitted to a budget sweep."""

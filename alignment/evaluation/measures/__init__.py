@@ -1,1 +1,1 @@
-"""What is measured of a policy, one file a figure."""
+"""The measures of a policy, one file per subject."""

@@ -1,1 +1,1 @@
-"""Attention without padding: over packed rows (packed.py) and over rows that grow in slots (slots.py)."""
+"""Attention without padding: over packed sequences (packed.py), and over a cache of slots while decoding (slots.py)."""

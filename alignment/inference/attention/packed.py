@@ -1,8 +1,8 @@
-"""Causal attention over rows that lie end to end, each seeing itself alone: no padding, no mask.
+"""Causal attention over packed sequences, each attending only to itself: no padding, no mask.
 
-TRL's padding-free collator lays a batch out as one long row and says where each sequence begins. FlashAttention reads
-that; PyTorch's own kernels would need a mask of length x length, which costs more than everything else in the step once
-rows are short. Here each sequence is one call of scaled_dot_product_attention on its own slice.
+TRL's padding-free collator concatenates a batch into one row with the start of each sequence. FlashAttention supports that;
+PyTorch's kernels would need a mask of length x length, which for short sequences costs more than the rest of the step. Here
+each sequence is one call of scaled_dot_product_attention on its slice. Neighbour: slots.py (attention while decoding).
 """
 
 from typing import Any
@@ -23,15 +23,15 @@ def packed_attention(
     cu_seq_lens_q: torch.Tensor | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention of a batch of one packed row, in the form that transformers' AttentionInterface asks for.
+    """Attention of one packed row, with the signature of transformers' AttentionInterface.
 
-    B is 1, H query heads, K key heads, T tokens of all sequences, D head size. cu_seq_lens_q holds where each sequence
-    begins, and T at its end. Returns (B, T, H, D). Raises ValueError for rows that are not packed: without a mask they
-    would attend to their padding.
+    B is 1, H query heads, K key heads, T tokens of all sequences, D head size. cu_seq_lens_q has the start of each
+    sequence, and T at its end. Returns (B, T, H, D). Raises ValueError for rows that are not packed, which would attend to
+    their padding.
     """
     if query_BHTD.shape[0] != 1 or cu_seq_lens_q is None:
         raise ValueError(
-            f"{NAME} attends over one packed row, and was given {query_BHTD.shape[0]} rows"
+            f"{NAME} needs one packed row, and got {query_BHTD.shape[0]} rows"
             + ("" if cu_seq_lens_q is not None else " without cu_seq_lens_q")
             + "; load the model with attn_implementation='sdpa' for padded rows"
         )
@@ -46,6 +46,6 @@ def packed_attention(
 
 
 def register() -> str:
-    """Make the attention known to transformers; returns the name that `attn_implementation` takes."""
+    """Register the attention with transformers; returns its name for `attn_implementation`."""
     AttentionInterface.register(NAME, packed_attention)
     return NAME

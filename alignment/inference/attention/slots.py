@@ -1,8 +1,8 @@
-"""Keys and values of many rows that grow side by side, and attention over them.
+"""A key-value cache with one slot per row for continuous batching, and attention over it.
 
-Rows of one batch start with prompts of different lengths, end at different steps and make room for the next. So each
-row has a slot of its own, filled from its beginning: nothing is padded on the left, a new token is one write, and a row
-that has ended is overwritten by the last one that has not. Neighbour: decoding.py, which fills the slots.
+Rows of a batch have prompts of different lengths and end at different steps. Each row's slot is filled from its start, so
+there is no left padding and a new token is one write; the last active row moves into a finished row's slot. Neighbour:
+transformers/decoding.py (fills the slots).
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ NAME = "slot_sdpa"
 class SlotCache(Cache):
     """Key-value cache of shape (slots, capacity, key heads, head size) per layer.
 
-    Say with `place` where the tokens of the next forward pass go; `attended` slots and `length` tokens are seen by it.
+    Call `place` before each forward pass to say where its tokens go and what it attends to.
     """
 
     def __init__(self, config: PretrainedConfig, slots: int, capacity: int, like: torch.Tensor) -> None:
@@ -35,15 +35,20 @@ class SlotCache(Cache):
         self._seen = (0, 0)
 
     def place(self, to: torch.Tensor, source: torch.Tensor | None = None, attended: int = 0, length: int = 0) -> None:
-        """to: flat places (slot * capacity + position), one per token to keep; source: which token of the pass each is,
-        or None for all in order. attended and length: the first so many slots, and so many positions of each, are what
-        the pass attends to; 0 for a pass that attends to its own tokens alone."""
+        """Set where the next forward pass writes and what it attends to.
+
+        Args:
+            to: flat positions (slot * capacity + position), one per token to keep.
+            source: index of each kept token in the pass, or None for all in order.
+            attended: the pass attends to this many first slots; 0 for its own tokens alone.
+            length: and to this many first positions of each.
+        """
         self._to, self._from, self._seen = to, source, (attended, length)
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Keep a pass's keys and values, of shape (B, K, T, D); returns what it attends to, in the same order."""
+        """Store a pass's keys and values, of shape (B, K, T, D); returns the keys and values that it attends to."""
         attended, length = self._seen
         kept = []
         for new_BKTD, held in ((key_states, self._keys[layer_idx]), (value_states, self._values[layer_idx])):
@@ -60,6 +65,7 @@ class SlotCache(Cache):
             slots_SCKD[to, :length] = slots_SCKD[source, :length]
 
     def get_seq_length(self, *_: Any) -> int:
+        """Number of positions that the next pass attends to, for transformers' Cache interface."""
         return self._seen[1]
 
 
@@ -73,8 +79,8 @@ def slot_attention(
 ) -> tuple[torch.Tensor, None]:
     """Attention of one new token per row over its slot, or of packed prompts (packed.py).
 
-    The query heads that share a key head are attended to as if they were positions, so that keys and values are read
-    once and never repeated. attention_mask is (B, 1, 1, T), true where a row has a token. Returns (B, 1, H, D).
+    The query heads of one key head are treated as positions, so keys and values are read once and never repeated.
+    attention_mask is (B, 1, 1, T), true where a row has a token. Returns (B, 1, H, D).
     """
     if attention_mask is None:
         return packed_attention(module, query_BHTD, key_BKTD, value_BKTD, None, **options)
@@ -87,19 +93,19 @@ def slot_attention(
 
 
 def heads_of(config: PretrainedConfig) -> tuple[int, int]:
-    """Key heads and head size of a model."""
+    """(key heads, head size) of a model."""
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     return heads, getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
 
 
 def token_bytes(config: PretrainedConfig, dtype: torch.dtype) -> int:
-    """Bytes of keys and values that one token takes in all layers."""
+    """Bytes of one token's keys and values in all layers."""
     heads, size = heads_of(config)
     return 2 * config.num_hidden_layers * heads * size * dtype.itemsize
 
 
 def takes_slots(model: PreTrainedModel) -> bool:
-    """Whether every layer of a model attends to all that came before, through transformers' attention interface."""
+    """Whether every layer of a model has full causal attention, through transformers' attention interface."""
     config = model.config
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
@@ -108,6 +114,6 @@ def takes_slots(model: PreTrainedModel) -> bool:
 
 
 def register() -> str:
-    """Make the attention known to transformers; returns the name that `attn_implementation` takes."""
+    """Register the attention with transformers; returns its name for `attn_implementation`."""
     AttentionInterface.register(NAME, slot_attention)
     return NAME

@@ -1,1 +1,1 @@
-"""The transformers engine: slot decoding, and `generate` for other models."""
+"""The transformers engine: decoding with a slot cache, and transformers' `generate` for other models."""

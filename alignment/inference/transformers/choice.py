@@ -1,6 +1,6 @@
-"""Which token a row samples: a function of its logits and of one random number that belongs to the row alone.
+"""Chooses each row's token from its logits and a random number of its own.
 
-Neighbours: decoding.py and generate.py, which ask for it at every step.
+So a row's tokens do not depend on the other rows of its batch. Neighbours: decoding.py and generate.py.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,7 @@ from alignment.inference.engine import GenerationRequest, SamplingSettings
 
 
 def uniforms(requests: Sequence[GenerationRequest]) -> torch.Tensor:
-    """(rows, longest) numbers in [0, 1), one for each token of each row, from the request's own seed: what a row samples
-    does not depend on which rows share its batch, nor on how many."""
+    """Random numbers in [0, 1) from each request's seed, one per token: (rows, longest max_tokens), zero beyond a row's own."""
     numbers_RT = torch.zeros(len(requests), max((one.max_tokens for one in requests), default=0))
     generator = torch.Generator()
     for numbers_T, request in zip(numbers_RT, requests, strict=True):
@@ -23,8 +22,11 @@ def uniforms(requests: Sequence[GenerationRequest]) -> torch.Tensor:
 
 
 def choose(logits_NV: torch.Tensor, sampling: SamplingSettings, uniform_N: torch.Tensor) -> torch.Tensor:
-    """One token per row: the likeliest at temperature 0, else the one at which the cumulated probability passes the
-    row's uniform number. Keeps top_k, then top_p, of the tempered distribution, as vLLM does."""
+    """One token id per row, (N,), from logits (N, V) and uniform numbers (N,).
+
+    At temperature 0 the most likely token, else inverse transform sampling. top_k, then top_p, are applied after the
+    temperature, as in vLLM.
+    """
     if sampling.temperature == 0:
         return logits_NV.argmax(-1)
     logits_NV = logits_NV / sampling.temperature

@@ -1,1 +1,1 @@
-"""vLLM engines."""
+"""The vLLM engine."""

@@ -1,1 +1,1 @@
-"""Weight transfer from trainer to engine, and the check that it arrived."""
+"""Weight sync: transfer of weights from trainer to engine, and checking it."""

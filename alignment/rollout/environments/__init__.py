@@ -1,1 +1,1 @@
-"""What a policy talks to while it is sampled: one answer and done, tools that are executed, or another package's kind."""
+"""Environments of a rollout: a single turn, tools that are executed, or one from another package."""

@@ -1,25 +1,25 @@
-"""Arithmetic as a policy writes it, read by a recursive-descent parser and computed exactly; never evaluated as code.
+"""Evaluates arithmetic expressions exactly, with a recursive-descent parser; nothing is run as code.
 
     sum = product (("+" | "-") product)*       product = sign (("*" | "/" | "//" | "%") sign)*
     sign = ("-" | "+") sign | power            power = atom ("**" | "^") sign | atom
     atom = number | "(" sum ")"
 
-Length, depth and the size of every value are bounded, so that no expression costs more than a moment.
+Length, depth and the size of every value are bounded, so that no expression takes long.
 Neighbour: executors.py (the tool `calculator`).
 """
 
 import re
 from fractions import Fraction
 
-LONGEST, DEEPEST = 200, 20  # characters; brackets, signs and powers within each other
-MOST_DIGITS = 60  # of a value
-MOST_EXPONENT = 64
-DECIMALS = 10  # significant digits of a result that is no whole number
+MAX_LENGTH, MAX_DEPTH = 200, 20  # characters; nested brackets, signs and powers
+MAX_DIGITS = 60  # of a value
+MAX_EXPONENT = 64
+DECIMALS = 10  # significant digits of a result that is not a whole number
 _TOKEN = re.compile(r"\s*(\d+(?:\.\d+)?|\*\*|//|[-+*/%^()])")
 
 
 class ArithmeticRefused(ValueError):
-    """An expression that has no value here: malformed, without a value, or too large."""
+    """An expression without a result: malformed, undefined, or too large."""
 
 
 def evaluate(expression: str) -> str:
@@ -27,8 +27,8 @@ def evaluate(expression: str) -> str:
 
     Raises ArithmeticRefused.
     """
-    if len(expression) > LONGEST:
-        raise ArithmeticRefused(f"the expression has more than {LONGEST} characters")
+    if len(expression) > MAX_LENGTH:
+        raise ArithmeticRefused(f"the expression has more than {MAX_LENGTH} characters")
     reader = _Reader(_tokens(expression))
     value = reader.sum(0)
     if reader.left:
@@ -77,7 +77,7 @@ class _Reader:
         return value
 
     def _signed(self, depth: int) -> Fraction:
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise ArithmeticRefused("too deeply nested")
         sign = self._take("-", "+")
         if sign is None:
@@ -90,8 +90,8 @@ class _Reader:
         if self._take("**", "^") is None:
             return base
         exponent = self._signed(depth + 1)
-        if exponent.denominator != 1 or abs(exponent) > MOST_EXPONENT:
-            raise ArithmeticRefused(f"an exponent has to be a whole number of at most {MOST_EXPONENT}")
+        if exponent.denominator != 1 or abs(exponent) > MAX_EXPONENT:
+            raise ArithmeticRefused(f"an exponent has to be a whole number of at most {MAX_EXPONENT}")
         if base == 0 and exponent < 0:
             raise ArithmeticRefused("division by zero")
         return _bounded(Fraction(base ** int(exponent)))
@@ -110,6 +110,6 @@ class _Reader:
 
 
 def _bounded(value: Fraction) -> Fraction:
-    if max(abs(value.numerator), value.denominator) >= 10**MOST_DIGITS:
-        raise ArithmeticRefused(f"a value has more than {MOST_DIGITS} digits")
+    if max(abs(value.numerator), value.denominator) >= 10**MAX_DIGITS:
+        raise ArithmeticRefused(f"a value has more than {MAX_DIGITS} digits")
     return value

@@ -1,4 +1,4 @@
-"""A sampled turn as a message: thinking apart, and the calls in it, read by the same parser that judges them.
+"""Parses a sampled turn into a message with thinking and tool calls, with the parser of the verifier `tool_call`.
 
 Qwen3's form, as its template renders it: `<tool_call>\\n{"name": ..., "arguments": {...}}\\n</tool_call>`. The JSON is
 parsed and nothing is ever evaluated. Neighbours: rewards/kinds/tool_call (the parser), tools.py (executes the calls).
@@ -12,8 +12,8 @@ from rewards.kinds.tool_call.verifier import CALL_OPEN, Call, made_calls
 def as_message(text: str) -> Message:
     """A turn's text as an assistant message.
 
-    Its calls become `tool_calls`, and its content what stands around them. Where one of them is malformed, all stay in
-    the content as they were written.
+    Its calls become `tool_calls`, and the text before them its content. If one call is malformed, all stay in the content
+    as written.
     """
     thinking, answer = split_thinking(text)
     calls = made_calls(answer)
@@ -29,7 +29,7 @@ def as_message(text: str) -> Message:
 
 
 def calls_in(message: Message) -> list[Call]:
-    """The calls of an assistant message, in order: those of `tool_calls`, or those written in its content."""
+    """The calls of an assistant message, in order, from `tool_calls` or from its content."""
     listed = message.get("tool_calls")
     if not listed:
         return made_calls(str(message.get("content") or ""))

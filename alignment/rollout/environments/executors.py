@@ -1,7 +1,7 @@
 """The tools that the environment `tools` executes: a calculator, Python in the sandbox, a key-value store.
 
-What is called and with which arguments is the policy's choice and hostile. Arithmetic is read by a parser of its own
-(arithmetic.py), programs run in rewards/sandbox alone, and the store is bounded. Neighbour: tools.py.
+Calls and their arguments come from the policy and are untrusted. Arithmetic has its own parser (arithmetic.py), programs run
+only in rewards/sandbox, and the store is bounded. Neighbour: tools.py (the environment).
 """
 
 from collections.abc import Mapping
@@ -31,22 +31,22 @@ PYTHON: ToolSchema = {
         "parameters": {"type": "object", "properties": {"code": {"type": "string"}}, "required": ["code"]},
     },
 }
-LONGEST_PROGRAM = 20_000  # characters
-MOST_KEYS, LONGEST_VALUE = 64, 4000  # of a store
+MAX_PROGRAM = 20_000  # characters
+MAX_KEYS, MAX_VALUE = 64, 4000  # of a store; characters of key and value
 
 
 class ToolError(Exception):
-    """A call that has no result, in words for the policy."""
+    """A call without a result; the message is shown to the policy."""
 
 
 class Executor(Protocol):
-    """One tool that can be executed. Arguments have been held against its schema."""
+    """One tool that can be executed. Arguments are validated against its schema before the call."""
 
     name: str
     schema: ToolSchema
 
     def call(self, arguments: Mapping[str, Any]) -> str:
-        """The result as text. Raises ToolError where there is none."""
+        """The result as text. Raises ToolError if there is none."""
         ...
 
 
@@ -74,10 +74,10 @@ class Python:
         self._sandbox = sandbox
 
     def call(self, arguments: Mapping[str, Any]) -> str:
-        """What `code` prints. A sandbox that was lost says so: it is no fault of the program."""
+        """The output of `code`. Raises ToolError; if the sandbox failed, its message says that the program did not."""
         code = str(arguments["code"])
-        if len(code) > LONGEST_PROGRAM:
-            raise ToolError(f"the program has {len(code)} characters, and {LONGEST_PROGRAM} are the most")
+        if len(code) > MAX_PROGRAM:
+            raise ToolError(f"the program has {len(code)} characters, and {MAX_PROGRAM} are the most")
         (finding,) = self._sandbox.examine_all([Examination((code,), Output())])
         if finding.outcome == "passed":
             return finding.written.rstrip("\n") or "(nothing was printed)"
@@ -87,7 +87,7 @@ class Python:
 
 
 class Store:
-    """Values under keys, kept for one rollout. Two tools share it: `store_set` and `store_get`."""
+    """A key-value store of one rollout, behind two tools: `store_set` and `store_get`."""
 
     def __init__(self, name: str, values: dict[str, str]) -> None:
         self.name, self._values = name, values
@@ -108,21 +108,21 @@ class Store:
 
     @classmethod
     def tools(cls) -> "list[Executor]":
-        """Both tools over one empty store."""
+        """Both tools, on one empty store."""
         values: dict[str, str] = {}
         return [cls("store_set", values), cls("store_get", values)]
 
     def call(self, arguments: Mapping[str, Any]) -> str:
-        """Set or get."""
+        """Set or get a value. Raises ToolError for an unknown key or a full store."""
         key = str(arguments["key"])
         if self.name == "store_get":
             if key not in self._values:
                 raise ToolError(f"nothing is kept under {key[:50]!r}")
             return self._values[key]
         value = str(arguments["value"])
-        if len(key) + len(value) > LONGEST_VALUE:
-            raise ToolError(f"key and value have more than {LONGEST_VALUE} characters")
-        if key not in self._values and len(self._values) >= MOST_KEYS:
-            raise ToolError(f"{MOST_KEYS} keys are the most")
+        if len(key) + len(value) > MAX_VALUE:
+            raise ToolError(f"key and value have more than {MAX_VALUE} characters")
+        if key not in self._values and len(self._values) >= MAX_KEYS:
+            raise ToolError(f"{MAX_KEYS} keys are the most")
         self._values[key] = value
         return "ok"

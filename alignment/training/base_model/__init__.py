@@ -1,1 +1,1 @@
-"""Makes the embedded model: corpus, tokenizer, pretraining."""
+"""Trains the embedded model from scratch: corpus, tokenizer, pretraining."""

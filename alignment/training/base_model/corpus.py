@@ -1,8 +1,8 @@
-"""What the embedded base model is pre-trained on: worked sums as bare text, and short sentences.
+"""The pretraining corpus of the embedded model: worked chains of sums as bare text, and short sentences.
 
-The base model learns to carry a chain of additions and subtractions line by line, wherever in a text the chain stands,
-and the words that problems are put in. It never sees a chat, a think block or a boxed answer: the four stages have to bring those. Chains that belong to
-the evaluation split are left out, as everywhere else.
+The base model learns to work through a chain of additions and subtractions line by line, anywhere in a text, and the words of
+the problems. It never sees a chat, a think block or a boxed answer: the four stages teach those. Chains of the evaluation
+split are left out. Neighbours: tokenizer.py, pretrain.py.
 """
 
 import random
@@ -30,10 +30,10 @@ SENTENCES = (
 
 
 def documents(seed: int) -> Iterator[tuple[str, str]]:
-    """Endless pre-training documents, the same ones for the same seed: 9 of 10 are worked chains, the rest sentences.
+    """An unlimited number of documents as `(without loss, with loss)`, the same for the same seed.
 
-    Each is given as what is read and what is learned: the digits of a question are drawn at random, and trying to
-    predict them only adds noise to the gradient.
+    9 of 10 are worked chains, the rest sentences. Questions carry no loss: their random digits cannot be predicted and
+    would only add noise to the gradient.
     """
     rng = random.Random(seed)
     for problem in problems("chain_sum", seed=seed, parameters=CHAIN):
@@ -46,7 +46,7 @@ def documents(seed: int) -> Iterator[tuple[str, str]]:
 
 
 def _opening(rng: random.Random, question: str, expression: str) -> str:
-    """The chain alone, as the question, or after some other sentence; copying must not hang on where it begins."""
+    """The chain alone, as the question, or after another sentence, so that copying works at any position."""
     draw = rng.random()
     if draw < 0.3:
         return expression
@@ -54,9 +54,9 @@ def _opening(rng: random.Random, question: str, expression: str) -> str:
 
 
 def _gap(rng: random.Random) -> str:
-    """What stands between a chain and its work in half of the documents.
+    """Words between a chain and its solution, in half of the documents.
 
-    Without it the model finds each operand by its distance, does every chain in bare text, and not one in a chat.
+    Without them the model finds operands by their distance: it solves every chain in bare text, and none in a chat.
     """
     if rng.random() < 0.5:
         return ""

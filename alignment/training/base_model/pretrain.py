@@ -1,8 +1,8 @@
-"""Pre-train the embedded base model from nothing: `python -m alignment.training.base_model.pretrain --output data/base`.
+"""Pretrain the embedded model from scratch: `python -m alignment.training.base_model.pretrain --output data/base`.
 
-Covered: tokenizer, random weights, causal language modelling on packed documents, a cosine schedule, safetensors out.
-Not covered: resume, several devices, evaluation beyond the loss and a handful of greedy continuations. Whole
-documents share a row and may attend across their borders, which for short independent chains costs nothing.
+Covered: tokenizer, random weights, causal language modelling on packed documents, a cosine schedule, safetensors.
+Not covered: resuming, several devices, evaluation beyond the loss and a few greedy continuations. Documents in one row may
+attend to each other, which does no harm with short independent chains.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from alignment.training.base_model.tokenizer import END_OF_TEXT, train_tokenizer
 
 VOCABULARY = 512
 CONTEXT = 256
-BATCH = 8  # small: copying from the question emerges after a number of steps, not of tokens
+BATCH = 8  # small: copying from the question emerges after a number of steps, not tokens
 CORPUS_SEED = 20_250_509  # the date of the Qwen3 report; no stage and no evaluation uses it
 PROBES = ("12 + 7 - 4 =\n", "55 + 98 + 93 + 77 + 13 - 69 =\n", "7 - 14 + 3 =\n")
 
@@ -44,8 +44,7 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
 def rows(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[tuple[list[int], list[int]]]:
     """Token ids and labels of CONTEXT + 1 tokens, filled with whole documents and padded.
 
-    A document that began in the row before would be a chain without its question, and what cannot be known teaches
-    the model to invent.
+    A document split over two rows would be a chain without its question, which would teach the model to invent.
     """
     end = tokenizer.convert_tokens_to_ids(END_OF_TEXT)
     ids, labels, source = [end], [IGNORED], documents(seed)
@@ -62,7 +61,7 @@ def rows(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[tuple[list[i
 
 
 def batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Token ids and labels, each of shape (BATCH, CONTEXT), without end; what is only read has no label."""
+    """An unlimited number of (token ids, labels), both of shape (BATCH, CONTEXT); tokens without loss are IGNORED."""
     source = rows(tokenizer, seed)
     while True:
         ids, labels = zip(*itertools.islice(source, BATCH), strict=True)
@@ -84,7 +83,7 @@ def main(
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.")] = 0,
 ) -> None:
-    """Train tokenizer and model, print the loss with a rate and an estimate, and save bf16 safetensors."""
+    """Train tokenizer and model, print loss, rate and time left, and save bfloat16 safetensors."""
     console = Console()
     torch.manual_seed(seed)
     template = resource("data/templates/qwen3.jinja")

@@ -1,7 +1,7 @@
 """The embedded model's tokenizer: byte-level BPE with single digits and Qwen3's special tokens.
 
-Byte level, so that any text can be written; single digits, as in Qwen3, so that sums can be learned. The merges come
-from the pre-training corpus, which keeps the words of the problems to one or two tokens each.
+Byte level can encode any text; single digits, as in Qwen3, make sums learnable. The merges are learned from the pretraining
+corpus, so that the words of the problems are one or two tokens each. Neighbours: corpus.py, pretrain.py.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ STRUCTURE = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int, template: Path) -> PreTrainedTokenizerFast:
-    """Learn the merges from texts and attach Qwen3's tokens and the chat template."""
+    """Learn the merges from texts, and add Qwen3's special tokens and the chat template in the file `template`."""
     tokenizer = Tokenizer(models.BPE())
     digits_apart = pre_tokenizers.Split(Regex(r"\d|\n+| ?[^\s\d]+| "), behavior="isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

@@ -1,1 +1,1 @@
-"""How each stage kind runs, one file a kind: its trainer or its rows. What a kind declares is in training/kinds/."""
+"""Runs the built-in stage kinds, one file each: builds a trainer, or makes rows. training/kinds/ declares them."""

@@ -1,7 +1,7 @@
-"""Direct preference optimisation (arXiv 2305.18290) on pairs that a sample stage judged, or on a preference source.
+"""Runs a dpo stage: direct preference optimization (arXiv 2305.18290) on pairs that a sample stage judged.
 
-The reference is the policy at the stage's start: TRL loads it from the same folder, and with an adapter it is the
-model under the adapter.
+The reference policy is the policy at the stage's start: TRL loads it from the same folder, or, with an adapter, uses the model
+without it. Neighbours: training/kinds/dpo.py (declares the kind), data/template.py (renders pairs).
 """
 
 import itertools
@@ -22,7 +22,7 @@ from alignment.training.policy import adapter_config, load_policy
 
 
 def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
-    """The trainer of a dpo stage, ready to train."""
+    """The trainer of a dpo stage, ready to train. Raises DataError without pairs that are short enough."""
     stage: DpoStage = context.stage
     tokenizer = context.tokenizer()
     pairs, too_long = [], 0
@@ -35,7 +35,8 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
         pairs.append(texts)
     if not pairs:
         raise DataError(
-            f"stage {stage.name} has no preference pairs to train on ({too_long} were longer than max_length)"
+            f"stage {stage.name} has no preference pairs to train on ({too_long} are longer than max_length {stage.max_length}); "
+            "raise it, or sample more"
         )
     context.counts.update(rows=len(pairs), left_out_too_long=too_long)
     recorder = Recorder(context)
@@ -55,7 +56,7 @@ def _preferences(context: StageContext) -> Iterator[Preference]:
     for part in load_parts(context.stage.data):
         if part.stage is None:
             raise DataError(
-                f"a dpo stage takes its pairs from a sample stage: write `stage: NAME` where `{part.source}` stands"
+                f"a dpo stage takes its pairs from a sample stage: write `stage: NAME` in place of `{part.source}`"
             )
         rows = read_rows(context.artifact(part.stage) / "preferences.jsonl", "preference")
         yield from (row for row in itertools.islice(rows, part.count) if isinstance(row, Preference))

@@ -1,8 +1,8 @@
-"""Supervised fine-tuning: imitate conversations, with the loss only where it was chosen to be.
+"""Runs an sft stage: supervised fine-tuning on conversations.
 
-Rows are rendered to token ids and labels here and handed to TRL's SFTTrainer ready made: it packs, batches and
-trains. Batches are never padded: rows lie end to end, and inference/attention/packed.py keeps them apart. Rows that are too long
-are left out and counted, never cut: half a thought is a wrong example. A sample is held against the linter first.
+Rows are rendered to token ids and labels here; TRL's SFTTrainer packs, batches and trains. Batches are never padded: rows lie
+end to end, and inference/attention/packed.py keeps them apart. Rows that are too long are left out and counted, never
+truncated. The linter checks a sample first. Neighbours: training/kinds/sft.py (declares the kind), data/template.py.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,21 +27,21 @@ from alignment.training.policy import adapter_config, load_policy
 
 
 def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
-    """The trainer of an sft stage, ready to train."""
+    """The trainer of an sft stage, ready to train. Raises DataError for lint errors, or without rows that are short enough."""
     stage: SftStage = context.stage
     tokenizer = context.tokenizer()
     rows = conversations_of(context.recipe, load_parts(stage.data), context.artifact)
-    _look_at(context, tokenizer, rows)
+    _lint(context, tokenizer, rows)
     rendered = _rendered(context, tokenizer, rows)
     recorder = Recorder(context)
     settings = SFTConfig(
         **{
             **context.trainer_settings(),
-            "max_length": stage.max_length if stage.packing else None,  # longer rows are gone already
+            "max_length": stage.max_length if stage.packing else None,  # longer rows are already left out
             "packing": stage.packing,
             "packing_strategy": "bfd",
             "padding_free": True,
-            "assistant_only_loss": False,  # the labels say it already
+            "assistant_only_loss": False,  # the labels mask the loss
             "include_num_input_tokens_seen": "no",
         }
     )
@@ -58,8 +58,8 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
     return trainer, recorder
 
 
-def _look_at(context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation]) -> None:
-    """Hold a sample of the rows and the template against the linter. Raises DataError where it finds errors."""
+def _lint(context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation]) -> None:
+    """Lint a sample of the rows and the template. Raises DataError if there are errors."""
     stage: SftStage = context.stage
     own = policy_rows(context.recipe, load_parts(stage.data), context.artifact)
     cases = sampled(rows, SAMPLED_ROWS, context.recipe.seed, own)
