@@ -16,6 +16,7 @@ import typer
 from alignment.core.resources import resource
 from alignment.evaluation.answering import Evaluator, Question
 from alignment.evaluation.task import held_out
+from alignment.recipe.engine import engine_options
 from alignment.rollout.scoring import Judged
 from alignment.run.plan import Pipeline
 
@@ -45,10 +46,10 @@ def main(
 ) -> None:
     """Ratio of the sweep's tokens per second to bare vLLM's."""
     recipe = Pipeline.load(RECIPE, []).recipe
-    settings = recipe.evaluations.model_copy(update={"engine": engine})
+    settings = recipe.evaluations.model_copy(update={"engine": engine_options(engine)})
     problems = held_out(recipe, count, settings.seed)
     evaluator = Evaluator(settings, str(policy), "sweep")
-    peer = Evaluator(recipe.evaluations.model_copy(update={"engine": "vllm"}), str(policy), "peer")
+    peer = Evaluator(recipe.evaluations.model_copy(update={"engine": engine_options("vllm")}), str(policy), "peer")
     vllm = peer.sampler.engine._llm  # type: ignore[attr-defined]  # noqa: SLF001  the peer is the engine alone
     ratios = []
     for number in range(pairs + 1):

@@ -5,7 +5,7 @@ Neighbours: recipe.py (runs the checks), lengths.py (positions of the model), ev
 
 from collections.abc import Iterator
 
-from alignment.inference.start import vllm_problem
+from alignment.recipe.engine import EngineOptions, engine_kind
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.sampling import ThinkingBudget
@@ -20,10 +20,16 @@ def rollouts(recipe: Recipe) -> Iterator[Issue]:
         if rollout is None:
             continue
         place: Place = ("stages", index, "rollout")
-        fault = vllm_problem(recipe.hardware.processes if kind_of(stage).trains else 1)
-        if rollout.engine == "vllm" and fault:
-            yield Issue((*place, "engine"), f"vllm cannot run here: {fault}; write `auto` or `transformers`")
+        yield from engine(place, rollout.engine, recipe.hardware.processes if kind_of(stage).trains else 1)
         yield from thinking_budget(place, rollout.thinking_budget, rollout.max_completion_tokens)
+
+
+def engine(place: Place, options: EngineOptions, processes: int) -> Iterator[Issue]:
+    """The engine can run here, beside so many training processes."""
+    problem = engine_kind(options.type).problem(processes)
+    if problem:
+        told = f"{options.type} cannot run here: {problem}; write `auto` or `transformers`"
+        yield Issue((*place, "engine"), told)
 
 
 def thinking_budget(place: Place, budget: ThinkingBudget, longest: int) -> Iterator[Issue]:

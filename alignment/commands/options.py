@@ -1,7 +1,7 @@
 """Arguments and options of several commands, with their help text."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -13,10 +13,7 @@ RunDirectory = Annotated[Path, typer.Argument(help="A run directory.")]
 ModelOrRun = Annotated[Path, typer.Argument(metavar="MODEL_OR_RUN", help="A run directory or a model folder.")]
 OneStage = Annotated[str | None, typer.Option(help="A stage of the run (default: the last trained).")]
 Tasks = Annotated[str, typer.Option(help="Tasks, separated by commas (default: the recipe's).")]
-Engine = Annotated[
-    Literal["auto", "vllm", "transformers"] | None,
-    typer.Option(help="Engine that samples (default: the recipe's, or auto)."),
-]
+Engine = Annotated[str | None, typer.Option(help="Engine that samples, by name (default: the recipe's, or auto).")]
 LongestCompletion = Annotated[
     int | None,
     typer.Option(help="Longest completion in tokens, thinking and answer together (default: the recipe's, or 2048)."),

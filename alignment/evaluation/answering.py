@@ -51,7 +51,6 @@ class Evaluator:
             max_prompt_tokens=settings.max_prompt_tokens,
             max_completion_tokens=settings.max_completion_tokens,
             stop_text=settings.thinking_budget.stop_text,
-            dtype=settings.dtype,
             trust_remote_code=trust_remote_code,
         )
         self.sampler = serve(policy, serving)

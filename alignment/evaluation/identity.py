@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from alignment.recipe.engine import WITHOUT_EFFECT
 from alignment.recipe.evaluation import Evaluations
 
-ELSEWHERE = {"budgets", "follow_turns"}  # what adds figures of its own does not change the others
+# What adds figures of its own does not change the others; nor does how fast the engine is.
+ELSEWHERE: dict[str, bool | set[str]] = {"budgets": True, "follow_turns": True, "engine": set(WITHOUT_EFFECT)}
 
 
 def evaluation_identity(settings: Evaluations, output_hash: str, seed: int) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from alignment.core.vocabulary import Mode
 from alignment.inference.thinking_budget import ThinkTokens, forced_tokens
+from alignment.recipe.engine import EngineOptions
 from alignment.recipe.sampling import ThinkingBudget
 
 if TYPE_CHECKING:
     import torch
 
-EngineName = Literal["auto", "vllm", "transformers"]
 StopReason = Literal["end", "length"]
 
 
@@ -87,11 +87,11 @@ class EngineSettings:
     max_length: int  # tokens of prompt and completion together
     stop_ids: tuple[int, ...]
     pad_id: int
-    dtype: str = "auto"  # float32 or bfloat16; auto is float32 on a CPU and bfloat16 on a GPU
-    gpu_memory_fraction: float = 0.35
-    max_sequences: int = 256
+    options: EngineOptions  # what the recipe says
+    gpu_memory_fraction: float = 0.35  # where the options leave it out
     trust_remote_code: bool = False
     thinking: ThinkTokens | None = None  # None for an engine that is given no budgets
+    processes: int = 1  # training processes on this machine, each with an engine of its own
 
 
 class Engine(Protocol):

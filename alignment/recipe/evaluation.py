@@ -1,11 +1,12 @@
 """`evaluations`: what is measured after each stage."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from alignment.core.vocabulary import Mode
 from alignment.recipe.closed import Closed
+from alignment.recipe.engine import Engine, VllmOptions
 from alignment.recipe.sampling import ThinkingBudget
 
 
@@ -34,9 +35,8 @@ class Evaluations(Closed):
     max_completion_tokens: int = Field(
         1024, ge=1, description="Longest completion in tokens, thinking and answer together."
     )
-    engine: Literal["auto", "vllm", "transformers"] = Field("auto", description="The engine that samples completions.")
-    dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="The engine's floating-point type; auto is float32 on a CPU and bfloat16 on a GPU."
+    engine: Engine = Field(
+        VllmOptions(), description="The engine that samples completions; a name is short for its `type`."
     )
     target_lengths: list[int] = Field(
         [], description="Target lengths that questions ask for after every training stage, to measure adherence."

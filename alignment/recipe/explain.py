@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
+from alignment.recipe.engine import EngineOptions, find_engine
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import find_kind
 from alignment.recipe.renamed import renamed
@@ -37,6 +38,9 @@ def explain(detail: Any, document: Any) -> Issue:
         return Issue(place, f"there is no algorithm {given!r}; {nearest(given, ALGORITHM_NAMES)}")
     if kind == "union_tag_not_found" and place[-1] == "algorithm":
         return Issue(place, f"has no `type`; write one of: {', '.join(ALGORITHM_NAMES)}")
+
+    if kind == "engine_type":
+        return Issue((*place, "type") if isinstance(found, dict) else place, message)
     if kind == "value_error":
         return Issue(place, message.removeprefix("Value error, "))
     if kind == "literal_error":
@@ -91,6 +95,8 @@ def _walk(location: Place, document: Any, *, ends_in_key: bool) -> tuple[Place, 
             names_an_entry = field is not None and get_origin(field.annotation) is dict
         if len(place) == 2 and place[0] == "stages":
             model = _stage_model(document, place[1])
+        if model is EngineOptions:
+            model = _engine_model(document, place)
     return tuple(place), holder
 
 
@@ -99,6 +105,14 @@ def _stage_model(document: Any, index: str | int) -> type[BaseModel] | None:
     stage = document["stages"][index]
     kind = find_kind(str(stage.get("kind"))) if isinstance(stage, dict) else None
     return None if kind is None else kind.fields
+
+
+def _engine_model(document: Any, place: list[str | int]) -> type[BaseModel]:
+    """The block of the engine that the document names at a place."""
+    for key in place:
+        document = document[key]
+    kind = find_engine(str(document.get("type", "auto"))) if isinstance(document, dict) else None
+    return EngineOptions if kind is None else kind.options
 
 
 def _model_inside(annotation: Any) -> type[BaseModel] | None:

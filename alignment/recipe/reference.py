@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from alignment.recipe import algorithm, data, evaluation, hardware, lora, sampling, schema, stage
+from alignment.recipe import algorithm, data, engine, evaluation, hardware, lora, sampling, schema, stage
 from alignment.recipe import rewards as reward_block
 from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
 from alignment.recipe.kinds import StageKind, kinds
@@ -57,6 +57,12 @@ ABOVE_KINDS: tuple[Section, ...] = (
 )
 BELOW_KINDS: tuple[Section, ...] = (
     (sampling.Sampling, "Sampling", "`rollout` of a sample stage, and the first part of a grpo stage's."),
+    (
+        engine.EngineOptions,
+        "Engine",
+        "`engine` of a rollout and of the evaluations; `engine: vllm` is short for `engine: {type: vllm}`.",
+    ),
+    (engine.VllmOptions, "Engine vllm", "The keys of every engine, and these; `auto` takes them too."),
     (
         sampling.ThinkingBudget,
         "Thinking budget",

@@ -11,7 +11,9 @@ RENAMED: dict[str, dict[str, str]] = {
         "budget": "thinking_budget.most",
         "budget_stop_text": "thinking_budget.stop_text",
         "flag_share": "flag_fraction",
-        "gpu_memory_share": "gpu_memory_fraction",
+        "dtype": "engine.dtype",
+        "gpu_memory_fraction": "engine.gpu_memory_fraction",
+        "gpu_memory_share": "engine.gpu_memory_fraction",
         "minimum_thinking": "thinking_budget.least",
         "thinking_share": "thinking_fraction",
         "wait_text": "thinking_budget.wait_text",
@@ -33,6 +35,7 @@ RENAMED: dict[str, dict[str, str]] = {
     "DataOverrides": {"largest_failing_share": "max_failing_fraction"},
     "Evaluations": {
         "budget_stop_text": "thinking_budget.stop_text",
+        "dtype": "engine.dtype",
         "told_budgets": "target_lengths",
         "told_count": "target_length_count",
     },

@@ -4,11 +4,12 @@ ThinkingBudget is both a block of a recipe and the value in a generation request
 inference/thinking_budget.py (enforces it), inference/engine.py (the request).
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from alignment.recipe.closed import Closed
+from alignment.recipe.engine import Engine, VllmOptions
 
 QWEN3_STOP_TEXT = (
     "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now."
@@ -52,8 +53,8 @@ class ThinkingBudget(Closed):
 class Sampling(Closed):
     """The block `rollout` of a sample stage."""
 
-    engine: Literal["auto", "vllm", "transformers"] = Field(
-        "auto", description="The engine that samples completions; auto takes vllm if it can run here."
+    engine: Engine = Field(
+        VllmOptions(), description="The engine that samples completions; a name is short for its `type`."
     )
     generations: int = Field(8, ge=1, description="Completions per problem.")
     max_prompt_tokens: int = Field(
@@ -83,12 +84,6 @@ class Sampling(Closed):
     )
     thinking_budget: ThinkingBudget = Field(
         ThinkingBudget(), description="Limits on thinking tokens; a whole number is short for `most`."
-    )
-    dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="The engine's floating-point type; auto is float32 on a CPU and bfloat16 on a GPU."
-    )
-    gpu_memory_fraction: float = Field(
-        0.35, gt=0, lt=1, description="Fraction of a GPU's memory that vLLM may use beside the trainer."
     )
 
 

@@ -19,6 +19,7 @@ from alignment.core.machine import hardware, versions
 from alignment.core.resources import resource
 from alignment.data.mixture import describe_part, load_parts
 from alignment.data.sources import Table, load_source, local_path
+from alignment.recipe import engine
 from alignment.recipe.issue import nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.load import Document
@@ -28,7 +29,7 @@ from alignment.records.run_folder import RunFolder, StageFolder
 
 State = Literal["finished", "unfinished", "fresh"]
 # What may change between two starts of a stage without changing what it learns.
-WITHOUT_EFFECT = ("save_every_steps", "gpu_memory_fraction", "max_logprob_gap")
+WITHOUT_EFFECT = ("save_every_steps", "max_logprob_gap", *engine.WITHOUT_EFFECT)
 
 
 @dataclass(frozen=True)

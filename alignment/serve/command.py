@@ -19,7 +19,8 @@ from rich.console import Console
 from alignment.core.errors import EngineError, OptionError
 from alignment.core.machine import devices
 from alignment.evaluation.adaptive_budget.budget import load_adaptive
-from alignment.inference.start import vllm_problem
+from alignment.inference.vllm.kind import vllm_problem
+from alignment.recipe.engine import VllmOptions
 from alignment.recipe.hardware import Hardware
 from alignment.records.policies import Policy, named_policies, thinking_budget
 from alignment.run.processes import end_of_log, environment, run
@@ -85,7 +86,7 @@ def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
     return [
         sys.executable, "-m", "vllm.entrypoints.openai.api_server",
         "--model", str(policy.folder), "--served-model-name", policy.name,
-        "--dtype", "float32" if on_cpu else "bfloat16",
+        "--dtype", VllmOptions().resolved_dtype(on_gpu=not on_cpu),
         "--reasoning-parser", "qwen3", "--reasoning-config", json.dumps(reasoning),
         "--middleware", "alignment.serve.middleware.ThinkingRequests",
         "--override-generation-config", json.dumps(SAMPLING),

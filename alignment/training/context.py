@@ -13,7 +13,8 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.inference.sampler import Sampler
-from alignment.inference.start import Serving, serve
+from alignment.inference.start import BESIDE_TRAINER, WHOLE_DEVICE, Serving, serve
+from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 from alignment.records.run_folder import RunFolder, StageFolder
 
@@ -48,8 +49,7 @@ class StageContext:
             max_prompt_tokens=rollout.max_prompt_tokens,
             max_completion_tokens=rollout.max_completion_tokens,
             stop_text=rollout.thinking_budget.stop_text,
-            dtype=rollout.dtype,
-            gpu_memory_fraction=rollout.gpu_memory_fraction,
+            gpu_memory_fraction=BESIDE_TRAINER if kind_of(self.stage).trains else WHOLE_DEVICE,
             trust_remote_code=self.recipe.trust_remote_code,
         )
         return serve(self.policy_path, serving, self.processes)

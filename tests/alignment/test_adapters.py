@@ -12,6 +12,7 @@ from alignment.core.resources import resource
 from alignment.inference.engine import EngineSettings
 from alignment.inference.start import start_engine
 from alignment.inference.weights.sync_check import check_weight_sync
+from alignment.recipe.engine import engine_options
 from alignment.recipe.lora import Lora
 from alignment.run.base_model import add_tokens
 from alignment.training.policy import adapter_config, merged_weights
@@ -64,7 +65,9 @@ def test_the_engine_samples_from_the_adapter_and_not_from_the_model_under_it(
     model = adapted(tokenizer)
     prompt = tokenizer("<|endoftext|>12 + 7 - 4 =\n15")["input_ids"]
     engine = start_engine(
-        "auto", EngineSettings(BASE, 128, (tokenizer.eos_token_id,), tokenizer.pad_token_id, "float32")
+        EngineSettings(
+            BASE, 128, (tokenizer.eos_token_id,), tokenizer.pad_token_id, engine_options("auto", dtype="float32")
+        )
     )
     under = engine.logprobs([prompt])[0]
     check_weight_sync(engine, lambda: iterate(model), prompt)

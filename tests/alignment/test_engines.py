@@ -10,8 +10,10 @@ from alignment.core.errors import WeightsNotSynchronised
 from alignment.core.resources import resource
 from alignment.inference.engine import Engine, EngineSettings, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.sampler import Sampler
-from alignment.inference.start import start_engine, vllm_problem
+from alignment.inference.start import start_engine
+from alignment.inference.vllm.kind import vllm_problem
 from alignment.inference.weights.sync_check import check_weight_sync, largest_gap, refuse_gap
+from alignment.recipe.engine import engine_options
 
 BASE = str(resource("data/base"))
 GREEDY = SamplingSettings(temperature=0.0)
@@ -31,10 +33,8 @@ def model() -> torch.nn.Module:
 def engine(request: pytest.FixtureRequest, tokenizer: PreTrainedTokenizerBase) -> Iterator[Engine]:
     if request.param == "vllm" and (problem := vllm_problem()):
         pytest.skip(problem)
-    settings = EngineSettings(
-        BASE, 256, (tokenizer.eos_token_id,), tokenizer.pad_token_id, dtype="float32", max_sequences=16
-    )
-    started = start_engine(request.param, settings)
+    options = engine_options(request.param, dtype="float32", max_sequences=16)
+    started = start_engine(EngineSettings(BASE, 256, (tokenizer.eos_token_id,), tokenizer.pad_token_id, options))
     yield started
     started.close()
 

@@ -117,7 +117,9 @@ def test_what_changed_is_named(load: Load, finished: bool, old: str, new: str, c
     assert "--run DIRECTORY" in str(caught.value)
 
 
-@pytest.mark.parametrize("override", ["cold_start.save_every_steps=7", "reasoning_rl.rollout.gpu_memory_fraction=0.5"])
+@pytest.mark.parametrize(
+    "override", ["cold_start.save_every_steps=7", "reasoning_rl.rollout.engine.gpu_memory_fraction=0.5"]
+)
 def test_what_changes_no_result_changes_no_stage(load: Load, override: str) -> None:
     finish_all(load())
     pipeline = load("", "", f"stages.{override}")

@@ -22,9 +22,11 @@ from alignment.inference.engine import (
     in_order,
 )
 from alignment.inference.sampler import Sampler
-from alignment.inference.start import Serving, serve, start_engine, vllm_problem
+from alignment.inference.start import Serving, serve, start_engine
 from alignment.inference.thinking_budget import BudgetRule, ThinkTokens, forced_tokens, thinking_so_far
 from alignment.inference.transformers.clock import ThinkingClock
+from alignment.inference.vllm.kind import vllm_problem
+from alignment.recipe.engine import engine_options
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.run.plan import Pipeline
 from grpo_trainer import grpo_trainer
@@ -49,7 +51,7 @@ def thinker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def serving(engine: str, stop_text: str = STOP_TEXT) -> Serving:
-    return Serving(engine, 128, LIMIT, stop_text, dtype="float32")  # type: ignore[arg-type]
+    return Serving(engine_options(engine, dtype="float32"), 128, LIMIT, stop_text)
 
 
 def asked(
@@ -133,7 +135,7 @@ def test_a_model_with_a_sliding_window_is_generated_under_the_same_budget(
     model.save_pretrained(tmp_path)
     tokens = ThinkTokens.of(tokenizer, STOP_TEXT)
     assert tokens is not None
-    engine = start_engine("transformers", EngineSettings(str(tmp_path), 64, (2,), 0, thinking=tokens))
+    engine = start_engine(EngineSettings(str(tmp_path), 64, (2,), 0, engine_options("transformers"), thinking=tokens))
     prompt = [20, 21, tokens.open_id, 30]
     (made,) = in_order(engine.generate([asked(prompt, 3, limit=12)], GREEDY))
     assert tuple(made.token_ids[2:])[: len(tokens.stop_ids)] == tokens.stop_ids
@@ -262,8 +264,8 @@ def test_what_a_row_draws_does_not_depend_on_which_rows_share_its_batch(
     """Ragged rows that join, end and move among few slots draw what they draw with a slot each."""
     drawn = []
     for slots in (3, 64):
-        settings = EngineSettings(str(thinker), 256, (tokenizer.eos_token_id,), 0, "float32", max_sequences=slots)
-        engine = start_engine("transformers", settings)
+        options = engine_options("transformers", dtype="float32", max_sequences=slots)
+        engine = start_engine(EngineSettings(str(thinker), 256, (tokenizer.eos_token_id,), 0, options))
         requests = [
             GenerationRequest(prompt, "thinking", None, most, seed=most)
             for prompt, most in zip(prompts[:24], itertools.cycle((5, 64, 20)), strict=False)

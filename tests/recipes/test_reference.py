@@ -26,7 +26,8 @@ def test_every_model_of_the_schema_has_a_section() -> None:
 
 def _below(model: type[Closed]) -> Iterator[type[Closed]]:
     for one in model.__subclasses__():
-        yield one
+        if one.__module__.startswith("alignment."):  # and not a test's own
+            yield one
         yield from _below(one)
 
 

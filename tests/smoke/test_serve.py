@@ -16,7 +16,9 @@ from alignment.data.template import render_prompt
 from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Bin, Probe
 from alignment.inference.engine import GenerationRequest, SamplingSettings
 from alignment.inference.sampler import Sampler
-from alignment.inference.start import Serving, serve, vllm_problem
+from alignment.inference.start import Serving, serve
+from alignment.inference.vllm.kind import vllm_problem
+from alignment.recipe.engine import engine_options
 from alignment.recipe.sampling import ThinkingBudget
 from process_tree import descendants
 from rewards.contract import split_thinking
@@ -58,7 +60,7 @@ def server(policy: Path) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def sampler(policy: Path) -> Sampler:
     """What `alignment chat` answers with."""
-    return serve(str(policy / "01-fusion" / "output"), Serving("transformers", 128, TOKENS, STOP_TEXT))
+    return serve(str(policy / "01-fusion" / "output"), Serving(engine_options("transformers"), 128, TOKENS, STOP_TEXT))
 
 
 @pytest.fixture(scope="module")

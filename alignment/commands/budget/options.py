@@ -17,6 +17,7 @@ from alignment.core.vocabulary import MODES, Mode
 from alignment.data.sources import Table, load_source, local_path
 from alignment.evaluation.sweep.plan import Point, SweepPlan
 from alignment.evaluation.task import evaluation_source
+from alignment.recipe.engine import WITHOUT_EFFECT, retyped
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.schema import Recipe
@@ -85,6 +86,8 @@ class SweepOptions:
         for name in tasks:
             evaluation_source(name)
         changes = {name: value for name, value in self.changes if value is not None}
+        if "engine" in changes:
+            changes["engine"] = retyped(own.engine, changes["engine"])
         if "stop_text" in changes:
             changes["thinking_budget"] = {**own.thinking_budget.model_dump(), "stop_text": changes.pop("stop_text")}
         asked = {"after_each_stage": list(dict.fromkeys(tasks)), "samples": self.samples}
@@ -148,11 +151,12 @@ def _task(settings: Evaluations, name: str, files: dict[str, str]) -> dict[str, 
 
 def _identity(settings: Evaluations, mode: Mode, budget: int | None) -> dict[str, Any]:
     """What decides the figures of a point beside its policy and its task."""
-    shared = ("samples", "max_prompt_tokens", "max_completion_tokens", "engine", "dtype")
+    shared = ("samples", "max_prompt_tokens", "max_completion_tokens")
     return {
         "mode": mode,
         "budget": budget,
         "thinking_budget": None if budget is None else settings.thinking_budget.at(budget).model_dump(mode="json"),
         "sampling": settings.sampling[mode],
+        "engine": settings.engine.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)),
         **{name: getattr(settings, name) for name in shared},
     }

@@ -14,7 +14,7 @@ from rich.text import Text
 from alignment.core.machine import devices
 from alignment.data.modes import flagged_mode
 from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, agreement_of, load_adaptive
-from alignment.inference.engine import EngineName
+from alignment.recipe.engine import engine_options
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.records.policies import named_policies, thinking_budget
 
@@ -130,5 +130,5 @@ def _sampler(folder: Path, stop_text: str, max_tokens: int) -> Any:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     disable_progress_bar()  # a progress bar would run into the conversation
     # For a single user without a GPU, vLLM's start-up costs more than it saves.
-    engine: EngineName = "auto" if devices() else "transformers"
+    engine = engine_options("auto" if devices() else "transformers")
     return serve(str(folder), Serving(engine, _longest(folder) - max_tokens, max_tokens, stop_text))

@@ -15,6 +15,7 @@ from alignment.commands.budget.options import COMPLETION_TOKENS, files_of
 from alignment.core.errors import OptionError
 from alignment.data.sources import Table, load_source, source_names
 from alignment.evaluation.task import evaluation_source
+from alignment.recipe.engine import retyped
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.issue import nearest
@@ -59,6 +60,8 @@ class EvaluateOptions:
                 raise OptionError(f"--tasks: there is no source `{name}`; {nearest(name, source_names())}")
             evaluation_source(name)
         changes = {name: value for name, value in self.changes if value is not None}
+        if "engine" in changes:
+            changes["engine"] = retyped(own.engine, changes["engine"])
         asked = {**changes, "after_each_stage": list(dict.fromkeys(tasks)), "budgets": []}
         try:
             return Evaluations.model_validate({**own.model_dump(), **asked})

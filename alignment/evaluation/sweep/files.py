@@ -17,7 +17,7 @@ from alignment.records.outcomes import outcomes_file
 
 SCHEMA_VERSION = 1
 NOT_SHOWN = ("key", "identity")
-SETTINGS = ("count", "samples", "seed", "max_completion_tokens", "engine", "dtype", "thinking_budget", "sampling")
+SETTINGS = ("count", "samples", "seed", "max_completion_tokens", "engine", "thinking_budget", "sampling")
 Facts = dict[str, Any]
 
 

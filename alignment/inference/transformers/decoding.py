@@ -57,7 +57,7 @@ class Decoder:
     """The rows of one batch: sampled and logprobs (rows, longest), counts and ended (rows,), all on the CPU."""
 
     def __init__(self, model: PreTrainedModel, requests: Sequence[GenerationRequest], engine: EngineSettings) -> None:
-        self._model, self._device, self._most_rows = model, model.device, engine.max_sequences
+        self._model, self._device, self._most_rows = model, model.device, engine.options.max_sequences
         self._prompts = [tuple(one.prompt_ids) for one in requests]
         self._limits = torch.tensor([one.max_tokens for one in requests])
         self._lengths = torch.tensor([len(prompt) for prompt in self._prompts])

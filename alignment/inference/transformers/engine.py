@@ -22,10 +22,9 @@ class TransformersEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        auto = torch.float32 if device.type == "cpu" else torch.bfloat16
         model = AutoModelForCausalLM.from_pretrained(
             settings.model,
-            dtype=auto if settings.dtype == "auto" else getattr(torch, settings.dtype),
+            dtype=getattr(torch, settings.options.resolved_dtype(on_gpu=device.type == "cuda")),
             use_safetensors=True,
             trust_remote_code=settings.trust_remote_code,
         )

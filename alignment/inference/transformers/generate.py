@@ -50,8 +50,8 @@ def generate(
 ) -> Iterator[tuple[int, Generation]]:
     """As the Engine protocol says; the rows of a batch finish together."""
     order = sorted(range(len(requests)), key=lambda row: (len(requests[row].prompt_ids), requests[row].max_tokens))
-    for start in range(0, len(order), engine.max_sequences):
-        chosen = order[start : start + engine.max_sequences]
+    for start in range(0, len(order), engine.options.max_sequences):
+        chosen = order[start : start + engine.options.max_sequences]
         batch = [requests[row] for row in chosen]
         sampled = _generate(model, batch, engine, sampling)
         scored = [[0.0] * (len(one.prompt_ids) + len(ids) - 1) for one, ids in zip(batch, sampled, strict=True)]

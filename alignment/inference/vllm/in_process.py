@@ -41,18 +41,18 @@ class LocalVllm:
         on_cpu = not torch.cuda.is_available()
         if on_cpu:  # what vLLM compiles even when it runs eagerly takes most of a minute, and a C++ compiler
             torch._dynamo.config.disable = True  # noqa: SLF001  as TORCHDYNAMO_DISABLE, but not too late
-        dtype = {"auto": "float32" if on_cpu else "bfloat16"}.get(settings.dtype, settings.dtype)
+        options = settings.options
         self._stop_ids, self._max_length = list(settings.stop_ids), settings.max_length
         self._thinking = settings.thinking
         with _generators_kept():
             self._llm = LLM(
                 model=settings.model,
-                dtype=dtype,
+                dtype=options.resolved_dtype(on_gpu=not on_cpu),
                 skip_tokenizer_init=settings.thinking is None,  # budgets are told to vLLM as text
                 enforce_eager=on_cpu,
                 max_model_len=settings.max_length,
-                max_num_seqs=settings.max_sequences,
-                gpu_memory_utilization=settings.gpu_memory_fraction,
+                max_num_seqs=options.max_sequences,
+                gpu_memory_utilization=getattr(options, "gpu_memory_fraction", None) or settings.gpu_memory_fraction,
                 enable_prefix_caching=False,  # a cache that outlives a weight update would answer for the old policy
                 trust_remote_code=settings.trust_remote_code,
                 disable_log_stats=True,
@@ -81,19 +81,18 @@ class LocalVllm:
             SamplingParams(max_tokens=one.max_tokens, seed=one.seed, thinking_token_budget=budget, **shared)
             for one, budget in zip(requests, budgets, strict=True)
         ]
-        outputs = self._run([one.prompt_ids for one in requests], parameters)
-        for index, (request, output) in enumerate(zip(requests, outputs, strict=True)):
-            yield index, self._as_generation(request, output.outputs[0])
+        for index, output in self._run([one.prompt_ids for one in requests], parameters):
+            yield index, self._as_generation(requests[index], output.outputs[0])
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
         from vllm import SamplingParams
 
-        parameters = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
-        outputs = self._run(sequences, parameters)
-        return [
-            [at[token].logprob for token, at in zip(ids[1:], output.prompt_logprobs[1:], strict=True)]
-            for ids, output in zip(sequences, outputs, strict=True)
-        ]
+        scoring = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
+        found: dict[int, list[float]] = {}
+        for index, output in self._run(sequences, [scoring] * len(sequences)):
+            places = zip(sequences[index][1:], output.prompt_logprobs[1:], strict=True)
+            found[index] = [at[token].logprob for token, at in places]
+        return [found[index] for index in range(len(sequences))]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
@@ -104,9 +103,26 @@ class LocalVllm:
     def close(self) -> None:
         self._llm.llm_engine.engine_core.shutdown()
 
-    def _run(self, prompts: Sequence[list[int]], parameters: Any) -> list[Any]:
-        with _generators_kept():  # vLLM draws from torch's generator beside the requests' own
-            return self._llm.generate([{"prompt_token_ids": ids} for ids in prompts], parameters, use_tqdm=False)
+    def _run(self, prompts: Sequence[list[int]], parameters: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """`(index of the prompt, vLLM's output)` as each finishes; what is left is dropped where nobody asks further.
+
+        vLLM draws from the global generators beside the requests' own, so they are kept wherever it works.
+        """
+        engine = self._llm.llm_engine
+        with _generators_kept():
+            asked = [{"prompt_token_ids": ids} for ids in prompts]
+            names = self._llm.enqueue(asked, list(parameters), use_tqdm=False)
+        going = {name.partition("-")[0]: (index, name) for index, name in enumerate(names)}
+        try:
+            while going:
+                with _generators_kept():
+                    while not (finished := [output for output in engine.step() if output.finished]):
+                        pass
+                for output in finished:
+                    yield going.pop(output.request_id)[0], output
+        finally:
+            if going:
+                engine.abort_request([name for _, name in going.values()], internal=True)
 
     def _as_generation(self, request: GenerationRequest, output: Any) -> Generation:
         ids = list(output.token_ids)

@@ -51,7 +51,7 @@ def refuse_gap(gap: float, largest: float, step: int) -> None:
         raise WeightsNotSynchronised(
             f"step {step}: the engine's log-probs are {gap:.4f} nats from the trainer's on average, above "
             f"rollout.max_logprob_gap {largest:g}. Either the engine holds other weights, or it computes in a coarser "
-            "dtype than the trainer: compare rollout.dtype with the trainer's bf16"
+            "dtype than the trainer: compare rollout.engine.dtype with the trainer's bf16"
         )
 
 

@@ -72,7 +72,7 @@ def _settings(context: StageContext) -> GRPOConfig:
 
 def _largest_gap(stage: GrpoStage, settings: GRPOConfig, weights: torch.dtype) -> float:
     """The allowed distance between trainer and engine: tight where both compute in float32."""
-    engine = "float32" if stage.rollout.dtype == "auto" and not torch.cuda.is_available() else stage.rollout.dtype
+    engine = stage.rollout.engine.resolved_dtype(on_gpu=torch.cuda.is_available())
     coarse = settings.bf16 or settings.fp16 or weights != torch.float32
     return largest_gap(stage.rollout.max_logprob_gap, exact=engine == "float32" and not coarse)
 

@@ -1,0 +1,24 @@
+"""`engine: auto`: vLLM where it runs, transformers elsewhere. Light: what it starts imports torch.
+
+Neighbours: vllm/kind.py and transformers/kind.py (the two), recipe/engine.py (the list).
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from alignment.inference.transformers import kind as transformers
+from alignment.inference.vllm import kind as vllm
+from alignment.recipe.engine import EngineKind, VllmOptions, retyped
+
+if TYPE_CHECKING:
+    from alignment.inference.engine import Engine, EngineSettings
+
+
+def start(settings: "EngineSettings") -> "Engine":
+    """The first engine that can run here."""
+    chosen = vllm.ENGINE if vllm.ENGINE.problem(settings.processes) is None else transformers.ENGINE
+    started: Engine = chosen.start(replace(settings, options=retyped(settings.options, chosen.name)))
+    return started
+
+
+ENGINE = EngineKind(name="auto", options=VllmOptions, problem=transformers.ENGINE.problem, start=start)

@@ -1,0 +1,26 @@
+"""`engine: transformers`: runs wherever torch does. Light: torch is imported when it starts.
+
+Neighbours: engine.py (the engine), recipe/engine.py (the list).
+"""
+
+from typing import TYPE_CHECKING
+
+from alignment.recipe.engine import EngineKind, EngineOptions
+
+if TYPE_CHECKING:
+    from alignment.inference.engine import Engine, EngineSettings
+
+
+def problem(_: int = 1) -> str | None:
+    """None: it runs everywhere."""
+    return None
+
+
+def start(settings: "EngineSettings") -> "Engine":
+    """A transformers model in this process."""
+    from alignment.inference.transformers.engine import TransformersEngine
+
+    return TransformersEngine(settings)
+
+
+ENGINE = EngineKind(name="transformers", options=EngineOptions, problem=problem, start=start)

