@@ -10,9 +10,9 @@ from pathlib import Path
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import canonical_hash, folder_files
-from alignment.recipe.kinds import stage_kind
+from alignment.recipe.kinds import find_kind
 from alignment.recipe.sampling import ThinkingBudget
-from alignment.records.run_folder import RunFolder
+from alignment.records.run_folder import RunFolder, StageFolder
 
 ALL = "all"
 
@@ -68,16 +68,19 @@ def thinking_budget(path: Path) -> ThinkingBudget:
 def _trained(run: RunFolder) -> list[str]:
     names = [folder.name[3:] for folder in sorted(run.path.glob("[0-9][0-9]-*")) if "." not in folder.name]
     finished = [name for name in names if run.find(name).finished]
-    return [name for name in finished if stage_kind(run.find(name).manifest().kind).leaves_policy]
+    return [name for name in finished if _leaves_policy(run.find(name))]
 
 
 def _of_stage(run: RunFolder, name: str) -> Policy:
     folder = run.find(name)
     manifest = folder.verified_manifest()
-    kind = stage_kind(manifest.kind)
-    if not kind.leaves_policy:
+    if not _leaves_policy(folder):
         known = ", ".join(_trained(run)) or "none yet"
-        raise ArtifactError(
-            f"stage {name} ({kind.name}) leaves {kind.leaves.replace('_', ' ')} and no policy; write one of: {known}"
-        )
+        raise ArtifactError(f"stage {name} ({manifest.kind}) leaves no policy; write one of: {known}")
     return Policy(name, folder.output, manifest.output_hash)
+
+
+def _leaves_policy(folder: StageFolder) -> bool:
+    """Whether a stage leaves a policy; of a kind that is not installed here, what it has left says it."""
+    kind = find_kind(folder.manifest().kind)
+    return (folder.output / "config.json").is_file() if kind is None else kind.leaves_policy

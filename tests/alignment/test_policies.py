@@ -51,7 +51,7 @@ def test_all_means_every_trained_stage_in_order(run: Path) -> None:
 
 
 def test_a_stage_that_makes_rows_and_one_that_is_not_there_are_refused(run: Path) -> None:
-    with pytest.raises(ArtifactError, match="leaves rows and no policy; write one of: cold_start, reasoning_rl"):
+    with pytest.raises(ArtifactError, match="leaves no policy; write one of: cold_start, reasoning_rl"):
         named_policies(run, ["fusion_data"])
     with pytest.raises(ArtifactError, match="has no stage `general_rl`"):
         named_policies(run, ["general_rl"])

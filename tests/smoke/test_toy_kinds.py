@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from alignment.core.errors import ArtifactError
+from alignment.records.policies import named_policies
 from alignment.records.run_folder import RunFolder
 from smoke.processes import alignment, killed_when
 from smoke.small_recipe import cold_start, write_recipe
@@ -103,6 +105,24 @@ def test_the_report_of_a_run_can_be_written_where_the_package_is_not_installed(
     monkeypatch.setenv("PYTHONPATH", os.environ["PYTHONPATH"].split(os.pathsep, 2)[2])
     again = alignment("report", killed_and_resumed)
     assert again.returncode == 0, again.stderr
+
+
+def test_its_policy_can_be_used_where_the_package_is_not_installed(killed_and_resumed: Path) -> None:
+    (policy,) = named_policies(killed_and_resumed, ["cold_start"])  # this process has no toy kinds
+    assert (policy.folder / "config.json").is_file()
+    with pytest.raises(
+        ArtifactError, match=r"short_rows \(shorten\) leaves no policy; write one of: cold_start, on_short"
+    ):
+        named_policies(killed_and_resumed, ["short_rows"])
+
+
+def test_a_kind_that_trains_nothing_waits_for_no_other_machine(tmp_path: Path) -> None:
+    data = [{"source": "chain-sum", "split": "fusion", "count": 32, "seed": 3}]
+    hardware = {"accelerate": "multi-node", "processes": 32}  # under whose launcher it would wait for 3 other machines
+    recipe = write_recipe(tmp_path / "toy.yaml", short(data=data), hardware=hardware, evaluations={})
+    done = alignment("run", recipe, "--run", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert RunFolder(tmp_path / "run").find("short_rows").manifest().hardware["processes"] == 1
 
 
 def checked(folder: Path, *stages: dict[str, Any]) -> "subprocess.CompletedProcess[str]":
