@@ -1,8 +1,7 @@
-"""Every verifier against rows whose right verdict is known, and a person's own references against their grader.
+"""Audits verifiers on rows whose verdict is known, and a file's references with their own verifier.
 
-`audit_kind` runs a kind's table (kinds/) and says what was judged wrongly, how quickly, and what took longest;
-`audit_references` runs the gold answer of each row of a file through the kind that will grade it (gold.py).
-`alignment audit` prints both; nothing here needs it.
+`audit_kind` runs a kind on its audit table (kinds/) and reports wrong verdicts, speed and the slowest row.
+`audit_references` judges the gold answer of each row of a file (gold.py). Neighbour: `alignment audit` prints both.
 """
 
 import json
@@ -26,7 +25,7 @@ LONGEST_SHOWN = 120  # characters of a completion in a list of what was judged w
 
 @dataclass(frozen=True)
 class Misjudged:
-    """A row of a table whose verdict is not the one it has to get.
+    """A row of an audit table with a wrong verdict.
 
     `fault`: `false_positive` (scored too high, or scored where nothing could be judged), `false_negative` (too low),
     or `unknown` (no score where one was due).
@@ -42,9 +41,9 @@ class Misjudged:
 
 @dataclass(frozen=True)
 class KindAudit:
-    """What came of one kind. `rows` is 0 where there is no table.
+    """The audit of one kind. `rows` is 0 without a table.
 
-    `not_audited` is empty, or says why this machine cannot judge with the kind; then nothing was counted or measured.
+    `not_audited` is empty, or says why this machine cannot run the kind; then nothing was counted or measured.
     """
 
     kind: str
@@ -57,16 +56,17 @@ class KindAudit:
     not_audited: str = ""
 
     def count(self, fault: str) -> int:
+        """Number of rows misjudged with this fault."""
         return sum(one.fault == fault for one in self.misjudged)
 
 
 @dataclass(frozen=True)
 class ReferenceAudit:
-    """A file's references against the kind that grades them."""
+    """The audit of a file's references with the kind that judges them."""
 
     kind: str
     rows: int
-    unreadable: tuple[tuple[int, str], ...]  # line number, why the line is no row
+    unreadable: tuple[tuple[int, str], ...]  # line number, why the line is not a row
     failures: tuple[GoldFailure, ...]  # `place` is the line number
     seconds: float
 
@@ -76,6 +76,7 @@ class ReferenceAudit:
 
     @property
     def passed(self) -> int:
+        """Number of references that passed."""
         return self.rows - len(self.failures)
 
 

@@ -17,7 +17,7 @@ from rewards.lifetime import Closing
 
 GATE_CLOSED_TOTAL = 0.0
 LOUD_FROM_ROLLOUTS = 8  # in a smaller batch a few unknown verdicts say nothing about the verifier
-LOUD_UNKNOWN_SHARE = 0.5
+LOUD_UNKNOWN_FRACTION = 0.5
 
 LogMetric = Callable[[str, float], None]
 LogExtra = Callable[[str, list[Any]], None]
@@ -30,7 +30,7 @@ class VerdictsUnavailable(RewardsError, RuntimeError):
         self.name, self.unknown, self.total, self.reason = name, unknown, total, reason
         super().__init__(
             f"reward '{name}' could not judge {unknown} of {total} rollouts; the most common reason is '{reason}'. "
-            "Training on what is left would follow the verifier's failures. Mend the verifier or the data it judges."
+            "Training on what is left would follow the verifier's failures. Fix the verifier or the data it judges."
         )
 
 
@@ -115,8 +115,8 @@ class ComposedReward(Closing):
             if known:
                 log_metric(f"reward/{component.name}/mean", sum(known) / len(known))
             log_metric(f"reward/{component.name}/unknown", float(len(scores) - len(known)))
-            log_metric(f"reward/{component.name}/unknown_share", 1.0 - len(known) / len(scores))
-        log_metric("reward/unknown_share", totals.count(None) / len(totals))
+            log_metric(f"reward/{component.name}/unknown_fraction", 1.0 - len(known) / len(scores))
+        log_metric("reward/unknown_fraction", totals.count(None) / len(totals))
 
     def close(self) -> None:
         """Close every verifier."""
@@ -206,5 +206,5 @@ def _refuse_broken(name: str, verdicts: Sequence[Verdict]) -> None:
     asked = [verdict for verdict in verdicts if verdict.applicable]
     reasons = Counter(verdict.reason for verdict in asked if verdict.score is None)
     unknown = reasons.total()
-    if len(asked) >= LOUD_FROM_ROLLOUTS and unknown > LOUD_UNKNOWN_SHARE * len(asked):
+    if len(asked) >= LOUD_FROM_ROLLOUTS and unknown > LOUD_UNKNOWN_FRACTION * len(asked):
         raise VerdictsUnavailable(name, unknown, len(asked), reasons.most_common(1)[0][0])

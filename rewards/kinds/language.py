@@ -27,24 +27,26 @@ class LanguageConsistency:
     """Verifier of the kind `language`: 1.0 in the right language, 0.0 in another one or in a mixture of scripts.
 
     `language` is an ISO 639-1 code; empty, it is the prompt's. `parts` says what is judged; of both, either may fail.
-    `foreign_share` is how much of the letters may be of scripts that the language does not use. Latin and Greek letters
+    `foreign_fraction` is how much of the letters may be of scripts that the language does not use. Latin and Greek letters
     in a language with another script are names and symbols, and are free up to half.
     """
 
     columns: tuple[str, ...] = ()
 
-    def __init__(self, *, language: str = "", parts: Parts = "answer", foreign_share: float = 0.1) -> None:
-        problem = self.option_problem(language=language, foreign_share=foreign_share)
+    def __init__(self, *, language: str = "", parts: Parts = "answer", foreign_fraction: float = 0.1) -> None:
+        problem = self.option_problem(language=language, foreign_fraction=foreign_fraction)
         if problem is not None:
             raise ValueError(problem)
-        self.language, self.parts, self.foreign_share = language, parts, foreign_share
+        self.language, self.parts, self.foreign_fraction = language, parts, foreign_fraction
 
     @staticmethod
-    def option_problem(*, language: str = "", parts: Parts = "answer", foreign_share: float = 0.1) -> str | None:
+    def option_problem(*, language: str = "", parts: Parts = "answer", foreign_fraction: float = 0.1) -> str | None:
         """Why options cannot work, or None when they can."""
         if language and language not in LANGUAGES:
             return f"language must be a code such as en, not {language!r}; there are: {' '.join(sorted(LANGUAGES))}"
-        return None if 0 <= foreign_share < 1 else f"foreign_share must be from 0 to below 1, not {foreign_share}"
+        return (
+            None if 0 <= foreign_fraction < 1 else f"foreign_fraction must be from 0 to below 1, not {foreign_fraction}"
+        )
 
     def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict per rollout. None where the prompt's language, or every part's, cannot be told."""
@@ -72,7 +74,7 @@ class LanguageConsistency:
         letters = sum(found.scripts.values())
         if letters < FEWEST_SIGNS:
             return Verdict(None, "undecidable", evidence)
-        mixed = foreign(found, expected) > self.foreign_share
+        mixed = foreign(found, expected) > self.foreign_fraction
         if found.language is None and next(iter(found.scripts)) in LANGUAGES[expected]:
             # Letters swapped for another script's that look alike leave no language to tell, and are a mixture still.
             told = mixed and letters >= FEWEST_LETTERS
@@ -83,7 +85,7 @@ class LanguageConsistency:
 
 
 def foreign(found: Detection, language: str) -> float:
-    """The share of letters whose script a language does not use, without those that are natural in it."""
+    """The fraction of letters whose script a language does not use, without those that are natural in it."""
     free = {*LANGUAGES[language], "greek"}
     if "latin" not in free:
         free |= NATURAL_FOREIGN
@@ -172,7 +174,7 @@ ROWS: tuple[Row, ...] = (
     _in("near_miss", ENGLISH, 0.0, "zh"),
     _in("near_miss", "盐从陆地来", 0.0),  # short, and in a script that English does not have
     _in("near_miss", "Rivers wash the salt 从陆地带进大海 out of the land.", 0.0),
-    _in("near_miss", ENGLISH + " The Chinese word is 盐.", 0.0, foreign_share=0.0),
+    _in("near_miss", ENGLISH + " The Chinese word is 盐.", 0.0, foreign_fraction=0.0),
     _in("near_miss", _thought(CHINESE, ENGLISH), 0.0, parts="both"),
     _in("near_miss", _thought(ENGLISH, CHINESE), 0.0, parts="both"),
     _in("near_miss", _thought(CHINESE, ENGLISH), 0.0, parts="thinking"),

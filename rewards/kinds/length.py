@@ -78,7 +78,7 @@ class Length:
         ahead = rollout.budget - tokens
         score = 1 - self.alpha * abs(ahead) if self.form == "l1_exact" else self.alpha * ahead + self.delta
         reason = "on_target" if ahead == 0 else "shorter" if ahead > 0 else "longer"
-        return Verdict(_share(score), reason, {"tokens": tokens, "budget": rollout.budget})
+        return Verdict(_clamped(score), reason, {"tokens": tokens, "budget": rollout.budget})
 
     def _overlong(self, rollout: Rollout) -> Verdict:
         tokens = own_tokens(rollout)
@@ -92,18 +92,18 @@ class Length:
         over = _thought_over(rollout)
         if isinstance(over, Verdict):
             return over
-        return Verdict(_share(1 - over), "within" if over <= 0 else "over", _thought(rollout))
+        return Verdict(_clamped(1 - over), "within" if over <= 0 else "over", _thought(rollout))
 
     def _adherence(self, rollout: Rollout) -> Verdict:
         over = _thought_over(rollout)
         if isinstance(over, Verdict):
             return over
         reason = "on_target" if over == 0 else "shorter" if over < 0 else "longer"
-        return Verdict(_share(1 - abs(over)), reason, _thought(rollout))
+        return Verdict(_clamped(1 - abs(over)), reason, _thought(rollout))
 
 
 def _thought_over(rollout: Rollout) -> float | Verdict:
-    """How far the thinking went beyond its budget, as a share of it; or the verdict where that cannot be said."""
+    """How far the thinking is beyond its budget, as a fraction of it; or the verdict if that is not known."""
     if rollout.mode == "non_thinking":
         return not_applicable("mode")
     if not rollout.budget:  # with a budget of 0 the block is closed at once, and nothing is the policy's to keep
@@ -127,7 +127,7 @@ def own_tokens(rollout: Rollout) -> int | None:
     return len(rollout.completion_ids) - sum(rollout.forced or ())
 
 
-def _share(value: float) -> float:
+def _clamped(value: float) -> float:
     return min(1.0, max(0.0, value))
 
 

@@ -1,6 +1,6 @@
 """Kind `repetition`: does a completion repeat itself, or run into a loop?
 
-Two signs, each for the thinking and the answer: the share of n-grams that stood before in the same text, and the share
+Two signs, each for the thinking and the answer: the fraction of n-grams that stood before in the same text, and the fraction
 of the text that is one closing passage repeated three times or more. Units are words; characters where a script has no
 spaces. Everything is linear in the length of the text.
 """
@@ -21,8 +21,8 @@ SHORTEST_LOOP = 12  # units; "no, no, no" is none
 class Repetition:
     """Verifier of the kind `repetition`: 1.0 for no repetition, falling to 0.0.
 
-    A share of repeated n-grams up to `threshold` is free, as notation and names recur in any derivation; from there the
-    score falls to 0.0 at a share of 1. A loop costs the share of the text that it takes. The lower of the two counts,
+    A fraction of repeated n-grams up to `threshold` is free, as notation and names recur in any derivation; from there the
+    score falls to 0.0 at a fraction of 1. A loop costs the fraction of the text that it takes. The lower of the two counts,
     in the worse of thinking and answer.
     """
 
@@ -66,16 +66,16 @@ class Repetition:
         return min(1 - excess, 1 - looped)
 
     def _shares(self, text: str) -> tuple[float, float]:
-        """The share of repeated n-grams, and the share that is a closing loop."""
+        """(fraction of repeated n-grams, fraction of the text that is a closing loop)."""
         words = text.lower().split()
         if len(text) > CHARACTERS_PER_WORD * len(words) or next(iter(scripts_of(text)), "") in SPACELESS:
             letters = "".join(words)
-            return repeated_share(letters, self.ngram_size * CHARACTERS_PER_UNIT), loop_share(letters)
-        return repeated_share(words, self.ngram_size), loop_share(words)
+            return repeated_fraction(letters, self.ngram_size * CHARACTERS_PER_UNIT), loop_fraction(letters)
+        return repeated_fraction(words, self.ngram_size), loop_fraction(words)
 
 
-def repeated_share(units: Sequence[Hashable], size: int) -> float:
-    """The share of a text's n-grams that stood before; 0 where it has fewer than two."""
+def repeated_fraction(units: Sequence[Hashable], size: int) -> float:
+    """The fraction of a text's n-grams that occurred before; 0 with fewer than two."""
     count = len(units) - size + 1
     if count < 2:
         return 0.0
@@ -86,8 +86,8 @@ def repeated_share(units: Sequence[Hashable], size: int) -> float:
     return 1 - distinct / count
 
 
-def loop_share(units: Sequence[Hashable]) -> float:
-    """The share of a text that is one closing passage, LOOP_TIMES or more times in a row (the last may be cut).
+def loop_fraction(units: Sequence[Hashable]) -> float:
+    """The fraction of a text that is one closing passage, LOOP_TIMES or more times in a row (the last may be cut).
 
     The borders of every prefix of the reversed text (Knuth, Morris and Pratt) give the period of every closing passage.
     """
@@ -116,7 +116,7 @@ HAN = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往"  # twenty c
 
 
 def _beyond(repeated: float, threshold: float = 0.2) -> float:
-    """The score for a share of repeated n-grams: free up to the threshold, then down to 0 at a share of 1."""
+    """The score for a fraction of repeated n-grams: 1 up to the threshold, then down to 0 at a fraction of 1."""
     return 1 - (repeated - threshold) / (1 - threshold)
 
 

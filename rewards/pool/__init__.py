@@ -1,8 +1,8 @@
-"""Verification in processes that can be ended: a time limit that holds whatever the code is stuck in.
+"""VerificationPool: runs a function in worker processes that can be killed, with a time limit per item.
 
-worker_process.py holds one such process, worker.py runs inside it, and the kind math_answer judges with the pool what
-needs a computer algebra system. The limit is enforced from outside, by killing the process, so it works from any thread and
-inside any trainer (math-verify's own limit is a signal, which only the main thread may set).
+The limit is enforced from outside, by killing the process, so it holds whatever the code is stuck in, from any thread and
+inside any trainer. (math-verify's own limit is a signal, which only the main thread may set.) Neighbours: worker_process.py
+(one process), worker.py (runs inside it), kinds/math_answer (uses the pool for computer algebra).
 """
 
 import selectors
@@ -28,7 +28,7 @@ class WorkerUnavailable(RewardsError, RuntimeError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one item: its value when `done`; else why there is none."""
+    """The result of one item: its value if `done`, else why there is none."""
 
     status: Literal["done", "timed_out", "failed", "lost"]
     value: Any = None
@@ -36,7 +36,7 @@ class Outcome:
 
 
 class _Batch:
-    """The items of one call, those still to be sent, and the outcomes so far."""
+    """The items of one call, those not yet sent, and the outcomes so far."""
 
     def __init__(self, items: Sequence[Any]) -> None:
         self.items = items
@@ -50,7 +50,7 @@ class _Batch:
         self.open -= 1
 
     def lose(self, index: int, detail: str) -> None:
-        """The process died over this item: judge it once more, then call it lost."""
+        """Requeue an item whose worker died once, then report it lost."""
         self.attempts[index] += 1
         if self.attempts[index] < ATTEMPTS_PER_ITEM:
             self.waiting.appendleft(index)
@@ -119,7 +119,7 @@ class VerificationPool(ProcessOwner):
             return [outcome for outcome in batch.outcomes if outcome is not None]
 
     def _dispatch(self, batch: _Batch) -> None:
-        """Start the workers that are wanted and give every idle one an item."""
+        """Start missing workers and give every idle one an item."""
         for worker in [worker for worker in self._running if worker.judged >= self.items_per_worker]:
             if worker.index is None:
                 self._drop(worker)
@@ -130,14 +130,14 @@ class VerificationPool(ProcessOwner):
         for worker in [worker for worker in self._running if worker.ready and worker.index is None]:
             if not batch.waiting:
                 return
-            if worker.process.poll() is not None:  # killed while it had nothing to do
+            if worker.process.poll() is not None:  # killed while idle
                 self._drop(worker)
                 continue
             index = batch.waiting.popleft()
             try:
                 worker.send(index, batch.items[index], self.timeout_seconds)
             except BrokenPipeError:
-                self._bury(worker, batch)
+                self._handle_dead_worker(worker, batch)
 
     def _collect(self, batch: _Batch) -> None:
         """Wait for answers until the nearest deadline; end what has passed its own."""
@@ -147,7 +147,7 @@ class VerificationPool(ProcessOwner):
             worker: WorkerProcess = key.data
             messages = worker.receive()
             if messages is None:
-                self._bury(worker, batch)
+                self._handle_dead_worker(worker, batch)
                 continue
             for message in messages:
                 self._accept(worker, message, batch)
@@ -178,8 +178,8 @@ class VerificationPool(ProcessOwner):
         else:
             batch.settle(message["id"], Outcome("done", value=message["value"]))
 
-    def _bury(self, worker: WorkerProcess, batch: _Batch) -> None:
-        """A worker died by itself or by another's hand: none of its work may be lost, and none repeated forever."""
+    def _handle_dead_worker(self, worker: WorkerProcess, batch: _Batch) -> None:
+        """Requeue a dead worker's item once, then report it lost."""
         self._drop(worker)
         if worker.index is not None and worker.process.returncode == -signal.SIGALRM:
             batch.settle(worker.index, Outcome("timed_out", detail="the worker ended itself, long past the limit"))
@@ -191,7 +191,7 @@ class VerificationPool(ProcessOwner):
             self._count_failed_start(worker.process.returncode, ended)
 
     def _count_failed_start(self, status: int, ended: str) -> None:
-        """A worker that ends itself at its start will do so again; one that was killed is started anew for a while."""
+        """Give up on workers that fail at their start; those that were killed are restarted for a while."""
         self._failed_starts += 1
         now = time.monotonic()
         if self._failing_since is None:
@@ -207,7 +207,7 @@ class VerificationPool(ProcessOwner):
 
     def close(self) -> None:
         """End every worker. A later call to map starts new ones."""
-        # At interpreter exit another thread may hold the lock for good; its worker has to end all the same.
+        # At interpreter exit another thread may hold the lock forever; its worker has to end too.
         held = self._lock.acquire(timeout=1.0)
         for worker in list(self._running):
             self._drop(worker)

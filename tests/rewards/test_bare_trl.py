@@ -34,4 +34,4 @@ def test_the_documented_script_trains_a_bare_trl_model_with_these_rewards(tmp_pa
     assert report["steps"] == 2
     assert not report["alignment"]
     assert {"rewards/reward/mean", "reward/math_answer/mean", "reward/think_format/mean"} <= set(report["logged"])
-    assert report["logged"]["reward/math_answer/unknown_share"] == 0.0
+    assert report["logged"]["reward/math_answer/unknown_fraction"] == 0.0

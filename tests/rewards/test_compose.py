@@ -54,7 +54,7 @@ def test_a_clip_bounds_what_enters_the_sum_and_not_what_a_gate_sees() -> None:
     assert totals(reward, a=[3.0, 1.0, 0.4]) == [1.0, 1.0, 0.0]
 
 
-def test_means_and_unknown_shares_are_reported_for_each_component() -> None:
+def test_means_and_unknown_fractions_are_reported_for_each_component() -> None:
     metrics: dict[str, float] = {}
     extra: dict[str, list[Any]] = {}
     reward = ComposedReward([component("a"), component("b")])
@@ -62,10 +62,10 @@ def test_means_and_unknown_shares_are_reported_for_each_component() -> None:
     assert metrics.pop("reward/a/mean") == pytest.approx(2 / 3)
     assert metrics == {
         "reward/a/unknown": 1.0,
-        "reward/a/unknown_share": 0.25,
+        "reward/a/unknown_fraction": 0.25,
         "reward/b/unknown": 4.0,
-        "reward/b/unknown_share": 1.0,
-        "reward/unknown_share": 1.0,
+        "reward/b/unknown_fraction": 1.0,
+        "reward/unknown_fraction": 1.0,
     }
     assert extra["a/reason"] == ["read", "read", "blank", "read"]
 
@@ -155,8 +155,8 @@ def test_a_row_is_judged_by_what_applies_to_it_and_the_rest_is_left_out_of_its_t
         first, second = reward.verdicts(prompts, ["7", "x"], **MIXED_ROWS)
     assert {name for name, verdict in first.items() if not verdict.applicable} == {"instruction"}
     assert {name for name, verdict in second.items() if not verdict.applicable} == {"math_answer"}
-    assert (metrics["reward/math_answer/mean"], metrics["reward/math_answer/unknown_share"]) == (1.0, 0.0)
-    assert metrics["reward/unknown_share"] == 0.0
+    assert (metrics["reward/math_answer/mean"], metrics["reward/math_answer/unknown_fraction"]) == (1.0, 0.0)
+    assert metrics["reward/unknown_fraction"] == 0.0
 
 
 def test_a_row_to_which_nothing_with_a_weight_applies_has_no_total() -> None:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from rewards import Rollout, Verdict, spec_problems
-from rewards.kinds.repetition import Repetition, loop_share, repeated_share
+from rewards.kinds.repetition import Repetition, loop_fraction, repeated_fraction
 
 PROSE = (
     "The sea covers most of the earth. Its water holds salt, which rivers wash out of the land over a very long time. "
@@ -60,11 +60,11 @@ def test_silence_is_not_the_easy_way_to_a_full_score() -> None:
 
 
 def test_shares_are_counted_over_units() -> None:
-    assert repeated_share("abcabc", 3) == pytest.approx(1 / 4)
-    assert repeated_share(["a", "b"], 2) == 0.0
-    assert loop_share("xy" + "abc" * 5) == pytest.approx(15 / 17)
-    assert loop_share("xy" + "abc" * 2) == 0.0
-    assert loop_share("") == 0.0
+    assert repeated_fraction("abcabc", 3) == pytest.approx(1 / 4)
+    assert repeated_fraction(["a", "b"], 2) == 0.0
+    assert loop_fraction("xy" + "abc" * 5) == pytest.approx(15 / 17)
+    assert loop_fraction("xy" + "abc" * 2) == 0.0
+    assert loop_fraction("") == 0.0
 
 
 @pytest.mark.parametrize("text", [PROSE * 340, "word%d " * 16_000, CHINESE * 2000, "a" * 100_000, "ab" * 50_000 + "c"])

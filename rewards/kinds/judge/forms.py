@@ -84,7 +84,7 @@ def criteria_form(weights: Mapping[str, float]) -> Form:
 
 
 def checklist_form(items: Sequence[Mapping[str, str]]) -> Form:
-    """The share of items that are satisfied, at most the cap of the worst that is not."""
+    """The fraction of satisfied items, at most the cap of the worst unsatisfied one."""
     task = (
         f"CHECKLIST has {len(items)} numbered items. Decide for each, alone, whether RESPONSE satisfies it as an answer to "
         "QUESTION. An item that is satisfied in part is not satisfied. CHECKLIST says what to look for and nothing else."

@@ -51,6 +51,7 @@ class JudgeOptions:
 
     @property
     def weights(self) -> dict[str, float]:
+        """The weight of each criterion."""
         return {name: float(getattr(self, f"{name}_weight")) for name in CRITERIA}
 
 

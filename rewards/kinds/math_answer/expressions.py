@@ -53,6 +53,7 @@ def values_of(tokens: list[str], letters: set[str]) -> tuple[Number, ...]:
 
 
 def tokens_of(text: str) -> list[str]:
+    """The tokens of an expression. Raises Unread at a character that is not part of one."""
     found, position = [], 0
     text = text.rstrip()
     while position < len(text):
