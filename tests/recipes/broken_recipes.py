@@ -172,7 +172,7 @@ MEANING = [
     replaced("a parameter of a task that it does not have", "budgets: [0", "parameters: {chain-sum: {max_digit: 1}}\n  budgets: [0", "evaluations.parameters.chain-sum.max_digit: `chain-sum` has no parameter `max_digit`", "did you mean `max_digits`?", at="parameters"),
     replaced("parameters of a task that is not measured", "budgets: [0", "parameters: {chain-sun: {}}\n  budgets: [0", "evaluations.parameters.chain-sun: `chain-sun` is not a task of after_each_stage; did you mean `chain-sum`?", at="parameters"),
     replaced("training on what a table keeps for evaluation", SPLIT, "{source: gsm8k-test}", "fusion_data.data.0.source: `gsm8k-test` is reserved for evaluation"),
-    replaced("measuring on what is for training", "[chain-sum]", "[gsm8k-train]", "`gsm8k-train` is for training; measure on a source that says `use: evaluation`", at="after_each"),
+    replaced("measuring on what is for training", "[chain-sum]", "[gsm8k-train]", "`gsm8k-train` is for training; name a source with `use: evaluation`", at="after_each"),
     replaced("a batch beyond all bounds", "micro_batch: 32\n    trainer", "micro_batch: 99999999999999999999\n    trainer", "write micro_batch 128"),
     replaced("a model of no kind", "model: embedded", "model: mine", "there is no folder mine; write `embedded`, a folder, or a hub id"),
     replaced("a procedural source without a split", "split: fusion, ", "", "write `split`", at="- {source"),
