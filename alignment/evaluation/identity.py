@@ -1,7 +1,8 @@
 """What decides an evaluation's figures. Light, so that the pipeline can tell what is still to be measured."""
 
-from typing import Any
+from collections.abc import Mapping
 
+from alignment.core.typed_json import Json
 from alignment.recipe.engine import WITHOUT_EFFECT
 from alignment.recipe.evaluation import Evaluations
 
@@ -9,31 +10,24 @@ from alignment.recipe.evaluation import Evaluations
 ELSEWHERE: dict[str, bool | set[str]] = {"budgets": True, "follow_turns": True, "engine": set(WITHOUT_EFFECT)}
 
 
-def evaluation_identity(settings: Evaluations, output_hash: str, seed: int) -> dict[str, Any]:
+def evaluation_identity(settings: Evaluations, output_hash: str, seed: int) -> Mapping[str, Json]:
     """A recorded evaluation is reused only where this is equal."""
     return {"settings": settings.model_dump(mode="json", exclude=ELSEWHERE), "policy": output_hash, "seed": seed}
 
 
-def follow_identity(settings: Evaluations, output_hash: str, seed: int) -> dict[str, Any]:
+def follow_identity(settings: Evaluations, output_hash: str, seed: int) -> Mapping[str, Json]:
     """As `evaluation_identity`, with how many turns a conversation has."""
     return {**evaluation_identity(settings, output_hash, seed), "follow_turns": settings.follow_turns}
 
 
-def sweep_identity(settings: Evaluations, output_hash: str, seed: int) -> dict[str, Any]:
-    """As `evaluation_identity`, with the budgets."""
-    return {**evaluation_identity(settings, output_hash, seed), "budgets": settings.budgets}
-
-
 def recorded_files(
     kind: str, settings: Evaluations, output_hash: str, seed: int
-) -> tuple[dict[str, bool], dict[str, Any]]:
-    """The files of `modes`, `follow` or `budget`, each with whether it has to be there, and what they were measured by.
+) -> tuple[dict[str, bool], Mapping[str, Json]]:
+    """The files of `modes` or `follow`, each with whether it has to be there, and what they were measured by.
 
     constraints.json is written with the two modes, where a task has constraints; follow.json where follow_turns asks.
     """
     if kind == "modes":
         files: dict[str, bool] = {"thinking": True, "non_thinking": True, "constraints": False}
         return files, evaluation_identity(settings, output_hash, seed)
-    if kind == "follow":
-        return {"follow": settings.follow_turns > 1}, follow_identity(settings, output_hash, seed)
-    return {"budget": True}, sweep_identity(settings, output_hash, seed)
+    return {"follow": settings.follow_turns > 1}, follow_identity(settings, output_hash, seed)

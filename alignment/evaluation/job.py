@@ -7,75 +7,102 @@ stage of a recipe), evaluate_options.py (makes the work file), constraints.py, c
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from alignment.core.entry import run_child
-from alignment.core.files import read_json, write_json
+from alignment.core.typed_json import Json
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
 from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
 from alignment.evaluation.measures.constraints import constraint_figures
-from alignment.evaluation.measures.conversations import converse, follow_figures, plan_conversations
+from alignment.evaluation.measures.conversations import converse, follow_figures, follow_samples, plan_conversations
 from alignment.evaluation.measures.outcomes import figures, fraction
 from alignment.evaluation.measures.target_length import adherence
 from alignment.evaluation.task import named_problems
+from alignment.evaluation.work import EvaluationWork
 from alignment.recipe.evaluation import Evaluations
+from alignment.records.constraints import ConstraintsRecord
+from alignment.records.evaluation import EvaluationRecord, Sample
+from alignment.records.follow import FollowRecord
 from alignment.rollout.scoring import Judged
 from rewards.kinds.think_format import follows_mode
 
 KEPT_SAMPLES = 24
-Facts = dict[str, Any]
 
 
-def measure_modes(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> dict[str, Facts]:
-    """`{file: figures}` (docs/run-directory.md): `thinking`, `non_thinking`, and `constraints` where a task has them."""
+@dataclass(frozen=True)
+class Measured:
+    """Both modes of one policy, and the constraints of its tasks where there are any."""
+
+    modes: Mapping[Mode, EvaluationRecord]
+    constraints: ConstraintsRecord | None
+
+    def write(self, folder: Path, stage: str | None, identity: Mapping[str, Json] | None) -> None:
+        """Write the files of evaluations/. The two modes come last: where they are, what goes with them is too."""
+        if self.constraints is not None:
+            replace(self.constraints, stage=stage, identity=identity).write(folder / "constraints.json")
+        for mode, found in self.modes.items():
+            replace(found, stage=stage, identity=identity).write(folder / f"{mode}.json")
+
+
+def measure_modes(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> Measured:
+    """The figures of both modes, and of constraints where a task has them."""
+    answers: dict[Mode, Sequence[Judged]] = {}
+    records: dict[Mode, EvaluationRecord] = {}
+    for mode in MODES:
+        answers[mode], records[mode] = _measure_mode(evaluator, problems, mode, seed)
+    if evaluator.settings.target_lengths:
+        thinking = records["thinking"]
+        lengths = adherence(evaluator, problems, seed)
+        records["thinking"] = replace(thinking, figures=replace(thinking.figures, target_lengths=lengths))
+    tasks = constraint_figures(answers, same_prompts=bool(problems) and evaluator.same_prompts(problems[0]))
+    return Measured(records, ConstraintsRecord(tasks, seed=seed) if tasks else None)
+
+
+def _measure_mode(
+    evaluator: Evaluator, problems: Sequence[Problem], mode: Mode, seed: int
+) -> tuple[Sequence[Judged], EvaluationRecord]:
+    """The judged answers of one mode, and their record. Accuracy by the template's switch, think-follow by flag alone."""
+    started = time.monotonic()
     repeated = [problem for problem in problems for _ in range(evaluator.settings.samples)]
     followed = problems[: evaluator.settings.follow_count]
-    found: dict[str, Facts] = {}
-    answers: dict[Mode, list[Judged]] = {}
-    for mode in MODES:
-        started = time.monotonic()
-        asked = evaluator.answers([Question(problem, mode, flagged=False) for problem in repeated], seed)
-        flagged = evaluator.answers([Question(problem, mode, flagged=True) for problem in followed], seed)
-        answers[mode] = asked
-        found[mode] = {
-            "mode": mode,
-            "seed": seed,
-            **figures([outcome(row) for row in asked]),
-            "think_follow": fraction([follows_mode(row.completion.text, mode) for row in flagged]),
-            "think_follow_count": len(flagged),
-            "seconds": round(time.monotonic() - started, 1),
-            "engine": evaluator.engine,
-            "samples": [_sample(row) for row in asked[:KEPT_SAMPLES]],
-        }
-    if evaluator.settings.target_lengths:
-        found["thinking"]["target_lengths"] = adherence(evaluator, problems, seed)
-    tasks = constraint_figures(answers, same_prompts=bool(problems) and evaluator.same_prompts(problems[0]))
-    return {**({"constraints": {"seed": seed, "tasks": tasks}} if tasks else {}), **found}
+    asked = evaluator.answers([Question(problem, mode, flagged=False) for problem in repeated], seed)
+    flagged = evaluator.answers([Question(problem, mode, flagged=True) for problem in followed], seed)
+    figures_of_mode = replace(
+        figures(mode, [outcome(row) for row in asked]),
+        seed=seed,
+        think_follow=fraction([follows_mode(row.completion.text, mode) for row in flagged]),
+        think_follow_count=len(flagged),
+        seconds=round(time.monotonic() - started, 1),
+        engine=evaluator.engine,
+    )
+    return asked, EvaluationRecord(figures_of_mode, samples=tuple(map(_sample, asked[:KEPT_SAMPLES])))
 
 
-def measure_follow(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> Facts:
+def measure_follow(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> FollowRecord:
     """The figures of conversations with random flags, and a few of them in full."""
     settings, started = evaluator.settings, time.monotonic()
     plans = plan_conversations(problems, settings.follow_count, settings.follow_turns, seed)
     talks = converse(evaluator.sampler, settings, plans, seed, f"{evaluator.work}, conversations")
-    seconds = round(time.monotonic() - started, 1)
-    return {"seed": seed, **follow_figures(talks), "seconds": seconds, "engine": evaluator.engine}
+    found = replace(follow_figures(talks), seconds=round(time.monotonic() - started, 1))
+    return FollowRecord(found, seed=seed, engine=evaluator.engine, samples=follow_samples(talks))
 
 
-def _sample(row: Judged) -> Facts:
-    return {
-        "task": row.problem.family,
-        "question": row.problem.question,
-        "answer": row.problem.answer,
-        "text": row.completion.text,
-        "correct": correctness(row) == 1.0,
-        "thinking_tokens": row.completion.thinking_tokens,
-    }
+def _sample(row: Judged) -> Sample:
+    score = correctness(row)
+    return Sample(
+        task=row.problem.family,
+        question=row.problem.question,
+        answer=row.problem.answer,
+        text=row.completion.text,
+        correct=None if score is None else score == 1.0,
+        thinking_tokens=row.completion.thinking_tokens,
+    )
 
 
 def main(
@@ -83,22 +110,20 @@ def main(
     output: Annotated[Path, typer.Option(help="The folder for the figures.")],
 ) -> None:
     """Measure one policy and write thinking.json, non_thinking.json, constraints.json and follow.json."""
-    _run(read_json(work), output)
+    _run(EvaluationWork.read(work), output)
 
 
-def _run(work: Facts, output: Path) -> None:
-    settings = Evaluations.model_validate(work["settings"])
+def _run(work: EvaluationWork, output: Path) -> None:
+    settings = Evaluations.model_validate(work.settings)
     problems = [
         problem
         for name in settings.after_each_stage
-        for problem in named_problems(settings, name, work["files"].get(name))
+        for problem in named_problems(settings, name, work.files.get(name))
     ]
-    title = f"evaluate {work['name']}"
-    evaluator = Evaluator(settings, work["policy"], title, trust_remote_code=work["trust_remote_code"])
-    for name, found in measure_modes(evaluator, problems, settings.seed).items():
-        write_json(output / f"{name}.json", found)
+    evaluator = Evaluator(settings, work.policy, f"evaluate {work.name}", trust_remote_code=work.trust_remote_code)
+    measure_modes(evaluator, problems, settings.seed).write(output, None, None)
     if settings.follow_turns > 1:
-        write_json(output / "follow.json", measure_follow(evaluator, problems, settings.seed))
+        measure_follow(evaluator, problems, settings.seed).write(output / "follow.json")
     evaluator.close()
 
 

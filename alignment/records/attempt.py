@@ -1,31 +1,70 @@
-"""The attempts of a stage: each start of its process leaves attempts/NN.log and, when it has ended, NN.json.
+"""The attempts of a stage: each start of its process leaves attempts/NN.log and attempts/NN.json.
 
-run/runner.py records them, run/stage.py adds up their time (docs/run-directory.md).
+run/runner.py opens and closes them, the stage's process (run/stage.py) says from which step it resumed.
 """
 
 import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
 
-from alignment.core.files import read_json, write_json
+from alignment.records.file_record import FileRecord
 from alignment.records.run_folder import StageFolder
+
+Outcome = Literal["finished", "failed", "killed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Attempt(FileRecord):
+    """One start of a stage's process. Written when it starts, and again when it has ended."""
+
+    started: Annotated[str, "when the process started, ISO 8601 in UTC"]
+    outcome: Annotated[
+        Outcome | None, "how it ended; null while it runs, and where it was ended together with `alignment run`"
+    ] = None
+    seconds: Annotated[float | None, "wall time from start to end"] = None
+    exit_status: Annotated[int | None, "the exit status of the process, below zero for a signal"] = None
+    resumed_from_step: Annotated[int | None, "the optimizer step of the checkpoint it resumed from; 0 without one, null where nothing is trained"] = None  # fmt: skip
+
+
+def attempt_file(folder: StageFolder, number: int) -> Path:
+    """Where an attempt is recorded."""
+    return folder.path / "attempts" / f"{number:02d}.json"
+
+
+def attempts(folder: StageFolder) -> dict[int, Attempt]:
+    """The recorded attempts of a stage by number, in order. Raises ArtifactError for one that is damaged."""
+    paths = sorted((folder.path / "attempts").glob("[0-9]*.json"), key=lambda path: int(path.stem))
+    return {int(path.stem): Attempt.read(path) for path in paths}
 
 
 def seconds_spent(folder: StageFolder) -> float:
-    """Wall time of a stage's earlier attempts."""
-    return sum(read_json(path).get("seconds", 0.0) for path in (folder.path / "attempts").glob("*.json"))
-
-
-def record_attempt(folder: StageFolder, number: int, started: float, outcome: str, exit_status: int) -> None:
-    """Write attempts/NN.json."""
-    facts = {
-        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-        "seconds": round(time.time() - started, 1),
-        "outcome": outcome,
-        "exit_status": exit_status,
-    }
-    write_json(folder.path / "attempts" / f"{number:02d}.json", facts)
+    """Wall time of a stage's attempts that have ended."""
+    return sum(one.seconds or 0.0 for one in attempts(folder).values())
 
 
 def next_attempt(folder: StageFolder) -> int:
     """The number of the next attempt, counted from 1."""
-    return 1 + max((int(path.stem) for path in (folder.path / "attempts").glob("[0-9]*.log")), default=0)
+    made = [path for form in ("log", "json") for path in (folder.path / "attempts").glob(f"[0-9]*.{form}")]
+    return 1 + max((int(path.stem) for path in made), default=0)
+
+
+def open_attempt(folder: StageFolder, number: int, started: float) -> None:
+    """Record that an attempt has started, at a time in seconds since 1970."""
+    Attempt(datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds")).write(attempt_file(folder, number))
+
+
+def close_attempt(folder: StageFolder, number: int, started: float, outcome: Outcome, exit_status: int) -> None:
+    """Record how an attempt ended; what its process has said of itself stays."""
+    found = Attempt.read(attempt_file(folder, number))
+    seconds = round(time.time() - started, 1)
+    replace(found, outcome=outcome, seconds=seconds, exit_status=exit_status).write(attempt_file(folder, number))
+
+
+def record_resumption(folder: StageFolder, step: int) -> None:
+    """Record from which step the attempt under way goes on; a stage that was started by hand has none."""
+    running = [number for number, one in attempts(folder).items() if one.outcome is None]
+    if running:
+        path = attempt_file(folder, running[-1])
+        replace(Attempt.read(path), resumed_from_step=step).write(path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alignment.core.errors import ArtifactError
-from alignment.core.files import canonical_hash, folder_files
+from alignment.core.files import content_hash
 from alignment.recipe.kinds import find_kind
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.records.run_folder import RunFolder, StageFolder
@@ -29,7 +29,7 @@ class Policy:
         """What the manifest records, or SHA-256 over the files of a folder that has none."""
         if self.recorded_hash is not None:
             return self.recorded_hash
-        return canonical_hash({name: facts["sha256"] for name, facts in folder_files(self.folder).items()})
+        return content_hash(self.folder)
 
 
 def is_model_folder(path: Path) -> bool:

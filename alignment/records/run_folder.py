@@ -66,10 +66,10 @@ class StageFolder:
             path = self.output / name
             if not path.is_file():
                 raise ArtifactError(f"{path}: is missing, and the manifest of stage {manifest.name} lists it; {_MEND}")
-            if path.stat().st_size != expected["bytes"]:
+            if path.stat().st_size != expected.bytes:
                 raise ArtifactError(
                     f"{path}: has {path.stat().st_size} bytes where the manifest of stage {manifest.name} lists "
-                    f"{expected['bytes']}; it was cut short or changed. {_MEND}"
+                    f"{expected.bytes}; it was cut short or changed. {_MEND}"
                 )
         return manifest
 
@@ -77,7 +77,7 @@ class StageFolder:
         """Compare every output byte with the manifest. Raises ArtifactError that names the file that differs."""
         manifest = self.verified_manifest()
         for name, expected in manifest.output.items():
-            if file_hash(self.output / name) != expected["sha256"]:
+            if file_hash(self.output / name) != expected.sha256:
                 raise ArtifactError(f"{self.output / name}: was changed after stage {manifest.name} finished. {_MEND}")
 
     def set_aside(self, reason: str) -> Path:

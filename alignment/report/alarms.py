@@ -1,16 +1,18 @@
 """What in a run's recorded facts should make its reader stop: one function per kind of evidence, thresholds on top.
 
-An alarm is `{"stage", "kind", "level", "value", "threshold", "message"}`. `warning` says that a number is past its
-threshold; `notice` says that something was seen which chance could explain.
-Neighbours: record.py (the facts), change.py (gain or loss), document.py (puts the list under `alarms`).
+`warning` says that a number is past its threshold; `notice` says that something was seen which chance could explain.
+Neighbours: run.py (the facts), changes.py (gain or loss), document.py (puts the list under `alarms`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from statistics import fmean
-from typing import Any
+from typing import TypeGuard
 
+from alignment.core.vocabulary import MODES, Mode
 from alignment.recipe.kinds import find_kind
-from alignment.report.record import MODES, Number, Run, Stage, is_number
+from alignment.records.evaluation import EvaluationFigures
+from alignment.report.document import Alarm, Change, Level, Number
+from alignment.report.run import Run, Stage
 
 ZERO_VARIANCE_GROUPS = 0.5
 TRUNCATED_FRACTION = 0.2
@@ -19,10 +21,8 @@ LOGPROB_GAP = 0.05  # used where the stage's own `max_logprob_gap` is not record
 UNKNOWN_FRACTION = 0.05
 THINK_FOLLOW = 0.9
 
-Alarm = dict[str, Any]
 
-
-def alarms(run: Run, changes: dict[str, dict[str, dict[str, Any]]]) -> list[Alarm]:
+def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm]:
     """Every alarm of a run, in the order of its stages. `changes` is {stage: {mode: change}}."""
     found: list[Alarm] = []
     fused = False
@@ -79,7 +79,7 @@ def _training(stage: Stage) -> Iterator[Alarm]:
     if gap > allowed:
         message = f"Trainer and engine disagreed by {gap:.3g} nats per token at step {step:.0f}."
         yield _alarm(stage, "logprob_gap", gap, allowed, message)
-    for metric in sorted({key for line in stage.metrics for key in line}):
+    for metric in sorted({name for row in stage.metrics for name in row.figures}):
         share = _mean(stage, metric) if metric.startswith("reward/") and metric.endswith("/unknown_fraction") else None
         if share is not None and share > UNKNOWN_FRACTION:
             name = metric.removeprefix("reward/").removesuffix("/unknown_fraction")
@@ -93,7 +93,7 @@ def _isolation(stage: Stage) -> Iterator[Alarm]:
         yield _alarm(stage, "no_isolation", None, None, message)
 
 
-def _reward_against_accuracy(stage: Stage, changes: dict[str, dict[str, Any]]) -> Iterator[Alarm]:
+def _reward_against_accuracy(stage: Stage, changes: Mapping[Mode, Change]) -> Iterator[Alarm]:
     """Training reward that rises while held-out accuracy falls: the reward is being learnt, not the task."""
     rewards = [value for _, value in stage.series("reward")]
     quarter = max(1, len(rewards) // 4)
@@ -101,10 +101,10 @@ def _reward_against_accuracy(stage: Stage, changes: dict[str, dict[str, Any]]) -
         return
     risen = fmean(rewards[-quarter:]) - fmean(rewards[:quarter])
     for mode, change in changes.items():
-        fallen = change["accuracy"]
+        fallen = change.tested.accuracy
         if fallen is None or fallen >= 0:
             continue
-        clear = change["verdict"] == "loss"
+        clear = change.tested.verdict == "loss"
         message = (
             f"Reward rose by {risen:.2f} while held-out {mode.replace('_', '-')} accuracy fell by "
             f"{-100 * fallen:.1f} points{'' if clear else ', which chance could explain'}."
@@ -113,7 +113,8 @@ def _reward_against_accuracy(stage: Stage, changes: dict[str, dict[str, Any]]) -
 
 
 def _evaluations(stage: Stage, fused: bool) -> Iterator[Alarm]:
-    for mode, evaluation in stage.evaluations.items():
+    for mode, record in stage.evaluations.items():
+        evaluation = record.figures
         spoken = mode.replace("_", "-")
         cut, follow = evaluation.truncated_fraction, evaluation.think_follow
         if cut is not None and cut > TRUNCATED_FRACTION:
@@ -122,15 +123,15 @@ def _evaluations(stage: Stage, fused: bool) -> Iterator[Alarm]:
         if fused and follow is not None and follow < THINK_FOLLOW:
             message = f"The {spoken} flag alone is followed in {follow:.0%} of answers, after both modes were trained."
             yield _alarm(stage, "think_follow", follow, THINK_FOLLOW, message)
-        unknown = unknown_fraction(evaluation.unknown, evaluation.count)
+        unknown = unknown_fraction(evaluation)
         if unknown:
             message = f"{unknown:.1%} of the {spoken} evaluation answers could not be judged."
-            level = "warning" if unknown > UNKNOWN_FRACTION else "notice"
+            level: Level = "warning" if unknown > UNKNOWN_FRACTION else "notice"
             yield _alarm(stage, "evaluation_unknown", unknown, UNKNOWN_FRACTION, message, level)
 
 
 def _conversations(stage: Stage, fused: bool) -> Iterator[Alarm]:
-    obeyed = None if stage.follow is None else stage.follow.obeyed
+    obeyed = None if stage.follow is None else stage.follow.obeyed.value
     if fused and obeyed is not None and obeyed < THINK_FOLLOW:
         message = (
             f"Over several turns the flag in force is followed in {obeyed:.0%} of them, after both modes were trained."
@@ -147,16 +148,13 @@ def _lineage(stage: Stage, earlier: tuple[Stage, ...]) -> Iterator[Alarm]:
             yield _alarm(stage, "stale_input", None, None, message)
 
 
-def unknown_fraction(unknown: Number, count: int) -> float:
-    """Share of answers without a verdict, where `unknown` counts them; a value between 0 and 1 is a share already."""
-    if not unknown:
-        return 0.0
-    return unknown if unknown < 1 else unknown / max(count, unknown)
+def unknown_fraction(figures: EvaluationFigures) -> float:
+    """The fraction of answers that could not be judged."""
+    return figures.unknown / (figures.count + figures.unknown) if figures.unknown else 0.0
 
 
-def _alarm(stage: Stage, kind: str, value: Number, threshold: Number, message: str, level: str = "warning") -> Alarm:
-    measured = {"value": None if value is None else round(value, 6), "threshold": threshold}
-    return {"stage": stage.name, "kind": kind, "level": level} | measured | {"message": message}
+def _alarm(stage: Stage, kind: str, value: Number, threshold: Number, message: str, level: Level = "warning") -> Alarm:
+    return Alarm(stage.name, kind, level, None if value is None else round(value, 6), threshold, message)
 
 
 def _mean(stage: Stage, metric: str) -> Number:
@@ -166,11 +164,16 @@ def _mean(stage: Stage, metric: str) -> Number:
 
 def _values(tree: object, key: str) -> Iterator[object]:
     """Every value stored under `key` at any depth of a JSON tree."""
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         for name, value in tree.items():
             if name == key:
                 yield value
             yield from _values(value, key)
-    elif isinstance(tree, list):
+    elif isinstance(tree, list | tuple):
         for item in tree:
             yield from _values(item, key)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value of an identity is a number; true and false are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

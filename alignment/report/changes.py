@@ -3,62 +3,78 @@
 The test is the two-proportion z-test with a pooled variance, two-sided at 95%. It treats the two evaluations as
 independent samples; as both answer the same problems, it is careful: a real change may go unnamed, more seldom is a
 chance one named. Tasks are tested one by one and without a correction for their number.
-Neighbours: record.py (what is compared), document.py (puts the result under `changes`).
+Neighbours: records/evaluation.py (what is compared), document.py (the classes of the result).
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
-from alignment.report.record import BudgetPoint, Evaluation, Number, Stage, TaskScore
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.typed_json import described
+from alignment.core.vocabulary import Mode
+from alignment.records.evaluation import EvaluationFigures
+from alignment.records.sweep import SweepPoint
+from alignment.report.document import AccuracyChange, Change, Number, Outcome, TaskChange
+from alignment.report.run import Stage
 
 TEST = "two-proportion z-test, two-sided, 95%"
 CRITICAL_Z = 1.959964
-BESIDE_ACCURACY = ("format", "think_follow", "mean_thinking_tokens", "mean_answer_tokens", "truncated_fraction")
+# Every other figure that is one number is compared too, without a test.
+BESIDE_ACCURACY = tuple(
+    one.name for one in described(EvaluationFigures) if one.kind == Number and one.name != "seconds"
+)
 
 
-def z_score(before: Evaluation | TaskScore, after: Evaluation | TaskScore) -> float:
+class Scored(Protocol):
+    """Judged answers: one mode of an evaluation, or one task of it."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def accuracy(self) -> Estimate: ...
+
+
+def z_score(before: Scored, after: Scored) -> float:
     """z of the difference of two accuracies (after minus before), with the variance pooled; 0 where there is none."""
-    if before.accuracy is None or after.accuracy is None or not before.count or not after.count:
+    first, second = before.accuracy.value, after.accuracy.value
+    if first is None or second is None or not before.count or not after.count:
         return 0.0
-    pooled = (before.accuracy * before.count + after.accuracy * after.count) / (before.count + after.count)
+    pooled = (first * before.count + second * after.count) / (before.count + after.count)
     variance = pooled * (1 - pooled) * (1 / before.count + 1 / after.count)
-    return (after.accuracy - before.accuracy) / math.sqrt(variance) if variance > 0 else 0.0
+    return (second - first) / math.sqrt(variance) if variance > 0 else 0.0
 
 
-def verdict(z: float) -> str:
+def verdict(z: float) -> Outcome:
     """gain, loss or no clear change."""
     if abs(z) <= CRITICAL_Z:
         return "no clear change"
     return "gain" if z > 0 else "loss"
 
 
-def accuracy_change(before: Evaluation | TaskScore, after: Evaluation | TaskScore) -> dict[str, Any]:
-    """The `accuracy`, `z`, `significant` and `verdict` of one comparison."""
+def accuracy_change(before: Scored, after: Scored) -> AccuracyChange:
+    """The difference of two accuracies with its test."""
     z = z_score(before, after)
-    return {
-        "accuracy": difference(before.accuracy, after.accuracy),
-        "z": round(z, 3),
-        "significant": abs(z) > CRITICAL_Z,
-        "verdict": verdict(z),
-    }
+    gap = difference(before.accuracy.value, after.accuracy.value)
+    return AccuracyChange(gap, round(z, 3), abs(z) > CRITICAL_Z, verdict(z))
 
 
-def mode_change(since: str, before: Evaluation, after: Evaluation) -> dict[str, Any]:
-    """What changed in one mode since the stage named `since`: accuracy with its test, other measures without one."""
+def mode_change(since: str, before: EvaluationFigures, after: EvaluationFigures) -> Change:
+    """What changed in one mode since the stage named `since`: accuracy with its test, other figures without one."""
     earlier = {task.task: task for task in before.tasks}
     tasks = [
-        {"task": task.task} | accuracy_change(earlier[task.task], task) for task in after.tasks if task.task in earlier
+        TaskChange(one.task, accuracy_change(earlier[one.task], one)) for one in after.tasks if one.task in earlier
     ]
     beside = {name: difference(getattr(before, name), getattr(after, name)) for name in BESIDE_ACCURACY}
-    return {"since": since, "test": TEST} | accuracy_change(before, after) | beside | {"tasks": tasks}
+    return Change(since, TEST, accuracy_change(before, after), tuple(tasks), beside)
 
 
 def difference(before: Number, after: Number) -> Number:
     return None if before is None or after is None else round(after - before, 6)
 
 
-def evaluated_before(stages: Sequence[Stage], index: int, mode: str) -> Stage | None:
+def evaluated_before(stages: Sequence[Stage], index: int, mode: Mode) -> Stage | None:
     """The stage that stage `index` is compared with in this mode: the latest one it descends from that was evaluated.
 
     Descent is followed through the manifests' inputs, by name or by hash. A stage whose inputs are not recorded yet
@@ -82,13 +98,10 @@ def _ancestors(stages: Sequence[Stage], index: int) -> set[str]:
     return found
 
 
-def spearman(points: Sequence[BudgetPoint]) -> Number:
-    """Spearman's rank correlation of budget and accuracy over a sweep; None under three points or where one is flat."""
-    pairs = [
-        (math.inf if point.budget is None else point.budget, point.accuracy)
-        for point in points
-        if point.accuracy is not None
-    ]
+def spearman(points: Sequence[SweepPoint]) -> Number:
+    """Spearman's rank correlation of budget and accuracy on a curve; None under three points or where one is flat."""
+    known = [(point.place.budget, point.figures.accuracy.value) for point in points]
+    pairs = [(budget, accuracy) for budget, accuracy in known if budget is not None and accuracy is not None]
     if len(pairs) < 3:
         return None
     budgets, accuracies = _ranks([pair[0] for pair in pairs]), _ranks([pair[1] for pair in pairs])

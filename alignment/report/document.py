@@ -1,178 +1,176 @@
-"""Run -> the report as one JSON document, whose schema is docs/report.md. Every other form is made from this one.
+"""The report as frozen dataclasses: report.json is these as JSON, and every other form is made from them.
 
-Neighbours: read.py (makes the Run), change.py and alarms.py (what is judged), markdown.py, html.py, terminal.py.
+docs/report.schema.json is made from these classes (schema.py). Neighbours: build.py (fills them), changes.py and
+alarms.py (what is judged), render/ (Markdown, the page, the terminal).
 """
 
-from dataclasses import asdict, replace
-from statistics import fmean
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from alignment.report.alarms import alarms
-from alignment.report.changes import accuracy_change, evaluated_before, mode_change, spearman
-from alignment.report.record import MODES, BudgetPoint, Evaluation, Run, Stage, is_number
-from alignment.report.render.phrases import summary
+from alignment.core.machine import Machine
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.typed_json import INLINE, Json
+from alignment.core.vocabulary import Mode
+from alignment.records.attempt import Attempt
+from alignment.records.card import CardFigures
+from alignment.records.constraints import ConstraintTask
+from alignment.records.evaluation import EvaluationFigures
+from alignment.records.follow import FollowFigures
+from alignment.records.sweep import SweepPoint
 
-SCHEMA_VERSION = 1
-NOT_METRICS = {"step", "steps", "seconds"}
-LOWER_IS_BETTER = ("loss", "eval_loss")
-LEFT_OUT_OF_EVALUATIONS = ("mode", "samples")
-HIGHER_IS_BETTER = ("reward", "mean_token_accuracy", "tokens_per_second")
-
-
-def build_document(run: Run) -> dict[str, Any]:
-    """The whole report as JSON values."""
-    changes = {stage.name: _changes(run, index) for index, stage in enumerate(run.stages)}
-    budget, budget_stage = _budget(run)
-    document: dict[str, Any] = {
-        "schema": SCHEMA_VERSION,
-        "recipe": run.recipe,
-        "seed": run.seed,
-        "model": run.model,
-        "started": run.started,
-        "seconds": _total_seconds(run),
-        "stages": [_stage(stage, changes[stage.name]) for stage in run.stages],
-        "final": _final(run),
-        "budget": [asdict(point) for point in budget],
-        "budget_stage": budget_stage,
-        "budget_spearman": spearman(budget),
-        "sweep": _sweep(run),
-        "alarms": alarms(run, changes),
-        "versions": run.versions,
-        "hardware": run.hardware,
-        "notes": [*run.notes, *_sweeps_left_out(run, budget_stage), *_stale_sweep(run)],
-    }
-    return document | {"summary": summary(document)}
+SCHEMA_VERSION = 2
+Number = float | None
+Outcome = Literal["gain", "loss", "no clear change"]
+Level = Literal["warning", "notice"]
 
 
-def _stage(stage: Stage, changes: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "name": stage.name,
-        "kind": stage.kind,
-        "outcome": stage.outcome,
-        "seconds": _rounded(stage.seconds),
-        "evaluation_seconds": _rounded(sum(_evaluation_seconds(stage))),
-        "attempts": [asdict(attempt) for attempt in stage.attempts],
-        "steps": stage.steps,
-        "tokens": stage.tokens,
-        "inputs": stage.inputs,
-        "output_hash": stage.output_hash,
-        "counts": stage.counts,
-        "evaluations": {mode: _evaluation(found) for mode, found in stage.evaluations.items()},
-        "changes": changes,
-        "follow": None if stage.follow is None else _as_json(asdict(stage.follow)),
-        "constraints": [_as_json(asdict(task)) for task in stage.constraints],
-        "training": _training(stage),
-        "card": _card(stage),
-    }
+@dataclass(frozen=True)
+class AccuracyChange:
+    """A difference of two accuracies, and whether chance could explain it."""
+
+    accuracy: Annotated[Number, "the difference, after minus before"]
+    z: Annotated[float, "z of the two-proportion test with pooled variance"]
+    significant: Annotated[bool, "whether it is past the critical value at 95%, two-sided"]
+    verdict: Annotated[Outcome, "what it is called"]
 
 
-def _card(stage: Stage) -> dict[str, Any] | None:
-    """The data card without its samples, which stay in the run directory."""
-    if stage.card is None:
-        return None
-    facts = asdict(replace(stage.card, samples=()))
-    del facts["samples"]
-    # As JSON gives them back: lists.
-    parts = [part | {"licences": list(part["licences"])} for part in facts["data"]]
-    return facts | {"shares": list(facts["shares"]), "data": parts}
+@dataclass(frozen=True)
+class TaskChange:
+    """What changed on one task."""
+
+    task: Annotated[str, "the task"]
+    tested: Annotated[AccuracyChange, INLINE]
 
 
-def _evaluation_seconds(stage: Stage) -> list[float]:
-    spent = [found.seconds for found in stage.evaluations.values()]
-    spent += [stage.follow.seconds] if stage.follow else []
-    return [seconds for seconds in spent if seconds is not None]
+@dataclass(frozen=True)
+class Change:
+    """What changed in one mode since the stage that this one was made from."""
+
+    since: Annotated[str, "the stage compared with"]
+    test: Annotated[str, "the name of the test behind `significant`"]
+    tested: Annotated[AccuracyChange, INLINE]
+    tasks: Annotated[tuple[TaskChange, ...], "by task"]
+    differences: Annotated[Mapping[str, Number], INLINE, "after minus before of every other figure, under its own key"]
 
 
-def _as_json(value: Any) -> Any:
-    """Lists for tuples, as JSON gives them back."""
-    if isinstance(value, dict):
-        return {name: _as_json(inner) for name, inner in value.items()}
-    return [_as_json(inner) for inner in value] if isinstance(value, list | tuple) else value
+@dataclass(frozen=True)
+class AgainstBest:
+    """How the last stage stands beside the best one."""
+
+    stage: Annotated[str, "the best stage in this mode"]
+    best: Annotated[Number, "its accuracy"]
+    tested: Annotated[AccuracyChange, INLINE]
 
 
-def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    """The evaluation without its samples, which stay in the run directory."""
-    facts = asdict(replace(evaluation, samples=()))
-    kept = {name: value for name, value in facts.items() if name not in LEFT_OUT_OF_EVALUATIONS}
-    return kept | {"tasks": list(facts["tasks"]), "target_lengths": list(facts["target_lengths"])}
+@dataclass(frozen=True)
+class Final:
+    """The accuracy after the last evaluated stage."""
+
+    stage: Annotated[str, "that stage"]
+    count: Annotated[int, "answers that could be judged"]
+    accuracy: Annotated[Estimate, "the fraction that is right"]
+    against_best: Annotated[AgainstBest, "how it stands beside the best stage in this mode"]
 
 
-def _changes(run: Run, index: int) -> dict[str, dict[str, Any]]:
-    stage = run.stages[index]
-    found = {}
-    for mode in MODES:
-        before = evaluated_before(run.stages, index, mode)
-        if mode in stage.evaluations and before is not None:
-            found[mode] = mode_change(before.name, before.evaluations[mode], stage.evaluations[mode])
-    return found
+@dataclass(frozen=True)
+class NumberedAttempt:
+    """One start of a stage's process."""
+
+    number: Annotated[int, "from 1"]
+    attempt: Annotated[Attempt, INLINE]
 
 
-def _training(stage: Stage) -> dict[str, dict[str, Any]]:
-    """{metric: {first, last, best}}. `best` is null for a metric of which neither more nor less is better."""
-    metrics = sorted({name for line in stage.metrics for name, value in line.items() if is_number(value)} - NOT_METRICS)
-    summaries = {}
-    for metric in metrics:
-        values = [value for _, value in stage.series(metric)]
-        if values:
-            best = min(values) if metric in LOWER_IS_BETTER else max(values) if _more_is_better(metric) else None
-            summaries[metric] = {"first": values[0], "last": values[-1], "best": best, "mean": round(fmean(values), 6)}
-    return summaries
+@dataclass(frozen=True)
+class MetricSummary:
+    """A metric of metrics.jsonl over a stage."""
+
+    first: Annotated[float, "at the first logged step"]
+    last: Annotated[float, "at the last"]
+    best: Annotated[Number, "the least loss or the greatest reward; null where neither more nor less is better"]
+    mean: Annotated[float, "over all logged steps"]
 
 
-def _more_is_better(metric: str) -> bool:
-    return metric in HIGHER_IS_BETTER or (metric.startswith("reward/") and metric.endswith("/mean"))
+@dataclass(frozen=True)
+class CardSection:
+    """The data card of a fusion stage without its samples, which stay in the run directory."""
+
+    path: Annotated[str, "card.md, from the run directory"]
+    figures: Annotated[CardFigures, INLINE]
 
 
-def _final(run: Run) -> dict[str, dict[str, Any]]:
-    """{mode: the last evaluated stage's accuracy, and how it stands against the best stage in that mode}."""
-    final = {}
-    for mode in MODES:
-        path = [(stage.name, stage.evaluations[mode]) for stage in run.stages if mode in stage.evaluations]
-        if not path:
-            continue
-        name, last = path[-1]
-        best_name, best = max(path, key=lambda pair: pair[1].accuracy or 0.0)
-        accuracies = {key: getattr(last, key) for key in ("count", "accuracy", "accuracy_low", "accuracy_high")}
-        against_best = {"stage": best_name, "best": best.accuracy} | accuracy_change(best, last)
-        final[mode] = {"stage": name} | accuracies | {"against_best": against_best}
-    return final
+@dataclass(frozen=True)
+class StageSection:
+    """One stage of the run."""
+
+    name: Annotated[str, "its name"]
+    kind: Annotated[str, "its kind"]
+    outcome: Annotated[str, "finished, failed, killed, interrupted, unfinished or not started"]
+    seconds: Annotated[Number, "its manifest's, or the sum of its attempts until there is one"]
+    evaluation_seconds: Annotated[float, "wall time of its evaluations"]
+    attempts: Annotated[tuple[NumberedAttempt, ...], "starts of its process"]
+    steps: Annotated[int | None, "optimizer steps"]
+    tokens: Annotated[int | None, "tokens trained on or sampled"]
+    inputs: Annotated[Mapping[str, str], "output hash of each artifact it was made from"]
+    output_hash: Annotated[str | None, "hash of its own output"]
+    counts: Annotated[Mapping[str, Json], "rows seen and left out, by reason"]
+    evaluations: Annotated[Mapping[Mode, EvaluationFigures], "by mode"]
+    changes: Annotated[Mapping[Mode, Change], "by mode"]
+    follow: Annotated[FollowFigures | None, "how flags were obeyed over several turns"]
+    constraints: Annotated[tuple[ConstraintTask, ...], "one for each task with constraints"]
+    training: Annotated[Mapping[str, MetricSummary], "one for each metric of metrics.jsonl"]
+    card: Annotated[CardSection | None, "of a fusion stage"]
 
 
-def _budget(run: Run) -> tuple[tuple[BudgetPoint, ...], str | None]:
-    swept = [stage for stage in run.stages if stage.budget]
-    return (swept[-1].budget, swept[-1].name) if swept else ((), None)
+@dataclass(frozen=True)
+class CurveSection:
+    """One stage's curve on one task."""
+
+    stage: Annotated[str, "the stage"]
+    task: Annotated[str, "the task"]
+    knee: Annotated[int | None, "the smallest budget within the interval of the best; null where there is none"]
+    spearman: Annotated[Number, "rank correlation of budget and accuracy, ties sharing a rank; null under three points, and where all accuracies are equal"]  # fmt: skip
 
 
-def _sweeps_left_out(run: Run, shown: str | None) -> list[str]:
-    others = [stage.name for stage in run.stages if stage.budget and stage.name != shown]
-    return [f"Budget sweeps also exist for {', '.join(others)}; only that of {shown} is shown."] if others else []
+@dataclass(frozen=True)
+class SweepSection:
+    """Accuracy over thinking budgets: the recipe's own sweep, or the last `alignment budget` in this run."""
+
+    points: Annotated[tuple[SweepPoint, ...], "in the order in which they were asked for"]
+    curves: Annotated[tuple[CurveSection, ...], "by stage and task"]
+
+    def knee(self, stage: str, task: str) -> int | None:
+        """The knee of one curve."""
+        return next((one.knee for one in self.curves if (one.stage, one.task) == (stage, task)), None)
 
 
-def _sweep(run: Run) -> dict[str, Any] | None:
-    """The points and knees of the last `alignment budget`."""
-    if run.sweep is None:
-        return None
-    knees = [{"stage": stage, "task": task, "budget": budget} for (stage, task), budget in run.sweep.knees.items()]
-    # As JSON gives it back: a list of votes.
-    points = [asdict(point) | {"votes": [asdict(vote) for vote in point.votes]} for point in run.sweep.points]
-    return {"points": points, "knees": knees}
+@dataclass(frozen=True)
+class Alarm:
+    """What should make a reader stop."""
+
+    stage: Annotated[str, "where"]
+    kind: Annotated[str, "what kind of evidence"]
+    level: Annotated[Level, "`notice` where chance could explain it"]
+    value: Annotated[Number, "what was measured"]
+    threshold: Annotated[Number, "from which on it rings"]
+    message: Annotated[str, "in a sentence"]
 
 
-def _stale_sweep(run: Run) -> list[str]:
-    hashes = {stage.name: stage.output_hash for stage in run.stages}
-    policies = run.sweep.policies if run.sweep else {}
-    stale = [name for name, policy in policies.items() if hashes.get(name) != policy]
-    return (
-        [f"The budget sweep of {', '.join(stale)} was measured on another policy than is there now."] if stale else []
-    )
+@dataclass(frozen=True)
+class Report:
+    """The whole report. What was not recorded is null, never 0."""
 
-
-def _total_seconds(run: Run) -> float | None:
-    """Wall time of all stages and their evaluations."""
-    spent = [stage.seconds for stage in run.stages if stage.seconds is not None]
-    spent += [seconds for stage in run.stages for seconds in _evaluation_seconds(stage)]
-    return _rounded(sum(spent)) if spent else None
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
+    schema: Annotated[int, "the version of this form; keys are only ever added under the same number"]
+    recipe: Annotated[str, "the recipe"]
+    seed: Annotated[int | None, "its seed"]
+    model: Annotated[str, "the model that the run starts from"]
+    started: Annotated[str | None, "when the run began, ISO 8601 in UTC"]
+    seconds: Annotated[Number, "wall time of all stages and their evaluations"]
+    stages: Annotated[tuple[StageSection, ...], "in the order of the run"]
+    final: Annotated[Mapping[Mode, Final], "by mode"]
+    sweep: Annotated[SweepSection | None, "accuracy over thinking budgets"]
+    alarms: Annotated[tuple[Alarm, ...], "in the order of the stages"]
+    versions: Annotated[Mapping[str, str], "version of each package that decides a result"]
+    hardware: Annotated[Machine | None, "the machine on which the run began"]
+    notes: Annotated[tuple[str, ...], "what was missing, half written or unreadable"]
+    summary: Annotated[str, "one or two sentences"]

@@ -4,16 +4,17 @@ from rich.text import Text
 from rich.tree import Tree
 
 from alignment.core.errors import ArtifactError
-from alignment.core.files import read_json
 from alignment.core.statistics.intervals import as_text
+from alignment.records.evaluation import EvaluationRecord
 from alignment.records.manifest import Manifest
+from alignment.records.run import RunRecord
 from alignment.records.run_folder import RunFolder, StageFolder
 
 
 def lineage_tree(run: RunFolder) -> Tree:
     """A tree of stages with their inputs by hash. Damaged stages are shown as such, not refused."""
-    facts = read_json(run.facts)
-    tree = Tree(f"{run.path}  recipe {facts['recipe']}  seed {facts['seed']}  model {facts['model']}")
+    facts = RunRecord.read(run.facts)
+    tree = Tree(f"{run.path}  recipe {facts.recipe}  seed {facts.seed}  model {facts.model}")
     producers = {"": ""}
     for path in sorted(run.path.glob("[0-9][0-9]-*")):
         folder = StageFolder(path)
@@ -44,8 +45,8 @@ def _add(tree: Tree, folder: StageFolder, manifest: Manifest, producers: dict[st
         branch.add(f"from {name} {digest[:12]}{known}")
     for path in sorted(folder.evaluations.glob("*thinking.json")):
         try:
-            found = read_json(path)
+            found = EvaluationRecord.read(path).figures
         except ArtifactError as error:
             branch.add(Text(f"damaged: {error}", style="red"))
             continue
-        branch.add(f"{found['mode']}: accuracy {as_text(found)}")
+        branch.add(f"{found.mode}: accuracy {as_text(found.accuracy, found.unknown)}")

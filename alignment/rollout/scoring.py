@@ -13,6 +13,7 @@ from alignment.core.errors import DataError
 from alignment.data.rows import SAMPLING_COLUMNS, Problem
 from alignment.inference.engine import Generation
 from alignment.recipe.rewards import Reward
+from alignment.records.rollout import RolloutRow, VerdictRecord
 from rewards.compose import total
 
 
@@ -25,24 +26,24 @@ class Judged:
     verdicts: Mapping[str, rewards.Verdict]
     total: float | None
 
-    def as_line(self, step: int) -> dict[str, Any]:
-        """The record that rollouts.jsonl keeps (docs/run-directory.md)."""
+    def row(self, step: int) -> RolloutRow:
+        """What rollouts.jsonl keeps of it."""
         made = self.completion
-        return {
-            "step": step,
-            "problem": self.problem.id,
-            "question": self.problem.question,
-            "answer": self.problem.answer,
-            "mode": made.request.mode,
-            "budget": _most(made),
-            "text": made.text,
-            "completion_tokens": len(made.token_ids),
-            "thinking_tokens": made.thinking_tokens,
-            "forced_tokens": made.forced_tokens,
-            "stop_reason": made.stop_reason,
-            "reward": self.total,
-            "verdicts": {name: {"score": v.score, "reason": v.reason} for name, v in self.verdicts.items()},
-        }
+        return RolloutRow(
+            step=step,
+            problem=self.problem.id,
+            question=self.problem.question,
+            answer=self.problem.answer,
+            mode=made.request.mode,
+            budget=_most(made),
+            text=made.text,
+            completion_tokens=len(made.token_ids),
+            thinking_tokens=made.thinking_tokens,
+            forced_tokens=made.forced_tokens,
+            stop_reason=made.stop_reason,
+            reward=self.total,
+            verdicts={name: VerdictRecord(one.score, one.reason) for name, one in self.verdicts.items()},
+        )
 
 
 class Scorer:

@@ -1,22 +1,25 @@
 """Evaluates the policy of a stage in both modes and writes evaluations/MODE.json and what goes with them.
 
 `python -m alignment.run.evaluate RECIPE --stage NAME`; the pipeline starts it after every training stage. What is
-there already is not measured again. Neighbours: measure.py (what is measured), sweep.py (a point of the budget sweep).
+there already is not measured again; the sweep over the recipe's budgets goes on point by point. Neighbours:
+evaluation/job.py (what is measured), evaluation/sweep/ (points, and their files), budget_sweep.py (the recipe's plan).
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from alignment.core.entry import run_child
-from alignment.core.files import write_json
 from alignment.core.vocabulary import MODES
 from alignment.evaluation.answering import Evaluator
-from alignment.evaluation.identity import evaluation_identity, follow_identity, sweep_identity
+from alignment.evaluation.identity import evaluation_identity, follow_identity
 from alignment.evaluation.job import measure_follow, measure_modes
-from alignment.evaluation.sweep.job import Asked, measure
-from alignment.evaluation.task import held_out
+from alignment.evaluation.sweep.files import write_sweep
+from alignment.evaluation.sweep.job import measure_point
+from alignment.evaluation.task import held_out, named_problems
+from alignment.run.budget_sweep import held_alone, recipe_sweep
 from alignment.run.plan import Pipeline
 
 
@@ -26,7 +29,7 @@ def main(
     run: Annotated[Path | None, typer.Option(help="The run directory.")] = None,
     budgets: Annotated[bool, typer.Option(help="Sweep the recipe's budgets too.")] = False,
 ) -> None:
-    """Measure one stage and write thinking.json, non_thinking.json, what goes with them and, with --budgets, budget.json."""
+    """Measure one stage and write thinking.json, non_thinking.json, what goes with them and, with --budgets, the sweep."""
     _run(Pipeline.load(recipe, [], run), stage, budgets)
 
 
@@ -40,23 +43,26 @@ def _run(pipeline: Pipeline, stage: str, budgets: bool) -> None:
     )
     if not all((target / f"{mode}.json").exists() for mode in MODES):
         identity = evaluation_identity(settings, output_hash, seed)
-        # The two modes come last: where they are, whatever goes with them is too.
-        for name, found in measure_modes(evaluator, problems, seed).items():
-            write_json(target / f"{name}.json", {"stage": stage, "identity": identity, **found})
+        measure_modes(evaluator, problems, seed).write(target, stage, identity)
     if settings.follow_turns > 1 and not (target / "follow.json").exists():
         identity = follow_identity(settings, output_hash, seed)
-        found = measure_follow(evaluator, problems, seed)
-        write_json(target / "follow.json", {"stage": stage, "identity": identity, **found})
+        replace(measure_follow(evaluator, problems, seed), stage=stage, identity=identity).write(target / "follow.json")
     if budgets:
-        points = [
-            {"budget": budget, **measure(evaluator, problems, Asked("thinking", budget), seed)}
-            for budget in settings.budgets
-        ]
-        write_json(
-            target / "budget.json",
-            {"stage": stage, "seed": seed, "identity": sweep_identity(settings, output_hash, seed), "points": points},
-        )
+        _sweep(pipeline, evaluator)
     evaluator.close()
+
+
+def _sweep(pipeline: Pipeline, evaluator: Evaluator) -> None:
+    """Measure the points of the recipe's own sweep that are not recorded yet; each is when it is done."""
+    plan = recipe_sweep(pipeline)
+    with held_alone(plan.output):
+        missing = plan.missing()
+        for number, point in enumerate(missing, 1):
+            task = point.place.task
+            problems = named_problems(plan.settings, task, plan.files.get(task))
+            title = f"{task}, {point.place.described} ({number} of {len(missing)})"
+            measure_point(evaluator, problems, point, plan.output, title)
+        write_sweep(plan)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import yaml
 
 from alignment.core.differences import differences
 from alignment.core.errors import ArtifactError, RecipeError, StaleInputsError
-from alignment.core.files import canonical_hash, file_hash, folder_files, read_json, write_json
+from alignment.core.files import content_hash, file_hash, read_json
 from alignment.core.machine import hardware, versions
 from alignment.core.resources import resource
 from alignment.data.mixture import describe_part, load_parts
@@ -25,6 +25,7 @@ from alignment.recipe.kinds import kind_of
 from alignment.recipe.load import Document
 from alignment.recipe.schema import Recipe
 from alignment.records.manifest import Manifest
+from alignment.records.run import RunRecord, StageStart
 from alignment.records.run_folder import RunFolder, StageFolder
 
 State = Literal["finished", "unfinished", "fresh"]
@@ -67,9 +68,8 @@ class Pipeline:
         except OSError as error:
             raise ArtifactError(f"{error.filename or self.run.path}: cannot be written ({error.strerror})") from error
         if not self.run.facts.exists():
-            facts = {"recipe": self.recipe.name, "seed": self.recipe.seed, "model": self.recipe.model}
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            write_json(self.run.facts, {**facts, "started": now, "versions": versions(), "hardware": hardware()})
+            recipe, now = self.recipe, datetime.now(UTC).isoformat(timespec="seconds")
+            RunRecord(recipe.name, recipe.seed, recipe.model, now, versions(), hardware()).write(self.run.facts)
 
     # What a stage starts from
 
@@ -128,7 +128,7 @@ class Pipeline:
         folder = Path(self.base_path())
         if not folder.is_dir():
             return f"hub:{self.recipe.model}"
-        return canonical_hash({name: facts["sha256"] for name, facts in folder_files(folder).items()})
+        return content_hash(folder)
 
     def identity(self, name: str) -> dict[str, Any]:
         """Everything that decides a stage's result."""
@@ -169,7 +169,7 @@ class Pipeline:
         begun = folder.path / "stage.json"
         if not (folder.finished or begun.exists()):
             return "fresh"
-        recorded = folder.verified_manifest().identity if folder.finished else _begun_identity(begun)
+        recorded = folder.verified_manifest().identity if folder.finished else StageStart.read(begun).identity
         changed = list(differences(recorded, self.identity(name)))
         if changed:
             listed = "\n".join(f"  {line}" for line in changed)
@@ -184,8 +184,8 @@ class Pipeline:
         """Record what a stage is about to be made from, before its process starts."""
         folder = self.folder(name)
         if not (folder.path / "stage.json").exists():
-            facts = {"name": name, "kind": self.recipe.stage(name).kind, "identity": self.identity(name)}
-            write_json(folder.path / "stage.json", facts)
+            kind, identity = self.recipe.stage(name).kind, self.identity(name)
+            StageStart(name, kind, identity).write(folder.path / "stage.json")
 
     def set_aside(self, name: str) -> list[Path]:
         """Set a stage and every later stage made from it aside, so that they are made anew; nothing is deleted.
@@ -210,13 +210,6 @@ class Pipeline:
         """The manifests of all finished stages."""
         folders = {name: self.folder(name) for name in self.recipe.stage_names}
         return {name: folder.manifest() for name, folder in folders.items() if folder.finished}
-
-
-def _begun_identity(path: Path) -> Any:
-    try:
-        return read_json(path)["identity"]
-    except (KeyError, TypeError) as error:
-        raise ArtifactError(f"{path}: is damaged: it does not say what the stage was begun from") from error
 
 
 def _without_effectless(settings: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from alignment.core.process import die_with_parent
 from alignment.core.progress import PROGRESS_FILE
 from alignment.core.resources import resource
 from alignment.recipe.hardware import Hardware
+from alignment.records.attempt import Outcome
 
 GRACE_SECONDS = 10.0
 LOG_LINES_SHOWN = 25
@@ -37,7 +38,7 @@ class Ended:
     seconds: float
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> Outcome:
         """In one word: interrupted, finished, killed or failed."""
         if self.interrupted:
             return "interrupted"

@@ -4,21 +4,23 @@ Each stage and each evaluation is a process of its own, so that what one leaves 
 kill at any moment costs at most the steps since the last checkpoint.
 """
 
-import fcntl
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from rich.console import Console
 
-from alignment.core.errors import ArtifactError, StageFailed
+from alignment.core.errors import StageFailed
 from alignment.core.files import read_json
+from alignment.core.locks import hold
+from alignment.core.typed_json import encode
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
-from alignment.records.attempt import next_attempt, record_attempt
+from alignment.records.attempt import close_attempt, next_attempt, open_attempt
 from alignment.records.run_folder import StageFolder
+from alignment.run.budget_sweep import sweep_is_missing
 from alignment.run.plan import Pipeline
 from alignment.run.processes import Ended, environment, training_command
 from alignment.run.watch import refuse_failure, watched
@@ -45,23 +47,14 @@ class Runner:
                 if kind_of(self.pipeline.recipe.stage(name)).leaves_policy:
                     self._evaluate(name)
 
-    def _alone(self) -> Any:
+    def _alone(self) -> TextIO:
         """Hold the run's lock. Raises ArtifactError if another `alignment run` works in this directory."""
         path = self.pipeline.run.path / ".lock"
-        try:
-            file = path.open("a")
-        except OSError as error:
-            raise ArtifactError(f"{path}: cannot be written ({error.strerror})") from error
-        for attempt in range(LOCK_PATIENCE_SECONDS * 5):
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return file
-            except BlockingIOError:
-                if attempt == 0:
-                    self.console.print(f"waiting for another process that holds {file.name}", highlight=False)
-                time.sleep(0.2)
-        raise ArtifactError(
-            f"{file.name} is held by another process: a run of this recipe is under way in this directory"
+        return hold(
+            path,
+            "held by another process: a run of this recipe is under way in this directory",
+            patience_seconds=LOCK_PATIENCE_SECONDS,
+            on_wait=lambda: self.console.print(f"waiting for another process that holds {path}", highlight=False),
         )
 
     def _prepare_base(self) -> None:
@@ -86,8 +79,9 @@ class Runner:
             command, hardware = training_command(pipeline.recipe.hardware, arguments), pipeline.recipe.hardware
         else:  # a launcher would start it on every machine, and all but one would wait for ever
             command, hardware = [sys.executable, "-m", "alignment.run.stage", *arguments], self._one_process()
+        open_attempt(folder, number, started)
         ended = self._watched(f"{name} ({kind.name})", command, log, hardware)
-        record_attempt(folder, number, started, ended.outcome, ended.exit_status)
+        close_attempt(folder, number, started, ended.outcome, ended.exit_status)
         self._finish(ended, f"{name} ({kind.name})", log)
         if not folder.finished:
             raise StageFailed(f"{name}: its process ended without a manifest; see {folder.path / 'attempts'}")
@@ -99,7 +93,7 @@ class Runner:
             return
         last = name == self.pipeline.trained_stages()[-1]
         missing = [self._missing(folder, kind) for kind in ("modes", "follow")]
-        sweeps = bool(settings.budgets) and last and self._missing(folder, "budget")
+        sweeps = last and sweep_is_missing(self.pipeline)
         if not (any(missing) or sweeps):
             return
         command = [sys.executable, "-m", "alignment.run.evaluate", *self._arguments(name)]
@@ -113,7 +107,7 @@ class Runner:
         settings = self.pipeline.recipe.evaluations
         files, identity = recorded_files(kind, settings, folder.manifest().output_hash, settings.seed)
         for path in [folder.evaluations / f"{name}.json" for name in files]:
-            if path.exists() and read_json(path)["identity"] != identity:
+            if path.exists() and read_json(path).get("identity") != encode(identity):
                 aside = path.with_suffix(f".{int(path.stat().st_mtime)}.json")
                 path.rename(aside)
                 self.console.print(

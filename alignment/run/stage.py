@@ -4,18 +4,18 @@ Makes the context, runs the stage's kind, which leaves output/, and writes the m
 it; by hand it does the same. Neighbours: training/kinds/ (what runs), run/plan.py (what runs when).
 """
 
-import fcntl
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from alignment.core.entry import run_child
-from alignment.core.errors import ArtifactError
 from alignment.core.files import canonical_hash, folder_files
+from alignment.core.locks import hold
 from alignment.core.machine import hardware, versions
 from alignment.recipe.kinds import kind_of
 from alignment.records.attempt import seconds_spent
@@ -48,7 +48,8 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
         pipeline.state(name)  # by hand as well: nothing is gone on with that was begun from something else
         pipeline.begin(name)
     folder.path.mkdir(parents=True, exist_ok=True)
-    lock = _locked(folder.path / ".lock") if rank == 0 else None
+    refusal = "held by another process that is running this stage; end it, or wait for it"
+    lock = hold(folder.path / ".lock", refusal, patience_seconds=LOCK_PATIENCE_SECONDS) if rank == 0 else None
     from alignment.training.context import (
         StageContext,  # brings torch in, long after this process is tied to its parent
     )
@@ -82,23 +83,10 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
             tokens=done.tokens,
             counts=context.counts,
             versions=versions(),
-            hardware={**hardware(), "processes": processes},
+            hardware=replace(hardware(), processes=processes),
         ).write(folder.manifest_path)
         folder.clear_checkpoints()
         del lock
-
-
-def _locked(path: Path) -> Any:
-    """Hold the stage's lock, so that two processes never write one folder. Raises ArtifactError after a minute."""
-    file = path.open("a")
-    for _ in range(LOCK_PATIENCE_SECONDS * 5):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.2)
-            continue
-        return file
-    raise ArtifactError(f"{path} is held by another process that is running this stage; end it, or wait for it")
 
 
 if __name__ == "__main__":

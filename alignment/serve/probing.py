@@ -6,7 +6,8 @@ Neighbours: evaluation/adaptive_budget/budget.py (from a probe's value to a budg
 import asyncio
 from typing import Any
 
-from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Probe, agreement_of
+from alignment.evaluation.adaptive_budget.budget import agreement_of
+from alignment.records.adaptive import AdaptiveBudget, Probe
 from alignment.serve.asgi import InternalClient
 from alignment.serve.requests import SWITCH, Body
 

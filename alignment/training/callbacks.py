@@ -1,16 +1,17 @@
 """What a trainer's steps leave behind: a line in metrics.jsonl, a progress report, a sealed checkpoint."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from alignment.core.files import read_json_lines
 from alignment.core.progress import Progress
+from alignment.records.metrics import MetricsRow
 from alignment.training.context import StageContext, seal
 
-# TRL's names on the left, ours (docs/run-directory.md) on the right; names under reward/ pass as they are.
+# TRL's names on the left, ours (records/metrics.py) on the right; names under reward/ pass as they are.
 NAMES = {
     "loss": "loss",
     "learning_rate": "learning_rate",
@@ -40,9 +41,16 @@ class Recorder(TrainerCallback):
         self._context = context
         self._started = time.monotonic()
         self._progress: Progress | None = None
+        self._tokens_before = 0  # of earlier attempts, where the trainer counts from 0 again
+        self._last = self._started, 0  # when the last line was written, and the tokens up to it
         self.tokens = 0
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._started = time.monotonic()
+        self.tokens = _recorded_tokens(self._context) if self._context.is_main else 0
+        self._last = self._started, self.tokens
+        # TRL's SFT and DPO trainers count from 0 when they resume; GRPO's count is a part of the trainer's state.
+        self._tokens_before = 0 if state.num_input_tokens_seen else self.tokens
         self._progress = Progress(self._context.stage.name, state.max_steps, state.global_step)
 
     def on_log(
@@ -57,16 +65,31 @@ class Recorder(TrainerCallback):
         figures = {NAMES.get(name, name): value for name, value in (logs or {}).items() if _kept(name)}
         if not self._context.is_main or not figures or self._progress is None or "loss" not in (logs or {}):
             return
-        self.tokens = int(figures.get("tokens", self.tokens))
+        if "tokens" in figures:
+            figures |= self._counted(int(figures["tokens"]))
         spent = round(time.monotonic() - self._started, 2)
-        line = {"step": state.global_step, "steps": state.max_steps, "seconds": spent, **figures}
-        with self._context.folder.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        MetricsRow(state.global_step, state.max_steps, spent, figures).append(self._context.folder.metrics)
         self._progress.report(state.global_step, **{name: figures[name] for name in SHOWN if name in figures})
+
+    def _counted(self, reported: int) -> dict[str, float]:
+        """Tokens over all attempts, and how fast they were trained on since the last line."""
+        now, (before, already) = time.monotonic(), self._last
+        self.tokens = self._tokens_before + reported
+        self._last = now, self.tokens
+        rate = (self.tokens - already) / (now - before) if now > before else 0.0
+        return {"tokens": self.tokens, "tokens_per_second": round(rate, 1)}
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if self._context.is_main:
             seal(Path(args.output_dir or "") / f"checkpoint-{state.global_step}")
+
+
+def _recorded_tokens(context: StageContext) -> int:
+    """The tokens up to the step that training resumes from, which the last line that was kept says."""
+    if not context.folder.metrics.exists():
+        return 0
+    counts = [line.get("tokens") for line in read_json_lines(context.folder.metrics)]
+    return int(next((count for count in reversed(counts) if count), 0))
 
 
 def _kept(name: str) -> bool:

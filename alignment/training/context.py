@@ -3,8 +3,6 @@
 Neighbours: train.py makes the context and finishes the stage, policy.py loads and saves, callbacks.py records.
 """
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,8 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from alignment.core.errors import ArtifactError
+from alignment.core.files import read_json, read_json_lines, write_json, write_json_lines
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import BESIDE_TRAINER, WHOLE_DEVICE, Serving, serve
 from alignment.recipe.kinds import kind_of
@@ -90,23 +90,20 @@ class StageContext:
         """Cut metrics and rollouts back to the step that training goes on from, so that no step stands twice."""
         for path in (self.folder.metrics, self.folder.rollouts):
             if path.exists():
-                kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= step]
-                path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+                write_json_lines(path, [line for line in read_json_lines(path) if line["step"] <= step])
 
 
 def seal(checkpoint: Path) -> None:
     """Mark a checkpoint as whole by listing its files and their sizes; written last."""
     sizes = {str(path.relative_to(checkpoint)): path.stat().st_size for path in checkpoint.rglob("*") if path.is_file()}
-    partial = checkpoint / (SEAL + ".partial")
-    partial.write_text(json.dumps(sizes), encoding="utf-8")
-    partial.replace(checkpoint / SEAL)
+    write_json(checkpoint / SEAL, sizes)
 
 
 def is_sealed(checkpoint: Path) -> bool:
     """Whether every file that the seal lists is there with its size."""
     try:
-        sizes = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        sizes = read_json(checkpoint / SEAL)
+    except ArtifactError:
         return False
     return all(
         (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size for name, size in sizes.items()
@@ -116,13 +113,3 @@ def is_sealed(checkpoint: Path) -> bool:
 def step_of(checkpoint: Path) -> int:
     """The optimizer step at which a checkpoint was written."""
     return int(checkpoint.name.rsplit("-", 1)[1])
-
-
-def _whole_lines(path: Path) -> Iterator[str]:
-    """The lines of a JSON-lines file that parse; the last may have been cut short by a kill."""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            json.loads(line)
-        except ValueError:
-            continue
-        yield line

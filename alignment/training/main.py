@@ -10,6 +10,7 @@ from typing import Any
 
 from alignment.core.errors import ArtifactError
 from alignment.recipe.kinds import Done
+from alignment.records.attempt import record_resumption
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext, step_of
 from alignment.training.policy import complete_head, save_policy
@@ -26,7 +27,9 @@ def train(context: StageContext, build: Build) -> Done:
     complete_head(trainer.model)
     checkpoint = context.last_checkpoint()
     if context.is_main:
-        context.drop_lines_after(step_of(checkpoint) if checkpoint else 0)
+        resumed_from = step_of(checkpoint) if checkpoint else 0
+        record_resumption(context.folder, resumed_from)
+        context.drop_lines_after(resumed_from)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     done, wanted = trainer.state.global_step, trainer.state.max_steps
     if done < 1 or done < wanted:

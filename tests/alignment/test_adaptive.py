@@ -15,9 +15,22 @@ from rich.console import Console
 from alignment.commands.adapt.fitting import AdaptOptions, fit_sweep
 from alignment.core.errors import ArtifactError, OptionError
 from alignment.core.files import write_json
-from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Bin, Probe, agreement, load_adaptive
+from alignment.core.statistics.estimate import Estimate
+from alignment.evaluation.adaptive_budget.budget import agreement, load_adaptive
 from alignment.evaluation.adaptive_budget.fit import fixed_tokens, hull
-from alignment.records.outcomes import ProblemOutcome, write_outcomes
+from alignment.records.adaptive import AdaptiveBudget, Bin, Probe, Savings, Target
+from alignment.records.sweep import (
+    OutcomesFile,
+    Place,
+    ProblemOutcome,
+    Sweep,
+    SweepFigures,
+    SweepPoint,
+    SweepSettings,
+    SweptPolicy,
+    outcomes_file,
+    write_outcomes,
+)
 from smoke.processes import alignment
 
 BUDGETS = (0, 20, 40, 80, 160)
@@ -38,8 +51,8 @@ def outcomes(kinds: list[Kind], budget: int | None) -> Iterator[ProblemOutcome]:
         right = plainly or enough
         spent = 0 if budget is None else needed if enough else budget
         yield ProblemOutcome(
-            problem=key(number), prompt_tokens=prompt, correct=[right] * SAMPLES, thinking_tokens=[spent or 0] * SAMPLES,
-            answer_tokens=[5] * SAMPLES, groups=[0] * SAMPLES if plainly else list(range(SAMPLES)),
+            problem=key(number), prompt_tokens=prompt, correct=(right,) * SAMPLES, thinking_tokens=(spent or 0,) * SAMPLES,
+            answer_tokens=(5,) * SAMPLES, groups=(0,) * SAMPLES if plainly else tuple(range(SAMPLES)),
         )  # fmt: skip
 
 
@@ -47,15 +60,23 @@ def sweep(folder: Path, kind: Callable[[random.Random], Kind], problems: int = P
     """A sweep's folder for a policy and problems of these kinds."""
     draw = random.Random(1)
     kinds = [kind(draw) for _ in range(problems)]
-    listed = []
+    points, files = [], []
     for budget in (*BUDGETS, None):
-        place = {"stage": "last", "task": "sums", "mode": "non_thinking" if budget is None else "thinking"}
-        write_outcomes(folder, f"{budget}".rjust(16, "0"), list(outcomes(kinds, budget)))
-        listed.append({**place, "budget": budget, "file": f"outcomes/{f'{budget}'.rjust(16, '0')}.jsonl"})
-    settings = {"sampling": {"non_thinking": {"temperature": 0.7, "top_p": 0.8, "top_k": 20}}}
-    stages = [{"stage": "last", "policy": "abc"}]
-    write_json(folder / "budget.json", {"stages": stages, "points": listed, "outcomes": listed, "settings": settings})
+        place = Place("last", "sums", "non_thinking" if budget is None else "thinking", budget)
+        name = f"{budget}".rjust(16, "0")
+        write_outcomes(folder, name, list(outcomes(kinds, budget)))
+        points.append(SweepPoint(place, SweepFigures(problems * SAMPLES, Estimate(0.5))))
+        files.append(OutcomesFile(place, outcomes_file(folder, name).relative_to(folder).as_posix()))
+    sampling: Any = {"non_thinking": {"temperature": 0.7, "top_p": 0.8, "top_k": 20}}
+    settings = SweepSettings(problems, SAMPLES, 1, 192, {"type": "transformers"}, sampling)
+    Sweep(tuple(points), (SweptPolicy("last", "abc"),), (), tuple(files), settings).write(folder / "budget.json")
     return folder
+
+
+def savings(found: AdaptiveBudget) -> Savings:
+    """What was found on the held-out problems."""
+    assert found.held_out is not None
+    return found.held_out.savings
 
 
 def by_length(draw: random.Random) -> Kind:
@@ -78,12 +99,14 @@ def test_hopeless_prompts_get_nothing_and_others_what_they_need(tmp_path: Path) 
     assert found.probe.kind == "prompt_tokens"
     assert [found.budget_for(length) for length in (10, 20, 30)] == [20, 80, 0]
     # A fixed budget of 80 spends 80 on the hopeless third; the lengths save that and nothing else.
-    held = found.held_out
-    fixed = held["fixed_tokens"]
-    assert held["saved_fraction"] == pytest.approx(1 - held["mean_thinking_tokens"] / fixed, abs=1e-3)
-    assert held["mean_thinking_tokens"] == pytest.approx((18 + 75) / 3, abs=4) and fixed == pytest.approx(57.7, abs=4)
-    assert held["saved_fraction_low"] < held["saved_fraction"] < held["saved_fraction_high"]
-    assert held["saved_fraction_low"] > 0.35 and held["mean_probe_tokens"] == 0
+    held = savings(found)
+    fixed = held.fixed_tokens.value
+    assert held.saved_fraction.value == pytest.approx(1 - held.mean_thinking_tokens.value / fixed, abs=1e-3)
+    assert held.mean_thinking_tokens.value == pytest.approx((18 + 75) / 3, abs=4) and fixed == pytest.approx(
+        57.7, abs=4
+    )
+    assert held.saved_fraction.low < held.saved_fraction.value < held.saved_fraction.high
+    assert held.saved_fraction.low > 0.35 and held.mean_probe_tokens.value == 0
     assert load_adaptive(tmp_path / "adaptive.json") == found
 
 
@@ -91,11 +114,11 @@ def test_agreement_is_chosen_where_lengths_say_nothing_and_its_own_tokens_are_co
     found = fit_sweep(AdaptOptions(sweep(tmp_path, by_agreement), accuracy=0.95), QUIET)
     assert found.probe == Probe(kind="agreement", samples=2, sampling={"temperature": 0.7, "top_p": 0.8, "top_k": 20})
     assert (found.budget_for(1.0), found.budget_for(0.5)) == (0, 160)
-    held = found.held_out
-    assert held["mean_probe_tokens"] == 10 and held["accuracy"] == 1.0
-    spent = held["mean_thinking_tokens"] + 10
-    assert held["saved_fraction"] == pytest.approx(1 - spent / held["fixed_tokens"], abs=1e-3)
-    assert 0.3 < held["saved_fraction"] < 0.6
+    held = savings(found)
+    assert held.mean_probe_tokens.value == 10 and held.accuracy.value == 1.0
+    spent = held.mean_thinking_tokens.value + 10
+    assert held.saved_fraction.value == pytest.approx(1 - spent / held.fixed_tokens.value, abs=1e-3)
+    assert 0.3 < held.saved_fraction.value < 0.6
 
 
 def test_a_probe_that_knows_nothing_saves_nothing_beside_lots(tmp_path: Path) -> None:
@@ -103,9 +126,9 @@ def test_a_probe_that_knows_nothing_saves_nothing_beside_lots(tmp_path: Path) ->
     found = fit_sweep(
         AdaptOptions(sweep(tmp_path, by_nothing), accuracy=0.6, probe="length"), Console(file=told, width=200)
     )
-    assert found.held_out["saved_fraction_beside_random_low"] < 0.02
-    assert abs(found.held_out["saved_fraction_beside_random"]) < 0.08
-    assert ("that is no clear saving" in told.getvalue()) is (found.held_out["saved_fraction_low"] <= 0)
+    assert savings(found).saved_fraction_beside_random.low < 0.02
+    assert abs(savings(found).saved_fraction_beside_random.value) < 0.08
+    assert ("that is no clear saving" in told.getvalue()) is (savings(found).saved_fraction.low <= 0)
     assert "95%" in told.getvalue() and "adaptive.json" in told.getvalue()
 
 
@@ -125,15 +148,15 @@ def test_a_saving_that_is_none_is_called_so(tmp_path: Path) -> None:
     told = io.StringIO()
     options = AdaptOptions(sweep(tmp_path, by_length), accuracy=0.6, probe="agreement")  # it costs and tells nothing
     found = fit_sweep(options, Console(file=told, width=200))
-    assert found.held_out["saved_fraction_high"] < 0 and "warning: that is no clear saving" in told.getvalue()
+    assert savings(found).saved_fraction.high < 0 and "warning: that is no clear saving" in told.getvalue()
 
 
 def test_a_target_of_tokens_is_kept(tmp_path: Path) -> None:
     folder = sweep(tmp_path, by_length)
     found = fit_sweep(AdaptOptions(folder, tokens=12.0), QUIET)
-    assert found.fitted["mean_thinking_tokens"] <= 12.0 and found.target == {"tokens": 12.0}
+    assert found.fitted.savings.mean_thinking_tokens.value <= 12.0 and found.target == Target(tokens=12.0)
     assert [found.budget_for(length) for length in (10, 20, 30)] == [20, 0, 0]
-    assert found.fitted["accuracy"] == pytest.approx(1 / 3, abs=0.06)
+    assert found.fitted.savings.accuracy.value == pytest.approx(1 / 3, abs=0.06)
 
 
 def test_what_could_not_be_judged_is_left_out_and_counted(tmp_path: Path) -> None:
@@ -143,8 +166,8 @@ def test_what_could_not_be_judged_is_left_out_and_counted(tmp_path: Path) -> Non
     lines[3]["correct"][1] = None
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = fit_sweep(AdaptOptions(folder, accuracy=0.6), QUIET)
-    assert found.held_out["left_out_unknown"] == 1
-    assert found.fitted["problems"] + found.held_out["problems"] == PROBLEMS - 1
+    assert found.held_out.left_out_unknown == 1
+    assert found.fitted.problems + found.held_out.problems == PROBLEMS - 1
 
 
 @pytest.mark.parametrize(
@@ -177,8 +200,8 @@ def test_too_few_problems_and_a_sweep_without_outcomes_are_refused(tmp_path: Pat
 
 def test_a_damaged_file_is_refused_by_place(tmp_path: Path) -> None:
     found = AdaptiveBudget(
-        stage="s", policy="p", task="t", probe=Probe(kind="prompt_tokens"), target={"accuracy": 0.5}, fitted={},
-        bins=[Bin(up_to=9, budget=0, problems=1), Bin(up_to=None, budget=64, problems=1)], held_out={},
+        stage="s", policy="p", task="t", probe=Probe(kind="prompt_tokens"), target=Target(accuracy=0.5),
+        bins=(Bin(up_to=9, budget=0, problems=1), Bin(up_to=None, budget=64, problems=1)),
     )  # fmt: skip
     found.write(tmp_path / "good.json")
     assert [load_adaptive(tmp_path / "good.json").budget_for(value) for value in (0, 9, 9.5, 1e9)] == [0, 0, 64, 64]

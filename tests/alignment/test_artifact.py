@@ -38,7 +38,7 @@ def finish(folder: StageFolder) -> None:
 
 def test_a_manifest_reads_back_as_it_was_written(folder: StageFolder) -> None:
     manifest = folder.manifest()
-    assert manifest.output["model.safetensors"]["bytes"] == len(WEIGHTS)
+    assert manifest.output["model.safetensors"].bytes == len(WEIGHTS)
     again = folder.path / "again.json"
     replace(manifest, counts={"überlang": 3}).write(again)
     assert Manifest.read(again).counts == {"überlang": 3}
@@ -71,7 +71,7 @@ def test_a_place_that_cannot_be_written_is_named_and_what_is_finished_stays(fold
 def test_a_full_disk_is_named_and_what_is_finished_stays(folder: StageFolder) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full to stand for a full disk")
-    (folder.path / "report.json.partial").symlink_to("/dev/full")
+    (folder.path / f"report.json.{os.getpid()}.partial").symlink_to("/dev/full")
     with pytest.raises(ArtifactError, match=r"report.json: cannot be written \(No space left on device\)"):
         write_json(folder.path / "report.json", {"rows": list(range(100_000))})
     assert not (folder.path / "report.json").exists()
@@ -105,9 +105,10 @@ def test_a_row_that_does_not_fit_is_named_by_its_line(tmp_path: Path) -> None:
         (b'{"name": "cold_start",\n', "is damaged: not JSON at line 2"),
         (b"\x00" * 300, "is damaged: not JSON"),
         (b"\xff\xfe{}", "cannot be read"),
-        (b"{}", "is not a manifest of this version"),
-        (b"[]", "is not a manifest of this version"),
-        (b'{"name": "x", "colour": "red"}', "is not a manifest of this version"),
+        (b"{}", "is damaged: name is missing"),
+        (b"[]", "is damaged: the whole of it: found [], and an object is needed"),
+        (b'{"name": "x", "colour": "red"}', "is damaged: kind is missing"),
+        (b'{"name": 3}', "is damaged: name: found 3, and text is needed"),
     ],
 )
 def test_a_corrupt_manifest_is_an_error_and_never_a_finished_stage(

@@ -13,6 +13,7 @@ from alignment.data.rows import Problem, user_turn
 from alignment.evaluation.answering import GRADERS
 from alignment.evaluation.measures.constraints import constraint_figures
 from alignment.inference.engine import Generation, GenerationRequest
+from alignment.records.constraints import ModeAnswers
 from alignment.rollout.scoring import Judged, Scorer
 
 WORDS = ("length_constraints:number_words", {"num_words": 3, "relation": "less than"})  # planning
@@ -45,7 +46,7 @@ def figures(problems: Sequence[Problem], thinking: Sequence[str], plain: Sequenc
 
 
 def demand(task: Any, name: str, reading: str = "strict") -> Any:
-    return next(one for one in task["demands"] if (one["demand"], one["reading"]) == (name, reading))
+    return next(one for one in task.demands if (one.demand, one.reading) == (name, reading))
 
 
 def pairs(both: int, first: int, second: int, neither: int) -> list[Pair]:
@@ -57,58 +58,58 @@ def test_thinking_that_helps_to_count_and_hurts_the_form_is_seen_as_both() -> No
     problems = [problem(number, WORDS, NO_COMMA) for number in range(12)]
     (task,) = figures(problems, [THOUGHT + "salt, sea"] * 12, ["salt and the sea"] * 12)
     planning, precision = demand(task, "planning"), demand(task, "precision")
-    assert (planning["thinking"], planning["non_thinking"], planning["difference"]) == (1.0, 0.0, 1.0)
-    assert planning["verdict"] == "helps" and planning["difference_low"] > 0
-    assert (precision["difference"], precision["verdict"]) == (-1.0, "hurts")
-    assert (demand(task, "all")["difference"], demand(task, "all")["verdict"]) == (0.0, "no difference seen")
-    assert (planning["constraints"], planning["problems"], demand(task, "all")["constraints"]) == (12, 12, 24)
-    assert planning["thinking_low"] == round(wilson(12, 12)[0], 4)
-    assert [(one["type"], one["demand"], one["thinking"], one["non_thinking"]) for one in task["types"]] == [
+    assert (planning.thinking.value, planning.non_thinking.value, planning.difference.value) == (1.0, 0.0, 1.0)
+    assert planning.verdict == "helps" and planning.difference.low > 0
+    assert (precision.difference.value, precision.verdict) == (-1.0, "hurts")
+    assert (demand(task, "all").difference.value, demand(task, "all").verdict) == (0.0, "no difference seen")
+    assert (planning.constraints, planning.problems, demand(task, "all").constraints) == (12, 12, 24)
+    assert planning.thinking.low == round(wilson(12, 12)[0], 4)
+    assert [(one.type, one.demand, one.thinking, one.non_thinking) for one in task.types] == [
         (WORDS[0], "planning", 1.0, 0.0),
         (NO_COMMA[0], "precision", 0.0, 1.0),
     ]
-    assert task["cautions"] == []
+    assert task.cautions == ()
 
 
 def test_the_loose_reading_forgives_an_opening_line_and_the_strict_one_does_not() -> None:
     problems = [problem(number, NO_COMMA) for number in range(4)]
     (task,) = figures(problems, [THOUGHT + "Sure, here:\nsalt"] * 4, ["salt"] * 4)
     strict, loose = demand(task, "precision"), demand(task, "precision", "loose")
-    assert (strict["thinking"], loose["thinking"], loose["difference"]) == (0.0, 1.0, 0.0)
+    assert (strict.thinking.value, loose.thinking.value, loose.difference.value) == (0.0, 1.0, 0.0)
 
 
 def test_only_the_answer_counts_and_thinking_that_never_ends_is_named_as_the_cause() -> None:
     problems = [problem(number, NO_COMMA) for number in range(8)]
     (task,) = figures(problems, ["<think>\nfor ever"] * 8, ["salt"] * 8)
-    assert demand(task, "precision")["verdict"] == "hurts"
-    assert task["modes"]["thinking"] == {"answers": 8, "thinking_answer_fraction": 1.0, "no_answer_fraction": 1.0, "mean_answer_tokens": 5.0}  # fmt: skip
-    (caution,) = task["cautions"]
+    assert demand(task, "precision").verdict == "hurts"
+    assert task.modes["thinking"] == ModeAnswers(8, 1.0, 1.0, 5.0)
+    (caution,) = task.cautions
     assert "in thinking mode 100% of the completions hold no answer" in caution and "cut off" in caution
 
 
 def test_a_comparison_that_compares_nothing_says_so() -> None:
     problems = [problem(number, NO_COMMA) for number in range(4)]
     (task,) = figures(problems, ["salt"] * 4, [THOUGHT + "salt"] * 4, same_prompts=True)
-    assert [caution.partition(" ")[0] for caution in task["cautions"]] == ["the", "in", "in"]
-    assert "same prompt for both modes" in task["cautions"][0]
-    assert "only 0% of the answers thought" in task["cautions"][1]
+    assert [caution.partition(" ")[0] for caution in task.cautions] == ["the", "in", "in"]
+    assert "same prompt for both modes" in task.cautions[0]
+    assert "only 0% of the answers thought" in task.cautions[1]
 
 
 def test_a_row_that_cannot_be_judged_is_counted_and_left_out() -> None:
     broken = problem(1, ("no:such", {}))
     (task,) = figures([problem(0, NO_COMMA), broken], [THOUGHT + "salt"] * 2, ["salt"] * 2)
-    assert (task["unknown"], task["problems"], demand(task, "all")["constraints"]) == (2, 1, 1)
+    assert (task.unknown, task.problems, demand(task, "all").constraints) == (2, 1, 1)
     planning = demand(task, "planning")
-    assert (planning["thinking"], planning["difference"], planning["verdict"]) == (None, None, "not measured")
-    assert (planning["difference_low"], planning["difference_high"]) == (-1.0, 1.0)
+    assert (planning.thinking.value, planning.difference.value, planning.verdict) == (None, None, "not measured")
+    assert (planning.difference.low, planning.difference.high) == (-1.0, 1.0)
 
 
 def test_tasks_are_apart_and_those_without_constraints_are_not_among_them() -> None:
     sums = Problem("s", [user_turn("1 + 1?")], "2", None, "chain-sum")
     mixed = [sums, problem(0, NO_COMMA, task="ifeval"), problem(0, WORDS)]
     found = figures(mixed, [THOUGHT + "2"] * 3, ["2"] * 3)
-    assert [task["task"] for task in found] == ["ifeval", "constraints"]
-    assert figures([sums], ["2"], ["2"]) == []
+    assert [task.task for task in found] == ["ifeval", "constraints"]
+    assert figures([sums], ["2"], ["2"]) == ()
 
 
 def test_several_samples_of_a_problem_are_one_cluster() -> None:
@@ -116,8 +117,8 @@ def test_several_samples_of_a_problem_are_one_cluster() -> None:
     thinking = [THOUGHT + ("salt" if index // 4 % 2 else "salt, sea") for index in range(40)]
     (task,) = figures(problems, thinking, ["salt, sea"] * 40)
     found = demand(task, "precision")
-    assert (found["constraints"], found["problems"], found["difference"]) == (40, 10, 0.5)
-    assert (found["thinking_low"], found["thinking_high"]) == tuple(round(end, 4) for end in wilson(5, 10))
+    assert (found.constraints, found.problems, found.difference.value) == (40, 10, 0.5)
+    assert (found.thinking.low, found.thinking.high) == tuple(round(end, 4) for end in wilson(5, 10))
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,19 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from alignment.core.resources import resource
 from alignment.core.statistics.intervals import fraction_interval
 from alignment.data.rows import Problem, user_turn
-from alignment.evaluation.measures.conversations import Conversation, Plan, converse, follow_figures, plan_conversations
+from alignment.evaluation.measures.conversations import (
+    Conversation,
+    Plan,
+    converse,
+    follow_figures,
+    follow_samples,
+    plan_conversations,
+)
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, as_generation
 from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
 from alignment.recipe.evaluation import Evaluations
+from alignment.records.follow import FollowFigures
 
 THOUGHT, PLAIN = "<think>\n1 + 1 = 2\n</think>\n\n2", "<think>\n\n</think>\n\n2"
 PROBLEMS = [Problem(f"p{number}", [user_turn(f"What is {number} + 1?")], str(number + 1)) for number in range(40)]
@@ -68,8 +76,8 @@ def own_flag_only(prompt: str) -> str:
     return last_flag_wins(prompt.split("<|im_start|>user\n")[-1])
 
 
-def groups(figures: dict[str, object], by: str) -> dict[str, float]:
-    return {one["value"]: one["obeyed"] for one in figures["groups"] if one["by"] == by}  # type: ignore[attr-defined]
+def groups(figures: FollowFigures, by: str) -> dict[str, float | None]:
+    return {one.value: one.obeyed.value for one in figures.groups if one.by == by}
 
 
 def test_a_policy_that_always_thinks_obeys_exactly_the_turns_that_ask_for_thinking(
@@ -77,9 +85,9 @@ def test_a_policy_that_always_thinks_obeys_exactly_the_turns_that_ask_for_thinki
 ) -> None:
     plans = plan_conversations(PROBLEMS, 60, 4, seed=1)
     figures = follow_figures(held(tokenizer, lambda _: THOUGHT, plans)[0])
-    assert (figures["conversations"], figures["turns"], figures["count"]) == (60, 4, 240)
-    assert figures["obeyed"] == figures["asked_thinking_fraction"]
-    assert 0.4 < figures["obeyed"] < 0.7
+    assert (figures.conversations, figures.turns, figures.count) == (60, 4, 240)
+    assert figures.obeyed.value == figures.asked_thinking_fraction
+    assert 0.4 < figures.obeyed.value < 0.7
     assert groups(figures, "mode") == {"thinking": 1.0, "non_thinking": 0.0}
     assert groups(figures, "asked_by")["/no_think"] == 0.0
     assert groups(figures, "asked_by")["default"] == 1.0
@@ -87,10 +95,10 @@ def test_a_policy_that_always_thinks_obeys_exactly_the_turns_that_ask_for_thinki
 
 def test_a_policy_that_goes_by_the_last_flag_obeys_everything(tokenizer: PreTrainedTokenizerBase) -> None:
     figures = follow_figures(held(tokenizer, last_flag_wins, plan_conversations(PROBLEMS, 30, 4, seed=2))[0])
-    assert (figures["obeyed"], figures["whole_fraction"]) == (1.0, 1.0)
-    assert figures["obeyed_low"] < 1.0, "all of thirty conversations is not certainty"
+    assert (figures.obeyed.value, figures.whole_fraction) == (1.0, 1.0)
+    assert figures.obeyed.low < 1.0, "all of thirty conversations is not certainty"
     assert set(groups(figures, "position")) == {"1", "2", "3", "4"}
-    assert {value for one in figures["groups"] for value in [one["obeyed"]]} == {1.0}
+    assert {one.obeyed.value for one in figures.groups} == {1.0}
 
 
 def test_a_flag_that_is_forgotten_shows_where_it_is_carried(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -105,7 +113,7 @@ def test_a_change_of_mode_is_told_from_the_same_mode_again(tokenizer: PreTrained
     plan = Plan(asking("a?", "b?", "c?"), ("thinking", "non_thinking", "non_thinking"))
     figures = follow_figures(held(tokenizer, lambda _: THOUGHT, [plan])[0])
     assert groups(figures, "switch") == {"changed": 0.0, "same": 0.0}
-    assert sum(one["count"] for one in figures["groups"] if one["by"] == "switch") == 2, "the first turn is neither"
+    assert sum(one.count for one in figures.groups if one.by == "switch") == 2, "the first turn is neither"
 
 
 def test_the_policy_sees_its_own_answers_without_their_thinking(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -134,7 +142,7 @@ def test_a_history_that_does_not_fit_loses_its_oldest_turns_and_is_counted(token
     )
     talks, engine = held(tokenizer, lambda _: PLAIN, [plan], room)
     figures = follow_figures(talks)
-    assert (figures["trimmed"], figures["left_out"], figures["count"]) == (2, 0, 3)
+    assert (figures.trimmed, figures.left_out, figures.count) == (2, 0, 3)
     assert "first" not in engine.prompts[1]
     # The flag went with its turn: the policy is not asked for a mode that it cannot see.
     assert [turn.asked for turn in talks[0].turns] == ["non_thinking", "thinking", "thinking"]
@@ -142,10 +150,11 @@ def test_a_history_that_does_not_fit_loses_its_oldest_turns_and_is_counted(token
 
 def test_a_turn_that_is_too_long_by_itself_is_left_out_and_counted(tokenizer: PreTrainedTokenizerBase) -> None:
     plan = Plan(asking("a?", "long " * 200, "c?"), ("non_thinking", "thinking", None))
-    figures = follow_figures(held(tokenizer, last_flag_wins, [plan], 100)[0])
-    assert (figures["left_out"], figures["count"], figures["obeyed"]) == (1, 2, 1.0)
+    talks, _ = held(tokenizer, last_flag_wins, [plan], 100)
+    figures = follow_figures(talks)
+    assert (figures.left_out, figures.count, figures.obeyed.value) == (1, 2, 1.0)
     assert set(groups(figures, "position")) == {"1", "3"}
-    assert [turn["position"] for turn in figures["samples"][0]] == [1, 3]
+    assert [turn.position for turn in follow_samples(talks)[0]] == [1, 3]
 
 
 def test_the_interval_is_over_conversations(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -155,7 +164,7 @@ def test_the_interval_is_over_conversations(tokenizer: PreTrainedTokenizerBase) 
     figures = follow_figures(held(tokenizer, lambda _: THOUGHT, plans)[0])
     # Three turns that fail or succeed together are one observation, not three.
     low, high = fraction_interval([(3, 3)] * 5 + [(0, 3)] * 5)
-    assert (figures["obeyed"], figures["obeyed_low"], figures["obeyed_high"]) == (0.5, round(low, 4), round(high, 4))
+    assert (figures.obeyed.value, figures.obeyed.low, figures.obeyed.high) == (0.5, round(low, 4), round(high, 4))
     assert low == pytest.approx(fraction_interval([(1, 1)] * 5 + [(0, 1)] * 5)[0])
 
 

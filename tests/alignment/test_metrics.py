@@ -3,7 +3,7 @@
 import pytest
 
 from alignment.core.statistics.intervals import wilson
-from alignment.evaluation.measures.outcomes import Outcome, accuracy, figures
+from alignment.evaluation.measures.outcomes import Outcome, figures, score
 
 
 def outcome(correct: bool | None, task: str = "sums", *, thinking: int = 10, truncated: bool = False) -> Outcome:
@@ -32,26 +32,28 @@ def test_a_perfect_score_is_not_certainty() -> None:
 
 
 def test_what_could_not_be_judged_is_left_out_and_counted() -> None:
-    found = accuracy([outcome(True), outcome(True), outcome(False), outcome(None), outcome(None)])
-    assert (found["count"], found["accuracy"], found["unknown"]) == (3, 0.6667, 2)
-    assert (found["accuracy_low"], found["accuracy_high"]) == tuple(round(bound, 4) for bound in wilson(2, 3))
+    found = score([outcome(True), outcome(True), outcome(False), outcome(None), outcome(None)])
+    assert (found.count, found.accuracy.value, found.unknown) == (3, 0.6667, 2)
+    assert (found.accuracy.low, found.accuracy.high) == tuple(round(bound, 4) for bound in wilson(2, 3))
 
 
 def test_where_nothing_could_be_judged_everything_is_possible() -> None:
-    found = accuracy([outcome(None)] * 4)
-    assert (found["count"], found["unknown"]) == (0, 4)
-    assert (found["accuracy_low"], found["accuracy_high"]) == (0.0, 1.0)
+    found = score([outcome(None)] * 4)
+    assert (found.count, found.unknown) == (0, 4)
+    assert (found.accuracy.low, found.accuracy.high) == (0.0, 1.0)
 
 
 def test_tasks_are_broken_down_in_their_order() -> None:
-    found = figures([outcome(True), outcome(False, "gsm8k"), outcome(None, "gsm8k"), outcome(True, thinking=30)])
-    assert [(task["task"], task["count"], task["accuracy"], task["unknown"]) for task in found["tasks"]] == [
+    found = figures(
+        "thinking", [outcome(True), outcome(False, "gsm8k"), outcome(None, "gsm8k"), outcome(True, thinking=30)]
+    )
+    assert [(task.task, task.count, task.accuracy.value, task.unknown) for task in found.tasks] == [
         ("sums", 2, 1.0, 0),
         ("gsm8k", 1, 0.0, 1),
     ]
-    assert found["mean_thinking_tokens"] == 15.0
+    assert found.mean_thinking_tokens == 15.0
 
 
 def test_shares_are_over_all_completions_judged_or_not() -> None:
-    found = figures([outcome(None, truncated=True), outcome(True), outcome(False), outcome(True)])
-    assert (found["truncated_fraction"], found["format"], found["forced_fraction"]) == (0.25, 1.0, 0.0)
+    found = figures("thinking", [outcome(None, truncated=True), outcome(True), outcome(False), outcome(True)])
+    assert (found.truncated_fraction, found.format, found.forced_fraction) == (0.25, 1.0, 0.0)

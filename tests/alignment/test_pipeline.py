@@ -8,7 +8,16 @@ import pytest
 from alignment.core.differences import differences
 from alignment.core.errors import ArtifactError, RecipeError, StaleInputsError
 from alignment.core.files import canonical_hash, folder_files, read_json, write_json
-from alignment.records.attempt import next_attempt, record_attempt, seconds_spent
+from alignment.records.attempt import (
+    Attempt,
+    attempt_file,
+    attempts,
+    close_attempt,
+    next_attempt,
+    open_attempt,
+    record_resumption,
+    seconds_spent,
+)
 from alignment.records.manifest import Manifest
 from alignment.records.run_folder import RunFolder
 from alignment.run.plan import Pipeline
@@ -209,13 +218,18 @@ def test_attempts_are_counted_and_their_time_adds_up(load: Load) -> None:
     folder = load().folder("cold_start")
     assert next_attempt(folder) == 1
     for number, seconds in ((1, 5.0), (2, 7.5)):
-        write_json(folder.path / "attempts" / f"{number:02d}.json", {"seconds": seconds})
+        Attempt("2026-01-01T00:00:00+00:00", "killed", seconds).write(attempt_file(folder, number))
         (folder.path / "attempts" / f"{number:02d}.log").touch()
     assert (next_attempt(folder), seconds_spent(folder)) == (3, 12.5)
-    record_attempt(folder, 3, 0.0, "killed", -9)
-    recorded = read_json(folder.path / "attempts" / "03.json")
-    assert (recorded["outcome"], recorded["exit_status"]) == ("killed", -9)
-    assert recorded["started"].startswith("1970-01-01")
+    record_resumption(folder, 7)  # by hand: no attempt is under way
+    open_attempt(folder, 3, 0.0)
+    assert (next_attempt(folder), seconds_spent(folder)) == (4, 12.5), "it has not ended yet"
+    record_resumption(folder, 20)
+    close_attempt(folder, 3, 0.0, "killed", -9)
+    ended = attempts(folder)[3]
+    assert (ended.outcome, ended.exit_status, ended.resumed_from_step) == ("killed", -9, 20)
+    assert ended.started.startswith("1970-01-01") and ended.seconds
+    assert [one.resumed_from_step for one in attempts(folder).values()] == [None, None, 20]
 
 
 def test_differences_name_each_field_once_and_a_longer_list_as_a_whole() -> None:

@@ -73,7 +73,7 @@ def test_a_policy_of_a_run_is_known_by_its_manifest_and_a_folder_by_its_files(ru
 def test_a_sweep_of_a_run_takes_what_is_left_out_from_its_recipe(run: Path) -> None:
     options = SweepOptions(run, ("all",), samples=2)
     plan = options.plan()
-    places = [(point.stage, point.task, point.budget) for point in plan.points]
+    places = [(one.place.stage, one.place.task, one.place.budget) for one in plan.points]
     assert places == [(stage, "chain-sum", at) for stage in ("cold_start", "reasoning_rl") for at in (0, 64, None)]
     assert (plan.settings.count, plan.settings.max_completion_tokens, plan.offline) == (12, 192, True)
     assert plan.output == run / "budget" and options.belongs_to_run

@@ -5,49 +5,56 @@ from typing import Any
 
 import pytest
 
+from alignment.core.statistics.estimate import Estimate
+from alignment.records.evaluation import EvaluationFigures, EvaluationRecord, Sample, TaskScore
+from alignment.records.metrics import MetricsRow
+from alignment.records.sweep import Place, SweepFigures, SweepPoint
 from alignment.report.alarms import alarms, trained_both_modes
 from alignment.report.changes import accuracy_change, evaluated_before, spearman
+from alignment.report.document import AccuracyChange, Change
 from alignment.report.figures.svg import ticks
-from alignment.report.record import BudgetPoint, Evaluation, Run, Sample, Stage, TaskScore
 from alignment.report.render.samples import HEAD, TAIL, clip, comparisons
+from alignment.report.run import Run, Stage
 
 BOTH_MODES = {"stage": {"data": [{"mode": "thinking"}, {"mode": "non_thinking"}]}}
 
 
 def score(accuracy: float, count: int = 500) -> TaskScore:
-    return TaskScore("sum", count, accuracy, None, None)
+    return TaskScore("sum", count, Estimate(accuracy))
 
 
-def evaluation(accuracy: float, samples: tuple[Sample, ...] = (), **measures: float) -> Evaluation:
-    names = ("accuracy_low", "accuracy_high", "format", "think_follow", "mean_thinking_tokens", "mean_answer_tokens")
-    rest: dict[str, Any] = dict.fromkeys((*names, "truncated_fraction", "unknown", "seconds")) | measures
-    return Evaluation(mode="thinking", count=200, accuracy=accuracy, tasks=(), samples=samples, **rest)
+def evaluation(accuracy: float, samples: tuple[Sample, ...] = (), **measures: Any) -> EvaluationRecord:
+    return EvaluationRecord(EvaluationFigures("thinking", 200, Estimate(accuracy), **measures), samples=samples)
 
 
 def run_of(*stages: Stage) -> Run:
-    return Run(Path("run"), "tiny", 0, "base", None, {}, {}, stages, ())
+    return Run(Path("run"), "tiny", 0, "base", None, {}, None, stages, ())
 
 
 def grpo(identity: dict[str, Any] | None = None, **series: list[float]) -> Stage:
     steps = range(len(next(iter(series.values()), [])))
-    metrics = tuple({"step": step} | {name: values[step] for name, values in series.items()} for step in steps)
+    metrics = tuple(MetricsRow(step, figures={name: values[step] for name, values in series.items()}) for step in steps)
     return Stage("rl", "grpo", "finished", metrics=metrics, identity=identity or {})
 
 
 def kinds(stage: Stage, changes: dict[str, Any] | None = None) -> set[str]:
-    return {alarm["kind"] for alarm in alarms(run_of(stage), {stage.name: changes or {}})}
+    return {alarm.kind for alarm in alarms(run_of(stage), {stage.name: changes or {}})}
+
+
+def changed(accuracy: float, verdict: Any) -> Change:
+    return Change("before", "", AccuracyChange(accuracy, 0.0, verdict == "loss", verdict), (), {})
 
 
 def test_a_small_difference_is_no_clear_change_and_a_large_one_is_named() -> None:
-    assert accuracy_change(score(0.838), score(0.814))["verdict"] == "no clear change"
-    assert accuracy_change(score(0.80), score(0.70))["verdict"] == "loss"
-    assert accuracy_change(score(0.70), score(0.80))["verdict"] == "gain"
-    assert accuracy_change(score(1.0), score(1.0))["z"] == 0
+    assert accuracy_change(score(0.838), score(0.814)).verdict == "no clear change"
+    assert accuracy_change(score(0.80), score(0.70)).verdict == "loss"
+    assert accuracy_change(score(0.70), score(0.80)).verdict == "gain"
+    assert accuracy_change(score(1.0), score(1.0)).z == 0
 
 
 def test_the_z_score_is_the_textbook_one() -> None:
     # 60/100 against 75/100: pooled 0.675, z = 0.15 / sqrt(0.675 * 0.325 * 0.02) = 2.2646
-    assert accuracy_change(score(0.60, 100), score(0.75, 100))["z"] == pytest.approx(2.265, abs=1e-3)
+    assert accuracy_change(score(0.60, 100), score(0.75, 100)).z == pytest.approx(2.265, abs=1e-3)
 
 
 def test_a_stage_is_compared_with_what_it_was_made_from_and_not_with_a_sibling() -> None:
@@ -60,12 +67,15 @@ def test_a_stage_is_compared_with_what_it_was_made_from_and_not_with_a_sibling()
     assert evaluated_before(stages, 0, "thinking") is None
 
 
-def sweep(*pairs: tuple[float | None, float]) -> list[BudgetPoint]:
-    return [BudgetPoint(budget, 100, accuracy, None, None, None, None, None) for budget, accuracy in pairs]
+def sweep(*pairs: tuple[int, float | None]) -> list[SweepPoint]:
+    return [
+        SweepPoint(Place("s", "sums", "thinking", budget), SweepFigures(100, Estimate(accuracy)))
+        for budget, accuracy in pairs
+    ]
 
 
-def test_spearman_ranks_ties_together_and_puts_no_limit_last() -> None:
-    assert spearman(sweep((0, 0.1), (10, 0.2), (None, 0.3))) == 1.0
+def test_spearman_ranks_ties_together_and_leaves_out_what_could_not_be_judged() -> None:
+    assert spearman(sweep((0, 0.1), (10, 0.2), (20, 0.3), (30, None))) == 1.0
     assert spearman(sweep((0, 0.3), (10, 0.2), (20, 0.1))) == -1.0
     assert spearman(sweep((0, 0.1), (10, 0.2), (20, 0.2))) == pytest.approx(0.866, abs=1e-3)
     assert spearman(sweep((0, 0.2), (10, 0.2), (20, 0.2))) is None
@@ -101,10 +111,9 @@ def test_programs_that_ran_without_isolation_are_told_of() -> None:
 def test_reward_that_rises_while_accuracy_falls_is_a_warning_only_where_the_loss_is_clear() -> None:
     stage = grpo(reward=[0.1, 0.9])
     for verdict, level in (("loss", "warning"), ("no clear change", "notice")):
-        change = {"thinking": {"accuracy": -0.05, "verdict": verdict}}
-        (alarm,) = alarms(run_of(stage), {"rl": change})
-        assert (alarm["kind"], alarm["level"]) == ("reward_up_accuracy_down", level)
-    assert kinds(stage, {"thinking": {"accuracy": 0.05, "verdict": "gain"}}) == set()
+        (alarm,) = alarms(run_of(stage), {"rl": {"thinking": changed(-0.05, verdict)}})
+        assert (alarm.kind, alarm.level) == ("reward_up_accuracy_down", level)
+    assert kinds(stage, {"thinking": changed(0.05, "gain")}) == set()
 
 
 def test_think_follow_is_expected_only_from_the_stage_that_trained_both_modes_on() -> None:
@@ -113,12 +122,10 @@ def test_think_follow_is_expected_only_from_the_stage_that_trained_both_modes_on
     fused = Stage("fused", "sft", "finished", evaluations=weak, identity=BOTH_MODES)
     after = Stage("after", "grpo", "finished", evaluations=weak)
     found = alarms(run_of(before, fused, after), {})
-    assert [alarm["stage"] for alarm in found] == ["fused", "after"]
+    assert [alarm.stage for alarm in found] == ["fused", "after"]
     mixed = Stage("mixed", "sft", "finished", evaluations=weak, inputs={"mix": "a" * 64})
     found = alarms(run_of(before, Stage("mix", "fusion", "finished", identity={"thinking_fraction": 0.5}), mixed), {})
-    assert [alarm["stage"] for alarm in found] == ["mixed"], (
-        "a fusion stage trains nothing, and what takes its rows both"
-    )
+    assert [alarm.stage for alarm in found] == ["mixed"], "a fusion stage trains nothing, and what takes its rows both"
 
 
 def test_a_share_of_thinking_rollouts_decides_over_the_mode_of_the_problems() -> None:
@@ -132,7 +139,7 @@ def test_unjudged_answers_and_changed_inputs_ring() -> None:
         "rl", "grpo", "finished", inputs={"base_stage": "b"}, evaluations={"thinking": evaluation(0.5, unknown=4)}
     )
     found = alarms(run_of(base, judged), {})
-    assert {(alarm["kind"], alarm["level"]) for alarm in found} == {
+    assert {(alarm.kind, alarm.level) for alarm in found} == {
         ("evaluation_unknown", "notice"),
         ("stale_input", "warning"),
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Bin, Probe
+from alignment.records.adaptive import AdaptiveBudget, Bin, Probe, Target
 from alignment.serve.middleware import SETTINGS, ServerSettings, ThinkingRequests
 from alignment.serve.requests import EXTRA, resolve
 
@@ -108,10 +108,9 @@ def posted(application: Application, body: dict[str, Any], status: int = 200) ->
 def test_a_prompts_length_decides_its_budget_and_a_refused_probe_refuses_the_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bins = [Bin(up_to=5, budget=16, problems=1), Bin(up_to=None, budget=64, problems=1)]
+    bins = (Bin(up_to=5, budget=16, problems=1), Bin(up_to=None, budget=64, problems=1))
     AdaptiveBudget(
-        stage="s", policy="p", task="t", probe=Probe(kind="prompt_tokens"), bins=bins, target={"tokens": 9.0},
-        fitted={}, held_out={},
+        stage="s", policy="p", task="t", probe=Probe(kind="prompt_tokens"), bins=bins, target=Target(tokens=9.0),
     ).write(tmp_path / "adaptive.json")  # fmt: skip
     settings = ServerSettings(native_budget=True, adaptive=str(tmp_path / "adaptive.json"))
     monkeypatch.setenv(SETTINGS, settings.as_text())

@@ -1,19 +1,22 @@
 """Intervals over problems, votes and the knee, on numbers worked by hand."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import effective_count, fraction_interval, mean_interval, student, wilson
-from alignment.evaluation.measures.outcomes import Outcome, accuracy, certain
+from alignment.evaluation.measures.outcomes import Outcome, fraction_of, mean_of, score
 from alignment.evaluation.sweep.files import as_csv, knees
 from alignment.evaluation.sweep.knee import knee
 from alignment.evaluation.sweep.votes import Ballot, majority, majority_of, pass_at, vote_points, vote_sizes
+from alignment.records.sweep import Knee, Place, SweepFigures, SweepPoint, VotePoint
 
 
-def point(budget: int | None, share: float | None, low: float = 0.0, high: float = 1.0) -> dict[str, object]:
-    place = {"stage": "last", "task": "sums", "mode": "thinking", "budget": budget, "votes": []}
-    return place | {"accuracy": share, "accuracy_low": low, "accuracy_high": high}
+def point(budget: int | None, share: float | None, low: float = 0.0, high: float = 1.0) -> SweepPoint:
+    place = Place("last", "sums", "non_thinking" if budget is None else "thinking", budget)
+    return SweepPoint(place, SweepFigures(100, Estimate(share, low, high)))
 
 
 def test_one_sample_of_each_problem_gives_plainly_wilsons_interval() -> None:
@@ -46,9 +49,15 @@ def test_a_perfect_score_with_many_samples_is_not_certainty() -> None:
 
 def test_accuracy_counts_samples_and_its_interval_counts_problems() -> None:
     outcomes = [Outcome("sums", number < 3, True, 1, 1, False, False, f"{number}") for number in range(5)] * 4
-    found = accuracy(outcomes)
-    assert (found["count"], found["accuracy"]) == (20, 0.6)
-    assert (found["accuracy_low"], found["accuracy_high"]) == tuple(round(bound, 4) for bound in wilson(3, 5))
+    found = score(outcomes)
+    assert (found.count, found.accuracy) == (20, Estimate(0.6, *wilson(3, 5)).rounded(4))
+
+
+def test_a_fraction_has_wilsons_interval_and_a_mean_students() -> None:
+    outcomes = [Outcome("sums", True, True, 1, 1, False, False, f"{number}") for number in range(20)]
+    fraction, mean = fraction_of(outcomes, [True] * 20), mean_of(outcomes, [1.0] * 20)
+    assert fraction == Estimate(1.0, *wilson(20, 20)).rounded(4), "twenty of twenty is not certainty"
+    assert mean == Estimate(1.0, 1.0, 1.0)
 
 
 def test_a_mean_has_students_interval_over_problems() -> None:
@@ -67,7 +76,7 @@ def test_finished_means_that_neither_a_budget_nor_a_limit_cut_in() -> None:
     cut = [(False, False), (True, False), (False, True), (True, True)]
     outcomes = [Outcome("sums", True, True, 1, 1, truncated, forced) for truncated, forced in cut]
     assert [one.finished for one in outcomes] == [True, False, False, False]
-    assert certain("finished_fraction", outcomes, [one.finished for one in outcomes])["finished_fraction"] == 0.25
+    assert fraction_of(outcomes, [one.finished for one in outcomes]).value == 0.25
 
 
 def test_the_majority_decides_and_ties_are_drawn() -> None:
@@ -98,16 +107,16 @@ def test_votes_are_set_against_the_tokens_of_all_samples() -> None:
     solved = [Ballot(0, True), Ballot(0, True), Ballot(1, False)]
     missed = [Ballot(0, False), Ballot(0, False), Ballot(1, True)]
     found = vote_points([solved, missed], 50.0)
-    assert [(one["votes"], one["mean_tokens"]) for one in found] == [(1, 50.0), (2, 100.0), (3, 150.0)]
-    assert (found[0]["majority"], found[0]["best_of_upper_bound"]) == (0.5, 0.5)
-    assert (found[2]["majority"], found[2]["best_of_upper_bound"]) == (0.5, 1.0)
-    assert (found[2]["majority_low"], found[2]["majority_high"]) == tuple(round(bound, 4) for bound in wilson(1, 2))
+    assert [(one.votes, one.mean_tokens) for one in found] == [(1, 50.0), (2, 100.0), (3, 150.0)]
+    assert (found[0].majority.value, found[0].best_of_upper_bound.value) == (0.5, 0.5)
+    assert (found[2].majority.value, found[2].best_of_upper_bound.value) == (0.5, 1.0)
+    assert found[2].majority == Estimate(0.5, *wilson(1, 2)).rounded(4)
 
 
 def test_a_problem_with_too_few_judged_samples_is_left_out_where_they_are_too_few() -> None:
     found = vote_points([[Ballot(0, True)] * 2, [Ballot(0, False)]], 10.0)
-    assert [(one["votes"], one["problems"], one["majority"]) for one in found] == [(1, 2, 0.5), (2, 1, 1.0)]
-    assert vote_points([], 10.0) == []
+    assert [(one.votes, one.problems, one.majority.value) for one in found] == [(1, 2, 0.5), (2, 1, 1.0)]
+    assert vote_points([], 10.0) == ()
     assert [vote_sizes(samples) for samples in (0, 1, 4, 6)] == [[], [1], [1, 2, 4], [1, 2, 4, 6]]
 
 
@@ -132,9 +141,10 @@ def test_a_flat_curve_has_its_knee_at_its_start() -> None:
 
 
 def test_each_stage_and_task_has_its_own_knee_and_the_table_a_row_for_each_point() -> None:
-    points = [point(0, 0.5, 0.4), point(64, 0.5, 0.4), point(None, 0.3) | {"mode": "non_thinking"}]
-    assert knees(points) == [{"stage": "last", "task": "sums", "budget": 0}]
-    voted = {"votes": [{"votes": 4, "majority": 0.7, "best_of_upper_bound": 0.9}]}
-    lines = as_csv([points[0] | voted, points[2]]).splitlines()
-    assert lines[0].startswith("stage,task,mode,budget,accuracy") and len(lines) == 3
+    points = [point(0, 0.5, 0.4), point(64, 0.5, 0.4), point(None, 0.3)]
+    assert knees(points) == (Knee("last", "sums", 0),)
+    votes = (VotePoint(4, 200.0, Estimate(0.7), Estimate(0.9)),)
+    voted = replace(points[0], figures=replace(points[0].figures, votes=votes))
+    lines = as_csv([voted, points[2]]).splitlines()
+    assert lines[0].startswith("stage,task,mode,budget,count,accuracy") and len(lines) == 3
     assert lines[1].endswith("4,0.7,0.9") and lines[2].endswith(",,")

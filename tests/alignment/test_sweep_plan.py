@@ -8,7 +8,9 @@ import pytest
 
 from alignment.commands.budget.options import SweepOptions
 from alignment.core.errors import ArtifactError, DataError, OptionError
-from alignment.evaluation.sweep.plan import append_point, recorded_points
+from alignment.core.statistics.estimate import Estimate
+from alignment.evaluation.sweep.plan import Point, SweepPlan, recorded_points
+from alignment.records.sweep import RecordedPoint, SweepFigures, SweepPoint
 
 BASE = Path(__file__).parents[2] / "data" / "base"
 
@@ -17,15 +19,21 @@ def options(**changes: Any) -> SweepOptions:
     return SweepOptions(**{"path": BASE, "tasks": "chain-sum", "budgets": "16,0", "samples": 2, **changes})
 
 
+def record(plan: SweepPlan, point: Point, accuracy: float) -> None:
+    """What measuring a point leaves in points.jsonl."""
+    found = SweepPoint(point.place, SweepFigures(8, Estimate(accuracy)))
+    RecordedPoint(point.key, found, point.identity).append(plan.points_file)
+
+
 def test_a_model_folder_gives_a_point_for_each_budget_and_one_without_thinking() -> None:
     points = options().plan().points
-    assert [(point.stage, point.task, point.mode, point.budget) for point in points] == [
+    assert [(one.place.stage, one.place.task, one.place.mode, one.place.budget) for one in points] == [
         ("base", "chain-sum", "thinking", 0),
         ("base", "chain-sum", "thinking", 16),
         ("base", "chain-sum", "non_thinking", None),
     ]
-    assert [point.budget for point in options(modes="thinking").plan().points] == [0, 16]
-    assert [point.budget for point in options(modes="non_thinking", budgets="").plan().points] == [None]
+    assert [point.place.budget for point in options(modes="thinking").plan().points] == [0, 16]
+    assert [point.place.budget for point in options(modes="non_thinking", budgets="").plan().points] == [None]
 
 
 @pytest.mark.parametrize(
@@ -52,24 +60,24 @@ def test_an_option_that_cannot_work_is_refused_with_what_to_write(
 
 def test_what_is_recorded_is_not_measured_again(tmp_path: Path) -> None:
     plan = options(output=tmp_path).plan()
-    append_point(plan.points_file, plan.points[1], {"accuracy": 0.5})
-    assert [point.budget for point in plan.missing()] == [0, None]
-    assert [(facts["budget"], facts["accuracy"]) for facts in plan.measured()] == [(16, 0.5)]
+    record(plan, plan.points[1], 0.5)
+    assert [point.place.budget for point in plan.missing()] == [0, None]
+    assert [(one.place.budget, one.figures.accuracy.value) for one in plan.measured()] == [(16, 0.5)]
     wider = options(output=tmp_path, budgets="0,16,64").plan()
-    assert [point.budget for point in wider.missing()] == [0, 64, None]
+    assert [point.place.budget for point in wider.missing()] == [0, 64, None]
     assert wider.changes() == []
 
 
 def test_changed_settings_are_named_and_their_points_kept_apart(tmp_path: Path) -> None:
     first = options(output=tmp_path).plan()
     for point in first.points:
-        append_point(first.points_file, point, {"accuracy": 0.5})
+        record(first, point, 0.5)
     other = options(output=tmp_path, samples=4, changes=(("count", 8), ("seed", None))).plan()
     assert other.measured() == [] and len(other.missing()) == 3
     assert other.changes() == ["samples: 2 → 4", "task.count: 256 → 8"]
-    append_point(other.points_file, other.points[0], {"accuracy": 0.75})
-    assert [facts["accuracy"] for facts in other.measured()] == [0.75]
-    assert [facts["accuracy"] for facts in first.measured()] == [0.5] * 3, "nothing is lost by it"
+    record(other, other.points[0], 0.75)
+    assert [one.figures.accuracy.value for one in other.measured()] == [0.75]
+    assert [one.figures.accuracy.value for one in first.measured()] == [0.5] * 3, "nothing is lost by it"
 
 
 def test_a_stop_text_decides_nothing_where_nothing_is_stopped(tmp_path: Path) -> None:
@@ -81,11 +89,11 @@ def test_a_stop_text_decides_nothing_where_nothing_is_stopped(tmp_path: Path) ->
 
 def test_a_line_that_a_kill_cut_short_costs_its_own_point_alone(tmp_path: Path) -> None:
     plan = options(output=tmp_path).plan()
-    append_point(plan.points_file, plan.points[0], {"accuracy": 0.5})
+    record(plan, plan.points[0], 0.5)
     with plan.points_file.open("a", encoding="utf-8") as file:
         file.write('{"stage": "base", "acc')
-    append_point(plan.points_file, plan.points[1], {"accuracy": 0.25})
-    assert [facts["accuracy"] for facts in recorded_points(plan.points_file)] == [0.5, 0.25]
+    record(plan, plan.points[1], 0.25)
+    assert [one.point.figures.accuracy.value for one in recorded_points(plan.points_file)] == [0.5, 0.25]
     assert json.loads(plan.points_file.read_text(encoding="utf-8").splitlines()[-1])["budget"] == 16
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from alignment.records.outcomes import read_outcomes
+from alignment.records.sweep import read_outcomes
 from smoke.processes import alignment, killed_when, lines
 
 BASE = Path(__file__).parents[2] / "data" / "base"

@@ -23,7 +23,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def weights(run: Path, stage: str) -> dict[str, Any]:
     manifest = RunFolder(run).find(stage).manifest()
-    return {name: facts["sha256"] for name, facts in manifest.output.items() if name.endswith(".safetensors")}
+    return {name: facts.sha256 for name, facts in manifest.output.items() if name.endswith(".safetensors")}
 
 
 def steps(run: Path, stage: str) -> list[dict[str, Any]]:

@@ -13,13 +13,13 @@ import pytest
 from openai import AuthenticationError, BadRequestError, OpenAI
 
 from alignment.data.template import render_prompt
-from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, Bin, Probe
 from alignment.inference.engine import GenerationRequest, SamplingSettings
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve
 from alignment.inference.vllm.kind import vllm_problem
 from alignment.recipe.engine import engine_options
 from alignment.recipe.sampling import ThinkingBudget
+from alignment.records.adaptive import AdaptiveBudget, Bin, Probe, Target
 from process_tree import descendants
 from rewards.contract import split_thinking
 from smoke.processes import alignment
@@ -177,8 +177,8 @@ def test_what_cannot_be_understood_is_refused_by_name(server: Served, extra: dic
 
 
 def adaptive_file(folder: Path, probe: Probe, bins: list[Bin]) -> Path:
-    found = AdaptiveBudget(stage="fusion", policy="another", task="t", probe=probe, bins=bins, target={"tokens": 4.0},
-                           fitted={}, held_out={})  # fmt: skip
+    found = AdaptiveBudget(stage="fusion", policy="another", task="t", probe=probe, bins=tuple(bins),
+                           target=Target(tokens=4.0))  # fmt: skip
     found.write(folder / "adaptive.json")
     return folder / "adaptive.json"
 

@@ -12,17 +12,24 @@ from rich.console import Console
 from rich.table import Table
 
 from alignment.core.errors import ArtifactError, OptionError
-from alignment.core.files import read_json
-from alignment.evaluation.adaptive_budget.budget import FILE, AdaptiveBudget, Probe
-from alignment.records.outcomes import ProblemOutcome, read_outcomes
+from alignment.records.adaptive import (
+    ADAPTIVE,
+    AdaptiveBudget,
+    FittedFigures,
+    HeldOutFigures,
+    Probe,
+    Savings,
+    Target,
+    TargetFigures,
+)
+from alignment.records.sweep import FOLDER, SWEEP, ProblemOutcome, Sweep, read_outcomes
+from alignment.report.render.phrases import decimals
 
 if TYPE_CHECKING:
     from alignment.evaluation.adaptive_budget.fit import Curve, Rule
 
-SWEEP = "budget.json"
 FEWEST = 64  # problems of a sweep; of fewer, neither half could say anything
 ROWS = 8  # of the table that shows what other targets would bring
-Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,17 +47,17 @@ class AdaptOptions:
     @property
     def folder(self) -> Path:
         """The sweep's folder: the path itself, or budget/ in a run. Raises OptionError if there is no sweep."""
-        found = next((one for one in (self.path, self.path / "budget") if (one / SWEEP).is_file()), None)
+        found = next((one for one in (self.path, self.path / FOLDER) if (one / SWEEP).is_file()), None)
         if found is None:
             raise OptionError(f"{self.path}: there is no budget sweep; measure one first: alignment budget {self.path}")
         return found
 
     @property
-    def target(self) -> dict[str, float]:
+    def target(self) -> Target:
         """What is fitted to. Raises OptionError for none or two."""
         if (self.accuracy is None) == (self.tokens is None):
             raise OptionError("write one target: --accuracy 0.7 for the least tokens that reach it, or --tokens 200")
-        return {"accuracy": self.accuracy} if self.accuracy is not None else {"tokens": float(self.tokens or 0)}
+        return Target(self.accuracy, self.tokens)
 
 
 def fit_sweep(options: AdaptOptions, console: Console) -> AdaptiveBudget:
@@ -60,43 +67,62 @@ def fit_sweep(options: AdaptOptions, console: Console) -> AdaptiveBudget:
     """
     from alignment.evaluation.adaptive_budget.fit import best_probe, fit, with_intervals
 
-    target, place, curve, left_out = options.target, *_sweep(options)
+    target, swept = options.target, _swept(options)
+    curve = swept.curve
     fitted, held_out = curve.part(2, 0)
-    probe, promised = best_probe(fitted, _probes(options, curve), target)
+    probe, promised = best_probe(fitted, _probes(options, swept), target)
     rule = fit(fitted, probe, target)
     if rule is None:
         raise OptionError(_out_of_reach(fitted, target))
-    figures = {
-        "problems": len(held_out.keys), "left_out_unknown": left_out, "promised": promised,
-        **with_intervals(held_out, rule), "other_targets": _other_targets(fitted, held_out, probe),
-    }  # fmt: skip
+    figures = HeldOutFigures(
+        problems=len(held_out.keys),
+        left_out_unknown=swept.left_out,
+        promised=promised,
+        savings=with_intervals(held_out, rule),
+        other_targets=_other_targets(fitted, held_out, probe),
+    )
     found = AdaptiveBudget(
-        **place, probe=probe, bins=rule.bins(fitted), target=target, held_out=figures,
-        fitted={"problems": len(fitted.keys), **with_intervals(fitted, rule)},
-    )  # fmt: skip
-    path = options.output or options.folder / FILE
+        stage=swept.stage,
+        policy=swept.policy,
+        task=swept.task,
+        probe=probe,
+        bins=rule.bins(fitted),
+        target=target,
+        fitted=FittedFigures(len(fitted.keys), with_intervals(fitted, rule)),
+        held_out=figures,
+    )
+    path = options.output or options.folder / ADAPTIVE
     found.write(path)
-    _print(found, console)
+    _print(found, len(fitted.keys), figures, console)
     console.print(f"written: {path}; use it with --adaptive in `alignment chat` and `alignment serve`",
                   highlight=False, soft_wrap=True)  # fmt: skip
     return found
 
 
-def _sweep(options: AdaptOptions) -> tuple[dict[str, str], "Curve", int]:
-    """Stage, policy and task; the curve; and how many problems were left out because a sample could not be judged."""
-    document = read_json(options.folder / SWEEP)
-    listed: list[Facts] = document.get("outcomes", [])
-    policies = {one["stage"]: one["policy"] for one in document["stages"]}
-    stage = _named("stage", options.stage, list(policies), last=True)
-    task = _named("task", options.task, list(dict.fromkeys(one["task"] for one in document["points"])), last=False)
-    points = [one for one in listed if (one["stage"], one["task"]) == (stage, task)]
-    thinking = {one["budget"]: options.folder / one["file"] for one in points if one["mode"] == "thinking"}
+@dataclass(frozen=True)
+class _Swept:
+    """What is learned from: one policy on one task, its curve, and the problems with a sample that could not be judged."""
+
+    sweep: Sweep
+    stage: str
+    policy: str
+    task: str
+    curve: "Curve"
+    left_out: int
+
+
+def _swept(options: AdaptOptions) -> _Swept:
+    sweep = Sweep.read(options.folder / SWEEP)
+    stage = _named("stage", options.stage, [one.stage for one in sweep.stages], last=True)
+    task = _named("task", options.task, list(dict.fromkeys(one.place.task for one in sweep.points)), last=False)
+    files = [one for one in sweep.outcomes if (one.place.stage, one.place.task) == (stage, task)]
+    thinking = {one.place.budget: options.folder / one.file for one in files if one.place.budget is not None}
     if len(thinking) < 2:
         raise ArtifactError(
             f"{options.folder / SWEEP} has {len(thinking)} budgets of {stage} on {task} with the outcome of every problem, "
             "and two or more are needed; measure them: alignment budget ... --budgets 0,64,256 --output FOLDER"
         )
-    plain = next((options.folder / one["file"] for one in points if one["mode"] == "non_thinking"), None)
+    plain = next((options.folder / one.file for one in files if one.place.mode == "non_thinking"), None)
     budgets = {budget: read_outcomes(thinking[budget]) for budget in sorted(thinking)}
     curve, left_out = as_curve(budgets, read_outcomes(plain) if plain else [])
     if len(curve.keys) < FEWEST:
@@ -104,7 +130,7 @@ def _sweep(options: AdaptOptions) -> tuple[dict[str, str], "Curve", int]:
             f"{options.folder}: {len(curve.keys)} problems are too few to learn from and to judge by; measure at least "
             f"{FEWEST}, better 500: alignment budget ... --count 500"
         )
-    return {"stage": stage, "policy": policies[stage], "task": task}, curve, left_out
+    return _Swept(sweep, stage, str(sweep.policy_of(stage)), task, curve, left_out)
 
 
 def _named(what: str, asked: str | None, known: list[str], *, last: bool) -> str:
@@ -129,7 +155,7 @@ def as_curve(budgets: dict[int, list[ProblemOutcome]], plain: list[ProblemOutcom
     def means(name: str) -> Any:
         return np.array([[np.mean(getattr(table[key], name)) for table in tables] for key in judged], dtype=float)
 
-    probe_tokens = [probes[key].answer_tokens for key in judged] if probes else [[] for _ in judged]
+    probe_tokens = [list(probes[key].answer_tokens) if probes else [] for key in judged]
     return Curve(
         keys=judged,
         budgets=list(budgets),
@@ -141,10 +167,10 @@ def as_curve(budgets: dict[int, list[ProblemOutcome]], plain: list[ProblemOutcom
     ), len(tables[0]) - len(judged)
 
 
-def _probes(options: AdaptOptions, curve: "Curve") -> list[Probe]:
+def _probes(options: AdaptOptions, swept: _Swept) -> list[Probe]:
     """The probes to choose from: the length, and agreement of 2, 4, ... answers where the sweep has them."""
-    drawn = curve.probe_tokens_PS.shape[1]
-    sampling = read_json(options.folder / SWEEP)["settings"]["sampling"]["non_thinking"]
+    drawn = swept.curve.probe_tokens_PS.shape[1]
+    sampling = {} if swept.sweep.settings is None else swept.sweep.settings.sampling.get("non_thinking", {})
     sizes = [2**power for power in range(1, 7) if 2**power <= drawn]
     agreement = [Probe(kind="agreement", samples=size, sampling=sampling) for size in sizes]
     length = [] if options.probe == "agreement" else [Probe(kind="prompt_tokens")]
@@ -156,17 +182,17 @@ def _probes(options: AdaptOptions, curve: "Curve") -> list[Probe]:
     return length + ([] if options.probe == "length" else agreement)
 
 
-def _out_of_reach(curve: "Curve", target: dict[str, float]) -> str:
+def _out_of_reach(curve: "Curve", target: Target) -> str:
     best = float(curve.accuracy_PB.mean(axis=0).max())
-    if "accuracy" in target:
+    if target.accuracy is not None:
         return (
-            f"--accuracy {target['accuracy']} is out of reach: the best fixed budget has {best:.3f} on the problems that "
+            f"--accuracy {target.accuracy} is out of reach: the best fixed budget has {best:.3f} on the problems that "
             "are fitted; write less, or measure larger budgets"
         )
-    return f"--tokens {target['tokens']:g}: even the smallest budgets, with the probe, cost more; write more"
+    return f"--tokens {target.tokens:g}: even the smallest budgets, with the probe, cost more; write more"
 
 
-def _other_targets(fitted: "Curve", held_out: "Curve", probe: Probe) -> list[Facts]:
+def _other_targets(fitted: "Curve", held_out: "Curve", probe: Probe) -> tuple[TargetFigures, ...]:
     """What the same probe would bring at other targets, from cheap to dear, on the held-out problems."""
     from alignment.evaluation.adaptive_budget.fit import beside_fixed, rules
 
@@ -175,16 +201,14 @@ def _other_targets(fitted: "Curve", held_out: "Curve", probe: Probe) -> list[Fac
     found = []
     for rule in shown if not every or shown[-1] is every[-1] else [*shown, every[-1]]:
         reached = float(rule.spent(fitted)[0].mean())
-        figures = {name: round(value, 4) for name, value in beside_fixed(held_out, rule).items()}
-        found.append({"fitted_accuracy": round(reached, 4), **figures})
-    return found
+        found.append(TargetFigures(round(reached, 4), beside_fixed(held_out, rule).rounded()))
+    return tuple(found)
 
 
-def _print(found: AdaptiveBudget, console: Console) -> None:
-    held = found.held_out
-    console.print(f"{found.stage} on {found.task}: {found.fitted['problems']} problems fitted, {held['problems']} others "
+def _print(found: AdaptiveBudget, fitted: int, held: HeldOutFigures, console: Console) -> None:
+    console.print(f"{found.stage} on {found.task}: {fitted} problems fitted, {held.problems} others "
                   "held out", highlight=False, soft_wrap=True)  # fmt: skip
-    promises = [f"{name} {'–' if share is None else f'{share:+.0%}'}" for name, share in held["promised"].items()]
+    promises = [f"{name} {'–' if share is None else f'{share:+.0%}'}" for name, share in held.promised.items()]
     console.print(f"probe: {found.probe.described}; saved in cross-validation: {', '.join(promises)}",
                   highlight=False, soft_wrap=True)  # fmt: skip
     ends = [f"above: {one.budget}" if one.up_to is None else f"to {one.up_to:g}: {one.budget}" for one in found.bins]
@@ -192,25 +216,31 @@ def _print(found: AdaptiveBudget, console: Console) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="held out, by target", title_justify="left")
     for heading in ("accuracy", "thinking", "probe", "best fixed\nbudget", "saved", "fixed by\nlot", "saved"):
         table.add_column(heading, justify="right", vertical="bottom")
-    for row in held["other_targets"]:
-        table.add_row(*_cells(row))
-    table.add_row(*_cells(held), style="bold")
+    for row in held.other_targets:
+        table.add_row(*_cells(row.savings))
+    table.add_row(*_cells(held.savings), style="bold")
     console.print(table)
+    saved, accuracy = held.savings.saved_fraction, held.savings.accuracy
     console.print(
-        f"saved beside the best fixed budget of equal accuracy: {held['saved_fraction']:.1%} "
-        f"(95%: {held['saved_fraction_low']:.1%} to {held['saved_fraction_high']:.1%}) at an accuracy of {held['accuracy']:.3f} "
-        f"({held['accuracy_low']:.3f}–{held['accuracy_high']:.3f})",
+        f"saved beside the best fixed budget of equal accuracy: {decimals(saved.value, '.1%')} "
+        f"(95%: {decimals(saved.low, '.1%')} to {decimals(saved.high, '.1%')}) at an accuracy of "
+        f"{decimals(accuracy.value)} ({decimals(accuracy.low)}–{decimals(accuracy.high)})",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
-    if held["saved_fraction_low"] <= 0:
+    if saved.low is None or saved.low <= 0:
         console.print(
-            f"warning: that is no clear saving; a fixed budget (here of about {held['fixed_tokens']:.0f} tokens on average) "
-            "is simpler and as good",
+            f"warning: that is no clear saving; a fixed budget (here of about "
+            f"{decimals(held.savings.fixed_tokens.value, '.0f')} tokens on average) is simpler and as good",
             style="yellow", highlight=False, soft_wrap=True,
         )  # fmt: skip
 
 
-def _cells(row: Facts) -> list[str]:
-    tokens = [f"{row[name]:.1f}" for name in ("mean_thinking_tokens", "mean_probe_tokens", "fixed_tokens")]
-    return [f"{row['accuracy']:.3f}", *tokens, f"{row['saved_fraction']:.1%}",
-            f"{row['random_budget_tokens']:.1f}", f"{row['saved_fraction_beside_random']:.1%}"]  # fmt: skip
+def _cells(row: Savings) -> list[str]:
+    tokens = (row.mean_thinking_tokens, row.mean_probe_tokens, row.fixed_tokens)
+    return [
+        decimals(row.accuracy.value),
+        *(decimals(one.value, ".1f") for one in tokens),
+        decimals(row.saved_fraction.value, ".1%"),
+        decimals(row.random_budget_tokens.value, ".1f"),
+        decimals(row.saved_fraction_beside_random.value, ".1%"),
+    ]

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from alignment.core.machine import devices
 from alignment.data.modes import flagged_mode
-from alignment.evaluation.adaptive_budget.budget import AdaptiveBudget, agreement_of, load_adaptive
+from alignment.evaluation.adaptive_budget.budget import agreement_of, load_adaptive
 from alignment.recipe.engine import engine_options
 from alignment.recipe.sampling import ThinkingBudget
+from alignment.records.adaptive import AdaptiveBudget
 from alignment.records.policies import named_policies, thinking_budget
 
 MAX_COMPLETION_TOKENS = 2048

@@ -50,7 +50,7 @@ def examine(console: Console) -> int:
             table.add_row("", "", f"[bold]{finding.fix}[/bold]")
     facts = hardware()
     console.print(
-        f"{facts['platform']}, {facts['cores']} cores, {facts['memory_gib']} GiB, Python {versions()['python']}",
+        f"{facts.platform}, {facts.cores} cores, {facts.memory_gib} GiB, Python {versions()['python']}",
         highlight=False,
     )
     console.print(table, highlight=False)

@@ -3,22 +3,41 @@
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from alignment.commands.evaluate.options import EvaluateOptions
-from alignment.core.files import read_json, write_json
 from alignment.core.statistics.intervals import as_text
-from alignment.core.vocabulary import MODES
+from alignment.core.typed_json import Json, encode
+from alignment.core.vocabulary import MODES, Mode
+from alignment.records.constraints import ConstraintsRecord
+from alignment.records.evaluation import EvaluationRecord
+from alignment.records.follow import FollowRecord
 from alignment.report.render.following import follow_table, narrow_constraint_table
+from alignment.report.render.phrases import decimals
 from alignment.report.render.terminal import plain_table
 from alignment.run.processes import environment
 from alignment.run.watch import refuse_failure, watched
 
-FILES = (*MODES, "constraints", "follow")  # of which the last two are written where they were asked for
+
+@dataclass(frozen=True)
+class Found:
+    """What the measuring process wrote; constraints and conversations only where they were asked for."""
+
+    modes: Mapping[Mode, EvaluationRecord]
+    constraints: ConstraintsRecord | None
+    follow: FollowRecord | None
+
+    def as_json(self, stage: str) -> Mapping[str, Json]:
+        """What `--json` prints: the files by name."""
+        found: dict[str, Json] = {"stage": stage}
+        found |= {mode: encode(record) for mode, record in self.modes.items()}
+        beside = {"constraints": self.constraints, "follow": self.follow}
+        return found | {name: encode(record) for name, record in beside.items() if record is not None}
 
 
 def measure(options: EvaluateOptions, *, as_json: bool) -> None:
@@ -30,42 +49,49 @@ def measure(options: EvaluateOptions, *, as_json: bool) -> None:
     found = _measured(options)
     name = options.policy.name
     if as_json:
-        print(json.dumps({"stage": name, **found}, indent=2, ensure_ascii=False))
+        print(json.dumps(found.as_json(name), indent=2, ensure_ascii=False))
         return
     console = Console()
-    console.print(_modes(found))
-    if "follow" in found:
-        console.print(plain_table("Think-follow over several turns", *follow_table({name: found["follow"]})))
-    if "constraints" in found:
-        for task in found["constraints"]["tasks"]:
-            title = f"Where thinking helps and where it hurts, {task['task']}"
-            console.print(plain_table(title, *narrow_constraint_table(task)))
-            for caution in task["cautions"]:
-                console.print(f"{task['task']}: {caution}", style="yellow", highlight=False, markup=False)
+    console.print(_modes(found.modes))
+    if found.follow is not None:
+        console.print(plain_table("Think-follow over several turns", *follow_table({name: found.follow.figures})))
+    for task in found.constraints.tasks if found.constraints is not None else ():
+        title = f"Where thinking helps and where it hurts, {task.task}"
+        console.print(plain_table(title, *narrow_constraint_table(task)))
+        for caution in task.cautions:
+            console.print(f"{task.task}: {caution}", style="yellow", highlight=False, markup=False)
 
 
-def _measured(options: EvaluateOptions) -> dict[str, Any]:
-    """What the measuring process wrote, by file."""
+def _measured(options: EvaluateOptions) -> Found:
+    """What the measuring process wrote."""
     work, name = options.work(), options.policy.name
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_json(folder / "work.json", work)
+        work.write(folder / "work.json")
         title, log = f"evaluating {name}", folder / "evaluation.log"
         command = [sys.executable, "-m", "alignment.evaluation.job", str(folder / "work.json"), "--output", scratch]
         env = environment(options.hardware, offline=options.offline)
         refuse_failure(watched(title, command, log, Console(stderr=True), env), title, log)
-        paths = {file: folder / f"{file}.json" for file in FILES}
-        return {file: read_json(path) for file, path in paths.items() if path.exists()}
+        constraints, follow = folder / "constraints.json", folder / "follow.json"
+        return Found(
+            {mode: EvaluationRecord.read(folder / f"{mode}.json") for mode in MODES},
+            ConstraintsRecord.read(constraints) if constraints.exists() else None,
+            FollowRecord.read(follow) if follow.exists() else None,
+        )
 
 
-def _modes(found: dict[str, Any]) -> Table:
+def _modes(found: Mapping[Mode, EvaluationRecord]) -> Table:
     table = Table(box=None)
     for column in ("mode", "count", "accuracy (95%)", "format", "think-follow", "thinking tokens"):
         table.add_column(column, justify="right" if column != "mode" else "left")
     for mode in MODES:
-        figures = found[mode]
+        figures = found[mode].figures
         table.add_row(
-            mode, str(figures["count"]), as_text(figures), f"{figures['format']:.3f}",
-            f"{figures['think_follow']:.3f}", f"{figures['mean_thinking_tokens']:.1f}",
-        )  # fmt: skip
+            mode,
+            str(figures.count),
+            as_text(figures.accuracy, figures.unknown),
+            decimals(figures.format),
+            decimals(figures.think_follow),
+            decimals(figures.mean_thinking_tokens, ".1f"),
+        )
     return table

@@ -11,10 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from alignment.commands.budget.options import COMPLETION_TOKENS, files_of
+from alignment.commands.budget.options import COMPLETION_TOKENS
 from alignment.core.errors import OptionError
 from alignment.data.sources import Table, load_source, source_names
+from alignment.evaluation.sweep.plan import files_of
 from alignment.evaluation.task import evaluation_source
+from alignment.evaluation.work import EvaluationWork
 from alignment.recipe.engine import retyped
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.hardware import Hardware
@@ -94,12 +96,12 @@ class EvaluateOptions:
         tasks = self.settings.after_each_stage
         return all(name in self.task_files or not isinstance(load_source(name), Table) for name in tasks)
 
-    def work(self) -> dict[str, Any]:
+    def work(self) -> EvaluationWork:
         """What the measuring process is told."""
-        return {
-            "name": self.policy.name,
-            "policy": str(self.policy.folder),
-            "settings": self.settings.model_dump(mode="json"),
-            "files": self.task_files,
-            "trust_remote_code": self.recipe is not None and self.recipe.trust_remote_code,
-        }
+        return EvaluationWork(
+            name=self.policy.name,
+            policy=str(self.policy.folder),
+            settings=self.settings.model_dump(mode="json"),
+            files=self.task_files,
+            trust_remote_code=self.recipe is not None and self.recipe.trust_remote_code,
+        )

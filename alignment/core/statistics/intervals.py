@@ -7,7 +7,8 @@ alone. Neighbours: pairs.py (paired differences), evaluation/measures/ (the figu
 
 import math
 from collections.abc import Sequence
-from typing import Any
+
+from alignment.core.statistics.estimate import Estimate
 
 Z_95 = 1.959963984540054
 MIN_PROBLEMS_FOR_MEAN = 4  # with fewer, Student's quantile is too wide and too inexact to print
@@ -75,8 +76,23 @@ def student(freedom: int) -> float:
     return z + sum(term / freedom**power for power, term in enumerate(terms, 1))
 
 
-def as_text(found: dict[str, Any]) -> str:
+def fraction_estimate(clusters: Sequence[Cluster]) -> Estimate:
+    """A fraction with Wilson's interval; unknown, with everything possible, where there is nothing to average."""
+    return Estimate(_mean(clusters), *fraction_interval(clusters)).rounded(4)
+
+
+def mean_estimate(clusters: Sequence[Cluster], digits: int = 2) -> Estimate:
+    """A mean with Student's interval over problems."""
+    return Estimate(_mean(clusters), *mean_interval(clusters)).rounded(digits)
+
+
+def _mean(clusters: Sequence[Cluster]) -> float | None:
+    count = sum(size for _, size in clusters)
+    return sum(total for total, _ in clusters) / count if count else None
+
+
+def as_text(accuracy: Estimate, unknown: int) -> str:
     """Format an accuracy with its interval: `0.812 (0.764–0.853)`, or say that no answer could be judged."""
-    if found["accuracy"] is None:
-        return f"unknown ({found['unknown']} answers could not be judged)"
-    return f"{found['accuracy']:.3f} ({found['accuracy_low']:.3f}–{found['accuracy_high']:.3f})"
+    if accuracy.value is None or accuracy.low is None or accuracy.high is None:
+        return f"unknown ({unknown} answers could not be judged)"
+    return f"{accuracy.value:.3f} ({accuracy.low:.3f}–{accuracy.high:.3f})"

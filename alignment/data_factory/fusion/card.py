@@ -7,7 +7,7 @@ card as Markdown), report/ (shows the same numbers).
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import get_args
 
 from alignment.core.vocabulary import MODES
 from alignment.data.mixture import load_parts
@@ -19,10 +19,10 @@ from alignment.data_factory.fusion.pool import Pool
 from alignment.data_factory.fusion.stage import FusionStage
 from alignment.recipe.data import MixturePart
 from alignment.recipe.schema import Recipe
+from alignment.records.card import CardFigures, CardFraction, CardPart, CardSample, CardTokens, DataCard, FlagPlace
 
-SCHEMA = 1
 LONGEST_SAMPLE = 2000  # characters
-PLACES = ("none", "system", "user", "earlier")  # where the flag stands that sets the mode
+PLACES: tuple[FlagPlace, ...] = get_args(FlagPlace)  # where the flag stands that sets the mode
 WORDS = {
     "thinking_fraction": "rows that think",
     "unflagged_fraction": "thinking rows without a flag",
@@ -42,7 +42,7 @@ class Measured:
     trained_tokens: int
 
 
-def place_of_flag(row: Conversation) -> str:
+def place_of_flag(row: Conversation) -> FlagPlace:
     """Where the flag stands that sets a row's mode: none, system, user (the last question) or earlier."""
     found = deciding_flag(row.messages)
     if found is None:
@@ -58,7 +58,7 @@ def flags_change(row: Conversation) -> bool:
     return len({flag[1] for flag in asked if flag is not None}) > 1
 
 
-def make_card(recipe: Recipe, stage: FusionStage, pool: Pool, rows: Sequence[Measured]) -> dict[str, Any]:
+def make_card(recipe: Recipe, stage: FusionStage, pool: Pool, rows: Sequence[Measured]) -> DataCard:
     """The contents of card.json."""
     chats = [one.fused.row for one in rows]
     places = {mode: Counter(place_of_flag(row) for row in chats if row.mode == mode) for mode in MODES}
@@ -66,34 +66,30 @@ def make_card(recipe: Recipe, stage: FusionStage, pool: Pool, rows: Sequence[Mea
     used = Counter(one.fused.part for one in rows)
     lengths = sorted(one.tokens for one in rows)
     taken = {mode: sum(row.mode == mode for row in chats) for mode in MODES}
-    return {
-        "schema": SCHEMA,
-        "stage": stage.name,
-        "recipe": recipe.name,
-        "seed": recipe.seed,
-        "rows": len(rows),
-        "modes": taken,
-        "flags": {mode: {place: places[mode][place] for place in PLACES} for mode in MODES},
-        "turns": {str(count): turns[count] for count in sorted(turns)},
-        "flag_changes": sum(map(flags_change, chats)),
-        "shares": dict(_shares(stage, chats)),
-        "tokens": {
-            "all": sum(lengths),
-            "with_loss": sum(one.trained_tokens for one in rows),
-            "median_row": lengths[len(lengths) // 2],
-            "longest_row": lengths[-1],
-            "limit": stage.max_length,
-        },
-        "not_needed": {mode: len(pool.examples[mode]) - taken[mode] for mode in MODES},
-        "data": [
+    figures = CardFigures(
+        rows=len(rows),
+        modes=taken,
+        flags={mode: {place: places[mode][place] for place in PLACES} for mode in MODES},
+        turns={str(count): turns[count] for count in sorted(turns)},
+        flag_changes=sum(map(flags_change, chats)),
+        shares=dict(_shares(stage, chats)),
+        not_needed={mode: len(pool.examples[mode]) - taken[mode] for mode in MODES},
+        tokens=CardTokens(
+            all=sum(lengths),
+            with_loss=sum(one.trained_tokens for one in rows),
+            median_row=lengths[len(lengths) // 2],
+            longest_row=lengths[-1],
+            limit=stage.max_length,
+        ),
+        data=tuple(
             _origin(recipe, part, number, pool, used[number]) for number, part in enumerate(load_parts(stage.data))
-        ],
-        "samples": list(_samples(rows)),
-    }
+        ),
+    )
+    return DataCard(figures, stage.name, recipe.name, recipe.seed, tuple(_samples(rows)))
 
 
-def _shares(stage: FusionStage, rows: Sequence[Conversation]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each share of the recipe, what was asked and what the rows have, with the two counts."""
+def _shares(stage: FusionStage, rows: Sequence[Conversation]) -> Iterator[tuple[str, CardFraction]]:
+    """Each fraction of the recipe, what was asked and what the rows have, with the two counts."""
     flagged = [row for row in rows if place_of_flag(row) != "none"]
     system = [row for row in flagged if place_of_flag(row) == "system"]
     multi = [row for row in rows if len(query_turns(row.messages)) > 1]
@@ -108,20 +104,28 @@ def _shares(stage: FusionStage, rows: Sequence[Conversation]) -> Iterator[tuple[
     }
     for name, (part, whole) in counted.items():
         share = round(len(part) / len(whole), 4) if whole else None
-        made = {"asked": getattr(stage, name), "made": share, "rows": len(part), "of": len(whole)}
-        yield name, {"words": WORDS[name], **made}
+        yield name, CardFraction(WORDS[name], getattr(stage, name), share, len(part), len(whole))
 
 
-def _origin(recipe: Recipe, part: MixturePart, number: int, pool: Pool, used: int) -> dict[str, Any]:
+def _origin(recipe: Recipe, part: MixturePart, number: int, pool: Pool, used: int) -> CardPart:
     """One part of the data: its source and licences, and how many rows were read, used and left out."""
     left_out = {reason: count for (where, reason), count in sorted(pool.left_out.items()) if where == number}
-    found: dict[str, Any] = {"rows_read": pool.read[number], "rows_used": used, "left_out": left_out}
+    read = pool.read[number]
     if part.stage is None:
-        return {"source": part.source, "licences": _licences([part]), **found}
+        return CardPart(
+            source=part.source, licences=_licences([part]), rows_read=read, rows_used=used, left_out=left_out
+        )
     policy = recipe.policy_before(part.stage) or recipe.model
     asked = load_parts(recipe.stage(part.stage).data)
-    names = list(dict.fromkeys(one.source for one in asked if one.source))
-    return {"stage": part.stage, "answers_by": policy, "questions_of": names, "licences": _licences(asked), **found}
+    return CardPart(
+        stage=part.stage,
+        answers_by=policy,
+        questions_of=tuple(dict.fromkeys(one.source for one in asked if one.source)),
+        licences=_licences(asked),
+        rows_read=read,
+        rows_used=used,
+        left_out=left_out,
+    )
 
 
 def _licences(parts: Iterable[MixturePart]) -> dict[str, str]:
@@ -133,7 +137,7 @@ def _licences(parts: Iterable[MixturePart]) -> dict[str, str]:
     }
 
 
-def _samples(rows: Sequence[Measured]) -> Iterator[dict[str, Any]]:
+def _samples(rows: Sequence[Measured]) -> Iterator[CardSample]:
     """The first row of each combination of mode, flag place, and single or multi-turn."""
     seen = set()
     for one in rows:
@@ -142,4 +146,4 @@ def _samples(rows: Sequence[Measured]) -> Iterator[dict[str, Any]]:
         kind = (row.mode, place_of_flag(row), turns > 1)
         if kind not in seen:
             seen.add(kind)
-            yield {"id": row.id, "mode": row.mode, "flag": kind[1], "turns": turns, "text": one.text[:LONGEST_SAMPLE]}
+            yield CardSample(row.mode, kind[1], turns, one.text[:LONGEST_SAMPLE], row.id)

@@ -8,13 +8,14 @@ where no step is worth its price. Neighbours: adaptive.py (the result), adapt_co
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alignment.evaluation.adaptive_budget.budget import Bin, Probe, agreement
+from alignment.core.statistics.estimate import Estimate
+from alignment.evaluation.adaptive_budget.budget import agreement
+from alignment.records.adaptive import Bin, Probe, Savings, Target
 
 MOST_BINS, FEWEST_PROBLEMS = 16, 16  # of a bin: with fewer problems its accuracies are mostly chance
 FOLDS = 4
@@ -72,14 +73,14 @@ class Rule:
     ends: Array
     chosen: Sequence[int]
 
-    def bins(self, curve: Curve) -> list[Bin]:
+    def bins(self, curve: Curve) -> tuple[Bin, ...]:
         """The bins as adaptive.json has them, with the number of this curve's problems in each."""
         places = self._places(curve)
         ends = [*map(float, self.ends), None]
-        return [
+        return tuple(
             Bin(up_to=end, budget=curve.budgets[choice], problems=int((places == number).sum()))
             for number, (end, choice) in enumerate(zip(ends, self.chosen, strict=True))
-        ]
+        )
 
     def spent(self, curve: Curve) -> tuple[Array, Array, Array]:
         """Of each problem: accuracy, thinking tokens, and the tokens of the probe."""
@@ -132,17 +133,17 @@ def _slope(tokens: Array, accuracy: Array, one: int, other: int) -> float:
     return float((accuracy[other] - accuracy[one]) / (tokens[other] - tokens[one]))
 
 
-def fit(curve: Curve, probe: Probe, target: dict[str, float]) -> Rule | None:
-    """The cheapest rule that reaches {accuracy}, or the dearest within mean {tokens}, its probe's tokens included.
+def fit(curve: Curve, probe: Probe, target: Target) -> Rule | None:
+    """The cheapest rule that reaches the target's accuracy, or the dearest within its mean tokens, its probe's tokens included.
 
     None where no rule does.
     """
     best = None
     for rule in rules(curve, probe):
         accuracy, thinking, probing = rule.spent(curve)
-        if "accuracy" in target and accuracy.mean() >= target["accuracy"]:
+        if target.accuracy is not None and accuracy.mean() >= target.accuracy:
             return rule
-        if "tokens" in target and (thinking + probing).mean() <= target["tokens"]:
+        if target.tokens is not None and (thinking + probing).mean() <= target.tokens:
             best = rule
     return best
 
@@ -160,7 +161,24 @@ def fixed_tokens(tokens: Array, accuracy: Array, wanted: float) -> float:
     return min(reaching) if reaching else float(tokens[int(np.argmax(accuracy))])
 
 
-def beside_fixed(curve: Curve, rule: Rule) -> dict[str, float]:
+@dataclass(frozen=True)
+class Saving:
+    """The values of records/adaptive.py's Savings, without intervals."""
+
+    accuracy: float
+    mean_thinking_tokens: float
+    mean_probe_tokens: float
+    fixed_tokens: float
+    saved_fraction: float
+    random_budget_tokens: float
+    saved_fraction_beside_random: float
+
+    def rounded(self) -> Savings:
+        """As it is recorded where there is no interval."""
+        return Savings(**{one.name: Estimate(round(getattr(self, one.name), 4)) for one in fields(self)})
+
+
+def beside_fixed(curve: Curve, rule: Rule) -> Saving:
     """A rule's mean accuracy and tokens, and what prompt-blind budgets spend for the same accuracy.
 
     fixed_tokens: the best fixed budget. random_budget_tokens: the best of all ways to draw a budget by lot without looking at
@@ -172,28 +190,34 @@ def beside_fixed(curve: Curve, rule: Rule) -> dict[str, float]:
     fixed = fixed_tokens(tokens_B, accuracy_B, accuracy)
     lots = fixed_tokens(tokens_B[corners], accuracy_B[corners], accuracy)
     spent = thinking + probing
-    return {
-        "accuracy": accuracy, "mean_thinking_tokens": thinking, "mean_probe_tokens": probing,
-        "fixed_tokens": fixed, "saved_fraction": 1 - spent / fixed if fixed else 0.0,
-        "random_budget_tokens": lots, "saved_fraction_beside_random": 1 - spent / lots if lots else 0.0,
-    }  # fmt: skip
+    return Saving(
+        accuracy=accuracy,
+        mean_thinking_tokens=thinking,
+        mean_probe_tokens=probing,
+        fixed_tokens=fixed,
+        saved_fraction=1 - spent / fixed if fixed else 0.0,
+        random_budget_tokens=lots,
+        saved_fraction_beside_random=1 - spent / lots if lots else 0.0,
+    )
 
 
-def with_intervals(curve: Curve, rule: Rule, seed: int = 0) -> dict[str, float]:
-    """`beside_fixed` with `NAME_low` and `NAME_high`: 95% percentile bootstrap over problems, paired.
+def with_intervals(curve: Curve, rule: Rule, seed: int = 0) -> Savings:
+    """`beside_fixed` with intervals: 95% percentile bootstrap over problems, paired.
 
     Every resample asks the rule and the fixed budgets the same problems (Efron 1979).
     """
     found = beside_fixed(curve, rule)
     draws = np.random.default_rng(seed).integers(0, len(curve.keys), (RESAMPLES, len(curve.keys)))
     resampled = [beside_fixed(curve.only(chosen), rule) for chosen in draws]
-    for name in tuple(found):
-        low, high = np.quantile([one[name] for one in resampled], (0.025, 0.975))
-        found |= {f"{name}_low": float(low), f"{name}_high": float(high)}
-    return {name: round(value, 4) for name, value in found.items()}
+
+    def estimate(name: str) -> Estimate:
+        low, high = np.quantile([getattr(one, name) for one in resampled], (0.025, 0.975))
+        return Estimate(getattr(found, name), float(low), float(high)).rounded(4)
+
+    return Savings(**{one.name: estimate(one.name) for one in fields(Saving)})
 
 
-def promise(curve: Curve, probe: Probe, target: dict[str, float]) -> float | None:
+def promise(curve: Curve, probe: Probe, target: Target) -> float | None:
     """The share of tokens that a probe saves where folds of the problems are fitted without it; None if it fits none."""
     shares = []
     for number in range(FOLDS):
@@ -201,11 +225,11 @@ def promise(curve: Curve, probe: Probe, target: dict[str, float]) -> float | Non
         rule = fit(others, probe, target) if inside.keys and others.keys else None
         if rule is None:
             return None
-        shares.append(beside_fixed(inside, rule)["saved_fraction"])
+        shares.append(beside_fixed(inside, rule).saved_fraction)
     return float(np.mean(shares))
 
 
-def best_probe(curve: Curve, probes: Sequence[Probe], target: dict[str, float]) -> tuple[Probe, dict[str, Any]]:
+def best_probe(curve: Curve, probes: Sequence[Probe], target: Target) -> tuple[Probe, dict[str, float | None]]:
     """The probe that promises most on these problems, and what each of them promises."""
     promised = {probe.described: promise(curve, probe, target) for probe in probes}
     known = [probe for probe in probes if promised[probe.described] is not None]

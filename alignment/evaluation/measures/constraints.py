@@ -7,12 +7,13 @@ Neighbours: answering.py (the answers), pairs.py (how sure a difference is), doc
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from alignment.core.statistics.intervals import Cluster, fraction_interval
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.intervals import Cluster, fraction_estimate
 from alignment.core.statistics.pairs import Pair, difference, difference_interval, verdict
-from alignment.core.vocabulary import MODES, Mode
+from alignment.core.vocabulary import Mode
 from alignment.evaluation.measures.outcomes import fraction, mean
+from alignment.records.constraints import ConstraintTask, ConstraintType, DemandComparison, ModeAnswers
 from alignment.rollout.scoring import Judged
 from rewards.contract import split_thinking
 from rewards.kinds.instruction.constraints import CONSTRAINTS, DEMANDS
@@ -22,7 +23,6 @@ from rewards.kinds.think_format import thought
 ALL = "all"
 SELDOM = 0.5  # a mode in which fewer answers think, or more than this where none should, is no test of thinking
 UNANSWERED = 0.05  # above this share, what is measured is also the room for an answer
-Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,10 @@ class Mark:
         return CONSTRAINTS[self.type].demand
 
 
-def constraint_figures(answers: Mapping[Mode, Sequence[Judged]], *, same_prompts: bool = False) -> list[Facts]:
-    """One entry for each task that has constraints (docs/run-directory.md); empty where none has.
+def constraint_figures(
+    answers: Mapping[Mode, Sequence[Judged]], *, same_prompts: bool = False
+) -> tuple[ConstraintTask, ...]:
+    """One entry for each task that has constraints; empty where none has.
 
     same_prompts: whether the chat template writes the same prompt for both modes, so that there is nothing to compare.
     """
@@ -47,10 +49,10 @@ def constraint_figures(answers: Mapping[Mode, Sequence[Judged]], *, same_prompts
         mode: [row for row in rows if row.problem.columns.get("instruction_id_list")] for mode, rows in answers.items()
     }
     tasks = dict.fromkeys(row.problem.family for rows in asked.values() for row in rows)
-    return [
+    return tuple(
         _task(task, {mode: [row for row in rows if row.problem.family == task] for mode, rows in asked.items()}, same_prompts)
         for task in tasks
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def marks(rows: Sequence[Judged]) -> list[Mark]:
@@ -58,61 +60,62 @@ def marks(rows: Sequence[Judged]) -> list[Mark]:
     return [mark for row in rows if _judged(row) for mark in _marks(row)]
 
 
-def _task(task: str, answers: Mapping[Mode, Sequence[Judged]], same_prompts: bool) -> Facts:
+def _task(task: str, answers: Mapping[Mode, Sequence[Judged]], same_prompts: bool) -> ConstraintTask:
     found = {mode: marks(rows) for mode, rows in answers.items()}
     modes = {mode: _mode(rows) for mode, rows in answers.items()}
-    return {
-        "task": task,
-        "problems": len({mark.problem for one in found.values() for mark in one}),
-        "unknown": sum(not _judged(row) for rows in answers.values() for row in rows),
-        "modes": modes,
-        "demands": [
-            {"demand": demand, "reading": reading} | _comparison(found, demand, reading)
-            for demand in (*DEMANDS, ALL)
-            for reading in READINGS
-        ],
-        "types": [_type(found, name) for name in CONSTRAINTS if any(one.type == name for one in found["thinking"])],
-        "cautions": list(_cautions(modes, same_prompts)),
-    }
+    asked = {one.type for one in found["thinking"]}
+    return ConstraintTask(
+        task=task,
+        problems=len({mark.problem for one in found.values() for mark in one}),
+        unknown=sum(not _judged(row) for rows in answers.values() for row in rows),
+        modes=modes,
+        demands=tuple(_comparison(found, demand, reading) for demand in (*DEMANDS, ALL) for reading in READINGS),
+        types=tuple(_type(found, name) for name in CONSTRAINTS if name in asked),
+        cautions=tuple(_cautions(modes, same_prompts)),
+    )
 
 
-def _mode(rows: Sequence[Judged]) -> Facts:
+def _mode(rows: Sequence[Judged]) -> ModeAnswers:
     """What the answers of one mode were like, whether or not they followed anything."""
-    return {
-        "answers": len(rows),
-        "thinking_answer_fraction": fraction([thought(row.completion.text) for row in rows]),
-        "no_answer_fraction": fraction([not split_thinking(row.completion.text)[1] for row in rows]),
-        "mean_answer_tokens": mean([len(row.completion.token_ids) - row.completion.thinking_tokens for row in rows]),
-    }
+    return ModeAnswers(
+        answers=len(rows),
+        thinking_answer_fraction=fraction([thought(row.completion.text) for row in rows]),
+        no_answer_fraction=fraction([not split_thinking(row.completion.text)[1] for row in rows]),
+        mean_answer_tokens=mean([len(row.completion.token_ids) - row.completion.thinking_tokens for row in rows]),
+    )
 
 
-def _comparison(found: Mapping[Mode, Sequence[Mark]], demand: str, reading: Reading) -> Facts:
+def _comparison(found: Mapping[Mode, Sequence[Mark]], demand: str, reading: Reading) -> DemandComparison:
     chosen = {mode: [one for one in rows if demand in (ALL, one.demand)] for mode, rows in found.items()}
     clusters = {mode: _clusters(rows, reading) for mode, rows in chosen.items()}
-    facts: Facts = {"constraints": len(chosen["thinking"])}
-    for mode in MODES:
-        low, high = fraction_interval(list(clusters[mode].values()))
-        facts |= {mode: _share(chosen[mode], reading), f"{mode}_low": round(low, 4), f"{mode}_high": round(high, 4)}
     pairs: list[Pair] = [
         (cluster, clusters["non_thinking"][problem])
         for problem, cluster in clusters["thinking"].items()
         if problem in clusters["non_thinking"]
     ]
-    interval, gap = difference_interval(pairs), difference(pairs)
-    return facts | {
-        "problems": len(pairs),
-        "difference": None if gap is None else round(gap, 4),
-        "difference_low": round(interval[0], 4),
-        "difference_high": round(interval[1], 4),
-        "verdict": verdict(pairs, interval),
-    }
+    interval = difference_interval(pairs)
+    return DemandComparison(
+        demand=demand,
+        reading=reading,
+        constraints=len(chosen["thinking"]),
+        problems=len(pairs),
+        thinking=fraction_estimate(list(clusters["thinking"].values())),
+        non_thinking=fraction_estimate(list(clusters["non_thinking"].values())),
+        difference=Estimate(difference(pairs), *interval).rounded(4),
+        verdict=verdict(pairs, interval),
+    )
 
 
-def _type(found: Mapping[Mode, Sequence[Mark]], name: str) -> Facts:
-    """One type's shares, strictly. Too many and too small to be tested one by one, so without a verdict."""
+def _type(found: Mapping[Mode, Sequence[Mark]], name: str) -> ConstraintType:
+    """One type's fractions, strictly. Too many and too small to be tested one by one, so without a verdict."""
     chosen = {mode: [one for one in rows if one.type == name] for mode, rows in found.items()}
-    facts: Facts = {"type": name, "demand": CONSTRAINTS[name].demand, "constraints": len(chosen["thinking"])}
-    return facts | {mode: _share(chosen[mode], "strict") for mode in MODES}
+    return ConstraintType(
+        type=name,
+        demand=CONSTRAINTS[name].demand,
+        constraints=len(chosen["thinking"]),
+        thinking=_followed(chosen["thinking"], "strict"),
+        non_thinking=_followed(chosen["non_thinking"], "strict"),
+    )
 
 
 def _clusters(rows: Sequence[Mark], reading: Reading) -> dict[str, Cluster]:
@@ -124,7 +127,7 @@ def _clusters(rows: Sequence[Mark], reading: Reading) -> dict[str, Cluster]:
     return clusters
 
 
-def _share(rows: Sequence[Mark], reading: Reading) -> float | None:
+def _followed(rows: Sequence[Mark], reading: Reading) -> float | None:
     return fraction([one.followed[reading] for one in rows]) if rows else None
 
 
@@ -140,18 +143,18 @@ def _marks(row: Judged) -> Iterator[Mark]:
         yield Mark(row.problem.id, name, {reading: read[reading][index] for reading in READINGS})
 
 
-def _cautions(modes: Mapping[Mode, Facts], same_prompts: bool) -> Iterator[str]:
+def _cautions(modes: Mapping[Mode, ModeAnswers], same_prompts: bool) -> Iterator[str]:
     """What a reader has to know before believing a verdict."""
     if same_prompts:
         yield "the chat template writes the same prompt for both modes, so the two columns differ by chance alone"
     thinking, plain = modes["thinking"], modes["non_thinking"]
-    if thinking["thinking_answer_fraction"] < SELDOM:
-        yield f"in thinking mode only {thinking['thinking_answer_fraction']:.0%} of the answers thought"
-    if plain["thinking_answer_fraction"] > SELDOM:
-        yield f"in non-thinking mode {plain['thinking_answer_fraction']:.0%} of the answers thought"
+    if thinking.thinking_answer_fraction < SELDOM:
+        yield f"in thinking mode only {thinking.thinking_answer_fraction:.0%} of the answers thought"
+    if plain.thinking_answer_fraction > SELDOM:
+        yield f"in non-thinking mode {plain.thinking_answer_fraction:.0%} of the answers thought"
     for mode, facts in modes.items():
-        if facts["no_answer_fraction"] > UNANSWERED:
+        if facts.no_answer_fraction > UNANSWERED:
             yield (
-                f"in {mode.replace('_', '-')} mode {facts['no_answer_fraction']:.0%} of the completions hold no answer, which "
+                f"in {mode.replace('_', '-')} mode {facts.no_answer_fraction:.0%} of the completions hold no answer, which "
                 "follows nothing: thinking that was cut off before its end is the likeliest cause"
             )

@@ -11,10 +11,10 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from alignment.core.progress import Progress
-from alignment.core.statistics.intervals import Cluster, fraction_interval
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.intervals import Cluster, fraction_estimate
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.modes import FLAGS, flagged_mode, with_flag
 from alignment.data.rows import Message, Problem, ToolSchema
@@ -24,6 +24,7 @@ from alignment.evaluation.measures.outcomes import fraction
 from alignment.inference.engine import GenerationRequest, request_seed
 from alignment.inference.sampler import Sampler
 from alignment.recipe.evaluation import Evaluations
+from alignment.records.follow import FollowFigures, FollowGroup, FollowTurn
 from rewards.contract import split_thinking
 from rewards.kinds.think_format import follows_mode
 
@@ -161,23 +162,29 @@ def _answer(sampler: Sampler, talk: Conversation, position: int, asked: Mode, te
     talk.rounds[-1] = [*talk.rounds[-1], said]
 
 
-def follow_figures(talks: Sequence[Conversation]) -> dict[str, Any]:
-    """The share of turns that obeyed, overall and in groups (docs/run-directory.md); intervals over conversations.
+def follow_figures(talks: Sequence[Conversation]) -> FollowFigures:
+    """The fraction of turns that obeyed, overall and in groups; intervals over conversations.
 
     `asked_thinking_fraction` is what a policy that always thinks would score.
     """
     turns = [turn for talk in talks for turn in talk.turns]
-    return {
-        "conversations": len(talks),
-        "turns": max((len(talk.plan.problems) for talk in talks), default=0),
-        **_obeyed(talk.turns for talk in talks),
-        "asked_thinking_fraction": fraction([turn.asked == "thinking" for turn in turns]),
-        "whole_fraction": fraction([all(turn.obeyed for turn in talk.turns) for talk in talks if talk.turns]),
-        "trimmed": sum(talk.trimmed for talk in talks),
-        "left_out": sum(talk.left_out for talk in talks),
-        "groups": list(_groups(talks)),
-        "samples": [_sample(talk) for talk in talks[:KEPT_CONVERSATIONS]],
-    }
+    count, obeyed = _obeyed(talk.turns for talk in talks)
+    return FollowFigures(
+        conversations=len(talks),
+        turns=max((len(talk.plan.problems) for talk in talks), default=0),
+        count=count,
+        obeyed=obeyed,
+        asked_thinking_fraction=fraction([turn.asked == "thinking" for turn in turns]),
+        whole_fraction=fraction([all(turn.obeyed for turn in talk.turns) for talk in talks if talk.turns]),
+        trimmed=sum(talk.trimmed for talk in talks),
+        left_out=sum(talk.left_out for talk in talks),
+        groups=tuple(_groups(talks)),
+    )
+
+
+def follow_samples(talks: Sequence[Conversation]) -> tuple[tuple[FollowTurn, ...], ...]:
+    """The first conversations in full, for whoever wants to read what happened."""
+    return tuple(map(_sample, talks[:KEPT_CONVERSATIONS]))
 
 
 GROUPS: dict[str, Callable[[Turn], str | None]] = {
@@ -188,29 +195,30 @@ GROUPS: dict[str, Callable[[Turn], str | None]] = {
 }
 
 
-def _groups(talks: Sequence[Conversation]) -> Iterator[dict[str, Any]]:
+def _groups(talks: Sequence[Conversation]) -> Iterator[FollowGroup]:
     """Obedience by position, by whether the mode changed, by what asked for it, and by the mode itself."""
     for name, value_of in GROUPS.items():
         found = {value_of(turn) for talk in talks for turn in talk.turns}
         for value in sorted(value for value in found if value is not None):
             chosen = ([turn for turn in talk.turns if value_of(turn) == value] for talk in talks)
-            yield {"by": name, "value": value, **_obeyed(chosen)}
+            yield FollowGroup(name, value, *_obeyed(chosen))
 
 
-def _obeyed(talks: Iterable[Sequence[Turn]]) -> dict[str, Any]:
-    """The share that obeyed. Turns of one conversation are not independent, so a conversation is one cluster."""
+def _obeyed(talks: Iterable[Sequence[Turn]]) -> tuple[int, Estimate]:
+    """How many turns, and the fraction that obeyed. Turns of one conversation are not independent, so a conversation is one cluster."""
     clusters: list[Cluster] = [(float(sum(turn.obeyed for turn in turns)), len(turns)) for turns in talks if turns]
-    count = sum(size for _, size in clusters)
-    low, high = fraction_interval(clusters)
-    obeyed = round(sum(total for total, _ in clusters) / count, 4) if count else None
-    return {"count": count, "obeyed": obeyed, "obeyed_low": round(low, 4), "obeyed_high": round(high, 4)}
+    return sum(size for _, size in clusters), fraction_estimate(clusters)
 
 
-def _sample(talk: Conversation) -> list[dict[str, Any]]:
-    """One conversation in full, for whoever wants to read what happened."""
-    asked = [talk.plan.problems[turn.position - 1].question for turn in talk.turns]
-    return [
-        {"position": turn.position, "question": question, "flag": turn.flag and FLAGS[turn.flag], "asked": turn.asked,
-         "text": turn.text, "obeyed": turn.obeyed}
-        for question, turn in zip(asked, talk.turns, strict=True)
-    ]  # fmt: skip
+def _sample(talk: Conversation) -> tuple[FollowTurn, ...]:
+    return tuple(
+        FollowTurn(
+            position=turn.position,
+            question=talk.plan.problems[turn.position - 1].question,
+            flag=None if turn.flag is None else FLAGS[turn.flag],
+            asked=turn.asked,
+            text=turn.text,
+            obeyed=turn.obeyed,
+        )
+        for turn in talk.turns
+    )

@@ -1,13 +1,16 @@
 """From judged completions to the figures of a report. No torch, no engine: lists in, numbers out.
 
-Neighbours: intervals.py (how sure a figure is), votes.py (several answers to one problem).
+Neighbours: intervals.py (how sure a figure is), votes.py (several answers to one problem), records/evaluation.py (what
+is recorded of it).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from alignment.core.statistics.intervals import Cluster, fraction_interval, mean_interval
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.intervals import Cluster, fraction_estimate, mean_estimate
+from alignment.core.vocabulary import Mode
+from alignment.records.evaluation import EvaluationFigures, TaskScore
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,20 @@ class Outcome:
         return not (self.forced or self.truncated)
 
 
-def accuracy(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """count, accuracy (None if nothing could be judged) and its interval; unknown counts what was left out."""
+@dataclass(frozen=True)
+class Score:
+    """How many answers could be judged, the fraction of them that is right, and how many could not."""
+
+    count: int
+    accuracy: Estimate
+    unknown: int
+
+
+def score(outcomes: Sequence[Outcome]) -> Score:
+    """The accuracy of judged answers; it is unknown where none could be, and unknown answers are counted apart."""
     judged = [outcome for outcome in outcomes if outcome.correct is not None]
     clusters = by_problem(judged, [float(outcome.correct or 0) for outcome in judged])
-    right = sum(total for total, _ in clusters)
-    low, high = fraction_interval(clusters)
-    return {
-        "count": len(judged),
-        "accuracy": round(right / len(judged), 4) if judged else None,
-        "accuracy_low": round(low, 4),
-        "accuracy_high": round(high, 4),
-        "unknown": len(outcomes) - len(judged),
-    }
+    return Score(len(judged), fraction_estimate(clusters), len(outcomes) - len(judged))
 
 
 def by_problem(outcomes: Sequence[Outcome], values: Sequence[float]) -> list[Cluster]:
@@ -58,27 +62,36 @@ def by_problem(outcomes: Sequence[Outcome], values: Sequence[float]) -> list[Clu
     return list(clusters.values())
 
 
-def certain(name: str, outcomes: Sequence[Outcome], values: Sequence[float]) -> dict[str, float | None]:
-    """A mean over completions with its interval under `NAME`, `NAME_low`, `NAME_high`; shares are means of 0 and 1."""
-    clusters = by_problem(outcomes, values)
-    low, high = fraction_interval(clusters) if name.endswith("_share") else mean_interval(clusters)
-    digits = 4 if name.endswith("_share") else 2
-    found = {name: sum(values) / len(values) if values else None, f"{name}_low": low, f"{name}_high": high}
-    return {key: None if value is None else round(value, digits) for key, value in found.items()}
+def fraction_of(outcomes: Sequence[Outcome], flags: Sequence[bool]) -> Estimate:
+    """The fraction of completions with a flag, with Wilson's interval over problems."""
+    return fraction_estimate(by_problem(outcomes, [float(flag) for flag in flags]))
 
 
-def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Everything one mode's evaluation says, with a breakdown by task."""
-    tasks = list(dict.fromkeys(outcome.task for outcome in outcomes))
-    return {
-        **accuracy(outcomes),
-        "format": fraction([outcome.well_formed for outcome in outcomes]),
-        "mean_thinking_tokens": mean([outcome.thinking_tokens for outcome in outcomes]),
-        "mean_answer_tokens": mean([outcome.answer_tokens for outcome in outcomes]),
-        "truncated_fraction": fraction([outcome.truncated for outcome in outcomes]),
-        "forced_fraction": fraction([outcome.forced for outcome in outcomes]),
-        "tasks": [{"task": task, **accuracy([o for o in outcomes if o.task == task])} for task in tasks],
-    }
+def mean_of(outcomes: Sequence[Outcome], values: Sequence[float], digits: int = 2) -> Estimate:
+    """The mean of a value over completions, with Student's interval over problems."""
+    return mean_estimate(by_problem(outcomes, values), digits)
+
+
+def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
+    """What one mode's answers come to, with a breakdown by task; who asked them adds the rest."""
+    found, tasks = score(outcomes), list(dict.fromkeys(outcome.task for outcome in outcomes))
+    return EvaluationFigures(
+        mode=mode,
+        count=found.count,
+        accuracy=found.accuracy,
+        unknown=found.unknown,
+        format=fraction([outcome.well_formed for outcome in outcomes]),
+        mean_thinking_tokens=mean([outcome.thinking_tokens for outcome in outcomes]),
+        mean_answer_tokens=mean([outcome.answer_tokens for outcome in outcomes]),
+        truncated_fraction=fraction([outcome.truncated for outcome in outcomes]),
+        forced_fraction=fraction([outcome.forced for outcome in outcomes]),
+        tasks=tuple(_task(task, [outcome for outcome in outcomes if outcome.task == task]) for task in tasks),
+    )
+
+
+def _task(task: str, outcomes: Sequence[Outcome]) -> TaskScore:
+    found = score(outcomes)
+    return TaskScore(task, found.count, found.accuracy, found.unknown)
 
 
 def fraction(flags: Sequence[bool]) -> float:

@@ -1,29 +1,36 @@
 """Measures one policy at thinking budgets: accuracy, the tokens really spent, and what voting would make of the samples.
 
-`measure` is one point, for the sweep that ends a recipe (runner.py) and for `alignment budget`. The latter starts
-`python -m alignment.evaluation.sweep.job WORK --stage NAME` for each policy; every point is written when it is done.
-Neighbours: sweep_plan.py (which points are missing), sweep_command.py (starts this), outcomes.py (what is kept of each problem), votes.py (the arithmetic).
+`measure_point` is one point, for the sweep that ends a recipe (run/evaluate.py) and for `alignment budget`. The latter
+starts `python -m alignment.evaluation.sweep.job WORK --stage NAME` for each policy; a point is written when it is done.
+Neighbours: plan.py (which points are missing), records/sweep.py (what is kept of each point and problem), votes.py.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from alignment.core.entry import run_child
-from alignment.core.files import read_json
 from alignment.core.vocabulary import Mode
 from alignment.data.generators.families import problem_key
 from alignment.data.rows import Problem
 from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
-from alignment.evaluation.measures.outcomes import Outcome, accuracy, certain
-from alignment.evaluation.sweep.plan import Point, append_point
+from alignment.evaluation.measures.outcomes import Outcome, fraction_of, mean_of, score
+from alignment.evaluation.sweep.plan import Point, SweepWork
 from alignment.evaluation.sweep.votes import Ballot, vote_points
 from alignment.evaluation.task import named_problems
 from alignment.recipe.evaluation import Evaluations
-from alignment.records.outcomes import ProblemOutcome, write_outcomes
+from alignment.records.sweep import (
+    POINTS,
+    ProblemOutcome,
+    RecordedPoint,
+    SweepFigures,
+    SweepPoint,
+    VotePoint,
+    write_outcomes,
+)
 from alignment.rollout.scoring import Judged
 from rewards.kinds.math_answer.verifier import MathAnswer
 from rewards.vote import answer_groups
@@ -58,16 +65,27 @@ class Answered:
         return ProblemOutcome(
             problem=problem_key(self.samples[0].problem.text),
             prompt_tokens=len(made[0].request.prompt_ids),
-            correct=[None if score is None else score == 1.0 for score in scores],
-            thinking_tokens=[one.thinking_tokens for one in made],
-            answer_tokens=[len(one.token_ids) - one.thinking_tokens for one in made],
-            groups=list(self.groups),
+            correct=tuple(None if score is None else score == 1.0 for score in scores),
+            thinking_tokens=tuple(one.thinking_tokens for one in made),
+            answer_tokens=tuple(len(one.token_ids) - one.thinking_tokens for one in made),
+            groups=tuple(self.groups),
         )
 
 
-def measure(evaluator: Evaluator, problems: Sequence[Problem], asked: Asked, seed: int) -> dict[str, Any]:
-    """The figures of one point (docs/run-directory.md); the same problems and draws for the same seed."""
-    return figures_of(answered(evaluator, problems, asked, seed))
+def measure_point(
+    evaluator: Evaluator, problems: Sequence[Problem], point: Point, output: Path, work: str | None = None
+) -> SweepPoint:
+    """Measure a point and record it in a sweep's folder, outcomes first; progress is shown under the name of the work.
+
+    The same problems and draws for the same seed. Raises ArtifactError if it cannot be written.
+    """
+    settings, place = evaluator.settings, point.place
+    asked = Asked(place.mode, place.budget, settings.samples, work)
+    each = answered(evaluator, problems, asked, settings.seed)
+    found = SweepPoint(place, figures_of(each), len(problems), settings.samples, evaluator.engine)
+    write_outcomes(output, point.key, [problem.as_outcome() for problem in each])
+    RecordedPoint(point.key, found, point.identity).append(output / POINTS)
+    return found
 
 
 def answered(evaluator: Evaluator, problems: Sequence[Problem], asked: Asked, seed: int) -> list[Answered]:
@@ -79,23 +97,27 @@ def answered(evaluator: Evaluator, problems: Sequence[Problem], asked: Asked, se
     return [Answered(one, groups) for one, groups in zip(samples, _groups(samples), strict=True)]
 
 
-def figures_of(problems: Sequence[Answered]) -> dict[str, Any]:
+def figures_of(problems: Sequence[Answered]) -> SweepFigures:
     """The figures of a point, and what voting over the samples would make of it."""
     outcomes = [outcome(row) for problem in problems for row in problem.samples]
     several = any(len(problem.samples) > 1 for problem in problems)
-    return {**point_figures(outcomes), "votes": _votes(problems) if several else []}
+    return point_figures(outcomes, _votes(problems) if several else ())
 
 
-def point_figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Accuracy, tokens and shares with their intervals; shares and tokens are over all completions, judged or not."""
-    return {
-        **accuracy(outcomes),
-        **certain("mean_thinking_tokens", outcomes, [one.thinking_tokens for one in outcomes]),
-        **certain("mean_answer_tokens", outcomes, [one.answer_tokens for one in outcomes]),
-        **certain("forced_fraction", outcomes, [one.forced for one in outcomes]),
-        **certain("finished_fraction", outcomes, [one.finished for one in outcomes]),
-        **certain("truncated_fraction", outcomes, [one.truncated for one in outcomes]),
-    }
+def point_figures(outcomes: Sequence[Outcome], votes: tuple[VotePoint, ...] = ()) -> SweepFigures:
+    """Accuracy, tokens and fractions with their intervals; all but accuracy are over all completions, judged or not."""
+    found = score(outcomes)
+    return SweepFigures(
+        count=found.count,
+        accuracy=found.accuracy,
+        unknown=found.unknown,
+        mean_thinking_tokens=mean_of(outcomes, [one.thinking_tokens for one in outcomes]),
+        mean_answer_tokens=mean_of(outcomes, [one.answer_tokens for one in outcomes]),
+        forced_fraction=fraction_of(outcomes, [one.forced for one in outcomes]),
+        finished_fraction=fraction_of(outcomes, [one.finished for one in outcomes]),
+        truncated_fraction=fraction_of(outcomes, [one.truncated for one in outcomes]),
+        votes=votes,
+    )
 
 
 def _groups(samples: Sequence[Sequence[Judged]]) -> list[list[int | None]]:
@@ -112,7 +134,7 @@ def _groups(samples: Sequence[Sequence[Judged]]) -> list[list[int | None]]:
     return found
 
 
-def _votes(problems: Sequence[Answered]) -> list[dict[str, Any]]:
+def _votes(problems: Sequence[Answered]) -> tuple[VotePoint, ...]:
     """What voting over the samples would score, on the problems that have one answer; empty where none has."""
     ballots = [problem.ballots() for problem in problems if problem.samples[0].problem.answer]
     spent = [len(row.completion.token_ids) for problem in problems for row in problem.samples]
@@ -124,22 +146,18 @@ def main(
     stage: Annotated[str, typer.Option(help="The policy that this process measures.")],
 ) -> None:
     """Measure the missing points of one policy and add each to points.jsonl when it is done."""
-    _run(read_json(work), stage)
+    _run(SweepWork.read(work), stage)
 
 
-def _run(work: dict[str, Any], stage: str) -> None:
-    settings = Evaluations.model_validate(work["settings"])
-    missing = [Point(**facts) for facts in work["missing"] if facts["stage"] == stage]
-    problems = {name: named_problems(settings, name, work["files"].get(name)) for name in {one.task for one in missing}}
-    evaluator = Evaluator(settings, work["policies"][stage], stage, trust_remote_code=work["trust_remote_code"])
+def _run(work: SweepWork, stage: str) -> None:
+    settings = Evaluations.model_validate(work.settings)
+    missing = [point for point in work.missing if point.place.stage == stage]
+    names = {point.place.task for point in missing}
+    problems = {name: named_problems(settings, name, work.files.get(name)) for name in names}
+    evaluator = Evaluator(settings, work.policies[stage], stage, trust_remote_code=work.trust_remote_code)
     for number, point in enumerate(missing, 1):
-        title = f"{stage} on {point.task}, {point.described} ({number} of {len(missing)})"
-        asked = Asked(point.mode, point.budget, settings.samples, title)
-        each = answered(evaluator, problems[point.task], asked, settings.seed)
-        points = Path(work["points"])
-        write_outcomes(points.parent, point.key, [problem.as_outcome() for problem in each])
-        facts = {"problems": len(problems[point.task]), "samples": settings.samples, "engine": evaluator.engine}
-        append_point(points, point, {**figures_of(each), **facts})
+        title = f"{stage} on {point.place.task}, {point.place.described} ({number} of {len(missing)})"
+        measure_point(evaluator, problems[point.place.task], point, Path(work.output), title)
     evaluator.close()
 
 

@@ -2,49 +2,53 @@
 
 A point is one policy on one task in one mode at one budget. points.jsonl keeps every point ever measured in its
 folder, under the hash of all that decides its figures; only those whose hash is the one asked for are used, so that
-points of different settings never stand in one curve. Light; sweep_options.py makes the plan, sweep.py measures.
+points of different settings never stand in one curve. The sweep that ends a recipe (run/evaluate.py) and
+`alignment budget` (commands/budget_options.py) make their plan here. Light; job.py measures.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from alignment.core.differences import differences
-from alignment.core.errors import ArtifactError
-from alignment.core.files import canonical_hash
-from alignment.core.vocabulary import Mode
+from alignment.core.files import canonical_hash, file_hash
+from alignment.core.typed_json import Json
+from alignment.core.vocabulary import MODES, Mode
+from alignment.data.sources import Table, load_source, local_path
+from alignment.recipe.engine import WITHOUT_EFFECT
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.hardware import Hardware
+from alignment.recipe.schema import Recipe
+from alignment.records.file_record import FileRecord
 from alignment.records.policies import Policy
+from alignment.records.sweep import POINTS, Place, RecordedPoint, SweepPoint
 
-PLACE = ("stage", "task", "mode", "budget")
-Facts = dict[str, Any]
+NOT_DECIDING = {"description", "licence"}
+DECIDING = ("samples", "max_prompt_tokens", "max_completion_tokens")
 
 
 @dataclass(frozen=True)
 class Point:
-    """What is measured. budget is None in non-thinking mode; identity is everything that decides the figures."""
+    """What is measured: a place in a picture, and everything that decides the figures there."""
 
-    stage: str
-    task: str
-    mode: Mode
-    budget: int | None
-    identity: Facts
+    place: Place
+    identity: Mapping[str, Json]
 
     @property
     def key(self) -> str:
         return canonical_hash(self.identity)
 
-    @property
-    def place(self) -> Facts:
-        """Where the point stands in a picture, whatever the settings."""
-        return {name: getattr(self, name) for name in PLACE}
 
-    @property
-    def described(self) -> str:
-        return "non-thinking" if self.budget is None else f"budget {self.budget}"
+@dataclass(frozen=True)
+class SweepWork(FileRecord):
+    """What the process is told that measures the missing points of one policy."""
+
+    settings: Mapping[str, Json]
+    policies: Mapping[str, str]  # model folder by stage
+    files: Mapping[str, str]
+    output: str
+    missing: tuple[Point, ...]
+    trust_remote_code: bool
 
 
 @dataclass(frozen=True)
@@ -62,57 +66,95 @@ class SweepPlan:
 
     @property
     def points_file(self) -> Path:
-        return self.output / "points.jsonl"
+        return self.output / POINTS
 
-    def measured(self) -> list[Facts]:
+    def measured(self) -> list[SweepPoint]:
         """The recorded figures of the asked points, in order; those that are missing are left out."""
-        recorded = {facts.get("key"): facts for facts in recorded_points(self.points_file)}
+        recorded = {one.key: one.point for one in recorded_points(self.points_file)}
         # The same policy may stand under two names: the name is the one asked for.
-        return [{**recorded[point.key], **point.place} for point in self.points if point.key in recorded]
+        return [replace(recorded[one.key], place=one.place) for one in self.points if one.key in recorded]
 
     def missing(self) -> list[Point]:
         """The points that have still to be measured."""
-        keys = {facts.get("key") for facts in recorded_points(self.points_file)}
+        keys = {one.key for one in recorded_points(self.points_file)}
         return [point for point in self.points if point.key not in keys]
 
     def changes(self) -> list[str]:
         """`setting: then → now` for what keeps a recorded point of the same place from being used."""
-        recorded = recorded_points(self.points_file)
-        latest = {tuple(facts.get(name) for name in PLACE): facts.get("identity", {}) for facts in recorded}
+        latest = {one.point.place: one.identity for one in recorded_points(self.points_file)}
         found: dict[str, None] = {}
         for point in self.missing():
-            before = latest.get(tuple(point.place.values()))
+            before = latest.get(point.place)
             if before is not None:
                 found |= dict.fromkeys(differences(before, point.identity))
         return list(found)
 
-
-def recorded_points(path: Path) -> list[Facts]:
-    """Every whole line of points.jsonl; one that a kill cut short is left out. Raises ArtifactError if unreadable."""
-    if not path.exists():
-        return []
-    try:
-        return list(_whole_objects(path.read_text(encoding="utf-8", errors="replace")))
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _whole_objects(text: str) -> Iterator[Facts]:
-    for line in text.splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(value, dict):
-            yield value
+    def work(self, missing: Sequence[Point]) -> SweepWork:
+        """What a process is told that measures these points."""
+        return SweepWork(
+            settings=self.settings.model_dump(mode="json"),
+            policies={policy.name: str(policy.folder) for policy in self.policies},
+            files=self.files,
+            output=str(self.output),
+            missing=tuple(missing),
+            trust_remote_code=self.trust_remote_code,
+        )
 
 
-def append_point(path: Path, point: Point, figures: Facts) -> None:
-    """Record a point. It starts on a line of its own even after one that was cut short."""
-    line = json.dumps({**point.place, "key": point.key, "identity": point.identity, **figures}, ensure_ascii=False)
-    try:
-        with path.open("a+b") as file:
-            cut_short = file.tell() > 0 and path.read_bytes()[-1:] != b"\n"
-            file.write((("\n" if cut_short else "") + line + "\n").encode())
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be written ({error.strerror or error})") from error
+def recorded_points(path: Path) -> list[RecordedPoint]:
+    """Every whole line of points.jsonl. Raises ArtifactError if the file cannot be read."""
+    return list(RecordedPoint.read_lines(path)) if path.exists() else []
+
+
+def planned_points(
+    policies: Sequence[Policy], settings: Evaluations, files: Mapping[str, str], modes: Sequence[Mode] = MODES
+) -> Iterator[Point]:
+    """A point for each policy, task of `after_each_stage`, and mode; in thinking mode one for each budget."""
+    tasks = {name: _task(settings, name, files) for name in settings.after_each_stage}
+    for policy in policies:
+        for name, task in tasks.items():
+            for mode, budget in curve(settings, modes):
+                decided = {"policy": policy.output_hash(), "task": task, **_identity(settings, mode, budget)}
+                yield Point(Place(policy.name, name, mode, budget), decided)
+
+
+def curve(settings: Evaluations, modes: Sequence[Mode]) -> list[tuple[Mode, int | None]]:
+    """The modes and budgets of one curve, in order."""
+    thinking: list[tuple[Mode, int | None]] = [("thinking", budget) for budget in sorted(set(settings.budgets))]
+    plain: list[tuple[Mode, int | None]] = [("non_thinking", None)]
+    return (thinking if "thinking" in modes else []) + (plain if "non_thinking" in modes else [])
+
+
+def files_of(tasks: Sequence[str], recipe: Recipe | None) -> dict[str, str]:
+    """The local files that stand in place of tasks: the recipe's overrides, and those that ship with the project."""
+    overrides = {} if recipe is None else recipe.data.sources
+    found = {}
+    for name in tasks:
+        source, override = load_source(name), overrides.get(name)
+        if isinstance(source, Table) and (path := local_path(source, override.path if override else None)):
+            found[name] = str(path)
+    return found
+
+
+def _task(settings: Evaluations, name: str, files: Mapping[str, str]) -> dict[str, Json]:
+    """What decides a task's problems."""
+    return {
+        "name": name,
+        "source": load_source(name).model_dump(mode="json", exclude=NOT_DECIDING),
+        "parameters": settings.parameters.get(name, {}),
+        "file": file_hash(Path(files[name])) if name in files else None,
+        "count": settings.count,
+        "seed": settings.seed,
+    }
+
+
+def _identity(settings: Evaluations, mode: Mode, budget: int | None) -> dict[str, Json]:
+    """What decides the figures of a point beside its policy and its task."""
+    return {
+        "mode": mode,
+        "budget": budget,
+        "thinking_budget": None if budget is None else settings.thinking_budget.at(budget).model_dump(mode="json"),
+        "sampling": settings.sampling[mode],
+        "engine": settings.engine.model_dump(mode="json", exclude=set(WITHOUT_EFFECT)),
+        **{name: getattr(settings, name) for name in DECIDING},
+    }

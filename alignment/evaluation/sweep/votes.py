@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
-from alignment.core.statistics.intervals import fraction_interval
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.intervals import fraction_estimate
+from alignment.records.sweep import VotePoint
 
 
 @dataclass(frozen=True)
@@ -53,25 +54,25 @@ def pass_at(ballots: Sequence[Ballot], size: int) -> float:
     return 1 - math.comb(wrong, size) / math.comb(len(ballots), size)
 
 
-def vote_points(problems: Sequence[Sequence[Ballot]], tokens_per_sample: float) -> list[dict[str, Any]]:
+def vote_points(problems: Sequence[Sequence[Ballot]], tokens_per_sample: float) -> tuple[VotePoint, ...]:
     """For each k: what a majority vote and the best of k score, with intervals over problems, and the tokens of k samples.
 
     `problems` holds the judged samples of each problem; one with fewer than k of them is left out at that k.
     """
-    return list(_vote_points(problems, tokens_per_sample))
+    return tuple(_vote_points(problems, tokens_per_sample))
 
 
-def _vote_points(problems: Sequence[Sequence[Ballot]], tokens_per_sample: float) -> Iterator[dict[str, Any]]:
+def _vote_points(problems: Sequence[Sequence[Ballot]], tokens_per_sample: float) -> Iterator[VotePoint]:
     for size in vote_sizes(max(map(len, problems), default=0)):
         whole = [ballots for ballots in problems if len(ballots) >= size]
-        point: dict[str, Any] = {
-            "votes": size,
-            "problems": len(whole),
-            "mean_tokens": round(size * tokens_per_sample, 2),
-        }
-        for name, estimate in (("majority", majority_of), ("best_of_upper_bound", pass_at)):
-            values = [estimate(ballots, size) for ballots in whole]
-            low, high = fraction_interval([(value, 1) for value in values])
-            found = {name: fmean(values), f"{name}_low": low, f"{name}_high": high}
-            point |= {key: round(value, 4) for key, value in found.items()}
-        yield point
+        yield VotePoint(
+            votes=size,
+            mean_tokens=round(size * tokens_per_sample, 2),
+            majority=_over_problems([majority_of(ballots, size) for ballots in whole]),
+            best_of_upper_bound=_over_problems([pass_at(ballots, size) for ballots in whole]),
+            problems=len(whole),
+        )
+
+
+def _over_problems(values: Sequence[float]) -> Estimate:
+    return fraction_estimate([(value, 1) for value in values])

@@ -1,122 +1,75 @@
-"""The report's pictures: accuracy and tokens by stage, budget curve, training curves, interval bars and lineage.
+"""The report's pictures: accuracy and tokens by stage, training curves, interval bars and lineage.
 
-Each takes the report document, or the values of one series, and returns inline SVG, or None where there is nothing to
+Each takes the report, or the values of one series, and returns inline SVG, or None where there is nothing to
 draw. Neighbours: svg.py (how things are drawn), html.py (where they stand on the page).
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from markupsafe import Markup
 
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.vocabulary import MODES, Mode
+from alignment.report.document import Report, StageSection
 from alignment.report.figures.svg import Axis, Mark, Plot, Series, element, line, line_chart, picture, text, ticks
-from alignment.report.record import MODES
 from alignment.report.render import phrases
 
 CURVE_POINTS = 160  # more are averaged in neighbouring groups; a pixel shows no more
 ROW = 44.0  # height of one row of the lineage
 
 
-def accuracy_by_stage(document: dict[str, Any]) -> Markup | None:
+def accuracy_by_stage(report: Report) -> Markup | None:
     """Both modes after every evaluated stage, with 95% intervals; a line that leads to a clear loss is drawn as one."""
-    names, series = _by_stage(document, "accuracy")
+    evaluated = [stage for stage in report.stages if stage.evaluations]
+    series = []
+    for mode in MODES:
+        found = [_accuracy_mark(index, stage, mode) for index, stage in enumerate(evaluated)]
+        marks = tuple(mark for mark in found if mark is not None)
+        if marks:
+            series.append(Series(mode, f"{phrases.MODE_NAMES[mode]} {phrases.percent(marks[-1].y)}", marks))
     if not series:
         return None
     edges = [edge for one in series for mark in one.marks for edge in (mark.low, mark.high, mark.y) if edge is not None]
-    plot = Plot("Held-out accuracy by stage", names, percent_ticks(edges))
-    return line_chart(plot, series)
+    return line_chart(Plot("Held-out accuracy by stage", _names(evaluated), percent_ticks(edges)), series)
 
 
-def tokens_by_stage(document: dict[str, Any]) -> Markup | None:
+def tokens_by_stage(report: Report) -> Markup | None:
     """Mean thinking tokens after every evaluated stage: what the accuracy is paid with."""
-    names, series = _by_stage(document, "mean_thinking_tokens")
+    evaluated = [stage for stage in report.stages if stage.evaluations]
+    series = []
+    for mode in MODES:
+        found = [_tokens_mark(index, stage, mode) for index, stage in enumerate(evaluated)]
+        marks = tuple(mark for mark in found if mark is not None)
+        if marks:
+            series.append(Series(mode, f"{phrases.MODE_NAMES[mode]} {phrases.figure(marks[-1].y)}", marks))
     if not series:
         return None
     top = max(mark.y for one in series for mark in one.marks)
-    marks = tuple((value, phrases.figure(value)) for value in ticks(0, top or 1))
-    return line_chart(Plot("Mean thinking tokens by stage", names, marks), series)
+    y_ticks = tuple((value, phrases.figure(value)) for value in ticks(0, top or 1))
+    return line_chart(Plot("Mean thinking tokens by stage", _names(evaluated), y_ticks), series)
 
 
-def _by_stage(document: dict[str, Any], measure: str) -> tuple[tuple[tuple[float, str], ...], list[Series]]:
-    evaluated = [stage for stage in document["stages"] if stage["evaluations"]]
-    series = []
-    for mode in MODES:
-        marks = [
-            _stage_mark(index, stage, mode, measure)
-            for index, stage in enumerate(evaluated)
-            if stage["evaluations"].get(mode, {}).get(measure) is not None
-        ]
-        if marks:
-            last = phrases.percent(marks[-1].y) if measure == "accuracy" else phrases.figure(marks[-1].y)
-            series.append(Series(mode, f"{phrases.MODE_NAMES[mode]} {last}", tuple(marks)))
-    return tuple((float(index), stage["name"]) for index, stage in enumerate(evaluated)), series
+def _names(stages: Sequence[StageSection]) -> tuple[tuple[float, str], ...]:
+    return tuple((float(index), stage.name) for index, stage in enumerate(stages))
 
 
-def _stage_mark(index: int, stage: dict[str, Any], mode: str, measure: str) -> Mark:
-    found = stage["evaluations"][mode]
-    if measure != "accuracy":
-        return Mark(index, found[measure], hint=f"{stage['name']}: {phrases.figure(found[measure])}")
-    verdict = stage["changes"].get(mode, {}).get("verdict", "")
-    hint = f"{stage['name']}: {phrases.percent(found['accuracy'])} ({_interval(found)})"
-    return Mark(index, found["accuracy"], found["accuracy_low"], found["accuracy_high"], verdict, hint)
-
-
-def budget_curve(document: dict[str, Any], against: str) -> Markup | None:
-    """Accuracy over the thinking budget (`against="budget"`) or over the tokens really spent (`against="tokens"`)."""
-    points = [point for point in document["budget"] if point["accuracy"] is not None]
-    if against == "tokens":
-        points = [point for point in points if point["mean_thinking_tokens"] is not None]
-    if len(points) < 2:
+def _accuracy_mark(index: int, stage: StageSection, mode: Mode) -> Mark | None:
+    accuracy = stage.evaluations[mode].accuracy if mode in stage.evaluations else Estimate(None)
+    if accuracy.value is None:
         return None
-    places = [_spent(point) for point in points] if against == "tokens" else budget_places(points)
-    marks = tuple(
-        Mark(place, point["accuracy"], point["accuracy_low"], point["accuracy_high"], hint=_budget_hint(point))
-        for place, point in zip(places, points, strict=True)
-    )
-    plain = _evaluation_of(document, document["budget_stage"], "non_thinking")
-    level = None
-    if plain is not None:
-        mark = Mark(0.0, plain["accuracy"], plain["accuracy_low"], plain["accuracy_high"])
-        level = Series("non_thinking", f"non-thinking {phrases.percent(plain['accuracy'])}", (mark,))
-    both = (*marks, *(level.marks if level else ()))
-    edges = [edge for mark in both for edge in (mark.low, mark.high, mark.y) if edge is not None]
-    if against == "tokens":
-        x_ticks = tuple((value, phrases.figure(value)) for value in ticks(min(0.0, *places), max(places)))
-        label = "mean tokens really spent, thinking and answer"
-    else:
-        x_ticks = tuple((place, _budget_name(point)) for place, point in zip(places, points, strict=True))
-        label = "thinking budget in tokens, logarithmic"
-    levels = (level,) if level else ()
-    plot = Plot(f"Accuracy over {label}", x_ticks, percent_ticks(edges), label, levels)
-    return line_chart(plot, [Series("thinking", f"thinking {phrases.percent(marks[-1].y)}", marks)])
+    verdict = stage.changes[mode].tested.verdict if mode in stage.changes else ""
+    hint = f"{stage.name}: {phrases.percent(accuracy.value)} ({_interval(accuracy)})"
+    return Mark(index, accuracy.value, accuracy.low, accuracy.high, verdict, hint)
 
 
-def budget_places(points: Sequence[dict[str, Any]]) -> list[float]:
-    """log2(1 + budget / the smallest positive budget); a sweep's open end stands one further."""
-    unit = min((point["budget"] for point in points if point["budget"]), default=1.0)
-    places = [math.log2(1 + point["budget"] / unit) for point in points if point["budget"] is not None]
-    return places + [max(places, default=0.0) + 1] * (len(points) - len(places))
+def _tokens_mark(index: int, stage: StageSection, mode: Mode) -> Mark | None:
+    tokens = stage.evaluations[mode].mean_thinking_tokens if mode in stage.evaluations else None
+    return None if tokens is None else Mark(index, tokens, hint=f"{stage.name}: {phrases.figure(tokens)}")
 
 
-def _budget_name(point: dict[str, Any]) -> str:
-    return "no limit" if point["budget"] is None else phrases.figure(point["budget"])
-
-
-def _budget_hint(point: dict[str, Any]) -> str:
-    return f"budget {_budget_name(point)}: {phrases.percent(point['accuracy'])} ({_interval(point)})"
-
-
-def _spent(point: dict[str, Any]) -> float:
-    return point["mean_thinking_tokens"] + (point["mean_answer_tokens"] or 0.0)
-
-
-def _evaluation_of(document: dict[str, Any], stage: str | None, mode: str) -> dict[str, Any] | None:
-    return next((one["evaluations"].get(mode) for one in document["stages"] if one["name"] == stage), None)
-
-
-def _interval(found: dict[str, Any]) -> str:
-    return phrases.interval(found["accuracy_low"], found["accuracy_high"]) or "no interval"
+def _interval(figure: Estimate) -> str:
+    return phrases.interval(figure) or "no interval"
 
 
 def percent_ticks(edges: Sequence[float]) -> tuple[tuple[float, str], ...]:
@@ -163,39 +116,35 @@ def _running_mean(points: Sequence[tuple[float, float]], reach: int) -> list[tup
     return [(x, sum(y for _, y in window) / len(window)) for (x, _), window in zip(points, windows, strict=True)]
 
 
-def interval_bar(found: dict[str, Any], mode: str) -> Markup:
+def interval_bar(accuracy: Estimate, mode: Mode) -> Markup:
     """An accuracy on a line from 0 to 100, with its interval: the table's small picture."""
     axis = Axis(0.0, 1.0, 3, 107)
     drawn = [line((3, 8, 107, 8), "rail")]
-    low, high, accuracy = (found[key] for key in ("accuracy_low", "accuracy_high", "accuracy"))
-    if low is not None and high is not None:
-        drawn.append(line((axis.at(low), 8, axis.at(high), 8), f"reach {mode}"))
-    drawn.append(element("circle", cx=axis.at(accuracy), cy=8, r=2.8, class_=f"dot {mode}"))
-    return picture(110, 16, f"{phrases.percent(accuracy)}, interval {_interval(found)}", *drawn)
+    if accuracy.low is not None and accuracy.high is not None:
+        drawn.append(line((axis.at(accuracy.low), 8, axis.at(accuracy.high), 8), f"reach {mode}"))
+    if accuracy.value is not None:
+        drawn.append(element("circle", cx=axis.at(accuracy.value), cy=8, r=2.8, class_=f"dot {mode}"))
+    return picture(110, 16, f"{phrases.percent(accuracy.value)}, interval {_interval(accuracy)}", *drawn)
 
 
-def lineage(document: dict[str, Any]) -> Markup:
+def lineage(report: Report) -> Markup:
     """What was made from what: the model on top, a line from each input to each stage, dashed where a hash differs."""
-    stages = document["stages"]
-    rows = {"model": 0} | {stage["name"]: index for index, stage in enumerate(stages, start=1)}
-    edges = [
-        (rows[name], rows[stage["name"]], stage, name) for stage in stages for name in stage["inputs"] if name in rows
-    ]
+    stages = report.stages
+    rows = {"model": 0} | {stage.name: index for index, stage in enumerate(stages, start=1)}
+    edges = [(rows[name], rows[stage.name], stage, name) for stage in stages for name in stage.inputs if name in rows]
     reach = max((below - above for above, below, _, _ in edges), default=1)
     column = 12.0 + 11.0 * min(4, reach)
-    hashes = {stage["name"]: stage["output_hash"] for stage in stages}
+    hashes = {stage.name: stage.output_hash for stage in stages}
     drawn = []
     for above, below, stage, name in edges:
-        stale = hashes.get(name) not in (None, stage["inputs"][name])
+        stale = hashes.get(name) not in (None, stage.inputs[name])
         drawn.append(_edge(column, above, below, " stale" if stale else ""))
-    base: str | None = next((stage["inputs"]["model"] for stage in stages if "model" in stage["inputs"]), None)
-    drawn += _node(
-        column, 0, document["model"].rstrip("/").rpartition("/")[2], f"model  {phrases.short_hash(base)}", ""
-    )
+    base: str | None = next((stage.inputs["model"] for stage in stages if "model" in stage.inputs), None)
+    drawn += _node(column, 0, report.model.rstrip("/").rpartition("/")[2], f"model  {phrases.short_hash(base)}", "")
     for index, stage in enumerate(stages, start=1):
-        unfinished = "" if stage["outcome"] == "finished" else " open"
-        state = phrases.short_hash(stage["output_hash"]) if not unfinished else stage["outcome"]
-        drawn += _node(column, index, stage["name"], f"{stage['kind']}  {state}", unfinished)
+        unfinished = "" if stage.outcome == "finished" else " open"
+        state = phrases.short_hash(stage.output_hash) if not unfinished else stage.outcome
+        drawn += _node(column, index, stage.name, f"{stage.kind}  {state}", unfinished)
     return picture(460, ROW * (len(stages) + 1), "Which stage was made from which", *drawn)
 
 

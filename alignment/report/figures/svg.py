@@ -1,7 +1,7 @@
 """Small inline SVG, made from text: elements with escaped content, a linear axis with round ticks, a line chart.
 
 Colours and type come from the page's style sheet through class names, so a chart follows the light and dark theme.
-Neighbours: charts.py says what is drawn; page.html.jinja holds the style sheet.
+Neighbours: stages.py and sweep.py say what is drawn; page.html.jinja holds the style sheet.
 """
 
 import math
@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
-from alignment.report.record import Number
+from alignment.report.document import Number
 
 LABEL_HEIGHT = 15.0  # the least distance in pixels between two direct labels
 

@@ -1,17 +1,17 @@
 """Tables of how flags were obeyed over several turns, and of where thinking helps to follow instructions.
 
-Rows of text, so that Markdown, the page and the terminal say the same. Neighbours: read_following.py (the files),
+Rows of text, so that Markdown, the page and the terminal say the same. Neighbours: records/follow.py and constraints.py (the figures),
 phrases.py (how numbers read); docs/evaluation.md says what the figures mean.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from alignment.report.record import MODES
+from alignment.records.constraints import ConstraintTask, DemandComparison
+from alignment.records.follow import FollowFigures, FollowGroup
+from alignment.report.document import Report
 from alignment.report.render import phrases
 from alignment.report.render.phrases import MISSING
 
-Facts = dict[str, Any]
 Rows = list[tuple[str, ...]]
 
 GROUP_NAMES = {
@@ -39,110 +39,103 @@ CONSTRAINT_LEGEND = (
 )
 
 
-def followed_stages(document: Facts) -> dict[str, Facts]:
+def followed_stages(report: Report) -> dict[str, FollowFigures]:
     """The stages of a report whose conversations were measured."""
-    return {stage["name"]: stage["follow"] for stage in document["stages"] if stage["follow"]}
+    return {stage.name: stage.follow for stage in report.stages if stage.follow is not None}
 
 
-def constrained_stages(document: Facts) -> dict[str, list[Facts]]:
+def constrained_stages(report: Report) -> dict[str, Sequence[ConstraintTask]]:
     """The stages of a report that were measured on a task with constraints."""
-    return {stage["name"]: stage["constraints"] for stage in document["stages"] if stage["constraints"]}
+    return {stage.name: stage.constraints for stage in report.stages if stage.constraints}
 
 
-def follow_table(stages: Mapping[str, Facts]) -> tuple[tuple[str, ...], Rows]:
+def follow_table(stages: Mapping[str, FollowFigures]) -> tuple[tuple[str, ...], Rows]:
     """One row for each group of turns, one column for each stage: the share that obeyed, with its interval."""
     groups: dict[tuple[str, str], str] = {}
     for facts in stages.values():
-        groups |= {(one["by"], one["value"]): _group_name(one) for one in facts["groups"]}
-    rows: Rows = [("every turn", *(_obeyed(facts) for facts in stages.values()))]
+        groups |= {(one.by, one.value): _group_name(one) for one in facts.groups}
+    rows: Rows = [("every turn", *(phrases.with_interval(facts.obeyed) for facts in stages.values()))]
     for key, name in groups.items():
-        found = [[one for one in facts["groups"] if (one["by"], one["value"]) == key] for facts in stages.values()]
-        rows.append((name, *(_obeyed(one[0]) if one else MISSING for one in found)))
+        found = [[one for one in facts.groups if (one.by, one.value) == key] for facts in stages.values()]
+        rows.append((name, *(phrases.with_interval(one[0].obeyed) if one else MISSING for one in found)))
     rows.append(
         (
             "a policy that always thinks",
-            *(phrases.percent(facts["asked_thinking_fraction"]) for facts in stages.values()),
+            *(phrases.percent(facts.asked_thinking_fraction) for facts in stages.values()),
         )
     )
-    rows.append(("whole conversations", *(phrases.percent(facts["whole_fraction"]) for facts in stages.values())))
-    for name in ("trimmed", "left_out"):
-        if any(facts[name] for facts in stages.values()):
-            said = {"trimmed": "turns whose oldest history did not fit", "left_out": "turns too long to be asked"}[name]
-            rows.append((said, *(phrases.count(facts[name]) for facts in stages.values())))
+    rows.append(("whole conversations", *(phrases.percent(facts.whole_fraction) for facts in stages.values())))
+    trimmed, left_out = ([getattr(one, name) for one in stages.values()] for name in ("trimmed", "left_out"))
+    if any(trimmed):
+        rows.append(("turns whose oldest history did not fit", *map(phrases.count, trimmed)))
+    if any(left_out):
+        rows.append(("turns too long to be asked", *map(phrases.count, left_out)))
     return ("turns that obeyed, %", *stages), rows
 
 
-def constraint_table(stages: Mapping[str, Sequence[Facts]]) -> tuple[tuple[str, ...], Rows]:
+def constraint_table(stages: Mapping[str, Sequence[ConstraintTask]]) -> tuple[tuple[str, ...], Rows]:
     """One row for each stage, task, demand and reading, with the paired difference and its verdict."""
     rows: Rows = [
         (
             stage,
-            task["task"],
-            one["demand"],
-            one["reading"],
-            phrases.count(one["constraints"]),
-            _with_interval(one, "thinking"),
-            _with_interval(one, "non_thinking"),
+            task.task,
+            one.demand,
+            one.reading,
+            phrases.count(one.constraints),
+            phrases.with_interval(one.thinking),
+            phrases.with_interval(one.non_thinking),
             difference(one),
-            one["verdict"],
+            one.verdict,
         )
         for stage, tasks in stages.items()
         for task in tasks
-        for one in task["demands"]
+        for one in task.demands
     ]
     return CONSTRAINT_HEADINGS, rows
 
 
-def narrow_constraint_table(task: Facts) -> tuple[tuple[str, ...], Rows]:
+def narrow_constraint_table(task: ConstraintTask) -> tuple[tuple[str, ...], Rows]:
     """One task in eighty columns: the shares without intervals of their own."""
     rows: Rows = [
         (
-            one["demand"],
-            one["reading"],
-            phrases.count(one["constraints"]),
-            *(phrases.percent(one[mode]) for mode in MODES),
+            one.demand,
+            one.reading,
+            phrases.count(one.constraints),
+            phrases.percent(one.thinking.value),
+            phrases.percent(one.non_thinking.value),
             difference(one),
-            one["verdict"],
+            one.verdict,
         )
-        for one in task["demands"]
+        for one in task.demands
     ]
     return NARROW_HEADINGS, rows
 
 
-def type_table(task: Facts) -> tuple[tuple[str, ...], Rows]:
+def type_table(task: ConstraintTask) -> tuple[tuple[str, ...], Rows]:
     """The strict shares of each type of constraint of one task."""
     rows: Rows = [
-        (one["type"], one["demand"], phrases.count(one["constraints"]), *(phrases.percent(one[mode]) for mode in MODES))
-        for one in task["types"]
+        (one.type, one.demand, phrases.count(one.constraints), phrases.percent(one.thinking), phrases.percent(one.non_thinking))
+        for one in task.types
     ]  # fmt: skip
     return TYPE_HEADINGS, rows
 
 
-def cautions(stages: Mapping[str, Sequence[Facts]]) -> Iterator[str]:
+def cautions(stages: Mapping[str, Sequence[ConstraintTask]]) -> Iterator[str]:
     """`stage, task: what to know before believing its verdicts`."""
     for stage, tasks in stages.items():
         for task in tasks:
-            yield from (f"{stage}, {task['task']}: {caution}" for caution in task["cautions"])
+            yield from (f"{stage}, {task.task}: {caution}" for caution in task.cautions)
 
 
-def difference(one: Facts) -> str:
+def difference(one: DemandComparison) -> str:
     """`+4.2 (−1.0 to +9.3)`, thinking minus non-thinking in percentage points."""
-    if one["difference"] is None:
+    found = one.difference
+    if found.value is None:
         return MISSING
-    ends = [phrases.points(one[name]) for name in ("difference_low", "difference_high")]
-    return f"{phrases.points(one['difference'])} ({ends[0]} to {ends[1]})"
+    return f"{phrases.points(found.value)} ({phrases.points(found.low)} to {phrases.points(found.high)})"
 
 
-def _group_name(group: Facts) -> str:
-    if group["by"] == "position":
-        return f"turn {group['value']}"
-    return GROUP_NAMES.get(group["value"], str(group["value"]))
-
-
-def _obeyed(facts: Facts) -> str:
-    return _with_interval(facts, "obeyed")
-
-
-def _with_interval(facts: Facts, name: str) -> str:
-    ends = phrases.interval(facts[f"{name}_low"], facts[f"{name}_high"])
-    return MISSING if facts[name] is None else f"{phrases.percent(facts[name])} ({ends})"
+def _group_name(group: FollowGroup) -> str:
+    if group.by == "position":
+        return f"turn {group.value}"
+    return GROUP_NAMES.get(group.value, group.value)

@@ -1,21 +1,26 @@
-"""Run and document -> report.html, one file with nothing from elsewhere (alignment/core/page.py).
+"""Run and report -> report.html, one file with nothing from elsewhere (alignment/core/page.py).
 
 What a model or a recipe wrote is escaped; only charts, built from escaped parts, are inserted as they are. Neighbours:
 page.html.jinja (layout and style), charts.py (pictures), samples.py (which model answers are shown).
 """
 
-from typing import Any
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from alignment.core.page import page_template
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.vocabulary import MODES, Mode
+from alignment.records.metrics import METRICS
+from alignment.report.document import AccuracyChange, Report, StageSection
 from alignment.report.figures import stages as charts
 from alignment.report.figures.sweep import sweep_figures
-from alignment.report.record import MODES, Run
 from alignment.report.render import phrases
+from alignment.report.render.columns import COLUMNS
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
     FOLLOW_LEGEND,
+    Rows,
     cautions,
     constrained_stages,
     constraint_table,
@@ -24,107 +29,142 @@ from alignment.report.render.following import (
     type_table,
 )
 from alignment.report.render.samples import comparisons, first_and_last
-
-CURVES = {
-    "loss": "loss",
-    "reward": "reward",
-    "entropy": "entropy",
-    "completion_tokens": "completion tokens",
-    "thinking_tokens": "thinking tokens",
-    "zero_variance_groups": "silent groups",
-    "truncated_fraction": "truncated share",
-    "logprob_gap": "log-prob gap",
-    "learning_rate": "learning rate",
-    "tokens_per_second": "tokens / second",
-}
+from alignment.report.run import Run
 
 
-def render_page(document: dict[str, Any], run: Run) -> str:
-    """The page. The document gives every number, the run the curves and the model's texts."""
+@dataclass(frozen=True)
+class Curve:
+    """One training metric of one stage: its label, its picture, and where it began and ended."""
+
+    label: str
+    picture: Markup
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
+class TaskCell:
+    """The accuracy on one task after one stage, and how it changed."""
+
+    accuracy: Estimate
+    change: AccuracyChange | None
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """One task in one mode, with a cell for each evaluated stage."""
+
+    task: str
+    mode: Mode
+    cells: tuple[TaskCell | None, ...]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A stage's seconds, its own and those of its evaluations, and their fractions of the whole run."""
+
+    name: str
+    seconds: float
+    evaluation_seconds: float
+    fraction: float
+    evaluation_fraction: float
+
+
+@dataclass(frozen=True)
+class Following:
+    """Tables of flags over several turns and of where thinking helps; None where no stage has it."""
+
+    follow: tuple[tuple[str, ...], Rows] | None
+    constraints: tuple[tuple[str, ...], Rows] | None
+    types: tuple[tuple[str, str, tuple[tuple[str, ...], Rows]], ...]  # stage, task, table: of the last stage
+    cautions: tuple[str, ...]
+    legends: tuple[str, str] = (FOLLOW_LEGEND, CONSTRAINT_LEGEND)
+
+
+def render_page(report: Report, run: Run) -> str:
+    """The page. The report gives every number, the run the curves and the model's texts."""
     template = page_template("alignment.report.render", phrases=phrases, interval_bar=charts.interval_bar)
     return template.render(
-        document=document,
-        evaluated=[stage for stage in document["stages"] if stage["evaluations"]],
-        tasks=task_rows(document),
-        accuracy=charts.accuracy_by_stage(document),
-        tokens=charts.tokens_by_stage(document),
-        told=[
-            (stage["name"], point)
-            for stage in document["stages"]
-            for point in stage["evaluations"].get("thinking", {}).get("target_lengths", [])
+        document=report,
+        columns=COLUMNS,
+        evaluated=[stage for stage in report.stages if stage.evaluations],
+        tasks=task_rows(report),
+        accuracy=charts.accuracy_by_stage(report),
+        tokens=charts.tokens_by_stage(report),
+        target_lengths=[
+            (stage.name, point)
+            for stage in report.stages
+            if "thinking" in stage.evaluations
+            for point in stage.evaluations["thinking"].target_lengths
         ],
-        budget_curve=charts.budget_curve(document, "budget"),
-        spent_curve=charts.budget_curve(document, "tokens"),
-        sweeps=sweep_figures(document),
-        following=following_tables(document),
+        sweeps=sweep_figures(report),
+        following=following_tables(report),
         curves=training_curves(run),
         comparisons=comparisons(run),
         rollouts=first_and_last(run),
-        lineage=charts.lineage(document),
-        timings=timings(document),
+        lineage=charts.lineage(report),
+        timings=timings(report),
         card_samples={stage.name: stage.card.samples for stage in run.stages if stage.card},
     )
 
 
-def following_tables(document: dict[str, Any]) -> dict[str, Any]:
-    """Flags over several turns and where thinking helps or hurts; a table is None where no stage has it. Types: the last stage's."""
-    followed, constrained = followed_stages(document), constrained_stages(document)
+def following_tables(report: Report) -> Following:
+    """The tables of a report."""
+    followed, constrained = followed_stages(report), constrained_stages(report)
     last = list(constrained.items())[-1:]
-    return {
-        "follow": follow_table(followed) if followed else None,
-        "constraints": constraint_table(constrained) if constrained else None,
-        "types": [(stage, task["task"], type_table(task)) for stage, tasks in last for task in tasks],
-        "cautions": list(cautions(constrained)),
-        "legends": (FOLLOW_LEGEND, CONSTRAINT_LEGEND),
-    }
+    return Following(
+        follow=follow_table(followed) if followed else None,
+        constraints=constraint_table(constrained) if constrained else None,
+        types=tuple((stage, task.task, type_table(task)) for stage, tasks in last for task in tasks),
+        cautions=tuple(cautions(constrained)),
+    )
 
 
-def training_curves(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
+def training_curves(run: Run) -> list[tuple[str, list[Curve]]]:
     """(stage, its small multiples) for every stage that logged at least two steps of something worth a picture."""
+    labelled = {name: metric.label for name, metric in METRICS.items() if metric.label}
     found = []
     for stage in run.stages:
-        drawn = [_curve(stage.series(metric), f"{stage.name}, {label}", label) for metric, label in CURVES.items()]
+        drawn = [_curve(stage.series(name), f"{stage.name}, {label}", label) for name, label in labelled.items()]
         if any(drawn):
             found.append((stage.name, [one for one in drawn if one]))
     return found
 
 
-def _curve(series: list[tuple[float, float]], title: str, label: str) -> dict[str, Any] | None:
+def _curve(series: list[tuple[float, float]], title: str, label: str) -> Curve | None:
     picture: Markup | None = charts.curve(series, title)
-    if picture is None:
-        return None
-    return {"label": label, "picture": picture, "first": series[0][1], "last": series[-1][1]}
+    return None if picture is None else Curve(label, picture, series[0][1], series[-1][1])
 
 
-def task_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
+def task_rows(report: Report) -> list[TaskRow]:
     """One row per task and mode with the accuracy after each evaluated stage; empty where there is a single task."""
-    evaluated = [stage for stage in document["stages"] if stage["evaluations"]]
-    places = [(stage, mode) for stage in evaluated for mode in MODES if mode in stage["evaluations"]]
-    names = dict.fromkeys(task["task"] for stage, mode in places for task in stage["evaluations"][mode]["tasks"])
+    evaluated = [stage for stage in report.stages if stage.evaluations]
+    found = [figures for stage in evaluated for figures in stage.evaluations.values()]
+    names = dict.fromkeys(task.task for figures in found for task in figures.tasks)
     if len(names) < 2:
         return []
     rows = [
-        {"task": name, "mode": mode, "cells": [_task_cell(stage, mode, name) for stage in evaluated]}
+        TaskRow(name, mode, tuple(_task_cell(stage, mode, name) for stage in evaluated))
         for mode in MODES
         for name in names
     ]
-    return [row for row in rows if any(row["cells"])]
+    return [row for row in rows if any(row.cells)]
 
 
-def _task_cell(stage: dict[str, Any], mode: str, name: str) -> dict[str, Any] | None:
-    tasks = stage["evaluations"].get(mode, {}).get("tasks", [])
-    found = next((task for task in tasks if task["task"] == name), None)
-    changed = stage["changes"].get(mode, {}).get("tasks", [])
-    return found and found | {"change": next((task for task in changed if task["task"] == name), None)}
+def _task_cell(stage: StageSection, mode: Mode, name: str) -> TaskCell | None:
+    scores = stage.evaluations[mode].tasks if mode in stage.evaluations else ()
+    changed = stage.changes[mode].tasks if mode in stage.changes else ()
+    score = next((one for one in scores if one.task == name), None)
+    change = next((one.tested for one in changed if one.task == name), None)
+    return None if score is None else TaskCell(score.accuracy, change)
 
 
-def timings(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each stage's share of the run's wall time, its own and that of its evaluations."""
-    total = document["seconds"] or 0.0
+def timings(report: Report) -> list[Timing]:
+    """Each stage's fraction of the run's wall time, its own and that of its evaluations."""
+    total = report.seconds or 0.0
     rows = []
-    for stage in document["stages"]:
-        own, evaluating = stage["seconds"] or 0.0, stage["evaluation_seconds"] or 0.0
+    for stage in report.stages:
+        own, evaluating = stage.seconds or 0.0, stage.evaluation_seconds
         if total and own + evaluating:
-            shares = {"share": own / total, "evaluation_fraction": evaluating / total}
-            rows.append({"name": stage["name"], "seconds": own, "evaluation_seconds": evaluating} | shares)
+            rows.append(Timing(stage.name, own, evaluating, own / total, evaluating / total))
     return rows

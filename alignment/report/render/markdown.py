@@ -1,15 +1,16 @@
-"""Document -> report.md: the page's numbers as text, for a pull request or a model card. No model answers.
+"""Report -> report.md: the page's numbers as text, for a pull request or a model card. No model answers.
 
 Neighbours: document.py (the only source), phrases.py (how numbers read), html.py (the same with pictures).
 """
 
 import re
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import quote
 
-from alignment.report.record import MODES
+from alignment.core.vocabulary import MODES
+from alignment.report.document import Report
 from alignment.report.render import phrases
+from alignment.report.render.columns import COLUMNS
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
     FOLLOW_LEGEND,
@@ -20,22 +21,10 @@ from alignment.report.render.following import (
     followed_stages,
 )
 
-STAGE_HEADINGS = (
-    "stage",
-    "mode",
-    "accuracy %",
-    "95% interval",
-    "change",
-    "think-follow %",
-    "thinking tokens",
-    "answer tokens",
-    "format %",
-    "truncated %",
-)
+STAGE_HEADINGS = ("stage", "mode", "accuracy %", "95% interval", "change", *(one.heading for one in COLUMNS))
 SWEEP_HEADINGS = ("stage", "task", "budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens",
-                  "finished by itself %", "majority %", "best of as many %, upper bound")  # fmt: skip
-TOLD_HEADINGS = ("stage", "told", "thinking tokens", "adherence error %", "95% interval", "accuracy %")
-BUDGET_HEADINGS = ("budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens", "forced %")
+                  "forced to stop %", "finished by itself %", "majority %", "best of as many %, upper bound")  # fmt: skip
+TARGET_LENGTH_HEADINGS = ("stage", "asked for", "thinking tokens", "adherence error %", "95% interval", "accuracy %")
 CARD_SHARE_HEADINGS = ("share of", "asked %", "made %", "rows")
 CARD_PART_HEADINGS = ("data", "licence", "read", "left out", "used")
 
@@ -45,101 +34,92 @@ CHANGE_LEGEND = (
 )
 
 
-def render_markdown(document: dict[str, Any]) -> str:
+def render_markdown(report: Report) -> str:
     """The whole report as GitHub-flavoured Markdown."""
     parts = [
-        f"# {cell(document['recipe'])}",
-        cell(document["summary"]),
-        _facts(document),
-        *_alarms(document),
+        f"# {cell(report.recipe)}",
+        cell(report.summary),
+        _facts(report),
+        *_alarms(report),
         "## Stages",
-        _stages(document),
+        _stages(report),
         CHANGE_LEGEND,
-        *_told(document),
-        *_cards(document),
-        *_following(document),
-        *_budget(document),
-        *_sweep(document),
+        *_target_lengths(report),
+        *_cards(report),
+        *_following(report),
+        *_sweep(report),
         "## Work",
-        _work(document),
+        _work(report),
     ]
-    versions = ", ".join(f"{cell(name)} {cell(version)}" for name, version in document["versions"].items())
+    versions = ", ".join(f"{cell(name)} {cell(version)}" for name, version in report.versions.items())
     parts += ["## Versions", versions] if versions else []
-    parts += ["## Notes", "\n".join(f"- {cell(note)}" for note in document["notes"])] if document["notes"] else []
+    parts += ["## Notes", "\n".join(f"- {cell(note)}" for note in report.notes)] if report.notes else []
     return "\n\n".join(parts) + "\n"
 
 
-def _facts(document: dict[str, Any]) -> str:
+def _facts(report: Report) -> str:
     facts = [
-        f"model {cell(document['model'])}",
-        f"seed {cell(document['seed'])}",
-        f"total time {phrases.duration(document['seconds'])}",
+        f"model {cell(report.model)}",
+        f"seed {cell(report.seed)}",
+        f"total time {phrases.duration(report.seconds)}",
     ]
-    for mode, final in document["final"].items():
-        accuracy = (
-            f"{phrases.percent(final['accuracy'])}% [{phrases.interval(final['accuracy_low'], final['accuracy_high'])}]"
-        )
+    for mode, final in report.final.items():
+        accuracy = f"{phrases.percent(final.accuracy.value)}% [{phrases.interval(final.accuracy)}]"
         facts.append(f"final {phrases.MODE_NAMES[mode]} accuracy {accuracy}")
     return "\n".join(f"- {fact}" for fact in facts)
 
 
-def _alarms(document: dict[str, Any]) -> list[str]:
-    if not document["alarms"]:
+def _alarms(report: Report) -> list[str]:
+    if not report.alarms:
         return []
-    lines = [
-        f"- **{cell(alarm['stage'])}** ({alarm['level']}): {cell(alarm['message'])}" for alarm in document["alarms"]
-    ]
+    lines = [f"- **{cell(alarm.stage)}** ({alarm.level}): {cell(alarm.message)}" for alarm in report.alarms]
     return ["## Alarms", "\n".join(lines)]
 
 
-def _stages(document: dict[str, Any]) -> str:
+def _stages(report: Report) -> str:
     rows = []
-    for stage in document["stages"]:
+    for stage in report.stages:
         for mode in MODES:
-            found = stage["evaluations"].get(mode)
+            found = stage.evaluations.get(mode)
             if found is None:
                 continue
-            change = phrases.change(stage["changes"].get(mode))
+            change = phrases.change(stage.changes.get(mode))
             rows.append(
                 (
-                    cell(stage["name"]),
+                    cell(stage.name),
                     phrases.MODE_NAMES[mode],
-                    phrases.percent(found["accuracy"]),
-                    phrases.interval(found["accuracy_low"], found["accuracy_high"]),
+                    phrases.percent(found.accuracy.value),
+                    phrases.interval(found.accuracy),
                     f"**{change}**" if change.endswith(("loss", "gain")) else change,
-                    phrases.percent(found["think_follow"]),
-                    phrases.count(found["mean_thinking_tokens"]),
-                    phrases.count(found["mean_answer_tokens"]),
-                    phrases.percent(found["format"]),
-                    phrases.percent(found["truncated_fraction"]),
+                    *(one.text(found) for one in COLUMNS),
                 )
             )
     return table(STAGE_HEADINGS, rows) if rows else "No stage has been evaluated yet."
 
 
-def _cards(document: dict[str, Any]) -> list[str]:
+def _cards(report: Report) -> list[str]:
     """The data card of each fusion stage: its shares and sources, and where the whole of it is."""
     parts = []
-    for stage in document["stages"]:
-        if stage["card"] is None:
+    for stage in report.stages:
+        if stage.card is None:
             continue
-        shares = [tuple(map(cell, phrases.card_fraction(share))) for share in stage["card"]["shares"]]
-        data = [tuple(map(cell, phrases.card_part(part))) for part in stage["card"]["data"]]
+        shares = [tuple(map(cell, phrases.card_fraction(one))) for one in stage.card.figures.shares.values()]
+        data = [tuple(map(cell, phrases.card_part(part))) for part in stage.card.figures.data]
         # The path is of the run's own making, but for a stage's name, which a damaged run may spell in any way.
-        path = quote(stage["card"]["path"])
+        path = quote(stage.card.path)
         parts += [
-            f"## Data card of {cell(stage['name'])}",
-            f"{cell(phrases.counted(stage['counts'])) or 'No counts'}. [The whole card]({path}).",
+            f"## Data card of {cell(stage.name)}",
+            f"{cell(phrases.counted(stage.counts)) or 'No counts'}. [The whole card]({path}).",
             table(CARD_SHARE_HEADINGS, shares),
             table(CARD_PART_HEADINGS, data),
         ]
     return parts
 
 
-def _following(document: dict[str, Any]) -> list[str]:
+def _following(report: Report) -> list[str]:
     """Flags over several turns, and where thinking helps; each only where a stage has it."""
     parts: list[str] = []
-    followed, constrained = followed_stages(document), constrained_stages(document)
+    followed, constrained = followed_stages(report), constrained_stages(report)
     if followed:
         headings, rows = follow_table(followed)
         parts += ["## Think-follow over several turns", table(*_inert(headings, rows)), FOLLOW_LEGEND]
@@ -155,78 +135,65 @@ def _inert(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[
     return tuple(map(cell, headings)), [tuple(map(cell, row)) for row in rows]
 
 
-def _budget(document: dict[str, Any]) -> list[str]:
-    if not document["budget"]:
-        return []
+def _target_lengths(report: Report) -> list[str]:
     rows = [
         (
-            "no limit" if point["budget"] is None else phrases.count(point["budget"]),
-            phrases.percent(point["accuracy"]),
-            phrases.interval(point["accuracy_low"], point["accuracy_high"]),
-            phrases.count(point["mean_thinking_tokens"]),
-            phrases.count(point["mean_answer_tokens"]),
-            phrases.percent(point["forced_fraction"]),
+            cell(stage.name),
+            phrases.count(point.budget),
+            phrases.count(point.mean_thinking_tokens.value),
+            phrases.percent(point.adherence_error.value),
+            phrases.interval(point.adherence_error),
+            phrases.percent(point.accuracy.value),
         )
-        for point in document["budget"]
+        for stage in report.stages
+        if "thinking" in stage.evaluations
+        for point in stage.evaluations["thinking"].target_lengths
     ]
-    rank = document["budget_spearman"]
-    said = "" if rank is None else f"Spearman's rank correlation of budget and accuracy: {rank:.2f}."
-    return [f"## Thinking budget, after {cell(document['budget_stage'])}", table(BUDGET_HEADINGS, rows), said]
+    return ["## Lengths that questions ask for", table(TARGET_LENGTH_HEADINGS, rows)] if rows else []
 
 
-def _told(document: dict[str, Any]) -> list[str]:
-    rows = [
-        (
-            cell(stage["name"]),
-            phrases.count(point["budget"]),
-            phrases.count(point["mean_thinking_tokens"]),
-            phrases.percent(point["adherence_error"]),
-            phrases.interval(point["adherence_error_low"], point["adherence_error_high"]),
-            phrases.percent(point["accuracy"]),
-        )
-        for stage in document["stages"]
-        for point in stage["evaluations"].get("thinking", {}).get("target_lengths", [])
-    ]
-    return ["## Budgets that questions ask for", table(TOLD_HEADINGS, rows)] if rows else []
-
-
-def _sweep(document: dict[str, Any]) -> list[str]:
-    if document["sweep"] is None:
+def _sweep(report: Report) -> list[str]:
+    if report.sweep is None:
         return []
-    knees = {(one["stage"], one["task"], one["budget"]) for one in document["sweep"]["knees"]}
     rows = []
-    for point in document["sweep"]["points"]:
-        place = (point["stage"], point["task"], point["budget"])
-        budget = "no thinking" if point["budget"] is None else phrases.count(point["budget"])
-        vote = point["votes"][-1] if point["votes"] else None
+    for point in report.sweep.points:
+        place, found = point.place, point.figures
+        budget = "no thinking" if place.budget is None else phrases.count(place.budget)
+        knee = place.budget is not None and place.budget == report.sweep.knee(place.stage, place.task)
+        vote = found.votes[-1] if found.votes else None
         rows.append(
             (
-                *map(cell, place[:2]),
-                f"{budget} (knee)" if place in knees else budget,
-                phrases.percent(point["accuracy"]),
-                phrases.interval(point["accuracy_low"], point["accuracy_high"]),
-                phrases.count(point["mean_thinking_tokens"]),
-                phrases.count(point["mean_answer_tokens"]),
-                phrases.percent(point["finished_fraction"]),
-                f"{phrases.percent(vote['majority'])} of {vote['votes']}" if vote else phrases.MISSING,
-                phrases.percent(vote["best_of_upper_bound"]) if vote else phrases.MISSING,
+                cell(place.stage),
+                cell(place.task),
+                f"{budget} (knee)" if knee else budget,
+                phrases.percent(found.accuracy.value),
+                phrases.interval(found.accuracy),
+                phrases.count(found.mean_thinking_tokens.value),
+                phrases.count(found.mean_answer_tokens.value),
+                phrases.percent(found.forced_fraction.value),
+                phrases.percent(found.finished_fraction.value),
+                f"{phrases.percent(vote.majority.value)} of {vote.votes}" if vote else phrases.MISSING,
+                phrases.percent(vote.best_of_upper_bound.value) if vote else phrases.MISSING,
             )
         )
-    return ["## Test-time compute", table(SWEEP_HEADINGS, rows)]
+    ranks = [one for one in report.sweep.curves if one.spearman is not None]
+    said = [f"{cell(one.stage)} on {cell(one.task)} {one.spearman:.2f}" for one in ranks]
+    rank = [f"Spearman's rank correlation of budget and accuracy: {', '.join(said)}."] if said else []
+    return ["## Thinking budget", table(SWEEP_HEADINGS, rows), *rank]
 
 
-def _work(document: dict[str, Any]) -> str:
+def _work(report: Report) -> str:
     rows = [
         (
-            cell(stage["name"]),
-            cell(stage["kind"]),
-            cell(stage["outcome"]),
-            phrases.duration(stage["seconds"]),
-            phrases.count(stage["steps"]),
-            phrases.count(stage["tokens"]),
-            f"`{phrases.short_hash(stage['output_hash'])}`",
+            cell(stage.name),
+            cell(stage.kind),
+            cell(stage.outcome),
+            phrases.duration(stage.seconds),
+            phrases.count(stage.steps),
+            phrases.count(stage.tokens),
+            f"`{phrases.short_hash(stage.output_hash)}`",
         )
-        for stage in document["stages"]
+        for stage in report.stages
     ]
     return table(("stage", "kind", "outcome", "time", "steps", "tokens", "output"), rows)
 

@@ -3,13 +3,18 @@
 Neighbours: markdown.py, html.py and terminal.py all write through here, so that one number looks the same everywhere.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from alignment.report.record import MODES, Number
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.typed_json import Json
+from alignment.core.vocabulary import MODES, Mode
+from alignment.records.attempt import Attempt
+from alignment.records.card import CardFraction, CardPart
+from alignment.report.document import Change, Number, Outcome, Report
 
 MISSING = "–"
-MODE_NAMES = {"thinking": "thinking", "non_thinking": "non-thinking"}
+MODE_NAMES: dict[Mode, str] = {"thinking": "thinking", "non_thinking": "non-thinking"}
 ARROWS = {"gain": "▲", "loss": "▼"}
 
 
@@ -18,8 +23,14 @@ def percent(share: Number) -> str:
     return MISSING if share is None else f"{100 * share:.1f}"
 
 
-def interval(low: Number, high: Number) -> str:
-    return "" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"
+def interval(figure: Estimate) -> str:
+    """The interval of a fraction in percent, `76.4–85.3`; empty where there is none."""
+    return "" if figure.low is None or figure.high is None else f"{100 * figure.low:.1f}–{100 * figure.high:.1f}"
+
+
+def with_interval(figure: Estimate) -> str:
+    """A fraction in percent with its interval: `81.2 (76.4–85.3)`."""
+    return MISSING if figure.value is None else f"{percent(figure.value)} ({interval(figure)})"
 
 
 def points(difference: Number) -> str:
@@ -36,12 +47,13 @@ def arrow(difference: Number) -> str:
     return "▲" if rounded > 0 else "▼" if rounded < 0 else "•"
 
 
-def change(entry: dict[str, Any] | None) -> str:
+def change(entry: Change | None) -> str:
     """`▼ −6.3 loss`, `▲ +1.2 not clear`: the arrow, the points and whether chance could explain them."""
-    if not entry or entry["accuracy"] is None:
+    if entry is None or entry.tested.accuracy is None:
         return MISSING
-    word = entry["verdict"] if entry["significant"] else "not clear"
-    return f"{arrow(entry['accuracy'])} {points(entry['accuracy'])} {word}"
+    found = entry.tested
+    word = found.verdict if found.significant else "not clear"
+    return f"{arrow(found.accuracy)} {points(found.accuracy)} {word}"
 
 
 def count(value: Number) -> str:
@@ -51,6 +63,11 @@ def count(value: Number) -> str:
     if value >= 1e9:
         return f"{value / 1e9:.2f} G"
     return f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value:,.0f}"
+
+
+def decimals(value: Number, form: str = ".3f") -> str:
+    """A number in a given form, for tables in a terminal."""
+    return MISSING if value is None else format(value, form)
 
 
 def figure(value: Number) -> str:
@@ -78,30 +95,37 @@ def duration(seconds: Number) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def counted(counts: dict[str, Any]) -> str:
+def attempt(one: Attempt) -> str:
+    """One start of a stage's process: `killed after 48 s`, `finished after 31 s, from step 30`."""
+    step = f", from step {one.resumed_from_step}" if one.resumed_from_step else ""
+    if one.outcome is None:
+        return f"ended without a word{step}"
+    return f"{one.outcome} after {duration(one.seconds)}{step}"
+
+
+def counted(counts: Mapping[str, Json]) -> str:
     """A manifest's counts in a line, nested ones by their inner names: `rows 4,000, too long 12`."""
     parts = []
     for name, value in counts.items():
-        said = counted(value) if isinstance(value, dict) else f"{value:,}" if isinstance(value, int) else str(value)
+        said = counted(value) if isinstance(value, Mapping) else f"{value:,}" if isinstance(value, int) else str(value)
         parts.append(f"{name.replace('_', ' ')} {said}")
     return ", ".join(parts)
 
 
-def card_fraction(share: dict[str, Any]) -> tuple[str, str, str, str]:
-    """A share of a data card: its words, what was asked and made in percent, and `398 of 905`."""
-    counts = f"{count(share['rows'])} of {count(share['of'])}"
-    return share["words"], percent(share["asked"]), percent(share["made"]), counts
+def card_fraction(share: CardFraction) -> tuple[str, str, str, str]:
+    """A fraction of a data card: its words, what was asked and made in percent, and `398 of 905`."""
+    return share.words, percent(share.asked), percent(share.made), f"{count(share.rows)} of {count(share.of)}"
 
 
-def card_part(part: dict[str, Any]) -> tuple[str, str, str, str, str]:
+def card_part(part: CardPart) -> tuple[str, str, str, str, str]:
     """A part of a data card: its name, licences, and rows read, left out (with the reasons) and used."""
-    left_out = ", ".join(f"{count(number)} {reason}" for reason, number in part["left_out"].items())
+    left_out = ", ".join(f"{count(number)} {reason}" for reason, number in part.left_out.items())
     return (
-        part["name"],
-        "; ".join(part["licences"]),
-        count(part["rows_read"]),
+        part.name,
+        "; ".join(dict.fromkeys(part.licences.values())),
+        count(part.rows_read),
         left_out or "none",
-        count(part["rows_used"]),
+        count(part.rows_used),
     )
 
 
@@ -109,33 +133,33 @@ def short_hash(value: str | None) -> str:
     return MISSING if not value else value.removeprefix("sha256:")[:10]
 
 
-def clear_changes(document: dict[str, Any], wanted: str) -> list[str]:
+def clear_changes(report: Report, wanted: Outcome) -> list[str]:
     """`mode_fusion, thinking −6.3` for every accuracy change whose verdict is `wanted`, task by task where it hides."""
     found = []
-    for stage in document["stages"]:
-        for mode, entry in stage["changes"].items():
-            place = f"{stage['name']}, {MODE_NAMES[mode]}"
-            if entry["verdict"] == wanted:
-                found.append(f"{place} {points(entry['accuracy'])}")
-            hidden = [task for task in entry["tasks"] if task["verdict"] == wanted != entry["verdict"]]
-            found += [f"{place} on {task['task']} {points(task['accuracy'])}" for task in hidden]
+    for stage in report.stages:
+        for mode, entry in stage.changes.items():
+            place = f"{stage.name}, {MODE_NAMES[mode]}"
+            if entry.tested.verdict == wanted:
+                found.append(f"{place} {points(entry.tested.accuracy)}")
+            hidden = [task for task in entry.tasks if task.tested.verdict == wanted != entry.tested.verdict]
+            found += [f"{place} on {task.task} {points(task.tested.accuracy)}" for task in hidden]
     return found
 
 
-def summary(document: dict[str, Any]) -> str:
+def summary(report: Report) -> str:
     """One or two sentences: where accuracy began, where it ended, and every clear loss on the way."""
-    if not document["final"]:
+    if not report.final:
         return "Nothing has been evaluated yet."
     moves: dict[tuple[str, str], list[str]] = {}
     for mode in MODES:
-        path = [stage for stage in document["stages"] if mode in stage["evaluations"]]
+        path = [stage for stage in report.stages if mode in stage.evaluations]
         if path:
-            ends = [percent(stage["evaluations"][mode]["accuracy"]) for stage in (path[0], path[-1])]
+            ends = [percent(stage.evaluations[mode].accuracy.value) for stage in (path[0], path[-1])]
             said = f"went from {ends[0]}% to {ends[1]}%" if len(path) > 1 else f"is {ends[0]}%"
-            moves.setdefault((path[0]["name"], path[-1]["name"]), []).append(f"{MODE_NAMES[mode]} accuracy {said}")
+            moves.setdefault((path[0].name, path[-1].name), []).append(f"{MODE_NAMES[mode]} accuracy {said}")
     sentences = [_move(*ends, modes) for ends, modes in moves.items()]
-    if any(stage["changes"] for stage in document["stages"]):
-        losses = clear_changes(document, "loss")
+    if any(stage.changes for stage in report.stages):
+        losses = clear_changes(report, "loss")
         sentences.append(f"Clear losses: {'; '.join(losses)}." if losses else "No stage lost accuracy clearly.")
     return " ".join(sentences)
 

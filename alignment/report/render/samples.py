@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 
-from alignment.report.record import MODES, Line, Run, Sample, is_number
+from alignment.core.vocabulary import MODES, Mode
+from alignment.records.evaluation import Sample
+from alignment.records.rollout import RolloutRow
+from alignment.report.run import Run
 from rewards.contract import split_thinking
 
-SHOWN = {"thinking": 3, "non_thinking": 2}  # questions per mode
+SHOWN: dict[Mode, int] = {"thinking": 3, "non_thinking": 2}  # questions per mode
 ROLLOUTS_SHOWN = 2  # per step
 STORIES = ("lost", "lost, then regained", "gained", "unchanged")  # as the page orders them
 HEAD, TAIL = 700, 300  # characters kept at both ends of a longer text
@@ -35,7 +38,7 @@ class Answer:
 class Comparison:
     """One held-out question and the answers of consecutive stages to it. `story` is one of STORIES."""
 
-    mode: str
+    mode: Mode
     task: str
     question: str
     expected: str
@@ -68,7 +71,7 @@ def comparisons(run: Run) -> list[Comparison]:
     return chosen
 
 
-def _comparison(mode: str, answers: Sequence[tuple[str, Sample]]) -> Comparison:
+def _comparison(mode: Mode, answers: Sequence[tuple[str, Sample]]) -> Comparison:
     sample = answers[-1][1]
     marks = [one.correct for _, one in answers if one.correct is not None]
     steps = list(pairwise(marks))
@@ -102,30 +105,22 @@ def first_and_last(run: Run) -> list[StageRollouts]:
     ]
 
 
-def _rolled(lines: Sequence[Line]) -> tuple[Answer, ...]:
-    return tuple(_rollout(line) for line in lines[:ROLLOUTS_SHOWN])
+def _rolled(rows: Sequence[RolloutRow]) -> tuple[Answer, ...]:
+    return tuple(_rollout(row) for row in rows[:ROLLOUTS_SHOWN])
 
 
-def _rollout(line: Line) -> Answer:
-    thinking, answer = split_thinking(_text(line.get("text")))
-    reward = line.get("reward")
-    verdicts = line.get("verdicts")
-    scores = [f"{name} {_score(verdict)}" for name, verdict in verdicts.items()] if isinstance(verdicts, dict) else []
-    detail = " · ".join([f"reward {_score({'score': reward})}", *scores, _text(line.get("stop_reason"))]).strip(" ·")
-    question, expected = clip(_text(line.get("question"))), clip(_text(line.get("answer")))
-    return Answer(f"step {line.get('step')}", "", detail, clip(thinking), clip(answer), question, expected)
+def _rollout(row: RolloutRow) -> Answer:
+    thinking, answer = split_thinking(row.text)
+    scores = [f"{name} {_score(verdict.score)}" for name, verdict in row.verdicts.items()]
+    detail = " · ".join([f"reward {_score(row.reward)}", *scores, row.stop_reason]).strip(" ·")
+    return Answer(f"step {row.step}", "", detail, clip(thinking), clip(answer), clip(row.question), clip(row.answer))
 
 
-def _score(verdict: object) -> str:
-    score = verdict.get("score") if isinstance(verdict, dict) else None
-    return f"{float(score):.2f}" if is_number(score) else "not judged"
+def _score(score: float | None) -> str:
+    return "not judged" if score is None else f"{score:.2f}"
 
 
 def clip(text: str) -> str:
     """The beginning and the end of a long text, with the number of characters between them."""
     left_out = len(text) - HEAD - TAIL
     return text if left_out <= 0 else f"{text[:HEAD]}\n\n[… {left_out:,} characters left out …]\n\n{text[-TAIL:]}"
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)

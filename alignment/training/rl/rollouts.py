@@ -4,14 +4,13 @@ Neighbours: trainer.py (who asks), rollout/ (groups, dynamic sampling, verdicts)
 """
 
 import itertools
-import json
 import random
 import time
 from collections.abc import Iterator, Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-from alignment.core.files import HALF_CHARACTERS
+from alignment.core.files import append_json_lines
 from alignment.data.rows import Problem
 from alignment.data.template import render_prompt
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
@@ -112,11 +111,9 @@ class Rollouts:
 
     def _keep(self, judged: list[Judged], step: int) -> None:
         """Write some of the step's rollouts to rollouts.jsonl."""
-        if not self._context.is_main:
-            return
-        with self._context.folder.rollouts.open("a", encoding="utf-8", errors=HALF_CHARACTERS) as file:
-            for row in judged[:: max(1, len(judged) // KEPT_ROLLOUTS)]:
-                file.write(json.dumps(row.as_line(step + 1), ensure_ascii=False) + "\n")
+        if self._context.is_main:
+            kept = judged[:: max(1, len(judged) // KEPT_ROLLOUTS)]
+            append_json_lines(self._context.folder.rollouts, [one.row(step + 1) for one in kept])
 
 
 def _row(judged: Judged) -> Row:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from alignment.core.files import write_json
+from alignment.core.files import write_text
 from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts, part_conversations
 from alignment.data.rows import Conversation, Message, ToolSchema, write_rows
@@ -43,18 +43,19 @@ def run(context: StageContext, output: Path) -> int:
     card = make_card(context.recipe, stage, pool, measured)
     output.mkdir(parents=True, exist_ok=True)
     write_rows(output / "rows.jsonl", (one.fused.row for one in measured))
-    write_json(output / "card.json", card)
-    (output / "card.md").write_text(card_page(card), encoding="utf-8")
-    flagged = {place: sum(card["flags"][mode][place] for mode in card["flags"]) for place in card["flags"]["thinking"]}
+    card.write(output / "card.json")
+    write_text(output / "card.md", card_page(card))
+    found = card.figures
+    flagged = {place: sum(counts[place] for counts in found.flags.values()) for place in found.flags["thinking"]}
     context.counts.update(
-        rows=card["rows"],
-        modes=card["modes"],
+        rows=found.rows,
+        modes=dict(found.modes),
         flags=flagged,
-        multi_turn=card["shares"]["multi_turn_fraction"]["rows"],
-        flag_changes=card["flag_changes"],
-        row_tokens=card["tokens"]["all"],
+        multi_turn=found.shares["multi_turn_fraction"].rows,
+        flag_changes=found.flag_changes,
+        row_tokens=sum(one.tokens for one in measured),
         left_out=sum(pool.left_out.values()),
-        not_needed=sum(card["not_needed"].values()),
+        not_needed=sum(found.not_needed.values()),
     )
     return 0
 

@@ -5,19 +5,19 @@ and pass_rates.jsonl (how often each problem was solved). Problems are worked th
 is not drawn again after a kill.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from alignment.core.errors import DataError
-from alignment.core.files import HALF_CHARACTERS
+from alignment.core.files import append_json_lines, write_json_lines
 from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Message, Preference, Problem, write_rows
 from alignment.data.template import render_prompt
 from alignment.inference.engine import GenerationRequest, SamplingSettings, request_seed
+from alignment.records.metrics import MetricsRow
+from alignment.records.rollout import PassRate, RolloutRow, VerdictRecord
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
@@ -38,14 +38,14 @@ def run(context: StageContext, output: Path) -> int:
         refuse_failing(context.recipe, stage, problems)
     context.folder.checkpoints.mkdir(parents=True, exist_ok=True)
     judged = [row for chunk in _chunks(context, problems) for row in chunk]
-    groups: dict[str, list[dict[str, Any]]] = {}
+    groups: dict[str, list[RolloutRow]] = {}
     for row in judged:
-        groups.setdefault(row["problem"], []).append(row)
+        groups.setdefault(row.problem, []).append(row)
     kept = {name: rows for name, rows in groups.items() if _within(rows, stage)}
     by_id = {problem.id: problem for problem in problems}
     conversations = [made for name, rows in kept.items() for made in _conversations(by_id[name], rows, stage)]
     if not conversations:
-        reasons = ", ".join(sorted({verdict["reason"] for row in judged for verdict in row["verdicts"].values()}))
+        reasons = ", ".join(sorted({verdict.reason for row in judged for verdict in row.verdicts.values()}))
         raise DataError(
             f"none of {len(judged)} completions was accepted at accept_score {stage.accept_score or 'of a full score'}, so there is nothing to "
             f"train on; the verdicts said: {reasons}"
@@ -56,22 +56,21 @@ def run(context: StageContext, output: Path) -> int:
         output / "preferences.jsonl", (pair for name, rows in kept.items() for pair in _pairs(by_id[name], rows, stage))
     )
     rates = {name: _pass_rate(rows, stage) for name, rows in groups.items()}
-    lines = (json.dumps({"problem": name, "pass_rate": rate}) + "\n" for name, rate in rates.items())
-    (output / "pass_rates.jsonl").write_text("".join(lines), encoding="utf-8")
+    write_json_lines(output / "pass_rates.jsonl", [PassRate(name, rate) for name, rate in rates.items()])
     context.counts.update(
         problems=len(groups),
         completions=len(judged),
         accepted=sum(_accepted(row, stage) for row in judged),
-        unknown=sum(row["reward"] is None for row in judged),
+        unknown=sum(row.reward is None for row in judged),
         rows=len(conversations),
         preferences=pairs,
         left_out_pass_rate=len(groups) - len(kept),
         mean_pass_rate=round(sum(rates.values()) / len(rates), 4),
     )
-    return sum(row["completion_tokens"] for row in judged)
+    return sum(row.completion_tokens for row in judged)
 
 
-def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[list[dict[str, Any]]]:
+def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[list[RolloutRow]]:
     """The judged completions of each chunk, from disk where it was done before."""
     draw: _Draw | None = None
     progress = Progress(context.stage.name, len(problems))
@@ -80,7 +79,7 @@ def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[list[dic
         if not path.exists():
             draw = draw or _Draw(context)
             draw.chunk(problems[start : start + CHUNK], number, path)
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = list(RolloutRow.read_lines(path))
         accepted = sum(_accepted(row, context.stage) for row in rows) / max(1, len(rows))
         progress.report(min(start + CHUNK, len(problems)), accepted=accepted)
         _record(context, rows, number, len(problems), accepted)
@@ -89,14 +88,11 @@ def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[list[dic
         draw.close()
 
 
-def _record(context: StageContext, rows: list[dict[str, Any]], number: int, problems: int, accepted: float) -> None:
-    line = {"step": number + 1, "steps": -(-problems // CHUNK), "accepted_fraction": accepted}
-    with context.folder.metrics.open("a" if number else "w", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-    mode = "a" if number else "w"
-    with context.folder.rollouts.open(mode, encoding="utf-8", errors=HALF_CHARACTERS) as file:
-        for row in rows[:: max(1, len(rows) // 8)]:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+def _record(context: StageContext, rows: list[RolloutRow], number: int, problems: int, accepted: float) -> None:
+    line = MetricsRow(number + 1, -(-problems // CHUNK), figures={"accepted_fraction": accepted})
+    add = append_json_lines if number else write_json_lines
+    add(context.folder.metrics, [line])
+    add(context.folder.rollouts, rows[:: max(1, len(rows) // 8)])
 
 
 class _Draw:
@@ -129,21 +125,18 @@ class _Draw:
         sampling = SamplingSettings(settings.temperature, settings.top_p, settings.top_k)
         made = self._sampler.sample(requests, sampling)
         judged: list[Judged] = self._scorer.judge(asked, made)
-        partial = path.with_suffix(".partial")
-        lines = (json.dumps(row.as_line(number + 1), ensure_ascii=False) + "\n" for row in judged)
-        partial.write_text("".join(lines), "utf-8", HALF_CHARACTERS)
-        partial.replace(path)
+        write_json_lines(path, [row.row(number + 1) for row in judged])
 
     def close(self) -> None:
         self._scorer.close()
         self._sampler.engine.close()
 
 
-def accept_score(stage: SampleStage, verdicts: Mapping[str, Mapping[str, Any]]) -> float:
+def accept_score(stage: SampleStage, verdicts: Mapping[str, VerdictRecord]) -> float:
     """The total from which a completion is accepted: the recipe's, or the highest that the weights allow its row."""
     if stage.accept_score is not None:
         return stage.accept_score
-    asked = [spec for spec in stage.rewards if verdicts[spec.name or spec.kind]["reason"] != NOT_APPLICABLE]
+    asked = [spec for spec in stage.rewards if verdicts[spec.name or spec.kind].reason != NOT_APPLICABLE]
     return sum(spec.weight for spec in asked if spec.weight > 0) - 1e-9
 
 
@@ -151,46 +144,44 @@ def _is_flagged(context: StageContext, problem: Problem) -> bool:
     return chance("flag", context.recipe.seed, problem.id) < context.stage.rollout.flag_fraction
 
 
-def _accepted(row: dict[str, Any], stage: SampleStage) -> bool:
-    if row["reward"] is None or row["stop_reason"] != "end":
+def _accepted(row: RolloutRow, stage: SampleStage) -> bool:
+    if row.reward is None or row.stop_reason != "end":
         return False
-    return row["reward"] >= accept_score(stage, row["verdicts"])
+    return row.reward >= accept_score(stage, row.verdicts)
 
 
-def _pass_rate(rows: list[dict[str, Any]], stage: SampleStage) -> float:
+def _pass_rate(rows: list[RolloutRow], stage: SampleStage) -> float:
     return sum(_accepted(row, stage) for row in rows) / len(rows)
 
 
-def _within(rows: list[dict[str, Any]], stage: SampleStage) -> bool:
+def _within(rows: list[RolloutRow], stage: SampleStage) -> bool:
     low, high = stage.pass_rate
     return low <= _pass_rate(rows, stage) <= high
 
 
-def _turns(problem: Problem, row: dict[str, Any]) -> tuple[list[Message], Message]:
+def _turns(problem: Problem, row: RolloutRow) -> tuple[list[Message], Message]:
     """The prompt without flags, and the answer with its thinking apart."""
-    thinking, answer = split_thinking(row["text"])
+    thinking, answer = split_thinking(row.text)
     return problem.messages, {"role": "assistant", "reasoning_content": thinking, "content": answer}
 
 
-def _conversations(problem: Problem, rows: list[dict[str, Any]], stage: SampleStage) -> Iterator[Conversation]:
-    accepted = {row["text"]: row for row in rows if _accepted(row, stage)}  # each text once
+def _conversations(problem: Problem, rows: list[RolloutRow], stage: SampleStage) -> Iterator[Conversation]:
+    accepted = {row.text: row for row in rows if _accepted(row, stage)}  # each text once
     for index, row in enumerate(list(accepted.values())[: stage.accepted_per_problem]):
         prompt, reply = _turns(problem, row)
-        yield Conversation(f"{problem.id}#{index}", [*prompt, reply], row["mode"], problem.family, problem.tools)
+        yield Conversation(f"{problem.id}#{index}", [*prompt, reply], row.mode, problem.family, problem.tools)
 
 
-def _pairs(problem: Problem, rows: list[dict[str, Any]], stage: SampleStage) -> Iterator[Preference]:
+def _pairs(problem: Problem, rows: list[RolloutRow], stage: SampleStage) -> Iterator[Preference]:
     """At most one pair per problem: the first accepted answer over the first that was judged and refused."""
     chosen = next((row for row in rows if _accepted(row, stage)), None)
-    refused = (
-        row for row in rows if row["reward"] is not None and not _accepted(row, stage) and row["stop_reason"] == "end"
-    )
+    refused = (row for row in rows if row.reward is not None and not _accepted(row, stage) and row.stop_reason == "end")
     rejected = next(refused, None)
-    if chosen is None or rejected is None or chosen["text"] == rejected["text"]:
+    if chosen is None or rejected is None or chosen.text == rejected.text:
         return
     prompt, reply = _turns(problem, chosen)
     flagged = stage.rollout.flag_fraction >= 1.0
-    messages = with_flag(prompt, chosen["mode"]) if flagged else prompt
+    messages = with_flag(prompt, chosen.mode) if flagged else prompt
     yield Preference(
-        problem.id, messages, reply, _turns(problem, rejected)[1], chosen["mode"], problem.family, problem.tools
+        problem.id, messages, reply, _turns(problem, rejected)[1], chosen.mode, problem.family, problem.tools
     )

@@ -1,0 +1,87 @@
+"""evaluations/thinking.json and non_thinking.json: what one policy did on the held-out problems in one mode.
+
+Neighbours: evaluation/job.py (measures and writes them), follow.py and constraints.py (the files beside them).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.typed_json import INLINE, Json
+from alignment.core.vocabulary import Mode
+from alignment.records.file_record import FileRecord
+
+COUNT = "answers that could be judged"
+ACCURACY = "fraction of judged answers that are right, with Wilson's interval at 95% over problems"
+NOT_JUDGED = "answers that could not be judged, which `accuracy` leaves out"
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """The accuracy on one task."""
+
+    task: Annotated[str, "the task's name"]
+    count: Annotated[int, COUNT]
+    accuracy: Annotated[Estimate, ACCURACY]
+    unknown: Annotated[int, NOT_JUDGED] = 0
+
+
+@dataclass(frozen=True)
+class TargetLengthPoint:
+    """How near the thinking came to a length that the question asked for; nothing ended it from outside."""
+
+    budget: Annotated[int, "the target length in tokens"]
+    count: Annotated[int, COUNT]
+    accuracy: Annotated[Estimate, ACCURACY]
+    unknown: Annotated[int, NOT_JUDGED]
+    mean_thinking_tokens: Annotated[Estimate, "mean length of the thinking, with Student's interval over problems"]
+    adherence_error: Annotated[Estimate, "mean of |thinking tokens - target| / target"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answer in full."""
+
+    task: Annotated[str, "the task's name"]
+    question: Annotated[str, "what was asked"]
+    answer: Annotated[str, "the reference answer"]
+    text: Annotated[str, "what the policy wrote"]
+    correct: Annotated[bool | None, "whether it is right; null where it could not be judged"]
+    thinking_tokens: Annotated[int | None, "the length of its thinking"] = None
+
+
+@dataclass(frozen=True)
+class EvaluationFigures:
+    """The figures of one mode. The report shows all of them, and nothing else."""
+
+    mode: Annotated[Mode, "the mode that was asked for, by the template's switch"]
+    count: Annotated[int, COUNT]
+    accuracy: Annotated[Estimate, ACCURACY]
+    unknown: Annotated[int, NOT_JUDGED] = 0
+    seed: Annotated[int | None, "seed of the problems and draws"] = None
+    format: Annotated[float | None, "fraction of answers that are well formed"] = None
+    think_follow: Annotated[float | None, "fraction of prompts whose flag alone (`/think`, `/no_think`) was obeyed"] = (
+        None
+    )
+    think_follow_count: Annotated[int | None, "prompts that were asked by flag alone"] = None
+    mean_thinking_tokens: Annotated[float | None, "mean length of the thinking"] = None
+    mean_answer_tokens: Annotated[float | None, "mean length of what follows it"] = None
+    truncated_fraction: Annotated[float | None, "fraction of answers cut off at the token limit"] = None
+    forced_fraction: Annotated[float | None, "fraction of answers whose thinking was ended by a budget"] = None
+    seconds: Annotated[float | None, "wall time"] = None
+    engine: Annotated[str | None, "what sampled"] = None
+    tasks: Annotated[tuple[TaskScore, ...], "by task, where there are several too"] = ()
+    target_lengths: Annotated[
+        tuple[TargetLengthPoint, ...], "where the recipe names `target_lengths`; thinking mode alone"
+    ] = ()
+
+
+@dataclass(frozen=True)
+class EvaluationRecord(FileRecord):
+    """What one policy did on the held-out problems in one mode."""
+
+    figures: Annotated[EvaluationFigures, INLINE]
+    stage: Annotated[str | None, "the stage whose policy answered"] = None
+    identity: Annotated[Mapping[str, Json] | None, "what decides the figures: settings, policy, seed"] = None
+    samples: Annotated[tuple[Sample, ...], "a few answers in full"] = ()

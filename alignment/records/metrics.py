@@ -1,0 +1,73 @@
+"""metrics.jsonl: one line for each logged step of a stage, and what every metric is.
+
+A metric is declared here once: its name on disk, its sentence, whether more or less of it is better, and its label on
+the report's page. Neighbours: training/callbacks.py (writes the lines under these names), report/ (summaries, curves).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from alignment.core.typed_json import INLINE
+from alignment.records.file_record import LineRecord
+
+
+@dataclass(frozen=True)
+class MetricsRow(LineRecord):
+    """One logged step. A resumed stage drops the lines after the step it resumes from, so that no step stands twice."""
+
+    step: Annotated[int, "the optimizer step; of a sample stage the chunk of problems"]
+    steps: Annotated[int | None, "how many there will be"] = None
+    seconds: Annotated[float | None, "since this attempt's training began"] = None
+    figures: Annotated[Mapping[str, float | None], INLINE, "the metrics of the step, each under its own key"] = field(default_factory=dict)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a key of metrics.jsonl means. Fractions are from 0 to 1, times in seconds, entropies in nats."""
+
+    sentence: str
+    better: Literal["more", "less"] | None = None
+    label: str = ""  # of its curve on the report's page; without one it has none
+
+
+# In the order of the report's curves.
+METRICS: dict[str, Metric] = {
+    "loss": Metric("the trainer's loss", "less", "loss"),
+    "reward": Metric("mean total reward of the rollouts (grpo)", "more", "reward"),
+    "entropy": Metric(
+        "mean negative log-prob, in nats, of the tokens drawn in all rollouts; at temperature 1 an estimate of the policy's "
+        "entropy (grpo)", None, "entropy",
+    ),
+    "completion_tokens": Metric("mean length of a completion (grpo)", None, "completion tokens"),
+    "thinking_tokens": Metric("mean length of the thinking, in thinking mode (grpo)", None, "thinking tokens"),
+    "zero_variance_groups": Metric("fraction of groups that score all alike (grpo)", None, "zero-variance groups"),
+    "truncated_fraction": Metric("fraction of completions cut off at the token limit (grpo)", None, "truncated fraction"),
+    "logprob_gap": Metric("mean distance between the trainer's and the engine's log-probs, in nats (grpo)", None, "log-prob gap"),
+    "learning_rate": Metric("learning rate", None, "learning rate"),
+    "tokens_per_second": Metric("tokens trained on since the line before, per second", "more", "tokens / second"),
+    "token_accuracy": Metric("fraction of trained tokens that are the likeliest (sft)", "more", "token accuracy"),
+    "tokens": Metric("tokens trained on so far, over all attempts"),
+    "gradient_norm": Metric("norm of the gradient before clipping"),
+    "kl": Metric("estimated KL divergence from the reference policy, in nats per token (grpo with beta)"),
+    "reward_std": Metric("standard deviation of the rewards within a group, mean over groups (grpo)"),
+    "unknown_fraction": Metric("fraction of completions whose total reward could not be reached (grpo)"),
+    "replaced_groups": Metric("groups without variance that were replaced by fresh problems (grpo)"),
+    "seconds_weights": Metric("time to hand the weights to the engine (grpo)"),
+    "seconds_rollout": Metric("time to sample the completions (grpo)"),
+    "seconds_verdicts": Metric("time to judge them (grpo)"),
+    "reward_chosen": Metric("implicit reward of the chosen answers (dpo)"),
+    "reward_rejected": Metric("implicit reward of the rejected answers (dpo)"),
+    "preference_accuracy": Metric("fraction of pairs whose chosen answer has the greater implicit reward (dpo)", "more"),
+    "reward_margin": Metric("mean difference of the two implicit rewards (dpo)", "more"),
+    "accepted_fraction": Metric("fraction of the chunk's completions that were accepted (sample)"),
+}  # fmt: skip
+VERDICT_MEAN = Metric("mean score of a verifier over the completions it could judge (grpo)", "more")
+VERDICT_UNKNOWN = Metric("fraction of completions that a verifier could not judge (grpo)", "less")
+
+
+def metric(name: str) -> Metric:
+    """What a key means; `reward/NAME/mean` and `reward/NAME/unknown_fraction` are of every verifier."""
+    if name.startswith("reward/"):
+        return VERDICT_MEAN if name.endswith("/mean") else VERDICT_UNKNOWN
+    return METRICS.get(name, Metric("not declared"))

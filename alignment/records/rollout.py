@@ -1,0 +1,46 @@
+"""rollouts.jsonl: some of the completions that were drawn at each step, with what they were judged to be.
+
+Neighbours: rollout/scoring.py (makes a row of a judged completion), training/kinds/sample.py (keeps its chunks as such).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from alignment.core.vocabulary import Mode
+from alignment.records.file_record import LineRecord
+
+
+@dataclass(frozen=True)
+class VerdictRecord:
+    """What one verifier found of one completion."""
+
+    score: Annotated[float | None, "from 0 to 1; null where it could not judge"]
+    reason: Annotated[str, "why"] = ""
+
+
+@dataclass(frozen=True)
+class RolloutRow(LineRecord):
+    """One judged completion."""
+
+    step: Annotated[int, "the optimizer step, or the chunk of a sample stage"]
+    problem: Annotated[str, "the problem's id"]
+    question: Annotated[str, "what was asked"]
+    answer: Annotated[str, "the reference answer; empty where tests or constraints judge"]
+    mode: Annotated[Mode, "the mode that was asked for"]
+    budget: Annotated[int | None, "thinking tokens after which thinking was to be ended; null for none"]
+    text: Annotated[str, "the completion as the engine decoded it"]
+    completion_tokens: Annotated[int, "its length"]
+    thinking_tokens: Annotated[int, "the length of its thinking"]
+    forced_tokens: Annotated[int, "tokens that a budget wrote in place of the policy"]
+    stop_reason: Annotated[str, "`end` or `length`"]
+    reward: Annotated[float | None, "the total; null where a weighted verdict could not be reached"]
+    verdicts: Annotated[Mapping[str, VerdictRecord], "by verifier"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PassRate(LineRecord):
+    """How often one problem of a sample stage was solved: a line of output/pass_rates.jsonl."""
+
+    problem: Annotated[str, "the problem's id"]
+    pass_rate: Annotated[float, "fraction of its completions that were accepted"]

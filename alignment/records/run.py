@@ -1,0 +1,35 @@
+"""run.json and stage.json: what a directory is a run of, and what a stage was begun from.
+
+Neighbours: run_folder.py (where they lie), manifest.py (how a stage ended); run/plan.py writes both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from alignment.core.machine import Machine
+from alignment.core.typed_json import Json
+from alignment.records.file_record import FileRecord
+
+
+@dataclass(frozen=True)
+class RunRecord(FileRecord):
+    """What the directory is a run of. Written once, when the run begins."""
+
+    recipe: Annotated[str, "the recipe's name"]
+    seed: Annotated[int | None, "the recipe's seed"]
+    model: Annotated[str, "the model that the run starts from, as the recipe names it"] = "unknown"
+    started: Annotated[str | None, "when the run began, ISO 8601 in UTC"] = None
+    versions: Annotated[Mapping[str, str], "version of each package that decides a result"] = field(
+        default_factory=dict
+    )
+    hardware: Annotated[Machine | None, "the machine on which the run began"] = None
+
+
+@dataclass(frozen=True)
+class StageStart(FileRecord):
+    """What a stage was begun from. Written when its process first starts."""
+
+    name: Annotated[str, "the stage's name"]
+    kind: Annotated[str, "its kind"]
+    identity: Annotated[Mapping[str, Json], "everything that decides its result, as in the manifest"]

@@ -1,0 +1,49 @@
+"""The budget sweep that ends a recipe (`evaluations.budgets`): its plan, and whether points of it are missing. Light.
+
+It is the sweep of `alignment budget` at one sample a problem, in the same folder of the run and under the same keys.
+Neighbours: evaluate.py (measures it), runner.py (asks whether it has to), commands/budget.py (the command).
+"""
+
+from pathlib import Path
+from typing import TextIO
+
+from alignment.core.locks import hold
+from alignment.data.sources import Table, load_source
+from alignment.evaluation.sweep.plan import SweepPlan, files_of, planned_points
+from alignment.records.policies import named_policies
+from alignment.records.sweep import FOLDER, SWEEP
+from alignment.run.plan import Pipeline
+
+SAMPLES = 1  # of a problem at each point
+
+
+def recipe_sweep(pipeline: Pipeline) -> SweepPlan:
+    """The last trained stage at the recipe's budgets and without thinking. Raises ArtifactError while it is not there."""
+    recipe = pipeline.recipe
+    settings = recipe.evaluations.model_copy(update={"samples": SAMPLES})
+    policies = named_policies(pipeline.run.path, [pipeline.trained_stages()[-1]])
+    files = files_of(settings.after_each_stage, recipe)
+    tables = [name for name in settings.after_each_stage if isinstance(load_source(name), Table)]
+    return SweepPlan(
+        policies=policies,
+        points=list(planned_points(policies, settings, files)),
+        settings=settings,
+        output=pipeline.run.path / FOLDER,
+        hardware=recipe.hardware.model_copy(update={"processes": 1}),
+        files=files,
+        trust_remote_code=recipe.trust_remote_code,
+        offline=all(name in files for name in tables),
+    )
+
+
+def sweep_is_missing(pipeline: Pipeline) -> bool:
+    """Whether the recipe asks for a sweep that is not measured to its end."""
+    if not pipeline.recipe.evaluations.budgets:
+        return False
+    plan = recipe_sweep(pipeline)
+    return not (plan.output / SWEEP).exists() or bool(plan.missing())
+
+
+def held_alone(output: Path) -> TextIO:
+    """The lock of a sweep's folder, held until it is closed. Raises ArtifactError if another sweep is under way."""
+    return hold(output / ".lock", "another sweep is under way here; wait for it, or write --output DIRECTORY")
