@@ -16,6 +16,7 @@ HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "peft", "accelerat
 # What a person waits for when a check or a command line starts: none of it may import what is heavy.
 LIGHT = ("rewards/", "alignment/core/", "alignment/recipe/", "alignment/records/", "alignment/data/", "alignment/lint/",
          "alignment/run/", "alignment/checks/", "alignment/report/", "alignment/commands/", "alignment/cli.py",
+         "alignment/data_factory/", "alignment/training/__init__.py", "alignment/training/kinds/",
          "alignment/rollout/references.py", "alignment/inference/engine.py", "alignment/inference/start.py", "alignment/inference/auto.py",
          "alignment/inference/vllm/kind.py", "alignment/inference/transformers/kind.py",
          "alignment/evaluation/identity.py", "alignment/evaluation/task.py", "alignment/evaluation/sweep/plan.py",

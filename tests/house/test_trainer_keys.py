@@ -12,19 +12,25 @@ import pytest
 from alignment.recipe.kinds import kinds
 
 TRAINED = {kind.name: kind.trainer for kind in kinds() if kind.trainer is not None}
-STAGES = Path(__file__).parents[2] / "alignment" / "training" / "stages"
+TRAINING = Path(__file__).parents[2] / "alignment" / "training"
 FIELDS_OF_THE_CLASSES = """
-import dataclasses, json
-from trl import DPOConfig, GRPOConfig, SFTConfig
-classes = {"sft": SFTConfig, "grpo": GRPOConfig, "dpo": DPOConfig}
-print(json.dumps({kind: [field.name for field in dataclasses.fields(one) if field.init] for kind, one in classes.items()}))
+import dataclasses, importlib, json, sys
+found = {}
+for kind, (module, name) in json.loads(sys.argv[1]).items():
+    fields = dataclasses.fields(getattr(importlib.import_module(module), name))
+    found[kind] = [field.name for field in fields if field.init]
+print(json.dumps(found))
 """
 
 
 @cache
 def imported() -> dict[str, list[str]]:
     """The fields of the imported classes, from one process that loads torch so that this one need not."""
-    command = [sys.executable, "-W", "ignore", "-c", FIELDS_OF_THE_CLASSES]
+    places = {
+        kind: (f"{keys.package}.{keys.file.removesuffix('.py').replace('/', '.')}", keys.class_name)
+        for kind, keys in TRAINED.items()
+    }
+    command = [sys.executable, "-W", "ignore", "-c", FIELDS_OF_THE_CLASSES, json.dumps(places)]
     found = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert found.returncode == 0, found.stderr
     return json.loads(found.stdout.splitlines()[-1])
@@ -45,8 +51,9 @@ def test_every_key_that_a_stage_decides_is_one_that_trl_has(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", TRAINED)
 def test_what_a_stage_sets_over_the_recipe_is_refused_in_the_recipe(kind: str) -> None:
-    tree = ast.parse((STAGES / f"{kind}.py").read_text(encoding="utf-8"))
-    settings = [node for node in ast.walk(tree) if isinstance(node, ast.Dict) and _spreads_the_recipe(node)]
+    files = [path for room in ("kinds", "stages") if (path := TRAINING / room / f"{kind}.py").exists()]
+    nodes = [node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    settings = [node for node in nodes if isinstance(node, ast.Dict) and _spreads_the_recipe(node)]
     assert len(settings) == 1, "the one place where the recipe's trainer keys are joined with the stage's own"
     own = {key.value for key in settings[0].keys if isinstance(key, ast.Constant)}
     assert own - TRAINED[kind].owned.keys() == set()
