@@ -1,8 +1,7 @@
-"""How the processes of this project begin and end: an error that is meant for the user ends in words, not in a traceback.
+"""Entry points of the project's processes: an error meant for the user is printed as a message, without a traceback.
 
-Every entry (the command line, a stage, an evaluation) comes through here, so that the same error reads the same wherever
-it is raised. Neighbours: errors.py (our own errors), rewards/errors.py (those of the rewards), run/processes.py (shows
-what a child process has said).
+Every entry point (the command line, a stage, an evaluation) uses it, so an error reads the same wherever it is raised.
+Neighbours: errors.py (our errors), rewards/errors.py (those of rewards/), run/processes.py (shows a child's error).
 """
 
 import sys
@@ -16,7 +15,7 @@ PREFIX, CONTINUED = "error: ", "  "
 
 
 def exit_status(error: Exception) -> int | None:
-    """The status that a process ends with for an error meant for the user; None for a defect of this project."""
+    """The exit status for an error meant for the user; None for a bug of this project."""
     if isinstance(error, AlignmentError):
         return error.exit_status
     from rewards.errors import RewardsError
@@ -25,12 +24,12 @@ def exit_status(error: Exception) -> int | None:
 
 
 def in_words(error: Exception) -> str:
-    """An error as a log shows it: `error: ` and its text, further lines indented, so that its end can be told."""
+    """Format an error for a log: `error: ` and its text, further lines indented, which marks its end."""
     return PREFIX + str(error).replace("\n", "\n" + CONTINUED)
 
 
 def reported_in(log: str) -> str | None:
-    """The first error that `in_words` wrote into a log, without what launchers add to it; None where there is none."""
+    """The first error that `in_words` wrote into a log, without what launchers add; None without an error."""
     lines = log.splitlines()
     start = next((number for number, line in enumerate(lines) if line.startswith(PREFIX)), None)
     if start is None:
@@ -45,7 +44,10 @@ def reported_in(log: str) -> str | None:
 
 @contextmanager
 def errors_in_words(words: Callable[[Exception], str] = in_words) -> Iterator[None]:
-    """Print an error that is meant for the user and exit with its status. Raises SystemExit; a defect passes through."""
+    """Context manager that prints an error meant for the user and raises SystemExit with its status.
+
+    A bug of this project passes through with its traceback.
+    """
     try:
         yield
     except Exception as error:
@@ -57,11 +59,11 @@ def errors_in_words(words: Callable[[Exception], str] = in_words) -> Iterator[No
 
 
 def run_child(main: Callable[..., None]) -> None:
-    """Run a child process's entry from its command line; the process ends with its parent."""
+    """Run the entry point of a child process with the arguments of its command line; the process ends with its parent."""
     die_with_parent()
     import typer
 
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)  # a defect's traceback goes into a log
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)  # a traceback goes into the log as it is
     app.command()(main)
     with errors_in_words():
         app()

@@ -1,1 +1,1 @@
-"""Runs a recipe: which stages to run, resume or refuse (plan.py), and their processes."""
+"""Runs a recipe: plan.py decides which stages to run, resume or refuse; runner.py starts their processes."""

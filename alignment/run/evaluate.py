@@ -1,8 +1,8 @@
-"""Evaluates the policy of a stage in both modes and writes evaluations/MODE.json and what goes with them.
+"""Evaluates the policy of a stage in both modes and writes evaluations/MODE.json and further files.
 
-`python -m alignment.run.evaluate RECIPE --stage NAME`; the pipeline starts it after every training stage. What is
-there already is not measured again; the sweep over the recipe's budgets goes on point by point. Neighbours:
-evaluation/job.py (what is measured), evaluation/sweep/ (points, and their files), budget_sweep.py (the recipe's plan).
+`python -m alignment.run.evaluate RECIPE --stage NAME`; the runner starts it after every training stage. Existing files are
+kept, and the sweep over the recipe's budgets resumes point by point. Neighbours: evaluation/job.py (the measurements),
+evaluation/sweep/ (points and their files), budget_sweep.py (the recipe's plan).
 """
 
 from dataclasses import replace
@@ -29,7 +29,7 @@ def main(
     run: Annotated[Path | None, typer.Option(help="The run directory.")] = None,
     budgets: Annotated[bool, typer.Option(help="Sweep the recipe's budgets too.")] = False,
 ) -> None:
-    """Measure one stage and write thinking.json, non_thinking.json, what goes with them and, with --budgets, the sweep."""
+    """Measure one stage in both modes and, with --budgets, at each thinking budget."""
     _run(Pipeline.load(recipe, [], run), stage, budgets)
 
 

@@ -1,7 +1,7 @@
-"""Runs a recipe: which stages are finished, which go on, which must not be reused, and what is measured when.
+"""Pipeline: decides which stages of a recipe to run, resume or refuse.
 
-A stage is finished when its manifest is there and what decided its result (its identity) is what the recipe says now.
-Running again is resuming. Neighbours: records/run_folder.py (files and proofs), run/processes.py (processes), cli/ (the commands).
+A stage is finished if it has a manifest whose identity (everything that decides its result) matches the recipe. Running
+again is resuming. Neighbours: records/run_folder.py (files and their hashes), runner.py (runs the stages).
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ from alignment.records.run import RunRecord, StageStart
 from alignment.records.run_folder import RunFolder, StageFolder
 
 State = Literal["finished", "unfinished", "fresh"]
-# What may change between two starts of a stage without changing what it learns.
+# Settings that may change between two starts of a stage, because they cannot change its result.
 WITHOUT_EFFECT = ("save_every_steps", "max_logprob_gap", *engine.WITHOUT_EFFECT)
 
 
@@ -44,7 +44,7 @@ class Pipeline:
 
     @classmethod
     def load(cls, path: Path, overrides: list[str], run: Path | None = None) -> "Pipeline":
-        """Read a recipe and name its run directory. Raises RecipeError with every problem the schema finds."""
+        """Read a recipe; its run directory is `run`, or runs/NAME. Raises RecipeError with every issue of the schema."""
         document = Document(path, overrides)
         recipe, problems = document.recipe()
         if recipe is None or problems:
@@ -59,7 +59,7 @@ class Pipeline:
         return self.run.stage(names.index(name) + 1, name)
 
     def prepare(self) -> None:
-        """Make the run directory and write down what it is a run of. Raises ArtifactError if it cannot be written."""
+        """Make the run directory, with the resolved recipe and run.json. Raises ArtifactError if it cannot be written."""
         try:
             self.run.path.mkdir(parents=True, exist_ok=True)
             text = yaml.safe_dump(self.recipe.model_dump(mode="json", exclude_unset=True), sort_keys=False, width=120)
@@ -74,30 +74,30 @@ class Pipeline:
     # What a stage starts from
 
     def base_path(self) -> str:
-        """The model that the journey starts from: the embedded one, a prepared copy, a folder, or a hub id."""
+        """Folder or hub id of the base model: the prepared copy in base/ if there is one."""
         if (self.run.base / "config.json").exists():
             return str(self.run.base)
         return str(resource("data/base")) if self.recipe.model == "embedded" else self.recipe.model
 
     def base_settings(self) -> dict[str, Any]:
-        """What a prepared base is made from."""
+        """The settings that base/ is prepared from."""
         return {"model": self.recipe.model, "add_tokens": self.recipe.add_tokens, "template": self.recipe.chat_template}
 
     def needs_base(self) -> bool:
-        """Whether base/ has still to be prepared. Raises StaleInputsError if it was prepared from something else."""
+        """Whether base/ has to be prepared. Raises StaleInputsError if it was prepared with other settings."""
         made = self.run.base / "prepared.json"
         if not made.exists():
             return bool(self.recipe.add_tokens or self.recipe.chat_template)
         changed = list(differences(read_json(made), self.base_settings()))
         if changed:
             raise StaleInputsError(
-                f"{self.run.base} was prepared from something else than the recipe says now: {'; '.join(changed)}. "
-                "Write `--run DIRECTORY` to start from the new model in a directory of its own."
+                f"{self.run.base} was prepared with other settings than the recipe has now: {'; '.join(changed)}. "
+                "Write `--run DIRECTORY` to use the new settings in a new run directory."
             )
         return False
 
     def policy_path(self, name: str) -> str:
-        """The folder (or hub id) of the policy that a stage starts from."""
+        """Folder or hub id of the policy that a stage starts from."""
         before = self.recipe.policy_before(name)
         return self.base_path() if before is None else str(self.folder(before).output)
 
@@ -108,7 +108,7 @@ class Pipeline:
         return [*([before] if before else []), *sampled]
 
     def needed_for(self, name: str) -> list[str]:
-        """A stage and every stage that it is made from, in the recipe's order."""
+        """A stage and every stage that it is made from, in the recipe's order. Raises RecipeError for an unknown name."""
         self.folder(name)  # refuses a stage that the recipe does not have
         needed, found = [name], {name}
         while needed:
@@ -152,7 +152,7 @@ class Pipeline:
                 yield name, file_hash(path)
 
     def hub_sources(self) -> list[str]:
-        """The sources of this recipe that are fetched from the hub, in training and in evaluation."""
+        """The sources of this recipe that are downloaded from the hub, for training and evaluation."""
         parts = [part.source for stage in self.recipe.stages for part in load_parts(stage.data) if part.source]
         names = dict.fromkeys([*parts, *self.recipe.evaluations.after_each_stage])
         local = {name for name, _ in self._local_files(names)}
@@ -161,9 +161,9 @@ class Pipeline:
     # What has been done
 
     def state(self, name: str) -> State:
-        """Whether a stage is finished, was begun, or has never started.
+        """Whether a stage is finished, unfinished or fresh.
 
-        Raises StaleInputsError naming what changed since it was begun, and ArtifactError if its output is damaged.
+        Raises StaleInputsError if its inputs changed since it started, and ArtifactError if its output is damaged.
         """
         folder = self.folder(name)
         begun = folder.path / "stage.json"
@@ -174,25 +174,25 @@ class Pipeline:
         if changed:
             listed = "\n".join(f"  {line}" for line in changed)
             raise StaleInputsError(
-                f"stage {name} in {folder.path} was made from something else than the recipe says now:\n{listed}\n"
-                f"Write `--redo {name}` to make it anew (the old folder is kept beside it, later stages follow), or "
+                f"stage {name} in {folder.path} was made with other inputs than the recipe has now:\n{listed}\n"
+                f"Write `--redo {name}` to run it and later stages again (the old folder is kept beside it), or "
                 f"`--run DIRECTORY` to keep both."
             )
         return "finished" if folder.finished else "unfinished"
 
     def begin(self, name: str) -> None:
-        """Record what a stage is about to be made from, before its process starts."""
+        """Record the identity of a stage in stage.json, before its process starts."""
         folder = self.folder(name)
         if not (folder.path / "stage.json").exists():
             kind, identity = self.recipe.stage(name).kind, self.identity(name)
             StageStart(name, kind, identity).write(folder.path / "stage.json")
 
     def set_aside(self, name: str) -> list[Path]:
-        """Set a stage and every later stage made from it aside, so that they are made anew; nothing is deleted.
+        """Set aside a stage and every stage made from it, so that they run again; returns where they are now.
 
-        Raises RecipeError if the recipe has no such stage.
+        Nothing is deleted. Raises RecipeError for an unknown name.
         """
-        self.folder(name)  # a misspelt name must not pass for a stage that has nothing to set aside
+        self.folder(name)  # refuses an unknown name
         moved, gone = [], {name}
         for stage in self.recipe.stages:
             if stage.name in gone or gone & set(self.needed_stages(stage.name)):
@@ -203,11 +203,11 @@ class Pipeline:
         return moved
 
     def trained_stages(self) -> list[str]:
-        """The stages that leave a policy, in order."""
+        """Names of the stages that leave a policy, in order."""
         return [stage.name for stage in self.recipe.stages if kind_of(stage).leaves_policy]
 
     def manifests(self) -> dict[str, Manifest]:
-        """The manifests of all finished stages."""
+        """The manifests of all finished stages, by name."""
         folders = {name: self.folder(name) for name in self.recipe.stage_names}
         return {name: folder.manifest() for name, folder in folders.items() if folder.finished}
 

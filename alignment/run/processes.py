@@ -1,8 +1,8 @@
-"""Starts the processes that do the work, in the environment they need, and ends the whole tree when asked to.
+"""Starts the processes of stages and evaluations with the environment they need, and ends the whole process tree.
 
-The launcher owns the environment: which allocator and OpenMP library a CPU run preloads (vLLM is 8 times faster with
-them), threads per process, telemetry off, hub off where nothing is fetched, vLLM's cache. Nobody should have to find
-these by hand. Neighbours: run/plan.py (what is started), run/watch.py (how its progress is shown).
+The environment sets the allocator and OpenMP library that a CPU run preloads (vLLM is 8 times faster with them), threads
+per process, telemetry off, hub off if nothing has to be downloaded, and vLLM's cache. Neighbours: runner.py (starts them),
+watch.py (shows their progress).
 """
 
 import os
@@ -31,7 +31,7 @@ _LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process tree ended."""
+    """How a process ended: exit status (negative: the signal that killed it), and wall time in seconds."""
 
     exit_status: int
     interrupted: bool
@@ -39,14 +39,14 @@ class Ended:
 
     @property
     def outcome(self) -> Outcome:
-        """In one word: interrupted, finished, killed or failed."""
+        """One word: interrupted, finished, killed or failed."""
         if self.interrupted:
             return "interrupted"
         return "finished" if self.exit_status == 0 else "killed" if self.exit_status < 0 else "failed"
 
 
 def preloads() -> tuple[list[str], list[str]]:
-    """Libraries that a CPU run preloads, and the names of those that are missing."""
+    """(paths of the libraries that a CPU run preloads, names of the missing ones)."""
     found: list[str] = []
     missing: list[str] = []
     openmp = Path(sys.prefix) / "lib" / "libiomp5.so"
@@ -75,7 +75,7 @@ def environment(hardware: Hardware, *, offline: bool) -> dict[str, str]:
         "TRL_EXPERIMENTAL_SILENCE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
-        # A module's own warnings on import say nothing about this run; errors still come through.
+        # Warnings of imported modules are not about this run; errors are still shown.
         "PYTHONWARNINGS": "ignore::SyntaxWarning,ignore::FutureWarning,ignore::DeprecationWarning",
     }
     if offline:
@@ -86,8 +86,8 @@ def environment(hardware: Hardware, *, offline: bool) -> dict[str, str]:
             "OMP_NUM_THREADS": str(max(1, cores() // hardware.processes)),
             "DS_ACCELERATOR": "cpu",
             "VLLM_CPU_KVCACHE_SPACE": "1",
-            # The engine runs eagerly on a CPU; what vLLM compiles all the same, a few lines of its sampler, needs a C++
-            # compiler and most of a minute on a machine that has not cached it.
+            # The engine runs eagerly on a CPU. vLLM would still compile a part of its sampler, which needs a C++ compiler
+            # and, uncached, most of a minute.
             "TORCHDYNAMO_DISABLE": "1",
             "LD_PRELOAD": ":".join(preloads()[0]),
         }
@@ -95,7 +95,7 @@ def environment(hardware: Hardware, *, offline: bool) -> dict[str, str]:
 
 
 def accelerate_config(hardware: Hardware) -> Path:
-    """The launcher config that a recipe names. Raises RecipeError if there is none."""
+    """Path of the launcher config that a recipe names. Raises RecipeError if there is none."""
     name = hardware.accelerate
     if name == "auto":
         name = "gpu" if devices() else "cpu"
@@ -112,7 +112,7 @@ def accelerate_config(hardware: Hardware) -> Path:
 def training_command(hardware: Hardware, arguments: Sequence[str]) -> list[str]:
     """`accelerate launch ... -m alignment.run.stage ARGUMENTS`."""
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config(hardware))]
-    # --quiet: a process that has said what is wrong is not followed by a traceback of the launcher's own.
+    # --quiet: no traceback of the launcher after a process's own error message.
     processes = ["--quiet", "--num_processes", str(hardware.processes)]
     return [*launcher, *processes, "-m", "alignment.run.stage", *arguments]
 
@@ -120,10 +120,10 @@ def training_command(hardware: Hardware, arguments: Sequence[str]) -> list[str]:
 def run(
     command: Sequence[str], *, log: Path, progress: Path, env: dict[str, str], on_tick: Callable[[], None]
 ) -> Ended:
-    """Run a command to its end with its output in a log, and take its whole tree along on Ctrl-C or SIGTERM.
+    """Run a command to its end with its output in a log; on Ctrl-C or SIGTERM, end its whole process tree.
 
-    on_tick is called about five times a second, to show progress. The tree dies with this process even if that is
-    killed outright, so that a run that goes on never meets a process of the one before.
+    on_tick is called about five times a second, to show progress. The tree ends with this process even if that is killed,
+    so that a resumed run never meets a process of the run before.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -148,19 +148,19 @@ def run(
             end_tree(process)
         finally:
             signal.signal(signal.SIGTERM, previous)
-            end_tree(process)  # also what a process that has ended by itself left running
+            end_tree(process)  # also its children, if it has ended
     on_tick()
     return Ended(process.returncode, interrupted, time.monotonic() - started)
 
 
 def end_of_log(log: Path) -> str:
-    """What a process ended with: the error that it told in words, else the last lines of its log."""
+    """A failed process's own error message, else the last lines of its log."""
     text = log.read_text(encoding="utf-8", errors="replace")
     return reported_in(text) or "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])
 
 
 def end_tree(process: "subprocess.Popen[bytes]") -> None:
-    """Ask a process group to end, and end it after GRACE_SECONDS, whether or not its leader is still there."""
+    """Send SIGTERM to a process group, and SIGKILL after GRACE_SECONDS. Raises StageFailed if the process survives."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)

@@ -1,7 +1,7 @@
-"""The whole journey of `alignment run`: every stage to its manifest, measured after each, a report at the end.
+"""Runner: runs every stage of a recipe, and the evaluations after each, in separate processes.
 
-Each stage and each evaluation is a process of its own, so that what one leaves in memory cannot touch the next, and a
-kill at any moment costs at most the steps since the last checkpoint.
+So no state in memory passes from one to the next, and a kill costs at most the steps since the last checkpoint.
+Neighbours: plan.py (the state of each stage), processes.py (starts a process), watch.py (shows its progress).
 """
 
 import sys
@@ -30,15 +30,15 @@ LOCK_PATIENCE_SECONDS = 30
 
 @dataclass(frozen=True)
 class Runner:
-    """A pipeline on its way, talking to one console."""
+    """Runs the stages of a pipeline, printing to a console."""
 
     pipeline: Pipeline
     console: Console
 
     def go(self, only: str | None = None) -> None:
-        """Run every unfinished stage (or one), evaluate, sweep, report. Raises AlignmentError; running again resumes."""
+        """Run and evaluate every unfinished stage, or only one. Raises AlignmentError; running again resumes."""
         for name in self.pipeline.needed_for(only) if only else self.pipeline.recipe.stage_names:
-            self.pipeline.state(name)  # what cannot go on is found before anything is written
+            self.pipeline.state(name)  # refuse stale or damaged stages before anything is written
         self.pipeline.prepare()
         with self._alone():
             self._prepare_base()
@@ -52,7 +52,7 @@ class Runner:
         path = self.pipeline.run.path / ".lock"
         return hold(
             path,
-            "held by another process: a run of this recipe is under way in this directory",
+            "held by another process: a run is under way in this directory; wait for it, or write --run DIRECTORY",
             patience_seconds=LOCK_PATIENCE_SECONDS,
             on_wait=lambda: self.console.print(f"waiting for another process that holds {path}", highlight=False),
         )
@@ -67,17 +67,17 @@ class Runner:
         pipeline, folder = self.pipeline, self.pipeline.folder(name)
         state = pipeline.state(name)
         if state == "finished":
-            self.console.print(f"{name}: finished already", highlight=False)
+            self.console.print(f"{name}: already finished", highlight=False)
             return
         pipeline.begin(name)
         number = next_attempt(folder)
         if state == "unfinished":
-            self.console.print(f"going on with {name} from its last checkpoint", highlight=False)
+            self.console.print(f"resuming {name} from its last checkpoint", highlight=False)
         kind, arguments = kind_of(pipeline.recipe.stage(name)), self._arguments(name)
         log, started = folder.path / "attempts" / f"{number:02d}.log", time.time()
         if kind.trains:
             command, hardware = training_command(pipeline.recipe.hardware, arguments), pipeline.recipe.hardware
-        else:  # a launcher would start it on every machine, and all but one would wait for ever
+        else:  # a launcher would start it on every machine, and all but one would wait forever
             command, hardware = [sys.executable, "-m", "alignment.run.stage", *arguments], self._one_process()
         open_attempt(folder, number, started)
         ended = self._watched(f"{name} ({kind.name})", command, log, hardware)
@@ -87,7 +87,7 @@ class Runner:
             raise StageFailed(f"{name}: its process ended without a manifest; see {folder.path / 'attempts'}")
 
     def _evaluate(self, name: str) -> None:
-        """Measure a stage in both modes, and the last one over the recipe's budgets as well."""
+        """Evaluate a stage in both modes, and the last one at the recipe's budgets too."""
         folder, settings = self.pipeline.folder(name), self.pipeline.recipe.evaluations
         if not settings.after_each_stage:
             return
@@ -101,7 +101,7 @@ class Runner:
         self._run(title, [*command, *(["--budgets"] if sweeps else [])], folder.evaluations / "evaluation.log")
 
     def _missing(self, folder: StageFolder, kind: str) -> bool:
-        """Whether something is still to be measured; what was measured under other settings is set aside and named."""
+        """Whether an evaluation is missing. One with other settings is set aside, and its new name printed."""
         from alignment.evaluation.identity import recorded_files
 
         settings = self.pipeline.recipe.evaluations
@@ -117,7 +117,7 @@ class Runner:
 
     def _run(self, title: str, command: list[str], log: Path) -> None:
         """One process to its end. Raises StageFailed if it fails, KeyboardInterrupt if it is interrupted."""
-        log.unlink(missing_ok=True)  # what an earlier process said must not pass for this one's
+        log.unlink(missing_ok=True)  # so that an earlier process's error is not shown as this one's
         self._finish(self._watched(title, command, log, self._one_process()), title, log)
 
     def _watched(self, title: str, command: list[str], log: Path, hardware: Hardware) -> Ended:
@@ -128,14 +128,14 @@ class Runner:
         self.console.print(f"{title}: done in {ended.seconds:.0f} s", highlight=False)
 
     def _one_process(self) -> Hardware:
-        """The recipe's hardware for what is one process, however many train."""
+        """The recipe's hardware with one process, for what is not distributed."""
         return self.pipeline.recipe.hardware.model_copy(update={"processes": 1})
 
     def _arguments(self, name: str | None) -> list[str]:
-        """What a child is told. It reads the run's own copy of the recipe: the file may be edited while this runs."""
+        """Arguments of a child. It reads the run's own copy of the recipe, since the file may be edited during the run."""
         stage = ["--stage", name] if name else []
         return [str(self.pipeline.run.recipe), *stage, "--run", str(self.pipeline.run.path)]
 
     def _offline(self) -> bool:
-        """Whether nothing has to be fetched: the model is a local folder, and so is all the data."""
+        """Whether nothing has to be downloaded: model and data are local."""
         return Path(self.pipeline.base_path()).is_dir() and not self.pipeline.hub_sources()

@@ -1,7 +1,7 @@
-"""The one entry of every stage: `python -m alignment.run.stage RECIPE --stage NAME`, by the launcher where it trains.
+"""Entry point of every stage's process: `python -m alignment.run.stage RECIPE --stage NAME`.
 
-Makes the context, runs the stage's kind, which leaves output/, and writes the manifest last of all. run/runner.py starts
-it; by hand it does the same. Neighbours: training/kinds/ (what runs), run/plan.py (what runs when).
+Runs the stage's kind, which writes output/, and writes the manifest last. runner.py starts it, through the launcher if the
+kind trains; started by hand it does the same. Neighbours: training/kinds/ (the kinds), plan.py (state of the stages).
 """
 
 import os
@@ -28,10 +28,10 @@ LOCK_PATIENCE_SECONDS = 60
 def main(
     recipe: Annotated[Path, typer.Argument(help="The recipe's YAML file.")],
     stage: Annotated[str, typer.Option(help="The stage to run.")],
-    run: Annotated[Path | None, typer.Option(help="The run directory; left out, runs/NAME.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run directory (default: runs/NAME).")] = None,
     set: Annotated[list[str] | None, typer.Option(help="Override path.by.name=value.")] = None,
 ) -> None:
-    """Run one stage in this process (or in this rank) to its manifest."""
+    """Run one stage in this process, or this rank of it, up to its manifest."""
     started = time.monotonic()
     _run(Pipeline.load(recipe, set or [], run), stage, started)
 
@@ -42,10 +42,10 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
         pipeline.prepare()
     folder = pipeline.folder(name)
     if folder.finished:
-        print(f"stage {name} has finished already: {folder.manifest_path}")
+        print(f"stage {name} is already finished: {folder.manifest_path}")
         return
     if rank == 0:
-        pipeline.state(name)  # by hand as well: nothing is gone on with that was begun from something else
+        pipeline.state(name)  # refuse to resume a stage whose inputs changed, also if started by hand
         pipeline.begin(name)
     folder.path.mkdir(parents=True, exist_ok=True)
     refusal = "held by another process that is running this stage; end it, or wait for it"
@@ -64,7 +64,7 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
         processes=processes,
     )
     if rank == 0:
-        shutil.rmtree(folder.output, ignore_errors=True)  # what an unfinished attempt left is not an artifact
+        shutil.rmtree(folder.output, ignore_errors=True)  # an unfinished attempt's output is not an artifact
     done = kind_of(context.stage).run(context)
     if rank == 0:
         output = folder_files(folder.output)

@@ -1,4 +1,7 @@
-"""Runs a process and shows the progress that it reports: a bar in a terminal, a line per report elsewhere."""
+"""Runs a process and shows its progress: a bar in a terminal, else a line per report.
+
+Neighbours: processes.py (runs it), core/progress.py (how a process reports).
+"""
 
 import json
 from pathlib import Path
@@ -14,14 +17,14 @@ from alignment.run.processes import Ended, end_of_log, run
 
 
 def watched(title: str, command: list[str], log: Path, console: Console, env: dict[str, str]) -> Ended:
-    """Run a command to its end, with what it says in a log and what it reports on the console."""
+    """Run a command to its end with its output in a log and its progress on the console."""
     progress = log.with_suffix(".progress.jsonl")
     with Watch(progress, console, title) as watch:
         return run(command, log=log, progress=progress, env=env, on_tick=watch.tick)
 
 
 def refuse_failure(ended: Ended, title: str, log: Path) -> None:
-    """Raises KeyboardInterrupt if the process was interrupted, StageFailed with its last words if it failed."""
+    """Raise KeyboardInterrupt if the process was interrupted, StageFailed with its error message if it failed."""
     if ended.interrupted:
         raise KeyboardInterrupt
     if ended.exit_status:
@@ -29,7 +32,7 @@ def refuse_failure(ended: Ended, title: str, log: Path) -> None:
 
 
 class Watch:
-    """Follows one progress file. Use as a context manager and call `tick` often."""
+    """Follows a progress file. Use it as a context manager and call `tick` often."""
 
     def __init__(self, file: Path, console: Console, title: str) -> None:
         self._file, self._console, self._position = file, console, 0

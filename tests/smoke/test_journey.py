@@ -92,7 +92,7 @@ def test_a_fusion_stage_is_made_once_and_after_a_kill_with_the_same_bytes(finish
     arguments = ("run", finished.parent / "small.yaml", "--run", tmp_path / "run", "--stage", "fusion_mix")
     shutil.copytree(finished, tmp_path / "run")
     again = alignment(*arguments)
-    assert again.returncode == 0 and "fusion_mix: finished already" in again.stdout
+    assert again.returncode == 0 and "fusion_mix: already finished" in again.stdout
     made = RunFolder(finished).find("fusion_mix").manifest()
     assert RunFolder(tmp_path / "run").find("fusion_mix").manifest() == made
     assert sorted(made.output) == ["card.json", "card.md", "rows.jsonl"]
@@ -103,7 +103,7 @@ def test_a_fusion_stage_is_made_once_and_after_a_kill_with_the_same_bytes(finish
     killed_when((folder / "attempts" / "01.log").exists, *arguments)
     assert not (folder / "manifest.json").exists()
     done = alignment(*arguments)
-    assert done.returncode == 0 and "going on with fusion_mix" in done.stdout
+    assert done.returncode == 0 and "resuming fusion_mix" in done.stdout
     assert RunFolder(tmp_path / "run").find("fusion_mix").manifest().output == made.output
 
 

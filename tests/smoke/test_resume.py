@@ -38,7 +38,7 @@ def test_a_killed_sft_stage_ends_with_the_same_weights_bit_for_bit(started: tupl
     killed_when(lambda: lines(metrics) >= 5, *arguments)
     done = alignment(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "going on with cold_start" in done.stdout
+    assert "resuming cold_start" in done.stdout
     assert weights(tmp_path / "killed", "cold_start") == weights(whole, "cold_start")
     assert [line["step"] for line in steps(tmp_path / "killed", "cold_start")] == list(range(1, 13))
 
@@ -70,7 +70,7 @@ def test_a_second_run_does_nothing_and_a_changed_recipe_is_named(started: tuple[
     recipe, whole = started
     before = RunFolder(whole).find("cold_start").manifest()
     again = alignment("run", recipe, "--run", whole, "--stage", "cold_start")
-    assert again.returncode == 0 and "finished already" in again.stdout
+    assert again.returncode == 0 and "already finished" in again.stdout
     assert RunFolder(whole).find("cold_start").manifest() == before
     changed = alignment(
         "run", recipe, "--run", whole, "--stage", "cold_start", "--set", "stages.cold_start.trainer.learning_rate=0.002"
