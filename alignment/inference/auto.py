@@ -1,4 +1,4 @@
-"""`engine: auto`: vLLM where it runs, transformers elsewhere. Light: what it starts imports torch.
+"""`engine: auto`: vLLM if it can run here, else transformers. Imports no torch until an engine starts.
 
 Neighbours: vllm/kind.py and transformers/kind.py (the two), recipe/engine.py (the list).
 """

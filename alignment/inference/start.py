@@ -1,6 +1,6 @@
-"""A policy in an engine, with text and budgets on top: the one place where engines are started.
+"""Starts engines on a policy, and wraps them in a Sampler.
 
-Neighbours: engine.py (the seam), sampler.py (text and a minimum of thinking), recipe/engine.py (which engines there are).
+Neighbours: engine.py (the protocol), sampler.py (text and a minimum of thinking), recipe/engine.py (which engines there are).
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
 from alignment.recipe.engine import EngineOptions, engine_kind
 
-# Fractions of a GPU's memory for an engine: alone, where the rest is the runtime's own, and beside a trainer.
+# Fractions of a GPU's memory for an engine that has the GPU alone, and for one beside a trainer.
 WHOLE_DEVICE, BESIDE_TRAINER = 0.85, 0.35
 
 
@@ -22,13 +22,13 @@ class Serving:
     engine: EngineOptions
     max_prompt_tokens: int
     max_completion_tokens: int
-    stop_text: str  # what the engine writes where a thinking budget is spent
-    gpu_memory_fraction: float = WHOLE_DEVICE  # where the engine's options leave it out
+    stop_text: str  # forced when a thinking budget is spent
+    gpu_memory_fraction: float = WHOLE_DEVICE  # unless the engine's options set it
     trust_remote_code: bool = False
 
 
 def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
-    """Start an engine on a model folder or hub id and put text and budgets on top. Raises EngineError."""
+    """Start an engine on a model folder or hub id and wrap it in a Sampler. Raises EngineError."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(policy, trust_remote_code=serving.trust_remote_code)
@@ -38,7 +38,7 @@ def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
         model=policy,
         max_length=serving.max_prompt_tokens + serving.max_completion_tokens,
         stop_ids=stop_ids,
-        # What pads is masked; a tokenizer without a token for it can lend any other.
+        # Padding is masked, so any token will do for a tokenizer without a pad token.
         pad_id=stop_ids[0] if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
         options=serving.engine,
         gpu_memory_fraction=serving.gpu_memory_fraction,
@@ -50,7 +50,7 @@ def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
 
 
 def start_engine(settings: EngineSettings) -> Engine:
-    """Start the engine that the options name. Raises EngineError where it cannot run."""
+    """Start the engine that the options name. Raises EngineError if it cannot run here."""
     kind = engine_kind(settings.options.type)
     problem = kind.problem(settings.processes)
     if problem:
@@ -62,9 +62,9 @@ def start_engine(settings: EngineSettings) -> Engine:
 
 
 def end_tokens(policy: str, eos_id: int | None, *, trust_remote_code: bool = False) -> tuple[int, ...]:
-    """The tokens that end a completion: the tokenizer's, and every one of the model's generation_config.
+    """Ids of the tokens that end a completion: the tokenizer's eos token, and those of the model's generation_config.
 
-    Llama's `<|eot_id|>`, Gemma's `<end_of_turn>` and Phi's `<|end|>` stand only there. Raises EngineError if there is none.
+    Llama's `<|eot_id|>`, Gemma's `<end_of_turn>` and Phi's `<|end|>` are only there. Raises EngineError if there is none.
     """
     from transformers import GenerationConfig
 
@@ -72,11 +72,11 @@ def end_tokens(policy: str, eos_id: int | None, *, trust_remote_code: bool = Fal
     try:
         found = GenerationConfig.from_pretrained(policy, trust_remote_code=trust_remote_code).eos_token_id
         listed = [found] if isinstance(found, int) else list(found or [])
-    except OSError:  # a model without the file ends at its tokenizer's token
+    except OSError:  # without the file, the tokenizer's eos token is all
         pass
     stops = tuple(dict.fromkeys([*([] if eos_id is None else [eos_id]), *listed]))
     if not stops:
         raise EngineError(
-            f"{policy}: neither tokenizer nor generation_config.json says what ends a text; add eos_token"
+            f"{policy}: neither tokenizer nor generation_config.json has an end-of-text token; add eos_token"
         )
     return stops

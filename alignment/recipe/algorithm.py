@@ -1,4 +1,4 @@
-"""`algorithm` of a grpo stage: how rewards become advantages, what is minimised at each token, how tokens are averaged.
+"""`algorithm` of a grpo stage: the advantages, the loss per token, and how tokens are averaged.
 
 One class is one vetted preset; its defaults are its paper's settings. `algorithm: dapo` is short for its defaults, and
 `algorithm: {type: dapo, clip_high: 0.25}` changes one of them. Neighbours: training/rl/advantages.py and
@@ -26,7 +26,7 @@ _ONE_OF_OURS = rf"^({'|'.join(ADVANTAGES)}|{NAMED_FUNCTION})$"
 
 
 class AlgorithmFields(Closed):
-    """What every algorithm has."""
+    """The fields of every algorithm."""
 
     type: str = Field(description="The preset, by its paper's name; written alone, it stands for all its defaults.")
     advantages: str = Field("group_normalised", pattern=_ONE_OF_OURS, description=_ADVANTAGES)

@@ -1,7 +1,7 @@
-"""`engine`: what samples completions. The one list of engines, with the options that each takes in a recipe.
+"""`engine`: the list of engines, with the options of each in a recipe.
 
-`engine: vllm` is short for `engine: {type: vllm}`. An engine is declared by an ENGINE in a light file of its own;
-another package's is found by its entry point. Neighbours: inference/engine.py (the protocol), inference/start.py (starts
+`engine: vllm` is short for `engine: {type: vllm}`. An engine is declared by `ENGINE` in a file that needs no torch;
+engines of other packages are found by their entry points. Neighbours: inference/engine.py (the protocol), inference/start.py (starts
 one), docs/rollouts.md (how to write one).
 """
 
@@ -27,7 +27,7 @@ BUILT_IN = {
 }
 
 
-# What changes how fast an engine samples, and not what.
+# Options that change how fast an engine samples, but not what.
 WITHOUT_EFFECT = ("workers", "max_sequences", "gpu_memory_fraction")
 
 
@@ -51,7 +51,7 @@ class EngineOptions(Closed):
 
 
 class VllmOptions(EngineOptions):
-    """The options of vLLM, and of `auto`, which may take it."""
+    """The options of vLLM, and of `auto`, which may choose it."""
 
     gpu_memory_fraction: float | None = Field(
         None,
@@ -63,11 +63,11 @@ class VllmOptions(EngineOptions):
 
 @dataclass(frozen=True)
 class EngineKind:
-    """An engine as it is declared. No field may need torch; `start` imports what it needs when it is called."""
+    """The declaration of an engine. No field may need torch; `start` imports it when called."""
 
     name: str
     options: type[EngineOptions]
-    problem: Callable[[int], str | None]  # why it cannot run here beside so many training processes, or None
+    problem: Callable[[int], str | None]  # why it cannot run here beside this many training processes, or None
     start: Callable[[Any], Any]  # from inference.engine.EngineSettings to an inference.engine.Engine
 
 
@@ -81,7 +81,7 @@ def engine_kind(name: str) -> EngineKind:
 
 @cache
 def find_engine(name: str) -> EngineKind | None:
-    """As `engine_kind`, but None where there is no such engine."""
+    """Like `engine_kind`, but None for an unknown engine."""
     if name in BUILT_IN:
         return _checked(name, getattr(importlib.import_module(BUILT_IN[name]), "ENGINE", None), BUILT_IN[name])
     point = _entry_points().get(name)
@@ -96,35 +96,35 @@ def find_engine(name: str) -> EngineKind | None:
 
 
 def engine_names() -> list[str]:
-    """Every engine there is by name: built-in ones, then those of other packages."""
+    """Names of all engines: built-in ones, then those of other packages."""
     return [*BUILT_IN, *sorted(_entry_points())]
 
 
 def engine_options(name: str, **settings: Any) -> EngineOptions:
-    """The options of the engine of that name. Raises RecipeError, or pydantic's ValidationError for the settings."""
+    """Options for an engine by name. Raises RecipeError, or pydantic's ValidationError for the settings."""
     return engine_kind(name).options(type=name, **settings)
 
 
 def retyped(options: EngineOptions, name: str) -> EngineOptions:
-    """The same options for another engine; those that it does not have are dropped. Raises RecipeError."""
+    """Copy options for another engine, without those that it does not have. Raises RecipeError."""
     chosen = engine_kind(name).options
     return chosen(**(options.model_dump(include=set(chosen.model_fields), exclude_unset=True) | {"type": name}))
 
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
-    """Those of other packages by name; a built-in engine's name cannot be taken."""
+    """Engines of other packages by name; they cannot take a built-in engine's name."""
     return {point.name: point for point in entry_points(group=GROUP) if point.name not in BUILT_IN}
 
 
 def _checked(name: str, found: Any, where: str) -> EngineKind:
     if not isinstance(found, EngineKind) or found.name != name:
-        raise RecipeError(f"the engine `{name}`: {where} is no EngineKind of that name; see docs/rollouts.md")
+        raise RecipeError(f"the engine `{name}`: {where} is not an EngineKind of that name; see docs/rollouts.md")
     return found
 
 
 def _read_engine(value: Any) -> EngineOptions:
-    """Options by their type; pydantic places what they refuse at `engine`."""
+    """Validate the options of an engine by its type."""
     if isinstance(value, EngineOptions):
         return value
     written = {"type": value} if isinstance(value, str) else value
@@ -133,8 +133,8 @@ def _read_engine(value: Any) -> EngineOptions:
     name = str(written.get("type", "auto"))
     kind = find_engine(name)
     if kind is None:
-        told = {"found": repr(name), "hint": nearest(name, engine_names())}
-        raise PydanticCustomError("engine_type", "found {found}; {hint}", told)
+        message = {"found": repr(name), "hint": nearest(name, engine_names())}
+        raise PydanticCustomError("engine_type", "found {found}; {hint}", message)
     return kind.options.model_validate({"type": name, **written})
 
 

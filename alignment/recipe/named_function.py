@@ -1,7 +1,7 @@
-"""`module:function` in a recipe: a function of the user's own, found by name.
+"""`module:function` in a recipe: imports a function of the user's own.
 
-Naming one runs that module's code, as running the user's own script would; nothing that comes with a model or a data
-set is ever named so. Modules are looked for where Python looks, and in the folder from which the command was started.
+Importing runs that module's code, like running a script of the user's; nothing that comes with a model or data set is imported
+this way. Modules are found on Python's path and in the current folder. Neighbour: algorithm.py.
 """
 
 import importlib
@@ -17,9 +17,9 @@ NAMED_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 
 
 def named_function(name: str, parameters: tuple[str, ...]) -> Callable[..., Any]:
-    """The function that `module:function` names, which must take so many positional arguments.
+    """Import the function that `module:function` names.
 
-    parameters: what each argument is called in the documentation. Raises RecipeError that says what was found.
+    parameters: the names of the positional arguments that it must take. Raises RecipeError if it cannot be used.
     """
     module_name, _, function_name = name.partition(":")
     folder = str(Path.cwd())
@@ -29,8 +29,8 @@ def named_function(name: str, parameters: tuple[str, ...]) -> Callable[..., Any]
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise RecipeError(
-            f"`{name}`: module `{module_name}` cannot be imported ({error}); it has to be installed, or to lie in the "
-            f"folder from which the command is started, {folder}"
+            f"`{name}`: module `{module_name}` cannot be imported ({error}); install it, or put it into the "
+            f"current folder, {folder}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):

@@ -1,11 +1,11 @@
-"""Keys that recipes had under other names, so that an old recipe is answered with the new name.
+"""Old names of recipe keys, so that the error for an old recipe names the new key.
 
-Neighbours: explain.py (says it where an unknown key stands).
+Neighbour: explain.py (writes the error for an unknown key).
 """
 
 from pydantic import BaseModel
 
-# By the name of the block: each old key and the new one. Of a key that is now a part of a block, that block and its key.
+# For each block, its old keys and what they are now; `block.key` for a key that moved into a block.
 RENAMED: dict[str, dict[str, str]] = {
     "Sampling": {
         "budget": "thinking_budget.most",
@@ -43,7 +43,7 @@ RENAMED: dict[str, dict[str, str]] = {
 
 
 def renamed(key: str, block: type[BaseModel]) -> str | None:
-    """What to write in place of a key that had another name in a block of the recipe; None if it had none."""
+    """What to write in place of an old key of a block; None if the key is not an old one."""
     names = [RENAMED.get(base.__name__, {}).get(key) for base in block.__mro__]
     found = next((name for name in names if name is not None), None)
     if found is None:

@@ -1,7 +1,7 @@
-"""The part of a recipe that is sound, where another part is not: so that an error of form does not hide the others.
+"""The valid part of a recipe that has schema errors, so that they do not hide the errors that checks find.
 
-A stage that is in error is left out, with every stage that takes something from it; what checks say about the rest is
-placed where it stands in the document. Neighbours: load.py (the errors of form), checks/recipe.py (checks this part).
+An invalid stage is left out, with every stage that depends on it; issues of the rest get their places in the document.
+Neighbours: load.py (the schema errors), checks/recipe.py (checks this part).
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,14 +20,14 @@ DECISIVE = {"hardware", "data"}  # what is said about stages depends on them
 
 @dataclass(frozen=True)
 class SoundPart:
-    """A recipe of what is sound, and where its stages stand in the document."""
+    """A recipe of the valid stages, and their indices in the document."""
 
     recipe: Recipe
-    stages: tuple[int, ...]  # the number in the document of each stage of the recipe
+    stages: tuple[int, ...]  # index in the document of each stage of the recipe
     broken: frozenset[str]  # keys at the top of the document that are not read
 
     def placed(self, issue: Issue) -> Issue | None:
-        """An issue of this part at its place in the document; None if it is about what was not read."""
+        """An issue of this part with its place in the document; None if it is about a stand-in."""
         if not issue.place or issue.place[0] in self.broken:
             return None
         if issue.place[0] != "stages" or len(issue.place) == 1:
@@ -36,7 +36,7 @@ class SoundPart:
 
 
 def sound_part(document: Mapping[str, Any]) -> SoundPart | None:
-    """What can be checked of a document with errors of form; None if nothing can."""
+    """The part of a document with schema errors that can be checked; None if there is none."""
     stages = dict(_sound_stages(document.get("stages")))
     if not stages:
         return None
@@ -49,7 +49,7 @@ def sound_part(document: Mapping[str, Any]) -> SoundPart | None:
 
 
 def _sound_stages(stages: Any) -> Iterator[tuple[int, StageFields]]:
-    """Stages that are valid themselves and take nothing from one that is not, with their numbers."""
+    """Valid stages that depend on no invalid one, with their indices."""
     if not isinstance(stages, list):
         return
     read: dict[int, StageFields] = {}
@@ -71,7 +71,7 @@ def _sound_stages(stages: Any) -> Iterator[tuple[int, StageFields]]:
 
 
 def _taken(stage: StageFields) -> set[str]:
-    """The stages that a stage names as what it starts from or takes rows of."""
+    """Names of the stages that a stage starts from or takes rows of."""
     parts = [] if isinstance(stage.data, str) else [part.stage for part in stage.data]
     return {name for name in (stage.start_from, *parts) if name is not None}
 

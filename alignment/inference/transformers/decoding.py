@@ -1,9 +1,9 @@
-"""Samples tokens from a transformers model, many rows at once, each row leaving as soon as it has ended.
+"""Continuous batching on a transformers model: finished rows leave the batch, and waiting ones take their slots.
 
-`transformers.generate` goes on with all rows until the longest has ended, pads every prompt to the longest, and copies
-its whole cache for each token. Ragged rollouts spend most of their time on rows that are over. Here rows sit in slots
-(inference/attention/slots.py): prompts that are the same are read once for all their rows, ended rows make room for waiting ones, and
-log-probs come from the very logits that were sampled from.
+`transformers.generate` runs all rows until the longest has ended, pads every prompt, and copies its cache for each token.
+With completions of different lengths, most of that time is spent on finished rows. Here equal prompts are read once for
+all their rows, nothing is padded, and log-probs come from the logits that were sampled from. Neighbours:
+attention/slots.py (the cache), choice.py (chooses tokens), clock.py (thinking budgets).
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,15 +24,15 @@ from alignment.inference.engine import (
 from alignment.inference.transformers.choice import choose, uniforms
 from alignment.inference.transformers.clock import ThinkingClock
 
-CACHE_BYTES = 2 << 30  # for keys and values: as many rows at once as fit
+CACHE_BYTES = 2 << 30  # of keys and values; limits the number of rows at once
 PASS_TOKENS = 8192  # of prompts, in one forward pass
-LOGITS = 1 << 28  # kept at once while tokens are scored
+LOGITS = 1 << 28  # values held at once while log-probs are computed
 
 
 def generate(
     model: PreTrainedModel, requests: Sequence[GenerationRequest], engine: EngineSettings, sampling: SamplingSettings
 ) -> Iterator[tuple[int, Generation]]:
-    """As the Engine protocol says; the model attends by slots (inference/attention/slots.py)."""
+    """Generate as Engine.generate does; the model must use slot attention (attention/slots.py)."""
     decoder = Decoder(model, requests, engine)
     for row in decoder.run(sampling, uniforms(requests)):
         count = int(decoder.counts[row])
@@ -41,7 +41,7 @@ def generate(
 
 
 def logprobs(model: PreTrainedModel, sequences: Sequence[list[int]]) -> list[list[float]]:
-    """The log-prob of every token but the first, given those before it."""
+    """Log-probs (nats) of every token but the first, given those before it."""
     found: list[list[float]] = []
     most = min(PASS_TOKENS, LOGITS // model.config.vocab_size)
     for chunk in _chunks([tuple(ids) for ids in sequences], most):
@@ -72,7 +72,7 @@ class Decoder:
         self.ended = torch.zeros(len(requests), dtype=torch.bool)
 
     def run(self, sampling: SamplingSettings, uniforms_RT: torch.Tensor) -> Iterator[int]:
-        """Sample every row to its end; yields the number of each as it ends. uniforms_RT: see choice.py."""
+        """Sample every row to its end; yields the index of each as it ends. uniforms_RT: see choice.py."""
         capacity = int((self._lengths + self._limits).max())
         weight = next(self._model.parameters())
         fitting = max(1, CACHE_BYTES // (token_bytes(self._model.config, weight.dtype) * capacity))
@@ -95,7 +95,7 @@ class Decoder:
                 rows = self._without_ended(cache, rows, over_N)
 
     def _prefill(self, cache: SlotCache, joining: Sequence[int], first_slot: int) -> torch.Tensor:
-        """Read the prompts of rows that take the slots from first_slot on; returns their next logits (rows, V)."""
+        """Read the prompts of rows into the slots from first_slot on; returns their next logits (rows, V)."""
         slots_of: dict[tuple[int, ...], list[int]] = {}
         for place, row in enumerate(joining):
             slots_of.setdefault(self._prompts[row], []).append(first_slot + place)
@@ -148,7 +148,7 @@ class Decoder:
         self.ended[rows] = torch.isin(chosen_N, self._stops)
 
     def _without_ended(self, cache: SlotCache, rows: torch.Tensor, over_N: torch.Tensor) -> torch.Tensor:
-        """The rows that go on, in the first slots: the last ones take the places of those that have ended."""
+        """The unfinished rows, moved into the first slots: the last ones take the places of those that ended."""
         left = int((~over_N).sum())
         holes, last = over_N[:left].nonzero()[:, 0], (~over_N[left:]).nonzero()[:, 0] + left
         if len(holes):

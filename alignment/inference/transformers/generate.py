@@ -1,7 +1,8 @@
-"""Samples tokens with `transformers.generate`: slower than decoding.py, for models that keep more than keys and values.
+"""Sampling with `transformers.generate`: slower than decoding.py, for models whose state is more than keys and values.
 
-Prompts of like length are batched together, so that padding stays small. Log-probs come from one more forward pass
-over what was sampled, because keeping the logits of every step would cost batch x length x vocabulary.
+Prompts of similar length are batched, so that padding stays small. Log-probs come from one more forward pass over the
+samples, because keeping the logits of every step would take batch x length x vocabulary values. Neighbours: choice.py,
+clock.py, engine.py (chooses between the two).
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +24,9 @@ SCORED_ROWS = 32  # in one forward pass
 
 
 class RowSampler(LogitsProcessor):
-    """Leaves each row one token: the stop text's next where its thinking budget is spent, else the one it samples.
+    """Masks all but one token per row: the next of the stop text if its budget is spent, else the sampled one.
 
-    `generate` is run greedily on top, so that a row's random numbers are its own and not those of the batch.
+    `generate` runs greedily on top of it, so that a row's random numbers do not depend on its batch.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class RowSampler(LogitsProcessor):
 def generate(
     model: PreTrainedModel, requests: Sequence[GenerationRequest], engine: EngineSettings, sampling: SamplingSettings
 ) -> Iterator[tuple[int, Generation]]:
-    """As the Engine protocol says; the rows of a batch finish together."""
+    """Generate as Engine.generate does; the rows of a batch finish together."""
     order = sorted(range(len(requests)), key=lambda row: (len(requests[row].prompt_ids), requests[row].max_tokens))
     for start in range(0, len(order), engine.options.max_sequences):
         chosen = order[start : start + engine.options.max_sequences]
@@ -63,7 +64,7 @@ def generate(
 
 
 def logprobs(model: PreTrainedModel, sequences: Sequence[list[int]]) -> list[list[float]]:
-    """The log-prob of every token but the first, given those before it."""
+    """Log-probs (nats) of every token but the first, given those before it."""
     found: dict[int, list[float]] = {}
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
     for start in range(0, len(order), SCORED_ROWS):

@@ -1,4 +1,4 @@
-"""`engine: transformers`: runs wherever torch does. Light: torch is imported when it starts.
+"""`engine: transformers`: declares the engine, which runs wherever torch does. Imports no torch until it starts.
 
 Neighbours: engine.py (the engine), recipe/engine.py (the list).
 """
@@ -17,7 +17,7 @@ def problem(_: int = 1) -> str | None:
 
 
 def start(settings: "EngineSettings") -> "Engine":
-    """A transformers model in this process."""
+    """Start a transformers model in this process."""
     from alignment.inference.transformers.engine import TransformersEngine
 
     return TransformersEngine(settings)

