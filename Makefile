@@ -1,9 +1,10 @@
 # setup   makes .venv with everything, for CPU or GPU as the machine has
 # demo    runs the four-stage pipeline on the embedded model: minutes on two cores
-# test    runs the whole test suite    check   lint, types and house rules, in under a minute
+# test    runs the tests: under ten minutes on two cores    test-long   those that take longer as well
+# check   lint, types and house rules, in under a minute
 # bench   measures ratios against named peers that need no outside data (benchmarks/README.md has the others)
 # base-model   trains the embedded model from scratch
-.PHONY: setup demo test check bench base-model clean
+.PHONY: setup demo test test-long check bench base-model clean
 PYTHON ?= python3
 EXTRAS ?=
 BIN := .venv/bin
@@ -19,6 +20,9 @@ demo: $(STAMP)
 	$(BIN)/alignment run recipes/tiny-thinking.yaml
 
 test: $(STAMP)
+	$(BIN)/python -m pytest tests -m "not long"
+
+test-long: $(STAMP)
 	$(BIN)/python -m pytest tests
 
 check: $(STAMP)
