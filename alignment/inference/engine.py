@@ -98,6 +98,7 @@ class Engine(Protocol):
     """Samples from a policy and takes new weights for it."""
 
     name: str
+    weight_version: int  # 0 for the weights it was started with
 
     def generate(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
@@ -112,8 +113,9 @@ class Engine(Protocol):
         """The log-prob of every token but the first, given those before it; temperature plays no part."""
         ...
 
-    def load_weights(self, weights: "Iterable[tuple[str, torch.Tensor]]") -> None:
-        """Take new weights under their checkpoint names; everything cached from the old ones is dropped."""
+    def load_weights(self, weights: "Iterable[tuple[str, torch.Tensor]]") -> int:
+        """Take new weights under their checkpoint names, by a WeightTransfer (weights/transfer.py); returns their version.
+        Everything cached from the old ones is dropped."""
         ...
 
     def close(self) -> None:

@@ -40,6 +40,7 @@ class Parrot:
     """Says the last token of the prompt again and again."""
 
     name = "parrot"
+    weight_version = 0
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -54,8 +55,9 @@ class Parrot:
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
         return [[0.0] * (len(ids) - 1) for ids in sequences]
 
-    def load_weights(self, weights: Iterable[tuple[str, Any]]) -> None:
+    def load_weights(self, weights: Iterable[tuple[str, Any]]) -> int:
         """It has none."""
+        return self.weight_version
 
     def close(self) -> None:
         """Nothing is held."""

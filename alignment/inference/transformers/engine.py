@@ -13,6 +13,8 @@ from transformers import AutoModelForCausalLM
 from alignment.inference.attention.slots import register, takes_slots
 from alignment.inference.engine import EngineSettings, Generation, GenerationRequest, SamplingSettings
 from alignment.inference.transformers import decoding, generate
+from alignment.inference.weights.in_process import ModelCopy
+from alignment.inference.weights.transfer import transferred
 
 
 class TransformersEngine:
@@ -32,6 +34,7 @@ class TransformersEngine:
         self._by_slots = takes_slots(self._model)
         if self._by_slots:
             self._model.set_attn_implementation(register())
+        self._transfer, self.weight_version = ModelCopy(self._model), 0
 
     def generate(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
@@ -45,11 +48,9 @@ class TransformersEngine:
         with torch.inference_mode():
             return way.logprobs(self._model, sequences)
 
-    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        own = self._model.state_dict()
-        with torch.no_grad():
-            for name, tensor in weights:
-                own[name].copy_(tensor)
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> int:
+        self.weight_version = transferred(self._transfer, weights, self.weight_version + 1)
+        return self.weight_version
 
     def close(self) -> None:
-        del self._model
+        del self._model, self._transfer

@@ -22,6 +22,8 @@ from alignment.inference.engine import (
     as_generation,
 )
 from alignment.inference.thinking_budget import OPEN
+from alignment.inference.weights.in_process import VllmReload
+from alignment.inference.weights.transfer import transferred
 
 # For a stage started by hand; run/processes.py sets these, and what must be set before the process starts, itself.
 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
@@ -59,6 +61,7 @@ class LocalVllm:
                 **_budgets(settings),
                 **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
             )
+        self._transfer, self.weight_version = VllmReload(self._llm), 0
 
     def generate(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
@@ -94,11 +97,9 @@ class LocalVllm:
             found[index] = [at[token].logprob for token, at in places]
         return [found[index] for index in range(len(sequences))]
 
-    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        self._llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
-        if not torch.cuda.is_available():
-            self._llm.apply_model(_repack_head)
-        self._llm.reset_prefix_cache()
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> int:
+        self.weight_version = transferred(self._transfer, weights, self.weight_version + 1)
+        return self.weight_version
 
     def close(self) -> None:
         self._llm.llm_engine.engine_core.shutdown()
@@ -156,19 +157,6 @@ def _generators_kept() -> Iterator[None]:
     finally:
         random.setstate(of_python)
         np.random.set_state(of_numpy)
-
-
-def _repack_head(model: torch.nn.Module) -> None:
-    """Pack the output head anew from the weights it has now.
-
-    On a CPU vLLM 0.31 computes logits from a packed copy of the head. Its reload leaves out the copy of a head that is
-    tied to the embedding: the engine would go on with new layers under the head it started with.
-    """
-    from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
-
-    for module in model.modules():
-        if isinstance(module, VocabParallelEmbedding) and hasattr(module, "cpu_linear"):
-            module.quant_method.process_weights_after_loading(module)
 
 
 def _beside_other_ranks() -> dict[str, Any]:

@@ -64,7 +64,7 @@ class Rollouts:
             self._sampler = self._context.sampler()
             first = next(iter(self._problems.values()))
             probe = render_prompt(self._tokenizer, first.messages, "thinking", flagged=False, tools=first.tools)
-            check_weight_sync(self._sampler.engine, weights, probe)
+            check_weight_sync(self._sampler.engine, weights, probe, same_start=step == 0)
             self._context.counts["engine"] = self._sampler.engine.name
         elif self._weights_of_step != step:
             self._sampler.engine.load_weights(weights())
