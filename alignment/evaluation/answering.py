@@ -1,6 +1,6 @@
-"""One policy answering questions: sampled in an engine, graded by the recipe's correctness and by its format.
+"""Evaluator: samples a policy's answers with an engine, and judges their correctness and format.
 
-Neighbours: runner.py (both modes after a stage), sweep.py (over thinking budgets), metrics.py (figures).
+Neighbours: job.py (both modes), sweep/job.py (thinking budgets), measures/ (figures).
 """
 
 import json
@@ -74,11 +74,12 @@ class Evaluator:
         return judged
 
     def same_prompts(self, problem: Problem) -> bool:
-        """Whether the chat template writes one prompt for both modes, so that the policy is not told which is asked."""
+        """Whether the chat template writes one prompt for both modes, so that the policy cannot know the mode."""
         thinking, plain = (self._prompt(Question(problem, mode, flagged=False)) for mode in MODES)
         return thinking == plain
 
     def close(self) -> None:
+        """Close the verifiers and the engine."""
         self._scorer.close()
 
     def _request(self, question: Question, seed: int, place: int) -> GenerationRequest:

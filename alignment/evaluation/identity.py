@@ -1,4 +1,7 @@
-"""What decides an evaluation's figures. Light, so that the pipeline can tell what is still to be measured."""
+"""The identity of an evaluation: everything that decides its figures. Imports no torch.
+
+Neighbours: run/runner.py (what is still to be measured), job.py (measures).
+"""
 
 from collections.abc import Mapping
 

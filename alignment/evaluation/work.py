@@ -1,4 +1,4 @@
-"""What a measuring process is told by the command that starts it, in a file that lives as long as both. Light.
+"""The work file that a command writes for the process that measures. Imports no torch.
 
 Neighbours: job.py (`alignment evaluate`), sweep/job.py (`alignment budget`); commands/ writes these.
 """

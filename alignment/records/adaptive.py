@@ -1,4 +1,4 @@
-"""adaptive.json: a thinking budget for each prompt, and what it was found to save.
+"""adaptive.json: a thinking budget for each prompt, and what it saves on held-out problems.
 
 `alignment adapt` writes it; `alignment chat` and `alignment serve` read it with --adaptive. Neighbours:
 evaluation/adaptive_budget/ (fits it).
@@ -18,7 +18,7 @@ MOST_PROBE_SAMPLES = 64
 
 @dataclass(frozen=True)
 class Probe:
-    """What is known of a prompt before it is thought about."""
+    """The estimate of a prompt's difficulty, which is measured before any thinking."""
 
     kind: Annotated[
         Literal["prompt_tokens", "agreement"], "the prompt's length, or the agreement of answers without thinking"
@@ -34,6 +34,7 @@ class Probe:
 
     @property
     def described(self) -> str:
+        """The probe in words, for messages."""
         return "prompt length" if self.kind == "prompt_tokens" else f"agreement of {self.samples} answers"
 
 
@@ -52,7 +53,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Target:
-    """What was fitted to: one of the two."""
+    """The target of the fit: one of the two."""
 
     accuracy: Annotated[float | None, "reach this with the fewest tokens"] = None
     tokens: Annotated[float | None, "mean tokens, probe included, to stay within"] = None
@@ -64,20 +65,20 @@ class Target:
 
 @dataclass(frozen=True)
 class Savings:
-    """A rule's accuracy and tokens, and what budgets that do not look at the prompt spend for the same accuracy."""
+    """Accuracy and tokens of the adaptive budget, and tokens of prompt-independent budgets for the same accuracy."""
 
     accuracy: Annotated[Estimate, "mean accuracy"]
     mean_thinking_tokens: Annotated[Estimate, "mean thinking tokens"]
     mean_probe_tokens: Annotated[Estimate, "mean tokens of the probe"]
     fixed_tokens: Annotated[Estimate, "mean tokens of the best fixed budget of equal accuracy"]
     saved_fraction: Annotated[Estimate, "1 - tokens spent, probe included, / fixed_tokens"]
-    random_budget_tokens: Annotated[Estimate, "mean tokens of the best way to draw a budget by lot"]
+    random_budget_tokens: Annotated[Estimate, "mean tokens of the best random budgets of the same accuracy"]
     saved_fraction_beside_random: Annotated[Estimate, "1 - tokens spent, probe included, / random_budget_tokens"]
 
 
 @dataclass(frozen=True)
 class FittedFigures:
-    """Figures on the problems that were fitted."""
+    """Figures on the fitted problems."""
 
     problems: Annotated[int, "how many"]
     savings: Annotated[Savings, INLINE]
@@ -85,7 +86,7 @@ class FittedFigures:
 
 @dataclass(frozen=True)
 class TargetFigures:
-    """What the same probe brings at another target, on the held-out problems."""
+    """Figures of the same probe at another target, on the held-out problems."""
 
     fitted_accuracy: Annotated[float, "the accuracy it reaches on the fitted problems"]
     savings: Annotated[Savings, INLINE]
@@ -93,7 +94,7 @@ class TargetFigures:
 
 @dataclass(frozen=True)
 class HeldOutFigures:
-    """Figures on problems that the fit has not seen."""
+    """Figures on the held-out problems."""
 
     problems: Annotated[int, "how many"]
     left_out_unknown: Annotated[int, "problems left out of both halves because a sample could not be judged"]
@@ -123,11 +124,11 @@ class AdaptiveBudget(FileRecord):
             raise ValueError("bins: every `up_to` has to be larger than the one before, and the last one null")
 
     def budget_for(self, value: float) -> int:
-        """The budget of a prompt whose probe has this value."""
+        """The budget in tokens of a prompt whose probe has this value."""
         return next(one.budget for one in self.bins if one.up_to is None or value <= one.up_to)
 
     def warning_for(self, policy: str) -> str | None:
-        """What there is to say where another policy is asked than the one that was measured; None where it is the same."""
+        """A warning if the policy with this hash is not the one that was measured; None if it is."""
         if policy == self.policy:
             return None
         return f"the adaptive budget was fitted on another policy ({self.stage}, {self.policy[:12]}); measure this one"

@@ -1,6 +1,6 @@
 """The attempts of a stage: each start of its process leaves attempts/NN.log and attempts/NN.json.
 
-run/runner.py opens and closes them, the stage's process (run/stage.py) says from which step it resumed.
+run/runner.py opens and closes them; the stage's process (run/stage.py) adds the step it resumed from.
 """
 
 import time
@@ -29,18 +29,18 @@ class Attempt(FileRecord):
 
 
 def attempt_file(folder: StageFolder, number: int) -> Path:
-    """Where an attempt is recorded."""
+    """Path of an attempt's record."""
     return folder.path / "attempts" / f"{number:02d}.json"
 
 
 def attempts(folder: StageFolder) -> dict[int, Attempt]:
-    """The recorded attempts of a stage by number, in order. Raises ArtifactError for one that is damaged."""
+    """The recorded attempts of a stage by number, in order. Raises ArtifactError for a damaged one."""
     paths = sorted((folder.path / "attempts").glob("[0-9]*.json"), key=lambda path: int(path.stem))
     return {int(path.stem): Attempt.read(path) for path in paths}
 
 
 def seconds_spent(folder: StageFolder) -> float:
-    """Wall time of a stage's attempts that have ended."""
+    """Wall time, in seconds, of a stage's finished attempts."""
     return sum(one.seconds or 0.0 for one in attempts(folder).values())
 
 
@@ -56,14 +56,14 @@ def open_attempt(folder: StageFolder, number: int, started: float) -> None:
 
 
 def close_attempt(folder: StageFolder, number: int, started: float, outcome: Outcome, exit_status: int) -> None:
-    """Record how an attempt ended; what its process has said of itself stays."""
+    """Record how an attempt ended; what its process recorded stays."""
     found = Attempt.read(attempt_file(folder, number))
     seconds = round(time.time() - started, 1)
     replace(found, outcome=outcome, seconds=seconds, exit_status=exit_status).write(attempt_file(folder, number))
 
 
 def record_resumption(folder: StageFolder, step: int) -> None:
-    """Record from which step the attempt under way goes on; a stage that was started by hand has none."""
+    """Record the step from which the current attempt resumes; a stage started by hand has no attempt."""
     running = [number for number, one in attempts(folder).items() if one.outcome is None]
     if running:
         path = attempt_file(folder, running[-1])

@@ -1,4 +1,4 @@
-"""output/card.json of a fusion stage: its data card. Nothing in it depends on when or where it was made.
+"""output/card.json of a fusion stage: its data card. It holds no time, machine or path.
 
 Neighbours: data_factory/fusion/card.py (counts it), data_factory/fusion/card_page.py (card.md), report/ (shows it).
 """
@@ -38,7 +38,7 @@ class CardTokens:
 
 @dataclass(frozen=True)
 class CardPart:
-    """Where rows are from, and what became of them."""
+    """One part of the data: its source, and how many rows were read, used and left out."""
 
     source: Annotated[str | None, "the source, or null"] = None
     stage: Annotated[str | None, "the stage whose rows they are, or null"] = None
@@ -51,6 +51,7 @@ class CardPart:
 
     @property
     def name(self) -> str:
+        """The source or stage that the rows are from."""
         return self.source or self.stage or "unnamed"
 
 
@@ -67,14 +68,14 @@ class CardSample:
 
 @dataclass(frozen=True)
 class CardFigures:
-    """What the rows are, counted from the rows themselves and not from the plan."""
+    """The figures of a data card, counted from the finished rows and not from the plan."""
 
     rows: Annotated[int, "how many"]
     modes: Annotated[Mapping[Mode, int], "rows by mode"] = field(default_factory=dict)
     flags: Annotated[Mapping[Mode, Mapping[FlagPlace, int]], "rows by mode and by where the deciding flag stands"] = field(default_factory=dict)  # fmt: skip
     turns: Annotated[Mapping[str, int], "rows by how many questions they hold"] = field(default_factory=dict)
     flag_changes: Annotated[int | None, "rows that hold flags for both modes"] = None
-    shares: Annotated[Mapping[str, CardFraction], "by the key of the recipe"] = field(default_factory=dict)
+    fractions: Annotated[Mapping[str, CardFraction], "by the key of the recipe"] = field(default_factory=dict)
     not_needed: Annotated[Mapping[Mode, int], "rows that could have been used, by mode"] = field(default_factory=dict)
     tokens: Annotated[CardTokens | None, "their lengths"] = None
     data: Annotated[tuple[CardPart, ...], "where the rows are from"] = ()
@@ -82,7 +83,7 @@ class CardFigures:
 
 @dataclass(frozen=True)
 class DataCard(FileRecord):
-    """The data card of a fusion stage; card.md beside it is the same to be read."""
+    """The data card of a fusion stage; card.md beside it shows the same as Markdown."""
 
     figures: Annotated[CardFigures, INLINE]
     stage: Annotated[str, "the stage"] = ""

@@ -1,4 +1,4 @@
-"""evaluations/constraints.json: where thinking helped to follow instructions, and where it hurt.
+"""evaluations/constraints.json: constraints followed with and without thinking.
 
 Neighbours: evaluation/measures/constraints.py (computes it), report/render/following.py (the tables).
 """
@@ -16,7 +16,7 @@ from alignment.records.file_record import FileRecord
 
 @dataclass(frozen=True)
 class ModeAnswers:
-    """What the answers of one mode were like, whether or not they followed anything."""
+    """Properties of one mode's answers, whether or not they follow the constraints."""
 
     answers: Annotated[int, "how many"]
     thinking_answer_fraction: Annotated[float, "fraction that thought"]
@@ -40,7 +40,7 @@ class DemandComparison:
 
 @dataclass(frozen=True)
 class ConstraintType:
-    """One type of constraint, read strictly."""
+    """One type of constraint, scored strictly."""
 
     type: Annotated[str, "the type"]
     demand: Annotated[str, "what following it demands"]
@@ -64,7 +64,7 @@ class ConstraintTask:
 
 @dataclass(frozen=True)
 class ConstraintsRecord(FileRecord):
-    """Where thinking helped to follow instructions; there where a task has constraints."""
+    """Constraints followed with and without thinking; written if a task has constraints."""
 
     tasks: Annotated[tuple[ConstraintTask, ...], "one for each task with constraints"]
     stage: Annotated[str | None, "the stage whose policy answered"] = None

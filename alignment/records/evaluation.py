@@ -29,7 +29,7 @@ class TaskScore:
 
 @dataclass(frozen=True)
 class TargetLengthPoint:
-    """How near the thinking came to a length that the question asked for; nothing ended it from outside."""
+    """Thinking tokens against a target length in the question, without a thinking budget."""
 
     budget: Annotated[int, "the target length in tokens"]
     count: Annotated[int, COUNT]
@@ -41,7 +41,7 @@ class TargetLengthPoint:
 
 @dataclass(frozen=True)
 class Sample:
-    """One answer in full."""
+    """One answer, in full."""
 
     task: Annotated[str, "the task's name"]
     question: Annotated[str, "what was asked"]

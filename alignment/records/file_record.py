@@ -1,4 +1,4 @@
-"""A recorded class that is a JSON file, or a line of one: `write` and a tolerant `read`.
+"""The base of recorded classes: one JSON file, or one line of a .jsonl file, with `write` and a tolerant `read`.
 
 Neighbours: core/typed_json.py (how a class becomes JSON), reference.py (the page that lists every class and field).
 """
@@ -38,7 +38,7 @@ class LineRecord:
 
     @classmethod
     def read_lines(cls, path: Path) -> Iterator[Self]:
-        """The lines that a kill did not cut short. Raises ArtifactError for one that holds something else."""
+        """The complete lines of a file. Raises ArtifactError for a line that is not such a record."""
         for number, value in enumerate(read_json_lines(path), 1):
             try:
                 yield decode(cls, value)

@@ -17,7 +17,7 @@ OBEYED = "fraction of turns whose answer thinks, or does not, as was asked, with
 
 @dataclass(frozen=True)
 class FollowGroup:
-    """Turns that have something in common, and the fraction of them that obeyed."""
+    """A group of turns, and the fraction whose mode is that of the flag in force."""
 
     by: Annotated[str, "`position`, `switch`, `asked_by` or `mode`"]
     value: Annotated[str, "which of these"]
@@ -39,7 +39,7 @@ class FollowTurn:
 
 @dataclass(frozen=True)
 class FollowFigures:
-    """How the flags of conversations were obeyed."""
+    """Think-follow in conversations."""
 
     conversations: Annotated[int, "how many were held"]
     turns: Annotated[int, "user turns of each"]
@@ -57,7 +57,7 @@ class FollowFigures:
 
 @dataclass(frozen=True)
 class FollowRecord(FileRecord):
-    """How the flags of conversations were obeyed; there where `follow_turns` is 2 or more."""
+    """Think-follow in conversations; written if `follow_turns` is 2 or more."""
 
     figures: Annotated[FollowFigures, INLINE]
     stage: Annotated[str | None, "the stage whose policy answered"] = None

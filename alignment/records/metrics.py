@@ -1,7 +1,7 @@
 """metrics.jsonl: one line for each logged step of a stage, and what every metric is.
 
-A metric is declared here once: its name on disk, its sentence, whether more or less of it is better, and its label on
-the report's page. Neighbours: training/callbacks.py (writes the lines under these names), report/ (summaries, curves).
+A metric is declared here once: its name on disk, its sentence, whether higher or lower is better, and its label on the
+report's page. Neighbours: training/callbacks.py (writes the lines under these names), report/ (summaries, curves).
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from alignment.records.file_record import LineRecord
 
 @dataclass(frozen=True)
 class MetricsRow(LineRecord):
-    """One logged step. A resumed stage drops the lines after the step it resumes from, so that no step stands twice."""
+    """One logged step. A resumed stage drops the lines after the step it resumes from, so that no step is recorded twice."""
 
     step: Annotated[int, "the optimizer step; of a sample stage the chunk of problems"]
     steps: Annotated[int | None, "how many there will be"] = None
@@ -41,7 +41,7 @@ METRICS: dict[str, Metric] = {
     ),
     "completion_tokens": Metric("mean length of a completion (grpo)", None, "completion tokens"),
     "thinking_tokens": Metric("mean length of the thinking, in thinking mode (grpo)", None, "thinking tokens"),
-    "zero_variance_groups": Metric("fraction of groups that score all alike (grpo)", None, "zero-variance groups"),
+    "zero_variance_groups": Metric("fraction of groups whose completions all have the same reward (grpo)", None, "zero-variance groups"),
     "truncated_fraction": Metric("fraction of completions cut off at the token limit (grpo)", None, "truncated fraction"),
     "logprob_gap": Metric("mean distance between the trainer's and the engine's log-probs, in nats (grpo)", None, "log-prob gap"),
     "learning_rate": Metric("learning rate", None, "learning rate"),
@@ -67,7 +67,7 @@ VERDICT_UNKNOWN = Metric("fraction of completions that a verifier could not judg
 
 
 def metric(name: str) -> Metric:
-    """What a key means; `reward/NAME/mean` and `reward/NAME/unknown_fraction` are of every verifier."""
+    """The declaration of a metric; every verifier has `reward/NAME/mean` and `reward/NAME/unknown_fraction`."""
     if name.startswith("reward/"):
         return VERDICT_MEAN if name.endswith("/mean") else VERDICT_UNKNOWN
     return METRICS.get(name, Metric("not declared"))

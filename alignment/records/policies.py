@@ -1,4 +1,4 @@
-"""Which policies a command means: a model folder, or stages of a run.
+"""Policies named on the command line: a model folder, or stages of a run.
 
 `alignment chat` talks to one, `alignment serve` serves one, `alignment budget` measures several. Neighbours: records/run_folder.py (what a stage leaves),
 inference/start.py (starts an engine on the folder).
@@ -19,7 +19,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Policy:
-    """A model that can answer: the name it is shown under, and its folder. recorded_hash is None outside a run."""
+    """A policy: its name in output, and its folder. recorded_hash is None outside a run."""
 
     name: str
     folder: Path
@@ -33,12 +33,12 @@ class Policy:
 
 
 def is_model_folder(path: Path) -> bool:
-    """Whether a path holds a model itself, rather than a run."""
+    """Whether a path is a model folder, and not a run."""
     return (path / "config.json").is_file()
 
 
 def named_policies(path: Path, stages: Sequence[str] = ()) -> list[Policy]:
-    """A model folder itself, or the policies of a run's stages: the last trained one where none is named.
+    """The policy of a model folder, or those of a run's stages (default: the last trained one).
 
     The one name `all` means every trained stage, in the order of the run. Raises ArtifactError if there is no such
     thing, or if a stage's files are damaged.
@@ -57,7 +57,7 @@ def named_policies(path: Path, stages: Sequence[str] = ()) -> list[Policy]:
 
 
 def thinking_budget(path: Path) -> ThinkingBudget:
-    """How thinking is bounded: as the recipe of a run evaluates, or the defaults for a model folder."""
+    """The thinking budget of a run's evaluations, or the defaults for a model folder."""
     import yaml
 
     recipe = path / "recipe.yaml"

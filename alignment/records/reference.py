@@ -1,4 +1,4 @@
-"""Writes docs/run-directory.md from the recorded classes, so that the page cannot say anything else than the code.
+"""Generates docs/run-directory.md from the recorded classes.
 
 `python -m alignment.records.reference > docs/run-directory.md`. tests/alignment/test_records_reference.py fails while the page
 is stale. Neighbours: the files beside this one (the classes and their sentences), core/typed_json.py (how they are JSON).
@@ -75,7 +75,7 @@ _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or fals
 
 
 def reference() -> str:
-    """The page, whole."""
+    """The whole page."""
     return "\n".join([*_opening(), *(line for one in FILES for line in _file(one))]).rstrip() + "\n"
 
 
@@ -96,7 +96,7 @@ names it; the report is made without it and says so.
 A figure with an interval stands under three keys: `NAME`, `NAME_low` and `NAME_high`, at 95%
 ([evaluation.md](evaluation.md)). Fractions are from 0 to 1, times in seconds.
 
-In a .jsonl file a line that a kill cut short is passed over. Lines end at `\\n` and nowhere else.
+In a .jsonl file an incomplete last line, left by a kill, is skipped. Lines end at `\\n` and nowhere else.
 """
 
 

@@ -1,4 +1,4 @@
-"""rollouts.jsonl: some of the completions that were drawn at each step, with what they were judged to be.
+"""rollouts.jsonl: a sample of each step's completions, with their verdicts.
 
 Neighbours: rollout/scoring.py (makes a row of a judged completion), training/kinds/sample.py (keeps its chunks as such).
 """

@@ -1,4 +1,4 @@
-"""run.json and stage.json: what a directory is a run of, and what a stage was begun from.
+"""run.json and stage.json: the recipe of a run directory, and the identity of a started stage.
 
 Neighbours: run_folder.py (where they lie), manifest.py (how a stage ended); run/plan.py writes both.
 """
@@ -14,7 +14,7 @@ from alignment.records.file_record import FileRecord
 
 @dataclass(frozen=True)
 class RunRecord(FileRecord):
-    """What the directory is a run of. Written once, when the run begins."""
+    """The recipe, seed and machine of a run directory. Written once, when the run starts."""
 
     recipe: Annotated[str, "the recipe's name"]
     seed: Annotated[int | None, "the recipe's seed"]
@@ -28,7 +28,7 @@ class RunRecord(FileRecord):
 
 @dataclass(frozen=True)
 class StageStart(FileRecord):
-    """What a stage was begun from. Written when its process first starts."""
+    """The identity of a stage. Written when its process first starts."""
 
     name: Annotated[str, "the stage's name"]
     kind: Annotated[str, "its kind"]

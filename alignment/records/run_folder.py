@@ -1,4 +1,4 @@
-"""Where a run directory keeps what: one folder per stage, its files and its output, found by name or by number.
+"""The layout of a run directory: one folder per stage, found by name or number, and the paths of its files.
 
 Nothing here knows about training; run/plan.py decides what runs, training/ writes outputs, report/ reads.
 Neighbours: manifest.py (the proof that a stage finished), docs/run-directory.md (the layout).
@@ -23,53 +23,64 @@ class StageFolder:
 
     @property
     def manifest_path(self) -> Path:
+        """The record of the finished stage."""
         return self.path / MANIFEST
 
     @property
     def output(self) -> Path:
+        """The folder of the stage's artifact."""
         return self.path / OUTPUT
 
     @property
     def checkpoints(self) -> Path:
+        """The folder of the trainer's checkpoints, empty once the stage is finished."""
         return self.path / "checkpoints"
 
     @property
     def tensorboard(self) -> Path:
+        """The folder of TensorBoard's files."""
         return self.path / "tensorboard"
 
     @property
     def evaluations(self) -> Path:
+        """The folder of the stage's evaluations."""
         return self.path / "evaluations"
 
     @property
     def metrics(self) -> Path:
+        """The file with one line per logged step."""
         return self.path / "metrics.jsonl"
 
     @property
     def rollouts(self) -> Path:
+        """The file with a sample of the stage's completions."""
         return self.path / "rollouts.jsonl"
 
     @property
     def finished(self) -> bool:
+        """Whether the stage has a manifest."""
         return self.manifest_path.exists()
 
     def manifest(self) -> Manifest:
+        """The stage's manifest. Raises ArtifactError if it is missing or damaged."""
         return Manifest.read(self.manifest_path)
 
     def verified_manifest(self) -> Manifest:
-        """The manifest, after its output files were found whole. Raises ArtifactError that names the damaged file.
+        """The manifest, after checking the sizes of its output files. Raises ArtifactError that names a damaged file.
 
-        Sizes are compared, which finds a truncated file in milliseconds; `verify_hashes` reads every byte.
+        Comparing sizes finds a truncated file in milliseconds; `verify_hashes` reads every byte.
         """
         manifest = self.manifest()
         for name, expected in manifest.output.items():
             path = self.output / name
             if not path.is_file():
-                raise ArtifactError(f"{path}: is missing, and the manifest of stage {manifest.name} lists it; {_MEND}")
+                raise ArtifactError(
+                    f"{path}: is missing, and the manifest of stage {manifest.name} lists it; {_ADVICE}"
+                )
             if path.stat().st_size != expected.bytes:
                 raise ArtifactError(
                     f"{path}: has {path.stat().st_size} bytes where the manifest of stage {manifest.name} lists "
-                    f"{expected.bytes}; it was cut short or changed. {_MEND}"
+                    f"{expected.bytes}; it was cut short or changed. {_ADVICE}"
                 )
         return manifest
 
@@ -78,10 +89,12 @@ class StageFolder:
         manifest = self.verified_manifest()
         for name, expected in manifest.output.items():
             if file_hash(self.output / name) != expected.sha256:
-                raise ArtifactError(f"{self.output / name}: was changed after stage {manifest.name} finished. {_MEND}")
+                raise ArtifactError(
+                    f"{self.output / name}: was changed after stage {manifest.name} finished. {_ADVICE}"
+                )
 
     def set_aside(self, reason: str) -> Path:
-        """Rename the folder so that the stage starts afresh and nothing is lost; returns where it went.
+        """Rename the folder, so that the stage starts afresh and nothing is deleted; returns the new path.
 
         Raises ArtifactError if the run directory cannot be written.
         """
@@ -95,10 +108,11 @@ class StageFolder:
         return target
 
     def clear_checkpoints(self) -> None:
+        """Delete the checkpoints of a finished stage."""
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
 
-_MEND = "Run again with `--redo NAME` to make the stage anew; the old folder is kept beside it."
+_ADVICE = "Write `--redo NAME` to run the stage again; the old folder is kept beside it."
 
 
 @dataclass(frozen=True)
@@ -109,18 +123,21 @@ class RunFolder:
 
     @property
     def recipe(self) -> Path:
+        """The resolved recipe of the run."""
         return self.path / "recipe.yaml"
 
     @property
     def facts(self) -> Path:
+        """run.json."""
         return self.path / "run.json"
 
     @property
     def base(self) -> Path:
+        """The folder of the prepared base model, if the recipe needs one."""
         return self.path / "base"
 
     def stage(self, number: int, name: str) -> StageFolder:
-        """The folder of the stage with that place in the recipe, counted from 1."""
+        """The folder of a stage by its number in the recipe, from 1, and its name."""
         return StageFolder(self.path / f"{number:02d}-{name}")
 
     def find(self, name: str) -> StageFolder:

@@ -1,7 +1,7 @@
 """budget/: accuracy over thinking budgets. points.jsonl, outcomes/KEY.jsonl and budget.json.
 
 The sweep that ends a recipe and `alignment budget` leave the same files. Neighbours: evaluation/sweep/ (measures and
-writes), report/ (shows), commands/adapt.py (learns from the outcomes).
+writes), report/ (shows), commands/adapt/ (fits adaptive budgets to the outcomes).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ FOLDER, SWEEP, POINTS, OUTCOMES = "budget", "budget.json", "points.jsonl", "outc
 
 @dataclass(frozen=True)
 class Place:
-    """Where a point stands in a picture, whatever the settings."""
+    """Stage, task, mode and budget of a point, whatever its settings."""
 
     stage: Annotated[str, "the stage, or the model folder's name"]
     task: Annotated[str, "the task"]
@@ -37,12 +37,13 @@ class Place:
 
     @property
     def described(self) -> str:
+        """The point in words, for messages."""
         return "non-thinking" if self.budget is None else f"budget {self.budget}"
 
 
 @dataclass(frozen=True)
 class VotePoint:
-    """What a majority of so many samples scores, and the best of as many, which bounds every choice from above."""
+    """Accuracy of a majority vote over k samples, and of the best of k, an upper bound for every way of choosing."""
 
     votes: Annotated[int, "samples that vote"]
     mean_tokens: Annotated[float, "tokens of so many samples"]
@@ -81,7 +82,7 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class RecordedPoint(LineRecord):
-    """A point that was measured at some time, with everything that decides it."""
+    """A measured point with its key and identity: everything that decides it."""
 
     key: Annotated[str, "SHA-256 of the identity"]
     point: Annotated[SweepPoint, INLINE]
@@ -113,7 +114,7 @@ class SweptPolicy:
 
 @dataclass(frozen=True)
 class Knee:
-    """Where a curve stops rising clearly."""
+    """The smallest budget of a curve whose accuracy is not clearly below the best."""
 
     stage: Annotated[str, "the stage"]
     task: Annotated[str, "the task"]
@@ -124,7 +125,7 @@ class Knee:
 
 @dataclass(frozen=True)
 class OutcomesFile:
-    """Where the outcomes of a point's problems are."""
+    """The file with the outcomes of a point's problems."""
 
     place: Annotated[Place, INLINE]
     file: Annotated[str, "path from the sweep's folder"]
@@ -132,7 +133,7 @@ class OutcomesFile:
 
 @dataclass(frozen=True)
 class Sweep(FileRecord):
-    """The points that were asked for last, without key and identity."""
+    """The points of the last command, without key and identity."""
 
     points: Annotated[tuple[SweepPoint, ...], "in the order in which they are shown"]
     stages: Annotated[tuple[SweptPolicy, ...], "the policies"] = ()

@@ -17,7 +17,7 @@ __all__ = ["Report", "build_report", "read_run", "write_report"]
 def write_report(run: Path) -> Report:
     """Write report.json, report.md and report.html into a run directory and return the report.
 
-    Each file is replaced whole or not at all. Raises ArtifactError where `run` is not a run directory.
+    Each file is written atomically. Raises ArtifactError if `run` is not a run directory.
     """
     from alignment.report.render.html import render_page
     from alignment.report.render.markdown import render_markdown

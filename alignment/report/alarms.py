@@ -1,6 +1,6 @@
-"""What in a run's recorded facts should make its reader stop: one function per kind of evidence, thresholds on top.
+"""Alarms: signs in a run's records that something is wrong, one function per kind; thresholds are at the top.
 
-`warning` says that a number is past its threshold; `notice` says that something was seen which chance could explain.
+A `warning` means that a figure is past its threshold, a `notice` that chance could explain what was seen.
 Neighbours: run.py (the facts), changes.py (gain or loss), document.py (puts the list under `alarms`).
 """
 
@@ -45,15 +45,15 @@ def trained_both_modes(stage: Stage) -> bool:
 
 
 def _mixes_modes(stage: Stage) -> bool:
-    """Whether a stage made curated rows of both modes, which are there to teach the switch."""
+    """Whether a stage made rows of both modes for fusion."""
     kind = find_kind(stage.kind)
     return kind is not None and kind.leaves_rows and not kind.policy_writes and _holds_both_modes(stage)
 
 
 def _holds_both_modes(stage: Stage) -> bool:
-    shares = [share for share in _values(stage.identity, "thinking_fraction") if is_number(share)]
-    if shares:
-        return any(0 < share < 1 for share in shares)
+    fractions = [found for found in _values(stage.identity, "thinking_fraction") if is_number(found)]
+    if fractions:
+        return any(0 < fraction < 1 for fraction in fractions)
     named = {mode for mode in _values(stage.identity, "mode") if isinstance(mode, str)}
     return named.issuperset(MODES) or stage.rollouts.modes.issuperset(MODES)
 
@@ -61,7 +61,7 @@ def _holds_both_modes(stage: Stage) -> bool:
 def _training(stage: Stage) -> Iterator[Alarm]:
     silent = _mean(stage, "zero_variance_groups")
     if silent is not None and silent > ZERO_VARIANCE_GROUPS:
-        message = f"{silent:.0%} of the groups scored all alike and taught nothing (mean over the stage)."
+        message = f"{silent:.0%} of the groups had zero reward variance, hence no gradient (mean over the stage)."
         yield _alarm(stage, "zero_variance_groups", silent, ZERO_VARIANCE_GROUPS, message)
     cut = _mean(stage, "truncated_fraction")
     if cut is not None and cut > TRUNCATED_FRACTION:
@@ -80,11 +80,13 @@ def _training(stage: Stage) -> Iterator[Alarm]:
         message = f"Trainer and engine disagreed by {gap:.3g} nats per token at step {step:.0f}."
         yield _alarm(stage, "logprob_gap", gap, allowed, message)
     for metric in sorted({name for row in stage.metrics for name in row.figures}):
-        share = _mean(stage, metric) if metric.startswith("reward/") and metric.endswith("/unknown_fraction") else None
-        if share is not None and share > UNKNOWN_FRACTION:
+        fraction = (
+            _mean(stage, metric) if metric.startswith("reward/") and metric.endswith("/unknown_fraction") else None
+        )
+        if fraction is not None and fraction > UNKNOWN_FRACTION:
             name = metric.removeprefix("reward/").removesuffix("/unknown_fraction")
-            message = f"The verifier {name} could not judge {share:.0%} of the completions (mean over the stage)."
-            yield _alarm(stage, "unknown_verdicts", share, UNKNOWN_FRACTION, message)
+            message = f"The verifier {name} could not judge {fraction:.0%} of the completions (mean over the stage)."
+            yield _alarm(stage, "unknown_verdicts", fraction, UNKNOWN_FRACTION, message)
 
 
 def _isolation(stage: Stage) -> Iterator[Alarm]:
@@ -94,7 +96,7 @@ def _isolation(stage: Stage) -> Iterator[Alarm]:
 
 
 def _reward_against_accuracy(stage: Stage, changes: Mapping[Mode, Change]) -> Iterator[Alarm]:
-    """Training reward that rises while held-out accuracy falls: the reward is being learnt, not the task."""
+    """Training reward that rises while held-out accuracy falls: a sign of reward hacking."""
     rewards = [value for _, value in stage.series("reward")]
     quarter = max(1, len(rewards) // 4)
     if len(rewards) < 2 or fmean(rewards[-quarter:]) <= fmean(rewards[:quarter]):

@@ -1,4 +1,4 @@
-"""Run -> Report: what is summed up, compared and judged of recorded facts, and nothing else.
+"""Run -> Report: sums up, compares and judges what a run recorded.
 
 Neighbours: run.py (the Run), document.py (the Report), changes.py and alarms.py (what is judged), render/ (its forms).
 """
@@ -92,7 +92,7 @@ def _changes(run: Run, index: int) -> dict[Mode, Change]:
 
 
 def _training(stage: Stage) -> dict[str, MetricSummary]:
-    """{metric: its summary}; `best` is None for a metric of which neither more nor less is better."""
+    """{metric: its summary}; `best` is None for a metric without a better direction."""
     summaries = {}
     for name in sorted({name for row in stage.metrics for name in row.figures}):
         values = [value for _, value in stage.series(name)]

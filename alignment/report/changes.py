@@ -1,8 +1,8 @@
 """Whether accuracy changed from one stage to the next: the difference, its test, and a verdict that names losses.
 
 The test is the two-proportion z-test with a pooled variance, two-sided at 95%. It treats the two evaluations as
-independent samples; as both answer the same problems, it is careful: a real change may go unnamed, more seldom is a
-chance one named. Tasks are tested one by one and without a correction for their number.
+independent samples; since both answer the same problems, it is conservative: it may miss a real change. Tasks are tested
+separately, without a correction for their number.
 Neighbours: records/evaluation.py (what is compared), document.py (the classes of the result).
 """
 
@@ -30,10 +30,14 @@ class Scored(Protocol):
     """Judged answers: one mode of an evaluation, or one task of it."""
 
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """Number of judged answers."""
+        ...
 
     @property
-    def accuracy(self) -> Estimate: ...
+    def accuracy(self) -> Estimate:
+        """Fraction of judged answers that are correct."""
+        ...
 
 
 def z_score(before: Scored, after: Scored) -> float:
@@ -61,7 +65,7 @@ def accuracy_change(before: Scored, after: Scored) -> AccuracyChange:
 
 
 def mode_change(since: str, before: EvaluationFigures, after: EvaluationFigures) -> Change:
-    """What changed in one mode since the stage named `since`: accuracy with its test, other figures without one."""
+    """The change in one mode since the stage named `since`: accuracy with its test, other figures without."""
     earlier = {task.task: task for task in before.tasks}
     tasks = [
         TaskChange(one.task, accuracy_change(earlier[one.task], one)) for one in after.tasks if one.task in earlier
@@ -71,6 +75,7 @@ def mode_change(since: str, before: EvaluationFigures, after: EvaluationFigures)
 
 
 def difference(before: Number, after: Number) -> Number:
+    """after - before; None if either is not known."""
     return None if before is None or after is None else round(after - before, 6)
 
 

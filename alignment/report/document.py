@@ -37,7 +37,7 @@ class AccuracyChange:
 
 @dataclass(frozen=True)
 class TaskChange:
-    """What changed on one task."""
+    """The change on one task."""
 
     task: Annotated[str, "the task"]
     tested: Annotated[AccuracyChange, INLINE]
@@ -45,7 +45,7 @@ class TaskChange:
 
 @dataclass(frozen=True)
 class Change:
-    """What changed in one mode since the stage that this one was made from."""
+    """The change in one mode since the stage that this one was made from."""
 
     since: Annotated[str, "the stage compared with"]
     test: Annotated[str, "the name of the test behind `significant`"]
@@ -56,7 +56,7 @@ class Change:
 
 @dataclass(frozen=True)
 class AgainstBest:
-    """How the last stage stands beside the best one."""
+    """The last stage compared with the best one."""
 
     stage: Annotated[str, "the best stage in this mode"]
     best: Annotated[Number, "its accuracy"]
@@ -146,7 +146,7 @@ class SweepSection:
 
 @dataclass(frozen=True)
 class Alarm:
-    """What should make a reader stop."""
+    """A sign that something is wrong."""
 
     stage: Annotated[str, "where"]
     kind: Annotated[str, "what kind of evidence"]

@@ -1,4 +1,4 @@
-"""Reads records that may be missing, half written or hostile, and notes what was wrong instead of failing.
+"""Reads records that may be missing, incomplete or hostile, and notes what is wrong instead of failing.
 
 Every value leaves here printable: no NaN, no infinity, no lone surrogate that would break a later UTF-8 write.
 Neighbours: run.py knows which file holds which record; this file knows only how files go wrong.

@@ -1,4 +1,7 @@
-"""`alignment show`: each stage of a run, what it was made from, and whether its files are whole."""
+"""`alignment show`: each stage of a run, what it was made from, and whether its files are intact.
+
+Neighbours: records/run_folder.py (checks the files), commands/show.py (prints the tree).
+"""
 
 from rich.text import Text
 from rich.tree import Tree
@@ -12,7 +15,7 @@ from alignment.records.run_folder import RunFolder, StageFolder
 
 
 def lineage_tree(run: RunFolder) -> Tree:
-    """A tree of stages with their inputs by hash. Damaged stages are shown as such, not refused."""
+    """A tree of stages with the hashes of their inputs. Damaged stages are marked, not refused."""
     facts = RunRecord.read(run.facts)
     tree = Tree(f"{run.path}  recipe {facts.recipe}  seed {facts.seed}  model {facts.model}")
     producers = {"": ""}
@@ -41,7 +44,7 @@ def _add(tree: Tree, folder: StageFolder, manifest: Manifest, producers: dict[st
         )
     )
     for name, digest in manifest.inputs.items():
-        known = "" if producers.get(digest) == name or name == "model" else "  (made anew since)"
+        known = "" if producers.get(digest) == name or name == "model" else "  (run again since)"
         branch.add(f"from {name} {digest[:12]}{known}")
     for path in sorted(folder.evaluations.glob("*thinking.json")):
         try:

@@ -1,4 +1,4 @@
-"""Writes docs/report.schema.json from the classes of document.py, so that it cannot say anything else than the code.
+"""Generates docs/report.schema.json from the classes of document.py.
 
 `python -m alignment.report.schema > docs/report.schema.json`. tests/alignment/test_records_reference.py fails while it is stale.
 """
@@ -12,7 +12,7 @@ COMMAND = "python -m alignment.report.schema > docs/report.schema.json"
 
 
 def schema() -> str:
-    """The schema of report.json as it stands in docs/."""
+    """The JSON schema of report.json."""
     return json.dumps(json_schema(Report), indent=2, ensure_ascii=False) + "\n"
 
 

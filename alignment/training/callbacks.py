@@ -46,6 +46,7 @@ class Recorder(TrainerCallback):
         self.tokens = 0
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Start the clock, and continue to count tokens where the last attempt stopped."""
         self._started = time.monotonic()
         self.tokens = _recorded_tokens(self._context) if self._context.is_main else 0
         self._last = self._started, self.tokens
@@ -80,6 +81,7 @@ class Recorder(TrainerCallback):
         return {"tokens": self.tokens, "tokens_per_second": round(rate, 1)}
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Seal the checkpoint that was just written."""
         if self._context.is_main:
             seal(Path(args.output_dir or "") / f"checkpoint-{state.global_step}")
 

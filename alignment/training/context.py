@@ -36,9 +36,11 @@ class StageContext:
 
     @property
     def is_main(self) -> bool:
+        """Whether this is rank 0, which writes files."""
         return self.rank == 0
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the policy that the stage starts from."""
         return AutoTokenizer.from_pretrained(self.policy_path, trust_remote_code=self.recipe.trust_remote_code)
 
     def sampler(self) -> Sampler:

@@ -86,7 +86,7 @@ def put_card(stage: Path, text: str = "<|im_start|>user\n1 + 1 /think<|im_end|>"
         flags={"thinking": {"none": 2, "user": 2}, "non_thinking": {"system": 1, "user": 5}},
         turns={"1": 8, "2": 2},
         flag_changes=1,
-        shares={"thinking_fraction": CardFraction("rows that think", 0.5, 0.4, 4, 10)},
+        fractions={"thinking_fraction": CardFraction("rows that think", 0.5, 0.4, 4, 10)},
         data=(CardPart(source="sums", licences={"sums": "MIT"}, rows_read=12, rows_used=10, left_out={"too long": 2}),),
     )
     DataCard(figures, samples=(CardSample("thinking", "user", 1, text),)).write(folder.output / "card.json")

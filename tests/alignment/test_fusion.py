@@ -141,7 +141,7 @@ def test_every_share_is_met_within_rounding(tmp_path: Path, settings: dict[str, 
         "where a question decides, the mode was another before"
     )
     assert card["flag_changes"] == len(changing)
-    assert [one["rows"] for one in card["shares"].values()][::4] == [len(thinking), len(several)]
+    assert [one["rows"] for one in card["fractions"].values()][::4] == [len(thinking), len(several)]
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:

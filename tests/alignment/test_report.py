@@ -101,7 +101,7 @@ def test_the_card_of_a_fusion_stage_is_shown_under_it_and_linked(run: Path) -> N
     document = reported(run)
     card = document["stages"][2]["card"]
     assert card["path"] == "03-fusion_data/output/card.md"
-    assert card["shares"] == {
+    assert card["fractions"] == {
         "thinking_fraction": {"words": "rows that think", "asked": 0.5, "made": 0.4, "rows": 4, "of": 10}
     }
     assert [stage["card"] for stage in document["stages"] if stage["name"] != "fusion_data"] == [None] * 3
@@ -119,8 +119,8 @@ def test_the_card_of_a_fusion_stage_is_shown_under_it_and_linked(run: Path) -> N
 @pytest.mark.parametrize(
     "damage",
     [
-        '{"rows": 9, "shares": 3, "flags": [], "data": [1]}',
-        '{"rows": 9, "shares": {"a": 1}, "turns": {"1": "x"}}',
+        '{"rows": 9, "fractions": 3, "flags": [], "data": [1]}',
+        '{"rows": 9, "fractions": {"a": 1}, "turns": {"1": "x"}}',
         "[",
         "{}",
     ],
@@ -130,7 +130,7 @@ def test_a_damaged_card_ends_no_report(run: Path, damage: str) -> None:
     (run / "03-fusion_data" / "output" / "card.json").write_text(damage, encoding="utf-8")
     document = reported(run)
     card = document["stages"][2]["card"]
-    assert card is None or card["shares"] == {}
+    assert card is None or card["fractions"] == {}
     assert any("card.json" in note for note in document["notes"])
 
 

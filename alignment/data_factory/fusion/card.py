@@ -72,7 +72,7 @@ def make_card(recipe: Recipe, stage: FusionStage, pool: Pool, rows: Sequence[Mea
         flags={mode: {place: places[mode][place] for place in PLACES} for mode in MODES},
         turns={str(count): turns[count] for count in sorted(turns)},
         flag_changes=sum(map(flags_change, chats)),
-        shares=dict(_shares(stage, chats)),
+        fractions=dict(_fractions(stage, chats)),
         not_needed={mode: len(pool.examples[mode]) - taken[mode] for mode in MODES},
         tokens=CardTokens(
             all=sum(lengths),
@@ -88,7 +88,7 @@ def make_card(recipe: Recipe, stage: FusionStage, pool: Pool, rows: Sequence[Mea
     return DataCard(figures, stage.name, recipe.name, recipe.seed, tuple(_samples(rows)))
 
 
-def _shares(stage: FusionStage, rows: Sequence[Conversation]) -> Iterator[tuple[str, CardFraction]]:
+def _fractions(stage: FusionStage, rows: Sequence[Conversation]) -> Iterator[tuple[str, CardFraction]]:
     """Each fraction of the recipe, what was asked and what the rows have, with the two counts."""
     flagged = [row for row in rows if place_of_flag(row) != "none"]
     system = [row for row in flagged if place_of_flag(row) == "system"]

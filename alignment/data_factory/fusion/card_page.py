@@ -28,7 +28,7 @@ def _opening(card: DataCard) -> Iterator[str]:
     yield f"# Data card of `{card.stage}`"
     yield (
         f"{found.rows:,} conversations for supervised fine-tuning in two modes, made by the recipe `{card.recipe}` "
-        f"with seed {card.seed}. The last flag in user and system turns decides the mode of the answer; without a flag "
+        f"with seed {card.seed}. The last flag in user and system turns sets the mode of the answer; without a flag "
         "the model thinks, or the template's switch says that it does not."
     )
     if tokens is not None:
@@ -48,13 +48,13 @@ def _counts(card: DataCard) -> Iterator[str]:
             "none" if one.made is None else f"{one.made:.3f}",
             f"{one.rows:,} of {one.of:,}",
         )
-        for one in found.shares.values()
+        for one in found.fractions.values()
     ]
     yield table(("fraction of", "asked", "made", "rows"), fractions)
     yield "## Flags and turns"
     yield f"{found.flag_changes:,} rows hold flags for both modes."
     places = [(words, *(f"{found.flags[mode][place]:,}" for mode in MODES)) for place, words in PLACES.items()]
-    yield table(("flag that decides", *map(mode_words, MODES)), places)
+    yield table(("flag that sets the mode", *map(mode_words, MODES)), places)
     yield table(("questions in a row", "rows"), [(turns, f"{count:,}") for turns, count in found.turns.items()])
 
 
@@ -62,7 +62,7 @@ def _origins(card: DataCard) -> Iterator[str]:
     yield "## Where the rows are from"
     yield table(("data", "licence", "read", "left out", "used"), map(_origin, card.figures.data))
     unused = ", ".join(f"{count:,} {mode_words(mode)}" for mode, count in card.figures.not_needed.items())
-    yield f"Not needed at these shares: {unused}."
+    yield f"Not needed at these fractions: {unused}."
 
 
 def _origin(part: CardPart) -> tuple[str, ...]:

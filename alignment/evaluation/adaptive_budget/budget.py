@@ -1,8 +1,8 @@
-"""The probe that decides a prompt's thinking budget, and the file that says how. Light.
+"""The probe of a prompt, which sets its thinking budget, and reading adaptive.json. Imports no torch.
 
-A probe says how hard a prompt looks: its length in tokens, which costs nothing, or how often a few answers without
-thinking agree, which costs their tokens. Neighbours: records/adaptive.py (the file), fit.py (learns the budgets from a
-sweep); commands/chat.py and serve/middleware.py use what `alignment adapt` wrote.
+A probe estimates how hard a prompt is: its length in tokens, which costs nothing, or how often a few non-thinking answers
+agree, which costs their tokens. Neighbours: records/adaptive.py (the file), fit.py (fits the budgets to a sweep),
+commands/chat/ and serve/middleware.py (use the file).
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from rewards.vote import answer_groups
 
 
 def load_adaptive(path: Path) -> AdaptiveBudget:
-    """Read adaptive.json. Raises OptionError that says what is wrong with it."""
+    """Read adaptive.json. Raises OptionError if it cannot be read."""
     try:
         return AdaptiveBudget.read(path)
     except ArtifactError as error:
@@ -24,13 +24,13 @@ def load_adaptive(path: Path) -> AdaptiveBudget:
 
 
 def agreement(groups: Sequence[int | None]) -> float:
-    """The share of the samples that give the most frequent answer; a sample without an answer agrees with none."""
+    """Fraction of the samples that give the most frequent answer; a sample without an answer agrees with none."""
     counts = Counter(group for group in groups if group is not None)
     return max(counts.values(), default=0) / len(groups)
 
 
 def agreement_of(answers: Sequence[str]) -> float:
-    """The agreement of answers as a policy wrote them; which are the same is what a vote would say."""
+    """The agreement of completions' answers; two are the same as in a vote (rewards/vote.py)."""
     verifier = MathAnswer()
     try:
         (groups,) = answer_groups([answers], verifier)

@@ -1,9 +1,9 @@
-"""Learns a budget for each prompt from a sweep, and holds it against fixed budgets on problems it has not seen.
+"""Fits a budget for each prompt to a sweep, and compares it with fixed budgets on held-out problems.
 
-Problems are put into bins by a probe. Every bin begins at the smallest budget; then the step that buys the most
-accuracy for a token is taken, in whichever bin it is, until the target is reached. That is what a Lagrangian over the
-bins gives: one price of a token for all of them. The bins need not rise in order: a bin of hopeless prompts is one
-where no step is worth its price. Neighbours: adaptive.py (the result), adapt_command.py (reads the sweep).
+Problems are put into bins by a probe. Every bin starts at the smallest budget; then the step that gains the most accuracy per
+token is taken, in whichever bin it is, until the target is reached. This is a Lagrangian over the bins with one price per
+token. Budgets need not rise from bin to bin: for prompts that are never solved, no step is worth its price. Neighbours:
+budget.py (the probe), records/adaptive.py (the result), commands/adapt/ (reads the sweep).
 """
 
 import itertools
@@ -61,7 +61,7 @@ class Curve:
         return np.array([agreement(groups[: probe.samples]) for groups in self.groups_PS])
 
     def probe_tokens(self, probe: Probe) -> Array:
-        """What asking the probe costs for each problem, in tokens."""
+        """Cost of the probe for each problem, in tokens."""
         return self.probe_tokens_PS[:, : probe.samples].sum(axis=1)
 
 
@@ -93,7 +93,7 @@ class Rule:
 
 
 def rules(curve: Curve, probe: Probe) -> Iterator[Rule]:
-    """From the cheapest rule to the dearest, one step at a time, the best-priced step first."""
+    """Rules from the cheapest to the most expensive, one step at a time, the best price first."""
     values = curve.values(probe)
     most = max(1, min(MOST_BINS, len(values) // FEWEST_PROBLEMS))
     # The ends are values that occur, so that equal prompts are never parted; the largest value ends no bin but the last.
@@ -153,7 +153,7 @@ def fixed_tokens(tokens: Array, accuracy: Array, wanted: float) -> float:
 
     Arguments are means for each budget, in order. Where none is so accurate: the tokens of the most accurate one.
     """
-    reaching = [float(spent) for spent, share in zip(tokens, accuracy, strict=True) if share >= wanted]
+    reaching = [float(spent) for spent, reached in zip(tokens, accuracy, strict=True) if reached >= wanted]
     for one in range(len(tokens) - 1):
         if accuracy[one] < wanted <= accuracy[one + 1]:
             part = (wanted - accuracy[one]) / (accuracy[one + 1] - accuracy[one])
@@ -181,14 +181,14 @@ class Saving:
 def beside_fixed(curve: Curve, rule: Rule) -> Saving:
     """A rule's mean accuracy and tokens, and what prompt-blind budgets spend for the same accuracy.
 
-    fixed_tokens: the best fixed budget. random_budget_tokens: the best of all ways to draw a budget by lot without looking at
-    the prompt, the hardest opponent that knows nothing. saved_fraction is against the former, probe included.
+    fixed_tokens: the best fixed budget. random_budget_tokens: the strongest prompt-independent baseline (randomised budgets).
+    saved_fraction is against the former, probe included.
     """
     accuracy, thinking, probing = (float(one.mean()) for one in rule.spent(curve))
     tokens_B, accuracy_B = curve.tokens_PB.mean(axis=0), curve.accuracy_PB.mean(axis=0)
     corners = hull(tokens_B, accuracy_B)
     fixed = fixed_tokens(tokens_B, accuracy_B, accuracy)
-    lots = fixed_tokens(tokens_B[corners], accuracy_B[corners], accuracy)
+    random_budget = fixed_tokens(tokens_B[corners], accuracy_B[corners], accuracy)
     spent = thinking + probing
     return Saving(
         accuracy=accuracy,
@@ -196,8 +196,8 @@ def beside_fixed(curve: Curve, rule: Rule) -> Saving:
         mean_probe_tokens=probing,
         fixed_tokens=fixed,
         saved_fraction=1 - spent / fixed if fixed else 0.0,
-        random_budget_tokens=lots,
-        saved_fraction_beside_random=1 - spent / lots if lots else 0.0,
+        random_budget_tokens=random_budget,
+        saved_fraction_beside_random=1 - spent / random_budget if random_budget else 0.0,
     )
 
 
@@ -218,20 +218,20 @@ def with_intervals(curve: Curve, rule: Rule, seed: int = 0) -> Savings:
 
 
 def promise(curve: Curve, probe: Probe, target: Target) -> float | None:
-    """The share of tokens that a probe saves where folds of the problems are fitted without it; None if it fits none."""
-    shares = []
+    """Fraction of tokens that a probe saves in cross-validation over the problems; None if no rule reaches the target."""
+    saved = []
     for number in range(FOLDS):
         inside, others = curve.part(FOLDS, number, shift=8)
         rule = fit(others, probe, target) if inside.keys and others.keys else None
         if rule is None:
             return None
-        shares.append(beside_fixed(inside, rule).saved_fraction)
-    return float(np.mean(shares))
+        saved.append(beside_fixed(inside, rule).saved_fraction)
+    return float(np.mean(saved))
 
 
 def best_probe(curve: Curve, probes: Sequence[Probe], target: Target) -> tuple[Probe, dict[str, float | None]]:
-    """The probe that promises most on these problems, and what each of them promises."""
+    """The probe that saves most in cross-validation, and what each probe saves."""
     promised = {probe.described: promise(curve, probe, target) for probe in probes}
     known = [probe for probe in probes if promised[probe.described] is not None]
     best = max(known or probes, key=lambda probe: promised[probe.described] or -np.inf)
-    return best, {name: None if share is None else round(share, 4) for name, share in promised.items()}
+    return best, {name: None if saved is None else round(saved, 4) for name, saved in promised.items()}

@@ -1,7 +1,7 @@
-"""Where does thinking help to follow instructions, and where does it hurt? From the judged answers of both modes.
+"""Constraints followed in thinking and non-thinking mode, from the judged answers of both.
 
-Constraints are told apart by what following them demands, planning or precision (rewards/kinds/instruction/constraints),
-and scored strictly and loosely. Every problem is answered in both modes, so the difference is taken problem by problem.
+Constraints are grouped by what they demand, planning or precision (rewards/kinds/instruction/constraints), and scored
+strictly and loosely. Every problem is answered in both modes, so the difference is taken problem by problem.
 Neighbours: answering.py (the answers), pairs.py (how sure a difference is), docs/evaluation.md (what it means).
 """
 
@@ -22,7 +22,7 @@ from rewards.kinds.think_format import thought
 
 ALL = "all"
 SELDOM = 0.5  # a mode in which fewer answers think, or more than this where none should, is no test of thinking
-UNANSWERED = 0.05  # above this share, what is measured is also the room for an answer
+UNANSWERED = 0.05  # above this fraction, the token limit affects the result
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Mark:
 
     @property
     def demand(self) -> str:
+        """What following it demands: planning or precision."""
         return CONSTRAINTS[self.type].demand
 
 
@@ -76,7 +77,7 @@ def _task(task: str, answers: Mapping[Mode, Sequence[Judged]], same_prompts: boo
 
 
 def _mode(rows: Sequence[Judged]) -> ModeAnswers:
-    """What the answers of one mode were like, whether or not they followed anything."""
+    """Properties of one mode's answers, whether or not they follow the constraints."""
     return ModeAnswers(
         answers=len(rows),
         thinking_answer_fraction=fraction([thought(row.completion.text) for row in rows]),

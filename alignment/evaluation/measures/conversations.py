@@ -2,7 +2,7 @@
 
 After ThinkFollow of the Qwen3 report (arXiv 2505.09388, Table 22): user turns carry `/think`, `/no_think` or nothing, the
 last flag wins, and without any the policy thinks. Its own earlier answers stand in the history, without their thinking
-where the template cuts it. Conversations go on side by side, one turn of all of them at a time.
+where the template strips it. Conversations run in parallel, one turn of all of them at a time.
 Neighbours: answering.py (single questions), data/modes.py (which flag counts).
 """
 
@@ -183,7 +183,7 @@ def follow_figures(talks: Sequence[Conversation]) -> FollowFigures:
 
 
 def follow_samples(talks: Sequence[Conversation]) -> tuple[tuple[FollowTurn, ...], ...]:
-    """The first conversations in full, for whoever wants to read what happened."""
+    """The first conversations in full, for a reader."""
     return tuple(map(_sample, talks[:KEPT_CONVERSATIONS]))
 
 

@@ -1,4 +1,4 @@
-"""From judged completions to the figures of a report. No torch, no engine: lists in, numbers out.
+"""From judged completions to figures with intervals. Needs neither torch nor an engine.
 
 Neighbours: intervals.py (how sure a figure is), votes.py (several answers to one problem), records/evaluation.py (what
 is recorded of it).
@@ -15,7 +15,7 @@ from alignment.records.evaluation import EvaluationFigures, TaskScore
 
 @dataclass(frozen=True)
 class Outcome:
-    """One answered problem. correct is None where the grader could not judge.
+    """One answered problem. correct is None if the verifier could not judge.
 
     Outcomes of the same `problem` are samples of one thing, which the intervals take into account; an empty name says
     that the outcome stands alone.
@@ -95,8 +95,10 @@ def _task(task: str, outcomes: Sequence[Outcome]) -> TaskScore:
 
 
 def fraction(flags: Sequence[bool]) -> float:
+    """Fraction of true flags; 0 without flags."""
     return round(sum(flags) / len(flags), 4) if flags else 0.0
 
 
 def mean(values: Sequence[float]) -> float:
+    """Mean of values; 0 without values."""
     return round(sum(values) / len(values), 2) if values else 0.0

@@ -1,4 +1,4 @@
-"""How near the thinking comes to what a question asks for (records/evaluation.py, `target_lengths`).
+"""Adherence: thinking tokens against the target length in the question (records/evaluation.py, `target_lengths`).
 
 Nothing ends the thinking from outside here. Neighbours: data/target_length.py (puts the length into the question),
 evaluation/job.py (asks for this after both modes).

@@ -1,4 +1,4 @@
-"""What a budget sweep leaves: budget.json (everything), budget.csv (a row for each point), budget.png (the curves).
+"""The files of a budget sweep: budget.json (everything), budget.csv (a row per point), budget.png (the curves).
 
 Neighbours: plan.py (points.jsonl, from which these are made), knee.py, picture.py; report/ reads budget.json.
 """

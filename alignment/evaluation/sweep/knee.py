@@ -1,4 +1,7 @@
-"""Where a budget curve stops rising: the budget beyond which more thinking is not clearly worth its tokens."""
+"""The knee of a budget curve: beyond it, more thinking is not clearly worth its tokens.
+
+Neighbours: files.py (the knee of each curve), docs/evaluation.md (what it means).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

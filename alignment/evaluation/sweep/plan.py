@@ -29,19 +29,20 @@ DECIDING = ("samples", "max_prompt_tokens", "max_completion_tokens")
 
 @dataclass(frozen=True)
 class Point:
-    """What is measured: a place in a picture, and everything that decides the figures there."""
+    """A point: its place, and its identity, which is everything that decides its figures."""
 
     place: Place
     identity: Mapping[str, Json]
 
     @property
     def key(self) -> str:
+        """The hash of the identity, under which the point is recorded."""
         return canonical_hash(self.identity)
 
 
 @dataclass(frozen=True)
 class SweepWork(FileRecord):
-    """What the process is told that measures the missing points of one policy."""
+    """The work file of the process that measures one policy's missing points."""
 
     settings: Mapping[str, Json]
     policies: Mapping[str, str]  # model folder by stage
@@ -66,6 +67,7 @@ class SweepPlan:
 
     @property
     def points_file(self) -> Path:
+        """Path of points.jsonl."""
         return self.output / POINTS
 
     def measured(self) -> list[SweepPoint]:
@@ -90,7 +92,7 @@ class SweepPlan:
         return list(found)
 
     def work(self, missing: Sequence[Point]) -> SweepWork:
-        """What a process is told that measures these points."""
+        """The work file for these points."""
         return SweepWork(
             settings=self.settings.model_dump(mode="json"),
             policies={policy.name: str(policy.folder) for policy in self.policies},

@@ -31,7 +31,7 @@ def vote_sizes(samples: int) -> list[int]:
 
 
 def majority(ballots: Sequence[Ballot]) -> float:
-    """The chance that the most frequent answer is correct; ties are drawn, and a sample without an answer abstains."""
+    """Probability that the most frequent answer is correct; ties are broken at random, samples without an answer abstain."""
     counts = Counter(ballot.group for ballot in ballots if ballot.group is not None)
     if not counts:
         return 0.0
@@ -41,7 +41,7 @@ def majority(ballots: Sequence[Ballot]) -> float:
 
 
 def majority_of(ballots: Sequence[Ballot], size: int) -> float:
-    """The mean of `majority` over the runs of `size` neighbours, the last being a neighbour of the first."""
+    """The mean of `majority` over all runs of `size` neighbouring samples, cyclically."""
     count = len(ballots)
     return fmean(
         majority([ballots[(start + step) % count] for step in range(size)]) for start in range(count)

@@ -1,8 +1,7 @@
-"""A transformers model as an engine: for models that vLLM does not know, for machines it does not run on, and for models
-so small that vLLM's scheduler costs more than they do.
+"""The transformers engine: for models and machines that vLLM does not support, and for very small models.
 
-Models whose layers all attend to everything before them are decoded by decoding.py, several times faster than
-`generate`; others (sliding windows, state spaces) go through generate.py.
+Models with full causal attention in all layers are decoded by decoding.py, several times faster than `generate`; others
+(sliding windows, state spaces) use generate.py. Neighbours: ../engine.py (the protocol), ../attention/slots.py.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,6 @@
 """The report's pictures: accuracy and tokens by stage, training curves, interval bars and lineage.
 
-Each takes the report, or the values of one series, and returns inline SVG, or None where there is nothing to
-draw. Neighbours: svg.py (how things are drawn), html.py (where they stand on the page).
+Each takes the report, or the values of one series, and returns inline SVG, or None if there is nothing to draw. Neighbours: svg.py (how things are drawn), html.py (where they stand on the page).
 """
 
 import math
@@ -35,7 +34,7 @@ def accuracy_by_stage(report: Report) -> Markup | None:
 
 
 def tokens_by_stage(report: Report) -> Markup | None:
-    """Mean thinking tokens after every evaluated stage: what the accuracy is paid with."""
+    """Mean thinking tokens after every evaluated stage: what the accuracy costs."""
     evaluated = [stage for stage in report.stages if stage.evaluations]
     series = []
     for mode in MODES:
@@ -73,6 +72,7 @@ def _interval(figure: Estimate) -> str:
 
 
 def percent_ticks(edges: Sequence[float]) -> tuple[tuple[float, str], ...]:
+    """Ticks in percent that cover these fractions, as `(value, label)`."""
     low, high = max(0.0, min(edges)), min(1.0, max(edges))
     return tuple((value, f"{100 * value:g}") for value in ticks(low, high))
 
@@ -117,7 +117,7 @@ def _running_mean(points: Sequence[tuple[float, float]], reach: int) -> list[tup
 
 
 def interval_bar(accuracy: Estimate, mode: Mode) -> Markup:
-    """An accuracy on a line from 0 to 100, with its interval: the table's small picture."""
+    """An accuracy with its interval on a line from 0 to 100, for a table cell."""
     axis = Axis(0.0, 1.0, 3, 107)
     drawn = [line((3, 8, 107, 8), "rail")]
     if accuracy.low is not None and accuracy.high is not None:
@@ -128,7 +128,7 @@ def interval_bar(accuracy: Estimate, mode: Mode) -> Markup:
 
 
 def lineage(report: Report) -> Markup:
-    """What was made from what: the model on top, a line from each input to each stage, dashed where a hash differs."""
+    """Lineage: the model at the top, a line from each input to each stage, dashed if a hash differs."""
     stages = report.stages
     rows = {"model": 0} | {stage.name: index for index, stage in enumerate(stages, start=1)}
     edges = [(rows[name], rows[stage.name], stage, name) for stage in stages for name in stage.inputs if name in rows]

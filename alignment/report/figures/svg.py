@@ -26,16 +26,15 @@ class Axis:
     end: float
 
     def at(self, value: float) -> float:
+        """The pixel of a value."""
         span = self.high - self.low
-        share = (value - self.low) / span if span else 0.5
-        return round(self.start + share * (self.end - self.start), 1)
+        fraction = (value - self.low) / span if span else 0.5
+        return round(self.start + fraction * (self.end - self.start), 1)
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One measured point, with its interval where there is one. `verdict` colours the line that leads to it; a ringed
-    one stands out.
-    """
+    """One measured point, with its interval if there is one. `verdict` colours the line to it; `ringed` marks it."""
 
     x: float
     y: float
@@ -78,10 +77,12 @@ def element(name: str, *content: str, **attributes: object) -> Markup:
 
 
 def text(x: float, y: float, content: str, **attributes: object) -> Markup:
+    """A <text> element at a position in pixels; the content is escaped."""
     return element("text", content, x=round(x, 1), y=round(y, 1), **attributes)
 
 
 def line(ends: tuple[float, float, float, float], style: str) -> Markup:
+    """A <line> element from (x1, y1) to (x2, y2) in pixels, with a class of the style sheet."""
     x1, y1, x2, y2 = ends
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=style)
 

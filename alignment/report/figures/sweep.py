@@ -1,4 +1,4 @@
-"""The pictures of a budget sweep: accuracy over the budget, and over the tokens really spent, against voting.
+"""The pictures of a budget sweep: accuracy over the budget, and over the tokens spent, against voting.
 
 Neighbours: stages.py (the report's other pictures), svg.py (how things are drawn), page.html.jinja (their colours).
 """
@@ -81,7 +81,7 @@ def sweep_curve(points: Sequence[SweepPoint], knees: Knees, task: str) -> Markup
 
 
 def spent_curve(points: Sequence[SweepPoint], task: str) -> Markup | None:
-    """A line for each stage over the tokens that were really spent, thinking and answer; without thinking dashed."""
+    """A line for each stage over the tokens spent, thinking and answer; non-thinking dashed."""
     lines = []
     for style, stage in _styled(points):
         marks = tuple(_mark(point, _spent(point), False) for point in _curve(points, stage))

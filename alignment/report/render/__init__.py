@@ -1,1 +1,1 @@
-"""The document as HTML, Markdown and terminal tables."""
+"""Renders the report as HTML, Markdown and terminal tables."""

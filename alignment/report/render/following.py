@@ -33,7 +33,7 @@ FOLLOW_LEGEND = (
     "Intervals are Wilson's at 95%, over conversations."
 )
 CONSTRAINT_LEGEND = (
-    "The share of constraints followed, by what following them demands. The difference is thinking minus non-thinking on "
+    "The fraction of constraints followed, by what they demand. The difference is thinking minus non-thinking on "
     "the same problems, with a paired bootstrap interval at 95% over problems; thinking helps or hurts where all of it lies "
     "on one side of zero. No difference seen is not no difference: it may be as large as the interval's ends."
 )
@@ -50,7 +50,7 @@ def constrained_stages(report: Report) -> dict[str, Sequence[ConstraintTask]]:
 
 
 def follow_table(stages: Mapping[str, FollowFigures]) -> tuple[tuple[str, ...], Rows]:
-    """One row for each group of turns, one column for each stage: the share that obeyed, with its interval."""
+    """One row for each group of turns, one column for each stage: the fraction that obeyed, with its interval."""
     groups: dict[tuple[str, str], str] = {}
     for facts in stages.values():
         groups |= {(one.by, one.value): _group_name(one) for one in facts.groups}
@@ -95,7 +95,7 @@ def constraint_table(stages: Mapping[str, Sequence[ConstraintTask]]) -> tuple[tu
 
 
 def narrow_constraint_table(task: ConstraintTask) -> tuple[tuple[str, ...], Rows]:
-    """One task in eighty columns: the shares without intervals of their own."""
+    """One task in eighty columns: the fractions without intervals."""
     rows: Rows = [
         (
             one.demand,
@@ -112,7 +112,7 @@ def narrow_constraint_table(task: ConstraintTask) -> tuple[tuple[str, ...], Rows
 
 
 def type_table(task: ConstraintTask) -> tuple[tuple[str, ...], Rows]:
-    """The strict shares of each type of constraint of one task."""
+    """The strict fractions of each type of constraint of one task."""
     rows: Rows = [
         (one.type, one.demand, phrases.count(one.constraints), phrases.percent(one.thinking), phrases.percent(one.non_thinking))
         for one in task.types

@@ -25,12 +25,12 @@ STAGE_HEADINGS = ("stage", "mode", "accuracy %", "95% interval", "change", *(one
 SWEEP_HEADINGS = ("stage", "task", "budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens",
                   "forced to stop %", "finished by itself %", "majority %", "best of as many %, upper bound")  # fmt: skip
 TARGET_LENGTH_HEADINGS = ("stage", "asked for", "thinking tokens", "adherence error %", "95% interval", "accuracy %")
-CARD_SHARE_HEADINGS = ("share of", "asked %", "made %", "rows")
+CARD_FRACTION_HEADINGS = ("fraction of", "asked %", "made %", "rows")
 CARD_PART_HEADINGS = ("data", "licence", "read", "left out", "used")
 
 CHANGE_LEGEND = (
     "Change is in percentage points since the last evaluated stage it was made from; “not clear” means that a "
-    "two-proportion z-test at 95% cannot tell it from chance. Intervals are Wilson's."
+    "two-proportion z-test at 95% cannot distinguish it from chance. Intervals are Wilson's."
 )
 
 
@@ -98,19 +98,19 @@ def _stages(report: Report) -> str:
 
 
 def _cards(report: Report) -> list[str]:
-    """The data card of each fusion stage: its shares and sources, and where the whole of it is."""
+    """The data card of each fusion stage: its fractions and sources, and where the whole card is."""
     parts = []
     for stage in report.stages:
         if stage.card is None:
             continue
-        shares = [tuple(map(cell, phrases.card_fraction(one))) for one in stage.card.figures.shares.values()]
+        fractions = [tuple(map(cell, phrases.card_fraction(one))) for one in stage.card.figures.fractions.values()]
         data = [tuple(map(cell, phrases.card_part(part))) for part in stage.card.figures.data]
         # The path is of the run's own making, but for a stage's name, which a damaged run may spell in any way.
         path = quote(stage.card.path)
         parts += [
             f"## Data card of {cell(stage.name)}",
             f"{cell(phrases.counted(stage.counts)) or 'No counts'}. [The whole card]({path}).",
-            table(CARD_SHARE_HEADINGS, shares),
+            table(CARD_FRACTION_HEADINGS, fractions),
             table(CARD_PART_HEADINGS, data),
         ]
     return parts

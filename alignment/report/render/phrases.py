@@ -1,4 +1,4 @@
-"""How numbers read: percentages, points, durations, counts and the sentence that sums a run up.
+"""Formats numbers: percentages, points, durations, counts, and the sentence that sums up a run.
 
 Neighbours: markdown.py, html.py and terminal.py all write through here, so that one number looks the same everywhere.
 """
@@ -18,9 +18,9 @@ MODE_NAMES: dict[Mode, str] = {"thinking": "thinking", "non_thinking": "non-thin
 ARROWS = {"gain": "▲", "loss": "▼"}
 
 
-def percent(share: Number) -> str:
+def percent(fraction: Number) -> str:
     """0.8125 -> `81.2`, the percent sign left to the column's heading."""
-    return MISSING if share is None else f"{100 * share:.1f}"
+    return MISSING if fraction is None else f"{100 * fraction:.1f}"
 
 
 def interval(figure: Estimate) -> str:
@@ -34,7 +34,7 @@ def with_interval(figure: Estimate) -> str:
 
 
 def points(difference: Number) -> str:
-    """A difference of shares in percentage points, with its sign: -0.021 -> `−2.1`."""
+    """A difference of fractions in percentage points, with its sign: -0.021 -> `−2.1`."""
     if difference is None:
         return MISSING
     rounded = round(100 * difference, 1)
@@ -112,9 +112,10 @@ def counted(counts: Mapping[str, Json]) -> str:
     return ", ".join(parts)
 
 
-def card_fraction(share: CardFraction) -> tuple[str, str, str, str]:
+def card_fraction(fraction: CardFraction) -> tuple[str, str, str, str]:
     """A fraction of a data card: its words, what was asked and made in percent, and `398 of 905`."""
-    return share.words, percent(share.asked), percent(share.made), f"{count(share.rows)} of {count(share.of)}"
+    made = f"{count(fraction.rows)} of {count(fraction.of)}"
+    return fraction.words, percent(fraction.asked), percent(fraction.made), made
 
 
 def card_part(part: CardPart) -> tuple[str, str, str, str, str]:
@@ -130,6 +131,7 @@ def card_part(part: CardPart) -> tuple[str, str, str, str, str]:
 
 
 def short_hash(value: str | None) -> str:
+    """The first ten digits of a hash."""
     return MISSING if not value else value.removeprefix("sha256:")[:10]
 
 

@@ -32,7 +32,7 @@ REPORTED_EVERY = 100  # rows
 def run(context: StageContext, output: Path) -> int:
     """Read, mix, flag and write the rows; returns 0, since nothing is trained or sampled.
 
-    Raises DataError where the shares cannot be met.
+    Raises DataError if the fractions cannot be met.
     """
     stage: FusionStage = context.stage
     tokenizer = context.tokenizer()
@@ -51,7 +51,7 @@ def run(context: StageContext, output: Path) -> int:
         rows=found.rows,
         modes=dict(found.modes),
         flags=flagged,
-        multi_turn=found.shares["multi_turn_fraction"].rows,
+        multi_turn=found.fractions["multi_turn_fraction"].rows,
         flag_changes=found.flag_changes,
         row_tokens=sum(one.tokens for one in measured),
         left_out=sum(pool.left_out.values()),
