@@ -8,7 +8,7 @@ files.py (how JSON gets onto a disk), json_schema.py (what the classes say in JS
 
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -23,7 +23,8 @@ T = TypeVar("T")
 INLINE = object()  # in a field's Annotated: its keys stand among those of the class that holds it
 LARGEST = 1e300  # beyond it, and for NaN, a recorded number is not a measurement
 Damage = list[str]  # a sentence for each thing that was left out
-Reader = Callable[[Any, str, Damage | None], Any]
+Reader = Callable[[Any, Damage | None], Any]
+LOST = "items"  # until the field that holds them has given its name
 _DESCRIBED: dict[Any, "tuple[Described, ...]"] = {}
 _READERS: dict[Any, Reader] = {}
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -31,6 +32,16 @@ _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 
 class Unreadable(ValueError):
     """A JSON value is not what a class holds. Says at which place, and what is needed there."""
+
+    def __init__(self, problem: str, place: str = "") -> None:
+        super().__init__(
+            f"{place}{problem if problem.startswith(' ') else f': {problem}'}" if place else problem.strip()
+        )
+        self.problem, self.place = problem, place
+
+    def under(self, name: object) -> "Unreadable":
+        """The same, with the place as it is called one level further out."""
+        return Unreadable(self.problem, f"{name}.{self.place}".rstrip("."))
 
 
 @dataclass(frozen=True)
@@ -102,12 +113,12 @@ def decode(kind: type[T], value: object, damage: Damage | None = None) -> T:
     With `damage`, what can be spared is: an optional field that cannot be read is None, an item of a list or mapping is
     left out, and a sentence for each goes into `damage`. Without, nothing is spared.
     """
-    read: T = _reader_of(kind)(value, "", damage)
+    read: T = _reader_of(kind)(value, damage)
     return read
 
 
 def _reader_of(kind: Any) -> Reader:
-    """The function that reads one type: (value, place, damage) -> value. Made once."""
+    """The function that reads one type: (value, damage) -> value. Made once."""
     if kind not in _READERS:
         _READERS[kind] = _new_reader(kind)
     return _READERS[kind]
@@ -116,7 +127,7 @@ def _reader_of(kind: Any) -> Reader:
 def _new_reader(kind: Any) -> Reader:
     origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
-        return lambda value, place, damage: value
+        return lambda value, damage: value
     if origin is Annotated:
         return _reader_of(arguments[0])
     if origin in (Union, types.UnionType):
@@ -131,106 +142,110 @@ def _new_reader(kind: Any) -> Reader:
 
 
 def _optional(inner: Reader) -> Reader:
-    return lambda value, place, damage: None if value is None else inner(value, place, damage)
+    return lambda value, damage: None if value is None else inner(value, damage)
 
 
 def _plain(kind: type) -> Reader:
-    def read(value: Any, place: str, damage: Damage | None) -> Any:
+    def read(value: Any, damage: Damage | None) -> Any:
         if type(value) is kind:
             return value
         number = kind in (int, float) and isinstance(value, int | float) and not isinstance(value, bool)
         if number and (kind is float or float(value).is_integer()):
             return kind(value)
-        raise _unreadable(place, _WORDS[kind], value)
+        raise _unreadable(_WORDS[kind], value)
 
     return read
 
 
 def _literal(allowed: tuple[Any, ...]) -> Reader:
-    def read(value: Any, place: str, damage: Damage | None) -> Any:
+    def read(value: Any, damage: Damage | None) -> Any:
         if isinstance(value, str | int) and value in allowed:
             return value
-        raise _unreadable(place, f"one of {', '.join(map(str, allowed))}", value)
+        raise _unreadable(f"one of {', '.join(map(str, allowed))}", value)
 
     return read
 
 
 def _items(item: Reader) -> Reader:
-    def read(value: Any, place: str, damage: Damage | None) -> Any:
+    def read(value: Any, damage: Damage | None) -> Any:
         if not isinstance(value, list | tuple):
-            raise _unreadable(place, "a list", value)
-        return tuple(_spared(enumerate(value), item, place, damage).values())
+            raise _unreadable("a list", value)
+        return tuple(_spared(enumerate(value), item, damage).values())
 
     return read
 
 
 def _mapping(key: Reader, item: Reader) -> Reader:
-    def read(value: Any, place: str, damage: Damage | None) -> Any:
+    def read(value: Any, damage: Damage | None) -> Any:
         if not isinstance(value, Mapping):
-            raise _unreadable(place, "an object", value)
-        return _spared(((key(name, place, damage), one) for name, one in value.items()), item, place, damage)
+            raise _unreadable("an object", value)
+        return _spared(((key(name, damage), one) for name, one in value.items()), item, damage)
 
     return read
 
 
-def _spared(pairs: Any, item: Reader, place: str, damage: Damage | None) -> dict[Any, Any]:
+def _spared(pairs: Iterable[tuple[Any, Any]], item: Reader, damage: Damage | None) -> dict[Any, Any]:
     """The items that can be read, by key; how many could not goes into `damage`, without which none may."""
     found, lost = {}, 0
     for key, one in pairs:
         try:
-            found[key] = item(one, f"{place}.{key}", damage)
-        except Unreadable:
+            found[key] = item(one, damage)
+        except Unreadable as error:
             if damage is None:
-                raise
+                raise error.under(key) from error
             lost += 1
     if lost and damage is not None:
-        damage.append(f"has {lost} {place.strip('.')} that cannot be read, which were left out.")
+        damage.append(f"has {lost} {LOST} that cannot be read, which were left out.")
     return found
 
 
 def _dataclass(kind: Any) -> Reader:
     parts = described(kind)
-    own = {key for one in parts if not one.inline for key in one.keys}
+    own = _keys_of(kind)
 
-    def read(value: Any, place: str, damage: Damage | None) -> Any:
+    def read(value: Any, damage: Damage | None) -> Any:
         if not isinstance(value, Mapping):
-            raise _unreadable(place, "an object", value)
-        found = {one.name: _field(one, value, own, place, damage) for one in parts}
+            raise _unreadable("an object", value)
+        found = {one.name: _field(one, value, own, damage) for one in parts}
         try:
             return kind(**found)
         except ValueError as error:  # what __post_init__ of the class refuses
-            raise Unreadable(f"{place.strip('.')}: {error}".lstrip(": ")) from error
+            raise Unreadable(str(error)) from error
 
     return read
 
 
-def _field(one: Described, value: Mapping[str, Any], own: set[str], place: str, damage: Damage | None) -> Any:
-    inner = f"{place}.{one.name}"
+def _keys_of(kind: Any) -> set[str]:
+    """The keys of a class, those of its inline classes among them."""
+    own = {key for one in described(kind) if not one.inline for key in one.keys}
+    return own.union(*(_keys_of(one.kind) for one in described(kind) if one.inline and is_dataclass(one.kind)))
+
+
+def _field(one: Described, value: Mapping[str, Any], own: set[str], damage: Damage | None) -> Any:
     if one.inline:
-        rest = not is_dataclass(one.kind)  # a mapping takes every key that no field of its owner has
-        if rest:  # what does not fit its type is a key that nobody knows
-            value, damage = {key: held for key, held in value.items() if key not in own}, []
-        return _reader_of(one.kind)(value, place, damage)
+        if not is_dataclass(one.kind):  # a mapping takes the keys of no field; what does not fit is nobody's
+            return _reader_of(one.kind)({key: held for key, held in value.items() if key not in own}, [])
+        return _reader_of(one.kind)(value, damage)
     if one.name not in value:
         if one.default is MISSING:
-            raise Unreadable(f"{inner.strip('.')} is missing")
+            raise Unreadable(" is missing", one.name)
         return one.default
+    before = 0 if damage is None else len(damage)
     try:
-        return (
-            _estimate(one, value, inner)
-            if one.kind is Estimate
-            else _reader_of(one.kind)(value[one.name], inner, damage)
-        )
+        return _estimate(one, value) if one.kind is Estimate else _reader_of(one.kind)(value[one.name], damage)
     except Unreadable as error:
         if damage is None or one.default is MISSING:
-            raise
-        damage.append(f"holds something else at {error}; it was left out.")
+            raise error.under(one.name) from error
+        damage.append(f"holds something else at {error.under(one.name)}; it was left out.")
         return one.default
+    finally:
+        if damage is not None:  # the items that a list has lost are called by the list's name
+            damage[before:] = [sentence.replace(LOST, one.name) for sentence in damage[before:]]
 
 
-def _estimate(one: Described, value: Mapping[str, Any], place: str) -> Estimate:
+def _estimate(one: Described, value: Mapping[str, Any]) -> Estimate:
     number = _reader_of(float | None)
-    return Estimate(*(number(value.get(key), f"{place}{key.removeprefix(one.name)}", None) for key in one.keys))
+    return Estimate(*(number(value.get(key), None) for key in one.keys))
 
 
 def clean(value: Any) -> Any:
@@ -250,6 +265,6 @@ def clean(value: Any) -> Any:
     return value
 
 
-def _unreadable(place: str, wanted: str, value: object) -> Unreadable:
+def _unreadable(wanted: str, value: object) -> Unreadable:
     found = " ".join(repr(value).split())
-    return Unreadable(f"{place.strip('.') or 'the whole of it'}: found {found[:60]}, and {wanted} is needed")
+    return Unreadable(f"found {found[:60]}, and {wanted} is needed")

@@ -184,7 +184,7 @@ def _all_rows(source: Table, path: Path | None) -> Iterator[tuple[int, dict[str,
     if text.lstrip().startswith("["):
         yield from enumerate(_parsed(source, f"{found}", text))
         return
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     for index, (number, line) in enumerate(lines):
         yield index, _parsed(source, f"{found}:{number}", line)
 

@@ -70,7 +70,8 @@ class Evaluator:
             requests = [self._request(question, seed, start + place) for place, question in enumerate(chunk)]
             made = complete(self.sampler, self.settings, requests)
             judged += self._scorer.judge([question.problem for question in chunk], made)
-            progress.report(len(judged), correct=fraction([correctness(row) == 1.0 for row in judged]))
+            scores = [score for score in map(correctness, judged) if score is not None]
+            progress.report(len(judged), correct=fraction([score == 1.0 for score in scores]))
         return judged
 
     def same_prompts(self, problem: Problem) -> bool:
@@ -138,4 +139,5 @@ def outcome(judged: Judged) -> Outcome:
         truncated=made.stop_reason == "length",
         forced=made.forced_tokens > 0,
         problem=judged.problem.id,
+        text=made.text,
     )

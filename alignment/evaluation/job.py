@@ -81,7 +81,7 @@ def _measure_mode(
         seconds=round(time.monotonic() - started, 1),
         engine=evaluator.engine,
     )
-    return asked, EvaluationRecord(figures_of_mode, samples=tuple(map(_sample, asked[:KEPT_SAMPLES])))
+    return asked, EvaluationRecord(figures_of_mode, samples=tuple(map(recorded_sample, asked[:KEPT_SAMPLES])))
 
 
 def measure_follow(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> FollowRecord:
@@ -93,7 +93,8 @@ def measure_follow(evaluator: Evaluator, problems: Sequence[Problem], seed: int)
     return FollowRecord(found, seed=seed, engine=evaluator.engine, samples=follow_samples(talks))
 
 
-def _sample(row: Judged) -> Sample:
+def recorded_sample(row: Judged) -> Sample:
+    """One answer in full; `correct` is None where it could not be judged."""
     score = correctness(row)
     return Sample(
         task=row.problem.family,

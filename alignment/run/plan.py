@@ -14,7 +14,7 @@ import yaml
 
 from alignment.core.differences import differences
 from alignment.core.errors import ArtifactError, RecipeError, StaleInputsError
-from alignment.core.files import content_hash, file_hash, read_json
+from alignment.core.files import content_hash, file_hash, read_json, write_text
 from alignment.core.machine import hardware, versions
 from alignment.core.resources import resource
 from alignment.data.mixture import describe_part, load_parts
@@ -64,7 +64,7 @@ class Pipeline:
             self.run.path.mkdir(parents=True, exist_ok=True)
             text = yaml.safe_dump(self.recipe.model_dump(mode="json", exclude_unset=True), sort_keys=False, width=120)
             if not self.run.recipe.exists() or self.run.recipe.read_text(encoding="utf-8") != text:
-                self.run.recipe.write_text(text, encoding="utf-8")
+                write_text(self.run.recipe, text)
         except OSError as error:
             raise ArtifactError(f"{error.filename or self.run.path}: cannot be written ({error.strerror})") from error
         if not self.run.facts.exists():

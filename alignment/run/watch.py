@@ -69,7 +69,7 @@ class Watch:
             data = file.read()
         whole, newline, _ = data.rpartition(b"\n")
         self._position += len(whole) + len(newline)
-        for line in whole.splitlines():
+        for line in whole.split(b"\n") if whole else ():
             self._show(json.loads(line))
 
     def _show(self, event: dict[str, Any]) -> None:

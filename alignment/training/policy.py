@@ -6,7 +6,6 @@ inference/weights/ (weight sync).
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from peft.utils.other import TrainableTokensWrapper
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
+from alignment.core.files import read_json, write_json
 from alignment.recipe.lora import Lora
 from alignment.training.context import StageContext
 
@@ -41,7 +41,7 @@ def load_policy(context: StageContext, attention: str | None = None) -> torch.nn
             f"{adapter} is missing: `adapter: continue` needs a stage before this one that trained an adapter; "
             "write `adapter: new`, or add a lora block to that stage"
         )
-    base = json.loads((Path(context.policy_path) / ADAPTER_BASE).read_text(encoding="utf-8"))["base"]
+    base = read_json(Path(context.policy_path) / ADAPTER_BASE)["base"]
     return PeftModel.from_pretrained(load_model(context, base, attention), str(adapter), is_trainable=True)
 
 
@@ -144,7 +144,7 @@ def save_policy(context: StageContext, trainer: Any, output: Path) -> None:
     if peft:
         model.save_pretrained(output / ADAPTER, selected_adapters=["default"])
         base = {"base": str(model.peft_config["default"].base_model_name_or_path)}
-        (output / ADAPTER_BASE).write_text(json.dumps(base), encoding="utf-8")
+        write_json(output / ADAPTER_BASE, base)
 
 
 @contextlib.contextmanager

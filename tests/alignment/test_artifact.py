@@ -106,7 +106,7 @@ def test_a_row_that_does_not_fit_is_named_by_its_line(tmp_path: Path) -> None:
         (b"\x00" * 300, "is damaged: not JSON"),
         (b"\xff\xfe{}", "cannot be read"),
         (b"{}", "is damaged: name is missing"),
-        (b"[]", "is damaged: the whole of it: found [], and an object is needed"),
+        (b"[]", "is damaged: found [], and an object is needed"),
         (b'{"name": "x", "colour": "red"}', "is damaged: kind is missing"),
         (b'{"name": 3}', "is damaged: name: found 3, and text is needed"),
     ],

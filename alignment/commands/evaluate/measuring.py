@@ -17,8 +17,8 @@ from alignment.core.vocabulary import MODES, Mode
 from alignment.records.constraints import ConstraintsRecord
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.follow import FollowRecord
+from alignment.report.render.columns import COLUMNS
 from alignment.report.render.following import follow_table, narrow_constraint_table
-from alignment.report.render.phrases import decimals
 from alignment.report.render.terminal import plain_table
 from alignment.run.processes import environment
 from alignment.run.watch import refuse_failure, watched
@@ -82,7 +82,7 @@ def _measured(options: EvaluateOptions) -> Found:
 
 def _modes(found: Mapping[Mode, EvaluationRecord]) -> Table:
     table = Table(box=None)
-    for column in ("mode", "count", "accuracy (95%)", "format", "think-follow", "thinking tokens"):
+    for column in ("mode", "count", "accuracy (95%)", *(one.terminal for one in COLUMNS if one.terminal)):
         table.add_column(column, justify="right" if column != "mode" else "left")
     for mode in MODES:
         figures = found[mode].figures
@@ -90,8 +90,6 @@ def _modes(found: Mapping[Mode, EvaluationRecord]) -> Table:
             mode,
             str(figures.count),
             as_text(figures.accuracy, figures.unknown),
-            decimals(figures.format),
-            decimals(figures.think_follow),
-            decimals(figures.mean_thinking_tokens, ".1f"),
+            *(one.text(figures) for one in COLUMNS if one.terminal),
         )
     return table

@@ -29,6 +29,7 @@ class Outcome:
     truncated: bool
     forced: bool
     problem: str = ""
+    text: str = ""  # what was written, for figures of the words themselves
 
     @property
     def finished(self) -> bool:

@@ -1,4 +1,4 @@
-"""Which figures of an evaluation stand in the tables of the page, of report.md and of the terminal, and how they read.
+"""Which figures of an evaluation stand in tables (page, report.md, terminal, `alignment evaluate`), and how they read.
 
 A new figure needs one line here (docs/evaluation.md says what else). Neighbours: records/evaluation.py (the figures),
 phrases.py (how numbers read).
@@ -28,10 +28,10 @@ class Column:
 
 
 COLUMNS = (
-    Column("think_follow", "think-follow %", phrases.percent, "think-\nfollow"),
+    Column("think_follow", "think-follow %", phrases.percent, "think-\nfollow %"),
     Column("mean_thinking_tokens", "thinking tokens", phrases.count, "thinking\ntokens"),
     Column("mean_answer_tokens", "answer tokens", phrases.count),
-    Column("format", "format %", phrases.percent, "format", "wide"),
+    Column("format", "format %", phrases.percent, "format %", "wide"),
     Column("truncated_fraction", "truncated %", phrases.percent),
 )
 

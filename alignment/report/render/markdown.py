@@ -21,7 +21,7 @@ from alignment.report.render.following import (
     followed_stages,
 )
 
-STAGE_HEADINGS = ("stage", "mode", "accuracy %", "95% interval", "change", *(one.heading for one in COLUMNS))
+STAGE_HEADINGS = ("stage", "mode", "accuracy %", "95% interval", "change")
 SWEEP_HEADINGS = ("stage", "task", "budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens",
                   "forced to stop %", "finished by itself %", "majority %", "best of as many %, upper bound")  # fmt: skip
 TARGET_LENGTH_HEADINGS = ("stage", "asked for", "thinking tokens", "adherence error %", "95% interval", "accuracy %")
@@ -94,7 +94,8 @@ def _stages(report: Report) -> str:
                     *(one.text(found) for one in COLUMNS),
                 )
             )
-    return table(STAGE_HEADINGS, rows) if rows else "No stage has been evaluated yet."
+    headings = (*STAGE_HEADINGS, *(one.heading for one in COLUMNS))
+    return table(headings, rows) if rows else "No stage has been evaluated yet."
 
 
 def _cards(report: Report) -> list[str]:
