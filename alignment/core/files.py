@@ -108,6 +108,7 @@ def append_json_lines(path: Path, values: Iterable[object]) -> None:
     """
     text = "".join(map(as_json_line, values)).encode(errors=HALF_CHARACTERS)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)

@@ -13,7 +13,7 @@ import yaml
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import read_json, read_json_lines
-from alignment.core.typed_json import Unreadable, clean, decode
+from alignment.core.typed_json import Json, Unreadable, clean, decode
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class Reader:
         if others:
             self.note(path, f"has {others} lines that hold something else; left out.")
 
-    def yaml_mapping(self, path: Path) -> dict[str, Any]:
+    def yaml_mapping(self, path: Path) -> dict[str, Json]:
         """The mapping in a YAML file; empty where it cannot be read, with a note."""
         if not path.is_file():
             return {}

@@ -170,7 +170,7 @@ def _outcome(manifest: Manifest | None, attempts: Mapping[int, Attempt]) -> str:
     return "unfinished" if last in (None, "finished") else str(last)
 
 
-def _not_started(recipe: Mapping[str, Any], begun: set[str]) -> list[Stage]:
+def _not_started(recipe: Mapping[str, Json], begun: set[str]) -> list[Stage]:
     listed = recipe.get("stages")
     planned = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     return [

@@ -9,8 +9,12 @@ import pytest
 from alignment.commands.budget.options import SweepOptions
 from alignment.core.errors import ArtifactError
 from alignment.core.files import canonical_hash, folder_files, write_json
+from alignment.core.statistics.estimate import Estimate
 from alignment.records.manifest import Manifest
 from alignment.records.policies import named_policies
+from alignment.records.sweep import RecordedPoint, SweepFigures, SweepPoint
+from alignment.run.budget_sweep import recipe_sweep, sweep_is_missing
+from alignment.run.plan import Pipeline
 
 BASE = Path(__file__).parents[2] / "data" / "base"
 STAGES = (("cold_start", "sft"), ("reasoning_rl", "grpo"), ("fusion_data", "sample"))
@@ -79,3 +83,23 @@ def test_a_sweep_of_a_run_takes_what_is_left_out_from_its_recipe(run: Path) -> N
     assert plan.output == run / "budget" and options.belongs_to_run
     elsewhere = SweepOptions(run, output=run / "other", changes=(("max_completion_tokens", 80),))
     assert elsewhere.plan().settings.max_completion_tokens == 80 and not elsewhere.belongs_to_run
+
+
+def test_the_sweep_that_ends_a_recipe_is_that_of_the_command_at_one_sample(run: Path) -> None:
+    pipeline = Pipeline.load(run / "recipe.yaml", [], run)
+    assert sweep_is_missing(pipeline)
+    own, command = recipe_sweep(pipeline), SweepOptions(run, ("cold_start",), samples=1).plan()
+    assert [point.key for point in own.points] == [point.key for point in command.points]
+    assert (own.output, own.policies) == (command.output, command.policies)
+    assert [one.place.budget for one in own.points] == [0, 64, None]
+
+
+def test_the_sweep_that_ends_a_recipe_resumes_point_by_point(run: Path) -> None:
+    plan = recipe_sweep(Pipeline.load(run / "recipe.yaml", [], run))
+    for point in plan.points[:2]:
+        found = SweepPoint(point.place, SweepFigures(12, Estimate(0.5)))
+        RecordedPoint(point.key, found, point.identity).append(plan.points_file)
+    resumed = recipe_sweep(Pipeline.load(run / "recipe.yaml", [], run))
+    assert [point.place.budget for point in resumed.missing()] == [None]
+    more = recipe_sweep(Pipeline.load(run / "recipe.yaml", ["evaluations.budgets=[0, 64, 128]"], run))
+    assert [point.place.budget for point in more.missing()] == [128, None], "budgets that were added are measured alone"
