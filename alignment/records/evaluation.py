@@ -69,6 +69,7 @@ class EvaluationFigures:
     mean_answer_tokens: Annotated[float | None, "mean length of what follows it"] = None
     truncated_fraction: Annotated[float | None, "fraction of answers cut off at the token limit"] = None
     forced_fraction: Annotated[float | None, "fraction of answers whose thinking was ended by a budget"] = None
+    finished_fraction: Annotated[float | None, "fraction that the policy ended itself: no budget, no limit"] = None
     seconds: Annotated[float | None, "wall time"] = None
     engine: Annotated[str | None, "what sampled"] = None
     tasks: Annotated[tuple[TaskScore, ...], "by task, where there are several too"] = ()

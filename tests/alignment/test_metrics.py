@@ -57,3 +57,4 @@ def test_tasks_are_broken_down_in_their_order() -> None:
 def test_shares_are_over_all_completions_judged_or_not() -> None:
     found = figures("thinking", [outcome(None, truncated=True), outcome(True), outcome(False), outcome(True)])
     assert (found.truncated_fraction, found.format, found.forced_fraction) == (0.25, 1.0, 0.0)
+    assert found.finished_fraction == 0.75

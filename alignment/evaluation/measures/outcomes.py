@@ -86,6 +86,7 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
         mean_answer_tokens=mean([outcome.answer_tokens for outcome in outcomes]),
         truncated_fraction=fraction([outcome.truncated for outcome in outcomes]),
         forced_fraction=fraction([outcome.forced for outcome in outcomes]),
+        finished_fraction=fraction([outcome.finished for outcome in outcomes]),
         tasks=tuple(_task(task, [outcome for outcome in outcomes if outcome.task == task]) for task in tasks),
     )
 

@@ -33,6 +33,7 @@ COLUMNS = (
     Column("mean_answer_tokens", "answer tokens", phrases.count),
     Column("format", "format %", phrases.percent, "format %", "wide"),
     Column("truncated_fraction", "truncated %", phrases.percent),
+    Column("finished_fraction", "finished by itself %", phrases.percent),
 )
 
 
