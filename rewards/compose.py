@@ -8,7 +8,7 @@ applicable to its row is no part of any of this.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rewards.contract import MODES, THINK_CLOSE, THINK_OPEN, MissingColumn, Rollout, Verdict, Verifier
@@ -39,7 +39,8 @@ class Component:
     """One named verifier and how its score enters the total.
 
     `gate`: a score below 1.0 makes the whole total 0.0. `clip`: (lowest, highest) score that enters the sum; a gate
-    looks at the score before clipping.
+    looks at the score before clipping. `columns`: under which name the dataset has a column that the verifier reads, where
+    that is another one.
     """
 
     name: str
@@ -47,6 +48,14 @@ class Component:
     weight: float = 1.0
     gate: bool = False
     clip: tuple[float, float] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def renamed(self, rollouts: list[Rollout]) -> list[Rollout]:
+        """The rollouts with their columns under the names that the verifier knows."""
+        if not self.columns:
+            return rollouts
+        named = [{own: one.columns[given] for own, given in self.columns.items()} for one in rollouts]
+        return [replace(one, columns={**one.columns, **own}) for one, own in zip(rollouts, named, strict=True)]
 
     def contribution(self, score: float) -> float:
         """What a score adds to the total."""
@@ -98,9 +107,9 @@ class ComposedReward(Closing):
         judged: dict[str, list[Verdict]] = {}
         for component in self.components:
             for column in component.verifier.columns:
-                if column not in present:
-                    raise MissingColumn(component.name, column, present)
-            judged[component.name] = component.verifier.judge(rollouts)
+                if (given := component.columns.get(column, column)) not in present:
+                    raise MissingColumn(component.name, given, present)
+            judged[component.name] = component.verifier.judge(component.renamed(rollouts))
             _refuse_broken(component.name, judged[component.name])
         return [{name: verdicts[row] for name, verdicts in judged.items()} for row in range(len(rollouts))]
 
@@ -156,7 +165,8 @@ def read_rollouts(
     """Rollouts from what TRL hands to a reward function.
 
     A column `completion_text` wins over `completions`: TRL decodes without special tokens, which loses think tags
-    where the tokenizer calls them special. A completion of messages stays with the Rollout as such. Columns `mode`, `budget`, `stop_reason` and `forced` fill those fields.
+    where the tokenizer calls them special. A completion of messages stays with the Rollout as such. Columns `mode`,
+    `budget`, `stop_reason` and `forced` fill those fields.
     """
     rows = _row_columns(columns, len(completions))
     texts = rows.get("completion_text", completions)
@@ -176,29 +186,49 @@ def read_rollouts(
                 stop_reason=values.get("stop_reason"),
                 forced=None if forced is None else tuple(map(bool, forced)),
                 columns=values,
-                messages=() if isinstance(completions[row], str) else tuple(completions[row]),
+                messages=_messages(completions[row]),
             )
         )
     return rollouts
 
 
-def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
-    """A completion as one text. Of messages, the last assistant turn; its `reasoning_content` becomes a think block."""
-    if isinstance(completion, str):
-        return completion
+def _messages(completion: Any) -> tuple[Mapping[str, Any], ...]:
+    """The messages of a completion that has some."""
+    if completion is None or isinstance(completion, str):
+        return ()
+    return (completion,) if isinstance(completion, Mapping) else tuple(completion)
+
+
+def completion_text(completion: Any) -> str:
+    """A completion as one text; None is an empty one.
+
+    Of messages, the last assistant turn; its `reasoning_content`, or `thinking`, becomes a think block.
+    """
+    if completion is None or isinstance(completion, str):
+        return completion or ""
+    if isinstance(completion, Mapping):
+        completion = [completion]
     turns = [message for message in completion if message.get("role", "assistant") == "assistant"]
     if not turns:
         return ""
     content = turns[-1].get("content") or ""
     if not isinstance(content, str):
-        content = "".join(part.get("text", "") for part in content)
-    reasoning = turns[-1].get("reasoning_content")
+        content = "".join(part.get("text") or "" for part in content)
+    reasoning = turns[-1].get("reasoning_content") or turns[-1].get("thinking")
     return f"{THINK_OPEN}\n{reasoning}\n{THINK_CLOSE}\n\n{content}" if reasoning else content
 
 
 def _row_columns(columns: Mapping[str, Any], rows: int) -> dict[str, Sequence[Any]]:
-    """The arguments that are dataset columns; TRL also passes its trainer state and the like."""
-    return {name: value for name, value in columns.items() if isinstance(value, (list, tuple)) and len(value) == rows}
+    """The arguments that are dataset columns, arrays included; TRL also passes its trainer state and the like."""
+    return {name: value for name, value in columns.items() if _is_column(value) and len(value) == rows}
+
+
+def _is_column(value: Any) -> bool:
+    """A list, a tuple, or what can be counted and indexed like one (an array); text and mappings are single values."""
+    if isinstance(value, (list, tuple)):
+        return True
+    like_one = hasattr(value, "__len__") and hasattr(value, "__getitem__") and getattr(value, "shape", (0,)) != ()
+    return like_one and not isinstance(value, (str, bytes, Mapping))
 
 
 def _refuse_broken(name: str, verdicts: Sequence[Verdict]) -> None:

@@ -16,7 +16,7 @@ from rewards.contract import SAMPLED_COLUMNS, Verdict
 from rewards.errors import RewardsError
 from rewards.registry import KINDS, VERIFIERS, KindUnavailable
 
-_COMMON = ("kind", "name", "weight", "gate", "clip")
+_COMMON = ("kind", "name", "weight", "gate", "clip", "columns")
 
 
 class RewardSpecError(RewardsError, ValueError):
@@ -108,6 +108,7 @@ def reward_function(specs: Sequence[Mapping[str, Any]]) -> ComposedReward:
                 weight=float(spec.get("weight", 1.0)),
                 gate=spec.get("gate", False),
                 clip=None if spec.get("clip") is None else (float(spec["clip"][0]), float(spec["clip"][1])),
+                columns=dict(spec.get("columns") or {}),
             )
         )
     return ComposedReward(components)
@@ -180,7 +181,15 @@ def _problems(spec: Mapping[str, Any]) -> list[str]:
         problems.append(f"gate must be true or false, not {spec['gate']!r}")
     if not _is_clip(spec.get("clip")):
         problems.append(f"clip must be [lowest, highest], such as [0.0, 1.0], not {spec['clip']!r}")
-    return problems
+    return problems + _column_problems(spec)
+
+
+def _column_problems(spec: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the names under which a spec says that a dataset has its columns."""
+    named, read = spec.get("columns") or {}, VERIFIERS[spec["kind"]].columns
+    if not isinstance(named, Mapping) or not all(isinstance(name, str) and name for name in named.values()):
+        return [f"columns must name dataset columns, such as {{answer: solution}}, not {named!r}"]
+    return [f"{spec['kind']} reads no column {own!r}{_nearest(own, read)}" for own in named if own not in read]
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -1,7 +1,8 @@
 r"""Kind `think_format`: does a completion have the form that its mode asks for?
 
 The form is the Qwen3 chat template's: `<think>\n`, thinking, `\n</think>\n\n`, answer. In non-thinking mode the block is
-empty, or absent because the template put it into the prompt. The score is graded, so that reinforcement learning has a
+empty, or absent because the template put it into the prompt. Templates of models that always think (Qwen3-Thinking-2507,
+QwQ, R1's distillations) open the block in the prompt: a completion that only closes one is in form as well. The score is graded, so that reinforcement learning has a
 slope to climb; only the exact form scores 1.0. `thought` and `follows_mode` are for evaluation.
 """
 
@@ -49,9 +50,11 @@ def conditions(completion: str, mode: Mode) -> dict[str, bool]:
     opened, closed = completion.count(THINK_OPEN), completion.count(THINK_CLOSE)
     _, answer = split_thinking(completion)
     blocks = (0, 1) if mode == "non_thinking" else (1,)
+    # Opened in the prompt, and closed after some thinking.
+    in_prompt = mode == "thinking" and opened == 0 and closed == 1 and thought(completion)
     return {
-        "closed": opened == closed and (opened > 0 or mode == "non_thinking"),
-        "one_block": opened == closed and opened in blocks,
+        "closed": in_prompt or (opened == closed and (opened > 0 or mode == "non_thinking")),
+        "one_block": in_prompt or (opened == closed and opened in blocks),
         "well_formed": _is_well_formed(completion, mode),
         "mode_obeyed": follows_mode(completion, mode),
         "answer_clean": bool(answer),
@@ -71,8 +74,7 @@ def follows_mode(completion: str, mode: Mode) -> bool:
 def _is_well_formed(completion: str, mode: Mode) -> bool:
     if mode == "thinking":
         body, end, answer = completion.removeprefix(f"{THINK_OPEN}\n").partition(f"\n{THINK_CLOSE}\n\n")
-        opens = completion.startswith(f"{THINK_OPEN}\n") and bool(end)
-        return opens and _is_clean(body) and _is_clean(answer)
+        return bool(end) and _is_clean(body) and _is_clean(answer)
     return _is_clean(completion.removeprefix(_EMPTY_BLOCK))
 
 
@@ -107,7 +109,11 @@ ROWS: tuple[Row, ...] = (
     # No answer, or one with tags in it.
     Row("near_miss", "<think>\nSix and six.\n</think>\n\n", 0.5, mode="thinking"),
     Row("near_miss", GOOD + "</think>", 0.3, mode="thinking"),
-    Row("near_miss", "Six and six.\n</think>\n\nTwelve.", 0.5, mode="thinking"),
+    Row("gold", "Six and six.\n</think>\n\nTwelve.", 1.0, mode="thinking"),  # opened by the template, in the prompt
+    Row("near_miss", "Six and six.</think>Twelve.", 0.7, mode="thinking"),
+    Row("near_miss", "Six and six.\n</think>\n\n", 0.5, mode="thinking"),
+    Row("near_miss", "Six.\n</think>\n\nTwelve.\n</think>\n\nNo.", 0.5, mode="thinking"),
+    Row("near_miss", "Six and six.\n</think>\n\nTwelve.", 0.2, mode="non_thinking"),
     Row("garbage", "", 0.0, mode="thinking"),
     Row("garbage", " \n\t", 0.0, mode="non_thinking"),
     Row("garbage", "<think>", 0.0, mode="thinking"),

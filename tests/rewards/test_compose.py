@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from rewards import Component, ComposedReward, MissingColumn, Rollout, Verdict, VerdictsUnavailable, reward_function
+from rewards import (
+    Component,
+    ComposedReward,
+    MissingColumn,
+    Rollout,
+    Verdict,
+    VerdictsUnavailable,
+    reward_function,
+    spec_problems,
+)
 from rewards.compose import completion_text, read_rollouts
 
 MATHS = [{"kind": "math_answer", "workers": 1}]
@@ -178,3 +187,27 @@ def test_rows_of_other_verifiers_do_not_make_a_grader_look_broken() -> None:
 def test_a_column_that_no_row_has_is_still_missed() -> None:
     with reward_function(MIXED) as reward, pytest.raises(MissingColumn, match="'instruction_id_list'"):
         reward(["q"], ["7"], answer=["7"], mode=["thinking"])
+
+
+def test_a_column_of_another_name_is_named_in_the_spec() -> None:
+    with reward_function([{"kind": "math_answer", "workers": 1, "columns": {"answer": "solution"}}]) as reward:
+        assert reward(["q"] * 2, ["7", "8"], solution=["7", "7"], answer=["8", "8"]) == [1.0, 0.0]
+        with pytest.raises(MissingColumn, match="needs the dataset column 'solution'; the dataset has: answer"):
+            reward(["q"], ["7"], answer=["7"])
+    assert spec_problems([{"kind": "math_answer", "columns": {"answers": "solution"}}]) == [
+        "reward 1: math_answer reads no column 'answers'; did you mean 'answer'?"
+    ]
+    assert "columns must name dataset columns" in spec_problems([{"kind": "math_answer", "columns": ["solution"]}])[0]
+
+
+def test_columns_and_answers_may_be_numpys_and_a_completion_may_be_none() -> None:
+    numpy = pytest.importorskip("numpy")
+    with reward_function(MATHS) as reward:
+        answers = numpy.array([7.0, float("nan"), 9.0, 3.0])
+        assert reward(["q"] * 4, ["7", "8", "8", None], answer=answers) == [1.0, None, 0.0, 0.0]
+        assert reward(["q"], ["7"], answer=[numpy.int64(7)]) == [1.0]
+
+
+def test_a_parsed_message_thinks_under_either_name() -> None:
+    message = {"role": "assistant", "thinking": "3 + 4", "content": "seven"}
+    assert completion_text([message]) == completion_text(message) == "<think>\n3 + 4\n</think>\n\nseven"

@@ -10,6 +10,7 @@ EMPTY_BLOCK = "<think>\n\n</think>\n\nFour."
 
 EXACT: list[tuple[Mode, str]] = [
     ("thinking", GOOD),
+    ("thinking", "Two.\n</think>\n\nFour."),  # the template opened the block, in the prompt
     ("thinking", "<think>\na\n\nb\n</think>\n\nFour.\n\nIndeed."),
     ("non_thinking", EMPTY_BLOCK),
     ("non_thinking", "Four."),
@@ -25,7 +26,8 @@ NEAR: list[tuple[Mode, str, set[str]]] = [
     ("thinking", "<think>\nTwo and", {"closed", "one_block", "well_formed", "answer_clean"}),
     ("thinking", GOOD + "\n" + GOOD, {"one_block", "well_formed"}),
     ("thinking", GOOD + "</think>", {"closed", "one_block", "well_formed", "answer_clean"}),
-    ("thinking", "Two.\n</think>\n\nFour.", {"closed", "one_block", "well_formed"}),
+    ("thinking", "Two.</think>Four.", {"well_formed"}),
+    ("thinking", "Two.\n</think>\n\nFour.\n</think>\n\nFive.", {"closed", "one_block", "well_formed"}),
     ("non_thinking", GOOD, {"well_formed", "mode_obeyed"}),
     ("non_thinking", "<think>\n\n</think>\n\n", {"well_formed", "answer_clean"}),
     ("non_thinking", "<think> </think>Four.", {"well_formed"}),

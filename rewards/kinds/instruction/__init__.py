@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from rewards.kind import Kind
+from rewards.kinds.instruction.constraints import listed
 from rewards.kinds.instruction.table import ROWS
 from rewards.kinds.instruction.verifier import Instruction, instruction_problem
 
 
 def row_problem(columns: Mapping[str, Any]) -> str | None:
     """Why a row's constraints can never be judged, or None."""
-    names, kwargs = columns.get("instruction_id_list") or (), columns.get("kwargs")
+    names, kwargs = listed(columns.get("instruction_id_list")) or (), listed(columns.get("kwargs"))
     if kwargs is not None and len(kwargs) != len(names):
         return (
             f"it has {len(names)} constraints and {len(kwargs)} kwargs; write one mapping, or null, for each constraint"

@@ -193,12 +193,24 @@ SHARES: tuple[Row, ...] = (
     _row("adversarial", [SHORT, NO_COMMA], "*, *\n*, *", 0.5, LOOSE),  # no word is fewer than five
 )
 
+# Counts that became floats, and values that became NaN, in a column with missing values; words that begin or end in a sign.
+AS_TABLES_HAVE_THEM: tuple[tuple[Group, Constraint, str, float], ...] = (
+    ("gold", ("length_constraints:number_words", {"num_words": 3.0, "relation": "at least"}), "One two three.", 1.0),
+    ("near_miss", ("length_constraints:number_words", {"num_words": 3.0, "relation": "at least"}), "One two.", 0.0),
+    ("gold", ("punctuation:no_comma", {"num_words": float("nan")}), "Salt", 1.0),
+    ("near_miss", ("keywords:forbidden_words", {"forbidden_words": ["$5"]}), "It costs $5 today.", 0.0),
+    ("gold", ("keywords:forbidden_words", {"forbidden_words": ["$5"]}), "It costs 5 dollars.", 1.0),
+    ("near_miss", ("keywords:forbidden_words", {"forbidden_words": ["C++"]}), "Write C++, then.", 0.0),
+    ("garbage", ("keywords:forbidden_words", {"forbidden_words": ["C++"]}), "", 0.0),
+)
+
 ROWS: tuple[Row, ...] = (
     *(_row("gold", [constraint], completion, 1.0) for constraint, completion in GOLD),
     *(_row("gold", [constraint], completion, 1.0, LOOSE) for constraint, completion in ONLY_LOOSE),
     *(_row("near_miss", [constraint], completion, 0.0) for constraint, completion in (*NEAR_MISS, *ONLY_LOOSE)),
     *(_row("garbage", [constraint], completion, 0.0) for constraint, completion in GARBAGE),
     *SHARES,
+    *(_row(group, [constraint], completion, score) for group, constraint, completion, score in AS_TABLES_HAVE_THEM),
     _unjudgeable(["punctuation:no_full_stop"], [{}]),
     _unjudgeable(["punctuation:no_comma", "punctuation:no_full_stop"], [{}, {}]),
     _unjudgeable([SHORT[0]], [{"num_words": 5}]),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from rewards.contract import Rollout, Verdict, not_applicable
-from rewards.kinds.instruction.constraints import CONSTRAINTS, given, parameter_problem
+from rewards.kinds.instruction.constraints import CONSTRAINTS, given, listed, parameter_problem
 
 Reading = Literal["strict", "loose"]
 READINGS: tuple[Reading, ...] = get_args(Reading)
@@ -35,7 +35,7 @@ class Instruction:
         """Nothing to end."""
 
     def _judge(self, rollout: Rollout) -> Verdict:
-        names, kwargs = (rollout.column("instruction", column) for column in self.columns)
+        names, kwargs = (listed(rollout.column("instruction", column)) for column in self.columns)
         if not names:
             return not_applicable("instruction_id_list")
         unusable = _unusable(names, kwargs)

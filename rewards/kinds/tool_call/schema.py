@@ -32,6 +32,11 @@ class Misfit:
     argument: str
     expected: str = ""
 
+    @property
+    def top(self) -> str:
+        """The argument itself, where the misfit is somewhere inside it."""
+        return self.argument.split(".")[0].split("[")[0]
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -48,6 +53,11 @@ class Tool:
     def required(self) -> Sequence[str]:
         """The arguments that every call has to give."""
         return _names(self.parameters.get("required"))
+
+    def is_default(self, name: str, value: Any) -> bool:
+        """Whether a value is what a call that leaves the argument out would mean."""
+        schema = _resolved(self.properties.get(name), self.parameters)
+        return "default" in schema and type(schema["default"]) is type(value) and bool(schema["default"] == value)
 
     def argument_misfits(self, name: str, value: Any) -> list[Misfit]:
         """In what one argument's value does not fit; empty for an argument that is not declared."""
@@ -69,21 +79,24 @@ def read_json(value: Any) -> Any:
 
 
 def read_tools(value: Any) -> dict[str, Tool] | None:
-    """The tools of a row by name, from a list in OpenAI form or its JSON text; None when it is something else."""
+    """The tools of a row by name, from a list in OpenAI form or its JSON text; None when it is something else.
+
+    An empty list is a row without tools. One that is listed twice in the same words is there once.
+    """
     try:
         listed = read_json(value)
     except ValueError:
         return None
-    if not isinstance(listed, (list, tuple)) or not listed:
+    if not isinstance(listed, (list, tuple)):
         return None
-    tools = {}
+    tools: dict[str, Tool] = {}
     for entry in listed:
         function = entry.get("function", entry) if isinstance(entry, Mapping) else None
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str) or not function["name"]:
             return None
-        if function["name"] in tools:
+        tool = Tool(function["name"], _mapping(function.get("parameters")))
+        if tools.setdefault(tool.name, tool) != tool:
             return None  # two definitions under one name: which one a call means cannot be told
-        tools[function["name"]] = Tool(function["name"], _mapping(function.get("parameters")))
     return tools
 
 
@@ -117,7 +130,7 @@ def _value_misfits(value: Any, schema: Any, root: Mapping[str, Any], path: str, 
         if all(found):
             yield from min(found, key=len)
         return
-    names = schema.get("type")
+    names = schema.get("type", "any")
     types = [TYPE_NAMES.get(str(name).lower()) for name in (names if isinstance(names, (list, tuple)) else [names])]
     if schema.get("nullable") is True and value is None:
         return

@@ -54,6 +54,30 @@ def _row(group: Group, calls: Any, completion: str, score: float | None, tools: 
     return Row(group, completion, score, {"tools": tools, "calls": calls})
 
 
+FORECAST = {
+    "name": "forecast",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "place": {"description": "Where."},
+            "days": {"type": "integer", "default": 3},
+            "unit": {"type": "string", "enum": ["celsius"], "default": "celsius"},
+        },
+        "required": ["place"],
+    },
+}
+NOW = {"name": "now", "parameters": {"type": "object", "properties": {}}}
+MORE_TOOLS = [FORECAST, NOW, NOW]  # one is listed twice
+OSLO_FORECAST: list[dict[str, Any]] = [{"forecast": {"place": ["Oslo", None], "unit": ["", "N/A", "celsius"]}}]
+FILE: list[dict[str, Any]] = [{"name": "forecast", "arguments": {"place": "main.py"}}]
+TAGGED: list[dict[str, Any]] = [{"name": "forecast", "arguments": {"place": "</think>"}}]
+CALL_NOW: list[dict[str, Any]] = [{"name": "now", "arguments": {}}]
+
+
+def _more(group: Group, calls: Any, completion: str, score: float | None) -> Row:
+    return _row(group, calls, completion, score, MORE_TOOLS)
+
+
 PARIS_GOLD = call("get_weather", city="Paris", days=3)
 OSLO, ROME = call("get_weather", city="Oslo"), call("get_weather", city="Rome")
 
@@ -96,6 +120,22 @@ ROWS: tuple[Row, ...] = (
     _row("unjudgeable", None, PARIS_GOLD, None),
     _row("unjudgeable", [{"get_wether": {"city": ["Paris"]}}], PARIS_GOLD, None),
     _row("unjudgeable", [{"get_weather": {"days": [3]}}], PARIS_GOLD, None),  # without what its own tool requires
+    _more("gold", OSLO_FORECAST, call("forecast", place="Oslo"), 1.0),
+    _more("gold", OSLO_FORECAST, call("forecast", place="Oslo", days=3), 1.0),  # what it means where it is left out
+    _more("gold", OSLO_FORECAST, call("forecast", place="Oslo", unit="N/A"), 1.0),  # which the enum forgot
+    _more("gold", OSLO_FORECAST, call("forecast", place=None), 1.0),
+    _more("gold", FILE, call("forecast", place="main.py"), 1.0),
+    _more("gold", TAGGED, call("forecast", place="</think>"), 1.0),
+    _more("gold", CALL_NOW, "<tool_call>\n{\"name\": \"now\"}\n</tool_call>", 1.0),
+    _row("gold", [], "No tool fits.", 1.0, []),
+    _row("gold", "[]", "No tool fits.", 1.0, "[]"),
+    _more("near_miss", OSLO_FORECAST, call("forecast", place="Oslo", days=4), 0.0),
+    _more("near_miss", OSLO_FORECAST, call("forecast", place="Oslo", unit="kelvin"), 0.0),
+    _more("near_miss", FILE, call("forecast", place="mainpy"), 0.0),
+    _more("near_miss", FILE, call("forecast", place="Main.py"), 0.0),
+    _more("near_miss", CALL_NOW, call("now", zone="utc"), 0.0),
+    _more("near_miss", TAGGED, "<think>\n" + call("forecast", place="</think>"), 0.0),
+    _row("garbage", [], PARIS_GOLD, 0.0, []),
     _row("adversarial", PARIS, f"<think>\n{PARIS_GOLD}\n</think>\n\nIt is sunny.", 0.0),
     _row("adversarial", PARIS, "\n".join(call("get_weather", city="Paris", days=day) for day in range(10)), 0.0),
     _row("adversarial", PARIS, PARIS_GOLD.replace('"days": 3', '"days": 4, "days": 3'), 0.0),

@@ -11,12 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rewards.kinds.tool_call.schema import Tool, read_json
+from rewards.kinds.tool_call.schema import Misfit, Tool, read_json
 
 LEFT_OUT = ""  # among the acceptable values: the argument need not be given
 
-_SEPARATORS = re.compile(r"[\s,._]+")
-_JOINED = re.compile(r"(?<=[^\W\d_])[-/](?=[^\W\d_])")
+_SEPARATORS = re.compile(r"[\s,.]+")
+_JOINED = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
+# What shows that a text is a name, a path, a pattern or a program, in which every sign and capital counts.
+_EXACT = re.compile(
+    r"[=^$\\{}\[\]<>|*@#~;_`]|[a-z0-9][A-Z]|[^\W\d_]{2}\.[^\W\d_]|[^\W\d_]\.[^\W\d_]{2}|[a-z]\.[a-z]|//|\w/\w+/\w"
+)
+_INITIALS = re.compile(r"(?:\b[A-Z]\.){2,}")
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,16 @@ class ExpectedCall:
         """Whether a value is one that the reference accepts for an argument."""
         return any(_equal(value, one, self.nested) for one in self.arguments.get(argument, ()))
 
+    def overrides(self, misfit: Misfit, arguments: Mapping[str, Any]) -> bool:
+        """Whether the reference accepts a value that the tool's schema does not: one that an enum forgot, or null.
+
+        Only a value of another type makes the two contradict each other, which leaves the row without a right answer.
+        """
+        name = misfit.top
+        if name not in arguments or name not in self.arguments or not self.accepts(name, arguments[name]):
+            return False
+        return misfit.reason == "wrong_value" or (misfit.reason == "wrong_type" and _holds_null(arguments[name]))
+
     def may_omit(self, argument: str) -> bool:
         return LEFT_OUT in self.arguments.get(argument, ())
 
@@ -38,6 +53,8 @@ class ExpectedCall:
         """The call as a reference answer would make it: of each argument the first value that the tool takes."""
         arguments = {}
         for name, values in self.arguments.items():
+            if self.may_omit(name) and tool.properties and name not in tool.properties:
+                continue
             chosen = [_first(one, self.nested) for one in values if one != LEFT_OUT]
             fitting = [one for one in chosen if not tool.argument_misfits(name, one)]
             if fitting or (chosen and not self.may_omit(name)):
@@ -45,6 +62,13 @@ class ExpectedCall:
             elif name in tool.required:
                 arguments[name] = LEFT_OUT
         return {"name": self.name, "arguments": arguments}
+
+
+def _holds_null(value: Any) -> bool:
+    """Whether a value is null, or has null somewhere inside."""
+    if isinstance(value, Mapping):
+        return any(map(_holds_null, value.values()))
+    return any(map(_holds_null, value)) if isinstance(value, (list, tuple)) else value is None
 
 
 def read_calls(value: Any) -> list[ExpectedCall] | None:
@@ -61,7 +85,8 @@ def reference_problem(tools: Mapping[str, Tool], calls: Sequence[ExpectedCall]) 
     for call in calls:
         if call.name not in tools:
             return f"it calls {call.name!r}, which is not among the tools"
-        misfits = tools[call.name].misfits(call.gold(tools[call.name])["arguments"])
+        gold = call.gold(tools[call.name])["arguments"]
+        misfits = [one for one in tools[call.name].misfits(gold) if not call.overrides(one, gold)]
         if misfits:
             return f"its call of {call.name!r} has {misfits[0].reason} {misfits[0].argument!r}"
     return None
@@ -81,16 +106,23 @@ def _read_call(entry: Any) -> ExpectedCall:
     if len(entry) != 1:
         raise ValueError("a reference call names one function")
     ((name, acceptable),) = entry.items()
-    if not isinstance(acceptable, Mapping) or not all(isinstance(v, (list, tuple)) and v for v in acceptable.values()):
+    if not isinstance(acceptable, Mapping) or not all(isinstance(v, (list, tuple)) for v in acceptable.values()):
         raise ValueError("each argument has a list of acceptable values")
-    return ExpectedCall(name, {argument: tuple(values) for argument, values in acceptable.items()}, nested=True)
+    # Of an argument without acceptable values nothing is asked but to leave it out.
+    return ExpectedCall(
+        name, {argument: tuple(values) or (LEFT_OUT,) for argument, values in acceptable.items()}, nested=True
+    )
 
 
 def _equal(given: Any, wanted: Any, nested: bool) -> bool:
     if isinstance(given, bool) or isinstance(wanted, bool):
         return given is wanted
     if isinstance(given, str) and isinstance(wanted, str):
-        return given == wanted or (bool(_plain(given)) and _plain(given) == _plain(wanted))
+        if given == wanted or given.strip() == wanted.strip():
+            return True
+        if _EXACT.search(wanted) and not _INITIALS.search(wanted):
+            return False
+        return bool(_plain(given)) and _plain(given) == _plain(wanted)
     if isinstance(given, (int, float)) and isinstance(wanted, (int, float)):
         return given == wanted
     if isinstance(given, list) and isinstance(wanted, (list, tuple)):
@@ -125,6 +157,8 @@ def _first(value: Any, nested: bool) -> Any:
 
 def _plain(text: str) -> str:
     """Text without what two writers of one value differ in: case, kind of quotes, and separators beside letters.
+
+    A name, a path or a piece of a program is not compared so (_EXACT): `main.py` is not `mainpy`.
 
     Narrower than the Berkeley leaderboard's, which drops operators and decimal points too: there `2*3` is `23`.
     """

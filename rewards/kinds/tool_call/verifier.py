@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rewards.contract import Rollout, Verdict, not_applicable, split_thinking
+from rewards.contract import THINK_CLOSE, THINK_OPEN, Rollout, Verdict, not_applicable, split_thinking
 from rewards.kinds.tool_call.schema import Tool, read_tools
 from rewards.kinds.tool_call.values import ExpectedCall, read_calls, reference_problem
 
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
+MOST_BLOCKS = 1000  # that are looked into for think tags
 MOST_CALLS = 64  # in one answer; an answer with more is not searched for the right ones
 
 # From what says least about an answer to what says most: the verdict's reason is the first that occurs.
@@ -40,10 +41,11 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse)
 
 @dataclass(frozen=True)
 class Call:
-    """One block of an answer: the call in it, or None where it does not hold one."""
+    """One block of an answer: the call in it, or None where it does not hold one. `bare`: it names no arguments at all."""
 
     name: str | None
     arguments: Mapping[str, Any]
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,13 @@ class ToolCall:
 def calls_of(rollout: Rollout, most: int = MOST_CALLS) -> list[Call]:
     """The first calls of a rollout, over all turns of the assistant: structured ones, then those in its text."""
     if not rollout.messages:
-        return made_calls(rollout.answer, most)
+        return made_calls(spoken(rollout.completion), most)
     calls: list[Call] = []
     for message in rollout.messages:
         if message.get("role", "assistant") == "assistant" and len(calls) < most:
             calls += [_structured(one) for one in message.get("tool_calls") or ()]
             content = message.get("content")
-            calls += made_calls(split_thinking(content)[1] if isinstance(content, str) else "", most)
+            calls += made_calls(spoken(content) if isinstance(content, str) else "", most)
     return calls[:most]
 
 
@@ -118,12 +120,33 @@ def _structured(value: Any) -> Call:
     function = value.get("function", value) if isinstance(value, Mapping) else None
     name = function.get("name") if isinstance(function, Mapping) else None
     arguments = function.get("arguments") if isinstance(function, Mapping) else None
+    if isinstance(name, str) and not arguments:
+        return Call(name, {}, bare=arguments is None)
     if isinstance(arguments, str):
         try:
             arguments = _DECODER.decode(arguments)
         except (ValueError, RecursionError):
             return Call(None, {})
     return Call(name, arguments) if isinstance(name, str) and isinstance(arguments, Mapping) else Call(None, {})
+
+
+def spoken(completion: str) -> str:
+    """What follows the think block, where a think tag inside a call's arguments is a part of them."""
+    if CALL_OPEN not in completion or (THINK_OPEN not in completion and THINK_CLOSE not in completion):
+        return split_thinking(completion)[1]
+    pieces, place, kept, blocks = list[str](), 0, 0, 0
+    while (start := completion.find(CALL_OPEN, place)) >= 0 and blocks < MOST_BLOCKS:
+        blocks += 1
+        call, place = _read_block(completion, start + len(CALL_OPEN))
+        inside = completion[start:place]
+        if call.name is not None and (THINK_OPEN in inside or THINK_CLOSE in inside):
+            hidden = inside.replace(THINK_OPEN, " " * len(THINK_OPEN)).replace(THINK_CLOSE, " " * len(THINK_CLOSE))
+            pieces += [completion[kept:start], hidden]
+            kept = place
+    masked = "".join([*pieces, completion[kept:]])
+    answer = split_thinking(masked)[1]
+    end = len(masked.rstrip())
+    return completion[end - len(answer) : end]
 
 
 def made_calls(answer: str, most: int = MOST_CALLS) -> list[Call]:
@@ -163,19 +186,34 @@ def _compare(tools: Mapping[str, Tool], call: Call, wanted: ExpectedCall) -> Fin
     """A call held against one reference call."""
     if call.name is None or call.name not in tools or call.name != wanted.name:
         return _unmatched(tools, call)
-    misfits = tools[call.name].misfits(call.arguments)
-    wrong = {one.argument.split(".")[0].split("[")[0]: (one.reason, one.argument) for one in reversed(misfits)}
+    tool = tools[call.name]
+    if call.bare and tool.properties:
+        return Finding(None, "malformed_json")
+    misfits = [one for one in tool.misfits(call.arguments) if not wanted.overrides(one, call.arguments)]
+    wrong = {one.top: (one.reason, one.argument) for one in reversed(misfits)}
     for argument, value in call.arguments.items():
-        if argument not in wrong and not wanted.accepts(argument, value):
-            wrong[argument] = ("wrong_value" if argument in wanted.arguments else "unknown_argument", argument)
+        if argument in wrong or wanted.accepts(argument, value):
+            continue
+        if argument in wanted.arguments:
+            wrong[argument] = ("wrong_value", argument)
+        elif not tool.is_default(argument, value):  # what is left out means its default
+            wrong[argument] = ("unknown_argument", argument)
     for argument in wanted.arguments:
-        if argument not in call.arguments and argument not in wrong and not wanted.may_omit(argument):
+        if argument not in call.arguments and argument not in wrong and not _may_leave_out(tool, wanted, argument):
             wrong[argument] = ("missing_argument", argument)
     if not wrong:
         return Finding(call.name, "correct", share=1.0)
     reason, where = min(wrong.values(), key=lambda one: REASONS.index(one[0]))
     looked_at = set(call.arguments) | set(wanted.arguments) | set(wrong)
     return Finding(call.name, reason, where, share=(1 + len(looked_at) - len(wrong)) / (1 + len(looked_at)))
+
+
+def _may_leave_out(tool: Tool, wanted: ExpectedCall, argument: str) -> bool:
+    """Whether a call may do without an argument: the reference says so, or wants the value that it means by default."""
+    if wanted.may_omit(argument):
+        return True
+    values = wanted.arguments[argument]
+    return argument not in tool.required and any(tool.is_default(argument, value) for value in values)
 
 
 def _unmatched(tools: Mapping[str, Tool], call: Call) -> Finding:
@@ -219,6 +257,10 @@ def _read_block(answer: str, start: int) -> tuple[Call, int]:
     if close < 0 or answer[end:close].strip():
         return nothing, len(answer) if close < 0 else close + len(CALL_CLOSE)
     after = close + len(CALL_CLOSE)
-    if not isinstance(value, dict) or set(value) != {"name", "arguments"} or not isinstance(value["name"], str):
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return nothing, after
+    if set(value) == {"name"}:
+        return Call(value["name"], {}, bare=True), after
+    if set(value) != {"name", "arguments"}:
         return nothing, after
     return (Call(value["name"], value["arguments"]) if isinstance(value["arguments"], dict) else nothing), after

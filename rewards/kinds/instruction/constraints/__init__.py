@@ -14,9 +14,16 @@ is a form of its own, and they are not parts that the answer consists of.
 """
 
 from rewards.kinds.instruction.constraints import lengths, shape, words
-from rewards.kinds.instruction.constraints.parameters import DEMANDS, Constraint, Demand, given, parameter_problem
+from rewards.kinds.instruction.constraints.parameters import (
+    DEMANDS,
+    Constraint,
+    Demand,
+    given,
+    listed,
+    parameter_problem,
+)
 
-__all__ = ["CONSTRAINTS", "DEMANDS", "Constraint", "Demand", "given", "parameter_problem"]
+__all__ = ["CONSTRAINTS", "DEMANDS", "Constraint", "Demand", "given", "listed", "parameter_problem"]
 
 CONSTRAINTS: dict[str, Constraint] = {
     "change_case:capital_word_frequency": Constraint(words.capital_word_frequency, "planning"),

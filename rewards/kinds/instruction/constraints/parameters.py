@@ -5,6 +5,7 @@ come from data sets, which spell a parameter that an instruction does not have a
 """
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -65,8 +66,30 @@ def parameters_of(check: Check) -> Mapping[str, Any]:
 
 
 def given(kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A row's values without those that are None."""
-    return {name: value for name, value in (kwargs or {}).items() if value is not None}
+    """A row's values as they were before a table held them: without None and NaN, whole floats as whole numbers."""
+    values = {name: _plain(value) for name, value in (kwargs or {}).items()}
+    return {name: value for name, value in values.items() if value is not None and value == value}
+
+
+def _plain(value: Any) -> Any:
+    """A value without its numpy type; 5.0 as 5, which is what a table makes of a column with missing values."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def listed(value: Any) -> Any:
+    """A column that holds a list, given as JSON text or as an array too; anything else as it is."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return value
+    if isinstance(value, list) and any(isinstance(one, str) and one.lstrip()[:1] == "{" for one in value):
+        return [listed(one) if isinstance(one, str) else one for one in value]
+    return value
 
 
 def parameter_problem(constraint: Constraint, kwargs: Any) -> str | None:

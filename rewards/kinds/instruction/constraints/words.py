@@ -30,7 +30,13 @@ def frequency(text: str, *, keyword: Phrase, frequency: Count, relation: Relatio
 
 def forbidden_words(text: str, *, forbidden_words: Words) -> bool:
     """None of these words is there."""
-    return not any(re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) for word in forbidden_words)
+    return not any(re.search(_whole(word), text, re.IGNORECASE) for word in forbidden_words)
+
+
+def _whole(word: str) -> str:
+    """A pattern for a word by itself. A sign at its end (`$5`, `C++`) ends it without more."""
+    start, end = (r"\b" if side.isalnum() or side == "_" else "" for side in (word[:1], word[-1:]))
+    return f"{start}{re.escape(word)}{end}"
 
 
 def letter_frequency(text: str, *, letter: Character, let_frequency: Count, let_relation: Relation) -> bool:
