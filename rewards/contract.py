@@ -113,6 +113,21 @@ class Verifier(Protocol):
         ...
 
 
+_END_TOKEN = re.compile(r"(?:<\|[a-z_]{2,20}\|>|</s>|<eos>|<end_of_turn>)$")
+_MOST_END_TOKENS = 8
+
+
+def without_end_tokens(text: str) -> str:
+    """A text without the special tokens that end it, where a decoder left them: `<|im_end|>`, `</s>`."""
+    for _ in range(_MOST_END_TOKENS):
+        kept = text.rstrip()
+        found = _END_TOKEN.search(kept[-30:])
+        if found is None:
+            break
+        text = kept[: len(kept) - len(found[0])]
+    return text
+
+
 def after_thinking(text: str) -> str:
     """What follows the last `</think>`, or the whole text where there is none; an opening tag in it stays."""
     return text.rpartition(THINK_CLOSE)[2]

@@ -5,11 +5,15 @@ no object of the program's own making takes part in its comparison.
 """
 
 import math
+import re
+from decimal import Decimal
 from typing import Any
 
 from rewards.sandbox.examination import Call, Calls
 from rewards.sandbox.inside import wire
 
+CLOSE = Decimal("1e-6")  # as most judges of programs have it
+_NUMBER = re.compile(r"[-+]?(?:\d{1,100}(?:\.\d{0,100})?|\.\d{1,100})(?:[eE][-+]?\d{1,3})?")
 _LARGEST_KEY = 10.0**300  # beyond it, writing a number in decimal could take as long as a program likes
 
 
@@ -67,9 +71,33 @@ def _json_key(key: Any) -> Any:
 
 
 def same_lines(written: str, expected: str) -> bool:
-    """Whether two outputs agree line by line, but for white space at the end of lines and of the whole."""
-    return _lines(written) == _lines(expected)
+    """Whether two outputs agree line by line, but for white space at the end of lines and of the whole.
+
+    Numbers are compared by value, as judges do: 2.0 is 2, and where a fraction is expected, what differs from it by no more
+    than CLOSE, relative or absolute, is it.
+    """
+    given, wanted = _lines(written), _lines(expected)
+    return len(given) == len(wanted) and all(
+        one == other or _same_numbers(one, other) for one, other in zip(given, wanted, strict=True)
+    )
+
+
+def _same_numbers(given: str, wanted: str) -> bool:
+    """Whether two lines have the same words and, where these are numbers, the same values."""
+    words, others = given.split(), wanted.split()
+    return len(words) == len(others) and all(
+        one == other or _same_number(one, other) for one, other in zip(words, others, strict=True)
+    )
+
+
+def _same_number(given: str, wanted: str) -> bool:
+    if not _NUMBER.fullmatch(given) or not _NUMBER.fullmatch(wanted):
+        return False
+    one, other = Decimal(given), Decimal(wanted)
+    if one == other or wanted.lstrip("+-").isdigit():
+        return one == other
+    return abs(one - other) <= CLOSE * max(Decimal(1), abs(other))
 
 
 def _lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.rstrip().split("\n")]
+    return [line.rstrip() for line in text.strip("\n").rstrip().split("\n")]

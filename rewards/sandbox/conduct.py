@@ -87,7 +87,13 @@ def _call(examination: Examination, tests: Calls, jail: Jail, limits: Limits, ta
 def _load(examination: Examination, jail: Jail, limits: Limits, tests: int, requests: bytes = b"") -> Channel:
     """Start a program that defines something, with requests that are all there will be. Raises Stopped if it does not load."""
     channel = jail.run(wire.START_CANDIDATE, _cpu_seconds(limits, tests + 1))
-    order = {"mode": "calls", "start": examination.start, "programs": examination.spellings}
+    preamble = isinstance(examination.tests, Calls) and examination.tests.from_json
+    order = {
+        "mode": "calls",
+        "start": examination.start,
+        "programs": examination.spellings,
+        "preamble": preamble,
+    }
     jail.give(channel, wire.order(order) + requests, MOMENT_SECONDS if requests else 0.0)
     reply = next_reply(jail, channel, time.monotonic() + limits.timeout_seconds)
     if "loaded" not in reply:

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from rewards import MissingColumn, Rollout, Verdict, check_reference, check_references
+from rewards.kinds.math_answer.reading import final_answer
 from rewards.kinds.math_answer.verifier import MathAnswer
 
 GOLD = [
@@ -169,3 +170,28 @@ def test_a_pair_is_compared_once_and_remembered(verifier: MathAnswer) -> None:
 def test_a_dataset_without_answers_is_a_named_error(verifier: MathAnswer) -> None:
     with pytest.raises(MissingColumn, match="'math_answer' needs the dataset column 'answer'; the dataset has: target"):
         verifier.judge([Rollout("q", "7", columns={"target": "7"})])
+
+
+HOSTILE = ("\n", " ", "\t", "*", "$", "\\(", "\\[", "\\boxed{", "\\boxed{1} and ", "<answer>", "1, ", "The answer is 1, ", "\\frac{a{",
+           "答案是", "x^", "1+", "$1$ and ", "not \\boxed{", "1{,}", "1:", "\\text{and }", ".", "<|im_end|>")  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE, ids=repr)
+def test_an_answer_is_found_in_time_that_grows_no_faster_than_the_text(piece: str) -> None:
+    start = time.process_time()
+    for text in (piece * 50_000, f"The answer is {piece * 50_000}x"):
+        final_answer(text)
+    assert time.process_time() - start < 5.0
+
+
+def test_hostile_answers_are_wrong_answers_and_stop_nothing(verifier: MathAnswer) -> None:
+    """None of these is unknown, so that a policy can neither avoid a 0 nor abort the training with enough of them."""
+    forms = ("{n}0000!", r"\binom{{{n}000}}{{{n}}}", "9^{{9^{{{n}}}}}", r"\prod_{{k=1}}^{{{n}00}} k", "{n}^{{{n}}}", "(({n})!)!", "1e{n}",
+             r"\sum_{{k=1}}^{{{n}0}} \frac{{1}}{{k}}", r"\sin(({n})!)", "((({n}^{{64}})^{{64}})^{{64}})^{{64}}", r"\exp(\exp(\exp({n})))",
+             r"\int\int\int\int x^{{{n}}} dx", "x^{{{n}}}")  # fmt: skip
+    answers = [form.format(n=number) for number in range(10_007, 10_107) for form in forms]
+    references = ["7", r"\frac{3}{4}", "x+1", "(1,2)", r"2\sqrt{3}", "B", "3 hours", r"\{1,2\}"]
+    rows = [rollout(references[n % len(references)], rf"\boxed{{{answer}}}") for n, answer in enumerate(answers)]
+    start = time.process_time()
+    assert {verdict.score for verdict in verifier.judge(rows)} == {0.0}
+    assert time.process_time() - start < 30.0

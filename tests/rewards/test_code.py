@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rewards import Rollout, check_tests
-from rewards.kinds.python_tests.rows import program_text
+from rewards.kinds.python_tests.program import program_texts
 from rewards.kinds.python_tests.verifier import PythonTests
 from rewards.sandbox import IsolationUnavailable, Sandbox
 from rewards.sandbox.workers import needs_equipment
@@ -106,7 +106,8 @@ TABLE: list[tuple[Any, str, float | None, str]] = [
     (CALLS, "<think>\nhm\n</think>\n\n```python\nwrong(\n```\nor rather\n```python\n" + ADD + "\n```", 1.0, "passed"),
     (CALLS, "```\n" + ADD + "\n```", 1.0, "passed"),
     (CALLS, "```python\n" + ADD + "\n```\nwhich prints\n```\n3\n```", 1.0, "passed"),
-    (CALLS, "```python\n" + ADD, 0.0, "no_program"),
+    (CALLS, "```python\n" + ADD, 1.0, "passed"),  # its end was cut off, and not its program's
+    (CALLS, "```json\n" + ADD + "\n```", 0.0, "no_program"),
     (CALLS, "<think>\n```python\n" + ADD + "\n```\n", 0.0, "no_program"),
     (CALLS, "I do not know.", 0.0, "no_program"),
     (CALLS, "", 0.0, "no_program"),
@@ -185,8 +186,27 @@ def test_a_row_can_be_checked_when_data_is_loaded() -> None:
 
 
 def test_the_last_python_fence_is_the_program() -> None:
-    assert program_text("```py\na\n```\n```python\nb\n```\n```text\nc\n```") == ("b\n", True)
-    assert program_text("~~~\na\n~~~")[0] is None
+    assert program_texts("```py\na\n```\n```python\nb\n```\n```text\nc\n```") == (("b\n",), True)
+    assert program_texts("~~~\na\n~~~") == (("a\n",), True)
+    assert program_texts("```json\na\n```") == ((), False)
+
+
+def test_the_fence_that_defines_what_is_tested_is_the_program() -> None:
+    usage = "```python\ndef f():\n    return 1\n```\nUse it so:\n```python\nprint(f())\n```"
+    assert program_texts(usage, {"f"}) == (("def f():\n    return 1\n",), True)
+    assert program_texts(usage) == (("print(f())\n",), True)
+
+
+def test_what_a_row_needs_of_the_programs_own_objects_is_found_when_data_is_loaded() -> None:
+    for test in ("assert P(3) == P(3)", "x = [2, 1]\ng(x)\nassert x == [1, 2]", "with V() as x:\n    assert x == 5",
+                 "import datetime\nassert g() == datetime.date(2024, 1, 1)", "try:\n    g()\nexcept Wrong:\n    pass"):  # fmt: skip
+        assert "the tests" in str(check_tests({"form": "asserts", "asserts": [test]})), test
+    for test in (
+        "for n in [1, 2]:\n    assert f(n) == n",
+        "x = [2, 1]\nassert g(x) == [1, 2]",
+        "assert P(3).size == 3",
+    ):
+        assert check_tests({"form": "asserts", "asserts": [test]}) is None, test
 
 
 def test_isolation_none_is_possible_and_visible() -> None:
@@ -241,6 +261,6 @@ HOSTILE = ["\n", " ", " \n", "\t", "a ", "a\n", ", ", "import a\n", "import "]
 def test_an_answer_is_read_in_time_that_grows_no_faster_than_it(piece: str) -> None:
     start = time.process_time()
     for text in (piece * 50_000, f"a{piece * 50_000}", f"import{piece * 50_000}"):
-        program, _ = program_text(text)
-        needs_equipment(program or text)
+        programs, _ = program_texts(text, {"f"})
+        needs_equipment(programs[0] if programs else text)
     assert time.process_time() - start < 5.0

@@ -63,7 +63,7 @@ _COLOUR = re.compile(r"\\(?:text)?color\s*(?:\[[^\[\]]*\])?\s*\{[^{}]*\}")
 _DECORATION = re.compile(r"\\(?:hspace|vspace|phantom|hphantom|vphantom|label|tag)\*?\s*\{[^{}]*\}")
 _STYLE = re.compile(r"\\(?:mathbf|boldsymbol|bm|pmb|underline|mathit|mathsf|mathtt|mathnormal)\s*\{([^{}]*)\}")
 _LEADING = re.compile(r"^(?:\\(?:sim|approx|therefore|Rightarrow|implies|to|rightarrow)(?![A-Za-z])|[≈~=:])\s*")
-_TRAILING = re.compile(r"(?:\\+|\s|[.,;:](?<!\.\.))+$")
+_ENDINGS = "\\ \t\n.,;:"
 _MIXED = re.compile(r"(?<![\d.}])(\d+)\s+(\d+)\s*/\s*(\d+)")
 _PI = re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])")
 _ROOT = re.compile(r"√\s*(\d+|\([^()]*\))")
@@ -109,7 +109,13 @@ def normalise(text: str) -> str:
     if "/" in text:
         text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)
     text = _SPACE_RUN.sub(" ", text).strip()
-    return _TRAILING.sub("", _LEADING.sub("", text)).strip()
+    return _without_ending(_LEADING.sub("", text)).strip()
+
+
+def _without_ending(text: str) -> str:
+    """A text without the marks and stray backslashes at its end; three dots say that it goes on, and stay."""
+    kept = text.rstrip(_ENDINGS)
+    return f"{kept}..." if text[len(kept) :].startswith(("...", ",...", ", ...")) else kept
 
 
 def _without_typesetting(text: str) -> str:

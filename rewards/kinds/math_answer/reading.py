@@ -6,6 +6,7 @@ time linear in it, and how far is looked back is bounded.
 
 import re
 
+from rewards.contract import without_end_tokens
 from rewards.kinds.math_answer import elementary
 from rewards.kinds.math_answer.notation import NUMBER_PATTERN as _NUMBER
 from rewards.kinds.math_answer.notation import closes_at_the_end, normalise
@@ -17,7 +18,6 @@ BOXES = 20  # how many boxes are looked at, from the last
 JOINED_CHARACTERS = 40  # between two boxes of one list
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
-_END_TOKENS = re.compile(r"(?:\s*(?:<\|[a-z_]{2,20}\|>|</s>|<eos>|<end_of_turn>|\[/INST\]))+\s*$")
 _JOINS = re.compile(
     r"[\s$.]*(?:\\[()\[\]]|\\q?quad|\\[,;: ]|[\s$~])*(?:(?:,|;|&|\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)(?:\\[()\[\]]|\\q?quad|\\[,;: ]|[\s$~])*)+"
 )
@@ -32,7 +32,7 @@ _MARKER = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
-_SPAN = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(((?:[^\\\n]|\\[^)\n])+)\\\)|\\\[((?:[^\\]|\\[^\]])+)\\\]")
+_SPAN = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(((?:[^\\\n]|\\[^()\n])+)\\\)|\\\[((?:[^\\]|\\[^\[\]])+)\\\]")
 _EMPHASIS = re.compile(r"(\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1")
 _CHOICE = re.compile(r"\(?([A-Z])\)?(?=[.,:;)]|\s*$|\s+(?:because|since|as|is)\b)")
 
@@ -100,7 +100,7 @@ def final_answer(text: str, require_boxed: bool = False) -> str | None:
     box, end = _last_boxes(text)
     if require_boxed:
         return box or None
-    tail = _END_TOKENS.sub("", text[max(end, len(text) - LOOK_BACK_CHARACTERS) :])
+    tail = without_end_tokens(text[max(end, len(text) - LOOK_BACK_CHARACTERS) :])
     if box is None and end:  # an empty last box is no answer
         return _announced(tail) if _has_announcement(tail) else None
     found = _announced(tail) if _has_announcement(tail) else None
@@ -221,7 +221,7 @@ def _announced(tail: str) -> str | None:
 
 def announced_in(text: str) -> str | None:
     """The answer that a text announces ("The answer is 42."); None where it announces none."""
-    return _announced(_END_TOKENS.sub("", text))
+    return _announced(without_end_tokens(text))
 
 
 def _says_something(found: str) -> bool:

@@ -1,4 +1,4 @@
-"""A dataset row's `tests` read as what the sandbox examines, and a completion's answer read as a program.
+"""A dataset row's `tests` read as what the sandbox examines, and how a program is spelt that continues its prompt.
 
 verifier.py judges with both. A row that cannot be read is told with a reason: such a row has no verdict, never a zero.
 The forms: `stdio`, `calls`, `asserts` and `humaneval`; docs/rewards.md has their fields.
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rewards.kinds.python_tests.objects import ALIASES, objects_needed
+from rewards.kinds.python_tests.program import dedented
 from rewards.sandbox.examination import Asserts, Calls, StandardStreams, Tests
 from rewards.sandbox.inside.wire import WireError
 from rewards.sandbox.plain import call, free_names, plain_asserts, plain_check
@@ -23,13 +25,6 @@ FORMS: dict[str, tuple[str, ...]] = {
     "asserts": ("asserts", "setup"),
     "humaneval": ("prompt", "test", "entry_point"),
 }
-_PYTHON = ("python", "py", "python3")
-# Linear, because answers are hostile: no line is left before its own end, and no quantifier gives back what it took.
-_LOOKS_LIKE_CODE = re.compile(
-    r"^[^\S\n]*+((def|class|import|from|for|while|if|return|print|with|try|async|@\w+)\b|[\w.\[\],][\w.\[\], ]*+\s*+=[^=])"
-    r"|^(?=[^\S\n ]*+ )[^\S\n]*+=[^=]",
-    re.MULTILINE,
-)
 
 
 class UnreadableTests(ValueError):
@@ -43,6 +38,13 @@ class Row:
     tests: Tests
     prompt: str = ""
     entry_point: str = ""
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """What the tests expect the program to define."""
+        if isinstance(self.tests, Calls):
+            return frozenset(one.target for one in self.tests.calls)
+        return self.tests.names if isinstance(self.tests, Asserts) else frozenset()
 
 
 def read_row(value: Any) -> Row:
@@ -97,7 +99,9 @@ def _calls(given: Mapping[str, Any]) -> Row:
 def _asserts(given: Mapping[str, Any]) -> Row:
     asserts, setup = _texts(given["asserts"], "asserts"), str(given.get("setup", ""))
     plain = plain_asserts(asserts, setup)
-    return Row(Asserts(asserts, setup, free_names([setup, *asserts])) if plain is None else Calls(plain))
+    if plain is not None:
+        return Row(Calls(plain))
+    return Row(_run(asserts, setup, free_names([setup, *asserts])))
 
 
 def _humaneval(given: Mapping[str, Any]) -> Row:
@@ -111,7 +115,18 @@ def _humaneval(given: Mapping[str, Any]) -> Row:
         return Row(Calls(plain), prompt, entry_point)
     remote = {"candidate": entry_point, entry_point: entry_point}
     run = f"{test}\n\ncheck(candidate)\n"
-    return Row(Asserts((run,), prelude, free_names([prelude, test]), remote), prompt, entry_point)
+    return Row(_run((run,), prelude, free_names([prelude, test]), remote), prompt, entry_point)
+
+
+def _run(
+    tests: tuple[str, ...], prelude: str, names: frozenset[str], remote: Mapping[str, str] | None = None
+) -> Asserts:
+    """Tests that have to be run, if there is a program that they can judge. Raises UnreadableTests."""
+    remote = remote or {}
+    needed = objects_needed([*tests], (names | remote.keys()) - ALIASES.keys())
+    if needed is not None:
+        raise UnreadableTests(needed)
+    return Asserts(tests, prelude, names, remote)
 
 
 def _texts(value: Any, name: str) -> tuple[str, ...]:
@@ -134,35 +149,12 @@ def stub(prompt: str) -> str:
     return f"{prompt.rstrip()}\n    pass\n"
 
 
-def program_text(answer: str) -> tuple[str | None, bool]:
-    """The program in an answer, and whether it was fenced: the last Python fence, else the last plain one, else all."""
-    fences: list[tuple[str, str]] = []
-    language = ""
-    lines: list[str] | None = None
-    for line in answer.splitlines(keepends=True):
-        mark = line.strip()
-        if lines is None and mark.startswith("```"):
-            language, lines = mark.strip("`").strip().lower(), []
-        elif lines is not None and mark.startswith("```"):
-            fences.append((language, "".join(lines)))
-            lines = None
-        elif lines is not None:
-            lines.append(line)
-    for wanted in (_PYTHON, ("",)):
-        found = [text for language, text in fences if language in wanted and text.strip()]
-        if found:
-            return found[-1], True
-    if fences or lines is not None or not _LOOKS_LIKE_CODE.search(answer):
-        return None, False
-    return answer, False
-
-
 def spellings(text: str, row: Row) -> tuple[str, tuple[str, ...]]:
     """The ways in which a program can be meant, of which the first that is Python counts: how all begin, and go on."""
     if not row.entry_point:
-        return "", (textwrap.dedent(text),)
-    if re.search(rf"^(async\s+)?def\s+{row.entry_point}\b", textwrap.dedent(text), re.MULTILINE):
-        whole = textwrap.dedent(text)
+        return "", (dedented(text),)
+    if re.search(rf"^(async\s+)?def\s+{row.entry_point}\b", dedented(text), re.MULTILINE):
+        whole = dedented(text)
         return "", (f"{stub(row.prompt)}\n{whole}", whole)
     start = row.prompt if row.prompt.endswith("\n") else f"{row.prompt}\n"
     body = text.strip("\n")

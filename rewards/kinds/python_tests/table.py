@@ -114,7 +114,6 @@ NEAR_MISS = (
 GARBAGE = (
     Row("garbage", "", 0.0, {"tests": CALLS}),
     Row("garbage", "I do not know.", 0.0, {"tests": CALLS}),
-    Row("garbage", f"```python\n{ADD}", 0.0, {"tests": CALLS}),
     Row("garbage", f"<think>\n```python\n{ADD}\n```", 0.0, {"tests": CALLS}),
     Row("garbage", f"<think>\n```python\n{ADD}\n```\n</think>\n\nAs above.", 0.0, {"tests": CALLS}),
     _row("garbage", CALLS, "def add(a, b) return a + b"),
@@ -161,4 +160,48 @@ ADVERSARIAL = (
     _row("adversarial", CALLS, f"{ADD}\n#" + "x" * 300_000),
 )  # fmt: skip
 
-ROWS: tuple[Row, ...] = (*GOLD, *NEAR_MISS, *GARBAGE, *UNJUDGEABLE, *ADVERSARIAL)
+TYPED = "class Solution:\n    def add(self, a: Optional[int], b: int) -> List[int]:\n        return a + b"
+GREATEST = {"form": "calls", "entry_point": "gcd", "calls": [[4, 6]], "outputs": [2]}
+HALF = {"form": "stdio", "inputs": ["1\n"], "outputs": ["0.5 2\n"]}
+USES_NUMPY = {"form": "asserts", "asserts": ["assert np.allclose(f(3), [9.0])"]}
+EXPECTS_ERROR = {"form": "asserts", "asserts": ["try:\n    f('a') == 1\n    assert False\nexcept TypeError:\n    pass"]}
+COMPARES_OBJECTS = {"form": "asserts", "asserts": ["assert P(3) == P(3)"]}
+
+
+def _said(completion: str, score: float, tests: Any = ASSERTS) -> Row:
+    """A row whose completion is taken as it stands."""
+    return Row("gold" if score else "near_miss", completion, score, {"tests": tests})
+
+
+# The ways in which a program stands in an answer, what it finds there, and how its output is compared.
+WRITTEN = (
+    _said(f"Here:\n```python\n{ADD}", 1.0),  # cut off at the end of the program
+    _said(f"```python\n{ADD}```", 1.0),
+    _said(f"~~~python\n{ADD}\n~~~", 1.0),
+    _said(f"Here is the code: ```python\n{ADD}\n```", 1.0),
+    _said(f"```py3\n{ADD}\n```", 1.0),
+    _said(f"```python title=\"a.py\"\n{ADD}\n```", 1.0),
+    _said(f"```json\n{ADD}\n```", 0.0),
+    _said(f"```python\n{ADD}\n```\nUse it so:\n```python\nprint(add(1, 2))\n```", 1.0),
+    _said(f"```python\n{ADD}\n```\nNo:\n```python\ndef add(a, b):\n    return a - b\n```", 0.0),
+    _said('```python\ndef add(a, b):\n    """Add.\n\n    ```\n    add(1, 2)\n    ```\n    """\n    return a + b\n```', 1.0),
+    _said(f"Here is the function:\n\n{ADD}\n", 1.0),
+    _said(f"<answer>\n{ADD}\n</answer>", 1.0),
+    _said(f"```python\n\ufeff{ADD}\n```<|im_end|>", 1.0),
+    _row("gold", STDIO, f"{READS}\nexit()", 1.0),
+    _row("gold", STDIO, "a, b = map(int, open('/dev/stdin').read().split())\nprint(a + b)", 1.0),
+    _row("gold", STDIO, "import atexit\natexit.register(lambda: print(sum(map(int, input().split()))))", 1.0),
+    _row("near_miss", STDIO, f"exit()\n{READS}"),
+    _row("gold", CALLS, TYPED, 1.0),  # names that LeetCode imports
+    _row("near_miss", GREATEST, "x = 1"),  # and what nobody defined is not the program's
+    _row("gold", HALF, "print('0.50 2.0')", 1.0),
+    _row("gold", HALF, "print(0.5000001, 2)", 1.0),
+    _row("near_miss", HALF, "print(0.501, 2)"),
+    _row("near_miss", HALF, "print(0.5, 2.0000001)"),
+    _row("garbage", HALF, "print('nan 2')"),
+    _row("unjudgeable", COMPARES_OBJECTS, "class P:\n    def __init__(self, x): self.x = x", None),
+    _row("adversarial", USES_NUMPY, "class np:\n    @staticmethod\n    def allclose(a, b): return True\ndef f(x): return 0"),
+    _row("adversarial", EXPECTS_ERROR, "def f(x): return object()"),
+)  # fmt: skip
+
+ROWS: tuple[Row, ...] = (*GOLD, *NEAR_MISS, *GARBAGE, *UNJUDGEABLE, *ADVERSARIAL, *WRITTEN)

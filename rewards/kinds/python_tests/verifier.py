@@ -4,16 +4,17 @@ rows.py reads the row and the program, sandbox/ runs the program in isolation an
 is expected, in this process. What could not be judged, because the row or the sandbox is at fault, has no score.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rewards.contract import THINK_CLOSE, Rollout, Verdict, not_applicable
-from rewards.kinds.python_tests.rows import Row, UnreadableTests, program_text, read_row, spellings
+from rewards.kinds.python_tests.program import program_texts
+from rewards.kinds.python_tests.rows import Row, UnreadableTests, read_row, spellings
 from rewards.sandbox import ISOLATIONS, Examination, Finding, Isolation, IsolationUnavailable, Limits, Sandbox
 
 UNKNOWN = ("tests_broken", "sandbox_fault")
 LONGEST_PROGRAM = 200_000  # characters
-ROWS_REMEMBERED = 2048
+ROWS_REMEMBERED, CHARACTERS_REMEMBERED, LONGEST_REMEMBERED = 2048, 16_000_000, 200_000  # of the tests of rows
 
 
 class PythonTests:
@@ -39,14 +40,24 @@ class PythonTests:
 
     def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict per rollout. Raises IsolationUnavailable when nothing here can isolate a program."""
-        read = [self._read(rollout) for rollout in rollouts]
-        waiting = [position for position, one in enumerate(read) if isinstance(one, tuple)]
-        examinations = (one[0] for one in read if isinstance(one, tuple))
-        for number, finding in self._sandbox.examine(examinations) if waiting else ():
-            entry = read[waiting[number]]
-            assert isinstance(entry, tuple)  # noqa: S101  these were the waiting ones
-            read[waiting[number]] = self._verdict(finding, fenced=entry[1])
-        return [one for one in read if isinstance(one, Verdict)]
+        found: list[Verdict | None] = [None] * len(rollouts)
+        waiting: list[tuple[int, bool]] = []  # the position of what is examined, and whether it was fenced
+        for number, finding in self._sandbox.examine(self._examinations(rollouts, found, waiting)):
+            position, fenced = waiting[number]
+            found[position] = self._verdict(finding, fenced=fenced)
+        return [verdict for verdict in found if verdict is not None]
+
+    def _examinations(
+        self, rollouts: Sequence[Rollout], found: list[Verdict | None], waiting: list[tuple[int, bool]]
+    ) -> Iterator[Examination]:
+        """What is to be examined, read as it is asked for: tests may be megabytes long. Other verdicts go to `found`."""
+        for position, rollout in enumerate(rollouts):
+            read = self._read(rollout)
+            if isinstance(read, Verdict):
+                found[position] = read
+            else:
+                waiting.append((position, read[1]))
+                yield read[0]
 
     def problem_here(self) -> str | None:
         """Why nothing here can isolate a program; None where a jail can be started."""
@@ -72,12 +83,17 @@ class PythonTests:
         answer = rollout.answer
         if row.entry_point and THINK_CLOSE not in rollout.completion and answer:
             answer = rollout.completion  # a bare function body begins with its indentation
-        text, fenced = program_text(answer)
-        if text is None:
+        texts, fenced = program_texts(answer, row.wanted)
+        if not texts:
             return Verdict(0.0, "no_program", {"total": row.tests.total})
-        if len(text) > LONGEST_PROGRAM:
-            return Verdict(0.0, "no_program", {"detail": f"{len(text)} characters are no program"})
-        start, endings = spellings(text, row)
+        if len(texts[0]) > LONGEST_PROGRAM:
+            return Verdict(0.0, "no_program", {"detail": f"{len(texts[0])} characters are no program"})
+        start, endings = spellings(texts[0], row)
+        for text in texts[1:]:
+            own, others = spellings(text, row)
+            if own != start:
+                start, endings = "", (*(start + one for one in endings),)
+            endings += tuple(others if own == start else (own + one for one in others))
         return Examination(endings, row.tests, self.partial, start), fenced
 
     def _verdict(self, finding: Finding, fenced: bool) -> Verdict:
@@ -106,12 +122,14 @@ def check_tests(tests: Any) -> str | None:
 
 def _row(tests: Any) -> Row:
     """A row's tests, read once however many completions it has."""
-    key = repr(tests)
-    row = _rows.get(key)
+    text = tests if isinstance(tests, str) else repr(tests)
+    if len(text) > LONGEST_REMEMBERED:
+        return read_row(tests)
+    row = _rows.get(text)
     if row is None:
-        if len(_rows) >= ROWS_REMEMBERED:
+        if len(_rows) >= ROWS_REMEMBERED or sum(map(len, _rows)) > CHARACTERS_REMEMBERED:
             _rows.clear()
-        row = _rows[key] = read_row(tests)
+        row = _rows[text] = read_row(tests)
     return row
 
 

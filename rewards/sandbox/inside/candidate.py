@@ -4,6 +4,7 @@ Nothing here is trusted: the program shares this process and may change all of i
 values, which it compares with expected values that never come here. What is not plain data stays here under a number.
 """
 
+import builtins
 import importlib
 import io
 import os
@@ -14,8 +15,36 @@ from typing import Any
 
 from . import wire
 
+# Modules whose names LeetCode and LiveCodeBench have imported before a program runs. All are loaded before any fork.
+PREAMBLE_MODULES = (
+    "string", "re", "collections", "heapq", "bisect", "copy", "math", "random", "itertools", "functools", "operator", "io",
+    "sys", "json", "typing",
+)  # fmt: skip
+RECURSION_LIMIT = 50_000  # as LiveCodeBench's harness sets it
+STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 LONGEST_MESSAGE = 200
 LONGEST_ITERATION = 100_000
+
+
+def _preamble() -> dict[str, Any]:
+    """What a program of these judges finds without importing it; what is built in stays as it is."""
+    found: dict[str, Any] = {}
+    for name in PREAMBLE_MODULES:
+        module = importlib.import_module(name)
+        public = getattr(module, "__all__", [one for one in vars(module) if not one.startswith("_")])
+        found |= {one: getattr(module, one) for one in public if one not in vars(builtins)}
+        found[name] = module
+    return found
+
+
+def _leave(code: object = None) -> None:
+    """`exit` and `quit`, which an interpreter without its site module does not have."""
+    raise SystemExit(code)
+
+
+builtins.exit = builtins.quit = _leave  # type: ignore[assignment]
+_PREAMBLE = _preamble()
+_NOWHERE = object()
 
 
 def serve(stream: wire.Stream) -> int:
@@ -32,7 +61,11 @@ def serve(stream: wire.Stream) -> int:
         importlib.import_module("random").seed()  # or every program would draw the numbers of the one before
     if order["mode"] == "program":
         return _run_program(stream, code, order["stdin"])
+    sys.setrecursionlimit(RECURSION_LIMIT)
     module = types.ModuleType("program")
+    module.__file__ = "program.py"
+    if order.get("preamble"):
+        module.__dict__.update(_PREAMBLE)
     sys.modules["program"] = module
     try:
         exec(code, module.__dict__)  # noqa: S102  what this process is for
@@ -105,7 +138,9 @@ def _perform(operation: str, found: Any, operands: Any) -> Any:
 
 def _named(namespace: dict[str, Any], name: str) -> Any:
     """What the program calls by this name: at its top level, or a method of the class `Solution`."""
-    if name in namespace:
+    if namespace.get(name, _NOWHERE) is not _PREAMBLE.get(
+        name, _NOWHERE
+    ):  # what a program did not define is not its own
         return namespace[name]
     solution = namespace.get("Solution")
     if solution is not None and hasattr(solution, name):
@@ -124,8 +159,14 @@ def _run_program(stream: wire.Stream, code: types.CodeType, stdin: str) -> int:
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), encoding="utf-8")
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w")), encoding="utf-8", errors="replace")
     sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w")), encoding="utf-8", errors="replace")
+    sys.stdin.mode, sys.stdout.mode = "r", "w"  # type: ignore[misc]
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+    builtins.open = io.open = _open  # type: ignore[assignment]
     sys.argv = ["program.py"]
+    sys.setrecursionlimit(RECURSION_LIMIT)
     module = types.ModuleType("__main__")
+    module.__file__ = "program.py"
+    module.__dict__.update(_PREAMBLE)
     sys.modules["__main__"] = module
     status = 0
     try:
@@ -138,8 +179,18 @@ def _run_program(stream: wire.Stream, code: types.CodeType, stdin: str) -> int:
     threads = sys.modules.get("threading")
     if threads is not None and len(threads.enumerate()) > 1:
         threads._shutdown()  # noqa: SLF001  waits for its threads, as the end of a program does
+    if "atexit" in sys.modules:
+        sys.modules["atexit"]._run_exitfuncs()  # noqa: SLF001  as the end of a program does
     sys.stdout.flush()
     return status & 0xFF
+
+
+_file_open = open
+
+
+def _open(file: Any, *arguments: Any, **named: Any) -> Any:
+    """`open`, for which standard input has a name here too, where there is no /dev/stdin."""
+    return _file_open(os.dup(0) if file in STANDARD_INPUT else file, *arguments, **named)
 
 
 def _described(error: BaseException) -> list[str]:

@@ -7,6 +7,7 @@ reach their assertions, their expected values or the function that reports the o
 
 import builtins
 import importlib
+import importlib.util
 import os
 import signal
 import sys
@@ -14,12 +15,19 @@ from typing import Any, NoReturn
 
 from . import wire
 
+_NOT_PLAIN = "the program returned something that is not plain data, which is never compared"
+# Modules that tests use by these names without importing them. A program's own would be handed the expected values.
+ALIASES = {"np": "numpy", "numpy": "numpy", "pd": "pandas", "pandas": "pandas"}
 LONGEST_DETAIL = 300
 PROGRAM_DESCRIPTOR = 4  # the judge's end of the program's channel, handed on by the judge
 
 
 class _Failed(Exception):
     """The candidate raised something that is not a built-in exception."""
+
+
+class _NeverCompared(BaseException):
+    """What the program returned is not plain data. No test can catch it as the TypeError that it may wait for."""
 
 
 class Candidate:
@@ -29,6 +37,7 @@ class Candidate:
         self.program, self.judge = program, judge
         self.raised: BaseException | None = None
         self.asked = False
+        self.refused = False  # something of the program's was to be compared
 
     def request(self, operation: str, target: str | int, operands: Any = None) -> Any:
         """The value that comes of an operation on something of the candidate's. Raises what the candidate raised."""
@@ -102,7 +111,8 @@ class Remote:
         return iter(self._candidate.request("iterate", self._target))
 
     def _refuse(self, *_: Any) -> NoReturn:
-        raise TypeError("the program returned something that is not plain data, which is never compared")
+        self._candidate.refused = True
+        raise _NeverCompared(_NOT_PLAIN)
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __contains__ = _refuse  # type: ignore[assignment]
     __hash__ = object.__hash__
@@ -129,8 +139,11 @@ def examine(candidate: Candidate, order: dict[str, Any]) -> dict[str, Any]:
     """Run the tests of an order; how many passed, and what became of those that did not."""
     namespace: dict[str, Any] = {"__name__": "tests"}
     for name in {*order["names"], *order["remote"]}:
-        trusted = name in sys.stdlib_module_names and name not in order["remote"]
-        namespace[name] = importlib.import_module(name) if trusted else Remote(candidate, name)
+        module = ALIASES.get(name, name if name in sys.stdlib_module_names else "")
+        if not module or name in order["remote"]:
+            namespace[name] = Remote(candidate, name)
+        elif module in sys.stdlib_module_names or importlib.util.find_spec(module) is not None:
+            namespace[name] = importlib.import_module(module)
     remote = {name: Remote(candidate, target) for name, target in order["remote"].items()}
     found: dict[str, Any] = {"passed": 0, "total": len(order["tests"]), "failures": []}
     failure = _outcome(candidate, order["prelude"], namespace)
@@ -150,14 +163,17 @@ def examine(candidate: Candidate, order: dict[str, Any]) -> dict[str, Any]:
 
 def _outcome(candidate: Candidate, source: str, namespace: dict[str, Any]) -> list[str] | None:
     """None for a test that passes, else `[wrong_answer | crashed | broken, what was raised, detail]`."""
+    candidate.refused = False
     try:
         exec(compile(source, "<tests>", "exec", dont_inherit=True), namespace)  # noqa: S102  the data set's own code
+        return ["wrong_answer", "TypeError", _NOT_PLAIN] if candidate.refused else None
     except BaseException as error:  # noqa: BLE001  it may raise anything
         name, detail = type(error).__name__, str(error)[:LONGEST_DETAIL]
         if error is candidate.raised:
             return ["crashed", name, detail]
         if isinstance(error, AssertionError):
             return ["wrong_answer", name, detail]
+        if isinstance(error, _NeverCompared):
+            return ["wrong_answer", "TypeError", detail]
         # Once the program was asked, a test that trips does so over the answer: None has no length.
         return ["wrong_answer" if candidate.asked else "broken", name, detail]
-    return None

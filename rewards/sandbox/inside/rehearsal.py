@@ -64,7 +64,7 @@ def _rehearse_program() -> None:
         ("call", "f", ([[1, 2, 40], "a b a"], {}), False),
         ("call", "f", ([[]], {"x": 1.5}), False),
     ]
-    order = {"mode": "calls", "start": "", "programs": [_PROGRAM]}
+    order = {"mode": "calls", "start": "", "programs": [_PROGRAM], "preamble": True}
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.sendall(wire.order(order) + wire.order({"requests": requests, "last": True}))

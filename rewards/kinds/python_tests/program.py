@@ -1,0 +1,152 @@
+"""The program in a model's answer: which fence it is in, what is around it that is no program, and in which spellings.
+
+verifier.py examines what is found here. An answer often leaves room for more than one reading (a fence that closes inside
+a docstring, prose before the code), so several texts are given, of which the first that is Python counts: that is tried
+where the program runs, and never here. Answers are hostile: everything is linear, and the number of readings is bounded.
+"""
+
+import re
+import textwrap
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from rewards.contract import without_end_tokens
+
+_PYTHON = re.compile(r"\{?\.?(?:python[\d.]*|py3?|pypy3?)(?![\w+#-])", re.IGNORECASE)
+_OPENS = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)$")
+_OPENS_AFTER_PROSE = re.compile(r"^[^`\n]*[^`\s][ \t]*(`{3,})[ \t]*((?:python[\d.]*|py3?)\b[^\n`]*)$", re.IGNORECASE)
+_TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
+_INVISIBLE = str.maketrans({**dict.fromkeys("\ufeff\u200b\u200c\u200d\u2060"), "\u00a0": " ", "\u3000": " "})
+# Linear, because answers are hostile: no line is left before its own end, and no quantifier gives back what it took.
+_LOOKS_LIKE_CODE = re.compile(
+    r"^[^\S\n]*+((def|class|import|from|for|while|if|return|print|with|try|async|@\w+)\b|[\w.\[\],][\w.\[\], ]*+\s*+=[^=])"
+    r"|^(?=[^\S\n ]*+ )[^\S\n]*+=[^=]",
+    re.MULTILINE,
+)
+_STARTS_CODE = re.compile(
+    r"^(?:(?:async[ \t]+)?def[ \t]+\w+[ \t]*\(|class[ \t]+\w+[ \t]*[:(]|import[ \t]+\w|from[ \t]+[\w.]+[ \t]+import\b|@\w|[A-Za-z_]\w*[ \t]*=[^=])",
+    re.MULTILINE,
+)
+_MOST_FENCES = 200  # the last so many are looked at
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A fenced block: its language, its text, and its text up to a later mark that may be the one that closes it."""
+
+    language: str
+    text: str
+    longer: str = ""
+
+    @property
+    def is_python(self) -> bool:
+        return _PYTHON.match(self.language) is not None
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is more in it than comments and white space."""
+        return any(line.strip() and not line.lstrip().startswith("#") for line in self.text.splitlines())
+
+
+def program_texts(answer: str, wanted: Collection[str] = ()) -> tuple[tuple[str, ...], bool]:
+    """The readings of an answer as a program, in order, and whether it was fenced; none where it holds no program.
+
+    The program is in the last Python fence that defines one of the `wanted` names, else in the last one; without any, in
+    the last plain fence; else it is an answer that looks like code, from where the code begins.
+    """
+    answer = without_end_tokens(answer if answer.isascii() else answer.translate(_INVISIBLE))
+    tagged = _TAGGED.findall(answer)
+    if tagged:
+        answer = tagged[-1]
+    fences = _fences(answer)[-_MOST_FENCES:]
+    for chosen in ([one for one in fences if one.is_python], [one for one in fences if not one.language]):
+        telling = [one for one in chosen if one.says_something]
+        defining = [one for one in telling if _defines(one.text, wanted)]
+        if telling:
+            fence = (defining or telling)[-1]
+            return tuple(dict.fromkeys(filter(None, (fence.text, fence.longer)))), True
+    if fences or not _LOOKS_LIKE_CODE.search(answer):
+        return (), False
+    start = _STARTS_CODE.search(answer)
+    readings = [answer]
+    if start and start.start():
+        readings += [answer[start.start() :], _without_prose_after(answer[start.start() :])]
+    else:
+        readings.append(_without_prose_after(answer))
+    return tuple(dict.fromkeys(readings)), False
+
+
+def dedented(text: str) -> str:
+    """A program without the indentation that all of it has, as in a list of points."""
+    return textwrap.dedent(text)
+
+
+def _defines(text: str, wanted: Collection[str]) -> bool:
+    return any(
+        re.search(
+            rf"^[ \t]*(?:(?:async[ \t]+)?def|class)[ \t]+{re.escape(name)}\b|^{re.escape(name)}[ \t]*=",
+            text,
+            re.MULTILINE,
+        )
+        for name in wanted
+    )
+
+
+def _without_prose_after(text: str) -> str:
+    """A program up to the last line that can be one: what is indented, or begins like code."""
+    lines = text.splitlines(keepends=True)
+    while lines and not (
+        lines[-1][:1] in " \t" or _LOOKS_LIKE_CODE.match(lines[-1]) or re.match(r"\w+\(|[)\]}#]", lines[-1])
+    ):
+        lines.pop()
+    return "".join(lines)
+
+
+def _fences(answer: str) -> list[Fence]:
+    """The fenced blocks of a text, in order; one that is never closed goes to the end."""
+    lines = answer.splitlines(keepends=True)
+    marks = [number for number, line in enumerate(lines) if "```" in line or "~~~" in line]
+    fences: list[Fence] = []
+    taken = -1
+    for place, number in enumerate(marks):
+        if number <= taken:
+            continue
+        opened = _OPENS.match(lines[number].rstrip("\n")) or _OPENS_AFTER_PROSE.match(lines[number].rstrip("\n"))
+        if not opened:
+            continue
+        ends = [_closing(lines[one], opened[1], lines[number]) for one in marks[place + 1 :][:_MOST_FENCES]]
+        closes = [(marks[place + 1 + at], end) for at, end in enumerate(ends) if end is not None]
+        if not closes:
+            fences.append(Fence(opened[2].strip(), "".join(lines[number + 1 :])))
+            break
+        first, last = closes[0], _last_before_the_next(closes, lines)
+        text = "".join(lines[number + 1 : first[0]]) + first[1]
+        longer = "".join(lines[number + 1 : last[0]]) + last[1] if last != first else ""
+        fences.append(Fence(opened[2].strip(), text, longer))
+        taken = first[0]
+    return fences
+
+
+def _closing(line: str, mark: str, opening: str) -> str | None:
+    """What of a line is before the mark that closes a fence; None where the line does not close it."""
+    stripped = line.strip()
+    indent, own = len(line) - len(line.lstrip()), len(opening) - len(opening.lstrip())
+    if set(stripped) == {mark[0]} and len(stripped) >= len(mark):
+        return "" if indent <= own + 3 else None
+    glued = stripped.endswith(mark) and not stripped.endswith(mark[0] * (len(mark) + 1)) and stripped.count(mark) == 1
+    return f"{line.rstrip()[: -len(mark)]}\n" if glued and mark[0] == "`" else None
+
+
+def _last_before_the_next(closes: list[tuple[int, str]], lines: list[str]) -> tuple[int, str]:
+    """The last mark that may close a fence before another one opens with a language."""
+    last = closes[0]
+    for one in closes[1:]:
+        if any(_opens_with_a_language(line) for line in lines[last[0] + 1 : one[0]]):
+            break
+        last = one
+    return last
+
+
+def _opens_with_a_language(line: str) -> bool:
+    opened = _OPENS.match(line.rstrip("\n"))
+    return opened is not None and bool(opened[2].strip()) and len(line) - len(line.lstrip()) <= 3
