@@ -40,6 +40,7 @@ class Fence:
 
     @property
     def is_python(self) -> bool:
+        """Whether its language is Python, by its info string."""
         return _PYTHON.match(self.language) is not None
 
     @property
@@ -60,10 +61,10 @@ def program_texts(answer: str, wanted: Collection[str] = ()) -> tuple[tuple[str,
         answer = tagged[-1]
     fences = _fences(answer)[-_MOST_FENCES:]
     for chosen in ([one for one in fences if one.is_python], [one for one in fences if not one.language]):
-        telling = [one for one in chosen if one.says_something]
-        defining = [one for one in telling if _defines(one.text, wanted)]
-        if telling:
-            fence = (defining or telling)[-1]
+        worded = [one for one in chosen if one.says_something]
+        defining = [one for one in worded if _defines(one.text, wanted)]
+        if worded:
+            fence = (defining or worded)[-1]
             return tuple(dict.fromkeys(filter(None, (fence.text, fence.longer)))), True
     if fences or not _LOOKS_LIKE_CODE.search(answer):
         return (), False

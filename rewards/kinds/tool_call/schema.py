@@ -47,6 +47,7 @@ class Tool:
 
     @property
     def properties(self) -> Mapping[str, Any]:
+        """The schema of each argument, by name."""
         return _mapping(self.parameters.get("properties"))
 
     @property

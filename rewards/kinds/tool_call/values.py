@@ -47,6 +47,7 @@ class ExpectedCall:
         return misfit.reason == "wrong_value" or (misfit.reason == "wrong_type" and _holds_null(arguments[name]))
 
     def may_omit(self, argument: str) -> bool:
+        """Whether the reference accepts a call without an argument."""
         return LEFT_OUT in self.arguments.get(argument, ())
 
     def gold(self, tool: Tool) -> dict[str, Any]:
