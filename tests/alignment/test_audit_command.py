@@ -84,12 +84,12 @@ def test_a_kind_that_this_machine_cannot_judge_with_is_named_and_is_no_failure(
     assert (status, told["not_audited"], told["misjudged"]) == (0, "no program was run: install [bubblewrap]", [])
 
 
-def test_an_unknown_verifier_is_told_with_the_nearest_name(audit: Run) -> None:
+def test_an_unknown_verifier_is_reported_with_the_nearest_name(audit: Run) -> None:
     status, _, errors = audit("tool_cal")
     assert (status, errors) == (2, "error: there is no reward kind 'tool_cal'; did you mean 'tool_call'?\n")
 
 
-def test_a_file_is_held_against_its_grader_with_line_numbers(audit: Run, tmp_path: Path) -> None:
+def test_a_file_is_judged_by_its_verifier_with_line_numbers(audit: Run, tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text('{"solution": "#### 7"}\n{"solution": ""}\nnothing\n', encoding="utf-8")
     status, out, _ = audit("--data", file, "--reference-column", "solution")

@@ -148,7 +148,7 @@ def test_problems_that_all_agree_leave_room_for_a_difference() -> None:
     assert few[0] < low and few[1] > high, "fewer problems say less"
 
 
-def test_pairing_makes_a_difference_surer_than_its_two_shares_do() -> None:
+def test_pairing_makes_a_difference_more_certain_than_its_two_fractions() -> None:
     low, _ = difference_interval(pairs(100, 16, 0, 84))
     (first_low, _), (_, second_high) = wilson(116, 200), wilson(100, 200)
     assert low > 0, "every problem that differs differs one way"

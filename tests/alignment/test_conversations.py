@@ -109,7 +109,7 @@ def test_a_flag_that_is_forgotten_shows_where_it_is_carried(tokenizer: PreTraine
     assert groups(figures, "switch") == {"same": 0.5}
 
 
-def test_a_change_of_mode_is_told_from_the_same_mode_again(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_change_of_mode_is_counted_apart_from_the_same_mode_again(tokenizer: PreTrainedTokenizerBase) -> None:
     plan = Plan(asking("a?", "b?", "c?"), ("thinking", "non_thinking", "non_thinking"))
     figures = follow_figures(held(tokenizer, lambda _: THOUGHT, [plan])[0])
     assert groups(figures, "switch") == {"changed": 0.0, "same": 0.0}

@@ -116,7 +116,7 @@ def test_of_two_overrides_of_one_place_the_last_wins(read) -> None:
     assert typed(read("seed=1", "seed=2")).seed == 2
 
 
-def test_an_error_in_an_override_is_told_as_the_override_and_not_as_a_line(read) -> None:
+def test_an_error_in_an_override_names_the_override_and_not_a_line(read) -> None:
     document = read("stages.reasoning.rollout.generations=0", "hardware.processes=0")
     _, problems = document.recipe()
     assert [document.describe(problem).split(": ")[0] for problem in problems] == [

@@ -123,7 +123,7 @@ def test_a_long_result_is_cut() -> None:
 
 
 @pytest.mark.skipif(not ISOLATED, reason="nothing on this machine isolates programs")
-def test_programs_run_in_the_sandbox_and_what_goes_wrong_is_told() -> None:
+def test_programs_run_in_the_sandbox_and_what_goes_wrong_is_reported() -> None:
     environment = conversation("python", timeout_seconds=2.0)
     assert results(environment, call("python", code="print(12345 * 678)")) == ["8369910"]
     assert results(environment, call("python", code="x = 1")) == ["(nothing was printed)"]

@@ -91,7 +91,7 @@ def test_a_declaration_that_cannot_work_says_what_to_write(fields: dict[str, Any
         Fields.model_validate(fields)
 
 
-def test_a_row_without_a_field_is_told_by_name() -> None:
+def test_a_row_without_a_field_is_reported_by_name() -> None:
     source = table("mbpp-train")
     with pytest.raises(
         DataError, match=r"source `mbpp-train`, row 7: no field 'test_list'; it has task_id, text, code"

@@ -117,7 +117,7 @@ def test_in_every_row_as_rendered_the_last_flag_decides_whether_the_answer_think
 
 
 @pytest.mark.parametrize("settings", SHARES, ids=lambda settings: ",".join(settings) or "defaults")
-def test_every_share_is_met_within_rounding(tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_every_fraction_is_met_within_rounding(tmp_path: Path, settings: dict[str, Any]) -> None:
     recipe = recipe_of(POLICY, **settings)
     stage, (rows, card) = recipe.stage("mix"), made(tmp_path, recipe)
     thinking = [row for row in rows if row.mode == "thinking"]
@@ -234,7 +234,7 @@ def test_chats_that_come_with_earlier_turns_are_taken_first_and_stay_as_they_are
     assert card["not_needed"]["non_thinking"] == 16
 
 
-def test_shares_that_cannot_be_met_say_what_there_is_and_what_to_write(tmp_path: Path) -> None:
+def test_fractions_that_cannot_be_met_say_what_there_is_and_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(
         DataError,
         match=r"need 200 thinking rows, and 120 thinking and 150 non-thinking rows can be taken; write rows: 241 or less",

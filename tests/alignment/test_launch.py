@@ -60,7 +60,7 @@ def test_the_exit_status_comes_back(tmp_path: Path, status: int) -> None:
     assert sorted(log.split()) == ["err", "out"]
 
 
-def test_a_process_that_was_killed_is_told_from_one_that_failed(tmp_path: Path) -> None:
+def test_a_process_that_was_killed_is_distinguished_from_one_that_failed(tmp_path: Path) -> None:
     ended, _ = ran(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert ended.exit_status == -signal.SIGKILL
 
@@ -85,7 +85,7 @@ def listening() -> Iterator[None]:
 
 @pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_the_process_and_is_told_as_such(tmp_path: Path, sign: signal.Signals) -> None:
+def test_an_interrupt_ends_the_process_and_is_reported_as_such(tmp_path: Path, sign: signal.Signals) -> None:
     log, pressed = tmp_path / "deep" / "down" / "stage.log", []
     before = signal.getsignal(signal.SIGTERM)
 

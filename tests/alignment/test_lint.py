@@ -128,13 +128,13 @@ def test_a_fault_planted_in_a_template_is_the_only_one_found(tokenizer: PreTrain
 
 
 @pytest.mark.parametrize("name", LOSS_FAULTS)
-def test_loss_that_nobody_means_is_the_only_fault_found(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+def test_unintended_loss_is_the_only_fault_found(tokenizer: PreTrainedTokenizerBase, name: str) -> None:
     code, intent, messages = LOSS_FAULTS[name]
     mode: Mode = "thinking" if messages[-1].get("reasoning_content") else "non_thinking"
     assert faults(look(tokenizer, messages, intent, mode)) == {code}
 
 
-def test_a_row_of_the_other_mode_is_told_once(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_row_of_the_other_mode_is_reported_once(tokenizer: PreTrainedTokenizerBase) -> None:
     assert faults(look(tokenizer, chat(), mode="non_thinking")) == {"flag_contradicts"}
 
 

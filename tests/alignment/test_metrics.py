@@ -54,7 +54,7 @@ def test_tasks_are_broken_down_in_their_order() -> None:
     assert found.mean_thinking_tokens == 15.0
 
 
-def test_shares_are_over_all_completions_judged_or_not() -> None:
+def test_fractions_are_over_all_completions_judged_or_not() -> None:
     found = figures("thinking", [outcome(None, truncated=True), outcome(True), outcome(False), outcome(True)])
     assert (found.truncated_fraction, found.format, found.forced_fraction) == (0.25, 1.0, 0.0)
     assert found.finished_fraction == 0.75

@@ -145,7 +145,7 @@ def test_a_stage_made_from_another_policy_is_not_reused(load: Load) -> None:
             pipeline.state(name)
 
 
-def test_a_finished_stage_whose_beginning_was_lost_is_still_held_against_the_recipe(load: Load) -> None:
+def test_a_finished_stage_whose_beginning_was_lost_is_still_compared_with_the_recipe(load: Load) -> None:
     finish(load(), "cold_start")
     (load().folder("cold_start").path / "stage.json").unlink()
     assert load().state("cold_start") == "finished"

@@ -137,7 +137,7 @@ def test_a_row_that_is_no_conversation_is_refused_with_its_place(row: dict[str, 
         read_problem("t", Fields(prompt="chat", tools="functions"), 3, {**row, "answer": "4"})
 
 
-def test_a_problem_is_told_from_others_by_all_its_turns_but_not_by_its_system_turn() -> None:
+def test_a_problem_is_identified_by_all_its_turns_but_its_system_turn() -> None:
     one = Problem("a", [user_turn("1 + 1 ="), {"role": "assistant", "content": "2"}, user_turn("And again?")], "2")
     other = Problem("b", [user_turn("5 + 5 ="), {"role": "assistant", "content": "10"}, user_turn("And again?")], "10")
     assert problem_key(one.text) != problem_key(other.text)

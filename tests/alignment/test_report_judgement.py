@@ -102,7 +102,7 @@ def test_the_logprob_threshold_is_the_recipe_s_where_it_is_recorded() -> None:
     assert kinds(grpo({"stage": {"rollout": {"max_logprob_gap": 0.2}}}, logprob_gap=[0.1])) == set()
 
 
-def test_programs_that_ran_without_isolation_are_told_of() -> None:
+def test_programs_that_ran_without_isolation_are_reported() -> None:
     for isolation, expected in (("none", {"no_isolation"}), ("auto", set())):
         rewards = [{"kind": "python_tests", "weight": 1.0, "isolation": isolation}]
         assert kinds(grpo({"stage": {"rewards": rewards}})) == expected
@@ -128,7 +128,7 @@ def test_think_follow_is_expected_only_from_the_stage_that_trained_both_modes_on
     assert [alarm.stage for alarm in found] == ["mixed"], "a fusion stage trains nothing, and what takes its rows both"
 
 
-def test_a_share_of_thinking_rollouts_decides_over_the_mode_of_the_problems() -> None:
+def test_a_fraction_of_thinking_rollouts_decides_over_the_mode_of_the_problems() -> None:
     assert trained_both_modes(grpo({"rollout": {"thinking_fraction": 0.5}, "data": [{"mode": "thinking"}]}))
     assert not trained_both_modes(grpo({"rollout": {"thinking_fraction": 1.0}} | BOTH_MODES))
 

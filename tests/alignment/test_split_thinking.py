@@ -33,7 +33,7 @@ def test_every_reader_splits_alike(text: str, thinking: str, answer: str) -> Non
     assert (read.get("reasoning_content", ""), read["content"]) == (thinking, answer)
 
 
-def test_a_block_that_never_closes_is_thinking_to_whoever_judges_and_shows() -> None:
+def test_an_unclosed_block_is_thinking_wherever_it_is_judged_or_shown() -> None:
     assert (Rollout("", "<think>never closed").thinking, Rollout("", "<think>never closed").answer) == (
         "never closed",
         "",

@@ -178,14 +178,14 @@ def scripted(tokenizer: PreTrainedTokenizerBase, *answers: str) -> tuple[Sampler
     return Sampler(engine, tokenizer, engine.thinking), engine  # type: ignore[arg-type]
 
 
-def test_a_stop_text_that_an_engine_wrote_into_the_answer_is_drawn_anew(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_stop_text_that_an_engine_wrote_into_the_answer_is_sampled_again(tokenizer: PreTrainedTokenizerBase) -> None:
     sampler, engine = scripted(tokenizer, "<think>12</think>345\n</think>\n\n9<|im_end|>", "678<|im_end|>")
     (made,) = sampler.sample([asked([9], 6)], GREEDY)
     assert made.text == "<think>12</think>345678" and not made.forced_tokens
     assert engine.asked[1].most_thinking is None
 
 
-def test_a_block_closed_too_early_goes_on_with_the_wait_text(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_block_closed_too_early_continues_with_the_wait_text(tokenizer: PreTrainedTokenizerBase) -> None:
     sampler, _ = scripted(tokenizer, "<think>12</think>3<|im_end|>", "4567890</think>1<|im_end|>")
     (made,) = sampler.sample([asked([9], None, 8)], GREEDY)
     assert made.text == "<think>12Wait4567890</think>1"
@@ -199,7 +199,7 @@ def test_a_policy_that_never_thinks_long_enough_is_let_go(tokenizer: PreTrainedT
     assert made.stop_reason == "end" and len(engine.asked) == 9
 
 
-def test_forced_tokens_are_told_from_the_policys_own() -> None:
+def test_forced_tokens_are_distinguished_from_the_policys_own() -> None:
     tokens = ThinkTokens(1, 2, "", (7, 2, 8))
     assert thinking_so_far([5, 1, 6, 6], tokens) == 2 and thinking_so_far([1, 6, 2, 6], tokens) == -1
     for prompt, drawn, forced in (

@@ -13,7 +13,7 @@ FIELDS = [(model, name) for model in MODELS for name in model.model_fields]
 
 
 @pytest.mark.parametrize(("model", "name"), FIELDS, ids=[f"{model.__name__}.{name}" for model, name in FIELDS])
-def test_a_field_is_told_in_one_sentence(model: type[BaseModel], name: str) -> None:
+def test_a_field_has_one_sentence(model: type[BaseModel], name: str) -> None:
     sentence = model.model_fields[name].description
     assert sentence, f"{model.__name__}.{name} has no description"
     assert sentence.endswith(".")

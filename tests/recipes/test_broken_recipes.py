@@ -64,7 +64,7 @@ def test_an_error_names_its_cause_once_and_nothing_beside_it(check) -> None:
     ]
 
 
-def test_all_errors_are_told_at_once(check) -> None:
+def test_all_errors_are_reported_at_once(check) -> None:
     text = GOOD.replace("tiny-cold-start", "nothing").replace("qwen3", "qwen4").replace("max_steps: 40", "max_steps: 0")
     _, errors = check(text)
     assert errors.splitlines()[-1] == "3 errors; nothing was started"

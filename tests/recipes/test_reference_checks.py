@@ -55,7 +55,7 @@ def test_a_recipe_with_failing_references_is_refused_where_its_source_is_named(r
     assert "raise max_failing_fraction" in line
 
 
-def test_the_share_that_may_fail_is_the_recipes(recipe: Path) -> None:
+def test_the_fraction_that_may_fail_is_the_recipes(recipe: Path) -> None:
     write_rows(bad=3, good=97)
     assert checked(recipe, ["data.max_failing_fraction=0.03"])
     write_rows(bad=1, good=3000)  # of which 200 are looked at

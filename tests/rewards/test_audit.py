@@ -59,7 +59,7 @@ def test_a_judge_that_obeys_the_answers_it_grades_is_found_out() -> None:
     assert {one.group for one in found.misjudged} == {"adversarial"}
 
 
-def test_a_judge_that_nobody_runs_is_told_of_with_what_to_write() -> None:
+def test_a_judge_that_does_not_answer_is_reported_with_what_to_write() -> None:
     found = audit_kind("judge", options={"base_url": "http://127.0.0.1:9/v1"})
     assert (found.misjudged, found.rows_per_second) == ((), 0.0)
     assert "judge_unreachable" in found.not_audited and "--option base_url=URL" in found.not_audited
@@ -128,7 +128,7 @@ def test_a_kind_without_a_table_is_listed_as_such(monkeypatch: pytest.MonkeyPatc
         audit_kinds(["math_anwser"])
 
 
-def test_references_of_a_file_are_held_against_their_own_grader(tmp_path: Path) -> None:
+def test_references_of_a_file_are_judged_by_their_own_verifier(tmp_path: Path) -> None:
     rows = [{"solution": "6 x 7\n#### 42"}, {"solution": r"so \boxed{\frac{1}{2}}"}, {"solution": "???"}, {"other": 1}]
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)) + "\n\nnot JSON\n[1]\n", encoding="utf-8")
@@ -139,7 +139,7 @@ def test_references_of_a_file_are_held_against_their_own_grader(tmp_path: Path) 
     assert "no column 'solution'; it has: other" in found.unreadable[0][1]
 
 
-def test_reference_calls_of_a_file_are_held_against_their_own_tools(tmp_path: Path) -> None:
+def test_reference_calls_of_a_file_are_judged_by_their_own_tools(tmp_path: Path) -> None:
     tools = [{"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}]
     rows = [{"tools": tools, "calls": [{"add": {"a": [1]}}]}, {"tools": tools, "calls": [{"add": {"a": ["1"]}}]}]
     file = tmp_path / "rows.jsonl"
@@ -148,7 +148,7 @@ def test_reference_calls_of_a_file_are_held_against_their_own_tools(tmp_path: Pa
     assert [(one.place, one.reason) for one in found.failures] == [(2, "reference_unusable")]
 
 
-def test_reference_programs_of_a_file_are_held_against_their_own_tests(tmp_path: Path) -> None:
+def test_reference_programs_of_a_file_are_judged_by_their_own_tests(tmp_path: Path) -> None:
     tests = {"form": "stdio", "inputs": ["2"], "outputs": ["4"]}
     programs = ["print(int(input()) * 2)", "```python\nprint(4)\n```", "print(5)", "while True: pass", "("]
     rows = [{"code": program, "tests": tests} for program in programs]

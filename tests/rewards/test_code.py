@@ -141,7 +141,7 @@ def verifier() -> Iterator[PythonTests]:
 
 
 @pytest.mark.parametrize(("tests", "completion", "score", "reason"), TABLE)
-def test_programs_are_told_apart(
+def test_programs_are_distinguished(
     verifier: PythonTests, tests: Any, completion: str, score: float | None, reason: str
 ) -> None:
     fenced = (
@@ -166,7 +166,7 @@ def test_programs_are_told_apart(
         (CALLS, "x =", 0.0),
     ],
 )
-def test_partial_credit_is_the_share_of_tests(tests: Any, program: str, score: float) -> None:
+def test_partial_credit_is_the_fraction_of_tests(tests: Any, program: str, score: float) -> None:
     partial = PythonTests(timeout_seconds=1.0, workers=1, partial=True)
     (verdict,) = partial.judge([Rollout("", f"```python\n{program}\n```", columns={"tests": tests})])
     partial.close()

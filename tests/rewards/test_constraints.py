@@ -110,7 +110,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("name", "kwargs", "followed", "missed"), TABLE)
-def test_an_answer_that_follows_is_told_from_one_that_nearly_does(
+def test_an_answer_that_follows_is_distinguished_from_one_that_nearly_does(
     name: str, kwargs: dict[str, Any], followed: str, missed: str
 ) -> None:
     assert follows([followed], name, kwargs)

@@ -45,7 +45,7 @@ def test_the_exact_form_scores_one(mode: Mode, completion: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "completion", "broken"), NEAR)
-def test_every_broken_condition_is_named_and_costs_its_share(mode: Mode, completion: str, broken: set[str]) -> None:
+def test_every_broken_condition_is_named_and_costs_its_weight(mode: Mode, completion: str, broken: set[str]) -> None:
     (verdict,) = ThinkFormat().judge([Rollout("q", completion, mode=mode)])
     assert {name for name, holds in verdict.evidence.items() if not holds} == broken
     assert verdict.score == pytest.approx(1.0 - sum(CONDITIONS[name] for name in broken))
@@ -62,7 +62,7 @@ def test_a_very_long_block_that_never_closes_is_judged_at_once() -> None:
     assert verdict.score == pytest.approx(0.3)
 
 
-def test_thinking_is_seen_and_held_against_the_mode() -> None:
+def test_thinking_is_seen_and_compared_with_the_mode() -> None:
     assert thought(GOOD)
     assert thought("<think>\nTwo and")
     assert not thought(EMPTY_BLOCK)

@@ -20,7 +20,7 @@ def verdict_on(completion: str, names: Any, kwargs: Any, **options: Any) -> Verd
     return verdict
 
 
-def test_the_score_is_the_share_of_constraints_and_the_evidence_says_which() -> None:
+def test_the_score_is_the_fraction_of_constraints_and_the_evidence_says_which() -> None:
     verdict = verdict_on("Salt, sea.", [NO_COMMA, WORDS], [{}, SHORT])
     assert (verdict.score, verdict.reason) == (0.5, "partly_followed")
     assert verdict.evidence == {"followed": [WORDS], "missed": [NO_COMMA]}

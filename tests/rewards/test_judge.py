@@ -23,7 +23,7 @@ def judged(server: JudgeServer, *answers: str, columns: dict[str, Any] | None = 
     return judge.judge([Rollout("What is 6 x 7?", answer, columns=given) for answer in answers])
 
 
-def test_an_answer_is_held_against_a_reference() -> None:
+def test_an_answer_is_compared_with_a_reference() -> None:
     with JudgeServer() as server:
         right, wrong, empty = judged(server, "<think>\n7 sixes\n</think>\n\nIt is 42.", "It is 43.", "<think>\n42")
     assert [(one.score, one.reason) for one in (right, wrong, empty)] == [
@@ -281,7 +281,7 @@ def test_a_pair_is_asked_in_both_orders() -> None:
         ({"modl": "x"}, "no option 'modl'; did you mean 'model'?"),
     ],
 )
-def test_options_that_cannot_work_are_told_before_anything_starts(options: dict[str, Any], message: str) -> None:
+def test_options_that_cannot_work_are_reported_before_anything_starts(options: dict[str, Any], message: str) -> None:
     assert message in "\n".join(spec_problems([{"kind": "judge", **options}]))
     assert verifier_options("judge")["retries"].default == 3
 

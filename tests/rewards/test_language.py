@@ -40,7 +40,7 @@ def verdict_on(completion: str, prompt: Any = ENGLISH, **options: Any) -> Verdic
         ("<think>\n" + CHINESE + "\n</think>\n\nIt is salt.", {"parts": "thinking"}, 0.0, "other_language"),
     ],
 )
-def test_a_completion_is_held_against_a_language(
+def test_a_completion_is_judged_against_a_language(
     completion: str, options: dict[str, Any], score: float | None, reason: str
 ) -> None:
     verdict = verdict_on(completion, **options)

@@ -34,7 +34,7 @@ def test_a_text_that_is_one_loop_scores_nearly_nothing(text: str) -> None:
     assert found.reason == "loop"
 
 
-def test_a_loop_at_the_end_costs_the_share_that_it_takes() -> None:
+def test_a_loop_at_the_end_costs_the_fraction_that_it_takes() -> None:
     found = verdict_on(PROSE + " and so on and on" * 10)
     assert found.reason == "loop"
     assert found.score == pytest.approx(1 - 50 / (len(PROSE.split()) + 50), abs=0.02)
@@ -59,7 +59,7 @@ def test_silence_is_not_the_easy_way_to_a_full_score() -> None:
         assert (verdict_on(completion).score, verdict_on(completion).reason) == (0.0, "empty")
 
 
-def test_shares_are_counted_over_units() -> None:
+def test_fractions_are_counted_over_units() -> None:
     assert repeated_fraction("abcabc", 3) == pytest.approx(1 / 4)
     assert repeated_fraction(["a", "b"], 2) == 0.0
     assert loop_fraction("xy" + "abc" * 5) == pytest.approx(15 / 17)

@@ -213,7 +213,7 @@ def test_closing_ends_those_who_wait(sandbox: Sandbox) -> None:
     assert sandbox.examine_all([calls("def f(): return 1", 1)])[0].outcome == "passed"
 
 
-def test_a_sandbox_that_nobody_holds_any_more_ends_its_jails(sandbox: Sandbox) -> None:
+def test_an_unreferenced_sandbox_ends_its_jails(sandbox: Sandbox) -> None:
     dropped = Sandbox(workers=1)
     assert dropped.examine_all([calls("def f(): return 1", 1)])[0].outcome == "passed"
     state = Path(f"/proc/{dropped.process_ids[0]}/stat")

@@ -45,7 +45,7 @@ def test_a_spec_that_cannot_work_says_what_to_write_instead(specs: list[dict[str
         reward_function(specs)
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(RewardSpecError) as caught:
         reward_function([{"kind": "math_answer", "weight": "1", "gate": 1}, {"kind": "nothing"}])
     assert len(caught.value.problems) == 3
@@ -90,7 +90,7 @@ def refuse(*_: object) -> NoReturn:
     raise IsolationUnavailable("no jail here")
 
 
-def test_what_this_machine_cannot_judge_is_told_at_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_this_machine_cannot_judge_is_reported_at_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     specs = [{"kind": "think_format"}, {"kind": "python_tests"}]
     monkeypatch.setattr("rewards.sandbox.workers.choose", refuse)
     assert machine_problems(specs) == ["reward 2: no jail here"]

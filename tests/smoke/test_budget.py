@@ -38,7 +38,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_going_on_measures_what_is_missing_and_changed_settings_are_kept_apart(output: Path) -> None:
+def test_resuming_measures_what_is_missing_and_changed_settings_are_kept_apart(output: Path) -> None:
     first = (output / "points.jsonl").read_text(encoding="utf-8")
     recorded = first.count("\n")
     points, said = swept(output, "0,16")

@@ -54,7 +54,7 @@ def test_every_stage_leaves_a_manifest_and_the_report_has_them_all(finished: Pat
 
 
 @pytest.mark.parametrize(("stage", "steps"), [("01-cold_start", 80), ("05-general_rl", 4)])
-def test_a_tracker_is_told_of_every_step_and_its_files_outlive_the_checkpoints(
+def test_a_tracker_gets_every_step_and_its_files_outlive_the_checkpoints(
     finished: Path, stage: str, steps: int
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -125,7 +125,7 @@ def test_a_truncated_artifact_is_named_and_nothing_else_is_touched(finished: Pat
         weights.write_bytes(whole)
 
 
-def test_conversations_of_another_length_are_measured_anew_and_nothing_else_is(finished: Path) -> None:
+def test_conversations_of_another_length_are_measured_again_and_nothing_else_is(finished: Path) -> None:
     evaluations = finished / "05-general_rl" / "evaluations"
     before = {path: path.read_bytes() for path in evaluations.glob("*thinking.json")}
     assert len(before) == 2

@@ -43,7 +43,7 @@ def test_a_killed_sft_stage_ends_with_the_same_weights_bit_for_bit(started: tupl
     assert [line["step"] for line in steps(tmp_path / "killed", "cold_start")] == list(range(1, 13))
 
 
-def test_a_killed_grpo_stage_goes_on_with_the_same_rollouts(started: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_killed_grpo_stage_resumes_with_the_same_rollouts(started: tuple[Path, Path], tmp_path: Path) -> None:
     """Guaranteed: the same problems in the same order and groups, the same optimizer state and reference model.
 
     On a CPU the completions and weights are the same bit for bit as well, with either engine; here the recipe's own.

@@ -183,7 +183,7 @@ def adaptive_file(folder: Path, probe: Probe, bins: list[Bin]) -> Path:
     return folder / "adaptive.json"
 
 
-def test_an_adaptive_budget_and_a_key_hold_and_nothing_is_left_when_it_is_told_to_end(
+def test_an_adaptive_budget_and_a_key_work_and_no_process_is_left_after_sigterm(
     policy: Path, tmp_path: Path, stop_length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLLM_API_KEY", "secret")

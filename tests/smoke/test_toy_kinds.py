@@ -75,7 +75,7 @@ def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def test_a_kind_of_another_package_goes_on_after_a_kill(killed_and_resumed: Path) -> None:
+def test_a_kind_of_another_package_resumes_after_a_kill(killed_and_resumed: Path) -> None:
     manifest = RunFolder(killed_and_resumed).find("short_rows").manifest()
     assert manifest.kind == "shorten"
     assert manifest.counts["chunks_from_before"] >= 3
