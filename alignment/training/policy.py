@@ -6,6 +6,7 @@ inference/weights/ (weight sync).
 """
 
 import contextlib
+import copy
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import read_json, write_json
+from alignment.inference.weights.unsharded import unsharded
 from alignment.recipe.lora import Lora
 from alignment.training.context import StageContext
 
@@ -109,7 +111,8 @@ def merged_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]
             continue
         owner = name.rpartition(".base_layer.")[0]
         layer = adapters.get(owner) if owner else None
-        gathered = [parameter, *(layer.parameters() if layer is not None else ())]
+        around = tokens.get(owner, layer)
+        gathered = [parameter] if around is None else list(around.parameters())
         with _gathered(gathered), torch.no_grad():
             weight = parameter.detach()
             if layer is not None and name.endswith(".weight"):
@@ -123,28 +126,44 @@ def merged_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]
 def save_policy(context: StageContext, trainer: Any, output: Path) -> None:
     """Write the trained policy, its tokenizer and, with LoRA, the adapter. Collective: every rank must call it."""
     model = trainer.accelerator.unwrap_model(trainer.model)
-    peft = isinstance(model, PeftModel)
-    inner: PreTrainedModel = model.get_base_model() if peft else model
-    state = {}
-    for name, weight in merged_weights(model):
-        if context.is_main:
-            state[name] = weight.detach().to("cpu", copy=True).contiguous()
+    weights = _on_main(context, merged_weights(model))
+    adapter = _on_main(context, _adapter_weights(model))
     if not context.is_main:
         return
-    config = inner.config
-    if peft:
-        fresh = type(inner)._from_config(  # noqa: SLF001  the public way would load weights
-            config, dtype=next(iter(state.values())).dtype
-        )
-        fresh.generation_config = inner.generation_config
-    else:
-        fresh = inner
-    fresh.save_pretrained(output, state_dict=state, safe_serialization=True)
+    inner: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
+    _outline(inner, next(iter(weights.values())).dtype).save_pretrained(output, state_dict=weights)
     trainer.processing_class.save_pretrained(output)
-    if peft:
-        model.save_pretrained(output / ADAPTER, selected_adapters=["default"])
+    if isinstance(model, PeftModel):
+        model.save_pretrained(output / ADAPTER, selected_adapters=["default"], state_dict=adapter)
         base = {"base": str(model.peft_config["default"].base_model_name_or_path)}
         write_json(output / ADAPTER_BASE, base)
+
+
+def _on_main(context: StageContext, weights: Iterator[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Weights on the main process's CPU; the other ranks take part in gathering them and keep none."""
+    return {name: weight.detach().to("cpu", copy=True).contiguous() for name, weight in weights if context.is_main}
+
+
+def _outline(inner: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
+    """A model of the same architecture without weights, which knows how to write those it is given.
+
+    A mixture of experts is trained with its router's logits in its output, and decodes without them.
+    """
+    config = copy.deepcopy(inner.config)
+    if getattr(config.get_text_config(), "output_router_logits", False):
+        config.get_text_config().output_router_logits = False
+    with unsharded(), torch.device("meta"):
+        outline = type(inner)._from_config(config, dtype=dtype)  # noqa: SLF001  the public way would load weights
+    outline.generation_config = inner.generation_config
+    return outline
+
+
+def _adapter_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """The adapter's own weights by name, as merged_weights gives the policy's."""
+    for name, parameter in model.named_parameters():
+        if _is_adapter_part(name):
+            with _gathered([parameter]):
+                yield name, parameter
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from alignment.inference.engine import EngineSettings, Generation, GenerationReq
 from alignment.inference.transformers import decoding, generate
 from alignment.inference.weights.in_process import ModelCopy
 from alignment.inference.weights.transfer import transferred
+from alignment.inference.weights.unsharded import unsharded
 
 
 class TransformersEngine:
@@ -23,12 +24,13 @@ class TransformersEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = AutoModelForCausalLM.from_pretrained(
-            settings.model,
-            dtype=getattr(torch, settings.options.resolved_dtype(on_gpu=device.type == "cuda")),
-            use_safetensors=True,
-            trust_remote_code=settings.trust_remote_code,
-        )
+        with unsharded():
+            model = AutoModelForCausalLM.from_pretrained(
+                settings.model,
+                dtype=getattr(torch, settings.options.resolved_dtype(on_gpu=device.type == "cuda")),
+                use_safetensors=True,
+                trust_remote_code=settings.trust_remote_code,
+            )
         self._model, self._settings = model.to(device).eval(), settings
         self._by_slots = takes_slots(self._model)
         if self._by_slots:

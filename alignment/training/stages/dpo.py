@@ -6,7 +6,6 @@ without it. Neighbours: training/kinds/dpo.py (declares the kind), data/template
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
@@ -40,10 +39,11 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
         )
     context.counts.update(rows=len(pairs), left_out_too_long=too_long)
     recorder = Recorder(context)
-    settings: dict[str, Any] = {**context.trainer_settings(), "max_length": stage.max_length}
+    # Before the policy: it tells transformers whether weights are loaded in shards.
+    settings = DPOConfig(**{**context.trainer_settings(), "max_length": stage.max_length})
     trainer = DPOTrainer(
         model=load_policy(context),
-        args=DPOConfig(**settings),
+        args=settings,
         train_dataset=Dataset.from_list(pairs),
         processing_class=tokenizer,
         peft_config=adapter_config(stage.lora, tokenizer),

@@ -1,0 +1,136 @@
+"""Trains the embedded model by every kind, a few steps each, on however many processes the launcher starts.
+
+    python -m accelerate.commands.launch --config_file F --num_processes N tests/ranks/training.py FOLDER JOB...
+
+test_ranks.py starts it with one process and with two and compares what is left in FOLDER/JOB. Rollouts are scripted:
+the same rows and rewards for the same global place in a step, so that only the ranks differ.
+"""
+
+import gc
+import json
+import os
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from accelerate.state import AcceleratorState
+
+from alignment.core.resources import resource
+from alignment.run.plan import Pipeline
+from alignment.training.context import StageContext
+from alignment.training.main import complete_head, save_policy
+from alignment.training.rl.batch import RolledOut, Row, Weights
+from alignment.training.stages import dpo, grpo, sft
+
+ROWS_PER_STEP, GENERATIONS, STEPS = 16, 4, 3
+# Steps are small multiples of the gradient where it is small: else Adam makes +-learning_rate of rounding noise.
+TRAINER = {"learning_rate": 3.0e-4, "adam_epsilon": 1.0e-3, "max_steps": STEPS, "max_grad_norm": 0.3}
+SUMS = {"source": "chain-sum", "split": "reasoning", "count": 32, "seed": 2}
+LORA = {"rank": 4, "alpha": 8}  # PEFT trains tokens under ZeRO-3 on CUDA alone
+
+
+class ScriptedRollouts:
+    """Random rows whose rewards make groups without variance: on both ranks in turn, on all of one, on none."""
+
+    def __init__(self, rank: int) -> None:
+        self._rank = rank
+
+    def roll_out(self, problem_ids: Sequence[str], step: int, weights: Weights) -> RolledOut:
+        for _ in weights():
+            pass  # an engine would take them; sharded, they are gathered on all ranks
+        rows, rewards = [], []
+        for place in range(len(problem_ids)):
+            group, member = divmod(self._rank * len(problem_ids) + place, GENERATIONS)
+            draw = random.Random(f"{step} {group} {member}")
+            prompt, completion = (
+                [draw.randrange(20, 400) for _ in range(draw.randint(*bounds))] for bounds in ((3, 9), (4, 30))
+            )
+            rows.append(Row(prompt, completion, [-1.0] * len(completion), [True] * len(completion), truncated=False))
+            varied = (group % 2 == 0, group >= ROWS_PER_STEP // GENERATIONS // 2, True)[step]
+            rewards.append(float(member % 2) if varied else 1.0)
+        return RolledOut(rows, rewards, {"zero_variance_groups": 0.0})
+
+
+def stage(name: str, kind: str, processes: int, **fields: Any) -> dict[str, Any]:
+    batch = {"per_device_train_batch_size": 8 // processes}
+    trainer = TRAINER if kind == "grpo" else {**TRAINER, **batch}
+    data = [{"stage": "pairs"}] if kind == "dpo" else [{**SUMS, **({"mode": "thinking"} if kind == "sft" else {})}]
+    return {"name": name, "kind": kind, "start_from": None, "data": data, "trainer": trainer, **fields}
+
+
+def recipe(processes: int) -> dict[str, Any]:
+    rollout = {
+        "generations": GENERATIONS,
+        "problems_per_step": ROWS_PER_STEP // GENERATIONS,
+        "max_prompt_tokens": 96,
+        "max_completion_tokens": 48,
+        "max_logprob_gap": 1000,
+    }
+    sampled = {**rollout, "engine": "transformers", "dynamic_sampling": True, "max_logprob_gap": None}
+    rl = {"rollout": rollout, "rewards": [{"kind": "math_answer"}], "micro_batch": 4}
+    every_row = {"type": "gspo", "drop_zero_advantage_rows": False}
+    stages = [
+        stage("sft", "sft", processes, max_length=256, packing=False),
+        stage("sft_lora", "sft", processes, max_length=256, packing=False, lora=LORA),
+        {"name": "pairs", "kind": "sample", "data": [SUMS], "rewards": [{"kind": "math_answer"}]},
+        stage("dpo", "dpo", processes, max_length=256),
+        stage("rl", "grpo", processes, algorithm="dapo", **rl),
+        stage("rl_gspo", "grpo", processes, algorithm="gspo", **rl),
+        stage("rl_gspo_every_row", "grpo", processes, algorithm=every_row, **rl),
+        stage("rl_kl", "grpo", processes, algorithm="grpo", **rl),
+        stage("rl_lora", "grpo", processes, algorithm="dapo", lora=LORA, **rl),
+        stage("rl_sampled", "grpo", processes, **{**rl, "rollout": sampled}),
+    ]
+    return {"name": "ranks", "model": "embedded", "seed": 3, "stages": stages}
+
+
+def write_pairs(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for number in range(16):
+        question = [{"role": "user", "content": f"{number} + 1 ="}]
+        chosen, rejected = (
+            {"role": "assistant", "content": f"{number + off}", "reasoning_content": ""} for off in (1, 3)
+        )
+        row = {"id": f"p{number}", "prompt": question, "chosen": chosen, "rejected": rejected, "mode": "non_thinking"}
+        lines.append(json.dumps(row) + "\n")
+    (folder / "preferences.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def train(pipeline: Pipeline, name: str, rank: int, processes: int) -> None:
+    chosen, folder = pipeline.recipe.stage(name), pipeline.folder(name)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    base = str(resource("data/base"))
+    context = StageContext(pipeline.recipe, chosen, pipeline.run, folder, base, rank, processes)
+    if chosen.kind == "grpo":
+        trainer, _ = grpo.build(context, None if name == "rl_sampled" else ScriptedRollouts(rank))
+    else:
+        trainer, _ = {"sft": sft, "dpo": dpo}[chosen.kind].build(context)
+    complete_head(trainer.model)
+    trainer.train()
+    save_policy(context, trainer, folder.output)
+    trainer.accelerator.wait_for_everyone()
+    if rank == 0:
+        losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+        (folder.path / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
+
+
+def main(folder: Path, jobs: Sequence[str]) -> None:
+    rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    path = folder / f"recipe-{rank}.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(recipe(processes)), encoding="utf-8")
+    pipeline = Pipeline.load(path, [], folder / "run")
+    if rank == 0:
+        write_pairs(pipeline.folder("pairs").output)
+    for job in jobs:
+        train(pipeline, job, rank, processes)
+        gc.collect()
+        AcceleratorState._reset_state()  # the next trainer's batch is another one
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
