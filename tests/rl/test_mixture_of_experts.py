@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, Qwen3MoeConfig, Qwen3MoeForC
 from alignment.core.resources import resource
 from alignment.inference.engine import EngineSettings
 from alignment.inference.start import start_engine
+from alignment.recipe.engine import engine_options
 from alignment.run.plan import Pipeline
 from grpo_trainer import grpo_trainer
 
@@ -45,9 +46,8 @@ def saved(context: Any, trainer: Any) -> Path:
 def assert_decodes(output: Path) -> None:
     assert AutoConfig.from_pretrained(output).output_router_logits is False
     tokenizer = AutoTokenizer.from_pretrained(output)
-    engine = start_engine(
-        "transformers", EngineSettings(str(output), 64, (tokenizer.eos_token_id,), tokenizer.pad_token_id, "float32")
-    )
+    options = engine_options("transformers")
+    engine = start_engine(EngineSettings(str(output), 64, (tokenizer.eos_token_id,), tokenizer.pad_token_id, options))
     assert len(engine.logprobs([[20, 21, 22, 23]])[0]) == 3
     engine.close()
 
