@@ -52,7 +52,7 @@ class Rollouts:
         seconds = [after - before for before, after in itertools.pairwise(clock)]
         figures = {
             **summary(judged),
-            "replaced_groups": float(replaced),
+            "replaced_groups": float(replaced * self._context.processes),  # figures are averaged over ranks
             "zero_variance_groups": sum(silent) / len(silent),
             **dict(zip(("seconds_weights", "seconds_rollout", "seconds_verdicts"), seconds, strict=True)),
         }
