@@ -9,6 +9,7 @@ import pytest
 
 from alignment.records.sweep import read_outcomes
 from smoke.processes import alignment, killed_when, lines
+from smoke.small_recipe import cold_start, write_recipe
 
 BASE = Path(__file__).parents[2] / "data" / "base"
 PROMISED = {"stage", "task", "mode", "budget", "count", "accuracy", "accuracy_low", "accuracy_high",
@@ -87,3 +88,23 @@ def test_an_option_that_cannot_work_is_said_without_a_traceback() -> None:
     done = alignment("budget", BASE, "--tasks", "chain-sum", "--budgets", "64", "--max-completion-tokens", 40)
     assert done.returncode == 2 and done.stdout == ""
     assert "a budget of 64 leaves no room" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_sweep_that_ends_a_recipe_is_killed_and_resumed_point_by_point(tmp_path: Path) -> None:
+    evaluations = {
+        "after_each_stage": ["chain-sum"], "count": 8, "follow_count": 2, "max_prompt_tokens": 96, "engine": "transformers",
+        "max_completion_tokens": 48, "thinking_budget": {"stop_text": "\n</think>\n\n"}, "budgets": [0, 16, 24],
+    }  # fmt: skip
+    recipe = write_recipe(tmp_path / "small.yaml", cold_start(), evaluations=evaluations)
+    points = tmp_path / "run" / "budget" / "points.jsonl"
+    killed_when(lambda: lines(points) > 0, "run", recipe, "--run", tmp_path / "run")
+    first = points.read_text(encoding="utf-8")
+    done = alignment("run", recipe, "--run", tmp_path / "run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"(1 of {4 - first.count(chr(10))})" in done.stdout, "what was measured is not measured again"
+    assert points.read_text(encoding="utf-8").startswith(first) and lines(points) == 4
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    assert [point["budget"] for point in report["sweep"]["points"]] == [0, 16, 24, None]
+    assert [one["task"] for one in report["sweep"]["curves"]] == ["chain-sum"]
+    again = alignment("run", recipe, "--run", tmp_path / "run")
+    assert again.returncode == 0 and "sweeping" not in again.stdout and lines(points) == 4

@@ -70,7 +70,7 @@ def test_a_person_is_shown_tables_and_what_to_know_before_believing_them() -> No
     done = alignment("evaluate", BASE, "--tasks", "constraints", "--count", 3, "--follow-count", 2, *SMALL)
     assert done.returncode == 0, done.stderr
     for said in (
-        "think-follow",
+        "follow %",
         "Where thinking helps and where it hurts, constraints",
         "planning",
         "constraints: in thinking",
