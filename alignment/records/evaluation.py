@@ -79,6 +79,13 @@ class EvaluationFigures:
 
 
 @dataclass(frozen=True)
+class Identified(FileRecord):
+    """What decides a recorded evaluation, of whichever file of evaluations/."""
+
+    identity: Annotated[Mapping[str, Json] | None, "what decides the figures: settings, policy, seed"] = None
+
+
+@dataclass(frozen=True)
 class EvaluationRecord(FileRecord):
     """What one policy did on the held-out problems in one mode."""
 

@@ -13,12 +13,12 @@ from typing import TextIO
 from rich.console import Console
 
 from alignment.core.errors import StageFailed
-from alignment.core.files import read_json
 from alignment.core.locks import hold
 from alignment.core.typed_json import encode
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
 from alignment.records.attempt import close_attempt, next_attempt, open_attempt
+from alignment.records.evaluation import Identified
 from alignment.records.run_folder import StageFolder
 from alignment.run.budget_sweep import sweep_is_missing
 from alignment.run.plan import Pipeline
@@ -107,7 +107,7 @@ class Runner:
         settings = self.pipeline.recipe.evaluations
         files, identity = recorded_files(kind, settings, folder.manifest().output_hash, settings.seed)
         for path in [folder.evaluations / f"{name}.json" for name in files]:
-            if path.exists() and read_json(path).get("identity") != encode(identity):
+            if path.exists() and Identified.read(path).identity != encode(identity):
                 aside = path.with_suffix(f".{int(path.stat().st_mtime)}.json")
                 path.rename(aside)
                 self.console.print(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alignment import records
 from alignment.core.typed_json import described
+from alignment.records.evaluation import Identified
 from alignment.records.file_record import FileRecord, LineRecord
 from alignment.records.reference import COMMAND, FILES, reference
 from alignment.report.schema import COMMAND as SCHEMA_COMMAND
@@ -34,7 +35,7 @@ def test_the_schema_is_what_the_classes_say() -> None:
 
 
 def test_every_recorded_file_is_on_the_page_and_every_field_has_a_sentence() -> None:
-    kinds = {one for one in recorded() if is_dataclass(one)}
+    kinds = {one for one in recorded() if is_dataclass(one)} - {Identified}  # a view of several files
     assert kinds == {one.kind for one in FILES}
     bare = [
         f"{kind.__name__}.{one.name}" for kind in kinds for one in described(kind) if not (one.sentence or one.inline)

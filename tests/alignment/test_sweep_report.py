@@ -49,6 +49,7 @@ def test_one_sample_a_problem_is_shown_over_the_tokens_spent(tmp_path: Path) -> 
     page = (run / "report.html").read_text(encoding="utf-8")
     section = page[page.index("<h2>Thinking budget</h2>") : page.index("<h2>Training</h2>")]
     assert "Accuracy over tokens spent" in section and "more votes" not in section and "correlation" in section
+    assert "majority" not in section.split("<table>")[1], "no vote was taken"
 
 
 def test_several_stages_stand_in_one_picture_each_in_its_colour(run: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from alignment.core.vocabulary import MODES
+from alignment.records.sweep import SweepPoint
 from alignment.report.document import Report
 from alignment.report.render import phrases
 from alignment.report.render.columns import COLUMNS
@@ -23,7 +24,8 @@ from alignment.report.render.following import (
 
 STAGE_HEADINGS = ("stage", "mode", "accuracy %", "95% interval", "change")
 SWEEP_HEADINGS = ("stage", "task", "budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens",
-                  "forced to stop %", "finished by itself %", "majority %", "best of as many %, upper bound")  # fmt: skip
+                  "forced to stop %", "finished by itself %")  # fmt: skip
+VOTE_HEADINGS = ("majority %", "best of as many %, upper bound")
 TARGET_LENGTH_HEADINGS = ("stage", "asked for", "thinking tokens", "adherence error %", "95% interval", "accuracy %")
 CARD_FRACTION_HEADINGS = ("fraction of", "asked %", "made %", "rows")
 CARD_PART_HEADINGS = ("data", "licence", "read", "left out", "used")
@@ -156,12 +158,12 @@ def _target_lengths(report: Report) -> list[str]:
 def _sweep(report: Report) -> list[str]:
     if report.sweep is None:
         return []
-    rows = []
+    voted = any(point.figures.votes for point in report.sweep.points)
+    rows: list[tuple[str, ...]] = []
     for point in report.sweep.points:
         place, found = point.place, point.figures
         budget = "no thinking" if place.budget is None else phrases.count(place.budget)
         knee = place.budget is not None and place.budget == report.sweep.knee(place.stage, place.task)
-        vote = found.votes[-1] if found.votes else None
         rows.append(
             (
                 cell(place.stage),
@@ -173,14 +175,21 @@ def _sweep(report: Report) -> list[str]:
                 phrases.count(found.mean_answer_tokens.value),
                 phrases.percent(found.forced_fraction.value),
                 phrases.percent(found.finished_fraction.value),
-                f"{phrases.percent(vote.majority.value)} of {vote.votes}" if vote else phrases.MISSING,
-                phrases.percent(vote.best_of_upper_bound.value) if vote else phrases.MISSING,
+                *(_voted(point) if voted else ()),
             )
         )
     ranks = [one for one in report.sweep.curves if one.spearman is not None]
     said = [f"{cell(one.stage)} on {cell(one.task)} {one.spearman:.2f}" for one in ranks]
     rank = [f"Spearman's rank correlation of budget and accuracy: {', '.join(said)}."] if said else []
-    return ["## Thinking budget", table(SWEEP_HEADINGS, rows), *rank]
+    return ["## Thinking budget", table((*SWEEP_HEADINGS, *(VOTE_HEADINGS if voted else ())), rows), *rank]
+
+
+def _voted(point: SweepPoint) -> tuple[str, str]:
+    """What voting over all samples scores, and the best of as many."""
+    if not point.figures.votes:
+        return phrases.MISSING, phrases.MISSING
+    vote = point.figures.votes[-1]
+    return f"{phrases.percent(vote.majority.value)} of {vote.votes}", phrases.percent(vote.best_of_upper_bound.value)
 
 
 def _work(report: Report) -> str:
