@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from alignment.core.resources import resource
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 
 def grpo_trainer(policy: Path, run: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> Any:
@@ -17,7 +17,7 @@ def grpo_trainer(policy: Path, run: Path, monkeypatch: pytest.MonkeyPatch, *sett
     from alignment.training.stages import grpo
 
     chosen = ["stages.reasoning_rl.start_from=null", *settings]
-    pipeline = Pipeline.load(resource("recipes/tiny-thinking.yaml"), chosen, run)
-    stage, folder = pipeline.recipe.stage("reasoning_rl"), pipeline.folder("reasoning_rl")
+    plan = RunPlan.load(resource("recipes/tiny-thinking.yaml"), chosen, run)
+    stage, folder = plan.recipe.stage("reasoning_rl"), plan.folder("reasoning_rl")
     folder.path.mkdir(parents=True, exist_ok=True)
-    return grpo.build(StageContext(pipeline.recipe, stage, pipeline.run, folder, str(policy)))[0]
+    return grpo.build(StageContext(plan.recipe, stage, plan.run, folder, str(policy)))[0]

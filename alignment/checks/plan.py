@@ -16,7 +16,7 @@ from alignment.data.mixture import load_parts
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.stage import StageFields, TrainingStage
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 GIB = 2**30
 
@@ -70,10 +70,10 @@ def training_gib(shape: ModelShape, stage: StageFields, hardware: Hardware) -> f
     return (states + activations + logits) / GIB
 
 
-def print_plan(pipeline: Pipeline, console: Console) -> None:
+def print_plan(plan: RunPlan, console: Console) -> None:
     """Print the plan, one row per stage."""
-    recipe = pipeline.recipe
-    shape = model_shape(Path(pipeline.base_path()))
+    recipe = plan.recipe
+    shape = model_shape(Path(plan.base.path))
     size = f"{shape.parameters:,} parameters" if shape else "a hub model; its size is known once it is downloaded"
     console.print(f"[bold]{recipe.name}[/bold]  {recipe.model} ({size}), seed {recipe.seed}", highlight=False)
     console.print(

@@ -26,7 +26,7 @@ from alignment.recipe.issue import Issue
 from alignment.recipe.load import Document
 from alignment.recipe.schema import Recipe
 from alignment.recipe.sound import sound_part
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
@@ -35,7 +35,7 @@ CHECKS: tuple[Check, ...] = (
 )  # fmt: skip
 
 
-def checked(path: Path, overrides: list[str]) -> Pipeline:
+def checked(path: Path, overrides: list[str]) -> RunPlan:
     """Load a recipe and run every check. Raises RecipeError with all issues, each with file and line."""
     document = Document(path, overrides)
     recipe, issues = document.recipe()
@@ -46,7 +46,7 @@ def checked(path: Path, overrides: list[str]) -> Pipeline:
     if issues:
         lines = list(dict.fromkeys(document.describe(issue) for issue in document.in_order(issues)))
         raise RecipeError("\n".join([*lines, f"{len(lines)} error{'s' * (len(lines) != 1)}; nothing was started"]))
-    return Pipeline.load(path, overrides)
+    return RunPlan.load(path, overrides)
 
 
 def _found(recipe: Recipe) -> list[Issue]:

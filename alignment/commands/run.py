@@ -23,15 +23,15 @@ def run(
 
     from alignment.checks.recipe import checked
     from alignment.commands.report import write_and_print
-    from alignment.run.plan import Pipeline
+    from alignment.run.plan import RunPlan
     from alignment.run.runner import Runner
 
     console = Console()
     checked(recipe, set_ or [])
-    pipeline = Pipeline.load(recipe, set_ or [], run_)
+    plan = RunPlan.load(recipe, set_ or [], run_)
     for name in redo or []:
-        for moved in pipeline.set_aside(name):
+        for moved in plan.set_aside(name):
             console.print(f"set aside: {moved}", highlight=False)
-    Runner(pipeline, console).go(stage)
-    write_and_print(pipeline.run.path, console)
-    console.print(f"report: {pipeline.run.path / 'report.html'}", highlight=False)
+    Runner(plan, console).go(stage)
+    write_and_print(plan.run.path, console)
+    console.print(f"report: {plan.run.path / 'report.html'}", highlight=False)

@@ -1,6 +1,6 @@
 """Progress reports of long work: one line per step, with a rate and the time left.
 
-A stage's process reports with `Progress`. If the pipeline started it, its reports go to a file that run/watch.py shows as
+A stage's process reports with `Progress`. If the runner started it, its reports go to a file that run/watch.py shows as
 a bar; if a user started it, they are printed.
 """
 

@@ -1,7 +1,7 @@
 """Prepares base models: adds tokens, sets the chat template, converts weights from a Python package.
 
 `prepare` writes a run's base/ folder, once, before the first stage; `convert` makes a model folder from a package.
-Neighbours: run/plan.py (base_path), commands/model.py.
+Neighbours: starting_model.py (whether base/ has to be prepared), commands/model.py.
 """
 
 import importlib.util
@@ -17,7 +17,8 @@ from alignment.core.errors import AlignmentError, ArtifactError
 from alignment.core.files import write_json
 from alignment.core.progress import Progress
 from alignment.core.resources import resource
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
+from alignment.run.starting_model import PREPARED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -82,13 +83,13 @@ def prepare(
 ) -> None:
     """Write the run's base/: the recipe's model with its added tokens and its chat template."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    _prepare(Pipeline.load(recipe, set or [], run))
+    _prepare(RunPlan.load(recipe, set or [], run))
 
 
-def _prepare(pipeline: Pipeline) -> None:
+def _prepare(plan: RunPlan) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    recipe, target = pipeline.recipe, pipeline.run.base
+    recipe, target = plan.recipe, plan.run.base
     source = str(resource("data/base")) if recipe.model == "embedded" else recipe.model
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=recipe.trust_remote_code)
     model = AutoModelForCausalLM.from_pretrained(
@@ -106,7 +107,7 @@ def _prepare(pipeline: Pipeline) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
-    write_json(partial / "prepared.json", pipeline.base_settings())
+    write_json(partial / PREPARED, plan.base.settings)
     partial.rename(target)
 
 

@@ -12,23 +12,23 @@ from alignment.data.sources import Table, load_source
 from alignment.evaluation.sweep.plan import SweepPlan, files_of, planned_points
 from alignment.records.policies import named_policies
 from alignment.records.sweep import FOLDER, SWEEP
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 SAMPLES = 1  # of a problem at each point
 
 
-def recipe_sweep(pipeline: Pipeline) -> SweepPlan:
+def recipe_sweep(run_plan: RunPlan) -> SweepPlan:
     """The last trained stage at the recipe's budgets and without thinking. Raises ArtifactError while it is not there."""
-    recipe = pipeline.recipe
+    recipe = run_plan.recipe
     settings = recipe.evaluations.model_copy(update={"samples": SAMPLES})
-    policies = named_policies(pipeline.run.path, [pipeline.trained_stages()[-1]])
+    policies = named_policies(run_plan.run.path, [run_plan.trained_stages()[-1]])
     files = files_of(settings.after_each_stage, recipe)
     tables = [name for name in settings.after_each_stage if isinstance(load_source(name), Table)]
     return SweepPlan(
         policies=policies,
         points=list(planned_points(policies, settings, files)),
         settings=settings,
-        output=pipeline.run.path / FOLDER,
+        output=run_plan.run.path / FOLDER,
         hardware=recipe.hardware.model_copy(update={"processes": 1}),
         files=files,
         trust_remote_code=recipe.trust_remote_code,
@@ -36,11 +36,11 @@ def recipe_sweep(pipeline: Pipeline) -> SweepPlan:
     )
 
 
-def sweep_is_missing(pipeline: Pipeline) -> bool:
+def sweep_is_missing(run_plan: RunPlan) -> bool:
     """Whether the recipe asks for a sweep that is not measured to its end."""
-    if not pipeline.recipe.evaluations.budgets:
+    if not run_plan.recipe.evaluations.budgets:
         return False
-    plan = recipe_sweep(pipeline)
+    plan = recipe_sweep(run_plan)
     return not (plan.output / SWEEP).exists() or bool(plan.missing())
 
 

@@ -20,7 +20,7 @@ from alignment.evaluation.sweep.files import write_sweep
 from alignment.evaluation.sweep.job import measure_point
 from alignment.evaluation.task import held_out, named_problems
 from alignment.run.budget_sweep import held_alone, recipe_sweep
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 
 def main(
@@ -30,16 +30,16 @@ def main(
     budgets: Annotated[bool, typer.Option(help="Sweep the recipe's budgets too.")] = False,
 ) -> None:
     """Measure one stage in both modes and, with --budgets, at each thinking budget."""
-    _run(Pipeline.load(recipe, [], run), stage, budgets)
+    _run(RunPlan.load(recipe, [], run), stage, budgets)
 
 
-def _run(pipeline: Pipeline, stage: str, budgets: bool) -> None:
-    folder, settings = pipeline.folder(stage), pipeline.recipe.evaluations
+def _run(run_plan: RunPlan, stage: str, budgets: bool) -> None:
+    folder, settings = run_plan.folder(stage), run_plan.recipe.evaluations
     target, seed = folder.evaluations, settings.seed
     output_hash = folder.verified_manifest().output_hash
-    problems = held_out(pipeline.recipe, settings.count, seed)
+    problems = held_out(run_plan.recipe, settings.count, seed)
     evaluator = Evaluator(
-        settings, str(folder.output), f"evaluate {stage}", trust_remote_code=pipeline.recipe.trust_remote_code
+        settings, str(folder.output), f"evaluate {stage}", trust_remote_code=run_plan.recipe.trust_remote_code
     )
     if not all((target / f"{mode}.json").exists() for mode in MODES):
         identity = evaluation_identity(settings, output_hash, seed)
@@ -48,13 +48,13 @@ def _run(pipeline: Pipeline, stage: str, budgets: bool) -> None:
         identity = follow_identity(settings, output_hash, seed)
         replace(measure_follow(evaluator, problems, seed), stage=stage, identity=identity).write(target / "follow.json")
     if budgets:
-        _sweep(pipeline, evaluator)
+        _sweep(run_plan, evaluator)
     evaluator.close()
 
 
-def _sweep(pipeline: Pipeline, evaluator: Evaluator) -> None:
+def _sweep(run_plan: RunPlan, evaluator: Evaluator) -> None:
     """Measure the points of the recipe's own sweep that are not recorded yet; each is when it is done."""
-    plan = recipe_sweep(pipeline)
+    plan = recipe_sweep(run_plan)
     with held_alone(plan.output):
         missing = plan.missing()
         for number, point in enumerate(missing, 1):

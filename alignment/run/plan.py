@@ -1,10 +1,10 @@
-"""Pipeline: decides which stages of a recipe to run, resume or refuse.
+"""RunPlan: decides which stages of a recipe to run, resume or refuse.
 
 A stage is finished if it has a manifest whose identity (everything that decides its result) matches the recipe. Running
-again is resuming. Neighbours: records/run_folder.py (files and their hashes), runner.py (runs the stages).
+again is resuming. Neighbours: identity.py (what decides a result), starting_model.py (what the first stage starts from),
+records/run_folder.py (files and their hashes), runner.py (runs the stages).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,9 @@ import yaml
 
 from alignment.core.differences import differences
 from alignment.core.errors import ArtifactError, RecipeError, StaleInputsError
-from alignment.core.files import content_hash, file_hash, read_json, write_text
+from alignment.core.files import write_text
 from alignment.core.machine import hardware, versions
-from alignment.core.resources import resource
-from alignment.data.mixture import describe_part, load_parts
-from alignment.data.sources import Table, load_source, local_path
-from alignment.recipe import engine
+from alignment.data.mixture import load_parts
 from alignment.recipe.issue import nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.load import Document
@@ -27,15 +24,15 @@ from alignment.recipe.schema import Recipe
 from alignment.records.manifest import Manifest
 from alignment.records.run import RunRecord, StageStart
 from alignment.records.run_folder import RunFolder, StageFolder
+from alignment.run.identity import stage_identity
+from alignment.run.starting_model import StartingModel
 
 State = Literal["finished", "unfinished", "fresh"]
-# Settings that may change between two starts of a stage, because they cannot change its result.
-WITHOUT_EFFECT = ("save_every_steps", "max_logprob_gap", *engine.WITHOUT_EFFECT)
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """A recipe, its file and its run directory."""
+class RunPlan:
+    """A recipe, its file and its run directory: which stages are finished, are resumed, or must not be reused."""
 
     recipe: Recipe
     path: Path
@@ -43,12 +40,12 @@ class Pipeline:
     run: RunFolder
 
     @classmethod
-    def load(cls, path: Path, overrides: list[str], run: Path | None = None) -> "Pipeline":
+    def load(cls, path: Path, overrides: list[str], run: Path | None = None) -> "RunPlan":
         """Read a recipe; its run directory is `run`, or runs/NAME. Raises RecipeError with every issue of the schema."""
         document = Document(path, overrides)
-        recipe, problems = document.recipe()
-        if recipe is None or problems:
-            raise RecipeError("\n".join(document.describe(problem) for problem in problems))
+        recipe, issues = document.recipe()
+        if recipe is None or issues:
+            raise RecipeError("\n".join(document.describe(issue) for issue in issues))
         return cls(recipe, path, tuple(overrides), RunFolder(run or Path("runs") / recipe.name))
 
     def folder(self, name: str) -> StageFolder:
@@ -71,35 +68,17 @@ class Pipeline:
             recipe, now = self.recipe, datetime.now(UTC).isoformat(timespec="seconds")
             RunRecord(recipe.name, recipe.seed, recipe.model, now, versions(), hardware()).write(self.run.facts)
 
-    # What a stage starts from
+    # What a stage is made from
 
-    def base_path(self) -> str:
-        """Folder or hub id of the base model: the prepared copy in base/ if there is one."""
-        if (self.run.base / "config.json").exists():
-            return str(self.run.base)
-        return str(resource("data/base")) if self.recipe.model == "embedded" else self.recipe.model
-
-    def base_settings(self) -> dict[str, Any]:
-        """The settings that base/ is prepared from."""
-        return {"model": self.recipe.model, "add_tokens": self.recipe.add_tokens, "template": self.recipe.chat_template}
-
-    def needs_base(self) -> bool:
-        """Whether base/ has to be prepared. Raises StaleInputsError if it was prepared with other settings."""
-        made = self.run.base / "prepared.json"
-        if not made.exists():
-            return bool(self.recipe.add_tokens or self.recipe.chat_template)
-        changed = list(differences(read_json(made), self.base_settings()))
-        if changed:
-            raise StaleInputsError(
-                f"{self.run.base} was prepared with other settings than the recipe has now: {'; '.join(changed)}. "
-                "Write `--run DIRECTORY` to use the new settings in a new run directory."
-            )
-        return False
+    @property
+    def base(self) -> StartingModel:
+        """The model that the first stage starts from."""
+        return StartingModel(self.recipe, self.run)
 
     def policy_path(self, name: str) -> str:
         """Folder or hub id of the policy that a stage starts from."""
         before = self.recipe.policy_before(name)
-        return self.base_path() if before is None else str(self.folder(before).output)
+        return self.base.path if before is None else str(self.folder(before).output)
 
     def needed_stages(self, name: str) -> list[str]:
         """The stages whose artifacts a stage reads: its policy's, and those of sample stages in its mixture."""
@@ -121,42 +100,12 @@ class Pipeline:
         """`{name: output hash}` of the artifacts that a stage is made from. Raises ArtifactError if one is missing."""
         found = {need: self.folder(need).verified_manifest().output_hash for need in self.needed_stages(name)}
         if self.recipe.policy_before(name) is None:
-            found["model"] = self._base_hash()
+            found["model"] = self.base.input_hash()
         return found
 
-    def _base_hash(self) -> str:
-        folder = Path(self.base_path())
-        if not folder.is_dir():
-            return f"hub:{self.recipe.model}"
-        return content_hash(folder)
-
     def identity(self, name: str) -> dict[str, Any]:
-        """Everything that decides a stage's result."""
-        stage = self.recipe.stage(name)
-        parts = load_parts(stage.data)
-        settings = _without_effectless(stage.model_dump(mode="json", exclude={"data"}))
-        return {
-            "stage": settings,
-            "seed": self.recipe.seed,
-            "chat_template": self.recipe.chat_template,
-            "data": [describe_part(part) for part in parts],
-            "files": dict(self._local_files(part.source for part in parts if part.source)),
-            "inputs": self.inputs(name),
-        }
-
-    def _local_files(self, sources: Any) -> Iterator[tuple[str, str]]:
-        for name in sources:
-            source = load_source(name)
-            override = self.recipe.data.sources.get(name)
-            if isinstance(source, Table) and (path := local_path(source, override.path if override else None)):
-                yield name, file_hash(path)
-
-    def hub_sources(self) -> list[str]:
-        """The sources of this recipe that are downloaded from the hub, for training and evaluation."""
-        parts = [part.source for stage in self.recipe.stages for part in load_parts(stage.data) if part.source]
-        names = dict.fromkeys([*parts, *self.recipe.evaluations.after_each_stage])
-        local = {name for name, _ in self._local_files(names)}
-        return [name for name in names if isinstance(load_source(name), Table) and name not in local]
+        """Everything that decides a stage's result. Raises ArtifactError if an artifact it is made from is missing."""
+        return stage_identity(self.recipe, self.recipe.stage(name), self.inputs(name))
 
     # What has been done
 
@@ -210,11 +159,3 @@ class Pipeline:
         """The manifests of all finished stages, by name."""
         folders = {name: self.folder(name) for name in self.recipe.stage_names}
         return {name: folder.manifest() for name, folder in folders.items() if folder.finished}
-
-
-def _without_effectless(settings: dict[str, Any]) -> dict[str, Any]:
-    kept: dict[str, Any] = {}
-    for key, value in settings.items():
-        if key not in WITHOUT_EFFECT:
-            kept[key] = _without_effectless(value) if isinstance(value, dict) else value
-    return kept

@@ -21,7 +21,8 @@ from alignment.records.attempt import close_attempt, next_attempt, open_attempt
 from alignment.records.evaluation import Identified
 from alignment.records.run_folder import StageFolder
 from alignment.run.budget_sweep import sweep_is_missing
-from alignment.run.plan import Pipeline
+from alignment.run.identity import hub_sources
+from alignment.run.plan import RunPlan
 from alignment.run.processes import Ended, environment, training_command
 from alignment.run.watch import refuse_failure, watched
 
@@ -30,26 +31,26 @@ LOCK_PATIENCE_SECONDS = 30
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs the stages of a pipeline, printing to a console."""
+    """Runs the stages of a plan, printing to a console."""
 
-    pipeline: Pipeline
+    plan: RunPlan
     console: Console
 
     def go(self, only: str | None = None) -> None:
         """Run and evaluate every unfinished stage, or only one. Raises AlignmentError; running again resumes."""
-        for name in self.pipeline.needed_for(only) if only else self.pipeline.recipe.stage_names:
-            self.pipeline.state(name)  # refuse stale or damaged stages before anything is written
-        self.pipeline.prepare()
+        for name in self.plan.needed_for(only) if only else self.plan.recipe.stage_names:
+            self.plan.state(name)  # refuse stale or damaged stages before anything is written
+        self.plan.prepare()
         with self._alone():
             self._prepare_base()
-            for name in [only] if only else self.pipeline.recipe.stage_names:
+            for name in [only] if only else self.plan.recipe.stage_names:
                 self._stage(name)
-                if kind_of(self.pipeline.recipe.stage(name)).leaves_policy:
+                if kind_of(self.plan.recipe.stage(name)).leaves_policy:
                     self._evaluate(name)
 
     def _alone(self) -> TextIO:
         """Hold the run's lock. Raises ArtifactError if another `alignment run` works in this directory."""
-        path = self.pipeline.run.path / ".lock"
+        path = self.plan.run.path / ".lock"
         return hold(
             path,
             "held by another process: a run is under way in this directory; wait for it, or write --run DIRECTORY",
@@ -58,25 +59,25 @@ class Runner:
         )
 
     def _prepare_base(self) -> None:
-        if not self.pipeline.needs_base():
+        if not self.plan.base.needs_preparing():
             return
         command = [sys.executable, "-m", "alignment.run.base_model", *self._arguments(None)]
-        self._run("preparing the model", command, self.pipeline.run.path / "prepare.log")
+        self._run("preparing the model", command, self.plan.run.path / "prepare.log")
 
     def _stage(self, name: str) -> None:
-        pipeline, folder = self.pipeline, self.pipeline.folder(name)
-        state = pipeline.state(name)
+        plan, folder = self.plan, self.plan.folder(name)
+        state = plan.state(name)
         if state == "finished":
             self.console.print(f"{name}: already finished", highlight=False)
             return
-        pipeline.begin(name)
+        plan.begin(name)
         number = next_attempt(folder)
         if state == "unfinished":
             self.console.print(f"resuming {name} from its last checkpoint", highlight=False)
-        kind, arguments = kind_of(pipeline.recipe.stage(name)), self._arguments(name)
+        kind, arguments = kind_of(plan.recipe.stage(name)), self._arguments(name)
         log, started = folder.path / "attempts" / f"{number:02d}.log", time.time()
         if kind.trains:
-            command, hardware = training_command(pipeline.recipe.hardware, arguments), pipeline.recipe.hardware
+            command, hardware = training_command(plan.recipe.hardware, arguments), plan.recipe.hardware
         else:  # a launcher would start it on every machine, and all but one would wait forever
             command, hardware = [sys.executable, "-m", "alignment.run.stage", *arguments], self._one_process()
         open_attempt(folder, number, started)
@@ -88,12 +89,12 @@ class Runner:
 
     def _evaluate(self, name: str) -> None:
         """Evaluate a stage in both modes, and the last one at the recipe's budgets too."""
-        folder, settings = self.pipeline.folder(name), self.pipeline.recipe.evaluations
+        folder, settings = self.plan.folder(name), self.plan.recipe.evaluations
         if not settings.after_each_stage:
             return
-        last = name == self.pipeline.trained_stages()[-1]
+        last = name == self.plan.trained_stages()[-1]
         missing = [self._missing(folder, kind) for kind in ("modes", "follow")]
-        sweeps = last and sweep_is_missing(self.pipeline)
+        sweeps = last and sweep_is_missing(self.plan)
         if not (any(missing) or sweeps):
             return
         command = [sys.executable, "-m", "alignment.run.evaluate", *self._arguments(name)]
@@ -104,7 +105,7 @@ class Runner:
         """Whether an evaluation is missing. One with other settings is set aside, and its new name printed."""
         from alignment.evaluation.identity import recorded_files
 
-        settings = self.pipeline.recipe.evaluations
+        settings = self.plan.recipe.evaluations
         files, identity = recorded_files(kind, settings, folder.manifest().output_hash, settings.seed)
         for path in [folder.evaluations / f"{name}.json" for name in files]:
             if path.exists() and Identified.read(path).identity != encode(identity):
@@ -129,13 +130,13 @@ class Runner:
 
     def _one_process(self) -> Hardware:
         """The recipe's hardware with one process, for what is not distributed."""
-        return self.pipeline.recipe.hardware.model_copy(update={"processes": 1})
+        return self.plan.recipe.hardware.model_copy(update={"processes": 1})
 
     def _arguments(self, name: str | None) -> list[str]:
         """Arguments of a child. It reads the run's own copy of the recipe, since the file may be edited during the run."""
         stage = ["--stage", name] if name else []
-        return [str(self.pipeline.run.recipe), *stage, "--run", str(self.pipeline.run.path)]
+        return [str(self.plan.run.recipe), *stage, "--run", str(self.plan.run.path)]
 
     def _offline(self) -> bool:
         """Whether nothing has to be downloaded: model and data are local."""
-        return Path(self.pipeline.base_path()).is_dir() and not self.pipeline.hub_sources()
+        return Path(self.plan.base.path).is_dir() and not hub_sources(self.plan.recipe)

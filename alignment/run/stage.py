@@ -9,7 +9,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,10 +17,13 @@ from alignment.core.entry import run_child
 from alignment.core.files import canonical_hash, folder_files
 from alignment.core.locks import hold
 from alignment.core.machine import hardware, versions
-from alignment.recipe.kinds import kind_of
+from alignment.recipe.kinds import Done, kind_of
 from alignment.records.attempt import seconds_spent
 from alignment.records.manifest import Manifest
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
+
+if TYPE_CHECKING:
+    from alignment.training.context import StageContext
 
 LOCK_PATIENCE_SECONDS = 60
 
@@ -33,20 +36,20 @@ def main(
 ) -> None:
     """Run one stage in this process, or this rank of it, up to its manifest."""
     started = time.monotonic()
-    _run(Pipeline.load(recipe, set or [], run), stage, started)
+    _run(RunPlan.load(recipe, set or [], run), stage, started)
 
 
-def _run(pipeline: Pipeline, name: str, started: float) -> None:
+def _run(plan: RunPlan, name: str, started: float) -> None:
     rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if rank == 0:
-        pipeline.prepare()
-    folder = pipeline.folder(name)
+        plan.prepare()
+    folder = plan.folder(name)
     if folder.finished:
         print(f"stage {name} is already finished: {folder.manifest_path}")
         return
     if rank == 0:
-        pipeline.state(name)  # refuse to resume a stage whose inputs changed, also if started by hand
-        pipeline.begin(name)
+        plan.state(name)  # refuse to resume a stage whose inputs changed, also if started by hand
+        plan.begin(name)
     folder.path.mkdir(parents=True, exist_ok=True)
     refusal = "held by another process that is running this stage; end it, or wait for it"
     lock = hold(folder.path / ".lock", refusal, patience_seconds=LOCK_PATIENCE_SECONDS) if rank == 0 else None
@@ -55,11 +58,11 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
     )
 
     context = StageContext(
-        recipe=pipeline.recipe,
-        stage=pipeline.recipe.stage(name),
-        run=pipeline.run,
+        recipe=plan.recipe,
+        stage=plan.recipe.stage(name),
+        run=plan.run,
         folder=folder,
-        policy_path=pipeline.policy_path(name),
+        policy_path=plan.policy_path(name),
         rank=rank,
         processes=processes,
     )
@@ -67,26 +70,30 @@ def _run(pipeline: Pipeline, name: str, started: float) -> None:
         shutil.rmtree(folder.output, ignore_errors=True)  # an unfinished attempt's output is not an artifact
     done = kind_of(context.stage).run(context)
     if rank == 0:
-        output = folder_files(folder.output)
-        identity = pipeline.identity(name)
-        Manifest(
-            name=name,
-            kind=context.stage.kind,
-            identity=identity,
-            identity_hash=canonical_hash(identity),
-            inputs=pipeline.inputs(name),
-            output=output,
-            output_hash=canonical_hash(output),
-            seed=context.recipe.seed,
-            seconds=round(seconds_spent(folder) + time.monotonic() - started, 1),
-            steps=done.steps,
-            tokens=done.tokens,
-            counts=context.counts,
-            versions=versions(),
-            hardware=replace(hardware(), processes=processes),
-        ).write(folder.manifest_path)
+        _write_manifest(plan, context, done, time.monotonic() - started)
         folder.clear_checkpoints()
         del lock
+
+
+def _write_manifest(plan: RunPlan, context: "StageContext", done: Done, seconds: float) -> None:
+    """Write the proof that the stage has finished, which nothing comes after."""
+    name, output, identity = context.stage.name, folder_files(context.folder.output), plan.identity(context.stage.name)
+    Manifest(
+        name=name,
+        kind=context.stage.kind,
+        identity=identity,
+        identity_hash=canonical_hash(identity),
+        inputs=plan.inputs(name),
+        output=output,
+        output_hash=canonical_hash(output),
+        seed=context.recipe.seed,
+        seconds=round(seconds_spent(context.folder) + seconds, 1),
+        steps=done.steps,
+        tokens=done.tokens,
+        counts=context.counts,
+        versions=versions(),
+        hardware=replace(hardware(), processes=context.processes),
+    ).write(context.folder.manifest_path)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from alignment.recipe.rewards import Reward
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.recipe.schema import Recipe
 from alignment.rollout.scoring import Scorer
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 TARGETS = [16, 40, 64]
 
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    return Pipeline.load(resource("recipes/tiny-budget-rl.yaml"), []).recipe
+    return RunPlan.load(resource("recipes/tiny-budget-rl.yaml"), []).recipe
 
 
 def part(**settings: object) -> MixturePart:

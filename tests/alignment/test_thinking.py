@@ -28,7 +28,7 @@ from alignment.inference.transformers.clock import ThinkingClock
 from alignment.inference.vllm.kind import vllm_problem
 from alignment.recipe.engine import engine_options
 from alignment.recipe.sampling import ThinkingBudget
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 from grpo_trainer import grpo_trainer
 from thinking_policy import train_thinker
 
@@ -63,7 +63,7 @@ def asked(
 
 @pytest.fixture(scope="module")
 def prompts(tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    recipe = Pipeline.load(resource("recipes/tiny-thinking.yaml"), []).recipe
+    recipe = RunPlan.load(resource("recipes/tiny-thinking.yaml"), []).recipe
     problems = problems_of(recipe, load_parts(recipe.stage("reasoning_rl").data))[:200]
     return [
         render_prompt(tokenizer, [{"role": "user", "content": problem.question}], "thinking", flagged=False)

@@ -21,14 +21,14 @@ NEEDS_MACHINE = ("vllm cannot run here", "there is no folder models/")  # true o
 def test_a_recipe_that_ships_passes_every_check(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(resource("recipes").parent)
     try:
-        pipeline = checked(path, [])
+        plan = checked(path, [])
     except RecipeError as error:
         missing = [line for line in str(error).splitlines()[:-1] if any(reason in line for reason in NEEDS_MACHINE)]
         if len(missing) < len(str(error).splitlines()) - 1:
             raise
         pytest.skip("; ".join(missing))
-    assert pipeline.recipe.name == path.stem
-    assert pipeline.recipe.stage_names
+    assert plan.recipe.name == path.stem
+    assert plan.recipe.stage_names
 
 
 def test_there_are_recipes_to_check() -> None:

@@ -22,7 +22,7 @@ from alignment.recipe.schema import Recipe
 from alignment.records.policies import is_model_folder, named_policies
 from alignment.records.run_folder import RunFolder
 from alignment.records.sweep import FOLDER
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 COMPLETION_TOKENS = 2048  # of a model folder, which has no recipe that says how long its answers may be
 
@@ -44,7 +44,7 @@ class SweepOptions:
         """Every point that is asked for. Raises OptionError, ArtifactError, DataError or RecipeError."""
         bare = is_model_folder(self.path)
         policies = named_policies(self.path, self.stages)
-        recipe = None if bare else Pipeline.load(RunFolder(self.path).recipe, [], self.path).recipe
+        recipe = None if bare else RunPlan.load(RunFolder(self.path).recipe, [], self.path).recipe
         settings = self._settings(recipe)
         files = files_of(settings.after_each_stage, recipe)
         return SweepPlan(

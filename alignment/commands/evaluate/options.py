@@ -24,7 +24,7 @@ from alignment.recipe.issue import nearest
 from alignment.recipe.schema import Recipe
 from alignment.records.policies import Policy, is_model_folder, named_policies
 from alignment.records.run_folder import RunFolder
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class EvaluateOptions:
     def recipe(self) -> Recipe | None:
         if is_model_folder(self.path):
             return None
-        return Pipeline.load(RunFolder.open(self.path).recipe, [], self.path).recipe
+        return RunPlan.load(RunFolder.open(self.path).recipe, [], self.path).recipe
 
     @cached_property
     def settings(self) -> Evaluations:

@@ -24,7 +24,7 @@ from alignment.recipe.issue import nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 RECIPE_ENDINGS = (".yaml", ".yml")
 
@@ -92,8 +92,8 @@ def _as_json(inspection: Inspection) -> dict[str, object]:
 def _subjects(request: Request) -> tuple[Recipe | None, list[Subject]]:
     path = Path(request.data)
     if path.suffix in RECIPE_ENDINGS:
-        pipeline = Pipeline.load(path, list(request.overrides))
-        return pipeline.recipe, list(_stage_subjects(pipeline, request))
+        plan = RunPlan.load(path, list(request.overrides))
+        return plan.recipe, list(_stage_subjects(plan, request))
     if request.stage is not None or request.overrides:
         raise DataError(
             f"{request.data} is not a recipe, so it has no stages and no settings; remove --stage and --set"
@@ -117,19 +117,19 @@ def _mixture_subject(name: str, recipe: Recipe, count: int) -> Subject:
     )
 
 
-def _stage_subjects(pipeline: Pipeline, request: Request) -> Iterator[Subject]:
-    names = pipeline.recipe.stage_names
+def _stage_subjects(plan: RunPlan, request: Request) -> Iterator[Subject]:
+    names = plan.recipe.stage_names
     if request.stage is not None and request.stage not in names:
         raise DataError(f"{request.data}: there is no stage `{request.stage}`; {nearest(request.stage, names)}")
-    for stage in pipeline.recipe.stages:
+    for stage in plan.recipe.stages:
         if request.stage in (None, stage.name):
-            yield _stage_subject(pipeline, stage, request.rows)
+            yield _stage_subject(plan, stage, request.rows)
 
 
-def _stage_subject(pipeline: Pipeline, stage: StageFields, count: int) -> Subject:
-    recipe, intent = pipeline.recipe, Intent.of(pipeline.recipe, stage)
+def _stage_subject(plan: RunPlan, stage: StageFields, count: int) -> Subject:
+    recipe, intent = plan.recipe, Intent.of(plan.recipe, stage)
     parts = load_parts(stage.data)
-    there = [part for part in parts if part.stage is None or pipeline.folder(part.stage).finished]
+    there = [part for part in parts if part.stage is None or plan.folder(part.stage).finished]
     known = [_not_there(part) for part in parts if part not in there]
 
     def cases() -> list[Case]:
@@ -137,8 +137,8 @@ def _stage_subject(pipeline: Pipeline, stage: StageFields, count: int) -> Subjec
         if takes == "problems":
             return _prompts(recipe, there, count)
         if takes == "pairs":
-            return _pairs(pipeline, there, count)
-        return _chats(recipe, there, count, lambda name: pipeline.folder(name).output)
+            return _pairs(plan, there, count)
+        return _chats(recipe, there, count, lambda name: plan.folder(name).output)
 
     return _read(f"{stage.name} ({stage.kind})", intent, known, cases)
 
@@ -166,19 +166,19 @@ def _prompts(recipe: Recipe, parts: Sequence[MixturePart], count: int) -> list[C
     return [Case(case.number, case.conversation, is_prompt=True) for case in sampled(asked, count, recipe.seed)]
 
 
-def _pairs(pipeline: Pipeline, parts: Sequence[MixturePart], count: int) -> list[Case]:
+def _pairs(plan: RunPlan, parts: Sequence[MixturePart], count: int) -> list[Case]:
     """Both answers of the pairs of a dpo stage, as conversations."""
     chats: list[Conversation] = []
     for part in parts:
         if part.stage is None:
             continue  # reported by check
-        for pair in read_rows(pipeline.folder(part.stage).output / "preferences.jsonl", "preference"):
+        for pair in read_rows(plan.folder(part.stage).output / "preferences.jsonl", "preference"):
             if isinstance(pair, Preference):
                 chats += [
                     Conversation(f"{pair.id} {side}", [*pair.prompt, answer], pair.mode, pair.family, pair.tools)
                     for side, answer in (("chosen", pair.chosen), ("rejected", pair.rejected))
                 ]
-    return sampled(chats, count, pipeline.recipe.seed)
+    return sampled(chats, count, plan.recipe.seed)
 
 
 def _not_there(part: MixturePart) -> Finding:

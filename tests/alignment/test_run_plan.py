@@ -20,7 +20,7 @@ from alignment.records.attempt import (
 )
 from alignment.records.manifest import Manifest
 from alignment.records.run_folder import RunFolder
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 TEXT = """\
 name: four-stages
@@ -50,46 +50,46 @@ stages:
     start_from: other_start
     data: [{stage: fusion_data}]
 """
-Load = Callable[..., Pipeline]
+Load = Callable[..., RunPlan]
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    def pipeline(old: str = "", new: str = "", *overrides: str) -> Pipeline:
+    def plan(old: str = "", new: str = "", *overrides: str) -> RunPlan:
         path = tmp_path / "recipe.yaml"
         path.write_text(TEXT.replace(old, new) if old else TEXT, encoding="utf-8")
-        return Pipeline.load(path, list(overrides), tmp_path / "run")
+        return RunPlan.load(path, list(overrides), tmp_path / "run")
 
-    return pipeline
+    return plan
 
 
-def finish(pipeline: Pipeline, name: str, content: str = "weights") -> None:
+def finish(plan: RunPlan, name: str, content: str = "weights") -> None:
     """Leave what a stage's process leaves: stage.json, output/, and the manifest last of all."""
-    pipeline.begin(name)
-    folder = pipeline.folder(name)
+    plan.begin(name)
+    folder = plan.folder(name)
     folder.output.mkdir(parents=True)
     (folder.output / "model.safetensors").write_text(f"{name}: {content}", encoding="utf-8")
-    output, identity = folder_files(folder.output), pipeline.identity(name)
+    output, identity = folder_files(folder.output), plan.identity(name)
     Manifest(
-        name=name, kind=pipeline.recipe.stage(name).kind, identity=identity, identity_hash=canonical_hash(identity),
-        inputs=pipeline.inputs(name), output=output, output_hash=canonical_hash(output), seed=17, seconds=1.0,
+        name=name, kind=plan.recipe.stage(name).kind, identity=identity, identity_hash=canonical_hash(identity),
+        inputs=plan.inputs(name), output=output, output_hash=canonical_hash(output), seed=17, seconds=1.0,
     ).write(folder.manifest_path)  # fmt: skip
 
 
-def finish_all(pipeline: Pipeline) -> None:
-    for name in pipeline.recipe.stage_names:
-        finish(pipeline, name)
+def finish_all(plan: RunPlan) -> None:
+    for name in plan.recipe.stage_names:
+        finish(plan, name)
 
 
 def test_a_stage_is_fresh_then_unfinished_then_finished(load: Load) -> None:
-    pipeline = load()
-    assert pipeline.state("cold_start") == "fresh"
-    pipeline.begin("cold_start")
-    assert pipeline.state("cold_start") == "unfinished"
-    finish(pipeline, "cold_start")
-    assert pipeline.state("cold_start") == "finished"
-    assert pipeline.state("reasoning_rl") == "fresh"
-    assert list(pipeline.manifests()) == ["cold_start"]
+    plan = load()
+    assert plan.state("cold_start") == "fresh"
+    plan.begin("cold_start")
+    assert plan.state("cold_start") == "unfinished"
+    finish(plan, "cold_start")
+    assert plan.state("cold_start") == "finished"
+    assert plan.state("reasoning_rl") == "fresh"
+    assert list(plan.manifests()) == ["cold_start"]
 
 
 def test_a_stage_whose_input_is_not_finished_cannot_be_begun(load: Load) -> None:
@@ -98,12 +98,12 @@ def test_a_stage_whose_input_is_not_finished_cannot_be_begun(load: Load) -> None
 
 
 def test_a_stage_reads_its_policy_and_the_rows_it_was_given(load: Load) -> None:
-    pipeline = load()
-    assert pipeline.needed_stages("cold_start") == []
-    assert pipeline.needed_stages("mode_fusion") == ["other_start", "fusion_data"]
-    assert pipeline.recipe.policy_before("fusion_data") == "reasoning_rl"
-    assert pipeline.policy_path("reasoning_rl") == str(pipeline.folder("cold_start").output)
-    assert pipeline.policy_path("cold_start").endswith("data/base")
+    plan = load()
+    assert plan.needed_stages("cold_start") == []
+    assert plan.needed_stages("mode_fusion") == ["other_start", "fusion_data"]
+    assert plan.recipe.policy_before("fusion_data") == "reasoning_rl"
+    assert plan.policy_path("reasoning_rl") == str(plan.folder("cold_start").output)
+    assert plan.policy_path("cold_start").endswith("data/base")
 
 
 @pytest.mark.parametrize("finished", [True, False])
@@ -118,7 +118,7 @@ def test_a_stage_reads_its_policy_and_the_rows_it_was_given(load: Load) -> None:
     ],
 )
 def test_what_changed_is_named(load: Load, finished: bool, old: str, new: str, changed: str) -> None:
-    (finish if finished else Pipeline.begin)(load(), "cold_start")
+    (finish if finished else RunPlan.begin)(load(), "cold_start")
     with pytest.raises(StaleInputsError) as caught:
         load(old, new).state("cold_start")
     assert f"\n  {changed}" in str(caught.value)
@@ -131,18 +131,18 @@ def test_what_changed_is_named(load: Load, finished: bool, old: str, new: str, c
 )
 def test_what_changes_no_result_changes_no_stage(load: Load, override: str) -> None:
     finish_all(load())
-    pipeline = load("", "", f"stages.{override}")
-    assert {pipeline.state(name) for name in pipeline.recipe.stage_names} == {"finished"}
+    plan = load("", "", f"stages.{override}")
+    assert {plan.state(name) for name in plan.recipe.stage_names} == {"finished"}
 
 
 def test_a_stage_made_from_another_policy_is_not_reused(load: Load) -> None:
-    pipeline = load()
-    finish_all(pipeline)
-    pipeline.folder("cold_start").set_aside("redone")
-    finish(pipeline, "cold_start", "other weights")
+    plan = load()
+    finish_all(plan)
+    plan.folder("cold_start").set_aside("redone")
+    finish(plan, "cold_start", "other weights")
     for name in ("reasoning_rl", "other_start"):
         with pytest.raises(StaleInputsError, match=r"inputs.cold_start: [0-9a-f]{37}\.\.\. → [0-9a-f]{37}\.\.\."):
-            pipeline.state(name)
+            plan.state(name)
 
 
 def test_a_finished_stage_whose_beginning_was_lost_is_still_compared_with_the_recipe(load: Load) -> None:
@@ -154,10 +154,10 @@ def test_a_finished_stage_whose_beginning_was_lost_is_still_compared_with_the_re
 
 
 def test_a_damaged_beginning_is_named(load: Load) -> None:
-    pipeline = load()
-    write_json(pipeline.folder("cold_start").path / "stage.json", {"name": "cold_start"})
+    plan = load()
+    write_json(plan.folder("cold_start").path / "stage.json", {"name": "cold_start"})
     with pytest.raises(ArtifactError, match=r"stage.json: is damaged"):
-        pipeline.state("cold_start")
+        plan.state("cold_start")
 
 
 def test_a_damaged_output_is_not_a_finished_stage(load: Load) -> None:
@@ -168,24 +168,24 @@ def test_a_damaged_output_is_not_a_finished_stage(load: Load) -> None:
 
 
 def test_redoing_a_stage_sets_aside_all_that_was_made_from_it_and_deletes_nothing(load: Load) -> None:
-    pipeline = load()
-    finish_all(pipeline)
-    before = sorted(path.read_bytes() for path in pipeline.run.path.rglob("*") if path.is_file())
-    moved = pipeline.set_aside("reasoning_rl")
+    plan = load()
+    finish_all(plan)
+    before = sorted(path.read_bytes() for path in plan.run.path.rglob("*") if path.is_file())
+    moved = plan.set_aside("reasoning_rl")
     names = ["03-reasoning_rl.redone-1", "04-fusion_data.redone-1", "05-mode_fusion.redone-1"]
     assert [path.name for path in moved] == names
-    assert sorted(path.read_bytes() for path in pipeline.run.path.rglob("*") if path.is_file()) == before
-    states = {name: pipeline.state(name) for name in ("cold_start", "other_start", "reasoning_rl", "fusion_data")}
+    assert sorted(path.read_bytes() for path in plan.run.path.rglob("*") if path.is_file()) == before
+    states = {name: plan.state(name) for name in ("cold_start", "other_start", "reasoning_rl", "fusion_data")}
     assert states == {
         "cold_start": "finished", "other_start": "finished", "reasoning_rl": "fresh", "fusion_data": "fresh"
     }  # fmt: skip
 
 
 def test_redoing_the_first_stage_redoes_everything(load: Load) -> None:
-    pipeline = load()
-    finish_all(pipeline)
-    assert len(pipeline.set_aside("cold_start")) == 5
-    assert pipeline.manifests() == {}
+    plan = load()
+    finish_all(plan)
+    assert len(plan.set_aside("cold_start")) == 5
+    assert plan.manifests() == {}
 
 
 def test_redoing_a_stage_that_does_not_exist_is_not_done_in_silence(load: Load) -> None:
@@ -194,22 +194,22 @@ def test_redoing_a_stage_that_does_not_exist_is_not_done_in_silence(load: Load) 
 
 
 def test_the_recipe_in_a_run_says_what_was_run_overrides_included(load: Load) -> None:
-    pipeline = load("", "", "stages.cold_start.trainer.learning_rate=0.25")
-    pipeline.prepare()
-    again = Pipeline.load(pipeline.run.recipe, [], pipeline.run.path)
-    assert again.recipe == pipeline.recipe
-    facts = read_json(pipeline.run.facts)
+    plan = load("", "", "stages.cold_start.trainer.learning_rate=0.25")
+    plan.prepare()
+    again = RunPlan.load(plan.run.recipe, [], plan.run.path)
+    assert again.recipe == plan.recipe
+    facts = read_json(plan.run.facts)
     assert (facts["recipe"], facts["seed"], facts["model"]) == ("four-stages", 17, "embedded")
     assert {"python", "torch", "trl"} <= facts["versions"].keys()
     started = facts["started"]
-    pipeline.prepare()
-    assert read_json(pipeline.run.facts)["started"] == started
+    plan.prepare()
+    assert read_json(plan.run.facts)["started"] == started
 
 
 def test_a_run_directory_that_cannot_be_made_is_named(load: Load, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    pipeline = load()
-    blocked = Pipeline(pipeline.recipe, pipeline.path, (), RunFolder(tmp_path / "file" / "run"))
+    plan = load()
+    blocked = RunPlan(plan.recipe, plan.path, (), RunFolder(tmp_path / "file" / "run"))
     with pytest.raises(ArtifactError, match=r"file/run: cannot be written \(Not a directory\)"):
         blocked.prepare()
 

@@ -1,0 +1,54 @@
+"""The identity of a stage: everything that decides its result, so that a finished stage is reused only if it is the same.
+
+Neighbours: plan.py (compares identities), records/manifest.py (keeps one), data/mixture.py (describes a part of the data).
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from alignment.core.files import file_hash
+from alignment.data.mixture import describe_part, load_parts
+from alignment.data.sources import Table, load_source, local_path
+from alignment.recipe import engine
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import StageFields
+
+# Settings that may change between two starts of a stage, because they cannot change its result.
+WITHOUT_EFFECT = ("save_every_steps", "max_logprob_gap", *engine.WITHOUT_EFFECT)
+
+
+def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -> dict[str, Any]:
+    """The resolved settings of a stage, its seed, the declarations and local files of its data, and its inputs' hashes."""
+    parts = load_parts(stage.data)
+    return {
+        "stage": _without_effectless(stage.model_dump(mode="json", exclude={"data"})),
+        "seed": recipe.seed,
+        "chat_template": recipe.chat_template,
+        "data": [describe_part(part) for part in parts],
+        "files": dict(_local_files(recipe, (part.source for part in parts if part.source))),
+        "inputs": inputs,
+    }
+
+
+def hub_sources(recipe: Recipe) -> list[str]:
+    """The sources of a recipe that are downloaded from the hub, for training and evaluation."""
+    parts = [part.source for stage in recipe.stages for part in load_parts(stage.data) if part.source]
+    names = dict.fromkeys([*parts, *recipe.evaluations.after_each_stage])
+    local = {name for name, _ in _local_files(recipe, names)}
+    return [name for name in names if isinstance(load_source(name), Table) and name not in local]
+
+
+def _local_files(recipe: Recipe, sources: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """`(source, SHA-256)` of each source that is a file on this machine."""
+    for name in sources:
+        source, override = load_source(name), recipe.data.sources.get(name)
+        if isinstance(source, Table) and (path := local_path(source, override.path if override else None)):
+            yield name, file_hash(path)
+
+
+def _without_effectless(settings: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key not in WITHOUT_EFFECT:
+            kept[key] = _without_effectless(value) if isinstance(value, dict) else value
+    return kept

@@ -1,0 +1,55 @@
+"""The model that a run starts from: embedded, a folder, a hub id, or a copy prepared in the run's base/.
+
+Neighbours: base_model.py (prepares the copy), plan.py (what starts from it).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alignment.core.differences import differences
+from alignment.core.errors import StaleInputsError
+from alignment.core.files import content_hash, read_json
+from alignment.core.resources import resource
+from alignment.recipe.schema import Recipe
+from alignment.records.run_folder import RunFolder
+
+PREPARED = "prepared.json"  # in base/: the settings it was prepared with
+
+
+@dataclass(frozen=True)
+class StartingModel:
+    """The base model of a recipe in a run directory."""
+
+    recipe: Recipe
+    run: RunFolder
+
+    @property
+    def path(self) -> str:
+        """Folder or hub id: the prepared copy in base/ if there is one."""
+        if (self.run.base / "config.json").exists():
+            return str(self.run.base)
+        return str(resource("data/base")) if self.recipe.model == "embedded" else self.recipe.model
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that base/ is prepared from."""
+        return {"model": self.recipe.model, "add_tokens": self.recipe.add_tokens, "template": self.recipe.chat_template}
+
+    def needs_preparing(self) -> bool:
+        """Whether base/ has to be prepared. Raises StaleInputsError if it was prepared with other settings."""
+        made = self.run.base / PREPARED
+        if not made.exists():
+            return bool(self.recipe.add_tokens or self.recipe.chat_template)
+        changed = list(differences(read_json(made), self.settings))
+        if changed:
+            raise StaleInputsError(
+                f"{self.run.base} was prepared with other settings than the recipe has now: {'; '.join(changed)}. "
+                "Write `--run DIRECTORY` to use the new settings in a new run directory."
+            )
+        return False
+
+    def input_hash(self) -> str:
+        """SHA-256 of the folder's content, or the name of a model on the hub."""
+        folder = Path(self.path)
+        return content_hash(folder) if folder.is_dir() else f"hub:{self.recipe.model}"
