@@ -14,7 +14,7 @@ from alignment.records.manifest import Manifest
 from alignment.records.policies import named_policies
 from alignment.records.sweep import RecordedPoint, SweepFigures, SweepPoint
 from alignment.run.budget_sweep import recipe_sweep, sweep_is_missing
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 BASE = Path(__file__).parents[2] / "data" / "base"
 STAGES = (("cold_start", "sft"), ("reasoning_rl", "grpo"), ("fusion_data", "sample"))
@@ -86,20 +86,20 @@ def test_a_sweep_of_a_run_takes_what_is_left_out_from_its_recipe(run: Path) -> N
 
 
 def test_the_sweep_that_ends_a_recipe_is_that_of_the_command_at_one_sample(run: Path) -> None:
-    pipeline = Pipeline.load(run / "recipe.yaml", [], run)
-    assert sweep_is_missing(pipeline)
-    own, command = recipe_sweep(pipeline), SweepOptions(run, ("cold_start",), samples=1).plan()
+    run_plan = RunPlan.load(run / "recipe.yaml", [], run)
+    assert sweep_is_missing(run_plan)
+    own, command = recipe_sweep(run_plan), SweepOptions(run, ("cold_start",), samples=1).plan()
     assert [point.key for point in own.points] == [point.key for point in command.points]
     assert (own.output, own.policies) == (command.output, command.policies)
     assert [one.place.budget for one in own.points] == [0, 64, None]
 
 
 def test_the_sweep_that_ends_a_recipe_resumes_point_by_point(run: Path) -> None:
-    plan = recipe_sweep(Pipeline.load(run / "recipe.yaml", [], run))
+    plan = recipe_sweep(RunPlan.load(run / "recipe.yaml", [], run))
     for point in plan.points[:2]:
         found = SweepPoint(point.place, SweepFigures(12, Estimate(0.5)))
         RecordedPoint(point.key, found, point.identity).append(plan.points_file)
-    resumed = recipe_sweep(Pipeline.load(run / "recipe.yaml", [], run))
+    resumed = recipe_sweep(RunPlan.load(run / "recipe.yaml", [], run))
     assert [point.place.budget for point in resumed.missing()] == [None]
-    more = recipe_sweep(Pipeline.load(run / "recipe.yaml", ["evaluations.budgets=[0, 64, 128]"], run))
+    more = recipe_sweep(RunPlan.load(run / "recipe.yaml", ["evaluations.budgets=[0, 64, 128]"], run))
     assert [point.place.budget for point in more.missing()] == [128, None], "budgets that were added are measured alone"
