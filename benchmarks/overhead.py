@@ -22,7 +22,7 @@ import typer
 from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, load_parts, problems_of
 from alignment.recipe.hardware import Hardware
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 from alignment.run.processes import accelerate_config, environment, training_command
 
 app = typer.Typer()
@@ -41,7 +41,7 @@ def seconds_of(command: list[str]) -> float:
 
 def peer(name: str, *arguments: object) -> list[str]:
     """This file's own bare TRL script, launched as a stage is."""
-    hardware = Pipeline.load(RECIPE, []).recipe.hardware
+    hardware = RunPlan.load(RECIPE, []).recipe.hardware
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config(hardware))]
     return [*launcher, "--num_processes", "1", __file__, name, *map(str, arguments)]
 
@@ -49,11 +49,11 @@ def peer(name: str, *arguments: object) -> list[str]:
 @app.command()
 def sft(pairs: Annotated[int, typer.Option(help="Pairs of runs.")] = 3) -> None:
     """Ratio of the cold-start stage's wall time to a bare SFTTrainer's."""
-    pipeline, ratios = Pipeline.load(RECIPE, []), []
+    plan, ratios = RunPlan.load(RECIPE, []), []
     for number in range(pairs):
         with tempfile.TemporaryDirectory() as scratch:
             arguments = [str(RECIPE), "--stage", "cold_start", "--run", scratch]
-            ours = seconds_of(training_command(pipeline.recipe.hardware, arguments))
+            ours = seconds_of(training_command(plan.recipe.hardware, arguments))
             theirs = seconds_of(peer("bare-sft", Path(scratch) / "bare"))
         ratios.append(ours / theirs)
         print(f"pair {number + 1}: stage {ours:.1f} s, bare TRL {theirs:.1f} s, ratio {ratios[-1]:.3f}", flush=True)
@@ -78,7 +78,7 @@ def grpo(
             settings = [f"stages.reasoning_rl.trainer.max_steps={steps}", f"model={start_from.resolve()}"]
             recipe = _only_rl(Path(scratch), [*settings, "stages.reasoning_rl.start_from=null"], ragged)
             arguments = [str(recipe), "--stage", "reasoning_rl", "--run", f"{scratch}/run"]
-            seconds_of(training_command(Pipeline.load(recipe, []).recipe.hardware, arguments))
+            seconds_of(training_command(RunPlan.load(recipe, []).recipe.hardware, arguments))
             seconds_of(peer("bare-grpo", recipe, f"{scratch}/bare.jsonl"))
             ours = _per_step(Path(scratch) / "run" / "01-reasoning_rl" / "metrics.jsonl")
             theirs = _per_step(Path(scratch) / "bare.jsonl")
@@ -112,7 +112,7 @@ def _only_rl(folder: Path, settings: list[str], ragged: bool) -> Path:
         values["stages"][0]["data"] = RAGGED
     path = folder / "rl.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    changed = Pipeline.load(path, settings).recipe
+    changed = RunPlan.load(path, settings).recipe
     path.write_text(yaml.safe_dump(changed.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
     return path
 
@@ -134,7 +134,7 @@ def bare_sft(output: Path) -> None:
 
     from alignment.data.template import render_conversation
 
-    recipe = Pipeline.load(RECIPE, []).recipe
+    recipe = RunPlan.load(RECIPE, []).recipe
     stage: Any = recipe.stage("cold_start")
     base = resource("data/base")
     tokenizer = AutoTokenizer.from_pretrained(base)
@@ -163,7 +163,7 @@ def bare_grpo(recipe_path: Path, metrics: Path) -> None:
 
     from rewards import reward_function
 
-    recipe = Pipeline.load(recipe_path, []).recipe
+    recipe = RunPlan.load(recipe_path, []).recipe
     stage: Any = recipe.stage("reasoning_rl")
     problems = problems_of(recipe, load_parts(stage.data))
     batch = stage.rollout.problems_per_step * stage.rollout.generations

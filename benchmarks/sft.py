@@ -26,7 +26,7 @@ from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, load_parts
 from alignment.data.template import render_conversation
 from alignment.recipe.hardware import Hardware
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 from alignment.run.processes import environment, training_command
 
 ROWS = 512
@@ -76,7 +76,7 @@ def trained(command: list[str], env: dict[str, str], where: Path) -> Trained:
 
 def rows_for_peer(recipe: Path, folder: Path) -> tuple[int, int]:
     """Write the stage's rows, in tokens and with their labels, where `trl sft` reads them; returns rows and tokens."""
-    loaded = Pipeline.load(recipe, []).recipe
+    loaded = RunPlan.load(recipe, []).recipe
     tokenizer = AutoTokenizer.from_pretrained(resource("data/base"))
     conversations = conversations_of(loaded, load_parts(loaded.stage("long_cot").data), Path)
     rows = [render_conversation(tokenizer, row) for row in conversations]

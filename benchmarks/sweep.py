@@ -18,7 +18,7 @@ from alignment.evaluation.answering import Evaluator, Question
 from alignment.evaluation.task import held_out
 from alignment.recipe.engine import engine_options
 from alignment.rollout.scoring import Judged
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 
 RECIPE = resource("recipes/tiny-thinking.yaml")
 
@@ -45,7 +45,7 @@ def main(
     pairs: Annotated[int, typer.Option(help="Pairs of runs.")] = 3,
 ) -> None:
     """Ratio of the sweep's tokens per second to bare vLLM's."""
-    recipe = Pipeline.load(RECIPE, []).recipe
+    recipe = RunPlan.load(RECIPE, []).recipe
     settings = recipe.evaluations.model_copy(update={"engine": engine_options(engine)})
     problems = held_out(recipe, count, settings.seed)
     evaluator = Evaluator(settings, str(policy), "sweep")
