@@ -8,18 +8,21 @@ training/kinds/ (the checks of a kind), plan.py (what is printed if all is well)
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from alignment.checks.adapters import adapters
 from alignment.checks.conversations import conversations
 from alignment.checks.data import data_names
 from alignment.checks.evaluations import evaluations
 from alignment.checks.generators import procedural_parameters
 from alignment.checks.lengths import sequence_lengths
 from alignment.checks.model_files import model_files
+from alignment.checks.overlap import trained_on_the_test
 from alignment.checks.references import references
 from alignment.checks.rewards import reward_specs
 from alignment.checks.rollouts import rollouts
 from alignment.checks.splits import split_overlap
 from alignment.checks.stages import own_checks, stage_order
 from alignment.checks.surroundings import surroundings, trackers
+from alignment.checks.templates import chat_templates
 from alignment.checks.trainer import trainer_settings
 from alignment.core.errors import RecipeError
 from alignment.recipe.issue import Issue
@@ -31,6 +34,7 @@ from alignment.run.plan import RunPlan
 Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
     stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, model_files,
+    chat_templates, adapters, trained_on_the_test,
     sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations,
 )  # fmt: skip
 

@@ -1,0 +1,113 @@
+"""Checks of LoRA adapters against the files of a local model: targets, trained tokens, and an adapter to continue.
+
+PEFT ignores a name that matches nothing as long as another one matches, so a misspelt target would train less than the
+recipe says. Neighbours: recipe.py (runs the checks), model_files.py (reads the headers), training/policy.py (merges).
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from alignment.checks.model_files import safetensors_header
+from alignment.core.resources import resource
+from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.lora import Lora
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import TrainingStage
+
+SHARED = ("embed_tokens", "wte", "word_embeddings", "lm_head")  # one matrix where embeddings are tied
+PRESETS = ("all-linear",)
+
+
+def adapters(recipe: Recipe) -> Iterator[Issue]:
+    """What `lora` names exists in a local model, and `adapter: continue` has an adapter before it."""
+    folder = resource("data/base") if recipe.model == "embedded" else Path(recipe.model)
+    modules = _modules(folder)
+    for index, stage in enumerate(recipe.stages):
+        if not isinstance(stage, TrainingStage) or stage.lora is None:
+            continue
+        place: Place = ("stages", index, "lora")
+        if stage.lora.adapter == "continue":
+            yield from _continues(recipe, index, place)
+        if modules:
+            yield from _targets(stage.lora, place, modules, tied=_ties_embeddings(folder))
+        yield from _tokens(recipe, stage.lora, place, folder)
+
+
+def _continues(recipe: Recipe, index: int, place: Place) -> Iterator[Issue]:
+    before = recipe.policy_before(recipe.stages[index].name)
+    earlier = None if before is None else recipe.stage(before)
+    if not isinstance(earlier, TrainingStage) or earlier.lora is None:
+        from_what = "the base model" if before is None else f"`{before}`, which trains no adapter"
+        yield Issue(
+            (*place, "adapter"),
+            f"continues an adapter, but this stage starts from {from_what}; write `adapter: new`, or start_from a stage "
+            "with `lora`",
+        )
+
+
+def _targets(lora: Lora, place: Place, modules: set[str], *, tied: bool) -> Iterator[Issue]:
+    if isinstance(lora.targets, str):
+        if lora.targets not in PRESETS and not any(_matches(name, lora.targets) for name in modules):
+            yield Issue(
+                (*place, "targets"),
+                f"no module of the model is called `{lora.targets}`; {_known(lora.targets, modules)}",
+            )
+        return
+    for number, target in enumerate(lora.targets):
+        if not any(_matches(name, target) for name in modules):
+            yield Issue(
+                (*place, "targets", number), f"no module of the model is called `{target}`; {_known(target, modules)}"
+            )
+        elif tied and target.rpartition(".")[2] in SHARED:
+            yield Issue(
+                (*place, "targets", number),
+                f"the model ties its input embeddings to its head, and an adapter on `{target}` changes only one of the "
+                "two, so the merged model would differ from the trained one; leave it out, or name single tokens in "
+                "`train_tokens`",
+            )
+
+
+def _matches(module: str, target: str) -> bool:
+    """As PEFT matches a list of names: the whole name, or its end after a dot."""
+    return module == target or module.endswith(f".{target}")
+
+
+def _known(target: str, modules: set[str]) -> str:
+    return nearest(target, sorted({name.rpartition(".")[2] for name in modules}))
+
+
+def _tokens(recipe: Recipe, lora: Lora, place: Place, folder: Path) -> Iterator[Issue]:
+    """Every trained token is one token of the tokenizer, or is added by the recipe."""
+    try:
+        described = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # a hub id, or a tokenizer in another form: found when the stage starts
+    vocabulary = described.get("model", {}).get("vocab", {})
+    known = {*(vocabulary if isinstance(vocabulary, dict) else ()), *recipe.add_tokens}
+    known |= {str(one.get("content")) for one in described.get("added_tokens", [])}
+    for number, token in enumerate(lora.train_tokens):
+        if known and token not in known and not isinstance(vocabulary, list):
+            yield Issue(
+                (*place, "train_tokens", number),
+                f"`{token}` is no single token of this tokenizer; add it with `add_tokens` at the top of the recipe",
+            )
+
+
+def _modules(folder: Path) -> set[str]:
+    """The modules that hold a matrix, by the names of the folder's tensors; empty where they cannot be read."""
+    found: set[str] = set()
+    for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
+        try:
+            header = safetensors_header(path)
+        except ValueError:
+            return set()  # model_files says what is wrong with it
+        found |= {name.removesuffix(".weight") for name, tensor in header.items() if len(tensor["shape"]) > 1}
+    return found
+
+
+def _ties_embeddings(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("tie_word_embeddings"))
+    except (OSError, ValueError, AttributeError):
+        return False

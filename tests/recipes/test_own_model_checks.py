@@ -1,0 +1,100 @@
+"""What `check` finds in the files of a model and in the rows, before anything is loaded: adapters, templates, overlap."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alignment.checks.recipe import checked
+from alignment.core.errors import RecipeError
+from alignment.core.resources import resource
+
+
+def refusal(folder: Path, stage: dict[str, Any], **top: Any) -> str:
+    """What `check` says of a recipe of one stage; empty where it says nothing."""
+    path = folder / "recipe.yaml"
+    data = {"sources": {"gsm8k-train": {"path": str(folder / "train.jsonl")}}}
+    recipe = {"name": "own", "model": "embedded", "data": data, "stages": [stage], **top}
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    try:
+        checked(path, [])
+    except RecipeError as error:
+        return str(error)
+    return ""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rows(tmp_path / "train.jsonl", range(40))
+    return tmp_path
+
+
+def rows(path: Path, numbers: range) -> None:
+    lines = [json.dumps({"question": f"What is {n} + {n}?", "answer": f"#### {2 * n}"}) for n in numbers]
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def tuned(**lora: Any) -> dict[str, Any]:
+    stage: dict[str, Any] = {"name": "tune", "kind": "sft", "data": [{"source": "gsm8k-train", "mode": "non_thinking"}],
+                             "max_length": 256, "trainer": {"max_steps": 2}}  # fmt: skip
+    return {**stage, "lora": {"rank": 4, **lora}} if lora else stage
+
+
+def test_a_misspelt_target_is_named_with_the_right_one_even_beside_a_right_one(folder: Path) -> None:
+    found = refusal(folder, tuned(targets=["q_proj", "v_prj"]))
+    assert "lora.targets.1" in found and "`v_prj`" in found and "did you mean `v_proj`?" in found
+    assert "`q_proj`;" not in found
+
+
+def test_targets_that_exist_pass(folder: Path) -> None:
+    assert refusal(folder, tuned(targets=["q_proj", "down_proj"])) == ""
+    assert refusal(folder, tuned(targets="all-linear")) == ""
+
+
+def test_an_adapter_on_tied_embeddings_is_refused_and_on_untied_ones_is_not(folder: Path) -> None:
+    assert "ties its input embeddings" in refusal(folder, tuned(targets=["q_proj", "embed_tokens"]))
+    model = folder / "untied"
+    shutil.copytree(resource("data/base"), model)
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    (model / "config.json").write_text(json.dumps({**config, "tie_word_embeddings": False}), encoding="utf-8")
+    assert "ties its input embeddings" not in refusal(folder, tuned(targets=["embed_tokens"]), model=str(model))
+
+
+def test_a_trained_token_that_the_tokenizer_does_not_have_is_refused(folder: Path) -> None:
+    assert refusal(folder, tuned(train_tokens=["<think>"])) == ""
+    assert "`<plan>` is no single token" in refusal(folder, tuned(train_tokens=["<plan>"]))
+
+
+def test_an_adapter_that_nothing_has_made_cannot_be_continued(folder: Path) -> None:
+    assert "continues an adapter, but this stage starts from the base model" in refusal(
+        folder, tuned(adapter="continue")
+    )
+
+
+def test_a_local_model_without_a_chat_template_is_refused_unless_the_recipe_names_one(folder: Path) -> None:
+    model = folder / "base-model"
+    shutil.copytree(resource("data/base"), model)
+    (model / "chat_template.jinja").unlink()
+    found = refusal(folder, tuned(), model=str(model))
+    assert "has no chat template" in found and "chat_template:" in found and "qwen3" in found
+    assert "has no chat template" not in refusal(folder, tuned(), model=str(model), chat_template="qwen3")
+
+
+@pytest.mark.parametrize(("tested", "refused"), [(range(30, 50), True), (range(100, 120), False)])
+def test_training_on_the_rows_of_an_evaluation_is_refused_whatever_the_files_are_called(
+    folder: Path, tested: range, refused: bool
+) -> None:
+    rows(folder / "test.jsonl", tested)
+    sources = {"gsm8k-train": {"path": str(folder / "train.jsonl")}, "gsm8k-test": {"path": str(folder / "test.jsonl")}}
+    evaluations = {
+        "after_each_stage": ["gsm8k-test"],
+        "count": 4,
+        "max_completion_tokens": 64,
+        "max_prompt_tokens": 128,
+    }
+    found = refusal(folder, tuned(), data={"sources": sources}, evaluations=evaluations)
+    assert ("10 of the 20 problems of the task `gsm8k-test` are among the rows of `gsm8k-train`" in found) == refused
+    assert refused or found == ""
