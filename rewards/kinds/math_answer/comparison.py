@@ -110,7 +110,8 @@ def settle(reference: str, answer: str, depth: int = 0) -> Finding | Open:
     if literal is not None:
         return literal
     if answer == reference:  # still to be read: a reference that nobody can read is not rewarded for being copied
-        return (1.0, "equivalent") if elementary.is_readable(reference) else Open(reference, answer)
+        readable = elementary.is_readable(reference) or elementary.is_readable(forms.both_signs(reference))
+        return (1.0, "equivalent") if readable else Open(reference, answer)
     return _settle_mathematics(reference, answer)
 
 

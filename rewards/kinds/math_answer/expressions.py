@@ -23,15 +23,17 @@ PRIME = 100_003  # letters stand for fractions between -3 and 3
 Number = Fraction | float
 
 _TOKEN = re.compile(
-    r"\s*(\\(?:frac|sqrt|pi|cdot|times|infty|circ|begin|end|binom|theta|alpha|beta|phi|omega|lambda|mu|sin|cos|tan|arctan|ln|exp|log)(?![A-Za-z])|\\[{}\\]|(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,4}(?![\w.]))?"
+    r"\s*(\\(?:frac|sqrt|pi|cdot|times|infty|circ|begin|end|binom|theta|alpha|beta|phi|omega|lambda|mu|sin|cos|tan|cot|sec|csc|arctan|ln|exp|log)(?![A-Za-z])|\\[{}\\]|(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,4}(?![\w.]))?"
     r"|[A-Za-z]|[-+*/^(),&\[\]{}!])"
 )
 _FACTORS = frozenset(("\\frac", "\\sqrt", "\\pi", "\\binom", "("))
 _GREEK = frozenset(("\\theta", "\\alpha", "\\beta", "\\phi", "\\omega", "\\lambda", "\\mu"))
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "\\sin": math.sin, "\\cos": math.cos, "\\tan": math.tan, "\\arctan": math.atan, "\\ln": math.log, "\\exp": math.exp,
+    "\\cot": lambda value: 1 / math.tan(value), "\\sec": lambda value: 1 / math.cos(value),
+    "\\csc": lambda value: 1 / math.sin(value),
 }  # fmt: skip
-LARGEST_ARGUMENT, LARGEST_FUNCTION_POWER = 30, 8  # of a function; within, enough digits of its value are right
+LARGEST_ARGUMENT, LARGEST_FUNCTION_POWER = 1000, 8  # of a function; within, enough digits of its value are right
 
 
 class Unread(Exception):

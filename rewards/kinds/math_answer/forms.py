@@ -113,7 +113,7 @@ def aligned(reference: str, answer: str) -> tuple[str, str]:
     reference, answer = _flat(reference), _flat(answer)
     reference, answer = _without_residue(reference, answer)
     if _SIGNED.search(reference) or _SIGNED.search(answer):
-        reference, answer = _both_signs(reference), _both_signs(answer)
+        reference, answer = both_signs(reference), both_signs(answer)
     intervals = _solution_set(reference), _solution_set(answer)
     if intervals[0] is not None and (intervals[1] is not None or _INTERVALS.fullmatch(answer)):
         return intervals[0], intervals[1] or answer
@@ -152,7 +152,7 @@ def _after_congruence(text: str) -> str:
     return re.split(r"\\equiv(?![A-Za-z])|\\cong(?![A-Za-z])", text)[-1].strip()
 
 
-def _both_signs(text: str) -> str:
+def both_signs(text: str) -> str:
     """Every entry with a plus-minus sign as the two that it stands for."""
     if not _SIGNED.search(text):
         return text

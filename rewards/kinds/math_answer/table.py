@@ -43,6 +43,8 @@ GOLD: tuple[tuple[str, str], ...] = (
     (r"\text{even}", r"\boxed{Even}"),
     ("101_2", r"\boxed{101_{2}}"),
     ("y=3", r"\boxed{3}"),
+    (r"\cot x", r"\boxed{\cot x}"),
+    (r"\{1\pm\sqrt{5},-2\}", r"\boxed{\{-2, 1-\sqrt5, 1+\sqrt5\}}"),
     ("3.2 \\times 10^{5}", r"\boxed{320000}"),
 )
 
@@ -70,6 +72,7 @@ NEAR_MISS: tuple[tuple[str, str], ...] = (
     (r"\text{even}", r"\boxed{odd}"),
     ("101_2", r"\boxed{101_3}"),
     ("12", r"\boxed{12 thousand}"),
+    (r"\cot x", r"\boxed{\tan x}"),
 )
 
 GARBAGE: tuple[tuple[str, str], ...] = (
