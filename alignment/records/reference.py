@@ -20,7 +20,7 @@ from alignment.records.follow import FollowRecord
 from alignment.records.manifest import Manifest
 from alignment.records.metrics import METRICS, VERDICT_MEAN, VERDICT_UNKNOWN, Metric, MetricsRow
 from alignment.records.rollout import PassRate, RolloutRow
-from alignment.records.run import RunRecord, StageStart
+from alignment.records.run import PreparedBase, RunRecord, StageStart
 from alignment.records.sweep import ProblemOutcome, RecordedPoint, Sweep
 
 COMMAND = "python -m alignment.records.reference > docs/run-directory.md"
@@ -56,6 +56,7 @@ class FileSection:
 
 FILES = (
     FileSection("run.json", RunRecord),
+    FileSection("base/prepared.json", PreparedBase),
     FileSection("stage.json", StageStart),
     FileSection("attempts/NN.json", Attempt),
     FileSection("manifest.json", Manifest),

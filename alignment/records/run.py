@@ -1,6 +1,6 @@
 """run.json and stage.json: the recipe of a run directory, and the identity of a started stage.
 
-Neighbours: run_folder.py (where they lie), manifest.py (how a stage ended); run/plan.py writes both.
+Neighbours: run_folder.py (where they lie), manifest.py (how a stage ended); run/plan.py and run/base_model.py write them.
 """
 
 from collections.abc import Mapping
@@ -33,3 +33,12 @@ class StageStart(FileRecord):
     name: Annotated[str, "the stage's name"]
     kind: Annotated[str, "its kind"]
     identity: Annotated[Mapping[str, Json], "everything that decides its result, as in the manifest"]
+
+
+@dataclass(frozen=True)
+class PreparedBase(FileRecord):
+    """What the model that the run starts from was prepared from, where it had to be. Written last of base/."""
+
+    model: Annotated[str, "the model, as the recipe names it"]
+    add_tokens: Annotated[tuple[str, ...], "tokens that were added"] = ()
+    template: Annotated[str | None, "the chat template that was set"] = None

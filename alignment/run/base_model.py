@@ -14,7 +14,6 @@ import typer
 
 from alignment.core.entry import run_child
 from alignment.core.errors import AlignmentError, ArtifactError
-from alignment.core.files import write_json
 from alignment.core.progress import Progress
 from alignment.core.resources import resource
 from alignment.run.plan import RunPlan
@@ -107,7 +106,7 @@ def _prepare(plan: RunPlan) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
-    write_json(partial / PREPARED, plan.base.settings)
+    plan.base.settings.write(partial / PREPARED)
     partial.rename(target)
 
 

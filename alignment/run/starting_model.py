@@ -5,13 +5,14 @@ Neighbours: base_model.py (prepares the copy), plan.py (what starts from it).
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from alignment.core.differences import differences
 from alignment.core.errors import StaleInputsError
-from alignment.core.files import content_hash, read_json
+from alignment.core.files import content_hash
 from alignment.core.resources import resource
+from alignment.core.typed_json import encode
 from alignment.recipe.schema import Recipe
+from alignment.records.run import PreparedBase
 from alignment.records.run_folder import RunFolder
 
 PREPARED = "prepared.json"  # in base/: the settings it was prepared with
@@ -32,16 +33,16 @@ class StartingModel:
         return str(resource("data/base")) if self.recipe.model == "embedded" else self.recipe.model
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> PreparedBase:
         """The settings that base/ is prepared from."""
-        return {"model": self.recipe.model, "add_tokens": self.recipe.add_tokens, "template": self.recipe.chat_template}
+        return PreparedBase(self.recipe.model, tuple(self.recipe.add_tokens), self.recipe.chat_template)
 
     def needs_preparing(self) -> bool:
         """Whether base/ has to be prepared. Raises StaleInputsError if it was prepared with other settings."""
         made = self.run.base / PREPARED
         if not made.exists():
             return bool(self.recipe.add_tokens or self.recipe.chat_template)
-        changed = list(differences(read_json(made), self.settings))
+        changed = list(differences(encode(PreparedBase.read(made)), encode(self.settings)))
         if changed:
             raise StaleInputsError(
                 f"{self.run.base} was prepared with other settings than the recipe has now: {'; '.join(changed)}. "
