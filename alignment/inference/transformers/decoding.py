@@ -100,7 +100,6 @@ class Decoder:
         for place, row in enumerate(joining):
             slots_of.setdefault(self._prompts[row], []).append(first_slot + place)
         logits: list[torch.Tensor] = []
-        order: list[int] = []
         for chunk in _chunks(list(slots_of), PASS_TOKENS):
             to, source, start = [], [], 0
             for ids in chunk:
@@ -109,10 +108,10 @@ class Decoder:
                     source.append(torch.arange(len(ids)) + start)
                 start += len(ids)
             cache.place(torch.cat(to).to(self._device), torch.cat(source).to(self._device))
-            logits_NV = _packed_pass(self._model, chunk, cache).logits[0].float()
-            logits.append(logits_NV.repeat_interleave(torch.tensor([len(slots_of[ids]) for ids in chunk]), dim=0))
-            order += [slot - first_slot for ids in chunk for slot in slots_of[ids]]
-        return torch.cat(logits)[torch.tensor(order).argsort()]
+            logits.append(_packed_pass(self._model, chunk, cache).logits[0].float())
+        number = {ids: index for index, ids in enumerate(slots_of)}
+        prompt_N = torch.tensor([number[self._prompts[row]] for row in joining], device=self._device)
+        return torch.cat(logits).index_select(0, prompt_N)
 
     def _step(self, cache: SlotCache, rows: torch.Tensor) -> torch.Tensor:
         """The logits (rows, V) that follow each row's last token."""
