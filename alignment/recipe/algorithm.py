@@ -55,6 +55,11 @@ class AlgorithmFields(Closed):
         True, description="Skip computing rows whose group had zero reward variance, hence no gradient."
     )
 
+    @property
+    def own_functions(self) -> list[str]:
+        """The functions of the user's own that it names, as `module:function`."""
+        return [name for name in (self.advantages, self.loss) if name is not None and name not in ADVANTAGES]
+
 
 class Grpo(AlgorithmFields):
     """GRPO (arXiv 2402.03300): group-normalised advantages, a clipped ratio, a mean within each answer, a KL term."""

@@ -5,6 +5,7 @@ this way. Modules are found on Python's path and in the current folder. Neighbou
 """
 
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -22,9 +23,7 @@ def named_function(name: str, parameters: tuple[str, ...]) -> Callable[..., Any]
     parameters: the names of the positional arguments that it must take. Raises RecipeError if it cannot be used.
     """
     module_name, _, function_name = name.partition(":")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.append(folder)
+    folder = _seen_from_here()
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -45,3 +44,21 @@ def named_function(name: str, parameters: tuple[str, ...]) -> Callable[..., Any]
             f"`{name}` is called with ({', '.join(parameters)}) and takes {inspect.signature(function)}: {error}"
         ) from error
     return function
+
+
+def source_file(name: str) -> Path | None:
+    """The file in which `module:function` is written, without running it; None where there is none."""
+    _seen_from_here()
+    try:
+        spec = importlib.util.find_spec(name.partition(":")[0])
+    except ModuleNotFoundError:
+        return None
+    return None if spec is None or spec.origin is None else Path(spec.origin)
+
+
+def _seen_from_here() -> str:
+    """Look for modules in the folder of the command as well, after all others; returns that folder."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
+    return folder

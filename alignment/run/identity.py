@@ -10,6 +10,8 @@ from alignment.core.files import file_hash
 from alignment.data.mixture import describe_part, load_parts
 from alignment.data.sources import Table, load_source, local_path
 from alignment.recipe import engine
+from alignment.recipe.algorithm import AlgorithmFields
+from alignment.recipe.named_function import source_file
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
 
@@ -25,7 +27,7 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
         "seed": recipe.seed,
         "chat_template": recipe.chat_template,
         "data": [describe_part(part) for part in parts],
-        "files": dict(_local_files(recipe, (part.source for part in parts if part.source))),
+        "files": {**dict(_local_files(recipe, (part.source for part in parts if part.source))), **_own_code(stage)},
         "inputs": inputs,
     }
 
@@ -44,6 +46,13 @@ def _local_files(recipe: Recipe, sources: Iterable[str]) -> Iterator[tuple[str, 
         source, override = load_source(name), recipe.data.sources.get(name)
         if isinstance(source, Table) and (path := local_path(source, override.path if override else None)):
             yield name, file_hash(path)
+
+
+def _own_code(stage: StageFields) -> dict[str, str]:
+    """SHA-256 of the files whose functions the stage's algorithm names, where it has one: changed code is another input."""
+    algorithm = getattr(stage, "algorithm", None)
+    names = algorithm.own_functions if isinstance(algorithm, AlgorithmFields) else []
+    return {name: file_hash(path) for name in names if (path := source_file(name)) is not None}
 
 
 def _without_effectless(settings: dict[str, Any]) -> dict[str, Any]:

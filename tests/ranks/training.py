@@ -19,7 +19,7 @@ import yaml
 from accelerate.state import AcceleratorState
 
 from alignment.core.resources import resource
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 from alignment.training.context import StageContext
 from alignment.training.main import complete_head, save_policy
 from alignment.training.rl.batch import RolledOut, Row, Weights
@@ -100,11 +100,11 @@ def write_pairs(folder: Path) -> None:
     (folder / "preferences.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def train(pipeline: Pipeline, name: str, rank: int, processes: int) -> None:
-    chosen, folder = pipeline.recipe.stage(name), pipeline.folder(name)
+def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
+    chosen, folder = plan.recipe.stage(name), plan.folder(name)
     folder.path.mkdir(parents=True, exist_ok=True)
     base = str(resource("data/base"))
-    context = StageContext(pipeline.recipe, chosen, pipeline.run, folder, base, rank, processes)
+    context = StageContext(plan.recipe, chosen, plan.run, folder, base, rank, processes)
     if chosen.kind == "grpo":
         trainer, _ = grpo.build(context, None if name == "rl_sampled" else ScriptedRollouts(rank))
     else:
@@ -123,11 +123,11 @@ def main(folder: Path, jobs: Sequence[str]) -> None:
     path = folder / f"recipe-{rank}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(recipe(processes)), encoding="utf-8")
-    pipeline = Pipeline.load(path, [], folder / "run")
+    plan = RunPlan.load(path, [], folder / "run")
     if rank == 0:
-        write_pairs(pipeline.folder("pairs").output)
+        write_pairs(plan.folder("pairs").output)
     for job in jobs:
-        train(pipeline, job, rank, processes)
+        train(plan, job, rank, processes)
         gc.collect()
         AcceleratorState._reset_state()  # the next trainer's batch is another one
 

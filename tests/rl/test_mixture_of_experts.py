@@ -11,7 +11,7 @@ from alignment.core.resources import resource
 from alignment.inference.engine import EngineSettings
 from alignment.inference.start import start_engine
 from alignment.recipe.engine import engine_options
-from alignment.run.plan import Pipeline
+from alignment.run.plan import RunPlan
 from grpo_trainer import grpo_trainer
 
 BASE = resource("data/base")
@@ -60,10 +60,10 @@ def test_supervised_training_leaves_a_mixture_that_decodes(
     from alignment.training.stages import sft
 
     chosen = [f"model={mixture}", f"stages.cold_start.{STEPS}, per_device_train_batch_size: 4}}"]
-    pipeline = Pipeline.load(resource("recipes/tiny-thinking.yaml"), chosen, tmp_path)
-    stage, folder = pipeline.recipe.stage("cold_start"), pipeline.folder("cold_start")
+    plan = RunPlan.load(resource("recipes/tiny-thinking.yaml"), chosen, tmp_path)
+    stage, folder = plan.recipe.stage("cold_start"), plan.folder("cold_start")
     folder.path.mkdir(parents=True)
-    context = StageContext(pipeline.recipe, stage, pipeline.run, folder, str(mixture))
+    context = StageContext(plan.recipe, stage, plan.run, folder, str(mixture))
     trainer, _ = sft.build(context)
     assert_decodes(saved(context, trainer))
 
