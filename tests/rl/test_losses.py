@@ -11,8 +11,16 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from alignment.recipe.algorithm import Algorithm, AlgorithmFields
-from alignment.training.rl.losses import StepSize, Tokens, importance_weight, kl_to_reference, loss_of, objective
+from alignment.recipe.algorithm import ALGORITHM_NAMES, Algorithm, AlgorithmFields
+from alignment.training.rl.losses import (
+    LOSSES,
+    StepSize,
+    Tokens,
+    importance_weight,
+    kl_to_reference,
+    loss_of,
+    objective,
+)
 
 RATIOS = [[1.5, 0.5, 1.0], [1.3, 7.0, 7.0]]  # 7 stands where there is no token
 MASK = [[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]]
@@ -48,6 +56,10 @@ def gradients(written: Any, tokens: Tokens) -> list[float]:
     assert tokens.logprobs_BT.grad is not None
     assert tokens.logprobs_BT.grad[tokens.mask_BT == 0].eq(0).all()
     return tokens.logprobs_BT.grad[tokens.mask_BT.bool()].tolist()
+
+
+def test_every_algorithm_of_a_recipe_has_a_loss() -> None:
+    assert set(LOSSES) == set(ALGORITHM_NAMES)
 
 
 def test_grpo_clips_the_ratio_on_both_sides_alike() -> None:

@@ -167,3 +167,22 @@ def test_functions_of_your_own_are_found_by_name(made: Make, tmp_path: Path, mon
     inputs = batch([0.0, 1.5, -0.5, 0.0])
     plain = ours(made("stages.reasoning_rl.algorithm=rloo"), inputs)
     assert_same(ours(own, inputs), {name: 2 * gradient for name, gradient in plain.items()})
+
+
+def test_several_steps_on_the_same_rollouts_and_a_tempered_policy(made: Make) -> None:
+    """From the second step on ratios are not 1; the gap is measured at temperature 1, as the engine reports it."""
+    rollout = {"problems_per_step": 2, "max_completion_tokens": 16, "temperature": 0.7}
+    settings = [f"stages.reasoning_rl.rollout.{key}={value}" for key, value in rollout.items()]
+    settings += ["stages.reasoning_rl.algorithm={type: gspo, iterations: 2}", "stages.reasoning_rl.micro_batch=8"]
+    trainer = made(*settings, "stages.reasoning_rl.trainer={max_steps: 4, learning_rate: 1.0e-3}")
+    asked: list[int] = []
+    roll_out = trainer._rollouts.roll_out
+
+    def counted(problem_ids: list[str], step: int, weights: Any) -> Any:
+        asked.append(step)
+        return roll_out(problem_ids, step, weights)
+
+    trainer._rollouts.roll_out = counted
+    trainer.train()
+    assert asked == [0, 2]
+    assert all(line["logprob_gap"] < 1e-5 for line in trainer.state.log_history if "logprob_gap" in line)
