@@ -22,8 +22,9 @@ import typer
 from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, load_parts, problems_of
 from alignment.recipe.hardware import Hardware
+from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
-from alignment.run.processes import accelerate_config, environment, training_command
+from alignment.run.processes import environment, training_command
 
 app = typer.Typer()
 RECIPE = resource("recipes/tiny-thinking.yaml")
@@ -42,7 +43,13 @@ def seconds_of(command: list[str]) -> float:
 def peer(name: str, *arguments: object) -> list[str]:
     """This file's own bare TRL script, launched as a stage is."""
     hardware = RunPlan.load(RECIPE, []).recipe.hardware
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config(hardware))]
+    launcher = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--config_file",
+        str(launcher_config(hardware).path),
+    ]
     return [*launcher, "--num_processes", "1", __file__, name, *map(str, arguments)]
 
 

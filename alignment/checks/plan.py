@@ -16,6 +16,7 @@ from alignment.data.mixture import load_parts
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.stage import StageFields, TrainingStage
+from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
 
 GIB = 2**30
@@ -54,16 +55,16 @@ def training_gib(shape: ModelShape, stage: StageFields, hardware: Hardware) -> f
     token, layer and hidden unit (arXiv 2205.05198, without attention maps), or one layer's with gradient checkpointing. Not
     included: fragmentation and the sampling engine.
     """
-    batch, config, processes = kind_of(stage).batch, hardware.accelerate, hardware.processes
+    batch, config, processes = kind_of(stage).batch, launcher_config(hardware), hardware.processes
     if batch is None or not isinstance(stage, TrainingStage):
         return None
     trained = shape.parameters if stage.lora is None else shape.parameters * 0.01
     frozen = 0 if stage.lora is None else shape.parameters
-    shard_all = processes if "zero3" in config else 1
-    shard_some = processes if "zero" in config else 1
+    shard_all = processes if config.shards_weights else 1
+    shard_some = processes if config.shards_optimizer else 1
     states = (4 * trained + 2 * frozen) / shard_all + 12 * trained / shard_some
     rows, length = batch(stage)
-    checkpointed = stage.trainer.get("gradient_checkpointing", "cpu" not in config)
+    checkpointed = stage.trainer.get("gradient_checkpointing", not config.hides_gpus)
     layers = 1 if checkpointed else shape.layers
     activations = rows * length * shape.hidden * (34 * layers + 2 * shape.layers)
     logits = rows * length * shape.vocabulary * 4 * 2

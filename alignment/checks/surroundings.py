@@ -1,6 +1,6 @@
 """Checks of what a recipe needs around it: trackers, the launcher config and the chat template.
 
-Neighbours: recipe.py (runs the checks), run/processes.py (launcher configs).
+Neighbours: recipe.py (runs the checks), run/launcher.py (launcher configs).
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.schema import Recipe
-from alignment.run.processes import accelerate_config
+from alignment.run.launcher import launcher_config
 
 TRACKERS = ["tensorboard", "trackio", "wandb"]  # of those that TRL reports to
 
@@ -30,7 +30,7 @@ def trackers(recipe: Recipe) -> Iterator[Issue]:
 def surroundings(recipe: Recipe) -> Iterator[Issue]:
     """The launcher config and the template exist."""
     try:
-        accelerate_config(recipe.hardware)
+        launcher_config(recipe.hardware)
     except RecipeError as error:
         yield Issue(("hardware", "accelerate"), str(error).split(": ", 1)[1])
     if recipe.chat_template and not (resource("data/templates") / f"{recipe.chat_template}.jinja").is_file():

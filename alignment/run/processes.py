@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alignment.core.entry import reported_in
-from alignment.core.errors import RecipeError, StageFailed
+from alignment.core.errors import StageFailed
 from alignment.core.machine import cores, devices
 from alignment.core.process import die_with_parent
 from alignment.core.progress import PROGRESS_FILE
-from alignment.core.resources import resource
 from alignment.recipe.hardware import Hardware
 from alignment.records.attempt import Outcome
+from alignment.run.launcher import launcher_config
 
 GRACE_SECONDS = 10.0
 LOG_LINES_SHOWN = 25
@@ -63,9 +63,11 @@ def preloads() -> tuple[list[str], list[str]]:
 def environment(hardware: Hardware, *, offline: bool) -> dict[str, str]:
     """The environment of a stage's or an evaluation's process; what the user has set already wins.
 
-    A launcher config whose name begins with `cpu` hides the GPUs, so that training and engines agree on the device.
+    But a launcher config for CPUs hides the GPUs whatever is set outside, so that training and engines agree on the
+    device.
     """
-    on_cpu = not devices() or hardware.accelerate.startswith("cpu")
+    hidden = launcher_config(hardware).hides_gpus
+    on_cpu = hidden or not devices()
     wanted = {
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
@@ -82,36 +84,26 @@ def environment(hardware: Hardware, *, offline: bool) -> dict[str, str]:
         wanted |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     if on_cpu:
         wanted |= {
-            "CUDA_VISIBLE_DEVICES": "",
             "OMP_NUM_THREADS": str(max(1, cores() // hardware.processes)),
-            "DS_ACCELERATOR": "cpu",
             "VLLM_CPU_KVCACHE_SPACE": "1",
             # The engine runs eagerly on a CPU. vLLM would still compile a part of its sampler, which needs a C++ compiler
             # and, uncached, most of a minute.
             "TORCHDYNAMO_DISABLE": "1",
             "LD_PRELOAD": ":".join(preloads()[0]),
         }
-    return {**wanted, **os.environ}
-
-
-def accelerate_config(hardware: Hardware) -> Path:
-    """Path of the launcher config that a recipe names. Raises RecipeError if there is none."""
-    name = hardware.accelerate
-    if name == "auto":
-        name = "gpu" if devices() else "cpu"
-    named = resource("recipes/accelerate") / f"{name}.yaml"
-    for path in (named, Path(name)):
-        if path.is_file():
-            return path
-    known = ", ".join(sorted(path.stem for path in named.parent.glob("*.yaml")))
-    raise RecipeError(
-        f"hardware.accelerate: there is no launcher config `{name}`; write a path or one of: auto, {known}"
-    )
+    no_gpu = {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"} if on_cpu else {}
+    return {**wanted, **os.environ, **no_gpu}
 
 
 def training_command(hardware: Hardware, arguments: Sequence[str]) -> list[str]:
     """`accelerate launch ... -m alignment.run.stage ARGUMENTS`."""
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config(hardware))]
+    launcher = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--config_file",
+        str(launcher_config(hardware).path),
+    ]
     # --quiet: no traceback of the launcher after a process's own error message.
     processes = ["--quiet", "--num_processes", str(hardware.processes)]
     return [*launcher, *processes, "-m", "alignment.run.stage", *arguments]

@@ -14,7 +14,8 @@ from alignment.core.errors import RecipeError
 from alignment.core.machine import devices
 from alignment.core.progress import PROGRESS_FILE
 from alignment.recipe.hardware import Hardware
-from alignment.run.processes import Ended, accelerate_config, end_tree, environment, preloads, run, training_command
+from alignment.run.launcher import LauncherConfig, launcher_config
+from alignment.run.processes import Ended, end_tree, environment, preloads, run, training_command
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a process to its parent")
 REPOSITORY = Path(__file__).parents[2]
@@ -181,13 +182,72 @@ def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_launcher_config_is_found_by_name_or_by_path(tmp_path: Path) -> None:
-    assert accelerate_config(Hardware(accelerate="cpu")).name == "cpu.yaml"
-    assert accelerate_config(Hardware(accelerate="auto")).stem == ("gpu" if devices() else "cpu")
+    assert launcher_config(Hardware(accelerate="cpu")).path.name == "cpu.yaml"
+    assert launcher_config(Hardware(accelerate="auto")).path.stem == ("gpu" if devices() else "cpu")
     own = tmp_path / "own.yaml"
     own.write_text("num_processes: 1\n", encoding="utf-8")
-    assert accelerate_config(Hardware(accelerate=str(own))) == own
+    assert launcher_config(Hardware(accelerate=str(own))).path == own
     with pytest.raises(RecipeError, match="no launcher config `cpuu`; write a path or one of: auto, cpu"):
-        accelerate_config(Hardware(accelerate="cpuu"))
+        launcher_config(Hardware(accelerate="cpuu"))
+
+
+@pytest.mark.parametrize("text", ["use_cpu: true\n", "gpu_ids: ''\n"])
+def test_a_config_for_cpus_hides_gpus_whatever_it_is_called_and_whatever_is_set_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    own = tmp_path / "zero3-gpu.yaml"
+    own.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    made = environment(Hardware(accelerate=str(own)), offline=False)
+    assert made["CUDA_VISIBLE_DEVICES"] == "" and made["DS_ACCELERATOR"] == "cpu"
+    assert made["OMP_NUM_THREADS"]
+
+
+def test_a_config_that_is_called_cpu_and_says_nothing_of_it_hides_no_gpu(tmp_path: Path) -> None:
+    own = tmp_path / "cpu-but-not.yaml"
+    own.write_text(
+        "distributed_type: MULTI_GPU\nuse_cpu: false\nnum_machines: 2\nnum_processes: 16\n", encoding="utf-8"
+    )
+    config = launcher_config(Hardware(accelerate=str(own)))
+    assert not config.hides_gpus and config.several_machines and config.num_processes == 16
+    assert not config.shards_weights and not config.shards_optimizer
+
+
+@pytest.mark.parametrize(
+    ("name", "hides_gpus", "weights", "optimizer"),
+    [
+        ("cpu", True, False, False),
+        ("cpu-2", True, False, True),
+        ("cpu-zero3", True, True, True),
+        ("gpu", False, False, False),
+        ("zero2", False, False, True),
+        ("zero3", False, True, True),
+        ("multi-node", False, True, True),
+    ],
+)
+def test_what_ships_says_in_its_contents_where_it_runs_and_what_it_shards(
+    name: str, hides_gpus: bool, weights: bool, optimizer: bool
+) -> None:
+    config = launcher_config(Hardware(accelerate=name))
+    assert (config.hides_gpus, config.shards_weights, config.shards_optimizer) == (hides_gpus, weights, optimizer)
+    assert config.several_machines == (name == "multi-node")
+
+
+def test_fully_sharded_weights_are_sharded(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("distributed_type: FSDP\nfsdp_config: {fsdp_version: 2}\n", encoding="utf-8")
+    assert LauncherConfig.read(own).shards_weights and LauncherConfig.read(own).shards_optimizer
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["- a list\n", "num_processes: many\n", "use_cpu: [\n", "deepspeed_config: 3\ndistributed_type: DEEPSPEED\n"],
+)
+def test_a_file_that_is_no_launcher_config_is_refused_in_words(tmp_path: Path, text: str) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(text, encoding="utf-8")
+    with pytest.raises(RecipeError, match="is no launcher config.*accelerate config"):
+        launcher_config(Hardware(accelerate=str(own)))
 
 
 def test_a_stage_is_started_with_the_recipes_processes() -> None:

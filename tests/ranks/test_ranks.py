@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from alignment.core.resources import resource
 from alignment.recipe.hardware import Hardware
-from alignment.run.processes import accelerate_config, environment
+from alignment.run.launcher import launcher_config
+from alignment.run.processes import environment
 
 SCRIPT = Path(__file__).with_name("training.py")
 ONE = ("sft", "sft_lora", "dpo", "rl", "rl_gspo", "rl_kl", "rl_lora")
@@ -31,7 +32,7 @@ Weights = dict[str, torch.Tensor]
 def trained(folder: Path, config: str, processes: int, jobs: tuple[str, ...]) -> Path:
     """The run in which the jobs were trained under a launcher config."""
     hardware = Hardware(accelerate=config, processes=processes)
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate_config(hardware))]
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(launcher_config(hardware).path)]
     command = [*launch, "--num_processes", str(processes), str(SCRIPT), str(folder), *jobs]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(hardware, offline=True), timeout=900)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]

@@ -11,7 +11,7 @@ from alignment.core.resources import resource
 from alignment.data.mixture import Mixture, load_parts, mixture_names
 from alignment.data.sources import Table, load_source, source_names
 from alignment.recipe.hardware import Hardware
-from alignment.run.processes import accelerate_config
+from alignment.run.launcher import launcher_config
 
 RECIPES = sorted(resource("recipes").glob("*.yaml"))
 NEEDS_MACHINE = ("vllm cannot run here", "there is no folder models/")  # true of this machine, not of the recipe
@@ -59,7 +59,7 @@ def test_a_mixture_draws_on_sources_that_exist_and_on_none_kept_for_evaluation(n
 
 @pytest.mark.parametrize("path", sorted(resource("recipes/accelerate").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_launcher_config_is_found_by_its_name(path: Path) -> None:
-    assert accelerate_config(Hardware(accelerate=path.stem)) == path
+    assert launcher_config(Hardware(accelerate=path.stem)).path == path
     assert {"distributed_type", "mixed_precision", "num_machines"} <= yaml.safe_load(path.read_text()).keys()
 
 

@@ -1,0 +1,92 @@
+"""What a launcher config says: where processes run, how many there are, and how weights are sharded over them.
+
+Read from the file's contents, so that a config of your own means what it says, whatever it is called. Neighbours:
+processes.py (starts by it), checks/plan.py (estimates memory by it), recipes/accelerate/ (the configs that ship).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from alignment.core.errors import RecipeError
+from alignment.core.machine import devices
+from alignment.core.resources import resource
+from alignment.recipe.hardware import Hardware
+
+
+@dataclass(frozen=True)
+class LauncherConfig:
+    """An accelerate config, as far as the toolkit has to know it."""
+
+    path: Path
+    distributed_type: str = "NO"  # accelerate's name: NO, MULTI_GPU, MULTI_CPU, DEEPSPEED, FSDP
+    use_cpu: bool = False
+    gpu_ids: str = "all"  # empty: none is visible
+    num_machines: int = 1
+    num_processes: int = 1
+    zero_stage: int = 0  # of DeepSpeed; 0 without it
+
+    @classmethod
+    def read(cls, path: Path) -> "LauncherConfig":
+        """Raises RecipeError for a file that is no accelerate config."""
+        try:
+            found = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if not isinstance(found, dict):
+                raise ValueError("it is not a mapping")
+            return cls(
+                path=path,
+                distributed_type=str(found.get("distributed_type") or "NO").upper(),
+                use_cpu=bool(found.get("use_cpu", False)),
+                gpu_ids=str(found["gpu_ids"]) if found.get("gpu_ids") is not None else "all",
+                num_machines=int(found.get("num_machines") or 1),
+                num_processes=int(found.get("num_processes") or 1),
+                zero_stage=_zero_stage(found),
+            )
+        except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+            fault = " ".join(str(error).split())
+            raise RecipeError(
+                f"hardware.accelerate: {path} is no launcher config ({fault}); make one with `accelerate config`"
+            ) from error
+
+    @property
+    def hides_gpus(self) -> bool:
+        """Whether processes compute on a CPU, even where there are GPUs."""
+        return self.use_cpu or self.gpu_ids == ""
+
+    @property
+    def several_machines(self) -> bool:
+        return self.num_machines > 1
+
+    @property
+    def shards_weights(self) -> bool:
+        """Whether each process holds a part of the weights (ZeRO-3, FSDP)."""
+        return self.zero_stage == 3 or self.distributed_type == "FSDP"
+
+    @property
+    def shards_optimizer(self) -> bool:
+        """Whether each process holds a part of the optimizer's state (any ZeRO stage, FSDP)."""
+        return self.zero_stage > 0 or self.distributed_type == "FSDP"
+
+
+def launcher_config(hardware: Hardware) -> LauncherConfig:
+    """The launcher config that a recipe names; auto is `gpu` on a machine with one, else `cpu`. Raises RecipeError."""
+    name = hardware.accelerate
+    if name == "auto":
+        name = "gpu" if devices() else "cpu"
+    named = resource("recipes/accelerate") / f"{name}.yaml"
+    for path in (named, Path(name)):
+        if path.is_file():
+            return LauncherConfig.read(path)
+    known = ", ".join(sorted(path.stem for path in named.parent.glob("*.yaml")))
+    raise RecipeError(
+        f"hardware.accelerate: there is no launcher config `{name}`; write a path or one of: auto, {known}"
+    )
+
+
+def _zero_stage(found: dict[str, Any]) -> int:
+    """DeepSpeed's stage, from the config itself; accelerate's own default is 2."""
+    if str(found.get("distributed_type")).upper() != "DEEPSPEED":
+        return 0
+    return int((found.get("deepspeed_config") or {}).get("zero_stage", 2))
