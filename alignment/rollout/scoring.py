@@ -1,7 +1,7 @@
-"""From completions to rewards: the seam between rollout/ and rewards/.
+"""Scorer: from completions to rewards, with the verifiers of rewards/.
 
-Judged once, here, with the text exactly as the engine decoded it; whoever trains takes the totals, and the same
-verdicts go to rollouts.jsonl and the metrics.
+Completions are judged once, with the text as the engine decoded it. The trainer gets the totals, and the same verdicts go
+to rollouts.jsonl and the metrics. Neighbours: sampler.py (rollouts), training/rl/rollouts.py (a step's groups).
 """
 
 from collections.abc import Mapping, Sequence
@@ -83,6 +83,7 @@ class Scorer:
         ]
 
     def close(self) -> None:
+        """Close the verifiers."""
         self._reward.close()
 
 
@@ -97,7 +98,7 @@ def _most(made: Generation) -> int | None:
 
 
 def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
-    """Raises DataError for a problem that no weighted reward can judge, or of which a reward says that it is unusable."""
+    """Raise DataError for a problem that no weighted reward can judge, or that a reward calls unusable."""
     weighted = [spec.kind for spec in specs if spec.weight]
     for problem in problems:
         row = {"tools": problem.tools, **problem.columns, "answer": problem.answer}
@@ -110,7 +111,7 @@ def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> Non
 
 
 def summary(judged: Sequence[Judged]) -> dict[str, float]:
-    """Means and unknown shares per verdict, and what the completions were like, under the names that callbacks.py knows."""
+    """Means and unknown fractions by verdict, and properties of the completions, by the names of records/metrics.py."""
     if not judged:
         return {}
     figures: dict[str, float] = {}

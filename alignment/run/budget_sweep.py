@@ -1,4 +1,4 @@
-"""The budget sweep that ends a recipe (`evaluations.budgets`): its plan, and whether points of it are missing. Light.
+"""The budget sweep that ends a recipe (`evaluations.budgets`): its plan, and whether points of it are missing. Imports no torch.
 
 It is the sweep of `alignment budget` at one sample a problem, in the same folder of the run and under the same keys.
 Neighbours: evaluate.py (measures it), runner.py (asks whether it has to), commands/budget.py (the command).

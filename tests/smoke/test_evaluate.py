@@ -86,7 +86,7 @@ def test_a_person_is_shown_tables_and_what_to_know_before_believing_them() -> No
         ({"tasks": "constraint"}, "there is no source `constraint`; did you mean `constraints`?"),
         ({"tasks": "gsm8k-train"}, "`gsm8k-train` is for training"),
         ({"tasks": "ifeval", "files": ("ifeval=no.jsonl",)}, "there is no file 'no.jsonl'"),
-        ({"tasks": "constraints", "files": ("constraints=x",)}, "a file can take the place of none of these tasks"),
+        ({"tasks": "constraints", "files": ("constraints=x",)}, "a file can replace none of these tasks"),
         ({"tasks": "constraints", "changes": (("follow_turns", 0),)}, "follow_turns: "),
         ({"tasks": "constraints", "stage": "cold_start"}, "is a model folder and has no stages"),
     ],

@@ -1,6 +1,6 @@
 """`alignment adapt`: from a finished budget sweep to adaptive.json, a thinking budget for each prompt.
 
-Half of the sweep's problems are fitted, the other half say what it is worth. Nothing is sampled. Neighbours:
+Half of the sweep's problems are fitted, the other half measure the saving. Nothing is sampled. Neighbours:
 budget/sweeping.py (measures the sweep), evaluation/adaptive_budget/ (the arithmetic and the file).
 """
 
@@ -34,7 +34,7 @@ ROWS = 8  # of the table that shows what other targets would bring
 
 @dataclass(frozen=True)
 class AdaptOptions:
-    """The options of `alignment adapt` as they were written."""
+    """The options of `alignment adapt` as written."""
 
     path: Path
     stage: str | None = None
@@ -54,16 +54,18 @@ class AdaptOptions:
 
     @property
     def target(self) -> Target:
-        """What is fitted to. Raises OptionError for none or two."""
+        """The target of the fit. Raises OptionError for none or two."""
         if (self.accuracy is None) == (self.tokens is None):
-            raise OptionError("write one target: --accuracy 0.7 for the least tokens that reach it, or --tokens 200")
+            raise OptionError(
+                "write one target: --accuracy 0.7 for the fewest tokens that reach it, or --tokens 200 for the highest accuracy"
+            )
         return Target(self.accuracy, self.tokens)
 
 
 def fit_sweep(options: AdaptOptions, console: Console) -> AdaptiveBudget:
-    """Fit, judge on the other half, write adaptive.json and print it.
+    """Fit on one half, measure on the other, write adaptive.json and print it.
 
-    Raises OptionError for a target that cannot be reached, ArtifactError for a sweep that cannot be learned from.
+    Raises OptionError for a target that cannot be reached, ArtifactError for a sweep that cannot be fitted.
     """
     from alignment.evaluation.adaptive_budget.fit import best_probe, fit, with_intervals
 
@@ -127,7 +129,7 @@ def _swept(options: AdaptOptions) -> _Swept:
     curve, left_out = as_curve(budgets, read_outcomes(plain) if plain else [])
     if len(curve.keys) < FEWEST:
         raise OptionError(
-            f"{options.folder}: {len(curve.keys)} problems are too few to learn from and to judge by; measure at least "
+            f"{options.folder}: {len(curve.keys)} problems are too few to fit and to measure; measure at least "
             f"{FEWEST}, better 500: alignment budget ... --count 500"
         )
     return _Swept(sweep, stage, str(sweep.policy_of(stage)), task, curve, left_out)
@@ -168,7 +170,7 @@ def as_curve(budgets: dict[int, list[ProblemOutcome]], plain: list[ProblemOutcom
 
 
 def _probes(options: AdaptOptions, swept: _Swept) -> list[Probe]:
-    """The probes to choose from: the length, and agreement of 2, 4, ... answers where the sweep has them."""
+    """The candidate probes: the length, and agreement of 2, 4, ... non-thinking answers if the sweep has them."""
     drawn = swept.curve.probe_tokens_PS.shape[1]
     sampling = {} if swept.sweep.settings is None else swept.sweep.settings.sampling.get("non_thinking", {})
     sizes = [2**power for power in range(1, 7) if 2**power <= drawn]
@@ -176,7 +178,7 @@ def _probes(options: AdaptOptions, swept: _Swept) -> list[Probe]:
     length = [] if options.probe == "agreement" else [Probe(kind="prompt_tokens")]
     if options.probe == "agreement" and not agreement:
         raise OptionError(
-            "the sweep has fewer than two answers without thinking to each problem; measure them: alignment budget ... "
+            "the sweep has fewer than two non-thinking answers per problem; measure them: alignment budget ... "
             "--modes both --samples 4"
         )
     return length + ([] if options.probe == "length" else agreement)
@@ -193,7 +195,7 @@ def _out_of_reach(curve: "Curve", target: Target) -> str:
 
 
 def _other_targets(fitted: "Curve", held_out: "Curve", probe: Probe) -> tuple[TargetFigures, ...]:
-    """What the same probe would bring at other targets, from cheap to dear, on the held-out problems."""
+    """Figures of the same probe at other targets, from cheap to expensive, on the held-out problems."""
     from alignment.evaluation.adaptive_budget.fit import beside_fixed, rules
 
     every: list[Rule] = list(rules(fitted, probe))[1:]
@@ -214,7 +216,7 @@ def _print(found: AdaptiveBudget, fitted: int, held: HeldOutFigures, console: Co
     ends = [f"above: {one.budget}" if one.up_to is None else f"to {one.up_to:g}: {one.budget}" for one in found.bins]
     console.print(f"budgets by {found.probe.described}: {', '.join(ends)}", highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title="held out, by target", title_justify="left")
-    for heading in ("accuracy", "thinking", "probe", "best fixed\nbudget", "saved", "fixed by\nlot", "saved"):
+    for heading in ("accuracy", "thinking", "probe", "best fixed\nbudget", "saved", "random\nbudgets", "saved"):
         table.add_column(heading, justify="right", vertical="bottom")
     for row in held.other_targets:
         table.add_row(*_cells(row.savings))

@@ -1,7 +1,7 @@
-"""From what a person writes after `alignment budget` to a plan; everything that cannot work is refused here.
+"""The options of `alignment budget`, and the plan of a sweep from them; refuses options that cannot work.
 
-A run's recipe gives what is left out; a model folder has no recipe, so its tasks and budgets have to be named.
-Neighbours: evaluation/sweep/plan.py (the plan), sweeping.py (carries it out).
+Defaults come from the run's recipe; a model folder has none, so its tasks and budgets have to be named. Neighbours:
+evaluation/sweep/plan.py (the plan), sweeping.py (runs it).
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ COMPLETION_TOKENS = 2048  # of a model folder, which has no recipe that says how
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """The options of `alignment budget` as they were written; None and empty stand for the recipe's own."""
+    """The options of `alignment budget` as written; None and empty stand for the recipe's own."""
 
     path: Path
     stages: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class SweepOptions:
     output: Path | None = None
 
     def plan(self) -> SweepPlan:
-        """Every point that is asked for. Raises OptionError, ArtifactError, DataError or RecipeError."""
+        """The plan with every requested point. Raises OptionError, ArtifactError, DataError or RecipeError."""
         bare = is_model_folder(self.path)
         policies = named_policies(self.path, self.stages)
         recipe = None if bare else RunPlan.load(RunFolder(self.path).recipe, [], self.path).recipe
@@ -62,7 +62,7 @@ class SweepOptions:
 
     @property
     def belongs_to_run(self) -> bool:
-        """Whether what is measured is kept in a run, whose report shows it."""
+        """Whether the results go into a run directory, whose report shows them."""
         return self.output is None and not is_model_folder(self.path)
 
     def _default_output(self) -> Path:
@@ -73,7 +73,9 @@ class SweepOptions:
         own = Evaluations(max_completion_tokens=COMPLETION_TOKENS) if recipe is None else recipe.evaluations
         tasks = [name.strip() for name in self.tasks.split(",") if name.strip()] or own.after_each_stage
         if not tasks:
-            raise OptionError("there is no task to measure on; write --tasks with names of data/sources/, as chain-sum")
+            raise OptionError(
+                "there is no task to measure on; write --tasks with names from data/sources/, such as chain-sum"
+            )
         for name in tasks:
             evaluation_source(name)
         changes = {name: value for name, value in self.changes if value is not None}
@@ -95,14 +97,16 @@ class SweepOptions:
         words = [word.strip() for word in self.budgets.split(",") if word.strip()]
         wrong = [word for word in words if not word.isdecimal()]
         if wrong:
-            raise OptionError(f"--budgets: {wrong[0]!r} is no number of tokens; write whole numbers, as 0,64,256,1024")
+            raise OptionError(
+                f"--budgets: {wrong[0]!r} is not a number of tokens; write whole numbers, such as 0,64,256,1024"
+            )
         return sorted({int(word) for word in words})
 
     def _check_budgets(self, settings: Evaluations) -> None:
         if self.modes == "non_thinking":
             return
         if not settings.budgets:
-            raise OptionError("there is no budget to measure at; write --budgets, as 0,64,256,1024")
+            raise OptionError("there is no budget to measure at; write --budgets, such as 0,64,256,1024")
         largest, limit = max(settings.budgets), settings.max_completion_tokens
         if largest >= limit:
             raise OptionError(

@@ -1,7 +1,7 @@
-"""`alignment budget`: how accuracy grows with the tokens that a policy may think, measured point by point.
+"""`alignment budget`: measures accuracy over thinking budgets, point by point.
 
-Each policy is measured in a process of its own, and each point is recorded when it is done, so that the same command
-goes on where it was stopped. Neighbours: options.py (what is asked), evaluation/sweep/ (the process and its files).
+Each policy is measured in a separate process. Each point is recorded when it is finished, so the same command resumes.
+Neighbours: options.py (the plan), evaluation/sweep/ (the process and its files).
 """
 
 import json
@@ -42,7 +42,7 @@ def sweep_budgets(options: SweepOptions, *, as_json: bool) -> Sweep:
         missing = plan.missing()
         found = len(plan.points) - len(missing)
         if found:
-            console.print(f"{found} of {len(plan.points)} points are measured already", highlight=False)
+            console.print(f"{found} of {len(plan.points)} points are already measured", highlight=False)
         for name in dict.fromkeys(point.place.stage for point in missing):
             _measure(plan, [point for point in missing if point.place.stage == name], console)
         sweep = write_sweep(plan)

@@ -1,4 +1,7 @@
-"""`alignment evaluate`: any stage of a run, or any model folder, on problems of a seed of one's own choosing."""
+"""`alignment evaluate`: measures a stage of a run or a model folder on held-out problems of any seed.
+
+Neighbours: options.py (the options), evaluation/job.py (the process that measures), report/render/ (the tables).
+"""
 
 import json
 import sys
@@ -26,7 +29,7 @@ from alignment.run.watch import refuse_failure, watched
 
 @dataclass(frozen=True)
 class Found:
-    """What the measuring process wrote; constraints and conversations only where they were asked for."""
+    """The results of the measuring process; constraints and conversations only if they were measured."""
 
     modes: Mapping[Mode, EvaluationRecord]
     constraints: ConstraintsRecord | None
@@ -41,7 +44,7 @@ class Found:
 
 
 def measure(options: EvaluateOptions, *, as_json: bool) -> None:
-    """Measure a policy in both modes and print the figures; nothing in a run is changed.
+    """Measure a policy in both modes and print the figures; changes nothing in a run.
 
     Raises OptionError for options that cannot work, ArtifactError if there is no such policy, StageFailed if measuring
     fails.

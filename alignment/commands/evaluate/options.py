@@ -1,7 +1,7 @@
-"""From what a person writes after `alignment evaluate` to what is measured; what cannot work is refused here.
+"""The options of `alignment evaluate`, and the work of the measuring process; refuses options that cannot work.
 
-A run's recipe gives what is left out; a model folder has no recipe, so its tasks have to be named.
-Neighbours: measuring.py (carries it out and prints), evaluation/job.py (the process), budget/options.py.
+Defaults come from the run's recipe; a model folder has none, so its tasks have to be named. Neighbours: measuring.py (runs
+and prints), evaluation/job.py (the process), budget/options.py.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from alignment.run.plan import RunPlan
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """The options of `alignment evaluate` as they were written; None and empty stand for the recipe's own."""
+    """The options of `alignment evaluate` as written; None and empty stand for the recipe's own."""
 
     path: Path
     stage: str | None = None
@@ -39,23 +39,24 @@ class EvaluateOptions:
 
     @cached_property
     def policy(self) -> Policy:
-        """Whose answers are measured: the stage that is named, the last trained one, or the model folder."""
+        """The policy to measure: the named stage, the last trained one, or the model folder."""
         return named_policies(self.path, [self.stage] if self.stage else [])[0]
 
     @cached_property
     def recipe(self) -> Recipe | None:
+        """The recipe of the run; None for a model folder."""
         if is_model_folder(self.path):
             return None
         return RunPlan.load(RunFolder.open(self.path).recipe, [], self.path).recipe
 
     @cached_property
     def settings(self) -> Evaluations:
-        """The recipe's evaluation settings with the options on top. Raises OptionError or DataError."""
+        """The recipe's evaluation settings, overridden by the options. Raises OptionError or DataError."""
         own = Evaluations(max_completion_tokens=COMPLETION_TOKENS) if self.recipe is None else self.recipe.evaluations
         tasks = [name.strip() for name in self.tasks.split(",") if name.strip()] or own.after_each_stage
         if not tasks:
             raise OptionError(
-                "there is no task to measure on; write --tasks with names of data/sources/, as constraints"
+                "there is no task to measure on; write --tasks with names from data/sources/, such as constraints"
             )
         for name in tasks:
             if name not in source_names():
@@ -73,14 +74,14 @@ class EvaluateOptions:
 
     @cached_property
     def task_files(self) -> dict[str, str]:
-        """The local files that stand in place of public tasks. Raises OptionError for one that cannot."""
+        """The local files of tasks, by name. Raises OptionError for a task without rows of its own, or a missing file."""
         found = files_of(self.settings.after_each_stage, self.recipe)
         for written in self.files:
             name, _, file = written.partition("=")
             if name not in self.settings.after_each_stage or not isinstance(load_source(name), Table):
                 tables = [task for task in self.settings.after_each_stage if isinstance(load_source(task), Table)]
                 known = ", ".join(tables) or "none of these tasks"
-                raise OptionError(f"--file {written}: a file can take the place of {known}; write TASK=FILE")
+                raise OptionError(f"--file {written}: a file can replace {known}; write TASK=FILE")
             if not Path(file).is_file():
                 raise OptionError(f"--file {written}: there is no file {file!r}; write TASK=FILE")
             found[name] = file
@@ -88,16 +89,17 @@ class EvaluateOptions:
 
     @property
     def hardware(self) -> Hardware:
+        """The hardware of the run with one process, or the defaults for a model folder."""
         return Hardware() if self.recipe is None else self.recipe.hardware.model_copy(update={"processes": 1})
 
     @property
     def offline(self) -> bool:
-        """Whether no task has to be fetched."""
+        """Whether no task has to be downloaded."""
         tasks = self.settings.after_each_stage
         return all(name in self.task_files or not isinstance(load_source(name), Table) for name in tasks)
 
     def work(self) -> EvaluationWork:
-        """What the measuring process is told."""
+        """The work file of the measuring process."""
         return EvaluationWork(
             name=self.policy.name,
             policy=str(self.policy.folder),
