@@ -5,7 +5,7 @@ Neighbours: recipe.py (runs the checks), rollouts.py (thinking budgets).
 
 from collections.abc import Iterator
 
-from alignment.checks.rollouts import engine, thinking_budget
+from alignment.checks.rollouts import engine, environment, thinking_budget
 from alignment.core.vocabulary import MODES
 from alignment.data.sources import load_source, source_names
 from alignment.recipe.issue import Issue, Place, nearest
@@ -21,6 +21,7 @@ def evaluations(recipe: Recipe) -> Iterator[Issue]:
     wanted = recipe.evaluations
     yield from engine(place, wanted.engine, processes=1)
     yield from thinking_budget(place, wanted.thinking_budget, wanted.max_completion_tokens)
+    yield from environment(place, wanted.environment)
     for index, budget in enumerate(wanted.budgets):
         if not 0 <= budget < wanted.max_completion_tokens:
             yield Issue(

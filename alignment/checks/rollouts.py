@@ -1,4 +1,4 @@
-"""Checks of sampling: engines can run here, and thinking budgets leave room for an answer.
+"""Checks of sampling: engines and environments can run here, and thinking budgets leave room for an answer.
 
 Neighbours: recipe.py (runs the checks), lengths.py (positions of the model), evaluations.py.
 """
@@ -6,15 +6,17 @@ Neighbours: recipe.py (runs the checks), lengths.py (positions of the model), ev
 from collections.abc import Iterator
 
 from alignment.recipe.engine import EngineOptions, engine_kind
+from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rollout_of
+from alignment.rollout.environments.registry import environment_problems
 
 
 def rollouts(recipe: Recipe) -> Iterator[Issue]:
-    """Engines can run here, and thinking budgets leave room for an answer."""
+    """Engines and environments can run here, and thinking budgets leave room for an answer."""
     for index, stage in enumerate(recipe.stages):
         rollout = rollout_of(stage)
         if rollout is None:
@@ -22,6 +24,13 @@ def rollouts(recipe: Recipe) -> Iterator[Issue]:
         place: Place = ("stages", index, "rollout")
         yield from engine(place, rollout.engine, recipe.hardware.processes if kind_of(stage).trains else 1)
         yield from thinking_budget(place, rollout.thinking_budget, rollout.max_completion_tokens)
+        yield from environment(place, rollout.environment)
+
+
+def environment(place: Place, choice: EnvironmentChoice) -> Iterator[Issue]:
+    """The environment exists, takes its options, and runs on this machine."""
+    for fault in environment_problems(choice):
+        yield Issue((*place, "environment"), fault)
 
 
 def engine(place: Place, options: EngineOptions, processes: int) -> Iterator[Issue]:

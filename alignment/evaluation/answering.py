@@ -3,21 +3,21 @@
 Neighbours: job.py (both modes), sweep/job.py (thinking budgets), measures/ (figures).
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alignment.core.progress import Progress
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
-from alignment.data.template import render_prompt
 from alignment.evaluation.measures.outcomes import Outcome, fraction
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, in_order, request_seed
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.rewards import Reward
+from alignment.rollout.sampler import RolloutRequest, TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.trajectory import Trajectory
 
 # Each problem is graded by the one of CORRECTNESS that applies to it: by its answer, its constraints or its tests.
 CORRECTNESS = ("math_answer", "instruction", "python_tests")
@@ -26,6 +26,7 @@ GRADERS = [
     Reward.model_validate({"kind": "instruction", "all_or_nothing": True}),
     Reward(kind="python_tests"),
     Reward(kind="think_format", weight=0.0),
+    Reward(kind="tool_call", weight=0.0),
 ]
 CHUNK = 256  # completions between two progress reports
 
@@ -55,7 +56,7 @@ class Evaluator:
         )
         self.sampler = serve(policy, serving)
         self._scorer = Scorer(GRADERS)
-        self._rendered: dict[tuple[str, Mode, bool], list[int]] = {}  # a sweep asks the same questions at every budget
+        self._trajectories = TrajectorySampler(self.sampler, settings.environment, settings.max_completion_tokens)
 
     @property
     def engine(self) -> str:
@@ -68,7 +69,7 @@ class Evaluator:
         for start in range(0, len(questions), CHUNK):
             chunk = questions[start : start + CHUNK]
             requests = [self._request(question, seed, start + place) for place, question in enumerate(chunk)]
-            made = complete(self.sampler, self.settings, requests)
+            made = self._rolled_out(requests)
             judged += self._scorer.judge([question.problem for question in chunk], made)
             scores = [score for score in map(correctness, judged) if score is not None]
             progress.report(len(judged), correct=fraction([score == 1.0 for score in scores]))
@@ -76,36 +77,39 @@ class Evaluator:
 
     def same_prompts(self, problem: Problem) -> bool:
         """Whether the chat template writes one prompt for both modes, so that the policy cannot know the mode."""
-        thinking, plain = (self._prompt(Question(problem, mode, flagged=False)) for mode in MODES)
+        thinking, plain = (self._trajectories.prompt_ids(problem, mode) for mode in MODES)
         return thinking == plain
 
     def close(self) -> None:
-        """Close the verifiers and the engine."""
+        """Close the environments, the verifiers and the engine."""
+        self._trajectories.close()
         self._scorer.close()
 
-    def _request(self, question: Question, seed: int, place: int) -> GenerationRequest:
+    def _request(self, question: Question, seed: int, place: int) -> RolloutRequest:
         budget = self.settings.thinking_budget
-        return GenerationRequest(
-            prompt_ids=self._prompt(question),
+        return RolloutRequest(
+            problem=question.problem,
             mode=question.mode,
+            flagged=question.flagged,
             budget=budget if question.budget is None else budget.at(question.budget),
-            max_tokens=self.settings.max_completion_tokens,
             seed=request_seed("evaluation", seed, place),  # the same at every budget: differences are the budget's
         )
 
-    def _prompt(self, question: Question) -> list[int]:
-        problem = question.problem
-        key = (json.dumps([problem.messages, problem.tools]), question.mode, question.flagged)
-        if key not in self._rendered:
-            ids = render_prompt(
-                self.sampler.tokenizer,
-                problem.messages,
-                question.mode,
-                flagged=question.flagged,
-                tools=problem.tools,
-            )
-            self._rendered[key] = ids[-self.settings.max_prompt_tokens :]
-        return self._rendered[key]
+    def _rolled_out(self, requests: Sequence[RolloutRequest]) -> list[Trajectory]:
+        """A trajectory for each request, in order; each mode is sampled with the settings of its own."""
+        made: list[tuple[int, Trajectory]] = []
+        for mode in MODES:
+            picked = [index for index, request in enumerate(requests) if request.mode == mode]
+            asked, how = [requests[index] for index in picked], sampling_settings(self.settings, mode)
+            made += zip(picked, self._trajectories.sample(asked, how, self.settings.max_prompt_tokens), strict=True)
+        return [trajectory for _, trajectory in sorted(made, key=lambda pair: pair[0])]
+
+
+def sampling_settings(settings: Evaluations, mode: Mode) -> SamplingSettings:
+    """How an evaluation samples in a mode."""
+    chosen = settings.sampling[mode]
+    nucleus, likeliest = chosen.get("top_p", 1.0), int(chosen.get("top_k", 0))
+    return SamplingSettings(chosen.get("temperature", 0.6), nucleus, likeliest, logprobs=False)
 
 
 def complete(sampler: Sampler, settings: Evaluations, requests: Sequence[GenerationRequest]) -> list[Generation]:
@@ -113,10 +117,7 @@ def complete(sampler: Sampler, settings: Evaluations, requests: Sequence[Generat
     made: list[tuple[int, Generation]] = []
     for mode in MODES:
         picked = [index for index, request in enumerate(requests) if request.mode == mode]
-        chosen = settings.sampling[mode]
-        nucleus, likeliest = chosen.get("top_p", 1.0), int(chosen.get("top_k", 0))
-        how = SamplingSettings(chosen.get("temperature", 0.6), nucleus, likeliest, logprobs=False)
-        drawn = sampler.sample([requests[index] for index in picked], how)
+        drawn = sampler.sample([requests[index] for index in picked], sampling_settings(settings, mode))
         made += zip(picked, drawn, strict=True)
     return in_order(made)
 
@@ -135,9 +136,16 @@ def outcome(judged: Judged) -> Outcome:
         correct=None if score is None else score == 1.0,
         well_formed=judged.verdicts["think_format"].score == 1.0,
         thinking_tokens=made.thinking_tokens,
-        answer_tokens=len(made.token_ids) - made.thinking_tokens,
-        truncated=made.stop_reason == "length",
+        answer_tokens=made.answer_tokens,
+        truncated=made.stop_reason != "end",
         forced=made.forced_tokens > 0,
+        calls_right=_calls_right(judged),
         problem=judged.problem.id,
         text=made.text,
     )
+
+
+def _calls_right(judged: Judged) -> bool | None:
+    """Whether exactly the row's calls were made, over all turns; None for a row without reference calls."""
+    score = judged.verdicts["tool_call"].score
+    return None if score is None else score == 1.0

@@ -103,6 +103,7 @@ def recorded_sample(row: Judged) -> Sample:
         text=row.completion.text,
         correct=None if score is None else score == 1.0,
         thinking_tokens=row.completion.thinking_tokens,
+        messages=row.completion.several_messages,
     )
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from alignment.core.vocabulary import Mode
 from alignment.recipe.closed import Closed
 from alignment.recipe.engine import Engine, VllmOptions
+from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.sampling import ThinkingBudget
 
 
@@ -33,7 +34,7 @@ class Evaluations(Closed):
         1024, ge=1, description="Longest prompt, in tokens; longer ones are truncated from the left."
     )
     max_completion_tokens: int = Field(
-        1024, ge=1, description="Longest completion in tokens, thinking and answer together."
+        1024, ge=1, description="Longest completion in tokens: thinking and answer of all turns, tool results included."
     )
     engine: Engine = Field(
         VllmOptions(), description="The engine that samples completions; a name is short for its `type`."
@@ -46,6 +47,9 @@ class Evaluations(Closed):
     thinking_budget: ThinkingBudget = Field(
         ThinkingBudget(),
         description="Limits on thinking tokens and their texts; each of `budgets` replaces its `most`.",
+    )
+    environment: EnvironmentChoice = Field(
+        EnvironmentChoice(), description="What answers the policy's turns while it is measured."
     )
     parameters: dict[str, dict[str, Any]] = Field(
         {}, description="Settings that override those of a procedural task's source."

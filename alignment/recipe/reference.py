@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from alignment.recipe import algorithm, data, engine, evaluation, hardware, lora, sampling, schema, stage
+from alignment.recipe import algorithm, data, engine, environment, evaluation, hardware, lora, sampling, schema, stage
 from alignment.recipe import rewards as reward_block
 from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
 from alignment.recipe.kinds import StageKind, kinds
@@ -75,6 +75,12 @@ BELOW_KINDS: tuple[Section, ...] = (
         "`algorithm` of a grpo stage: a mapping with `type`, or the name alone. [rl.md](rl.md) has the formulas.",
     ),
     *((one, f"Algorithm {name}", one.__doc__ or "") for one, name in zip(ALGORITHMS, ALGORITHM_NAMES, strict=True)),
+    (
+        environment.EnvironmentChoice,
+        "Environment",
+        "`environment` of a rollout and of the evaluations; the options of its kind stand beside these keys "
+        "([rollouts.md](rollouts.md)).",
+    ),
     (reward_block.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
     (lora.Lora, "LoRA", "`lora` of a training stage."),
     (data.MixturePart, "Mixture part", "One item of `data`, and of `parts` in data/mixtures/."),

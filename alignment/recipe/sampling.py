@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from alignment.recipe.closed import Closed
 from alignment.recipe.engine import Engine, VllmOptions
+from alignment.recipe.environment import EnvironmentChoice
 
 QWEN3_STOP_TEXT = (
     "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now."
@@ -61,7 +62,7 @@ class Sampling(Closed):
         1024, ge=1, description="Longest prompt, in tokens; longer ones are left out and counted."
     )
     max_completion_tokens: int = Field(
-        1024, ge=1, description="Longest completion in tokens, thinking and answer together."
+        1024, ge=1, description="Longest completion in tokens: thinking and answer of all turns, tool results included."
     )
     temperature: float = Field(
         1.0, gt=0, description="Sampling temperature; 1 leaves the policy's distribution unchanged."
@@ -84,6 +85,9 @@ class Sampling(Closed):
     )
     thinking_budget: ThinkingBudget = Field(
         ThinkingBudget(), description="Limits on thinking tokens; a whole number is short for `most`."
+    )
+    environment: EnvironmentChoice = Field(
+        EnvironmentChoice(), description="What answers the policy's turns, such as tools that it may call."
     )
 
 

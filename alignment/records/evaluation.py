@@ -46,9 +46,12 @@ class Sample:
     task: Annotated[str, "the task's name"]
     question: Annotated[str, "what was asked"]
     answer: Annotated[str, "the reference answer"]
-    text: Annotated[str, "what the policy wrote"]
+    text: Annotated[str, "what the policy wrote; of several turns, the last"]
     correct: Annotated[bool | None, "whether it is right; null where it could not be judged"]
     thinking_tokens: Annotated[int | None, "the length of its thinking"] = None
+    messages: Annotated[
+        tuple[Mapping[str, Json], ...], "of several turns: all after the prompt, tool calls and their results included"
+    ] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,10 @@ class EvaluationFigures:
     truncated_fraction: Annotated[float | None, "fraction of answers cut off at the token limit"] = None
     forced_fraction: Annotated[float | None, "fraction of answers whose thinking was ended by a budget"] = None
     finished_fraction: Annotated[float | None, "fraction that the policy ended itself: no budget, no limit"] = None
+    calls_count: Annotated[int, "answers to problems that have reference tool calls"] = 0
+    calls_right: Annotated[
+        Estimate | None, "fraction of these that make exactly the reference calls, with Wilson's interval over problems"
+    ] = None
     seconds: Annotated[float | None, "wall time"] = None
     engine: Annotated[str | None, "what sampled"] = None
     tasks: Annotated[tuple[TaskScore, ...], "by task, where there are several too"] = ()

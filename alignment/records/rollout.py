@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from alignment.core.typed_json import Json
 from alignment.core.vocabulary import Mode
 from alignment.records.file_record import LineRecord
 
@@ -20,6 +21,14 @@ class VerdictRecord:
 
 
 @dataclass(frozen=True)
+class OpeningRecord:
+    """What a rollout began with."""
+
+    messages: Annotated[tuple[Mapping[str, Json], ...], "the messages of the first prompt"]
+    tools: Annotated[tuple[Mapping[str, Json], ...], "the tools that it offered"] = ()
+
+
+@dataclass(frozen=True)
 class RolloutRow(LineRecord):
     """One judged completion."""
 
@@ -29,13 +38,19 @@ class RolloutRow(LineRecord):
     answer: Annotated[str, "the reference answer; empty where tests or constraints judge"]
     mode: Annotated[Mode, "the mode that was asked for"]
     budget: Annotated[int | None, "thinking tokens after which thinking was to be ended; null for none"]
-    text: Annotated[str, "the completion as the engine decoded it"]
-    completion_tokens: Annotated[int, "its length"]
+    text: Annotated[str, "the completion as the engine decoded it; of several turns, the last"]
+    completion_tokens: Annotated[int, "its length, all turns and tool results included"]
     thinking_tokens: Annotated[int, "the length of its thinking"]
     forced_tokens: Annotated[int, "tokens that a budget wrote in place of the policy"]
-    stop_reason: Annotated[str, "`end` or `length`"]
+    stop_reason: Annotated[str, "`end`, `length` (tokens ran out) or `turns` (turns did)"]
     reward: Annotated[float | None, "the total; null where a weighted verdict could not be reached"]
     verdicts: Annotated[Mapping[str, VerdictRecord], "by verifier"] = field(default_factory=dict)
+    messages: Annotated[
+        tuple[Mapping[str, Json], ...], "of several turns: all after the prompt, tool calls and their results included"
+    ] = ()
+    opening: Annotated[OpeningRecord | None, "the prompt, where an environment made it another than the problem's"] = (
+        None
+    )
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,12 @@ from alignment.core.errors import ArtifactError
 from alignment.core.statistics.intervals import as_text
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.manifest import Manifest
+from alignment.records.rollout import RolloutRow
 from alignment.records.run import RunRecord
 from alignment.records.run_folder import RunFolder, StageFolder
+from alignment.report.render.turns import shown_turns
+
+LONGEST_TURN = 100  # characters of a turn that are shown
 
 
 def lineage_tree(run: RunFolder) -> Tree:
@@ -53,3 +57,21 @@ def _add(tree: Tree, folder: StageFolder, manifest: Manifest, producers: dict[st
             branch.add(Text(f"damaged: {error}", style="red"))
             continue
         branch.add(f"{found.mode}: accuracy {as_text(found.accuracy, found.unknown)}")
+        if found.calls_right is not None:
+            branch.add(f"{found.mode}: calls right {as_text(found.calls_right, 0)}")
+    _add_turns(branch, folder)
+
+
+def _add_turns(branch: Tree, folder: StageFolder) -> None:
+    """The turns of the last recorded rollout that has several, where a stage talked to its environment."""
+    try:
+        rows = [row for row in RolloutRow.read_lines(folder.rollouts) if row.messages]
+    except ArtifactError as error:
+        branch.add(Text(f"damaged: {error}", style="red"))
+        return
+    if not rows:
+        return
+    last = rows[-1]
+    turns = branch.add(Text(f"a rollout of step {last.step}, reward {last.reward}: {last.question}", style="dim"))
+    for turn in shown_turns(last.messages):
+        turns.add(Text(f"{turn.role}: {' '.join(turn.text.split())[:LONGEST_TURN]}", style="dim"))

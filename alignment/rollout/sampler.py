@@ -19,7 +19,7 @@ from alignment.inference.sampler import Sampler
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.rollout.environments.calls import as_message
-from alignment.rollout.environments.protocol import Environment
+from alignment.rollout.environments.protocol import Environment, Opening
 from alignment.rollout.environments.registry import open_environments
 from alignment.rollout.trajectory import Trajectory, TrajectoryEnd, joined
 
@@ -47,6 +47,7 @@ class _Episode:
 
     request: RolloutRequest
     environment: Environment
+    opening: Opening
     ids: list[int]  # the prompt of the next turn
     left: int  # tokens that may still come
     generations: list[Generation] = field(default_factory=list)
@@ -76,7 +77,7 @@ class TrajectorySampler:
 
     def prompt_ids(self, problem: Problem, mode: Mode, *, flagged: bool = False) -> list[int]:
         """The first prompt of a problem, with what its environment opens with."""
-        return self._opened(RolloutRequest(problem, mode, flagged))[1]
+        return self._opened(RolloutRequest(problem, mode, flagged))[2]
 
     def sample(
         self,
@@ -90,12 +91,12 @@ class TrajectorySampler:
         """
         episodes = []
         for request in requests:
-            environment, ids = self._opened(request)
-            episodes.append(_Episode(request, environment, ids[-(max_prompt_tokens or 0) :], self._limit))
+            environment, opening, ids = self._opened(request)
+            episodes.append(_Episode(request, environment, opening, ids[-(max_prompt_tokens or 0) :], self._limit))
         going = episodes
         while going:
             going = self._round(going, settings)
-        return [joined(one.generations, one.said, one.stopped) for one in episodes]
+        return [joined(one.opening, one.generations, one.said, one.stopped) for one in episodes]
 
     def close(self) -> None:
         """End what the environments started."""
@@ -104,7 +105,7 @@ class TrajectorySampler:
             self._pool.shutdown()
             self._pool = None
 
-    def _opened(self, request: RolloutRequest) -> tuple[Environment, list[int]]:
+    def _opened(self, request: RolloutRequest) -> tuple[Environment, Opening, list[int]]:
         environment = self._environments.new()
         opening = environment.reset(request.problem)
         key = (json.dumps([opening.messages, opening.tools]), request.mode, request.flagged)
@@ -114,7 +115,7 @@ class TrajectorySampler:
             self._rendered[key] = render_prompt(
                 self.tokenizer, opening.messages, request.mode, flagged=request.flagged, tools=opening.tools
             )
-        return environment, self._rendered[key]
+        return environment, opening, self._rendered[key]
 
     def _round(self, episodes: list[_Episode], settings: SamplingSettings) -> list[_Episode]:
         """Sample a turn of each episode; those that go on, in their order."""

@@ -11,9 +11,10 @@ from typing import Any
 import rewards
 from alignment.core.errors import DataError
 from alignment.data.rows import SAMPLING_COLUMNS, Problem
-from alignment.inference.engine import Generation
 from alignment.recipe.rewards import Reward
-from alignment.records.rollout import RolloutRow, VerdictRecord
+from alignment.records.rollout import OpeningRecord, RolloutRow, VerdictRecord
+from alignment.rollout.environments.protocol import Opening
+from alignment.rollout.trajectory import Trajectory
 from rewards.compose import total
 
 
@@ -22,19 +23,19 @@ class Judged:
     """One completion of one problem with its verdicts; total is None where a weighted verdict could not be reached."""
 
     problem: Problem
-    completion: Generation
+    completion: Trajectory
     verdicts: Mapping[str, rewards.Verdict]
     total: float | None
 
     def row(self, step: int) -> RolloutRow:
         """What rollouts.jsonl keeps of it."""
-        made = self.completion
+        made, own = self.completion, Opening(self.problem.messages, self.problem.tools)
         return RolloutRow(
             step=step,
             problem=self.problem.id,
             question=self.problem.question,
             answer=self.problem.answer,
-            mode=made.request.mode,
+            mode=made.mode,
             budget=_most(made),
             text=made.text,
             completion_tokens=len(made.token_ids),
@@ -43,6 +44,10 @@ class Judged:
             stop_reason=made.stop_reason,
             reward=self.total,
             verdicts={name: VerdictRecord(one.score, one.reason) for name, one in self.verdicts.items()},
+            messages=made.several_messages,
+            opening=None
+            if made.opening == own
+            else OpeningRecord(tuple(made.opening.messages), tuple(made.opening.tools)),
         )
 
 
@@ -54,7 +59,7 @@ class Scorer:
         read = {column for one in self._reward.components for column in one.verifier.columns}
         self._row_columns = read - SAMPLING_COLUMNS  # None where no problem of a batch has them
 
-    def judge(self, problems: Sequence[Problem], completions: Sequence[Generation]) -> list[Judged]:
+    def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
         """Verdicts and totals, in order. A problem without a column that a verifier reads is not that verifier's.
 
         Raises rewards.VerdictsUnavailable if a grader fails on most of a batch.
@@ -63,11 +68,12 @@ class Scorer:
             return []
         names = {*self._row_columns, *(name for problem in problems for name in problem.columns)} - {"answer", "budget"}
         table = self._reward.verdicts(
-            [problem.messages for problem in problems],
-            [made.text for made in completions],
+            [made.opening.messages for made in completions],
+            [made.messages for made in completions],
             [made.token_ids for made in completions],
+            completion_text=[made.text for made in completions],
             answer=[problem.answer or None for problem in problems],
-            mode=[made.request.mode for made in completions],
+            mode=[made.mode for made in completions],
             # A budget that the question tells is what the policy has to keep; one that is forced, what it was given.
             budget=[
                 problem.columns.get("budget", _most(made)) for problem, made in zip(problems, completions, strict=True)
@@ -75,7 +81,10 @@ class Scorer:
             stop_reason=[made.stop_reason for made in completions],
             forced=[made.forced for made in completions],
             thinking_tokens=[made.thinking_tokens for made in completions],
-            **{name: [_column(problem, name) for problem in problems] for name in sorted(names)},
+            **{
+                name: [_column(problem, made, name) for problem, made in zip(problems, completions, strict=True)]
+                for name in sorted(names)
+            },
         )
         return [
             Judged(problem, made, verdicts, total(self._reward.components, verdicts))
@@ -87,14 +96,14 @@ class Scorer:
         self._reward.close()
 
 
-def _column(problem: Problem, name: str) -> Any:
-    """A problem's value for verifiers, or None; its tools are what `tool_call` holds calls against."""
-    return problem.columns.get(name, (problem.tools or None) if name == "tools" else None)
+def _column(problem: Problem, made: Trajectory, name: str) -> Any:
+    """A problem's value for verifiers, or None; the tools that were offered are what `tool_call` compares with."""
+    return problem.columns.get(name, (made.opening.tools or None) if name == "tools" else None)
 
 
-def _most(made: Generation) -> int | None:
+def _most(made: Trajectory) -> int | None:
     """The thinking tokens that a completion was allowed, or None."""
-    return None if made.request.budget is None else made.request.budget.most
+    return None if made.budget is None else made.budget.most
 
 
 def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
@@ -123,7 +132,7 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
         if known:
             figures[f"reward/{name}/mean"] = sum(known) / len(known)
         figures[f"reward/{name}/unknown_fraction"] = 1 - len(known) / len(scores)
-    thinking = [row.completion.thinking_tokens for row in judged if row.completion.request.mode == "thinking"]
+    thinking = [row.completion.thinking_tokens for row in judged if row.completion.mode == "thinking"]
     if thinking:
         figures["thinking_tokens"] = sum(thinking) / len(thinking)
     figures["unknown_fraction"] = sum(row.total is None for row in judged) / len(judged)
@@ -131,7 +140,7 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
     return figures
 
 
-def drawn_entropy(completions: Sequence[Generation]) -> float:
+def drawn_entropy(completions: Sequence[Trajectory]) -> float:
     """Mean negative log-prob (nats) of the tokens the policy drew itself; at temperature 1 an unbiased estimate of the
     mean entropy of its next token, over all rollouts, whether they are trained on or not."""
     drawn = [

@@ -13,6 +13,7 @@ from alignment.data.rows import Message
 from alignment.inference.engine import Generation
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.rollout.environments.calls import as_message
+from alignment.rollout.environments.protocol import Opening
 
 # end: the environment was done. length: the tokens ran out. turns: the turns did, and the environment had more to say.
 TrajectoryEnd = Literal["end", "length", "turns"]
@@ -39,12 +40,15 @@ class Turn:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One rollout. token_ids, logprobs and loss_mask have one entry for each token after the first prompt.
+    """One rollout. opening is what it began with: the messages of the first prompt, and the tools that it offered.
+
+    token_ids, logprobs and loss_mask have one entry for each token after the first prompt.
 
     loss_mask is true where the policy sampled the token; forced text (a thinking budget's) and what the environment said
     carry no loss, and their log-probs (nats) are 0 and mean nothing.
     """
 
+    opening: Opening
     prompt_ids: list[int]
     turns: tuple[Turn, ...]
     token_ids: list[int]
@@ -66,6 +70,11 @@ class Trajectory:
         return [turn.message for turn in self.turns]
 
     @property
+    def several_messages(self) -> tuple[Message, ...]:
+        """The messages of a rollout of several turns, as records keep them; nothing of a single answer."""
+        return tuple(self.messages) if len(self.turns) > 1 else ()
+
+    @property
     def assistant_turns(self) -> list[Turn]:
         """The turns that the policy took."""
         return [turn for turn in self.turns if turn.role == "assistant"]
@@ -85,13 +94,19 @@ class Trajectory:
         """Tokens of the policy's turns, forced ones included."""
         return sum(turn.end - turn.start for turn in self.assistant_turns)
 
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens of the policy's turns that are not thinking."""
+        return self.policy_tokens - self.thinking_tokens
 
-def one_turn(generation: Generation) -> Trajectory:
+
+def one_turn(opening: Opening, generation: Generation) -> Trajectory:
     """The trajectory of a single answer."""
-    return joined([generation], [])
+    return joined(opening, [generation], [])
 
 
 def joined(
+    opening: Opening,
     generations: Sequence[Generation],
     said: Sequence[tuple[list[Message], list[int]]],
     stop_reason: TrajectoryEnd | None = None,
@@ -119,6 +134,7 @@ def joined(
             logprobs += [0.0] * len(between)
             mask += [False] * len(between)
     return Trajectory(
+        opening=opening,
         prompt_ids=first.request.prompt_ids,
         turns=tuple(turns),
         token_ids=ids,

@@ -17,6 +17,7 @@ from alignment.inference.start import BESIDE_TRAINER, WHOLE_DEVICE, Serving, ser
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 from alignment.records.run_folder import RunFolder, StageFolder
+from alignment.rollout.sampler import TrajectorySampler
 
 SEAL = "sealed.json"
 
@@ -55,6 +56,11 @@ class StageContext:
             trust_remote_code=self.recipe.trust_remote_code,
         )
         return serve(self.policy_path, serving, self.processes)
+
+    def trajectory_sampler(self) -> TrajectorySampler:
+        """This stage's policy in its environment; the engine is `sampler()`'s."""
+        rollout = self.stage.rollout
+        return TrajectorySampler(self.sampler(), rollout.environment, rollout.max_completion_tokens)
 
     def artifact(self, stage_name: str) -> Path:
         """The output folder of an earlier stage."""

@@ -14,7 +14,9 @@ from alignment.evaluation.answering import GRADERS
 from alignment.evaluation.measures.constraints import constraint_figures
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.records.constraints import ModeAnswers
+from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.trajectory import one_turn
 
 WORDS = ("length_constraints:number_words", {"num_words": 3, "relation": "less than"})  # planning
 NO_COMMA = ("punctuation:no_comma", {})  # precision
@@ -29,7 +31,7 @@ def problem(number: int, *constraints: tuple[str, dict[str, Any]], task: str = "
 
 
 def judged(problems: Sequence[Problem], mode: Mode, texts: Sequence[str]) -> list[Judged]:
-    made = [Generation(GenerationRequest([1], mode), [1] * 9, [0.0] * 9, [False] * 9, "end", text, 4 * (mode == "thinking")) for text in texts]  # fmt: skip
+    made = [one_turn(Opening([], []), Generation(GenerationRequest([1], mode), [1] * 9, [0.0] * 9, [False] * 9, "end", text, 4 * (mode == "thinking"))) for text in texts]  # fmt: skip
     scorer = Scorer(GRADERS)
     try:
         return scorer.judge(problems, made)

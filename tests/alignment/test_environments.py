@@ -1,11 +1,13 @@
 """Environments: what tools answer, that wrong calls are answered in words, and how kinds are found."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alignment.core.errors import RecipeError
+from alignment.core.resources import resource
 from alignment.data.rows import Problem, user_turn
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.rollout.environments.arithmetic import ArithmeticRefused, evaluate
@@ -176,7 +178,7 @@ def test_kinds_are_found_by_name_and_their_options_are_checked() -> None:
 
 
 def test_another_packages_environment_is_found_by_its_entry_point(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "maze_package.py").write_text(
         "from alignment.rollout.environments.protocol import EnvironmentKind\n"
@@ -199,3 +201,28 @@ def test_another_packages_environment_is_found_by_its_entry_point(
     assert "maze_package:OTHER of the package maze-package" in wrong
     (gone,) = environment_problems(EnvironmentChoice(kind="gone"))
     assert "cannot be imported" in gone and "maze-package" in gone
+
+
+def test_the_environment_that_the_documentation_shows_works_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (resource("docs") / "rollouts.md").read_text(encoding="utf-8")
+    code = page.split("```python\n", 1)[1].split("```", 1)[0]
+    (tmp_path / "their_maze.py").write_text(code, encoding="utf-8")
+    information = tmp_path / "their_maze-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: their-maze\nVersion: 1.0\n", encoding="utf-8")
+    (information / "entry_points.txt").write_text(
+        "[alignment.environments]\nmaze = their_maze:KIND\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    choice = EnvironmentChoice.model_validate({"kind": "maze", "size": 2})
+    assert environment_problems(choice) == []
+    assert (
+        "it takes: kind, max_turns, size"
+        in environment_problems(EnvironmentChoice.model_validate({"kind": "maze", "width": 2}))[0]
+    )
+    environment = open_environments(choice).new()
+    assert environment.reset(PROBLEM).messages[-1]["content"] == "Which way?"
+    assert environment.step(as_message("left")) == [{"role": "user", "content": "A wall. Which way?"}]
+    assert environment.step(as_message("right")) == []

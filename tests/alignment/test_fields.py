@@ -11,8 +11,10 @@ from alignment.data.fields import Fields, read_problem
 from alignment.data.sources import Table, load_source, row_columns, source_problems
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.rewards import Reward
+from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.references import measuring_problem
 from alignment.rollout.scoring import Scorer, refuse_unjudged
+from alignment.rollout.trajectory import one_turn
 from rewards import IsolationUnavailable, machine_problem
 
 SPECS = [Reward(kind="python_tests")]
@@ -42,7 +44,9 @@ def test_mbpp_shows_one_assert_and_is_judged_by_all() -> None:
         pytest.skip("nothing isolates programs here")
     right, by_heart = f"```python\n{MBPP['code']}\n```", "```python\ndef inc(x):\n    return 2\n```"
     made = [
-        Generation(GenerationRequest([1], "non_thinking"), [1], [0.0], [False], "end", one, 0)
+        one_turn(
+            Opening([], []), Generation(GenerationRequest([1], "non_thinking"), [1], [0.0], [False], "end", one, 0)
+        )
         for one in (right, by_heart)
     ]
     scorer = Scorer(SPECS)

@@ -16,7 +16,9 @@ from alignment.data.rows import Problem, user_turn
 from alignment.data.sources import load_source, row_columns
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.rewards import Reward
+from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Scorer, refuse_unjudged, summary
+from alignment.rollout.trajectory import Trajectory, one_turn
 from rewards import instruction_problem
 
 SPECS = [
@@ -32,8 +34,10 @@ def drawn(seed: int, count: int, **parameters: int) -> list[Problem]:
     return list(itertools.islice(problems("instructions", seed=seed, parameters=dict(parameters)), count))
 
 
-def completion(text: str, mode: Mode = "non_thinking") -> Generation:
-    return Generation(GenerationRequest([1], mode), [1, 2], [0.0, 0.0], [False, False], "end", text, 0)
+def completion(text: str, mode: Mode = "non_thinking") -> Trajectory:
+    return one_turn(
+        Opening([], []), Generation(GenerationRequest([1], mode), [1, 2], [0.0, 0.0], [False, False], "end", text, 0)
+    )
 
 
 def test_there_are_ten_thousand_distinct_problems_and_all_can_be_judged() -> None:
@@ -117,8 +121,8 @@ def test_a_recipe_may_mix_arithmetic_and_instructions(tmp_path: Path) -> None:
     ("kind", "rewards", "sources", "message"),
     [
         ("grpo", ["math_answer"], ("chain-sum", "instructions"), "can judge the rows of `instructions`"),
-        ("grpo", ["math_answer", "instruction"], ("chain-sum",), "no source of this stage has that"),
-        ("sft", [], ("instructions",), "has no answers to imitate"),
+        ("grpo", ["math_answer", "instruction"], ("chain-sum",), "no source of this stage has it"),
+        ("sft", [], ("instructions",), "has no answers to train on"),
     ],
 )
 def test_a_recipe_whose_rows_and_rewards_do_not_meet_is_refused(

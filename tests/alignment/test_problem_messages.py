@@ -129,7 +129,7 @@ def test_a_table_holds_problems_as_messages_and_tools() -> None:
         ({"chat": "What?", "functions": []}, "`chat` is no list of messages"),
         ({"chat": [{"role": "system", "content": "Be brief."}], "functions": []}, "holds no user turn"),
         ({"chat": MESSAGES, "functions": "add"}, "`functions` is no list of tools"),
-        ({"chat": MESSAGES, "functions": [{"name": "add"}, {"name": "add"}]}, "`functions` is no list of tools"),
+        ({"chat": MESSAGES, "functions": [{"title": "add"}]}, "`functions` is no list of tools"),
     ],
 )
 def test_a_row_that_is_no_conversation_is_refused_with_its_place(row: dict[str, Any], says: str) -> None:

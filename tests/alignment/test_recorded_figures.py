@@ -21,7 +21,9 @@ from alignment.records.rollout import RolloutRow
 from alignment.records.run_folder import RunFolder
 from alignment.report.render import columns, phrases
 from alignment.report.render.columns import COLUMNS, Column
+from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.trajectory import one_turn
 from alignment.training.callbacks import NAMES, OWN, Recorder
 from alignment.training.context import StageContext
 
@@ -102,7 +104,7 @@ def scorer() -> Iterator[Scorer]:
 def answered(scorer: Scorer, problem: Problem, text: str) -> Judged:
     request = GenerationRequest([1], "thinking")
     made = Generation(request, [1] * 5, [0.0] * 5, [False] * 5, "end", text, 3)
-    (judged,) = scorer.judge([problem], [made])
+    (judged,) = scorer.judge([problem], [one_turn(Opening(problem.messages, problem.tools), made)])
     return judged
 
 
@@ -119,9 +121,7 @@ def test_a_figure_of_evaluation_needs_its_measure_its_field_and_one_line_in_the_
     """docs/evaluation.md: what is a field of the record is in report.json, in the changes and in the page's schema."""
     assert all(hasattr(EvaluationFigures("thinking", 1, Estimate(1.0)), one.field) for one in COLUMNS)
     added = Column("think_follow_count", "asked by flag", phrases.count, "asked\nby flag")
-    for form in ("html", "markdown", "terminal"):
-        module = f"alignment.report.render.{form}.COLUMNS" if form != "terminal" else f"{columns.__name__}.COLUMNS"
-        monkeypatch.setattr(module, (*COLUMNS, added))
+    monkeypatch.setattr(columns, "COLUMNS", (*COLUMNS, added))
     run = write_run(tmp_path / "tiny")
     path = run / "04-mode_fusion" / "evaluations" / "thinking.json"
     found = json.loads(path.read_text())
@@ -131,4 +131,4 @@ def test_a_figure_of_evaluation_needs_its_measure_its_field_and_one_line_in_the_
     for name in ("report.md", "report.html"):
         text = (run / name).read_text(encoding="utf-8")
         assert "asked by flag" in text and "1,234" in text
-    assert any(one.field == "think_follow_count" for one in columns.terminal_columns(wide=True))
+    assert any(one.field == "think_follow_count" for one in columns.measured_columns([]))

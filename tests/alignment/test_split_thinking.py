@@ -6,7 +6,7 @@ from alignment.data.fields import Fields, read_messages
 from alignment.data.rows import Problem, user_turn
 from alignment.lint.cases import split_turn
 from alignment.report.render.samples import _rollout
-from alignment.training.stages.sample import _turns
+from alignment.training.stages.sample import _reply
 from rewards.contract import Rollout, after_thinking
 
 PROBLEM = Problem("p", [user_turn("6 + 6 =")], "12")
@@ -23,7 +23,7 @@ SPLIT = [
 def test_every_reader_splits_alike(text: str, thinking: str, answer: str) -> None:
     judged = Rollout("6 + 6 =", text)
     assert (judged.thinking, judged.answer) == (thinking, answer)
-    _, reply = _turns(PROBLEM, {"text": text})
+    (reply,) = _reply({"text": text})
     assert (reply["reasoning_content"], reply["content"]) == (thinking, answer)
     assert split_turn({"role": "assistant", "content": text}) == (thinking, answer)
     shown = _rollout({"text": text})

@@ -11,7 +11,9 @@ from alignment.recipe.data import MixturePart
 from alignment.recipe.rewards import Reward
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.recipe.schema import Recipe
+from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Scorer
+from alignment.rollout.trajectory import one_turn
 from alignment.run.plan import RunPlan
 
 TARGETS = [16, 40, 64]
@@ -56,14 +58,17 @@ def test_a_part_without_target_lengths_is_unchanged(recipe: Recipe) -> None:
 def test_adherence_is_judged_against_the_target_length_and_not_the_budget() -> None:
     problem = with_target_length(Problem("one", [user_turn("1 + 1 =")], "2"), 40)
     made = [
-        Generation(
-            GenerationRequest([1], "thinking", ThinkingBudget(most=500)),
-            [5],
-            [0.0],
-            [False],
-            "end",
-            "<think>\n1\n</think>\n\n2",
-            thought,
+        one_turn(
+            Opening([], []),
+            Generation(
+                GenerationRequest([1], "thinking", ThinkingBudget(most=500)),
+                [5],
+                [0.0],
+                [False],
+                "end",
+                "<think>\n1\n</think>\n\n2",
+                thought,
+            ),
         )
         for thought in (40, 30, 100)
     ]
@@ -72,6 +77,7 @@ def test_adherence_is_judged_against_the_target_length_and_not_the_budget() -> N
     judged = scorer.judge([problem] * 3, made)
     assert [row.verdicts["length"].score for row in judged] == [1.0, 0.75, 0.0]
     (alone,) = scorer.judge(
-        [untargeted], [Generation(GenerationRequest([1], "thinking"), [5], [0.0], [False], "end", "2", 9)]
+        [untargeted],
+        [one_turn(Opening([], []), Generation(GenerationRequest([1], "thinking"), [5], [0.0], [False], "end", "2", 9))],
     )
     assert not alone.verdicts["length"].applicable

@@ -13,8 +13,13 @@ def chat(
     budget: Annotated[int | None, typer.Option(help="Thinking budget in tokens (default: none).")] = None,
     temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.")] = 0.6,
     adaptive: AdaptiveFile = None,
+    system: Annotated[str | None, typer.Option(help="A system turn that the conversation opens with.")] = None,
+    tools: Annotated[
+        str | None, typer.Option(help="Tools that the model may call and that are executed: calculator,python,store.")
+    ] = None,
 ) -> None:
     """Talk to a model. `/think` and `/no_think` set the mode, `/budget N` sets a budget, an empty line ends."""
-    from alignment.commands.chat.conversation import converse
+    from alignment.commands.chat.conversation import Opening, converse
 
-    converse(model, stage=stage, budget=budget, temperature=temperature, adaptive=adaptive)
+    opening = Opening(budget, temperature, system, tuple(filter(None, (tools or "").split(","))))
+    converse(model, opening, stage=stage, adaptive=adaptive)

@@ -1,6 +1,7 @@
-"""`alignment chat`: a conversation with any stage in the terminal, in either mode, with a thinking budget.
+"""`alignment chat`: a conversation with any stage in the terminal, in either mode, with a thinking budget, with tools.
 
-Neighbours: inference/start.py (the engine), data/modes.py (flags), evaluation/adaptive_budget/ (a budget for each prompt).
+Tool results stand between the model's turns. Neighbours: inference/start.py (the engine), rollout/sampler.py (turns and
+tools), data/modes.py (flags), evaluation/adaptive_budget/ (a budget for each prompt).
 """
 
 import os
@@ -11,16 +12,41 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from alignment.core.errors import OptionError
 from alignment.core.machine import devices
 from alignment.data.modes import flagged_mode
+from alignment.data.rows import Message, Problem, user_turn
 from alignment.evaluation.adaptive_budget.budget import agreement_of, load_adaptive
 from alignment.recipe.engine import engine_options
+from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.records.adaptive import AdaptiveBudget
 from alignment.records.policies import named_policies, thinking_budget
+from alignment.report.render.turns import ShownTurn, shown_turns
+from alignment.rollout.environments.registry import environment_problems
 
 MAX_COMPLETION_TOKENS = 2048
 SAMPLING = {"temperature": float, "top_p": float, "top_k": int}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the command line asks for."""
+
+    budget: int | None = None
+    temperature: float = 0.6
+    system: str | None = None
+    tools: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> EnvironmentChoice:
+        """What answers the model's turns: the tools, where there are any. Raises OptionError for others."""
+        written = {"kind": "tools", "tools": list(self.tools)} if self.tools else {}
+        choice = EnvironmentChoice.model_validate(written)
+        problems = environment_problems(choice)
+        if problems:
+            raise OptionError(f"--tools: {problems[0]}")
+        return choice
 
 
 @dataclass
@@ -32,16 +58,20 @@ class Conversation:
     thinking: ThinkingBudget  # the texts that enforce a budget
     max_tokens: int  # of one answer
     adaptive: AdaptiveBudget | None = None  # sets the budget if there is none
-    messages: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def asked(self) -> Problem:
+        """The conversation so far, as what waits for an answer."""
+        return Problem("chat", self.messages, "")
 
 
-def converse(
-    path: Path, *, stage: str | None, budget: int | None, temperature: float, adaptive: Path | None = None
-) -> None:
+def converse(path: Path, opening: Opening, *, stage: str | None, adaptive: Path | None = None) -> None:
     """Read questions from the terminal until an empty line, and answer them.
 
-    Raises ArtifactError or EngineError if the model cannot be loaded.
+    Raises OptionError for tools that do not exist, and ArtifactError or EngineError if the model cannot be loaded.
     """
+    environment = opening.environment
     policy = named_policies(path, [] if stage is None else [stage])[0]
     folder, console = policy.folder, Console()
     fitted = None if adaptive is None else load_adaptive(adaptive)
@@ -53,8 +83,11 @@ def converse(
         highlight=False,
     )
     thinking, max_tokens = thinking_budget(path), min(MAX_COMPLETION_TOKENS, _longest(folder) // 2)
-    sampler = _sampler(folder, thinking.stop_text, max_tokens)
-    talk = Conversation(budget, temperature, thinking, max_tokens, fitted)
+    from alignment.rollout.sampler import TrajectorySampler
+
+    sampler = TrajectorySampler(_sampler(folder, thinking.stop_text, max_tokens), environment, max_tokens)
+    system = [] if opening.system is None else [{"role": "system", "content": opening.system}]
+    talk = Conversation(opening.budget, opening.temperature, thinking, max_tokens, fitted, list(system))
     while True:
         try:
             line = console.input("[bold]> [/bold]").strip()
@@ -72,39 +105,44 @@ def converse(
 
 
 def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -> None:
-    from alignment.data.template import render_prompt
-    from alignment.inference.engine import GenerationRequest, SamplingSettings
-    from rewards.contract import split_thinking
+    from alignment.inference.engine import SamplingSettings
+    from alignment.rollout.sampler import RolloutRequest
 
-    talk.messages.append({"role": "user", "content": question})
+    talk.messages.append(user_turn(question))
     mode = flagged_mode(talk.messages) or "thinking"
-    prompt = render_prompt(sampler.tokenizer, talk.messages, mode, flagged=False)
     settings = SamplingSettings(temperature=talk.temperature, top_p=0.95, top_k=20)
     budget = talk.budget
     if budget is None and talk.adaptive is not None and mode == "thinking":
-        budget = _adaptive_budget(sampler, talk, talk.adaptive, prompt)
-    request = GenerationRequest(prompt, mode, talk.thinking.at(budget), talk.max_tokens, seed=len(talk.messages))
+        budget = _adaptive_budget(sampler, talk, talk.adaptive)
+    request = RolloutRequest(talk.asked, mode, budget=talk.thinking.at(budget), seed=len(talk.messages))
     (made,) = sampler.sample([request], settings)
-    thinking, answer = split_thinking(made.text)
-    if thinking:
-        console.print(Text(thinking, style="dim"))  # Text: what a model writes is never markup
-    console.print(Text(answer))
+    for turn in shown_turns(made.messages):
+        show_turn(turn, console)
     forced = f", {made.forced_tokens} forced" if made.forced_tokens else ""
     forced += f", budget {budget}" if budget is not None else ""
     console.print(
-        f"{mode}: {made.thinking_tokens} thinking tokens of {len(made.token_ids)}{forced}", style="dim", highlight=False
+        f"{mode}: {made.thinking_tokens} thinking tokens of {made.policy_tokens}{forced}", style="dim", highlight=False
     )
-    talk.messages.append({"role": "assistant", "reasoning_content": thinking, "content": answer})
+    talk.messages += made.messages
 
 
-def _adaptive_budget(sampler: Any, talk: Conversation, adaptive: AdaptiveBudget, prompt: list[int]) -> int:
+def show_turn(turn: ShownTurn, console: Console) -> None:
+    """Print a turn: thinking dim, what tools answer in colour. Text: what a model or a tool writes is never markup."""
+    if turn.thinking:
+        console.print(Text(turn.thinking, style="dim"))
+    if turn.role == "assistant":
+        console.print(Text(turn.text))
+    else:
+        console.print(Text(f"{turn.role}: {turn.text}", style="cyan"))
+
+
+def _adaptive_budget(sampler: Any, talk: Conversation, adaptive: AdaptiveBudget) -> int:
     """The budget for a prompt by its probe; the probe `agreement` first samples non-thinking answers."""
     if adaptive.probe.kind == "prompt_tokens":
-        return adaptive.budget_for(len(prompt))
-    from alignment.data.template import render_prompt
+        return adaptive.budget_for(len(sampler.prompt_ids(talk.asked, "thinking")))
     from alignment.inference.engine import GenerationRequest, SamplingSettings
 
-    plain = render_prompt(sampler.tokenizer, talk.messages, "non_thinking", flagged=False)
+    plain = sampler.prompt_ids(talk.asked, "non_thinking")
     first = len(talk.messages) << 16
     requests = [
         GenerationRequest(plain, "non_thinking", max_tokens=talk.max_tokens, seed=first + number)
@@ -112,7 +150,7 @@ def _adaptive_budget(sampler: Any, talk: Conversation, adaptive: AdaptiveBudget,
     ]
     settings = SamplingSettings(**{name: type_(adaptive.probe.sampling[name]) for name, type_ in SAMPLING.items()
                                    if name in adaptive.probe.sampling})  # fmt: skip
-    drawn = sampler.sample(requests, settings)
+    drawn = sampler.sampler.sample(requests, settings)
     return adaptive.budget_for(agreement_of([made.text for made in drawn]))
 
 

@@ -20,7 +20,7 @@ from alignment.core.vocabulary import MODES, Mode
 from alignment.records.constraints import ConstraintsRecord
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.follow import FollowRecord
-from alignment.report.render.columns import COLUMNS
+from alignment.report.render.columns import measured_columns
 from alignment.report.render.following import follow_table, narrow_constraint_table
 from alignment.report.render.terminal import plain_table
 from alignment.run.processes import environment
@@ -85,7 +85,8 @@ def _measured(options: EvaluateOptions) -> Found:
 
 def _modes(found: Mapping[Mode, EvaluationRecord]) -> Table:
     table = Table(box=None)
-    for column in ("mode", "count", "accuracy (95%)", *(one.terminal for one in COLUMNS if one.terminal)):
+    columns = [one for one in measured_columns([one.figures for one in found.values()]) if one.terminal]
+    for column in ("mode", "count", "accuracy (95%)", *(one.terminal for one in columns)):
         table.add_column(column, justify="right" if column != "mode" else "left")
     for mode in MODES:
         figures = found[mode].figures
@@ -93,6 +94,6 @@ def _modes(found: Mapping[Mode, EvaluationRecord]) -> Table:
             mode,
             str(figures.count),
             as_text(figures.accuracy, figures.unknown),
-            *(one.text(figures) for one in COLUMNS if one.terminal),
+            *(one.text(figures) for one in columns),
         )
     return table

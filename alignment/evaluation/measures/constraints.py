@@ -82,7 +82,7 @@ def _mode(rows: Sequence[Judged]) -> ModeAnswers:
         answers=len(rows),
         thinking_answer_fraction=fraction([thought(row.completion.text) for row in rows]),
         no_answer_fraction=fraction([not split_thinking(row.completion.text)[1] for row in rows]),
-        mean_answer_tokens=mean([len(row.completion.token_ids) - row.completion.thinking_tokens for row in rows]),
+        mean_answer_tokens=mean([row.completion.answer_tokens for row in rows]),
     )
 
 

@@ -15,7 +15,7 @@ from alignment.records.evaluation import EvaluationFigures, TaskScore
 
 @dataclass(frozen=True)
 class Outcome:
-    """One answered problem. correct is None if the verifier could not judge.
+    """One answered problem. correct is None if the verifier could not judge, calls_right if no calls are expected.
 
     Outcomes of the same `problem` are samples of one thing, which the intervals take into account; an empty name says
     that the outcome stands alone.
@@ -30,6 +30,7 @@ class Outcome:
     forced: bool
     problem: str = ""
     text: str = ""  # what was written, for figures of the words themselves
+    calls_right: bool | None = None
 
     @property
     def finished(self) -> bool:
@@ -76,6 +77,7 @@ def mean_of(outcomes: Sequence[Outcome], values: Sequence[float], digits: int = 
 def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
     """What one mode's answers come to, with a breakdown by task; who asked them adds the rest."""
     found, tasks = score(outcomes), list(dict.fromkeys(outcome.task for outcome in outcomes))
+    called = [outcome for outcome in outcomes if outcome.calls_right is not None]
     return EvaluationFigures(
         mode=mode,
         count=found.count,
@@ -87,6 +89,8 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
         truncated_fraction=fraction([outcome.truncated for outcome in outcomes]),
         forced_fraction=fraction([outcome.forced for outcome in outcomes]),
         finished_fraction=fraction([outcome.finished for outcome in outcomes]),
+        calls_count=len(called),
+        calls_right=fraction_of(called, [bool(one.calls_right) for one in called]) if called else None,
         tasks=tuple(_task(task, [outcome for outcome in outcomes if outcome.task == task]) for task in tasks),
     )
 

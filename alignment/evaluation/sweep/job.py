@@ -64,10 +64,10 @@ class Answered:
         scores = [correctness(row) for row in self.samples]
         return ProblemOutcome(
             problem=problem_key(self.samples[0].problem.text),
-            prompt_tokens=len(made[0].request.prompt_ids),
+            prompt_tokens=len(made[0].prompt_ids),
             correct=tuple(None if score is None else score == 1.0 for score in scores),
             thinking_tokens=tuple(one.thinking_tokens for one in made),
-            answer_tokens=tuple(len(one.token_ids) - one.thinking_tokens for one in made),
+            answer_tokens=tuple(one.answer_tokens for one in made),
             groups=tuple(self.groups),
         )
 
@@ -137,7 +137,7 @@ def _groups(samples: Sequence[Sequence[Judged]]) -> list[list[int | None]]:
 def _votes(problems: Sequence[Answered]) -> tuple[VotePoint, ...]:
     """What voting over the samples would score, on the problems that have one answer; empty where none has."""
     ballots = [problem.ballots() for problem in problems if problem.samples[0].problem.answer]
-    spent = [len(row.completion.token_ids) for problem in problems for row in problem.samples]
+    spent = [row.completion.policy_tokens for problem in problems for row in problem.samples]
     return vote_points([one for one in ballots if one], sum(spent) / len(spent) if spent else 0.0)
 
 

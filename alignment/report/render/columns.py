@@ -4,11 +4,13 @@ A new figure needs one line here (docs/evaluation.md says what else). Neighbours
 phrases.py (how numbers read).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from alignment.core.statistics.estimate import Estimate
 from alignment.records.evaluation import EvaluationFigures
+from alignment.report.document import Report
 from alignment.report.render import phrases
 
 
@@ -21,13 +23,22 @@ class Column:
     form: Callable[[float | None], str]
     terminal: str = ""
     shown: Literal["always", "wide"] = "always"  # in which terminals
+    if_measured: bool = False  # stands in a table only where a stage has the figure
+
+    def value(self, figures: EvaluationFigures) -> float | None:
+        """The figure, of one with an interval its value; None where it was not measured."""
+        found = getattr(figures, self.field)
+        return found.value if isinstance(found, Estimate) else found
 
     def text(self, figures: EvaluationFigures) -> str:
         """The figure as it reads in a table."""
-        return self.form(getattr(figures, self.field))
+        found = getattr(figures, self.field)
+        interval = f" ({phrases.interval(found)})" if isinstance(found, Estimate) else ""
+        return f"{self.form(self.value(figures))}{interval}"
 
 
 COLUMNS = (
+    Column("calls_right", "calls right %", phrases.percent, "calls right %", if_measured=True),
     Column("think_follow", "think-follow %", phrases.percent, "think-\nfollow %"),
     Column("mean_thinking_tokens", "thinking tokens", phrases.count, "thinking\ntokens"),
     Column("mean_answer_tokens", "answer tokens", phrases.count),
@@ -37,6 +48,16 @@ COLUMNS = (
 )
 
 
-def terminal_columns(wide: bool) -> list[Column]:
+def report_columns(report: Report) -> list[Column]:
+    """The columns of a report's tables: all but those of figures that none of its stages has."""
+    return measured_columns([figures for stage in report.stages for figures in stage.evaluations.values()])
+
+
+def measured_columns(found: Sequence[EvaluationFigures]) -> list[Column]:
+    """The columns of these figures: those that always stand, and those that one of them has."""
+    return [one for one in COLUMNS if not one.if_measured or any(one.value(each) is not None for each in found)]
+
+
+def terminal_columns(report: Report, wide: bool) -> list[Column]:
     """The columns that a terminal has room for."""
-    return [one for one in COLUMNS if one.terminal and (wide or one.shown == "always")]
+    return [one for one in report_columns(report) if one.terminal and (wide or one.shown == "always")]

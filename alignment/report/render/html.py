@@ -16,7 +16,7 @@ from alignment.report.document import AccuracyChange, Report, StageSection
 from alignment.report.figures import stages as charts
 from alignment.report.figures.sweep import sweep_figures
 from alignment.report.render import phrases
-from alignment.report.render.columns import COLUMNS
+from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
     FOLLOW_LEGEND,
@@ -86,7 +86,7 @@ def render_page(report: Report, run: Run) -> str:
     template = page_template("alignment.report.render", phrases=phrases, interval_bar=charts.interval_bar)
     return template.render(
         document=report,
-        columns=COLUMNS,
+        columns=report_columns(report),
         evaluated=[stage for stage in report.stages if stage.evaluations],
         tasks=task_rows(report),
         accuracy=charts.accuracy_by_stage(report),

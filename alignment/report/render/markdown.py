@@ -11,7 +11,7 @@ from alignment.core.vocabulary import MODES
 from alignment.records.sweep import SweepPoint
 from alignment.report.document import Report
 from alignment.report.render import phrases
-from alignment.report.render.columns import COLUMNS
+from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
     FOLLOW_LEGEND,
@@ -79,7 +79,7 @@ def _alarms(report: Report) -> list[str]:
 
 
 def _stages(report: Report) -> str:
-    rows = []
+    rows, columns = [], report_columns(report)
     for stage in report.stages:
         for mode in MODES:
             found = stage.evaluations.get(mode)
@@ -93,10 +93,10 @@ def _stages(report: Report) -> str:
                     phrases.percent(found.accuracy.value),
                     phrases.interval(found.accuracy),
                     f"**{change}**" if change.endswith(("loss", "gain")) else change,
-                    *(one.text(found) for one in COLUMNS),
+                    *(one.text(found) for one in columns),
                 )
             )
-    headings = (*STAGE_HEADINGS, *(one.heading for one in COLUMNS))
+    headings = (*STAGE_HEADINGS, *(one.heading for one in columns))
     return table(headings, rows) if rows else "No stage has been evaluated yet."
 
 

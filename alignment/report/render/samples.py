@@ -4,13 +4,15 @@ Questions whose verdict changed come first, losses before gains; a page of succe
 Neighbours: record.py (where the samples are from), html.py (lays them side by side).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
 
+from alignment.core.typed_json import Json
 from alignment.core.vocabulary import MODES, Mode
 from alignment.records.evaluation import Sample
 from alignment.records.rollout import RolloutRow
+from alignment.report.render.turns import ShownTurn, shown_turns
 from alignment.report.run import Run
 from rewards.contract import split_thinking
 
@@ -31,6 +33,7 @@ class Answer:
     answer: str
     question: str = ""
     expected: str = ""
+    turns: tuple[ShownTurn, ...] = ()  # of several: all of them, in place of thinking and answer
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def _evaluated(stage: str, sample: Sample) -> Answer:
     thinking, answer = split_thinking(sample.text)
     mark = {True: "correct", False: "incorrect", None: "not judged"}[sample.correct]
     spent = "" if sample.thinking_tokens is None else f"{sample.thinking_tokens:.0f} thinking tokens"
-    return Answer(stage, mark, spent, clip(thinking), clip(answer))
+    return Answer(stage, mark, spent, clip(thinking), clip(answer), turns=_clipped(sample.messages))
 
 
 def first_and_last(run: Run) -> list[StageRollouts]:
@@ -112,7 +115,13 @@ def _rollout(row: RolloutRow) -> Answer:
     thinking, answer = split_thinking(row.text)
     scores = [f"{name} {_score(verdict.score)}" for name, verdict in row.verdicts.items()]
     detail = " · ".join([f"reward {_score(row.reward)}", *scores, row.stop_reason]).strip(" ·")
-    return Answer(f"step {row.step}", "", detail, clip(thinking), clip(answer), clip(row.question), clip(row.answer))
+    asked, expected, turns = clip(row.question), clip(row.answer), _clipped(row.messages)
+    return Answer(f"step {row.step}", "", detail, clip(thinking), clip(answer), asked, expected, turns)
+
+
+def _clipped(messages: Sequence[Mapping[str, Json]]) -> tuple[ShownTurn, ...]:
+    """The turns of a rollout, those that are long with both ends."""
+    return tuple(ShownTurn(one.role, clip(one.thinking), clip(one.text)) for one in shown_turns(messages))
 
 
 def _score(score: float | None) -> str:

@@ -24,7 +24,7 @@ COLOURS = {"gain": "green", "loss": "red", "no clear change": "dim"}
 def stage_table(report: Report, width: int = WIDE) -> Table:
     """One row per stage and mode: accuracy, change, the figures of columns.py, and with room the time."""
     wide = width >= WIDE
-    columns = terminal_columns(wide)
+    columns = terminal_columns(report, wide)
     table = Table(
         title=Text(report.recipe),
         title_justify="left",

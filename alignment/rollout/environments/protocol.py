@@ -8,8 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import BaseModel, ConfigDict
+
 from alignment.data.rows import Message, Problem, ToolSchema
-from alignment.recipe.closed import Closed
+
+
+class EnvironmentOptions(BaseModel):
+    """What a recipe may write for a kind beside `kind` and `max_turns`: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 @dataclass(frozen=True)
@@ -52,11 +59,11 @@ class Environments(Protocol):
 class EnvironmentKind:
     """A kind of environment: its name, what a recipe may write for it, and how it is opened.
 
-    `options` is a closed pydantic model; `problem_here` says why this machine cannot run it, or None, and may start what
+    `options` is a pydantic model; `problem_here` says why this machine cannot run it, or None, and may start what
     that takes.
     """
 
     name: str
-    options: type[Closed]
+    options: type[EnvironmentOptions]
     open: Callable[[Any], Environments]
     problem_here: Callable[[Any], str | None] = lambda options: None

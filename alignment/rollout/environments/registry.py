@@ -14,9 +14,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pydantic import ValidationError
 
 from alignment.core.errors import RecipeError
-from alignment.recipe.closed import Closed
 from alignment.recipe.environment import EnvironmentChoice
-from alignment.rollout.environments.protocol import EnvironmentKind, Environments
+from alignment.rollout.environments.protocol import EnvironmentKind, EnvironmentOptions, Environments
 
 ENTRY_POINTS = "alignment.environments"
 BUILT_IN = {
@@ -72,7 +71,7 @@ def environment_problems(choice: EnvironmentChoice, *, here: bool = True) -> lis
     return [] if problem is None else [problem]
 
 
-def _options(kind: EnvironmentKind, choice: EnvironmentChoice) -> Closed:
+def _options(kind: EnvironmentKind, choice: EnvironmentChoice) -> EnvironmentOptions:
     try:
         return kind.options.model_validate(choice.model_extra or {})
     except ValidationError as error:

@@ -5,11 +5,10 @@ Neighbours: protocol.py, tools.py (which does execute).
 """
 
 from alignment.data.rows import Message, Problem
-from alignment.recipe.closed import Closed
-from alignment.rollout.environments.protocol import Environment, EnvironmentKind, Opening
+from alignment.rollout.environments.protocol import Environment, EnvironmentKind, EnvironmentOptions, Opening
 
 
-class NoOptions(Closed):
+class NoOptions(EnvironmentOptions):
     """Nothing beside `kind` and `max_turns`."""
 
 

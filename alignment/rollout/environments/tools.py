@@ -13,10 +13,9 @@ from typing import Literal
 from pydantic import Field
 
 from alignment.data.rows import Message, Problem
-from alignment.recipe.closed import Closed
 from alignment.rollout.environments.calls import calls_in
 from alignment.rollout.environments.executors import Calculator, Executor, Python, Store, ToolError
-from alignment.rollout.environments.protocol import EnvironmentKind, Opening
+from alignment.rollout.environments.protocol import EnvironmentKind, EnvironmentOptions, Opening
 from rewards import machine_problem
 from rewards.kinds.tool_call.schema import Misfit, read_tools
 from rewards.kinds.tool_call.verifier import Call
@@ -26,7 +25,7 @@ ToolName = Literal["calculator", "python", "store"]
 MOST_CALLS = 8  # of one turn; what is beyond is answered with an error
 
 
-class ToolsOptions(Closed):
+class ToolsOptions(EnvironmentOptions):
     """What a recipe may write beside `kind: tools`."""
 
     tools: list[ToolName] = Field(["calculator"], min_length=1, description="Tools that the policy may call.")

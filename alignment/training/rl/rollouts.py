@@ -1,6 +1,6 @@
 """A step's rollouts: sampled with modes and budgets by an engine that holds the trainer's weights, and judged once.
 
-Neighbours: trainer.py (who asks), rollout/ (groups, dynamic sampling, verdicts), inference/ (engines).
+Neighbours: trainer.py (who asks), rollout/ (trajectories, groups, dynamic sampling, verdicts), inference/ (engines).
 """
 
 import itertools
@@ -8,16 +8,14 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 
-from transformers import PreTrainedTokenizerBase
-
 from alignment.core.files import append_json_lines
 from alignment.data.rows import Problem
-from alignment.data.template import render_prompt
-from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
-from alignment.inference.sampler import Sampler
+from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.rollout.groups import chance, group_mode, has_signal, replace_zero_variance
+from alignment.rollout.sampler import RolloutRequest, TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer, summary
+from alignment.rollout.trajectory import Trajectory
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.batch import RolledOut, Row, Weights
@@ -29,14 +27,14 @@ REPLACEMENT_ROUNDS = 3
 class Rollouts:
     """The completions of a step, sampled and judged on this rank. Implements RolloutSource."""
 
-    def __init__(self, context: StageContext, tokenizer: PreTrainedTokenizerBase, problems: list[Problem]) -> None:
+    def __init__(self, context: StageContext, problems: list[Problem]) -> None:
         stage: GrpoStage = context.stage
-        self._context, self._tokenizer, self._settings = context, tokenizer, stage.rollout
+        self._context, self._settings = context, stage.rollout
         self._problems = {problem.id: problem for problem in problems}
         self._scorer = Scorer(stage.rewards)
         self._sampling = SamplingSettings(stage.rollout.temperature, stage.rollout.top_p, stage.rollout.top_k)
         self._weights_of_step: int | None = None
-        self._sampler: Sampler | None = None
+        self._sampler: TrajectorySampler | None = None
 
     def roll_out(self, problem_ids: Sequence[str], step: int, weights: Weights) -> RolledOut:
         """One step's completions for the problems of this rank, each id once per generation."""
@@ -58,36 +56,33 @@ class Rollouts:
         }
         return RolledOut([_row(one) for one in judged], [one.total for one in judged], figures)
 
-    def _fresh_sampler(self, step: int, weights: Weights) -> Sampler:
+    def _fresh_sampler(self, step: int, weights: Weights) -> TrajectorySampler:
         """The sampler, its engine holding the weights that the trainer holds now."""
         if self._sampler is None:
-            self._sampler = self._context.sampler()
+            self._sampler = self._context.trajectory_sampler()
             first = next(iter(self._problems.values()))
-            probe = render_prompt(self._tokenizer, first.messages, "thinking", flagged=False, tools=first.tools)
-            check_weight_sync(self._sampler.engine, weights, probe, same_start=step == 0)
-            self._context.counts["engine"] = self._sampler.engine.name
+            engine = self._sampler.sampler.engine
+            check_weight_sync(engine, weights, self._sampler.prompt_ids(first, "thinking"), same_start=step == 0)
+            self._context.counts["engine"] = engine.name
         elif self._weights_of_step != step:
-            self._sampler.engine.load_weights(weights())
+            self._sampler.sampler.engine.load_weights(weights())
         self._weights_of_step = step
         return self._sampler
 
     def _sample(
-        self, sampler: Sampler, problems: list[Problem], step: int, draw: int
-    ) -> list[tuple[Problem, Generation]]:
+        self, sampler: TrajectorySampler, problems: list[Problem], step: int, draw: int
+    ) -> list[tuple[Problem, Trajectory]]:
         seed, settings, rank = self._context.recipe.seed, self._settings, self._context.rank
         requests = []
         for place, problem in enumerate(problems):
             mode = group_mode(problem, step, seed, settings.thinking_fraction)
             flagged = chance("flag", seed, step, problem.id) < settings.flag_fraction
-            prompt = render_prompt(self._tokenizer, problem.messages, mode, flagged=flagged, tools=problem.tools)
             drawn_with = request_seed("draw", seed, step, draw, rank, place)
-            requests.append(
-                GenerationRequest(prompt, mode, settings.thinking_budget, settings.max_completion_tokens, drawn_with)
-            )
+            requests.append(RolloutRequest(problem, mode, flagged, settings.thinking_budget, drawn_with))
         return list(zip(problems, sampler.sample(requests, self._sampling), strict=True))
 
     def _judge(
-        self, sampler: Sampler, sampled: list[tuple[Problem, Generation]], step: int
+        self, sampler: TrajectorySampler, sampled: list[tuple[Problem, Trajectory]], step: int
     ) -> tuple[list[Judged], int]:
         judged = self._scorer.judge([problem for problem, _ in sampled], [made for _, made in sampled])
         if not self._settings.dynamic_sampling:
@@ -119,10 +114,10 @@ class Rollouts:
 def _row(judged: Judged) -> Row:
     made = judged.completion
     return Row(
-        prompt_ids=made.request.prompt_ids,
+        prompt_ids=made.prompt_ids,
         completion_ids=made.token_ids,
         logprobs=made.logprobs,
-        sampled=[not forced for forced in made.forced],
+        sampled=made.loss_mask,
         truncated=made.stop_reason == "length",
     )
 

@@ -15,6 +15,7 @@ from alignment.data.rows import Problem
 from alignment.data.template import render_prompt
 from alignment.inference.attention import packed
 from alignment.inference.weights.sync_check import largest_gap
+from alignment.rollout.environments.registry import open_environments
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import refuse_unjudged
 from alignment.training.callbacks import Recorder
@@ -40,7 +41,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     policy = load_policy(context, packed.register())
     trainer = PolicyGradientTrainer(
         algorithm=stage.algorithm,
-        rollouts=rollouts or Rollouts(context, tokenizer, problems),
+        rollouts=rollouts or Rollouts(context, problems),
         max_logprob_gap=_largest_gap(stage, settings, next(policy.parameters()).dtype),
         model=policy,
         args=settings,
@@ -81,8 +82,10 @@ def _fitting(context: StageContext, tokenizer: PreTrainedTokenizerBase, problems
     """The problems whose prompt fits, each id once. Raises DataError if too few are left for one step."""
     limit = context.stage.rollout.max_prompt_tokens
     kept = {}
+    environments = open_environments(context.stage.rollout.environment)
     for problem in problems:
-        prompt = render_prompt(tokenizer, problem.messages, "non_thinking", flagged=True, tools=problem.tools)
+        opening = environments.new().reset(problem)
+        prompt = render_prompt(tokenizer, opening.messages, "non_thinking", flagged=True, tools=opening.tools)
         if len(prompt) <= limit:
             kept[problem.id] = problem
     context.counts.update(problems=len(kept), left_out_too_long=len(problems) - len(kept))

@@ -5,6 +5,7 @@ and pass_rates.jsonl (how often each problem was solved). Problems are worked th
 is not drawn again after a kill.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,13 +14,13 @@ from alignment.core.files import append_json_lines, write_json_lines
 from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.modes import with_flag
-from alignment.data.rows import Conversation, Message, Preference, Problem, write_rows
-from alignment.data.template import render_prompt
-from alignment.inference.engine import GenerationRequest, SamplingSettings, request_seed
+from alignment.data.rows import Conversation, Message, Preference, Problem, ToolSchema, write_rows
+from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.records.metrics import MetricsRow
 from alignment.records.rollout import PassRate, RolloutRow, VerdictRecord
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.references import refuse_failing
+from alignment.rollout.sampler import RolloutRequest
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.training.context import StageContext
 from alignment.training.kinds.sample import SampleStage
@@ -100,10 +101,10 @@ class _Draw:
 
     def __init__(self, context: StageContext) -> None:
         settings = context.stage.rollout
-        self._context, self._settings, self._tokenizer = context, settings, context.tokenizer()
-        self._sampler = context.sampler()
+        self._context, self._settings = context, settings
+        self._sampler = context.trajectory_sampler()
         self._scorer = Scorer(context.stage.rewards)
-        context.counts["engine"] = self._sampler.engine.name
+        context.counts["engine"] = self._sampler.sampler.engine.name
 
     def chunk(self, problems: list[Problem], number: int, path: Path) -> None:
         """Sample and judge one chunk, and write it so that it is there whole or not at all."""
@@ -112,16 +113,11 @@ class _Draw:
         for problem in problems:
             mode = group_mode(problem, number, seed, settings.thinking_fraction)
             flagged = _is_flagged(self._context, problem)
-            prompt = render_prompt(self._tokenizer, problem.messages, mode, flagged=flagged, tools=problem.tools)
-            if len(prompt) <= settings.max_prompt_tokens:
+            if len(self._sampler.prompt_ids(problem, mode, flagged=flagged)) <= settings.max_prompt_tokens:
                 asked += [problem] * settings.generations
                 for generation in range(settings.generations):
                     drawn_with = request_seed("draw", seed, self._context.stage.name, problem.id, generation)
-                    requests.append(
-                        GenerationRequest(
-                            prompt, mode, settings.thinking_budget, settings.max_completion_tokens, drawn_with
-                        )
-                    )
+                    requests.append(RolloutRequest(problem, mode, flagged, settings.thinking_budget, drawn_with))
         sampling = SamplingSettings(settings.temperature, settings.top_p, settings.top_k)
         made = self._sampler.sample(requests, sampling)
         judged: list[Judged] = self._scorer.judge(asked, made)
@@ -129,7 +125,8 @@ class _Draw:
 
     def close(self) -> None:
         self._scorer.close()
-        self._sampler.engine.close()
+        self._sampler.close()
+        self._sampler.sampler.engine.close()
 
 
 def accept_score(stage: SampleStage, verdicts: Mapping[str, VerdictRecord]) -> float:
@@ -159,29 +156,41 @@ def _within(rows: list[RolloutRow], stage: SampleStage) -> bool:
     return low <= _pass_rate(rows, stage) <= high
 
 
-def _turns(problem: Problem, row: RolloutRow) -> tuple[list[Message], Message]:
-    """The prompt without flags, and the answer with its thinking apart."""
+def _prompt(problem: Problem, row: RolloutRow) -> tuple[list[Message], list[ToolSchema]]:
+    """What the policy was asked, without flags, and the tools that it was offered."""
+    if row.opening is None:
+        return problem.messages, problem.tools
+    return [dict(one) for one in row.opening.messages], [dict(one) for one in row.opening.tools]
+
+
+def _reply(row: RolloutRow) -> list[Message]:
+    """What the policy said, with its thinking apart; of several turns all, with what tools answered."""
+    if row.messages:
+        return [dict(one) for one in row.messages]
     thinking, answer = split_thinking(row.text)
-    return problem.messages, {"role": "assistant", "reasoning_content": thinking, "content": answer}
+    return [{"role": "assistant", "reasoning_content": thinking, "content": answer}]
 
 
 def _conversations(problem: Problem, rows: list[RolloutRow], stage: SampleStage) -> Iterator[Conversation]:
-    accepted = {row.text: row for row in rows if _accepted(row, stage)}  # each text once
+    accepted = {json.dumps(_reply(row)): row for row in rows if _accepted(row, stage)}  # each reply once
     for index, row in enumerate(list(accepted.values())[: stage.accepted_per_problem]):
-        prompt, reply = _turns(problem, row)
-        yield Conversation(f"{problem.id}#{index}", [*prompt, reply], row.mode, problem.family, problem.tools)
+        prompt, tools = _prompt(problem, row)
+        yield Conversation(f"{problem.id}#{index}", [*prompt, *_reply(row)], row.mode, problem.family, tools)
 
 
 def _pairs(problem: Problem, rows: list[RolloutRow], stage: SampleStage) -> Iterator[Preference]:
-    """At most one pair per problem: the first accepted answer over the first that was judged and refused."""
+    """At most one pair per problem: the first accepted answer over the first that was judged and refused.
+
+    Rollouts of several turns make none: their prompts part after the first turn.
+    """
+    rows = [row for row in rows if len(_reply(row)) == 1]
     chosen = next((row for row in rows if _accepted(row, stage)), None)
     refused = (row for row in rows if row.reward is not None and not _accepted(row, stage) and row.stop_reason == "end")
     rejected = next(refused, None)
     if chosen is None or rejected is None or chosen.text == rejected.text:
         return
-    prompt, reply = _turns(problem, chosen)
+    prompt, tools = _prompt(problem, chosen)
     flagged = stage.rollout.flag_fraction >= 1.0
     messages = with_flag(prompt, chosen.mode) if flagged else prompt
-    yield Preference(
-        problem.id, messages, reply, _turns(problem, rejected)[1], chosen.mode, problem.family, problem.tools
-    )
+    (better,), (worse,) = _reply(chosen), _reply(rejected)
+    yield Preference(problem.id, messages, better, worse, chosen.mode, problem.family, tools)
