@@ -1,8 +1,8 @@
-"""The seam between whoever needs completions and whatever samples them.
+"""Engine, the protocol of whatever samples completions, with GenerationRequest and Generation.
 
-An engine turns requests into generations and yields each as it finishes. It knows tokens and think blocks, not chats:
-it ends a think block that has come to its budget (thinking_budget.py). What a minimum of thinking is, and the text,
-sampler.py puts on top, alike for all engines. Two stand behind the seam: transformers/engine.py and vllm/in_process.py.
+An engine turns requests into generations and yields each as it finishes. It works on tokens, not messages, and enforces the
+upper limit of a thinking budget (thinking_budget.py). sampler.py adds text and the lower limit, the same for all engines.
+Neighbours: transformers/engine.py and vllm/in_process.py (the engines), start.py (starts one).
 """
 
 import hashlib
@@ -23,8 +23,10 @@ StopReason = Literal["end", "length"]
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How tokens are sampled. temperature 0 is greedy; top_k 0 is off. `logprobs=False` skips computing them; zeros are
-    returned."""
+    """How tokens are sampled. Temperature 0 is greedy; top_k 0 is off.
+
+    `logprobs=False` skips computing them; zeros are returned.
+    """
 
     temperature: float = 1.0
     top_p: float = 1.0
@@ -34,10 +36,10 @@ class SamplingSettings:
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One completion to sample: a rendered prompt, the mode it asks for, and how long it may get, in tokens.
+    """One completion to sample: prompt tokens, mode, thinking budget, and maximum length in tokens.
 
-    The budget counts in thinking mode alone. The seed is the request's own: what is sampled for it depends on nothing
-    that shares its batch.
+    The budget applies in thinking mode only. The seed belongs to the request: its generation does not depend on the other
+    requests of its batch.
     """
 
     prompt_ids: list[int]
@@ -48,21 +50,22 @@ class GenerationRequest:
 
     @property
     def most_thinking(self) -> int | None:
-        """Thinking tokens after which an engine ends the thinking, or None."""
+        """Maximum number of thinking tokens, or None."""
         return None if self.budget is None or self.mode != "thinking" else self.budget.most
 
     @property
     def least_thinking(self) -> int:
-        """Thinking tokens before which a think block is not closed."""
+        """Minimum number of thinking tokens."""
         return 0 if self.budget is None or self.mode != "thinking" else self.budget.least
 
 
 @dataclass(frozen=True)
 class Generation:
-    """What was sampled for a request: token ids, and the log-prob of each under the policy, at temperature 1 (nats).
+    """A sampled completion of T tokens.
 
-    forced marks tokens that were written in the policy's place; their log-probs are 0 and mean nothing. stop_reason is
-    `end` where the policy ended itself. Engines leave text and thinking_tokens to sampler.py.
+    token_ids, logprobs, forced: (T,). Log-probs are in nats under the policy at temperature 1. forced marks tokens that the
+    engine wrote in place of the policy; their log-probs are 0. stop_reason is `end` if the policy ended its turn. Engines
+    leave text and thinking_tokens empty; sampler.py fills them in.
     """
 
     request: GenerationRequest
@@ -75,7 +78,7 @@ class Generation:
 
     @property
     def forced_tokens(self) -> int:
-        """How many tokens were written in the policy's place."""
+        """Number of forced tokens."""
         return sum(self.forced)
 
 
@@ -90,12 +93,12 @@ class EngineSettings:
     options: EngineOptions  # what the recipe says
     gpu_memory_fraction: float = 0.35  # where the options leave it out
     trust_remote_code: bool = False
-    thinking: ThinkTokens | None = None  # None for an engine that is given no budgets
+    thinking: ThinkTokens | None = None  # None for an engine without thinking budgets
     processes: int = 1  # training processes on this machine, each with an engine of its own
 
 
 class Engine(Protocol):
-    """Samples from a policy and takes new weights for it."""
+    """Samples from a policy whose weights can be replaced."""
 
     name: str
     weight_version: int  # 0 for the weights it was started with
@@ -103,19 +106,21 @@ class Engine(Protocol):
     def generate(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
     ) -> Iterator[tuple[int, Generation]]:
-        """`(index of the request, its generation)`, each as it finishes, in any order.
+        """Yield `(index of the request, its generation)`, each as it finishes, in any order.
 
-        The same weights, request and settings give the same generation on the same machine, whatever else is asked.
+        The same weights, request and settings give the same generation on the same machine, whatever the other requests.
         """
         ...
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
-        """The log-prob of every token but the first, given those before it; temperature plays no part."""
+        """Log-probs (nats, temperature 1) of every token but the first, given those before it."""
         ...
 
     def load_weights(self, weights: "Iterable[tuple[str, torch.Tensor]]") -> int:
-        """Take new weights under their checkpoint names, by a WeightTransfer (weights/transfer.py); returns their version.
-        Everything cached from the old ones is dropped."""
+        """Replace the weights by those of the iterator, under their checkpoint names; returns the new weight_version.
+
+        Everything cached from the old ones is dropped. Raises what its WeightTransfer raises (weights/transfer.py).
+        """
         ...
 
     def close(self) -> None:
@@ -124,19 +129,19 @@ class Engine(Protocol):
 
 
 def in_order(generations: Iterable[tuple[int, Generation]]) -> list[Generation]:
-    """All generations in the order of their requests, for those who need them together."""
+    """All generations in the order of their requests."""
     return [made for _, made in sorted(generations, key=lambda pair: pair[0])]
 
 
 def request_seed(*parts: object) -> int:
-    """A seed that is the same for the same parts in every process, and unrelated for others."""
+    """A seed (63 bits) that is the same for the same parts in every process, and unrelated for others."""
     return int.from_bytes(hashlib.sha256(":".join(map(str, parts)).encode()).digest()[:8], "big") >> 1
 
 
 def as_generation(
     request: GenerationRequest, ids: list[int], logprobs: list[float], tokens: ThinkTokens | None, *, ended: bool
 ) -> Generation:
-    """What an engine sampled, with the tokens marked that its budget wrote."""
+    """The generation of a request from an engine's tokens, with the forced ones marked."""
     if tokens is None or request.most_thinking is None:
         forced = [False] * len(ids)
     else:

@@ -100,7 +100,7 @@ class HeldOutFigures:
     left_out_unknown: Annotated[int, "problems left out of both halves because a sample could not be judged"]
     promised: Annotated[Mapping[str, float | None], "saved_fraction of each probe in cross-validation; null where it cannot reach the target"]  # fmt: skip
     savings: Annotated[Savings, INLINE]
-    other_targets: Annotated[tuple[TargetFigures, ...], "from cheap to dear"] = ()
+    other_targets: Annotated[tuple[TargetFigures, ...], "from cheap to expensive"] = ()
 
 
 @dataclass(frozen=True)

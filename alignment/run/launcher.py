@@ -47,16 +47,17 @@ class LauncherConfig:
         except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
             fault = " ".join(str(error).split())
             raise RecipeError(
-                f"hardware.accelerate: {path} is no launcher config ({fault}); make one with `accelerate config`"
+                f"hardware.accelerate: {path} is not a launcher config ({fault}); make one with `accelerate config`"
             ) from error
 
     @property
     def hides_gpus(self) -> bool:
-        """Whether processes compute on a CPU, even where there are GPUs."""
+        """Whether processes compute on a CPU even if there are GPUs."""
         return self.use_cpu or self.gpu_ids == ""
 
     @property
     def several_machines(self) -> bool:
+        """Whether the processes run on more than one machine."""
         return self.num_machines > 1
 
     @property

@@ -246,7 +246,7 @@ def test_fully_sharded_weights_are_sharded(tmp_path: Path) -> None:
 def test_a_file_that_is_no_launcher_config_is_refused_in_words(tmp_path: Path, text: str) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(text, encoding="utf-8")
-    with pytest.raises(RecipeError, match="is no launcher config.*accelerate config"):
+    with pytest.raises(RecipeError, match="is not a launcher config.*accelerate config"):
         launcher_config(Hardware(accelerate=str(own)))
 
 

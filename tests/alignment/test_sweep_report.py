@@ -76,7 +76,7 @@ def test_points_that_cannot_be_read_are_left_out_with_a_note(run: Path) -> None:
     assert any("budget/budget.json has 3 points that cannot be read" in note for note in document["notes"])
 
 
-def test_a_sweep_of_a_policy_that_was_made_anew_is_named(run: Path) -> None:
+def test_a_sweep_of_a_retrained_policy_is_named(run: Path) -> None:
     assert not any("another policy" in note for note in write_report(run).notes)
     put_sweep(run, point(0, 0.4), point(64, 0.7), policy="0" * 64)
     assert any("sweep of mode_fusion was measured on another policy" in note for note in write_report(run).notes)

@@ -57,5 +57,5 @@ def test_the_steps_from_left_to_right_are_what_the_expression_means() -> None:
 
 @pytest.mark.parametrize("parameters", [{"max_steps": 9}, {"min_digits": 4}, {"steps": 2}, {"max_digits": "3"}])
 def test_parameters_that_cannot_be_are_refused(parameters: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match="tool sums take"):
+    with pytest.raises(DataError, match="`tool_sums` takes"):
         drawn(1, **parameters)

@@ -82,7 +82,7 @@ def test_criteria_are_weighted() -> None:
         ("x", 0.0),
     ],
 )
-def test_a_checklist_is_a_share_under_the_cap_of_the_worst_that_is_missing(answer: str, score: float) -> None:
+def test_a_checklist_score_is_a_fraction_under_the_cap_of_the_worst_that_is_missing(answer: str, score: float) -> None:
     checklist = [
         {"text": "names blue", "severity": "critical"},
         {"text": "names red", "severity": "major"},

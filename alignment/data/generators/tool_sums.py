@@ -16,7 +16,7 @@ TOOL_SUM_PARAMETERS = ("min_steps", "max_steps", "min_digits", "max_digits")
 SYSTEM = "One call a step."
 # Short, because a small model reads it in every prompt; the environment holds calls against its own, fuller schema.
 CALCULATOR: ToolSchema = {"name": "calculator", "parameters": {"properties": {"expression": {"type": "string"}}}}
-_MOST_STEPS, _MOST_DIGITS = 4, 6
+_MAX_STEPS, _MAX_DIGITS = 4, 6
 _DEFAULTS = {"min_steps": 1, "max_steps": 2, "min_digits": 2, "max_digits": 3}
 
 Step = tuple[str, int]  # an operation and its operand
@@ -30,11 +30,11 @@ def tool_sum_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
     """
     asked = {**_DEFAULTS, **parameters}
     steps, digits = (asked["min_steps"], asked["max_steps"]), (asked["min_digits"], asked["max_digits"])
-    bounded = all(isinstance(one, int) for one in asked.values()) and 1 <= steps[0] <= steps[1] <= _MOST_STEPS
-    if set(asked) - set(TOOL_SUM_PARAMETERS) or not bounded or not 1 <= digits[0] <= digits[1] <= _MOST_DIGITS:
+    bounded = all(isinstance(one, int) for one in asked.values()) and 1 <= steps[0] <= steps[1] <= _MAX_STEPS
+    if set(asked) - set(TOOL_SUM_PARAMETERS) or not bounded or not 1 <= digits[0] <= digits[1] <= _MAX_DIGITS:
         raise DataError(
-            f"tool sums take `min_steps` and `max_steps` from 1 to {_MOST_STEPS}, and `min_digits` and `max_digits` from "
-            f"1 to {_MOST_DIGITS}, and found {parameters}"
+            f"`tool_sums` takes `min_steps` and `max_steps` from 1 to {_MAX_STEPS}, and `min_digits` and `max_digits` from "
+            f"1 to {_MAX_DIGITS}, but found {parameters}"
         )
     draw = random.Random(seed)
 

@@ -40,18 +40,22 @@ class TransformersEngine:
     def generate(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
     ) -> Iterator[tuple[int, Generation]]:
+        """Sample by slots, or with `transformers.generate` for a model that cannot; see Engine.generate."""
         way = decoding.generate if self._by_slots else generate.generate
-        # As a decorator it holds while a generation is made, and not while whoever asked works on it.
+        # As a decorator, inference mode covers the generator's steps, but not the caller's code between them.
         yield from torch.inference_mode()(way)(self._model, requests, self._settings, settings)
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
+        """Log-probs by one forward pass; see Engine.logprobs."""
         way = decoding if self._by_slots else generate
         with torch.inference_mode():
             return way.logprobs(self._model, sequences)
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> int:
+        """Copy weights into the engine's own model; see Engine.load_weights."""
         self.weight_version = transferred(self._transfer, weights, self.weight_version + 1)
         return self.weight_version
 
     def close(self) -> None:
+        """Drop the model, which frees its memory."""
         del self._model, self._transfer

@@ -1,8 +1,8 @@
-"""vLLM inside this process, on a CPU or a GPU.
+"""vLLM in this process, on a CPU or a GPU.
 
-In-process, so that new weights are handed over as tensors and no server, port or file stands between trainer and
-engine. On a CPU the backend re-packs weights after loading, so they go in through vLLM's own reload, which unpacks
-first; the same path serves a GPU. Neighbour: engine.py (the seam); run/processes.py sets the environment vLLM needs.
+So new weights are passed as tensors, without a server, port or file between trainer and engine. On a CPU the backend
+re-packs weights after loading, so they are loaded with vLLM's own reload, which unpacks first; a GPU uses the same path.
+Neighbours: ../engine.py (the protocol), run/processes.py (sets the environment that vLLM needs).
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from alignment.inference.thinking_budget import OPEN
 from alignment.inference.weights.in_process import VllmReload
 from alignment.inference.weights.transfer import transferred
 
-# For a stage started by hand; run/processes.py sets these, and what must be set before the process starts, itself.
+# For a stage started by hand; run/processes.py sets these, and those that must be set before the process starts.
 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -41,7 +41,7 @@ class LocalVllm:
         from vllm import LLM
 
         on_cpu = not torch.cuda.is_available()
-        if on_cpu:  # what vLLM compiles even when it runs eagerly takes most of a minute, and a C++ compiler
+        if on_cpu:  # even in eager mode vLLM compiles a part, which takes most of a minute and a C++ compiler
             torch._dynamo.config.disable = True  # noqa: SLF001  as TORCHDYNAMO_DISABLE, but not too late
         options = settings.options
         self._stop_ids, self._max_length = list(settings.stop_ids), settings.max_length
@@ -50,12 +50,12 @@ class LocalVllm:
             self._llm = LLM(
                 model=settings.model,
                 dtype=options.resolved_dtype(on_gpu=not on_cpu),
-                skip_tokenizer_init=settings.thinking is None,  # budgets are told to vLLM as text
+                skip_tokenizer_init=settings.thinking is None,  # vLLM takes the stop text as text
                 enforce_eager=on_cpu,
                 max_model_len=settings.max_length,
                 max_num_seqs=options.max_sequences,
                 gpu_memory_utilization=getattr(options, "gpu_memory_fraction", None) or settings.gpu_memory_fraction,
-                enable_prefix_caching=False,  # a cache that outlives a weight update would answer for the old policy
+                enable_prefix_caching=False,  # its entries would belong to the old weights after a sync
                 trust_remote_code=settings.trust_remote_code,
                 disable_log_stats=True,
                 **_budgets(settings),
@@ -66,6 +66,7 @@ class LocalVllm:
     def generate(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
     ) -> Iterator[tuple[int, Generation]]:
+        """Sample with continuous batching; see Engine.generate."""
         from vllm import SamplingParams
 
         shared: dict[str, Any] = {
@@ -76,8 +77,8 @@ class LocalVllm:
             "logprobs": 0 if settings.logprobs else None,  # 0: the sampled token's own
             "detokenize": False,
         }
-        # In a batch of both kinds, vLLM 0.31 leaves the state of a budget behind for rows that have none. So where one
-        # row has a budget, the others get one that they cannot reach.
+        # In a mixed batch, vLLM 0.31 applies stale budget state to rows without a budget. So if one row has a budget, the
+        # others get one that they cannot reach.
         unbounded = self._max_length if any(one.most_thinking is not None for one in requests) else None
         budgets = [unbounded if one.most_thinking is None else one.most_thinking for one in requests]
         parameters = [
@@ -88,6 +89,7 @@ class LocalVllm:
             yield index, self._as_generation(requests[index], output.outputs[0])
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
+        """Log-probs by vLLM's prompt_logprobs; see Engine.logprobs."""
         from vllm import SamplingParams
 
         scoring = SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False)
@@ -98,16 +100,18 @@ class LocalVllm:
         return [found[index] for index in range(len(sequences))]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> int:
+        """Replace the weights by vLLM's reload; see Engine.load_weights."""
         self.weight_version = transferred(self._transfer, weights, self.weight_version + 1)
         return self.weight_version
 
     def close(self) -> None:
+        """Shut down vLLM's engine core."""
         self._llm.llm_engine.engine_core.shutdown()
 
     def _run(self, prompts: Sequence[list[int]], parameters: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """`(index of the prompt, vLLM's output)` as each finishes; what is left is dropped where nobody asks further.
+        """Yield `(index of the prompt, vLLM's output)` as each finishes; the rest is aborted if the iterator is closed.
 
-        vLLM draws from the global generators beside the requests' own, so they are kept wherever it works.
+        vLLM also draws from the global random generators, so their state is restored after it runs.
         """
         engine = self._llm.llm_engine
         with _generators_kept():
@@ -134,7 +138,7 @@ class LocalVllm:
 
 
 def _budgets(settings: EngineSettings) -> dict[str, Any]:
-    """What makes vLLM honour thinking_token_budget: where thinking begins, and what is written at its end."""
+    """vLLM's settings for thinking_token_budget: the text that opens thinking, and the stop text."""
     if settings.thinking is None:
         return {}
     from vllm.config import ReasoningConfig
@@ -145,9 +149,9 @@ def _budgets(settings: EngineSettings) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _generators_kept() -> Iterator[None]:
-    """Leave the trainer's random numbers as they were, although vLLM seeds every generator when it starts.
+    """Restore the state of all random generators afterwards, since vLLM seeds them when it starts.
 
-    A stage that goes on from a checkpoint starts its engine at another step than one that was never interrupted.
+    A resumed stage starts its engine at another step than an uninterrupted one, and must draw the same numbers.
     """
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     of_python, of_numpy = random.getstate(), np.random.get_state()
@@ -160,7 +164,7 @@ def _generators_kept() -> Iterator[None]:
 
 
 def _beside_other_ranks() -> dict[str, Any]:
-    """One engine per rank, each a world of its own inside the trainer's process group."""
+    """Settings for one engine per rank, each a group of its own inside the trainer's process group."""
     os.environ.setdefault("LOCAL_RANK", "0")
     return {
         "distributed_executor_backend": "external_launcher",

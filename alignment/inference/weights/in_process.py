@@ -1,7 +1,7 @@
 """Weights into an engine of this process: a copy into a transformers model, or vLLM's own layer-wise reload.
 
 On a CPU vLLM 0.31 keeps re-packed copies of the output head and of experts, which its reload leaves as they were or
-fills with weights that are not packed; here they are packed anew. Neighbour: transfer.py (the protocol).
+fills with weights that are not packed; here they are packed again. Neighbour: transfer.py (the protocol).
 """
 
 from collections.abc import Callable, Iterable
@@ -88,10 +88,10 @@ class VllmReload:
 
 
 def _repack_head(model: torch.nn.Module) -> None:
-    """Pack the output head anew from the weights it has now.
+    """Re-pack the output head from its current weights.
 
-    Logits are computed from a packed copy. A reload leaves out the copy of a head that is tied to the embedding: the
-    engine would go on with new layers under the head it started with.
+    Logits are computed from a packed copy. A reload leaves out the copy of a head that is tied to the embedding:
+    new layers would run with the old head.
     """
     from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
 

@@ -1,8 +1,8 @@
-"""Proof that the engine samples from the weights that the trainer holds.
+"""Checks that the engine samples from the weights that the trainer holds.
 
-Weights that never arrive are the costliest silent failure of RL on language models: the loss looks healthy and the
-policy that is sampled stands still. Two checks: at a stage's start changed weights must change the engine's log-probs
-and the true ones must bring them back; at every step the log-probs of fresh rollouts must agree with the trainer's.
+A weight sync that does nothing leaves no other trace: the loss looks healthy while the sampled policy never changes.
+Two checks: at a stage's start, changed weights must change the engine's log-probs, and the true ones must restore them; at
+every step, the log-probs of fresh rollouts must agree with the trainer's. Neighbour: transfer.py (loads the weights).
 """
 
 import re
@@ -14,11 +14,11 @@ from alignment.core.errors import WeightsNotSynchronised
 from alignment.inference.engine import Engine
 
 Weights = Callable[[], Iterator[tuple[str, torch.Tensor]]]
-SMALLEST_CHANGE = 1e-3  # nats: what a changed matrix must do at least
-# Means over the tokens of a few rollouts, in nats. In float32 an engine differs from the trainer by 1e-6, and one matrix
-# that is a step behind is enough for 3e-4. In bfloat16 rounding alone makes 1e-2.
+MIN_CHANGE = 1e-3  # nats: smallest difference that a changed matrix must make
+# Mean differences over the tokens of a few rollouts, in nats. In float32 an engine differs from the trainer by 1e-6, and a
+# single matrix that is one step behind makes 3e-4. In bfloat16, rounding alone makes 1e-2.
 EXACT_GAP, COARSE_GAP = 2e-4, 0.05
-LARGEST_RETURN = 1e-3  # nats: how far the true weights may land from where they were
+MAX_RETURN = 1e-3  # nats: largest difference after restoring the true weights
 _INNER = re.compile(
     r"\.(mlp|feed_forward|block_sparse_moe|ffn)\."
 )  # and not a router, which may choose the same experts
@@ -30,12 +30,12 @@ _HEAD, _EMBEDDING = (
 
 
 def check_weight_sync(engine: Engine, weights: Weights, probe: list[int], *, same_start: bool = True) -> None:
-    """Deliver the true weights, changed ones, and the true ones again, and compare log-probs.
+    """Load the true weights, changed ones, and the true ones again, and compare log-probs.
 
-    Changed are an inner matrix (of an MLP or of experts) and the output head, each alone. probe: token ids of some
-    prompt. same_start: the engine was started from these very weights, so that they must change nothing; false where
-    training resumes from a checkpoint. Leaves the engine with the true weights. Collective where weights are sharded.
-    Raises WeightsNotSynchronised.
+    Two matrices are changed, one at a time: an inner one (of an MLP or of experts), and the output head. probe: token ids of
+    a prompt. same_start: the engine was started from these weights, so that loading them must change nothing; False if
+    training resumes from a checkpoint. Leaves the engine with the true weights. Collective for sharded weights. Raises
+    WeightsNotSynchronised.
     """
     started = engine.logprobs([probe])[0]
     shapes: dict[str, int] = {}
@@ -48,29 +48,29 @@ def check_weight_sync(engine: Engine, weights: Weights, probe: list[int], *, sam
         changes[name] = _mean_distance(true, engine.logprobs([probe])[0])
     engine.load_weights(weights())
     returned = _mean_distance(true, engine.logprobs([probe])[0])
-    if moved > LARGEST_RETURN:
+    if moved > MAX_RETURN:
         raise WeightsNotSynchronised(
-            f"engine {engine.name} is damaged by new weights: the ones it was started from moved its log-probs by "
-            f"{moved:.2e} nats (at most {LARGEST_RETURN}). Write `engine: transformers`, and compare the versions in "
+            f"engine {engine.name} loads weights wrongly: loading those that it was started from moved its log-probs by "
+            f"{moved:.2e} nats (at most {MAX_RETURN}). Write `engine: transformers`, and compare the versions in "
             "constraints.txt with `alignment doctor`"
         )
-    if not changes or min(changes.values()) < SMALLEST_CHANGE or returned > LARGEST_RETURN:
-        told = ", ".join(f"{name} by {change:.2e}" for name, change in changes.items()) or "no weight was delivered"
+    if not changes or min(changes.values()) < MIN_CHANGE or returned > MAX_RETURN:
+        moves = ", ".join(f"{name} by {change:.2e}" for name, change in changes.items()) or "no weight was loaded"
         raise WeightsNotSynchronised(
-            f"engine {engine.name} does not take new weights: changed ones moved its log-probs, in nats: {told} (at "
-            f"least {SMALLEST_CHANGE} expected), and the true weights left them {returned:.2e} away (at most "
-            f"{LARGEST_RETURN}). Training would go on against a policy that stands still. Write `engine: transformers`, "
+            f"engine {engine.name} does not take new weights: changed ones moved its log-probs, in nats: {moves} (at "
+            f"least {MIN_CHANGE} expected), and the true weights left them {returned:.2e} away (at most "
+            f"{MAX_RETURN}). Training would continue while the sampled policy never changes. Write `engine: transformers`, "
             "and compare the versions in constraints.txt with `alignment doctor`"
         )
 
 
 def largest_gap(allowed: float | None, *, exact: bool) -> float:
-    """What a recipe allows, or what its silence means. exact: trainer and engine both compute in float32."""
+    """The allowed log-prob gap in nats: the recipe's, or a default. exact: trainer and engine compute in float32."""
     return allowed if allowed is not None else EXACT_GAP if exact else COARSE_GAP
 
 
 def refuse_gap(gap: float, largest: float, step: int) -> None:
-    """Raise WeightsNotSynchronised when trainer and engine have drifted apart."""
+    """Raise WeightsNotSynchronised if the gap between trainer and engine is above `largest` nats."""
     if gap > largest:
         raise WeightsNotSynchronised(
             f"step {step}: the engine's log-probs are {gap:.4f} nats from the trainer's on average, above "
@@ -80,16 +80,16 @@ def refuse_gap(gap: float, largest: float, step: int) -> None:
 
 
 def _noted(weights: Iterator[tuple[str, torch.Tensor]], shapes: dict[str, int]) -> Iterator[tuple[str, torch.Tensor]]:
-    """The weights as they are; the number of dimensions of each goes into `shapes`."""
+    """Yield the weights unchanged; the number of dimensions of each goes into `shapes`."""
     for name, tensor in weights:
         shapes[name] = tensor.dim()
         yield name, tensor
 
 
 def _to_change(shapes: dict[str, int]) -> Iterator[tuple[str, float]]:
-    """The weights that are changed, and by which factor: an inner matrix, negated, and the head, halved.
+    """Names of the weights to change, each with its factor: an inner matrix, negated, and the head, halved.
 
-    Negating is felt however small a layer's part is; a negated head that is tied to the embedding would cancel out.
+    Negating changes log-probs however little a layer contributes; a negated head tied to the embedding would cancel out.
     """
     matrices = [name for name, dimensions in shapes.items() if dimensions >= 2]
     heads = [name for name in matrices if _HEAD.search(name)] or [name for name in matrices if _EMBEDDING.search(name)]

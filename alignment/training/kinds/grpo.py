@@ -82,7 +82,7 @@ def _work(stage: GrpoStage) -> str:
     batch = stage.rollout.problems_per_step * stage.rollout.generations
     steps = stage.trainer.get("max_steps", -1)
     count = f"{steps} steps of " if steps > 0 else "steps of "
-    most = f"at most {batch * stage.rollout.max_completion_tokens:,} tokens each"
+    most = f"at most {batch * stage.rollout.max_completion_tokens:,} tokens per step"
     return f"{count}{stage.rollout.problems_per_step} x {stage.rollout.generations} completions, {most}"
 
 
