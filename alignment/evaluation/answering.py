@@ -106,7 +106,7 @@ class Evaluator:
 
 
 def sampling_settings(settings: Evaluations, mode: Mode) -> SamplingSettings:
-    """How an evaluation samples in a mode."""
+    """Sampling settings of an evaluation in a mode."""
     chosen = settings.sampling[mode]
     nucleus, likeliest = chosen.get("top_p", 1.0), int(chosen.get("top_k", 0))
     return SamplingSettings(chosen.get("temperature", 0.6), nucleus, likeliest, logprobs=False)

@@ -15,7 +15,7 @@ from alignment.records.run import RunRecord
 from alignment.records.run_folder import RunFolder, StageFolder
 from alignment.report.render.turns import shown_turns
 
-LONGEST_TURN = 100  # characters of a turn that are shown
+MAX_TURN = 100  # characters of a turn that are shown
 
 
 def lineage_tree(run: RunFolder) -> Tree:
@@ -63,7 +63,7 @@ def _add(tree: Tree, folder: StageFolder, manifest: Manifest, producers: dict[st
 
 
 def _add_turns(branch: Tree, folder: StageFolder) -> None:
-    """The turns of the last recorded rollout that has several, where a stage talked to its environment."""
+    """Show the turns of the last recorded rollout with several, for a stage with an environment of several turns."""
     try:
         rows = [row for row in RolloutRow.read_lines(folder.rollouts) if row.messages]
     except ArtifactError as error:
@@ -74,4 +74,4 @@ def _add_turns(branch: Tree, folder: StageFolder) -> None:
     last = rows[-1]
     turns = branch.add(Text(f"a rollout of step {last.step}, reward {last.reward}: {last.question}", style="dim"))
     for turn in shown_turns(last.messages):
-        turns.add(Text(f"{turn.role}: {' '.join(turn.text.split())[:LONGEST_TURN]}", style="dim"))
+        turns.add(Text(f"{turn.role}: {' '.join(turn.text.split())[:MAX_TURN]}", style="dim"))

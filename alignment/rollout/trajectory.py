@@ -71,7 +71,7 @@ class Trajectory:
 
     @property
     def several_messages(self) -> tuple[Message, ...]:
-        """The messages of a rollout of several turns, as records keep them; nothing of a single answer."""
+        """The messages of a rollout of several turns, as records keep them; empty for a single turn."""
         return tuple(self.messages) if len(self.turns) > 1 else ()
 
     @property

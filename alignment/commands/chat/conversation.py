@@ -31,7 +31,7 @@ SAMPLING = {"temperature": float, "top_p": float, "top_k": int}
 
 @dataclass(frozen=True)
 class Opening:
-    """What the command line asks for."""
+    """The options of `alignment chat` as written."""
 
     budget: int | None = None
     temperature: float = 0.6
@@ -40,7 +40,7 @@ class Opening:
 
     @property
     def environment(self) -> EnvironmentChoice:
-        """What answers the model's turns: the tools, where there are any. Raises OptionError for others."""
+        """The environment of the conversation: the tools, if there are any. Raises OptionError for unknown ones."""
         written = {"kind": "tools", "tools": list(self.tools)} if self.tools else {}
         choice = EnvironmentChoice.model_validate(written)
         problems = environment_problems(choice)
@@ -62,7 +62,7 @@ class Conversation:
 
     @property
     def asked(self) -> Problem:
-        """The conversation so far, as what waits for an answer."""
+        """The conversation so far, as a problem for the rollout sampler."""
         return Problem("chat", self.messages, "")
 
 
@@ -127,7 +127,7 @@ def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -
 
 
 def show_turn(turn: ShownTurn, console: Console) -> None:
-    """Print a turn: thinking dim, what tools answer in colour. Text: what a model or a tool writes is never markup."""
+    """Print a turn: thinking dim, tool results in colour. Text, because output of models and tools is never markup."""
     if turn.thinking:
         console.print(Text(turn.thinking, style="dim"))
     if turn.role == "assistant":

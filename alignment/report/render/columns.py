@@ -23,10 +23,10 @@ class Column:
     form: Callable[[float | None], str]
     terminal: str = ""
     shown: Literal["always", "wide"] = "always"  # in which terminals
-    if_measured: bool = False  # stands in a table only where a stage has the figure
+    if_measured: bool = False  # shown only if a stage has the figure
 
     def value(self, figures: EvaluationFigures) -> float | None:
-        """The figure, of one with an interval its value; None where it was not measured."""
+        """The figure, or the value of an Estimate; None if it was not measured."""
         found = getattr(figures, self.field)
         return found.value if isinstance(found, Estimate) else found
 
@@ -54,7 +54,7 @@ def report_columns(report: Report) -> list[Column]:
 
 
 def measured_columns(found: Sequence[EvaluationFigures]) -> list[Column]:
-    """The columns of these figures: those that always stand, and those that one of them has."""
+    """The columns of these figures, without optional ones that none of them has."""
     return [one for one in COLUMNS if not one.if_measured or any(one.value(each) is not None for each in found)]
 
 

@@ -33,7 +33,7 @@ class Answer:
     answer: str
     question: str = ""
     expected: str = ""
-    turns: tuple[ShownTurn, ...] = ()  # of several: all of them, in place of thinking and answer
+    turns: tuple[ShownTurn, ...] = ()  # of a rollout with several: all of them, in place of thinking and answer
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _rollout(row: RolloutRow) -> Answer:
 
 
 def _clipped(messages: Sequence[Mapping[str, Json]]) -> tuple[ShownTurn, ...]:
-    """The turns of a rollout, those that are long with both ends."""
+    """The turns of a rollout; long ones are clipped in the middle."""
     return tuple(ShownTurn(one.role, clip(one.thinking), clip(one.text)) for one in shown_turns(messages))
 
 

@@ -1,4 +1,4 @@
-"""Chat messages as they are shown: who speaks, the thinking, the text, and the tool calls in words.
+"""Chat messages for display: role, thinking, text, and tool calls.
 
 Text stays as it was written and is escaped where it is rendered. Neighbours: samples.py (the page), report/lineage.py
 (`alignment show`), commands/chat (the terminal).

@@ -157,14 +157,14 @@ def _within(rows: list[RolloutRow], stage: SampleStage) -> bool:
 
 
 def _prompt(problem: Problem, row: RolloutRow) -> tuple[list[Message], list[ToolSchema]]:
-    """What the policy was asked, without flags, and the tools that it was offered."""
+    """The prompt messages without flags, and the tools."""
     if row.opening is None:
         return problem.messages, problem.tools
     return [dict(one) for one in row.opening.messages], [dict(one) for one in row.opening.tools]
 
 
 def _reply(row: RolloutRow) -> list[Message]:
-    """What the policy said, with its thinking apart; of several turns all, with what tools answered."""
+    """The messages of the rollout: the policy's, with thinking apart, and tool results."""
     if row.messages:
         return [dict(one) for one in row.messages]
     thinking, answer = split_thinking(row.text)
