@@ -70,8 +70,8 @@ def killed_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     killed_when(lambda: len(list(chunks.glob("*.json"))) >= 3, "run", recipe, "--run", folder / "run")
     done = alignment("run", recipe, "--run", folder / "run")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "cold_start: finished already" in done.stdout
-    assert "going on with short_rows" in done.stdout
+    assert "cold_start: already finished" in done.stdout
+    assert "resuming short_rows" in done.stdout
     return folder / "run"
 
 
