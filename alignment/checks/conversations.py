@@ -1,65 +1,53 @@
-"""Checks local files of chats for the lint faults that need no tokenizer.
+"""Checks every row of the local files that stages read: rows that can be read, and have no lint fault that needs no tokenizer.
 
 Public sets are not downloaded to check a recipe, and faults that need a tokenizer are looked for when an sft stage starts.
-Neighbours: recipe.py (runs the checks), lint/ (the faults).
+Neighbours: recipe.py (runs the checks), lint/rows.py (looks at the rows), plan.py (prints what is left out).
 """
 
-import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 from alignment.core.errors import DataError
-from alignment.data.mixture import load_parts
-from alignment.data.sources import has_messages, load_source, local_path, source_conversations, source_names
-from alignment.lint.cases import SAMPLED_ROWS, Case
-from alignment.lint.findings import Finding, Intent
-from alignment.lint.linter import row_findings
+from alignment.data.mixture import refuse_faulty
+from alignment.data.parts import placed_parts
+from alignment.data.sources import Table, is_source, local_path, source_of
+from alignment.lint.findings import Intent
+from alignment.lint.rows import TableFaults, table_faults
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import StageFields
 
 
 def conversations(recipe: Recipe) -> Iterator[Issue]:
-    """Sampled rows of every local file of chats that a stage trains on have no lint errors."""
+    """No local file has more rows that cannot be used than `data.max_faulty_fraction`."""
     for index, stage in enumerate(recipe.stages):
-        if kind_of(stage).takes != "rows":
+        if counts_its_own(stage):
             continue
-        try:
-            parts = load_parts(stage.data)
-        except DataError:
-            continue  # reported by checks/recipe.py
-        for number, part in enumerate(parts):
-            inner = () if isinstance(stage.data, str) else (number, "source")
-            place: Place = ("stages", index, "data", *inner)
+        for found, part in placed_parts(recipe, index):
+            place: Place = found if isinstance(stage.data, str) else (*found, "source")
             try:
-                yield from (Issue(place, text) for text in _faults(recipe, part, Intent.of(recipe, stage)))
+                faults = part_faults(recipe, stage, part)
+                if faults is not None:
+                    refuse_faulty(str(part.source), faults.faulty, faults.rows, recipe.data.max_faulty_fraction)
             except DataError as error:
                 yield Issue(place, str(error))
 
 
-def _faults(recipe: Recipe, part: MixturePart, intent: Intent) -> Iterator[str]:
-    """The first error of each code in a sample of a part's rows, and how many of its rows have one."""
-    cases = list(_cases(recipe, part))
-    found: dict[str, dict[str, Finding]] = {}
-    for case in cases:
-        for finding in row_findings(case, intent):
-            if finding.severity == "error":
-                found.setdefault(finding.code, {}).setdefault(case.conversation.id, finding)
-    for code, rows in found.items():
-        name, first = next(iter(rows.items()))
-        yield f"row {name}: {first.text}; {first.advice} [{code}, in {len(rows)} of {len(cases)} sampled rows]"
+def counts_its_own(stage: StageFields) -> bool:
+    """Whether a stage leaves out and counts faulty rows itself: one that trains nothing and only passes rows on."""
+    kind = kind_of(stage)
+    return kind.takes == "rows" and not kind.trains
 
 
-def _cases(recipe: Recipe, part: MixturePart) -> Iterator[Case]:
-    if part.source not in source_names():
-        return  # reported by checks/recipe.py
-    source, override = load_source(str(part.source)), recipe.data.sources.get(str(part.source))
-    if not has_messages(source) or source.kind != "table":
-        return
-    path = override.path if override else None
-    found = local_path(source, path)
-    if found is None or not found.is_file():
-        return
-    rows = source_conversations(source, seed=part.seed, path=path)
-    for number, row in enumerate(itertools.islice(rows, min(part.count or SAMPLED_ROWS, SAMPLED_ROWS)), 1):
-        yield Case(number, row)
+def part_faults(recipe: Recipe, stage: StageFields, part: MixturePart) -> TableFaults | None:
+    """What is wrong with the rows of a part that is a local file; None for any other part."""
+    if part.stage is not None or not is_source(part.source):
+        return None  # a source that is not there is reported by the check of the data's names
+    source, override = source_of(part), recipe.data.sources.get(str(part.source))
+    path: Path | None = override.path if override else None
+    found = local_path(source, path) if isinstance(source, Table) else None
+    if not isinstance(source, Table) or found is None or not found.exists():
+        return None
+    return table_faults(source, path, Intent.of(recipe, stage))

@@ -9,7 +9,18 @@ from typing import Any
 from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts, mixture_names
 from alignment.data.parts import placed_parts
-from alignment.data.sources import Procedural, Table, can_be_imitated, load_source, local_path, source_names
+from alignment.data.sources import (
+    Procedural,
+    Table,
+    can_be_imitated,
+    has_messages,
+    has_pairs,
+    is_own,
+    is_source,
+    local_path,
+    source_names,
+    source_of,
+)
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import StageKind, Takes, kind_of, kinds
@@ -24,11 +35,11 @@ def data_names(recipe: Recipe) -> Iterator[Issue]:
     for name in recipe.data.sources:
         if name not in source_names():
             yield Issue(("data", "sources", name), f"there is no such source; {nearest(name, source_names())}")
-        elif not recipe.data.sources[name].path.is_file():
-            yield Issue(("data", "sources", name, "path"), f"{recipe.data.sources[name].path} is not a file")
+        elif not recipe.data.sources[name].path.exists():
+            yield Issue(("data", "sources", name, "path"), f"{recipe.data.sources[name].path} is not there")
     for index, stage in enumerate(recipe.stages):
         place: Place = ("stages", index, "data")
-        if isinstance(stage.data, str) and stage.data not in mixture_names():
+        if isinstance(stage.data, str) and stage.data not in mixture_names() and not is_own(stage.data):
             yield Issue(place, f"there is no mixture `{stage.data}`; {nearest(stage.data, mixture_names())}")
             continue
         if not isinstance(stage.data, str) and not stage.data:
@@ -47,16 +58,19 @@ def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: Mixtu
             message = f"a {kind.name} stage needs problems with answers, not conversations; name a source"
             yield Issue((*place, "stage"), message)
         return
-    if kind.takes in MADE_BY_STAGES:
+    known = is_source(part.source)
+    if kind.takes in MADE_BY_STAGES and not (kind.takes == "pairs" and known and has_pairs(source_of(part))):
         makers = " or ".join(other.name for other in kinds() if kind.takes in other.gives) or "earlier"
         message = f"a {kind.name} stage takes {MADE_BY_STAGES[kind.takes]}; write `stage: NAME` of a {makers} stage"
         yield Issue((*place, "source"), message)
-    if part.source not in source_names():
+    if not known and not is_own(str(part.source)):
         yield Issue(
             (*place, "source"), f"there is no source `{part.source}`; {nearest(str(part.source), source_names())}"
         )
         return
-    source = load_source(part.source)
+    source = source_of(part)
+    if isinstance(source, Table):
+        yield from _table_issues(kind, place, part, source)
     if kind.takes == "rows" and not can_be_imitated(source):
         yield Issue((*place, "source"), f"`{part.source}` has no answers to train on; use it in a grpo or sample stage")
     if part.split == "evaluation" or (isinstance(source, Table) and source.use == "evaluation"):
@@ -76,5 +90,15 @@ def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: Mixtu
     path = local_path(source, override.path if override else None)
     if path is None and source.hub is None:
         yield Issue((*place, "source"), f"has no hub id; write --set data.sources.{part.source}.path=FILE")
-    if path is not None and not path.is_file():
+    if path is not None and not path.exists():
         yield Issue((*place, "source"), f"its file {path} is missing")
+
+
+def _table_issues(kind: StageKind[Any], place: Place, part: MixturePart, source: Table) -> Iterator[Issue]:
+    """A table holds what the stage takes, and is split only where that has an effect."""
+    holds = "pairs of answers" if has_pairs(source) else "chats" if has_messages(source) else None
+    if kind.takes == "problems" and holds is not None:
+        message = f"`{part.source}` holds {holds}, and a {kind.name} stage needs problems with answers to check against"
+        yield Issue((*place, "source"), message)
+    if part.split is not None and holds is not None:
+        yield Issue((*place, "split"), f"`{part.source}` holds {holds}, which are not split; remove `split`")

@@ -14,7 +14,7 @@ from typing import Any
 
 from alignment.data.generators.families import FAMILIES
 from alignment.data.parts import placed_parts
-from alignment.data.sources import Procedural, load_source, source_names
+from alignment.data.sources import Procedural, is_source, load_source
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.schema import Recipe
 
@@ -25,7 +25,7 @@ def procedural_parameters(recipe: Recipe) -> Iterator[Issue]:
     """Every parameter of a procedural source, in a stage or an evaluation, exists in its family."""
     for index in range(len(recipe.stages)):
         for place, part in placed_parts(recipe, index):
-            if part.source in source_names():
+            if part.source is not None and is_source(part.source):
                 yield from _issues(part.source, part.parameters, (*place, "parameters"))
     for name in dict.fromkeys([*recipe.evaluations.after_each_stage, *recipe.evaluations.parameters]):
         place = ("evaluations", "parameters", name)
@@ -34,7 +34,7 @@ def procedural_parameters(recipe: Recipe) -> Iterator[Issue]:
                 place,
                 f"`{name}` is not a task of after_each_stage; {nearest(name, recipe.evaluations.after_each_stage)}",
             )
-        elif name in source_names():
+        elif is_source(name):
             yield from _issues(name, recipe.evaluations.parameters.get(name, {}), place)
 
 

@@ -13,12 +13,15 @@ from alignment.data.parts import placed_parts
 from alignment.data.sources import (
     Table,
     has_messages,
-    load_source,
+    has_pairs,
+    is_source,
     local_path,
     source_conversations,
-    source_names,
+    source_of,
+    source_pairs,
     source_problems,
 )
+from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
 
@@ -27,12 +30,14 @@ MAX_FRACTION = 0.01  # of a task's problems that may stand in training rows by c
 
 def trained_on_the_test(recipe: Recipe) -> Iterator[Issue]:
     """No training file holds more than a trace of the problems of an evaluation file."""
-    tasks = {name: keys for name in recipe.evaluations.after_each_stage if (keys := _keys(recipe, name))}
+    tasks = {
+        name: keys for name in recipe.evaluations.after_each_stage if (keys := _keys(recipe, MixturePart(source=name)))
+    }
     if not tasks:
         return
     for index, _ in enumerate(recipe.stages):
         for place, part in placed_parts(recipe, index):
-            trained = _keys(recipe, part.source) if part.source is not None else frozenset()
+            trained = _keys(recipe, part) if part.source is not None else frozenset()
             for task, keys in tasks.items():
                 common = trained & keys
                 if len(common) > MAX_FRACTION * len(keys):
@@ -44,14 +49,14 @@ def trained_on_the_test(recipe: Recipe) -> Iterator[Issue]:
                     )
 
 
-def _keys(recipe: Recipe, name: str) -> frozenset[str]:
+def _keys(recipe: Recipe, part: MixturePart) -> frozenset[str]:
     """Hashes of the questions of a local table; empty for any other source, and for one that cannot be read."""
-    source = load_source(name) if name in source_names() else None
+    source = source_of(part) if is_source(part.source) else None
     if not isinstance(source, Table):
         return frozenset()
-    override = recipe.data.sources.get(name)
+    override = recipe.data.sources.get(str(part.source))
     path = local_path(source, override.path if override else None)
-    if path is None or not path.is_file():
+    if path is None or not path.exists():
         return frozenset()
     try:
         return frozenset(problem_key(question) for question in _questions(source, path))
@@ -61,10 +66,13 @@ def _keys(recipe: Recipe, name: str) -> frozenset[str]:
 
 def _questions(source: Table, path: Path) -> Iterator[str]:
     """The text of each row's user turns, without the source's own instruction."""
-    rows = source_conversations(source, seed=0, path=path) if has_messages(source) else None
-    if rows is None:
-        for problem in source_problems(source, seed=0, parameters={}, path=path):
+    if not has_messages(source) and not has_pairs(source):
+        for problem in source_problems(source, seed=None, parameters={}, path=path, left_out=[]):
             yield problem.question.removesuffix(source.instruction)
         return
-    for row in rows:
-        yield "\n".join(str(turn.get("content")) for turn in row.messages if turn.get("role") == "user")
+    if has_pairs(source):
+        asked = [pair.prompt for pair in source_pairs(source, seed=None, path=path, left_out=[])]
+    else:
+        asked = [row.messages for row in source_conversations(source, seed=None, path=path, left_out=[])]
+    for messages in asked:
+        yield "\n".join(str(turn.get("content")) for turn in messages if turn.get("role") == "user")

@@ -5,16 +5,21 @@ Neighbours: recipe.py (the checks before it), model_files.py (headers of the wei
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from alignment.checks.conversations import part_faults
 from alignment.checks.model_files import safetensors_header
-from alignment.data.mixture import load_parts
+from alignment.data.mixture import MAX_FAULTS_SHOWN, load_parts
+from alignment.data.sources import is_own, source_of
+from alignment.recipe.data import MixturePart
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
+from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, TrainingStage
 from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
@@ -89,6 +94,8 @@ def print_plan(plan: RunPlan, console: Console) -> None:
         start, work = recipe.policy_before(stage.name) or "base model", kind_of(stage).work(stage)
         table.add_row(stage.name, stage.kind, start, describe_data(stage), work, memory)
     console.print(table)
+    for line in rows_read(recipe):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     tasks = ", ".join(recipe.evaluations.after_each_stage) or "nothing"
     turns = recipe.evaluations.follow_turns
     talks = f", {recipe.evaluations.follow_count} conversations of {turns} turns" if turns > 1 else ""
@@ -98,10 +105,29 @@ def print_plan(plan: RunPlan, console: Console) -> None:
     )
 
 
+def rows_read(recipe: Recipe) -> Iterator[str]:
+    """For each local table: what its rows are recognised as, how many there are, and which are left out and why."""
+    lines = dict[str, None]()
+    for stage in recipe.stages:
+        for part in load_parts(stage.data):
+            faults = part_faults(recipe, stage, part)
+            if faults is None:
+                continue
+            own = f" ({source_of(part).description})" if is_own(str(part.source)) else ""
+            lines[f"{shown_source(part)}: {faults.rows:,} rows{own}, {len(faults.faulty)} left out"] = None
+            lines.update({f"  {one}": None for one in faults.faulty[:MAX_FAULTS_SHOWN]})
+    yield from lines
+
+
+def shown_source(part: MixturePart) -> str:
+    """A source or stage as the plan names it: a file of the user's own by its name."""
+    return Path(part.source).name if part.source and is_own(part.source) else str(part.source or part.stage)
+
+
 def describe_data(stage: StageFields) -> str:
     """The data of a stage, part by part: `chain-sum x 1024 (cold_start)`."""
     parts = []
     for part in load_parts(stage.data):
         count = f" x {part.count}" if part.count else ""
-        parts.append(f"{part.source or part.stage}{count}" + (f" ({part.split})" if part.split else ""))
+        parts.append(f"{shown_source(part)}{count}" + (f" ({part.split})" if part.split else ""))
     return ", ".join(parts)

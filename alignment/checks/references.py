@@ -13,7 +13,7 @@ from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
 from alignment.data import rows
 from alignment.data.parts import placed_parts
-from alignment.data.sources import Table, load_source, local_path, source_names, source_problems
+from alignment.data.sources import Table, has_messages, has_pairs, is_source, local_path, source_of, source_problems
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
@@ -47,12 +47,12 @@ def references(recipe: Recipe) -> Iterator[Issue]:
 
 def _sample(recipe: Recipe, part: MixturePart) -> Iterator[rows.Problem]:
     """The first problems of a part that is a local file; none for any other part."""
-    if part.source not in source_names():
+    if not is_source(part.source):
         return
-    source, override = load_source(str(part.source)), recipe.data.sources.get(str(part.source))
+    source, override = source_of(part), recipe.data.sources.get(str(part.source))
     path = local_path(source, override.path if override else None) if isinstance(source, Table) else None
-    if path is None or not path.is_file():
+    if path is None or not path.exists() or has_messages(source) or has_pairs(source):
         return
     splits = SPLITS if part.split is None else (part.split,)
-    found = source_problems(source, seed=part.seed, parameters={}, path=path, splits=splits)
+    found = source_problems(source, seed=part.seed, parameters={}, path=path, splits=splits, left_out=[])
     yield from itertools.islice(found, min(part.count or SAMPLED_ROWS, SAMPLED_ROWS))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import rewards
 from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts
-from alignment.data.sources import load_source, row_columns
+from alignment.data.sources import row_columns, source_of
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
@@ -37,8 +37,8 @@ def reward_specs(recipe: Recipe) -> Iterator[Issue]:
 def _unjudged_sources(stage: StageFields, place: Place) -> Iterator[Issue]:
     """Sources whose rows no weighted reward can judge, and rewards that apply to no source."""
     try:
-        names = [part.source for part in load_parts(stage.data) if part.source is not None]
-        has = {name: row_columns(load_source(name)) for name in names}
+        parts = [part for part in load_parts(stage.data) if part.source is not None]
+        has = {str(part.source): row_columns(source_of(part)) for part in parts}
     except DataError:
         return  # reported by the check of the data's names
     wanted = rewards_of(stage)

@@ -6,7 +6,7 @@ Neighbours: recipe.py (runs the checks), data/splits.py (what a split is).
 from collections.abc import Iterator
 
 from alignment.data.parts import placed_parts
-from alignment.data.sources import Procedural, load_source, source_names
+from alignment.data.sources import Procedural, is_source, load_source
 from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
@@ -44,5 +44,5 @@ def _asks_again(recipe: Recipe, stage: StageFields, first: str) -> bool:
 
 def _problem_space(name: str) -> str:
     """The family of a source, which other sources may use too, or the source itself."""
-    source = load_source(name) if name in source_names() else None
+    source = load_source(name) if is_source(name) else None
     return f"family {source.family}" if isinstance(source, Procedural) else name

@@ -10,10 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from alignment.core.errors import DataError
-from alignment.data.rows import Message, Problem, ToolSchema, user_turn
-from rewards.contract import THINK_CLOSE, split_thinking
+from alignment.data.rows import Message, Preference, Problem, ToolSchema
+from alignment.data.shapes import asked, chat_of, pair_of, text_of, tools_of, turns_of
 from rewards.kinds.python_tests.rows import FORMS
-from rewards.kinds.tool_call.schema import read_json, read_tools
 
 SHOWN = "\nFor example, this has to hold:\n"
 
@@ -31,10 +30,21 @@ class Fields(BaseModel):
     trace_before: str | None = None  # the worked solution is what stands before this mark
     trace_without: str | None = None  # a pattern that is cut out of it, such as a calculator's annotations
     messages: str | None = None
+    completion: str | None = None  # the answer to `prompt`, where a table keeps chats as two fields
+    chosen: str | None = None  # the better and the worse answer to `prompt`: the table holds pairs
+    rejected: str | None = None
     tests: dict[str, str] | None = None  # of python_tests: its `form`, and for each field of that form the row's own
     shown_asserts: int = 0  # so many are shown with the question, where only they say what the function is called
     solution: str | None = None  # a program that passes the tests, by which they are tried before anything is trained
     columns: list[str] = []  # further fields that verifiers read; with these or tests alone, a problem has no answer
+
+    @model_validator(mode="after")
+    def _pairs_have_two_answers(self) -> "Fields":
+        if (self.chosen is None) != (self.rejected is None):
+            raise ValueError("a pair needs both `chosen` and `rejected`; write the missing one")
+        if self.completion is not None and self.prompt is None:
+            raise ValueError("`completion` answers a `prompt`, which is missing; write its field")
+        return self
 
     @model_validator(mode="after")
     def _tests_have_a_form(self) -> "Fields":
@@ -53,6 +63,11 @@ class Fields(BaseModel):
         return self
 
     @property
+    def holds_chats(self) -> bool:
+        """Whether a row is a conversation to imitate, and no problem or pair."""
+        return self.messages is not None or self.completion is not None
+
+    @property
     def given_columns(self) -> set[str]:
         """The columns that a row has for verifiers."""
         answered = self.answer is not None or not (self.columns or self.tests)
@@ -61,13 +76,13 @@ class Fields(BaseModel):
 
 
 def read_problem(source: str, fields: Fields, index: int, row: dict[str, Any]) -> Problem:
-    """A row as a problem. Raises DataError for a field that it lacks."""
+    """A row as a problem. Raises DataError for a field that it lacks or that is no text."""
     shown = ""
-    asks = _asking_messages(source, fields, index, row) if fields.prompt else []
     try:
-        question = "" if asks else str(row[fields.question or "question"])
-        answer = str(row[fields.answer or "answer"]) if "answer" in fields.given_columns else ""
-        trace = str(row[fields.trace]) if fields.trace else None
+        messages = _asking_messages(fields, row)
+        answer = text_of(row[name := fields.answer or "answer"], name) if "answer" in fields.given_columns else ""
+        given = row[fields.trace] if fields.trace else None
+        trace = text_of(given, fields.trace or "") if given not in (None, "") and given == given else None
         columns = {name: row[name] for name in fields.columns}
         if fields.tests is not None:
             tests = {name: field if name == "form" else row[field] for name, field in fields.tests.items()}
@@ -77,64 +92,60 @@ def read_problem(source: str, fields: Fields, index: int, row: dict[str, Any]) -
         if fields.solution:
             columns["solution"] = row[fields.solution]
     except KeyError as error:
-        raise DataError(f"source `{source}`, row {index}: no field {error}; it has {', '.join(row)}") from error
+        raise DataError(f"no field {error}; it has {', '.join(map(str, row))}") from error
+    except TypeError as error:
+        raise DataError(f"a row is an object with fields, and this is a {type(row).__name__}") from error
     if fields.answer_after:
-        answer = answer.rsplit(fields.answer_after, 1)[-1].strip()
+        answer = text_of(answer.rsplit(fields.answer_after, 1)[-1].strip(), f"answer after {fields.answer_after}")
     if trace is not None and fields.trace_before:
         trace = trace.split(fields.trace_before, 1)[0].strip()
     if trace is not None and fields.trace_without:
         trace = re.sub(fields.trace_without, "", trace)
-    problem = Problem(str(index), asks or [user_turn(question)], answer, trace, source, columns)
+    problem = Problem(str(index), messages, answer, trace, source, columns)
     if shown:
         problem = problem.with_question(problem.question + shown)
-    return replace(problem, tools=read_tool_schemas(source, fields, index, row))
+    return replace(problem, tools=tools_of(row, fields.tools) if fields.tools else [])
 
 
-def read_messages(source: str, fields: Fields, index: int, row: Any) -> list[dict[str, Any]]:
+def read_messages(fields: Fields, row: Any) -> list[Message]:
     """A row's chat, its thinking where every template finds it. Raises DataError where there is none."""
-    return [_thinking_apart(message) for message in _messages(source, fields.messages or "messages", index, row)]
+    if fields.completion is None:
+        return chat_of(row, fields.messages or "messages")
+    return chat_of(_renamed(fields, row, ("prompt", "completion")))
 
 
-def read_tool_schemas(source: str, fields: Fields, index: int, row: Any) -> list[ToolSchema]:
-    """The tools of a row; none where the source names no field for them. Raises DataError for anything else."""
-    if fields.tools is None:
-        return []
-    found = row.get(fields.tools) if isinstance(row, dict) else None
-    if found in (None, "", []):
-        return []
-    if read_tools(found) is None:
-        raise DataError(
-            f"source `{source}`, row {index}: `{fields.tools}` is no list of tools; write "
-            '[{"type": "function", "function": {"name": …, "parameters": {…}}}], or its JSON text'
-        )
-    return list(read_json(found))
+def read_row_tools(fields: Fields, row: Any) -> list[ToolSchema]:
+    """The tools of a chat or pair; none where it has no field for them. Raises DataError for anything else."""
+    return tools_of(row, fields.tools or "tools")
 
 
-def _asking_messages(source: str, fields: Fields, index: int, row: Any) -> list[Message]:
+def read_pair(source: str, fields: Fields, index: int, row: Any) -> Preference:
+    """A row as a pair of answers, both in the mode of the better one. Raises DataError for what is none."""
+    prompt, chosen, rejected = pair_of(_renamed(fields, row, ("prompt", "chosen", "rejected")))
+    thinks, other = (bool(answer.get("reasoning_content")) for answer in (chosen, rejected))
+    if thinks != other:
+        raise DataError("one of `chosen` and `rejected` thinks and the other does not, so they are in different modes")
+    tools = read_row_tools(fields, row)
+    return Preference(str(index), prompt, chosen, rejected, "thinking" if thinks else "non_thinking", source, tools)
+
+
+def _renamed(fields: Fields, row: Any, names: tuple[str, ...]) -> Any:
+    """The named fields of a row under the names that shapes have."""
+    if not isinstance(row, dict):
+        return row
+    own = {name: getattr(fields, name) or name for name in names}
+    return {name: row[field] for name, field in own.items() if field in row}
+
+
+def _asking_messages(fields: Fields, row: dict[str, Any]) -> list[Message]:
     """The messages of a row that ask; a last answer, where a table keeps whole chats, is left out of them."""
-    name = fields.prompt or "prompt"
-    messages = [_thinking_apart(message) for message in _messages(source, name, index, row)]
+    name = fields.prompt or fields.question or "question"
+    messages = turns_of(row[name], name) if fields.prompt else asked(row[name], name)
     while messages and messages[-1].get("role") == "assistant":
         messages.pop()
     if not any(message.get("role") == "user" for message in messages):
-        raise DataError(f"source `{source}`, row {index}: `{name}` holds no user turn, so nothing is asked")
+        raise DataError(f"`{name}` holds no user turn, so nothing is asked")
+    for message in messages:
+        if not message.get("tool_calls"):
+            text_of(message.get("content"), f"{name}.content")
     return messages
-
-
-def _messages(source: str, name: str, index: int, row: Any) -> list[Message]:
-    messages = row.get(name) if isinstance(row, dict) else None
-    if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
-        raise DataError(
-            f"source `{source}`, row {index}: `{name}` is no list of messages; "
-            'write [{"role": "user", "content": …}, {"role": "assistant", "content": …}]'
-        )
-    return list(messages)
-
-
-def _thinking_apart(message: Message) -> Message:
-    """A message with an inline think block moved to `reasoning_content`, where every template finds it."""
-    content = message.get("content")
-    if message.get("role") != "assistant" or not isinstance(content, str) or THINK_CLOSE not in content:
-        return message
-    thinking, answer = split_thinking(content)
-    return {**message, "reasoning_content": thinking, "content": answer}

@@ -6,7 +6,7 @@ rows), target_length.py (target lengths in questions), template.py (rows to toke
 
 import itertools
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,12 +18,27 @@ from alignment.core.errors import DataError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import SPLITS, TRAINING_SPLITS, Mode, Split
 from alignment.data.modes import with_flag
-from alignment.data.rows import Conversation, Message, Problem, read_rows
-from alignment.data.sources import Table, load_source, source_conversations, source_problems
+from alignment.data.rows import Conversation, Message, Preference, Problem, read_rows
+from alignment.data.sources import (
+    LeftOut,
+    Table,
+    has_messages,
+    has_pairs,
+    is_own,
+    local_path,
+    source_conversations,
+    source_of,
+    source_pairs,
+    source_problems,
+)
+from alignment.data.table_files import table_hash
 from alignment.data.target_length import with_target_lengths
 from alignment.recipe.data import MixturePart
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
+
+MAX_FAULTS_SHOWN = 5  # in the message that refuses a source
+NEW_FIELDS = ("completion", "chosen", "rejected")  # of a declaration; where unset, they are no part of an identity
 
 Row = TypeVar("Row")
 ArtifactPath = Callable[[str], Path]  # from the name of a stage that leaves rows to its output folder
@@ -47,6 +62,8 @@ def load_parts(data: str | list[MixturePart]) -> list[MixturePart]:
     """The parts of a stage's `data`: as written, or from the mixture it names. Raises DataError if that cannot be read."""
     if not isinstance(data, str):
         return data
+    if is_own(data):
+        return [MixturePart(source=data)]
     path = resource("data/mixtures") / f"{data}.yaml"
     try:
         return Mixture.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).parts
@@ -58,16 +75,25 @@ def load_parts(data: str | list[MixturePart]) -> list[MixturePart]:
         raise DataError(f"{path}: {error}") from error
 
 
-def problems_of(recipe: Recipe, parts: list[MixturePart]) -> list[Problem]:
-    """The problems of a mixture, part after part. Raises DataError if a source has fewer than a part's `count`."""
-    return list(itertools.chain.from_iterable(_part_problems(recipe, part) for part in parts))
+def problems_of(recipe: Recipe, parts: list[MixturePart], left_out: list[LeftOut] | None = None) -> list[Problem]:
+    """The problems of a mixture, part after part.
+
+    left_out: takes the rows that cannot be read. Raises DataError if they are more than `data.max_faulty_fraction` allows, or
+    if a source has fewer than a part's `count`.
+    """
+    return list(itertools.chain.from_iterable(_part_problems(recipe, part, left_out) for part in parts))
 
 
-def conversations_of(recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath) -> list[Conversation]:
-    """The conversations of a mixture, shuffled with the recipe's seed. Raises DataError if a part has too few or none."""
+def conversations_of(
+    recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath, left_out: list[LeftOut] | None = None
+) -> list[Conversation]:
+    """The conversations of a mixture, shuffled with the recipe's seed.
+
+    left_out: takes the rows that cannot be read. Raises DataError if a part has too few or none, and as `problems_of` does.
+    """
     rows: list[Conversation] = []
     for part in parts:
-        found = list(_flagged(part_conversations(recipe, part, artifact), part))
+        found = list(_flagged(part_conversations(recipe, part, artifact, left_out), part))
         if not found:
             raise DataError(f"the mixture part {part.source or part.stage} has no rows to train on; leave it out")
         rows += found
@@ -112,19 +138,77 @@ def _without_thinking(turn: Message) -> Message:
     return {name: value for name, value in turn.items() if name != "reasoning_content"}
 
 
-def _part_problems(recipe: Recipe, part: MixturePart) -> Iterator[Problem]:
+def pairs_of(
+    recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath, left_out: list[LeftOut] | None = None
+) -> list[Preference]:
+    """The pairs of a mixture: those that a stage judged, and those of tables. Raises DataError as `problems_of` does."""
+    pairs: list[Preference] = []
+    for part in parts:
+        pairs += _part_pairs(recipe, part, artifact, left_out)
+    return pairs
+
+
+def _part_pairs(
+    recipe: Recipe, part: MixturePart, artifact: ArtifactPath, left_out: list[LeftOut] | None
+) -> list[Preference]:
+    if part.stage is not None:
+        rows = read_rows(artifact(part.stage) / "preferences.jsonl", "preference")
+        return [row for row in itertools.islice(rows, part.count) if isinstance(row, Preference)]
+    source, path = source_of(part), _override(recipe, part)
+    if not isinstance(source, Table) or not has_pairs(source):
+        raise DataError(f"`{part.source}` holds no pairs: write `stage: NAME` of a sample stage, or a file of pairs")
+    return _sound(recipe, part, left_out, lambda bad: source_pairs(source, seed=part.seed, path=path, left_out=bad))
+
+
+def _part_problems(recipe: Recipe, part: MixturePart, left_out: list[LeftOut] | None) -> Iterator[Problem]:
     if part.source is None:
         raise DataError(
             f"`stage: {part.stage}` gives conversations, and this stage needs problems; write `source: NAME`"
         )
-    source = load_source(part.source)
-    override = recipe.data.sources.get(part.source)
+    source = source_of(part)
     # Without a split, a procedural source would also draw the evaluation's problems: leave those out in any case.
     every = SPLITS if isinstance(source, Table) else TRAINING_SPLITS
     splits: tuple[Split, ...] = every if part.split is None else (part.split,)
-    path = override.path if override else None
-    found = source_problems(source, seed=part.seed, parameters=part.parameters, path=path, splits=splits)
-    yield from with_target_lengths(_exactly(part, found), part)
+    path = _override(recipe, part)
+
+    def read(bad: list[LeftOut]) -> Iterator[Problem]:
+        return source_problems(
+            source, seed=part.seed, parameters=part.parameters, path=path, splits=splits, left_out=bad
+        )
+
+    yield from with_target_lengths(_sound(recipe, part, left_out, read), part)
+
+
+def _override(recipe: Recipe, part: MixturePart) -> Path | None:
+    """The local file that the recipe puts in a public set's place."""
+    override = recipe.data.sources.get(str(part.source))
+    return override.path if override else None
+
+
+def _sound(
+    recipe: Recipe,
+    part: MixturePart,
+    left_out: list[LeftOut] | None,
+    read: Callable[[list[LeftOut]], Iterator[Row]],
+) -> list[Row]:
+    """The rows of a part that can be read. Raises DataError if too few can."""
+    bad: list[LeftOut] = []
+    rows = _exactly(part, read(bad))
+    refuse_faulty(str(part.source), bad, len(rows) + len(bad), recipe.data.max_faulty_fraction)
+    if left_out is not None:
+        left_out += bad
+    return rows
+
+
+def refuse_faulty(name: str, faulty: Sequence[LeftOut], rows: int, max_fraction: float) -> None:
+    """Raise DataError with the first faulty rows if they are a larger fraction of a source's rows than is allowed."""
+    if len(faulty) > max_fraction * rows:
+        shown = "; ".join(map(str, faulty[:MAX_FAULTS_SHOWN]))
+        more = f"; and {len(faulty) - MAX_FAULTS_SHOWN} more" if len(faulty) > MAX_FAULTS_SHOWN else ""
+        raise DataError(
+            f"{len(faulty)} of {rows} rows of `{name}` cannot be used: {shown}{more}. Fix or remove them; "
+            f"data.max_faulty_fraction, {max_fraction:g} here, is the fraction that may be left out and counted"
+        )
 
 
 def _exactly(part: MixturePart, found: Iterable[Row]) -> list[Row]:
@@ -137,19 +221,22 @@ def _exactly(part: MixturePart, found: Iterable[Row]) -> list[Row]:
     return rows
 
 
-def part_conversations(recipe: Recipe, part: MixturePart, artifact: ArtifactPath) -> Iterator[Conversation]:
+def part_conversations(
+    recipe: Recipe, part: MixturePart, artifact: ArtifactPath, left_out: list[LeftOut] | None = None
+) -> Iterator[Conversation]:
     """The conversations of one part, in order and without flags. Raises DataError if there are too few."""
     if part.stage is not None:
         rows = read_rows(artifact(part.stage) / "rows.jsonl", "conversation")
         yield from (row for row in itertools.islice(rows, part.count) if isinstance(row, Conversation))
         return
-    source = load_source(part.source or "")
-    if isinstance(source, Table) and source.fields.messages:
-        override = recipe.data.sources.get(source.id)
-        rows = source_conversations(source, seed=part.seed, path=override.path if override else None)
-        yield from _exactly(part, rows)
+    source = source_of(part)
+    if isinstance(source, Table) and has_messages(source):
+        path = _override(recipe, part)
+        yield from _sound(
+            recipe, part, left_out, lambda bad: source_conversations(source, seed=part.seed, path=path, left_out=bad)
+        )
         return
-    yield from (as_conversation(problem, part.mode) for problem in _part_problems(recipe, part))
+    yield from (as_conversation(problem, part.mode) for problem in _part_problems(recipe, part, left_out))
 
 
 def _flagged(rows: Iterable[Conversation], part: MixturePart) -> Iterator[Conversation]:
@@ -165,6 +252,23 @@ def _flagged(rows: Iterable[Conversation], part: MixturePart) -> Iterator[Conver
 
 
 def describe_part(part: MixturePart) -> dict[str, Any]:
-    """What decides the rows of a part, for the stage's identity: the part and its source's declaration."""
-    declared = load_source(part.source).model_dump(mode="json") if part.source else None
-    return {"part": part.model_dump(mode="json"), "source": declared}
+    """What decides the rows of a part, for the stage's identity: the part and its source's declaration.
+
+    A file of the user's own is known by its contents and not by its path, so that a folder may be renamed.
+    """
+    written = part.model_dump(mode="json")
+    if not part.fields:
+        del written["fields"]
+    if part.source is None:
+        return {"part": written, "source": None}
+    source = source_of(part)
+    described = source.model_dump(mode="json")
+    if isinstance(source, Table):
+        described["fields"] = {
+            name: value for name, value in described["fields"].items() if value is not None or name not in NEW_FIELDS
+        }
+    if not is_own(part.source):
+        return {"part": written, "source": described}
+    written["source"] = described["file"] = Path(part.source).name
+    path = local_path(source, None) if isinstance(source, Table) else None
+    return {"part": written, "source": described, "sha256": table_hash(path) if path else None}

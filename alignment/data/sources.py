@@ -1,17 +1,16 @@
 """Named data sources: the declarations in data/sources/*.yaml, and reading their rows.
 
 A source is procedural (problems generated from a seed) or a table (a public data set on the hub at a pinned revision, or
-a local file in its place). Neighbours: fields.py (which field of a table holds what), mixture.py (how much of which
+a local file in its place), or a file of the user's own by its path. Neighbours: fields.py (which field of a table holds what), mixture.py (how much of which
 source), generators/families.py, rows.py.
 """
 
-import json
 import random
-from collections.abc import Collection, Iterator
-from dataclasses import replace
-from functools import cache
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -19,10 +18,27 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import SPLITS, Mode, Split
-from alignment.data.fields import Fields, read_messages, read_problem, read_tool_schemas
+from alignment.data.fields import Fields, read_messages, read_pair, read_problem, read_row_tools
 from alignment.data.generators.families import FAMILIES, problems
-from alignment.data.rows import Conversation, Problem
+from alignment.data.rows import Conversation, Preference, Problem
+from alignment.data.shapes import EXAMPLES, Shape, recognise
 from alignment.data.splits import only
+from alignment.data.table_files import FileRow, read_table, table_files
+from alignment.recipe.data import MixturePart
+
+Read = TypeVar("Read")
+DECLARATIONS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that cannot be used: its place, such as `chats.jsonl:17`, and why."""
+
+    place: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.why}"
 
 
 class _Source(BaseModel):
@@ -65,17 +81,99 @@ def source_names() -> list[str]:
     return sorted(path.stem for path in resource("data/sources").glob("*.yaml"))
 
 
-@cache
+def is_own(name: str) -> bool:
+    """Whether a source is a file of the user's own: the recipe's loader has made its path absolute."""
+    return Path(name).is_absolute()
+
+
+def is_source(name: str | None) -> bool:
+    """Whether there is a source of that name whose declaration can be read, or a file whose rows are recognised."""
+    try:
+        return name is not None and (name in source_names() or bool(is_own(name) and load_source(name)))
+    except DataError:
+        return False
+
+
+def source_of(part: MixturePart) -> Procedural | Table:
+    """The source of a mixture part, with the part's own `fields`. Raises DataError as `load_source` does."""
+    name = str(part.source)
+    if not part.fields:
+        return load_source(name)
+    try:
+        fields = Fields.model_validate(part.fields)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise DataError(f"`fields` of {name}: {faults}") from error
+    if is_own(name) and Path(name).suffix not in DECLARATIONS:
+        return _own_table(Path(name), "rows in the fields that the recipe names", fields)
+    source = load_source(name)
+    if not isinstance(source, Table):
+        raise DataError(f"`{name}` is procedural and has no fields; remove `fields`")
+    return source.model_copy(update={"fields": fields})
+
+
 def load_source(name: str) -> Procedural | Table:
-    """The declaration of a source. Raises DataError if there is none, or if it is malformed."""
+    """The declaration of a source, or what a file of the user's own is recognised as.
+
+    Raises DataError if there is none, if it is malformed, or if nothing recognises the rows.
+    """
+    if not is_own(name):
+        return _shipped(name)
+    path = Path(name)
+    try:
+        changed = max(one.stat().st_mtime_ns for one in table_files(path))
+    except OSError as error:
+        raise DataError(f"there is no file {path}; paths in `data` are relative to the recipe") from error
+    return _own(path, changed)
+
+
+@lru_cache(maxsize=64)
+def _own(path: Path, changed: int) -> Procedural | Table:
+    """A file of the user's own: a declaration in YAML, or rows. changed: when it was written, in nanoseconds."""
+    if path.suffix in DECLARATIONS:
+        source = declared(path, f"there is no file {path}")
+        if isinstance(source, Table) and source.file is not None:
+            source = source.model_copy(update={"file": str((path.parent / source.file).resolve())})
+        return source
+    first = next((row.value for row in read_table(path) if not row.fault), None)
+    shape = recognise(first)
+    if shape is None:
+        keys = ", ".join(map(str, first)) if isinstance(first, dict) else f"a {type(first).__name__}"
+        raise DataError(
+            f"{path}: the first row has {keys if first is not None else 'nothing'}, which is no shape that is known; write "
+            f"{EXAMPLES}, or name its fields: [{{source: {path.name}, fields: {{question: …, answer: …}}}}]"
+        )
+    if shape.gives == "nothing":
+        raise DataError(f"{path}: holds {shape.name}: {shape.refusal}")
+    return _own_table(path, shape.name, _fields_of(shape))
+
+
+def _fields_of(shape: Shape) -> Fields:
+    if shape.gives == "pairs":
+        return Fields(prompt="prompt", chosen="chosen", rejected="rejected")
+    if shape.gives == "conversations":
+        return Fields(messages="messages")
+    return Fields(question=shape.question, answer="answer", trace=shape.solution)
+
+
+def _own_table(path: Path, description: str, fields: Fields) -> Table:
+    licence = "not stated: a file of the user's own"
+    return Table(id=path.name, description=description, licence=licence, kind="table", file=str(path), fields=fields)
+
+
+@cache
+def _shipped(name: str) -> Procedural | Table:
     path = resource("data/sources") / f"{name}.yaml"
+    return declared(path, f"there is no source `{name}` in {path.parent}; write one of: {', '.join(source_names())}")
+
+
+def declared(path: Path, missing: str) -> Procedural | Table:
+    """The declaration in a YAML file. Raises DataError if it is malformed, and with `missing` if there is no file."""
     try:
         source = _ADAPTER.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise DataError(
-            f"there is no source `{name}` in {path.parent}; write one of: {', '.join(source_names())}"
-        ) from error
-    except (ValidationError, yaml.YAMLError) as error:
+        raise DataError(missing) from error
+    except (OSError, UnicodeDecodeError, ValidationError, yaml.YAMLError) as error:
         raise DataError(f"{path}: {error}") from error
     if isinstance(source, Procedural) and source.family not in FAMILIES:
         raise DataError(f"{path}: there is no family `{source.family}`; write one of: {', '.join(FAMILIES)}")
@@ -85,28 +183,32 @@ def load_source(name: str) -> Procedural | Table:
 def source_problems(
     source: Procedural | Table,
     *,
-    seed: int,
+    seed: int | None,
     parameters: dict[str, Any],
     path: Path | None,
     splits: Collection[Split] = SPLITS,
+    left_out: list[LeftOut] | None = None,
 ) -> Iterator[Problem]:
     """The problems of a source, shuffled or generated by the seed; a procedural source is unlimited.
 
     Args:
         source: the declaration.
-        seed: of the shuffle or the generator.
+        seed: of the shuffle or the generator; None for a table in the order of its file.
         parameters: of a procedural source's generator; they override those of its declaration.
         path: a local file in place of a table's own.
         splits: keep only problems of these splits. The split is that of the bare problem, without the instruction.
+        left_out: takes the rows that cannot be read; without it, the first of them is an error.
 
     Raises DataError for a file that cannot be read, or a row that lacks a field.
     """
     if isinstance(source, Procedural):
-        found = problems(source.family, seed=seed, parameters={**source.parameters, **parameters})
+        found = problems(source.family, seed=seed or 0, parameters={**source.parameters, **parameters})
     else:
-        rows = list(_table_rows(source, path))
-        random.Random(seed).shuffle(rows)
-        found = (read_problem(source.id, source.fields, index, row) for index, row in rows)
+
+        def as_problem(row: FileRow) -> Problem:
+            return read_problem(source.id, source.fields, row.index, row.value)
+
+        found = _each(source, seed, path, as_problem, left_out)
     for problem in found if set(splits) >= set(SPLITS) else only(splits, found):
         asked = problem.with_question(problem.question + source.instruction) if source.instruction else problem
         yield replace(asked, id=f"{source.id}/{problem.id}", family=source.id)
@@ -121,23 +223,51 @@ def row_columns(source: Procedural | Table) -> set[str]:
 
 def can_be_imitated(source: Procedural | Table) -> bool:
     """Whether a source has answers to train on, and not only tests or constraints to judge answers by."""
-    return has_messages(source) or not row_columns(source).isdisjoint(("answer", "solution"))
+    return not has_pairs(source) and (
+        has_messages(source) or not row_columns(source).isdisjoint(("answer", "solution"))
+    )
 
 
 def has_messages(source: Procedural | Table) -> bool:
     """Whether a source holds conversations in place of problems."""
-    return isinstance(source, Table) and source.fields.messages is not None
+    return isinstance(source, Table) and source.fields.holds_chats
 
 
-def source_conversations(source: Table, *, seed: int, path: Path | None) -> Iterator[Conversation]:
-    """The conversations of a table that holds `messages`, shuffled by the seed. Raises DataError as `read_messages` does."""
-    rows = list(_table_rows(source, path))
-    random.Random(seed).shuffle(rows)
-    for index, row in rows:
-        messages = read_messages(source.id, source.fields, index, row)
-        tools = read_tool_schemas(source.id, source.fields, index, row)
+def has_pairs(source: Procedural | Table) -> bool:
+    """Whether a source holds prompts with a better and a worse answer."""
+    return isinstance(source, Table) and source.fields.chosen is not None
+
+
+def source_conversations(
+    source: Table, *, seed: int | None, path: Path | None, left_out: list[LeftOut] | None = None
+) -> Iterator[Conversation]:
+    """The conversations of a table, shuffled by the seed, in the file's order for None.
+
+    left_out: takes the rows that cannot be read; without it, the first of them is an error. Raises DataError.
+    """
+
+    def as_conversation(row: FileRow) -> Conversation:
+        messages, tools = read_messages(source.fields, row.value), read_row_tools(source.fields, row.value)
         mode: Mode = "thinking" if messages[-1].get("reasoning_content") else "non_thinking"
-        yield Conversation(f"{source.id}/{index}", messages, mode, source.id, tools)
+        return Conversation(row_id(source, row), messages, mode, source.id, tools)
+
+    return _each(source, seed, path, as_conversation, left_out)
+
+
+def source_pairs(
+    source: Table, *, seed: int | None, path: Path | None, left_out: list[LeftOut] | None = None
+) -> Iterator[Preference]:
+    """The pairs of a table, as `source_conversations`."""
+
+    def as_pair(row: FileRow) -> Preference:
+        return replace(read_pair(source.id, source.fields, row.index, row.value), id=row_id(source, row))
+
+    return _each(source, seed, path, as_pair, left_out)
+
+
+def row_id(source: Table, row: FileRow) -> str:
+    """The id of a row that was read from a table."""
+    return f"{source.id}/{row.index}"
 
 
 def local_path(source: Table, path: Path | None) -> Path | None:
@@ -145,11 +275,36 @@ def local_path(source: Table, path: Path | None) -> Path | None:
     return path or (resource(source.file) if source.file else None)
 
 
-def _table_rows(source: Table, path: Path | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a table inside its `within` bounds, with their index in the file."""
-    for index, row in _all_rows(source, path):
-        if not source.within or _lies_within(source, index, row):
-            yield index, row
+def _each(
+    source: Table,
+    seed: int | None,
+    path: Path | None,
+    read: Callable[[FileRow], Read],
+    left_out: list[LeftOut] | None,
+) -> Iterator[Read]:
+    """The rows of a table as what they are read as, in the order of the seed."""
+    rows = list(table_rows(source, path))
+    if seed is not None:
+        random.Random(seed).shuffle(rows)
+    for row in rows:
+        try:
+            if row.fault:
+                raise DataError(row.fault)
+            found = read(row)
+        except DataError as error:
+            if left_out is None:
+                raise DataError(f"{row.place}: source `{source.id}`, row {row.index}: {error}") from error
+            left_out.append(LeftOut(row.place, str(error)))
+            continue
+        yield found
+
+
+def table_rows(source: Table, path: Path | None) -> Iterator[FileRow]:
+    """The rows of a table inside its `within` bounds. A local file is read in place of the hub's table, if there is one."""
+    found = local_path(source, path)
+    for row in _hub_rows(source) if found is None else read_table(found):
+        if not source.within or row.fault or _lies_within(source, row.index, row.value):
+            yield row
 
 
 def _lies_within(source: Table, index: int, row: Any) -> bool:
@@ -163,36 +318,15 @@ def _lies_within(source: Table, index: int, row: Any) -> bool:
         ) from error
 
 
-def _all_rows(source: Table, path: Path | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    found = local_path(source, path)
-    if found is None:
-        import datasets  # heavy, and not needed for local files
+def _hub_rows(source: Table) -> Iterator[FileRow]:
+    import datasets  # heavy, and not needed for local files
 
-        try:
-            table = datasets.load_dataset(source.hub, source.configuration, split=source.part, revision=source.revision)
-        except OSError as error:  # no network, no such set, no space
-            raise DataError(
-                f"source `{source.id}`: {source.hub} cannot be downloaded ({error}); download it where there is a network, or "
-                f"write --set data.sources.{source.id}.path=FILE"
-            ) from error
-        yield from enumerate(dict(row) for row in table)
-        return
     try:
-        text = found.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{found}: source `{source.id}` cannot be read ({error})") from error
-    if text.lstrip().startswith("["):
-        yield from enumerate(_parsed(source, f"{found}", text))
-        return
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    for index, (number, line) in enumerate(lines):
-        yield index, _parsed(source, f"{found}:{number}", line)
-
-
-def _parsed(source: Table, where: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        table = datasets.load_dataset(source.hub, source.configuration, split=source.part, revision=source.revision)
+    except OSError as error:  # no network, no such set, no space
         raise DataError(
-            f"{where}: source `{source.id}` is not JSON here ({error}); write one JSON object a line"
+            f"source `{source.id}`: {source.hub} cannot be downloaded ({error}); download it where there is a network, or "
+            f"write --set data.sources.{source.id}.path=FILE"
         ) from error
+    for index, row in enumerate(table):
+        yield FileRow(index, index + 1, f"{source.hub}, row {index + 1}", dict(row))

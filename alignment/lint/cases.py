@@ -1,25 +1,26 @@
 """The rows that the linter inspects, from a stage's mixture or from a file of conversations.
 
-A file holds one JSON object per line: `{"messages": [...]}`, or ShareGPT's `{"conversations": [{"from", "value"}]}`.
-Its contents are untrusted: a line that is not a conversation becomes a finding and is not inspected further.
+A file is read as stages read it (data/table_files.py, data/shapes.py). Its contents are untrusted: a row that is not a
+conversation, pair or problem becomes a finding and is not inspected further.
 """
 
-import json
+import itertools
 import random
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.rows import Conversation
+from alignment.data.fields import Fields, read_pair, read_problem
+from alignment.data.rows import Conversation, Preference
+from alignment.data.shapes import chat_of, recognise, tools_of
+from alignment.data.table_files import FileRow, read_table
 from alignment.lint.findings import Finding, shown
 from rewards.contract import THINK_CLOSE, split_thinking
-from rewards.kinds.tool_call.schema import read_json, read_tools
 
 ROLES = ("system", "user", "assistant", "tool")
-SHAREGPT_ROLES = {"human": "user", "gpt": "assistant", "function_call": "assistant", "observation": "tool"}
 SAMPLED_ROWS = 64
 
 
@@ -84,73 +85,60 @@ def malformed(case: Case) -> Iterator[Finding]:
         yield _not_a_conversation(case.number, problem)
 
 
+def sides(pair: Preference) -> list[Conversation]:
+    """Both answers of a pair as conversations."""
+    return [
+        Conversation(f"{pair.id} {side}", [*pair.prompt, answer], pair.mode, pair.family, pair.tools)
+        for side, answer in (("chosen", pair.chosen), ("rejected", pair.rejected))
+    ]
+
+
 def read_cases(path: Path, count: int) -> tuple[list[Case], list[Finding]]:
-    """The first `count` rows of a JSON-lines file, and a finding for each malformed line.
+    """The first `count` rows of a file in any format and shape that stages read, and a finding for each malformed one.
 
     Raises DataError if the file cannot be read or is empty.
     """
     cases: list[Case] = []
     findings: list[Finding] = []
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                if len(cases) + len(findings) >= count:
-                    break
-                case, problem = _case(number, line)
-                if case is not None:
-                    cases.append(case)
-                else:
-                    findings.append(_not_a_conversation(number, problem))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as text ({error})") from error
+    for row in itertools.islice(read_table(path), count):
+        try:
+            if row.fault:
+                raise DataError(row.fault)
+            found = list(_cases_of(row))
+        except DataError as error:
+            findings.append(_not_a_conversation(row.number, str(error)))
+            continue
+        problem = next((fault for case in found if (fault := _shape_problem(case.messages))), None)
+        if problem is None:
+            cases += found
+        else:
+            findings.append(_not_a_conversation(row.number, problem))
     if not cases and not findings:
         raise DataError(f'{path}: holds no rows; write one JSON object per line: {{"messages": [...]}}')
     return cases, findings
 
 
-def _case(number: int, line: str) -> tuple[Case | None, str]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return None, f"this line is not JSON ({error})"
-    if not isinstance(row, dict):
-        return None, f"this line holds a {type(row).__name__} where a JSON object is needed"
-    messages = row["messages"] if "messages" in row else _from_sharegpt(row)
-    tools = row.get("tools") or []
-    problem = _shape_problem(messages)
-    if problem is None and tools and read_tools(tools) is None:
-        problem = "has `tools` that are no list of named functions"
-    if problem is not None:
-        return None, problem
-    name, mode = row.get("id"), row.get("mode")
-    conversation = Conversation(
-        id=name if isinstance(name, str) else str(number),
-        messages=messages,
-        mode=mode if mode in MODES else _shown_mode(messages),
-        tools=list(read_json(tools)),
-    )
-    return Case(number, conversation), ""
-
-
-def _from_sharegpt(row: dict[str, Any]) -> Any:
-    """Messages from ShareGPT's form; anything else is returned unchanged."""
-    turns = row.get("conversations")
-    if not isinstance(turns, list):
-        return turns
-    return [_sharegpt_turn(turn) if isinstance(turn, dict) and "from" in turn else turn for turn in turns]
-
-
-def _sharegpt_turn(turn: dict[str, Any]) -> dict[str, Any]:
-    sender, value = str(turn["from"]), turn.get("value")
-    content = f"<tool_call>\n{value}\n</tool_call>" if sender == "function_call" else value
-    return {"role": SHAREGPT_ROLES.get(sender, sender), "content": content}
+def _cases_of(row: FileRow) -> Iterator[Case]:
+    """A row as what it is recognised as: a chat, both answers of a pair, or the prompt of a problem."""
+    shape, name = recognise(row.value), row.value.get("id") if isinstance(row.value, dict) else None
+    identity = name if isinstance(name, str) else str(row.number)
+    if shape is not None and shape.gives == "nothing":
+        raise DataError(f"holds {shape.name}: {shape.refusal}")
+    if shape is not None and shape.gives == "pairs":
+        pair = read_pair("file", Fields(prompt="prompt", chosen="chosen", rejected="rejected"), row.index, row.value)
+        yield from (Case(row.number, chat) for chat in sides(replace(pair, id=identity)))
+    elif shape is not None and shape.gives == "problems":
+        problem = read_problem("file", Fields(question=shape.question, answer="answer"), row.index, row.value)
+        yield Case(row.number, Conversation(identity, problem.messages, "thinking"), is_prompt=True)
+    else:
+        messages, mode = chat_of(row.value), row.value.get("mode")
+        shown = mode if mode in MODES else _shown_mode(messages)
+        yield Case(row.number, Conversation(identity, messages, shown, tools=tools_of(row.value)))
 
 
 def _shown_mode(messages: list[dict[str, Any]]) -> Mode:
     """The mode of a row without a `mode`, from whether its last answer thinks."""
-    answers = assistant_turns(messages)
+    answers = [index for index, message in enumerate(messages) if message.get("role") == "assistant"]
     return "thinking" if answers and split_turn(messages[answers[-1]])[0].strip() else "non_thinking"
 
 

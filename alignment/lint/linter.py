@@ -24,6 +24,7 @@ TemplateFault = Callable[[Setting, Sequence[View], Intent], Iterator[Finding]]
 
 ROW_FAULTS: tuple[RowFault, ...] = (
     text_faults.content_not_text,
+    text_faults.half_character,
     text_faults.unclosed_think,
     text_faults.think_tag_misplaced,
     text_faults.think_tag_in_prompt,

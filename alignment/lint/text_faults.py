@@ -3,6 +3,7 @@
 One function per fault. Neighbours: turn_faults.py (order and modes), tool_faults.py, linter.py (the table).
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from alignment.lint.findings import Finding, Intent, shown
 from rewards.contract import after_thinking
 
 TAGS = ("<think>", "</think>")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def content_not_text(case: Case, intent: Intent) -> Iterator[Finding]:
@@ -33,6 +35,19 @@ def content_not_text(case: Case, intent: Intent) -> Iterator[Finding]:
                 case.number,
                 f"the reasoning_content of message {index} is {_kind(thinking)}, so its thinking is dropped",
                 "write the thinking as one string, or remove the key",
+            )
+
+
+def half_character(case: Case, intent: Intent) -> Iterator[Finding]:
+    """A lone surrogate, half of a character: no tokenizer can read it, so that the stage would end at this row."""
+    for index, message in enumerate(case.messages):
+        if any(isinstance(text, str) and not text.isascii() and _SURROGATE.search(text) for text in _texts(message)):
+            yield Finding(
+                "half_character",
+                "error",
+                case.number,
+                f"message {index} ({message['role']}) holds half a character (a lone surrogate), which has no tokens",
+                "write the whole character, or remove the row",
             )
 
 

@@ -27,14 +27,26 @@ class DataOverrides(Closed):
         le=1,
         description="Largest fraction of a source's sampled references that may fail their own verifier; above it nothing is started.",
     )
+    max_faulty_fraction: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Largest fraction of a source's rows that may be left out and counted because they cannot be used; above it nothing is started.",
+    )
 
 
 class MixturePart(Closed):
     """One item of a stage's `data`: rows of a source or an earlier stage, with mode and flags."""
 
-    source: str | None = Field(None, description="A source from data/sources/ by name.")
+    source: str | None = Field(
+        None, description="A source from data/sources/ by name, or a file of rows by its path, from the recipe."
+    )
     stage: str | None = Field(
         None, description="A sample or fusion stage of this recipe to take rows from, in place of a source."
+    )
+    fields: dict[str, Any] = Field(
+        {},
+        description="Where a table keeps what, in place of what is recognised: question, answer, messages and so on.",
     )
     count: int | None = Field(None, ge=1, description="Number of rows to take; default: all.")
     split: Split | None = Field(None, description="The split to draw problems from; required for procedural sources.")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from alignment.core.errors import RecipeError
 from alignment.recipe.explain import beside_the_point, explain
 from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.own_paths import with_own_paths
 from alignment.recipe.schema import Recipe
 
 _YAML = "tag:yaml.org,2002:"
@@ -50,6 +51,7 @@ class Document:
                 refused.append(str(error))
         if refused:
             raise RecipeError("\n".join(refused))
+        with_own_paths(self.values, path.parent)
 
     def _value(self, node: yaml.Node, place: Place) -> Any:
         self._lines.setdefault(place, node.start_mark.line + 1)

@@ -8,7 +8,8 @@ from typing import Any
 
 from alignment.core.files import file_hash
 from alignment.data.mixture import describe_part, load_parts
-from alignment.data.sources import Table, load_source, local_path
+from alignment.data.sources import Table, is_own, load_source, local_path
+from alignment.data.table_files import table_hash
 from alignment.recipe import engine
 from alignment.recipe.algorithm import AlgorithmFields
 from alignment.recipe.named_function import source_file
@@ -27,7 +28,10 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
         "seed": recipe.seed,
         "chat_template": recipe.chat_template,
         "data": [describe_part(part) for part in parts],
-        "files": {**dict(_local_files(recipe, (part.source for part in parts if part.source))), **_own_code(stage)},
+        "files": {
+            **dict(_local_files(recipe, (part.source for part in parts if part.source and not is_own(part.source)))),
+            **_own_code(stage),
+        },
         "inputs": inputs,
     }
 
@@ -45,7 +49,7 @@ def _local_files(recipe: Recipe, sources: Iterable[str]) -> Iterator[tuple[str, 
     for name in sources:
         source, override = load_source(name), recipe.data.sources.get(name)
         if isinstance(source, Table) and (path := local_path(source, override.path if override else None)):
-            yield name, file_hash(path)
+            yield name, table_hash(path)
 
 
 def _own_code(stage: StageFields) -> dict[str, str]:

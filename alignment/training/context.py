@@ -3,6 +3,7 @@
 Neighbours: train.py makes the context and finishes the stage, policy.py loads and saves, callbacks.py records.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import read_json, read_json_lines, write_json, write_json_lines
+from alignment.data.sources import LeftOut
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import BESIDE_TRAINER, WHOLE_DEVICE, Serving, serve
 from alignment.recipe.kinds import kind_of
@@ -20,6 +22,7 @@ from alignment.records.run_folder import RunFolder, StageFolder
 from alignment.rollout.sampler import TrajectorySampler
 
 SEAL = "sealed.json"
+LEFT_OUT_SHOWN = 20  # rows in the log
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,14 @@ class StageContext:
     def artifact(self, stage_name: str) -> Path:
         """The output folder of an earlier stage."""
         return self.run.find(stage_name).output
+
+    def leave_out(self, rows: Sequence[LeftOut]) -> None:
+        """Count rows that cannot be used, and name the first of them in the log."""
+        self.counts["left_out_faulty"] = self.counts.get("left_out_faulty", 0) + len(rows)
+        if rows and self.is_main:
+            print(f"{self.stage.name}: {len(rows)} rows cannot be used and are left out", flush=True)
+            for one in rows[:LEFT_OUT_SHOWN]:
+                print(f"  {one}", flush=True)
 
     def trainer_settings(self) -> dict[str, Any]:
         """What every TRL config gets; the recipe's `trainer:` keys come on top."""

@@ -322,7 +322,7 @@ def test_check_refuses_a_local_file_whose_chats_hold_faults(
     rows.write_text("\n".join(json.dumps(row) for row in [good] * 10), encoding="utf-8")
     assert checked(recipe_of_chats(rows), []).recipe.name == "chats"
     rows.write_text("\n".join(json.dumps(row) for row in [good] * 10 + [bad] * 2), encoding="utf-8")
-    with pytest.raises(RecipeError, match=r"/no_think.*flag_contradicts, in 2 of 12 sampled rows"):
+    with pytest.raises(RecipeError, match=r"2 of 12 rows of `smoltalk`.*chats.jsonl:11: .*/no_think.*flag_contradicts"):
         checked(recipe_of_chats(rows), [])
     rows.write_text(json.dumps({"messages": "none"}), encoding="utf-8")
     with pytest.raises(RecipeError, match="is no list of messages"):

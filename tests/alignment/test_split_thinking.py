@@ -29,7 +29,7 @@ def test_every_reader_splits_alike(text: str, thinking: str, answer: str) -> Non
     shown = _rollout({"text": text})
     assert (shown.thinking, shown.answer) == (thinking, answer)
     row = {"messages": [user_turn("6 + 6 ="), {"role": "assistant", "content": text}]}
-    read = read_messages("t", Fields(), 0, row)[-1]
+    read = read_messages(Fields(), row)[-1]
     assert (read.get("reasoning_content", ""), read["content"]) == (thinking, answer)
 
 

@@ -11,9 +11,17 @@ from pathlib import Path
 from rich.console import Console
 
 from alignment.core.errors import ArtifactError, DataError
-from alignment.data.mixture import ArtifactPath, conversations_of, load_parts, mixture_names, policy_rows, problems_of
-from alignment.data.rows import Conversation, Preference, read_rows
-from alignment.lint.cases import SAMPLED_ROWS, Case, read_cases, sampled
+from alignment.data.mixture import (
+    ArtifactPath,
+    conversations_of,
+    load_parts,
+    mixture_names,
+    pairs_of,
+    policy_rows,
+    problems_of,
+)
+from alignment.data.rows import Conversation
+from alignment.lint.cases import SAMPLED_ROWS, Case, read_cases, sampled, sides
 from alignment.lint.findings import Finding, Intent, count_of
 from alignment.lint.linter import Inspection, inspect
 from alignment.lint.page import render_page
@@ -98,7 +106,7 @@ def _subjects(request: Request) -> tuple[Recipe | None, list[Subject]]:
         raise DataError(
             f"{request.data} is not a recipe, so it has no stages and no settings; remove --stage and --set"
         )
-    if path.is_file():
+    if path.exists():
         cases, known = read_cases(path, request.rows)
         return None, [Subject(request.data, cases, Intent(), known)]
     if request.data in mixture_names():
@@ -168,17 +176,8 @@ def _prompts(recipe: Recipe, parts: Sequence[MixturePart], count: int) -> list[C
 
 def _pairs(plan: RunPlan, parts: Sequence[MixturePart], count: int) -> list[Case]:
     """Both answers of the pairs of a dpo stage, as conversations."""
-    chats: list[Conversation] = []
-    for part in parts:
-        if part.stage is None:
-            continue  # reported by check
-        for pair in read_rows(plan.folder(part.stage).output / "preferences.jsonl", "preference"):
-            if isinstance(pair, Preference):
-                chats += [
-                    Conversation(f"{pair.id} {side}", [*pair.prompt, answer], pair.mode, pair.family, pair.tools)
-                    for side, answer in (("chosen", pair.chosen), ("rejected", pair.rejected))
-                ]
-    return sampled(chats, count, plan.recipe.seed)
+    pairs = pairs_of(plan.recipe, list(parts), lambda name: plan.folder(name).output)
+    return sampled([chat for pair in pairs for chat in sides(pair)], count, plan.recipe.seed)
 
 
 def _not_there(part: MixturePart) -> Finding:

@@ -13,7 +13,7 @@ from alignment.core.vocabulary import MODES
 from alignment.data.mixture import load_parts
 from alignment.data.modes import deciding_flag, query_turns
 from alignment.data.rows import Conversation
-from alignment.data.sources import Table, load_source
+from alignment.data.sources import Table, source_of
 from alignment.data_factory.fusion.mix import Fused
 from alignment.data_factory.fusion.pool import Pool
 from alignment.data_factory.fusion.stage import FusionStage
@@ -129,7 +129,7 @@ def _origin(recipe: Recipe, part: MixturePart, number: int, pool: Pool, used: in
 
 
 def _licences(parts: Iterable[MixturePart]) -> dict[str, str]:
-    sources = {part.source: load_source(part.source) for part in parts if part.source}
+    sources = {part.source: source_of(part) for part in parts if part.source}
     return {
         str(name): source.licence
         + (f"; revision {source.revision[:12]}" if isinstance(source, Table) and source.revision else "")

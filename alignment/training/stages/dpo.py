@@ -1,19 +1,19 @@
-"""Runs a dpo stage: direct preference optimization (arXiv 2305.18290) on pairs that a sample stage judged.
+"""Runs a dpo stage: direct preference optimization (arXiv 2305.18290) on pairs of a sample stage or a table.
 
 The reference policy is the policy at the stage's start: TRL loads it from the same folder, or, with an adapter, uses the model
 without it. Neighbours: training/kinds/dpo.py (declares the kind), data/template.py (renders pairs).
 """
 
-import itertools
-from collections.abc import Iterator
-
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
 from alignment.core.errors import DataError
-from alignment.data.mixture import load_parts
-from alignment.data.rows import Preference, read_rows
+from alignment.data.mixture import load_parts, pairs_of, refuse_faulty
+from alignment.data.rows import Preference
+from alignment.data.sources import LeftOut, source_of
 from alignment.data.template import render_preference
+from alignment.lint.findings import Intent
+from alignment.lint.rows import without_faulty
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.kinds.dpo import DpoStage
@@ -25,7 +25,7 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
     stage: DpoStage = context.stage
     tokenizer = context.tokenizer()
     pairs, too_long = [], 0
-    for pair in _preferences(context):
+    for pair in _sound_pairs(context):
         texts = render_preference(tokenizer, pair)
         longest = max(len(tokenizer(texts["prompt"] + texts[side])["input_ids"]) for side in ("chosen", "rejected"))
         if longest > stage.max_length:
@@ -52,11 +52,14 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
     return trainer, recorder
 
 
-def _preferences(context: StageContext) -> Iterator[Preference]:
-    for part in load_parts(context.stage.data):
-        if part.stage is None:
-            raise DataError(
-                f"a dpo stage takes its pairs from a sample stage: write `stage: NAME` in place of `{part.source}`"
-            )
-        rows = read_rows(context.artifact(part.stage) / "preferences.jsonl", "preference")
-        yield from (row for row in itertools.islice(rows, part.count) if isinstance(row, Preference))
+def _sound_pairs(context: StageContext) -> list[Preference]:
+    """The pairs that can be trained on; those of tables are linted. Raises DataError if too many cannot be used."""
+    recipe, stage, parts = context.recipe, context.stage, load_parts(context.stage.data)
+    left_out: list[LeftOut] = []
+    pairs = pairs_of(recipe, parts, context.artifact, left_out)
+    tables = {source_of(part).id for part in parts if part.source is not None}
+    sampled = frozenset(pair.id for pair in pairs if pair.family not in tables)  # have been judged already
+    kept, faulty = without_faulty(pairs, Intent.of(recipe, stage), sampled)
+    refuse_faulty(stage.name, faulty, len(pairs), recipe.data.max_faulty_fraction)
+    context.leave_out([*left_out, *faulty])
+    return kept

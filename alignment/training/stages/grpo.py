@@ -12,6 +12,7 @@ from trl import GRPOConfig
 from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem
+from alignment.data.sources import LeftOut
 from alignment.data.template import render_prompt
 from alignment.inference.attention import packed
 from alignment.inference.weights.sync_check import largest_gap
@@ -31,7 +32,9 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     """The trainer of a grpo stage, ready to train. rollouts: in place of those that the recipe's engine would sample."""
     stage: GrpoStage = context.stage
     tokenizer = context.tokenizer()
-    problems = problems_of(context.recipe, load_parts(stage.data))
+    left_out: list[LeftOut] = []
+    problems = problems_of(context.recipe, load_parts(stage.data), left_out)
+    context.leave_out(left_out)
     refuse_unjudged(problems, stage.rewards)
     if context.is_main:
         refuse_failing(context.recipe, stage, problems)

@@ -15,6 +15,7 @@ from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Message, Preference, Problem, ToolSchema, write_rows
+from alignment.data.sources import LeftOut
 from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.records.metrics import MetricsRow
 from alignment.records.rollout import PassRate, RolloutRow, VerdictRecord
@@ -33,7 +34,9 @@ CHUNK = 64  # problems per chunk: what a kill can lose
 def run(context: StageContext, output: Path) -> int:
     """Draw, judge and write the rows; returns the tokens sampled. Raises DataError if nothing was accepted."""
     stage: SampleStage = context.stage
-    problems = problems_of(context.recipe, load_parts(stage.data))
+    left_out: list[LeftOut] = []
+    problems = problems_of(context.recipe, load_parts(stage.data), left_out)
+    context.leave_out(left_out)
     refuse_unjudged(problems, stage.rewards)
     if context.is_main:
         refuse_failing(context.recipe, stage, problems)

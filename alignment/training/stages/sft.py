@@ -12,13 +12,15 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from alignment.core.errors import DataError
-from alignment.data.mixture import conversations_of, load_parts, policy_rows
+from alignment.data.mixture import conversations_of, load_parts, policy_rows, refuse_faulty
 from alignment.data.rows import Conversation
+from alignment.data.sources import LeftOut
 from alignment.data.template import Rendered, render_conversation
 from alignment.inference.attention import packed
 from alignment.lint.cases import SAMPLED_ROWS, sampled
 from alignment.lint.findings import Intent
 from alignment.lint.linter import inspect, refuse_errors
+from alignment.lint.rows import without_faulty
 from alignment.lint.settings import loaded_setting
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
@@ -30,7 +32,7 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
     """The trainer of an sft stage, ready to train. Raises DataError for lint errors, or without rows that are short enough."""
     stage: SftStage = context.stage
     tokenizer = context.tokenizer()
-    rows = conversations_of(context.recipe, load_parts(stage.data), context.artifact)
+    rows = _sound_rows(context)
     _lint(context, tokenizer, rows)
     rendered = _rendered(context, tokenizer, rows)
     recorder = Recorder(context)
@@ -56,6 +58,18 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
         callbacks=[recorder],
     )
     return trainer, recorder
+
+
+def _sound_rows(context: StageContext) -> list[Conversation]:
+    """The rows that can be trained on; the others are counted and named. Raises DataError if those are too many."""
+    recipe, stage, parts = context.recipe, context.stage, load_parts(context.stage.data)
+    left_out: list[LeftOut] = []
+    rows = conversations_of(recipe, parts, context.artifact, left_out)
+    own = policy_rows(recipe, parts, context.artifact)
+    kept, faulty = without_faulty(rows, Intent.of(recipe, stage), own)
+    refuse_faulty(stage.name, faulty, len(rows), recipe.data.max_faulty_fraction)
+    context.leave_out([*left_out, *faulty])
+    return kept
 
 
 def _lint(context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation]) -> None:

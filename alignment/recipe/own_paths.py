@@ -1,0 +1,33 @@
+"""Paths that a recipe names in `data`: files of the user's own, relative to the recipe's file.
+
+They are made absolute when the recipe is loaded, so that every later reader, in whatever folder it runs, finds the same file.
+Neighbours: load.py (calls this), data/sources.py (reads the files).
+"""
+
+from pathlib import Path
+from typing import Any
+
+ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".gz", ".yaml", ".yml")
+
+
+def with_own_paths(values: Any, folder: Path) -> None:
+    """Make the paths of files in the `data` of every stage absolute, in place. Anything else is left for the schema."""
+    stages = values.get("stages") if isinstance(values, dict) else None
+    for stage in stages if isinstance(stages, list) else []:
+        if not isinstance(stage, dict):
+            continue
+        if isinstance(stage.get("data"), list):
+            for part in stage["data"]:
+                if isinstance(part, dict) and is_path(part.get("source")):
+                    part["source"] = _absolute(part["source"], folder)
+        elif is_path(stage.get("data")):
+            stage["data"] = _absolute(stage["data"], folder)
+
+
+def is_path(name: Any) -> bool:
+    """Whether a name in `data` is a file or folder: it begins as a path, or ends as a file of rows."""
+    return isinstance(name, str) and (name.startswith(("./", "../", "/", "~/")) or name.endswith(ENDINGS))
+
+
+def _absolute(name: str, folder: Path) -> str:
+    return str((folder / Path(name).expanduser()).resolve())
