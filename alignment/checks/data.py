@@ -36,7 +36,7 @@ def data_names(recipe: Recipe) -> Iterator[Issue]:
         if name not in source_names():
             yield Issue(("data", "sources", name), f"there is no such source; {nearest(name, source_names())}")
         elif not recipe.data.sources[name].path.exists():
-            yield Issue(("data", "sources", name, "path"), f"{recipe.data.sources[name].path} is not there")
+            yield Issue(("data", "sources", name, "path"), f"{recipe.data.sources[name].path} is not a file")
     for index, stage in enumerate(recipe.stages):
         place: Place = ("stages", index, "data")
         if isinstance(stage.data, str) and stage.data not in mixture_names() and not is_own(stage.data):

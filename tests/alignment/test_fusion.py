@@ -212,7 +212,7 @@ def test_what_cannot_be_taken_is_left_out_and_counted_by_its_reason(tmp_path: Pa
         "the same row twice": 1,
         "longer than 512 tokens": 1,
         "unclosed_think": 1,
-        "holds half a character": 1,
+        "half_character": 1,
     }
     assert card["data"][1]["licences"] == {"smoltalk": "Apache-2.0; revision 5979b3ae4cd5"}
     assert card["data"][0]["answers_by"] == "embedded" and card["data"][0]["questions_of"] == ["chain-sum"]

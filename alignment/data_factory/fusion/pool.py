@@ -94,10 +94,6 @@ def _reason(row: Conversation, intent: Intent) -> str | None:
         return "holds a flag of its own"
     if row.mode == "thinking" and not str(row.messages[-1].get("reasoning_content") or "").strip():
         return "its answer does not think"
-    try:
-        json.dumps(row.messages, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return "holds half a character"
     said = json.dumps([[message.get("content"), message.get("reasoning_content")] for message in row.messages])
     if any(json.dumps(phrase)[1:-1] in said for phrase in intent.forced_phrases()):
         return "loss_on_forced_text"

@@ -16,6 +16,7 @@ from alignment.core.files import write_text
 from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts, part_conversations
 from alignment.data.rows import Conversation, Message, ToolSchema, write_rows
+from alignment.data.sources import LeftOut
 from alignment.data.template import render_conversation
 from alignment.data_factory.fusion.card import Measured, make_card
 from alignment.data_factory.fusion.card_page import card_page
@@ -61,9 +62,12 @@ def run(context: StageContext, output: Path) -> int:
 
 
 def _numbered(context: StageContext) -> Iterator[tuple[int, Conversation]]:
-    """Every row of the stage's data with the number of its part."""
+    """Every row of the stage's data with the number of its part; rows that cannot be read are counted."""
+    left_out: list[LeftOut] = []
     for number, part in enumerate(load_parts(context.stage.data)):
-        yield from zip(itertools.repeat(number), part_conversations(context.recipe, part, context.artifact))
+        rows = part_conversations(context.recipe, part, context.artifact, left_out)
+        yield from zip(itertools.repeat(number), rows)
+    context.leave_out(left_out)
 
 
 def _measure(tokenizer: PreTrainedTokenizerBase) -> Measure:
