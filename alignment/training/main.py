@@ -14,12 +14,14 @@ from alignment.records.attempt import record_resumption
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext, step_of
 from alignment.training.policy import complete_head, save_policy
+from alignment.training.saved import probe_logits, refuse_another_policy
 
 Build = Callable[[StageContext], tuple[Any, Recorder]]  # a trainer of TRL that is ready to train, and its recorder
 
 
 def train(context: StageContext, build: Build) -> Done:
-    """Train from the last whole checkpoint and save the policy. Raises ArtifactError if steps are missing in the end."""
+    """Train from the last whole checkpoint and save the policy. Raises ArtifactError if steps are missing in the end, or if
+    what was saved is not what was trained."""
     # Where trackers write unless the user says otherwise; TensorBoard's own choice is among the checkpoints, which are cleared.
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(context.folder.tensorboard))
     os.environ.setdefault("WANDB_PROJECT", context.recipe.name)
@@ -37,6 +39,9 @@ def train(context: StageContext, build: Build) -> Done:
             f"stage {context.stage.name} took {done} of {wanted} optimizer steps: it has trained less than the recipe "
             "says and is not finished. Look at the rows it was given, and at max_steps and num_train_epochs"
         )
+    logits = probe_logits(trainer)
     save_policy(context, trainer, context.folder.output)
+    if context.is_main:
+        refuse_another_policy(context.folder.output, logits, trust_remote_code=context.recipe.trust_remote_code)
     trainer.accelerator.wait_for_everyone()
     return Done(done, recorder.tokens)

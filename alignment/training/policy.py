@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
-from peft.tuners.lora import LoraLayer
+from peft.tuners.lora import LoraLayer, ParamWrapper
 from peft.tuners.trainable_tokens import TrainableTokensLayer
 from peft.utils.other import TrainableTokensWrapper
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
@@ -109,18 +109,31 @@ def merged_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]
     for name, parameter in model.named_parameters():
         if _is_adapter_part(name):
             continue
-        owner = name.rpartition(".base_layer.")[0]
-        layer = adapters.get(owner) if owner else None
-        around = tokens.get(owner, layer)
+        owners = _owners(name)
+        around = next(
+            (tokens.get(owner) or adapters[owner] for owner in owners if owner in tokens or owner in adapters), None
+        )
         gathered = [parameter] if around is None else list(around.parameters())
         with _gathered(gathered), torch.no_grad():
             weight = parameter.detach()
-            if layer is not None and name.endswith(".weight"):
-                delta = sum(layer.get_delta_weight(active).to(weight.dtype) for active in layer.active_adapters)
-                weight = weight + delta
-            elif owner in tokens:
-                weight = tokens[owner].get_merged_weights(list(tokens[owner].active_adapters))
+            for owner in owners:
+                if owner in tokens:
+                    weight = tokens[owner].get_merged_weights(list(tokens[owner].active_adapters))
+                elif owner in adapters and _adapts(adapters[owner], name):
+                    layer = adapters[owner]
+                    weight = weight + sum(layer.get_delta_weight(one).to(weight.dtype) for one in layer.active_adapters)
             yield _checkpoint_name(name), weight
+
+
+def _owners(name: str) -> list[str]:
+    """The modules that PEFT has put around a parameter's own, the outermost first: experts have one for each matrix."""
+    parts = name.split(".")
+    return [".".join(parts[:place]) for place, part in enumerate(parts) if part == "base_layer"]
+
+
+def _adapts(layer: LoraLayer, name: str) -> bool:
+    """Whether an adapter is one of this parameter: of a linear layer's weight, or of the matrix of experts it names."""
+    return name.endswith(f".{layer.parameter_name if isinstance(layer, ParamWrapper) else 'weight'}")
 
 
 def save_policy(context: StageContext, trainer: Any, output: Path) -> None:
@@ -183,9 +196,6 @@ def _is_adapter_part(name: str) -> bool:
 
 
 def _checkpoint_name(name: str) -> str:
-    return (
-        name.removeprefix("module.")
-        .removeprefix("base_model.model.")
-        .replace(".token_adapter", "")
-        .replace(".base_layer.", ".")
-    )
+    """A parameter's name in a checkpoint, without what PEFT and a wrapper have put into it."""
+    bare = name.removeprefix("module.").removeprefix("base_model.model.")
+    return ".".join(part for part in bare.split(".") if part not in ("base_layer", "token_adapter"))

@@ -5,6 +5,7 @@ PyTorch's kernels would need a mask of length x length, which for short sequence
 each sequence is one call of scaled_dot_product_attention on its slice. Neighbour: slots.py (attention while decoding).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -35,14 +36,56 @@ def packed_attention(
             + ("" if cu_seq_lens_q is not None else " without cu_seq_lens_q")
             + "; load the model with attn_implementation='sdpa' for padded rows"
         )
+    if options.get("s_aux") is not None:
+        raise ValueError(
+            f"{NAME} has no attention sinks, which this model has; load it with attn_implementation='eager'"
+        )
     lengths = cu_seq_lens_q.diff().tolist()
-    chosen: dict[str, Any] = {"dropout_p": options.get("dropout", 0.0), "scale": options.get("scaling")}
-    grouped = query_BHTD.shape[1] != key_BKTD.shape[1]
+    window, cap = options.get("sliding_window"), options.get("softcap")
     parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query_BHTD, key_BKTD, value_BKTD)), strict=True)
-    attended = [
-        scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=grouped, **chosen) for q, k, v in parts
-    ]
-    return torch.cat(attended, dim=2).transpose(1, 2), None
+    chosen = Attention(options.get("dropout", 0.0), options.get("scaling"), window, cap)
+    return torch.cat([chosen.of(*part) for part in parts], dim=2).transpose(1, 2), None
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Causal attention within one sequence, as the model's config has it.
+
+    window: positions back that a token sees, itself included (Mistral, Gemma 3, Qwen2); None for all. cap: scores are
+    softly capped to it (Gemma 2, arXiv 2408.00118, section 2); None for uncapped.
+    """
+
+    dropout: float
+    scale: float | None
+    window: int | None = None
+    cap: float | None = None
+
+    def of(self, query_BHTD: torch.Tensor, key_BKTD: torch.Tensor, value_BKTD: torch.Tensor) -> torch.Tensor:
+        """Attention of one sequence's T tokens, (B, H, T, D)."""
+        grouped, length = query_BHTD.shape[1] != key_BKTD.shape[1], query_BHTD.shape[2]
+        if self.cap is not None:
+            return self._capped(query_BHTD, key_BKTD, value_BKTD)
+        chosen: dict[str, Any] = {"dropout_p": self.dropout, "scale": self.scale, "enable_gqa": grouped}
+        if self.window is None or length <= self.window:
+            return scaled_dot_product_attention(query_BHTD, key_BKTD, value_BKTD, is_causal=True, **chosen)
+        seen_TT = self._seen(length, query_BHTD.device)
+        return scaled_dot_product_attention(query_BHTD, key_BKTD, value_BKTD, attn_mask=seen_TT, **chosen)
+
+    def _seen(self, length: int, device: torch.device) -> torch.Tensor:
+        """Which positions (second axis) each token (first axis) sees."""
+        causal_TT = torch.ones(length, length, dtype=torch.bool, device=device).tril()
+        return causal_TT if self.window is None else causal_TT.triu(1 - self.window)
+
+    def _capped(self, query_BHTD: torch.Tensor, key_BKTD: torch.Tensor, value_BKTD: torch.Tensor) -> torch.Tensor:
+        """By whole score matrices: PyTorch's kernel cannot cap scores."""
+        times = query_BHTD.shape[1] // key_BKTD.shape[1]
+        key_BHTD, value_BHTD = (one.repeat_interleave(times, dim=1) for one in (key_BKTD, value_BKTD))
+        scale = query_BHTD.shape[-1] ** -0.5 if self.scale is None else self.scale
+        scores_BHTT = query_BHTD @ key_BHTD.transpose(-1, -2) * scale
+        capped_BHTT = self.cap * torch.tanh(scores_BHTT / self.cap)
+        unseen_TT = ~self._seen(query_BHTD.shape[2], query_BHTD.device)
+        weights_BHTT = capped_BHTT.masked_fill(unseen_TT, -torch.inf).softmax(-1, dtype=torch.float32)
+        return torch.dropout(weights_BHTT.to(query_BHTD.dtype), self.dropout, True) @ value_BHTD
 
 
 def register() -> str:

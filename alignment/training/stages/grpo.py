@@ -9,7 +9,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
-from alignment.core.errors import DataError
+from alignment.core.errors import ArtifactError, DataError
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem
 from alignment.data.sources import LeftOut
@@ -22,6 +22,7 @@ from alignment.rollout.scoring import refuse_unjudged
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
+from alignment.training.packing_check import mixed_rows, unpackable
 from alignment.training.policy import adapter_config, load_policy
 from alignment.training.rl.batch import RolloutSource
 from alignment.training.rl.rollouts import Rollouts
@@ -42,6 +43,11 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     recorder = Recorder(context)
     settings = _settings(context)  # before the policy: it tells transformers whether weights are loaded in shards
     policy = load_policy(context, packed.register())
+    if (why := unpackable(context) or mixed_rows(policy)) is not None:
+        raise ArtifactError(
+            f"{context.policy_path}: a {stage.kind} stage computes packed rows, and this model cannot be packed: {why}; "
+            "train it with sft or dpo"
+        )
     trainer = PolicyGradientTrainer(
         algorithm=stage.algorithm,
         rollouts=rollouts or Rollouts(context, problems),

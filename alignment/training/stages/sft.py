@@ -25,6 +25,7 @@ from alignment.lint.settings import loaded_setting
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.kinds.sft import SftStage
+from alignment.training.packing_check import mixed_rows, report_padding, unpackable
 from alignment.training.policy import adapter_config, load_policy
 
 
@@ -36,19 +37,27 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
     _lint(context, tokenizer, rows)
     rendered = _rendered(context, tokenizer, rows)
     recorder = Recorder(context)
+    why_not = unpackable(context)
+    packs = why_not is None
     settings = SFTConfig(
         **{
             **context.trainer_settings(),
-            "max_length": stage.max_length if stage.packing else None,  # longer rows are already left out
-            "packing": stage.packing,
+            "max_length": stage.max_length if stage.packing and packs else None,  # longer rows are already left out
+            "packing": stage.packing and packs,
             "packing_strategy": "bfd",
-            "padding_free": True,
+            "padding_free": packs,
             "assistant_only_loss": False,  # the labels mask the loss
             "include_num_input_tokens_seen": "no",
         }
     )
+    policy = load_policy(context, packed.register() if packs else None)
+    if packs and (why_not := mixed_rows(policy)) is not None:
+        settings.packing, settings.padding_free, settings.max_length = False, False, None
+        policy = load_policy(context)
+    if why_not is not None:
+        report_padding(context, why_not)
     trainer = SFTTrainer(
-        model=load_policy(context, packed.register()),
+        model=policy,
         args=settings,
         train_dataset=Dataset.from_dict(
             {"input_ids": [row.input_ids for row in rendered], "labels": [row.labels for row in rendered]}

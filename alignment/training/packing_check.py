@@ -1,0 +1,78 @@
+"""Whether a model may be trained on packed rows: rows that lie end to end must not see each other.
+
+Attention keeps them apart (inference/attention/packed.py); layers that carry a state along the row (linear attention,
+convolutions, state spaces) do not, and some attention has what the packed form lacks. So a stage compares, before its first
+step, the logits of two rows that are packed with those of each row alone under plain attention.
+Neighbours: training/stages/ (what they do where a model cannot be packed), saved.py (the proof at a stage's end).
+"""
+
+import torch
+from peft import PeftModel
+from transformers import AutoConfig, PreTrainedModel
+
+from alignment.training.context import StageContext
+from alignment.training.rl.packing import pack
+
+APART = frozenset(
+    ("full_attention", "sliding_attention", "chunked_attention")
+)  # kinds of layers that attention keeps apart
+LENGTHS = (48, 80)  # tokens of the two rows; above the windows of small test models
+# The largest distance of a token's logits that rounding explains, in standard deviations of logits: what leaks over a
+# boundary may change a few tokens alone, and those by little.
+CLOSE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
+
+def unpackable(context: StageContext) -> str | None:
+    """Why the model that a stage starts from cannot be packed, by its config alone, or None."""
+    config = AutoConfig.from_pretrained(context.policy_path, trust_remote_code=context.recipe.trust_remote_code)
+    kinds = set(getattr(config.get_text_config(), "layer_types", None) or ()) - APART
+    if kinds:
+        return f"its {', '.join(sorted(kinds))} layers carry a state from one row into the next"
+    return None
+
+
+def mixed_rows(policy: torch.nn.Module) -> str | None:
+    """Why packed rows of this model are not computed as rows alone are, or None.
+
+    A model that ZeRO-3 has sharded is taken by its config alone (`unpackable`). The model's attention and mode are as before.
+    """
+    model: PreTrainedModel = policy.get_base_model() if isinstance(policy, PeftModel) else policy
+    if any(hasattr(parameter, "ds_id") for parameter in model.parameters()):
+        return None
+    implementation, training = model.config._attn_implementation, model.training  # noqa: SLF001  no public reader
+    model.eval()
+    try:
+        with torch.no_grad():
+            together_TV, alone_TV = _both_ways(model)
+    except ValueError as error:
+        return str(error)
+    finally:
+        model.set_attn_implementation(implementation)
+        model.train(training)
+    distance_T = (together_TV - alone_TV).float().abs().mean(-1)
+    distance = float(distance_T.max() / alone_TV.float().std().clamp(min=1e-6))
+    if distance <= CLOSE.get(alone_TV.dtype, CLOSE[torch.bfloat16]):
+        return None
+    return (
+        f"logits of rows that lie end to end differ from those of the rows alone by {distance:.2g} standard deviations"
+    )
+
+
+def _both_ways(model: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (T, V) of all rows' tokens: packed, and each row alone under plain attention."""
+    config, lengths = model.config.get_text_config(), torch.tensor(LENGTHS)
+    drawn_T = torch.randint(config.vocab_size, (sum(LENGTHS),), generator=torch.Generator().manual_seed(0))
+    rows = [row.to(model.device) for row in drawn_T.split(LENGTHS)]
+    ids_BL = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    mask_BL = (torch.arange(max(LENGTHS)) < lengths[:, None]).long().to(model.device)
+    together_TV = model(**pack(ids_BL, mask_BL).model_inputs(), use_cache=False).logits[0]
+    capped = getattr(config, "attn_logit_softcapping", None)  # PyTorch's kernel leaves the cap out
+    model.set_attn_implementation("eager" if capped else "sdpa")
+    return together_TV, torch.cat([model(input_ids=row[None], use_cache=False).logits[0] for row in rows])
+
+
+def report_padding(context: StageContext, why: str) -> None:
+    """Say in the log and in the manifest that rows are padded in place of packed, and why."""
+    context.counts["not_packed"] = why
+    if context.is_main:
+        print(f"rows are padded and not packed: {why}", flush=True)

@@ -1,0 +1,77 @@
+"""Proof that what a stage leaves is the policy that it trained, as anybody's transformers loads it.
+
+Every weight of the folder must be used, none may be missing, and a probe's logits must be the trainer's. Adapters on
+matrices that are shared, or under names that the architecture does not have, would otherwise leave another policy, and
+the next stage would start from it. Neighbours: policy.py (writes the folder), main.py (asks for the proof).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from alignment.core.errors import ArtifactError
+from alignment.inference.attention import packed
+from alignment.inference.weights.unsharded import unsharded
+from alignment.training.rl.packing import pack
+
+PROBE_TOKENS = 64
+CLOSE = {
+    torch.float32: 2e-3,
+    torch.float16: 3e-2,
+    torch.bfloat16: 8e-2,
+}  # mean distance, in standard deviations of logits
+
+
+def probe_logits(trainer: Any) -> torch.Tensor:
+    """The trained policy's logits (T, V) on a fixed probe, float32 on the CPU. Collective: every rank must call it."""
+    model = trainer.model
+    ids = probe_ids(model.config.get_text_config().vocab_size).to(trainer.accelerator.device)
+    inputs: dict[str, Any] = {"input_ids": ids}
+    if model.config._attn_implementation == packed.NAME:  # noqa: SLF001  no public reader
+        inputs = dict(pack(ids, torch.ones_like(ids)).model_inputs())
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        logits_TV: torch.Tensor = model(**inputs, use_cache=False).logits[0].float().cpu()
+    model.train(training)
+    return logits_TV
+
+
+def probe_ids(vocabulary: int) -> torch.Tensor:
+    """The probe: token ids (1, T), the same for every model with this vocabulary."""
+    return torch.randint(vocabulary, (1, PROBE_TOKENS), generator=torch.Generator().manual_seed(0))
+
+
+def refuse_another_policy(output: Path, trained_TV: torch.Tensor, *, trust_remote_code: bool = False) -> None:
+    """Raise ArtifactError if the folder does not load whole in plain transformers, or computes something else."""
+    with unsharded():
+        model, report = AutoModelForCausalLM.from_pretrained(
+            output, dtype="auto", use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
+        )
+    faults = [f"{what} {sorted(map(str, report[key]))[:3]}" for key, what in LOADING.items() if report.get(key)]
+    if faults:
+        raise ArtifactError(
+            f"{output}: transformers does not load what was trained: {'; '.join(faults)}. {_WHAT_TO_DO}"
+        )
+    ids = probe_ids(model.config.get_text_config().vocab_size)
+    with torch.no_grad():
+        saved_TV = model.eval()(input_ids=ids, use_cache=False).logits[0]
+    distance = float((saved_TV.float() - trained_TV).abs().mean() / trained_TV.std().clamp(min=1e-6))
+    allowed = CLOSE.get(next(model.parameters()).dtype, CLOSE[torch.bfloat16])
+    if not distance <= allowed:
+        raise ArtifactError(
+            f"{output} is not the policy that was trained: on a probe its logits differ by {distance:.2g} standard "
+            f"deviations, and rounding explains {allowed:g}. {_WHAT_TO_DO}"
+        )
+
+
+LOADING = {
+    "missing_keys": "weights are missing and would be random:",
+    "unexpected_keys": "weights are there under names that the model does not have:",
+    "mismatched_keys": "weights have another shape:",
+}
+_WHAT_TO_DO = (
+    "The stage is not finished; train other `lora.targets`, or all weights, and report the model's architecture"
+)
