@@ -39,9 +39,14 @@ def train(context: StageContext, build: Build) -> Done:
             f"stage {context.stage.name} took {done} of {wanted} optimizer steps: it has trained less than the recipe "
             "says and is not finished. Look at the rows it was given, and at max_steps and num_train_epochs"
         )
+    save_proven(context, trainer)
+    return Done(done, recorder.tokens)
+
+
+def save_proven(context: StageContext, trainer: Any) -> None:
+    """Write output/ and prove that it is what was trained. Collective. Raises ArtifactError if it is not."""
     logits = probe_logits(trainer)
     save_policy(context, trainer, context.folder.output)
     if context.is_main:
         refuse_another_policy(context.folder.output, logits, trust_remote_code=context.recipe.trust_remote_code)
     trainer.accelerator.wait_for_everyone()
-    return Done(done, recorder.tokens)

@@ -21,7 +21,7 @@ from accelerate.state import AcceleratorState
 from alignment.core.resources import resource
 from alignment.run.plan import RunPlan
 from alignment.training.context import StageContext
-from alignment.training.main import complete_head, save_policy
+from alignment.training.main import complete_head, save_proven
 from alignment.training.rl.batch import RolledOut, Row, Weights
 from alignment.training.stages import dpo, grpo, sft
 
@@ -111,8 +111,7 @@ def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
         trainer, _ = {"sft": sft, "dpo": dpo}[chosen.kind].build(context)
     complete_head(trainer.model)
     trainer.train()
-    save_policy(context, trainer, folder.output)
-    trainer.accelerator.wait_for_everyone()
+    save_proven(context, trainer)
     if rank == 0:
         losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
         (folder.path / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
