@@ -14,6 +14,7 @@ from alignment.commands import (
     budget,
     chat,
     check,
+    data,
     doctor,
     evaluate,
     lint,
@@ -27,6 +28,7 @@ from alignment.core.entry import PREFIX, errors_in_words
 
 COMMANDS = (
     check.check,
+    data.data,
     lint.lint,
     run.run,
     show.show,
