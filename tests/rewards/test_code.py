@@ -122,7 +122,8 @@ TABLE: list[tuple[Any, str, float | None, str]] = [
     ({"form": "unittest"}, ADD, None, "tests_unreadable"),
     ("{", ADD, None, "tests_unreadable"),
     (None, ADD, None, "not_applicable"),
-    ({**RUN, "setup": "import no_such_module"}, ADD, None, "tests_broken"),
+    ({**RUN, "setup": "import no_such_module"}, ADD, None, "tests_unreadable"),
+    ({"form": "asserts", "asserts": ["assert pd.equals(add(3, 6), 9)"]}, ADD, None, "tests_unreadable"),
     ({**RUN, "setup": "broken = 1 / 0"}, ADD, None, "tests_broken"),
     ({**RUN, "setup": "while True: pass"}, ADD, None, "tests_broken"),
 ]  # fmt: skip
@@ -207,6 +208,19 @@ def test_what_a_row_needs_of_the_programs_own_objects_is_found_when_data_is_load
         "assert P(3).size == 3",
     ):
         assert check_tests({"form": "asserts", "asserts": [test]}) is None, test
+
+
+def test_a_module_that_no_jail_has_is_named_when_data_is_loaded() -> None:
+    for tests in (
+        {"form": "asserts", "asserts": ["assert pd.DataFrame(f(3)).equals(9)"]},
+        {"form": "asserts", "asserts": ["assert len(f(pd.x)) == 9"], "setup": "import pandas as pd"},
+        {"form": "asserts", "asserts": ["def t():\n    from pandas import Series\n    assert f(Series([3])) == 9\nt()"]},
+        {**HUMANEVAL, "prompt": f"import pandas\n{PROMPT}"},
+    ):
+        assert "need the module `pandas`, which no program can import here" in str(check_tests(tests)), tests
+    optional = "try:\n    import pandas\nexcept ImportError:\n    pandas = None"
+    assert check_tests({"form": "asserts", "asserts": ["assert f(3) == 9"], "setup": optional}) is None
+    assert check_tests({"form": "asserts", "asserts": ["assert np.isclose(f(3), 9)"]}) is None
 
 
 def test_isolation_none_is_possible_and_visible() -> None:

@@ -1,6 +1,6 @@
 """A dataset row's `tests` read as what the sandbox examines, and how a program is spelt that continues its prompt.
 
-verifier.py judges with both. A row that cannot be read is told with a reason: such a row has no verdict, never a zero.
+verifier.py judges with both. A row that cannot be read is refused with a reason: it has no verdict, never a zero.
 The forms: `stdio`, `calls`, `asserts` and `humaneval`; docs/rewards.md has their fields.
 """
 
@@ -8,10 +8,11 @@ import ast
 import json
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rewards.kinds.python_tests.modules import missing_module
 from rewards.kinds.python_tests.objects import ALIASES, objects_needed
 from rewards.kinds.python_tests.program import dedented
 from rewards.sandbox.examination import Asserts, Calls, StandardStreams, Tests
@@ -110,6 +111,7 @@ def _humaneval(given: Mapping[str, Any]) -> Row:
     ast.parse(prelude)
     if not any(isinstance(node, ast.FunctionDef) and node.name == "check" for node in ast.parse(test).body):
         raise UnreadableTests("`test` must define check(candidate)")
+    _refuse_without_modules([prelude])
     plain = plain_check(test, entry_point)
     if plain is not None:
         return Row(Calls(plain), prompt, entry_point)
@@ -123,10 +125,18 @@ def _run(
 ) -> Asserts:
     """Tests that have to be run, if there is a program that they can judge. Raises UnreadableTests."""
     remote = remote or {}
+    _refuse_without_modules([prelude, *tests], names - remote.keys())
     needed = objects_needed([*tests], (names | remote.keys()) - ALIASES.keys())
     if needed is not None:
         raise UnreadableTests(needed)
     return Asserts(tests, prelude, names, remote)
+
+
+def _refuse_without_modules(sources: Sequence[str], names: frozenset[str] = frozenset()) -> None:
+    """Raises UnreadableTests where test code needs a module that no jail has."""
+    lacking = missing_module(sources, names)
+    if lacking is not None:
+        raise UnreadableTests(lacking)
 
 
 def _texts(value: Any, name: str) -> tuple[str, ...]:

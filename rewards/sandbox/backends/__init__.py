@@ -11,10 +11,10 @@ from rewards.sandbox.backends.bubblewrap import Bubblewrap
 from rewards.sandbox.backends.namespaces import Namespaces
 from rewards.sandbox.backends.protocol import Backend
 from rewards.sandbox.backends.unisolated import Unisolated
-from rewards.sandbox.backends.visible import PACKAGES
+from rewards.sandbox.backends.visible import PACKAGES, has_module
 from rewards.sandbox.policy import ISOLATIONS, Isolation, IsolationUnavailable
 
-__all__ = ["PACKAGES", "Backend", "candidates", "choose"]
+__all__ = ["PACKAGES", "Backend", "candidates", "choose", "has_module"]
 
 ADVICE = (
     "Install bubblewrap (apt-get install bubblewrap, or dnf install bubblewrap), and allow user namespaces: sysctl "

@@ -82,6 +82,11 @@ def spare_user() -> int | None:
     return random.randrange(max(first, end - (1 << 28)), end) if count > 1 << 17 else None
 
 
+def has_module(name: str) -> bool:
+    """Whether a program in a jail can import a module: of the standard library, or one of PACKAGES that is here."""
+    return name in sys.stdlib_module_names or any(name == package for package, _ in _packages())
+
+
 def _packages() -> list[tuple[str, Path]]:
     found = [(name, importlib.util.find_spec(name)) for name in PACKAGES]
     return [(name, Path(spec.origin).parent) for name, spec in found if spec is not None and spec.origin]
