@@ -214,7 +214,10 @@ def test_a_module_that_no_jail_has_is_named_when_data_is_loaded() -> None:
     for tests in (
         {"form": "asserts", "asserts": ["assert pd.DataFrame(f(3)).equals(9)"]},
         {"form": "asserts", "asserts": ["assert len(f(pd.x)) == 9"], "setup": "import pandas as pd"},
-        {"form": "asserts", "asserts": ["def t():\n    from pandas import Series\n    assert f(Series([3])) == 9\nt()"]},
+        {
+            "form": "asserts",
+            "asserts": ["def t():\n    from pandas import Series\n    assert f(Series([3])) == 9\nt()"],
+        },
         {**HUMANEVAL, "prompt": f"import pandas\n{PROMPT}"},
     ):
         assert "need the module `pandas`, which no program can import here" in str(check_tests(tests)), tests

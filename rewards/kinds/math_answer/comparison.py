@@ -25,7 +25,7 @@ Finding = tuple[float | None, str]  # score, reason
 
 _TOWER = re.compile(r"\d[)}\s]*\^[\s({]*\d+[)}\s]*\^[\s({]*\d")
 _COSTLY = re.compile(
-    r"(?:\\exp.*){3}|\d{4,}[)}\s]*!|!\s*!\s*!|\^\s*\{?\s*[-+]?\(?\d{4,}|(?:\\int.*){3}|(?:\\(?:sum|prod|binom|int|lim).*){5}",
+    r"(?:\\exp.*){3}|\d{4,}[)}\s]*!|!\s*!\s*!|\^\s*\{?\s*[-+]?\(?\d{4,}|\d[eE][-+]?\d{4,}|(?:[-+]\s*){20}|(?:\\int.*){3}|(?:\\(?:sum|prod|binom|int|lim).*){5}",
     re.DOTALL,
 )
 _REPEATED = re.compile(r"\\(?:sum|prod|binom|lim|int)(?![A-Za-z])")
