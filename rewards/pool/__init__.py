@@ -28,11 +28,15 @@ class WorkerUnavailable(RewardsError, RuntimeError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one item: its value if `done`, else why there is none."""
+    """The result of one item: its value if `done`, else why there is none.
+
+    `by_clock`: it timed out by the clock, within its CPU time, as on a machine that has other things to do.
+    """
 
     status: Literal["done", "timed_out", "failed", "lost"]
     value: Any = None
     detail: str = ""
+    by_clock: bool = False
 
 
 class _Batch:
@@ -157,7 +161,8 @@ class VerificationPool(ProcessOwner):
             self._drop(worker)
             if index is None:
                 raise WorkerUnavailable(f"a worker for {self.target} was not ready after {STARTUP_SECONDS:.0f} seconds")
-            batch.settle(index, Outcome("timed_out", detail=f"no answer within {self.timeout_seconds} seconds"))
+            late = f"no answer within {self.timeout_seconds} seconds"
+            batch.settle(index, Outcome("timed_out", detail=late, by_clock=True))
 
     def _accept(self, worker: WorkerProcess, message: dict[str, Any], batch: _Batch) -> None:
         if "refused" in message:

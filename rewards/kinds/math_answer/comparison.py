@@ -41,6 +41,8 @@ _VERB = re.compile(
     re.DOTALL,
 )
 _MISSING = frozenset(("nan", "none", "null", "n/a", "na", "<na>", ""))
+_JOINED = re.compile(r"\b(?:and|or)\b")
+_ABOUT = re.compile(r"^([A-Za-z](?:_\{?\w+\}?)?)\s*\\(?:approx|doteq|simeq)(?![A-Za-z])")
 _NAMED = re.compile(r"(?:[A-Za-z](?:_\{?\w+\}?)?|[A-Za-z]\([A-Za-z]\)|\\[a-z]+)\s*=\s*([^=<>]+)", re.DOTALL)
 _DEEPEST_READING = 3  # options within answers, units within lists
 
@@ -176,6 +178,7 @@ def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
         return 0.0, "different"
     if _NUMBER_AND_WORDS.fullmatch(answer):  # and yet no quantity: the words change or deny the number
         return 0.0, "different"
+    answer = _ABOUT.sub(r"\1=", answer)
     answer, rounded = forms.without_approximation(answer)
     reference, _ = forms.without_approximation(reference)
     if rounded is not None and not _roughly(answer, rounded):
@@ -185,7 +188,7 @@ def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
         return 0.0, "different_unit"
     if base(given) not in (None, base(wanted)):
         return 0.0, "different_base"
-    one, two = forms.aligned(forms.counted_list(wanted), forms.counted_list(given))
+    one, two = forms.aligned(_as_list(forms.counted_list(wanted)), _as_list(forms.counted_list(given)))
     same = _settled_alone(one, two)
     if same:
         return 1.0, "equivalent"
@@ -194,6 +197,14 @@ def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
     if same is None:
         return _left_open(one, two)
     return 0.0, "answer_too_large" if isinstance(elementary.read(two), elementary.TooLarge) else "different"
+
+
+def _as_list(text: str) -> str:
+    """Values with "and" or "or" between them as a list; anything else as it is."""
+    if not _JOINED.search(text) or any(sign in text for sign in "()[]<>"):  # of intervals "or" makes a union
+        return text
+    pieces = [one.strip() for part in top_level(unwrapped(text)) for one in _JOINED.split(part) if one.strip()]
+    return ", ".join(pieces) if len(pieces) > 1 and all(map(elementary.is_readable, pieces)) else text
 
 
 def _left_open(reference: str, answer: str) -> Finding | Open:
@@ -253,6 +264,13 @@ def is_costly(text: str) -> bool:
     return deepest > _DEEPEST
 
 
+def is_equation(reference: str) -> bool:
+    """Whether a normalised reference is an equation, or several, and not the value of one unknown."""
+    if "=" not in reference or _NAMED.fullmatch(reference):
+        return False
+    return all(piece.count("=") < 2 for part in top_level(reference) for piece in _JOINED.split(part))
+
+
 def base(text: str) -> str | None:
     """The base that a number is written in, from its subscript."""
     found = _BASE.search(text)
@@ -270,6 +288,7 @@ def answers_offered(text: str) -> int:
     else:
         text = re.sub(r"(?<![\d.])([1-9]\d{0,2}(?:,\d{3})+)(?!\d)", lambda found: found[1].replace(",", ""), text)
     pieces = top_level(re.sub(r"\b(?:or|and)\b|\\(?:lor|land|vee|wedge)\b", ",", text))
+    pieces = list(dict.fromkeys(compact(piece) if "(" in piece else piece for piece in pieces))
     return sum((2 if "\\pm" in piece or "\\mp" in piece else 1) + len(_JUXTAPOSED.findall(piece)) for piece in pieces)
 
 

@@ -66,6 +66,9 @@ _LEADING = re.compile(r"^(?:\\(?:sim|approx|therefore|Rightarrow|implies|to|righ
 _ENDINGS = "\\ \t\n.,;:"
 _MIXED = re.compile(r"(?<![\d.}])(\d+)\s+(\d+)\s*/\s*(\d+)")
 _PI = re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])")
+_SPACED_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?")
+_TYPED = {"<=": r"\leq ", ">=": r"\geq ", "!=": r"\neq "}
+_TYPED_SIGN = re.compile(r"(?<![<>=!\\])(?:<=|>=|!=)(?![<>=])")
 _ROOT = re.compile(r"√\s*(\d+|\([^()]*\))")
 _PLAIN_ROOT = re.compile(r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)")
 _SPACE_RUN = re.compile(r"\s+")
@@ -100,6 +103,8 @@ def normalise(text: str) -> str:
     if "$" in text:
         text = text.replace("$", "")
     text = text.replace("**", "^").replace("~", " ")
+    if "=" in text:
+        text = _TYPED_SIGN.sub(lambda sign: _TYPED[sign[0]], text)
     if "pi" in text:
         text = _PI.sub(r"\\pi ", text)
     if "sqrt(" in text or "sqrt (" in text:
@@ -108,7 +113,9 @@ def normalise(text: str) -> str:
         text = _REPEATING.sub(_as_fraction, text)
     if "/" in text:
         text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)
-    text = _SPACE_RUN.sub(" ", text).strip()
+    text = _SPACE_RUN.sub(" ", _without_braces(text)).strip()
+    if " " in text and _SPACED_THOUSANDS.fullmatch(text):
+        text = text.replace(" ", "")
     return _without_ending(_LEADING.sub("", text)).strip()
 
 
@@ -125,12 +132,18 @@ def _without_typesetting(text: str) -> str:
     text = _COLOUR.sub("", _DECORATION.sub("", text))
     text = _COMMAND.sub(_meaning, text)
     text = _STYLE.sub(r"\1", text)
+    text = _without_braces(text)
+    return _UNBRACKETED.sub(r"\1(\2)", text) if _IS_FUNCTION.search(text) else text
+
+
+def _without_braces(text: str) -> str:
+    """A text without braces around all of it, which LaTeX does not print."""
     for _ in range(3):
         inner = text.strip()
         if not (inner.startswith("{") and closes_at_the_end(inner)):
             break
         text = inner[1:-1]
-    return _UNBRACKETED.sub(r"\1(\2)", text) if _IS_FUNCTION.search(text) else text
+    return text
 
 
 def _meaning(command: re.Match[str]) -> str:

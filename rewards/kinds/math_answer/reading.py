@@ -28,12 +28,15 @@ _NEGATED = re.compile(
 _DENIED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)\b|n['’]t\b", re.IGNORECASE)
 
 _MARKER = re.compile(
-    r"(?:\banswers?\**\s*(?:(?:is|are)\b|:|=|would be\b|should be\b|must be\b)\s*:?|####|答案(?:应该|应当)?\**\s*(?:是|为|：|:|=))\s*(?:\*\*(?=\s))?",
+    r"(?:\banswers?\**\s*(?:(?:is|are)\b|:|=|would be\b|should be\b|must be\b)\s*:?|####|答案(?:应该|应当)?\**\s*(?:是|为|：|:|=))\s*(?:(?:for sure|definitely|clearly|certainly|surely|indeed|simply|therefore|thus)\b)?\s*(?:\*\*(?=\s))?",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
 _SPAN = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(((?:[^\\\n]|\\[^()\n])+)\\\)|\\\[((?:[^\\]|\\[^\[\]])+)\\\]")
 _EMPHASIS = re.compile(r"(\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1")
+_IS_NUMBER = re.compile(
+    rf"[^$]{{0,200}}?\b(?:is|are|equals|was|be)\s+(?:equal to\s+)?({_NUMBER}(?:/\d+)?%?)(?![\w.,/^*]*[\d\\])[^$]*$"
+)
 _CHOICE = re.compile(r"\(?([A-Z])\)?(?=[.,:;)]|\s*$|\s+(?:because|since|as|is)\b)")
 
 # Units that are glued to a number, and what may stand right after one that is not: a letter or a sign makes it another.
@@ -45,7 +48,7 @@ _SPACED = re.compile(rf"(?<=[{_CJK}])(?=[-+]?\d)|(?<=[\d%])(?=[{_CJK}])")
 _COMMAND = r"\\[A-Za-z]+(?:\[[^\[\]]{0,9}\])?(?:\s{0,2}\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,99}\}){0,99}\}){0,200}\}){0,2}"
 _TERM = rf"(?:{_COMMAND}|{_NUMBER}|(?<![A-Za-z'’])[A-Za-z](?![A-Za-z])|[()\[\]{{}}|!]|[\^_](?:\d|[a-z])?)"
 _OPERATOR = r"(?:\s?[-+*/=<>^·×÷]\s?|\s(?=[\d\\(]))"
-_EXPRESSION = re.compile(rf"(?:[-+]?{_TERM}{{1,40}})(?:{_OPERATOR}[-+]?{_TERM}{{1,40}}){{0,60}}")
+_EXPRESSION = re.compile(rf"(?<![A-Za-z\d])(?:[-+]?{_TERM}{{1,40}})(?:{_OPERATOR}[-+]?{_TERM}{{1,40}}){{0,60}}")
 _IS_EXPRESSION = re.compile(r"[\\^*/+<>=·×÷(]|\d\s?-\s?\d|\d[a-zA-Z]")
 # Where what follows an answer begins: a reason, a remark, a condition.
 _REMARK = re.compile(
@@ -91,11 +94,12 @@ _CHANGED_AFTER = frozenset(
 )
 
 
-def final_answer(text: str, require_boxed: bool = False) -> str | None:
+def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False) -> str | None:
     """The final answer that a text gives; None when there is none, and when its last box is empty.
 
     It is the last box (with its neighbours, where boxes are listed), unless an announcement or a tag follows; else what
-    the last announcement or `<answer>` tag holds; else the last formula or number.
+    the last announcement or `<answer>` tag holds; else the last formula or number, of which `whole` keeps both sides
+    of an equation.
     """
     box, end = _last_boxes(text)
     if require_boxed:
@@ -110,7 +114,7 @@ def final_answer(text: str, require_boxed: bool = False) -> str | None:
         return found
     if "\\boxed" in tail or "\\fbox" in tail:  # one that was never closed, or was denied
         return None
-    return _last_mentioned(tail[-LAST_CHARACTERS:])
+    return _last_mentioned(tail[-LAST_CHARACTERS:], whole)
 
 
 def last_box(text: str) -> str | None:
@@ -266,6 +270,9 @@ def answer_in_sentence(line: str) -> str | None:
     if _DENIED.search(sentence.split(",")[0]):
         return None
     spans = list(_SPAN.finditer(sentence))
+    said = _IS_NUMBER.match(sentence, spans[-1].end()) if spans else None
+    if said:  # "The largest $n$ is 34": what the formula is said to be, and not the formula
+        return said[1]
     if len(spans) == 1:
         return _content(spans[0])
     return _without_remark(_SPACED.sub(" ", sentence)) or None
@@ -299,7 +306,7 @@ def _without_remark(sentence: str) -> str:
     return sentence
 
 
-def _last_mentioned(text: str) -> str | None:
+def _last_mentioned(text: str, whole: bool) -> str | None:
     """The last formula or number of a text that announces nothing: a whole one, never a part of a larger expression."""
     text = _SPACED.sub(" ", text)
     spans = list(_SPAN.finditer(text))
@@ -309,7 +316,7 @@ def _last_mentioned(text: str) -> str | None:
     if found is None and span is not None:
         if _NEGATED.search(text[max(0, span.start() - 40) : span.start()]):
             return None
-        return _right_side(_content(span))
+        return _content(span) if whole else _right_side(_content(span))
     return found
 
 

@@ -18,6 +18,7 @@ from rewards.kinds.math_answer.comparison import (
     Finding,
     Open,
     answer_text,
+    is_equation,
     is_missing,
     reference_text,
     same_text,
@@ -90,8 +91,13 @@ class MathAnswer:
         """What the processes say of the pairs. An answer over which one stops, where the reference can be read, is wrong.
 
         Otherwise an answer could choose not to be judged: by a number that takes for ever, or by the memory that it takes.
+        What stopped by the clock alone is asked once more, because a busy machine is no fault of the answer.
         """
-        outcomes = self._pool.map([[one.reference, one.answer] for one in asked.values()])
+        items = [[one.reference, one.answer] for one in asked.values()]
+        outcomes = list(self._pool.map(items))
+        late = [place for place, outcome in enumerate(outcomes) if outcome.by_clock]
+        for place, outcome in zip(late, self._pool.map([items[place] for place in late]) if late else [], strict=True):
+            outcomes[place] = outcome
         findings = {pair: _finding(outcome) for pair, outcome in zip(asked, outcomes, strict=True)}
         stopped = [pair for pair, finding in findings.items() if finding[1] in ("timed_out", "verification_failed")]
         readable = self._readable(list(dict.fromkeys(pair[0] for pair in stopped)))
@@ -119,7 +125,7 @@ class MathAnswer:
         reference = reference_text(value)
         if reference is None:
             return Verdict(None, "reference_unparsable", {"reference": value})
-        answer = final_answer(rollout.answer, self.require_boxed)
+        answer = final_answer(rollout.answer, self.require_boxed, whole=is_equation(reference))
         if answer is None:
             return Verdict(0.0, "no_answer", {"reference": reference})
         if len(answer) > max(LONGEST_ANSWER, 4 * len(reference)):
