@@ -51,7 +51,7 @@ _NOT_PROSE = re.compile(r"(?:https?://|www\.)\S*")
 
 @dataclass(frozen=True)
 class Detection:
-    """A text's language (None where it cannot be told), its letters by script, and how sure the model is."""
+    """A text's language (None where it is unknown), its letters by script, and how sure the model is."""
 
     language: str | None
     scripts: dict[str, int]
@@ -88,7 +88,7 @@ def detect(text: str) -> Detection:
 
 
 def is_in(text: str, language: str) -> bool | None:
-    """Whether a text is in a language of LANGUAGES; None where that cannot be told from it.
+    """Whether a text is in a language of LANGUAGES; None where it does not say enough.
 
     A text without letters is in no language. One whose letters are of other scripts is not in this one, however short.
     """

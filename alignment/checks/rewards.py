@@ -1,13 +1,14 @@
 """Checks of rewards: kinds, options, and whether they can judge a stage's rows. Neighbour: recipe.py (runs the checks)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import rewards
 from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts
 from alignment.data.sources import row_columns, source_of
 from alignment.recipe.issue import Issue, Place
+from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
 
@@ -42,23 +43,32 @@ def _unjudged_sources(stage: StageFields, place: Place) -> Iterator[Issue]:
     except DataError:
         return  # reported by the check of the data's names
     wanted = rewards_of(stage)
-    found = {spec.kind: rewards.row_columns(spec.kind) for spec in wanted}
-    read = {kind: columns for kind, columns in found.items() if columns is not None}
-    weighted = [spec.kind for spec in wanted if spec.weight and spec.kind in read]
+    read = [columns_read(spec) for spec in wanted]
+    weighted = [columns for spec, columns in zip(wanted, read, strict=True) if spec.weight and columns is not None]
     for name in has:
-        if weighted and not any(read[kind] <= has[name] for kind in weighted):
+        if weighted and not any(columns <= has[name] for columns in weighted):
             yield Issue(
                 place,
                 f"no reward with a weight can judge the rows of `{name}`, which have {', '.join(sorted(has[name]))}; "
                 f"add one of: {', '.join(_judges_of(has[name]))}",
             )
-    for index, spec in enumerate(wanted):
-        missing = read.get(spec.kind, frozenset[str]())
+    for index, missing in enumerate(read):
         if has and missing and not any(missing <= columns for columns in has.values()):
             yield Issue(
                 (*place, index),
                 f"needs {', '.join(sorted(missing))}, and no source of this stage has it; remove this reward, or add a source",
             )
+
+
+def columns_read(spec: Reward) -> frozenset[str] | None:
+    """The dataset's columns that a reward reads, under the names that its `columns` gives them.
+
+    None for an unknown kind and for `columns` that is no mapping, which are reported where the reward's options are.
+    """
+    own, named = rewards.row_columns(spec.kind), (spec.model_extra or {}).get("columns") or {}
+    if own is None or not isinstance(named, Mapping):
+        return None
+    return frozenset(str(named.get(column, column)) for column in own)
 
 
 def _judges_of(columns: set[str]) -> list[str]:

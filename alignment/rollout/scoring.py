@@ -56,7 +56,7 @@ class Scorer:
 
     def __init__(self, specs: Sequence[Reward]) -> None:
         self._reward = rewards.reward_function([spec.model_dump(exclude_none=True) for spec in specs])
-        read = {column for one in self._reward.components for column in one.verifier.columns}
+        read = {one.columns.get(name, name) for one in self._reward.components for name in one.verifier.columns}
         self._row_columns = read - SAMPLING_COLUMNS  # None where no problem of a batch has them
 
     def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
@@ -108,15 +108,22 @@ def _most(made: Trajectory) -> int | None:
 
 def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
     """Raise DataError for a problem that no weighted reward can judge, or that a reward calls unusable."""
-    weighted = [spec.kind for spec in specs if spec.weight]
+    weighted = [spec for spec in specs if spec.weight]
     for problem in problems:
         row = {"tools": problem.tools, **problem.columns, "answer": problem.answer}
-        if not any(rewards.is_row_of(kind, row) for kind in weighted):
+        if not any(rewards.is_row_of(spec.kind, _named(spec, row)) for spec in weighted):
             has = sorted(name for name, value in row.items() if value not in (None, "", []))
             raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {has}")
-        trouble = next((found for spec in specs if (found := rewards.row_problem(spec.kind, row)) is not None), None)
+        problems_found = (rewards.row_problem(spec.kind, _named(spec, row)) for spec in specs)
+        trouble = next((found for found in problems_found if found is not None), None)
         if trouble is not None:
             raise DataError(f"problem {problem.id}: {trouble}")
+
+
+def _named(spec: Reward, row: dict[str, Any]) -> dict[str, Any]:
+    """A row's columns under the names that a reward's verifier knows, by the spec's `columns`."""
+    named = (spec.model_extra or {}).get("columns") or {}
+    return {**row, **{own: row.get(given) for own, given in named.items()}}
 
 
 def summary(judged: Sequence[Judged]) -> dict[str, float]:

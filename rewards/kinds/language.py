@@ -49,7 +49,7 @@ class LanguageConsistency:
         )
 
     def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        """One verdict per rollout. None where the prompt's language, or every part's, cannot be told."""
+        """One verdict per rollout. None where the prompt's language, or every part's, is unknown."""
         return [self._judge(rollout) for rollout in rollouts]
 
     def close(self) -> None:
@@ -77,8 +77,8 @@ class LanguageConsistency:
         mixed = foreign(found, expected) > self.foreign_fraction
         if found.language is None and next(iter(found.scripts)) in LANGUAGES[expected]:
             # Letters swapped for another script's that look alike leave no language to tell, and are a mixture still.
-            told = mixed and letters >= FEWEST_LETTERS
-            return Verdict(0.0, "mixed_scripts", evidence) if told else Verdict(None, "undecidable", evidence)
+            sure = mixed and letters >= FEWEST_LETTERS
+            return Verdict(0.0, "mixed_scripts", evidence) if sure else Verdict(None, "undecidable", evidence)
         if found.language != expected:
             return Verdict(0.0, "other_language", evidence)
         return Verdict(0.0, "mixed_scripts", evidence) if mixed else Verdict(1.0, "same_language", evidence)

@@ -3,7 +3,7 @@
 Tokens are counted, never guessed from text: `completion_ids` for the whole completion, the column `thinking_tokens` for
 the think block. Tokens that a thinking budget forced are not the policy's and do not count. Forms: `l1_exact` and
 `l1_max` (L1, arXiv 2503.04697), `overlong` (DAPO, arXiv 2503.14476, equation 13), `budget` (kept by its own doing), `adherence`
-(as many thinking tokens as it was told).
+(as many thinking tokens as the row asks for).
 """
 
 from collections.abc import Sequence

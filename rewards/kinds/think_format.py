@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rewards.contract import THINK_CLOSE, THINK_OPEN, Mode, Rollout, Verdict, split_thinking
 from rewards.kind import Kind, Row
 
-# What is looked at, and the share of the score it is worth. They add up to 1.
+# What is looked at, and the fraction of the score it is worth. They add up to 1.
 CONDITIONS: dict[str, float] = {
     "closed": 0.1,  # every block that is opened is closed
     "one_block": 0.1,  # exactly one block (in non-thinking mode, at most one)
@@ -24,7 +24,7 @@ _EMPTY_BLOCK = f"{THINK_OPEN}\n\n{THINK_CLOSE}\n\n"
 
 
 class ThinkFormat:
-    """Verifier of the kind `think_format`: the weighted share of CONDITIONS that hold."""
+    """Verifier of the kind `think_format`: the weighted fraction of CONDITIONS that hold."""
 
     columns: tuple[str, ...] = ("mode",)
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from alignment.checks.recipe import checked
+from alignment.checks.rewards import columns_read
 from alignment.core.errors import DataError, RecipeError
 from alignment.core.vocabulary import Mode
 from alignment.data.generators.families import problem_key, problems
@@ -115,6 +116,15 @@ def recipe(tmp_path: Path, kind: str, rewards: list[str], sources: tuple[str, ..
 def test_a_recipe_may_mix_arithmetic_and_instructions(tmp_path: Path) -> None:
     kinds = ["math_answer", "instruction", "think_format"]
     checked(recipe(tmp_path, "grpo", kinds, ("chain-sum", "instructions")), [])
+
+
+def test_a_reward_that_reads_a_column_under_another_name_is_checked_by_that_name() -> None:
+    named = Reward.model_validate({"kind": "math_answer", "columns": {"answer": "solution"}})
+    assert columns_read(named) == {"solution"}
+    row = Problem("1", [user_turn("1 + 1?")], "", family="sums", columns={"solution": "2"})
+    refuse_unjudged([row], [named])
+    with pytest.raises(DataError, match="can be judged by no reward"):
+        refuse_unjudged([row], [Reward(kind="math_answer")])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ READINGS: tuple[Reading, ...] = get_args(Reading)
 
 
 class Instruction:
-    """Verifier of the kind `instruction`: the share of a row's constraints that its answer follows.
+    """Verifier of the kind `instruction`: the fraction of a row's constraints that its answer follows.
 
     `reading` strict looks at the answer as it stands; loose also without its first line, its last, both, and each
     without asterisks, and takes a constraint as followed where any of them follows it. `all_or_nothing` scores 1.0 for
@@ -44,12 +44,12 @@ class Instruction:
         marks = marks_of(rollout.answer, names, kwargs, self.reading)
         followed = [name for name, mark in zip(names, marks, strict=True) if mark]
         missed = [name for name, mark in zip(names, marks, strict=True) if not mark]
-        share = len(followed) / len(names)
+        fraction = len(followed) / len(names)
         if not rollout.answer:
             reason = "no_answer"
         else:
             reason = "followed" if not missed else "partly_followed" if followed else "not_followed"
-        score = float(share == 1.0) if self.all_or_nothing else share
+        score = float(fraction == 1.0) if self.all_or_nothing else fraction
         return Verdict(score, reason, {"followed": followed, "missed": missed})
 
 

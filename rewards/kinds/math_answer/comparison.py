@@ -42,6 +42,7 @@ _VERB = re.compile(
 )
 _MISSING = frozenset(("nan", "none", "null", "n/a", "na", "<na>", ""))
 _JOINED = re.compile(r"\b(?:and|or)\b")
+_ORDERED = re.compile(r"[()\[\]<>]|\\(?:[lg]eq|neq|in)(?![A-Za-z])")
 _ABOUT = re.compile(r"^([A-Za-z](?:_\{?\w+\}?)?)\s*\\(?:approx|doteq|simeq)(?![A-Za-z])")
 _NAMED = re.compile(r"(?:[A-Za-z](?:_\{?\w+\}?)?|[A-Za-z]\([A-Za-z]\)|\\[a-z]+)\s*=\s*([^=<>]+)", re.DOTALL)
 _DEEPEST_READING = 3  # options within answers, units within lists
@@ -201,7 +202,7 @@ def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
 
 def _as_list(text: str) -> str:
     """Values with "and" or "or" between them as a list; anything else as it is."""
-    if not _JOINED.search(text) or any(sign in text for sign in "()[]<>"):  # of intervals "or" makes a union
+    if not _JOINED.search(text) or _ORDERED.search(text):  # of intervals "or" makes a union
         return text
     pieces = [one.strip() for part in top_level(unwrapped(text)) for one in _JOINED.split(part) if one.strip()]
     return ", ".join(pieces) if len(pieces) > 1 and all(map(elementary.is_readable, pieces)) else text

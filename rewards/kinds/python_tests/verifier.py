@@ -18,7 +18,7 @@ ROWS_REMEMBERED, CHARACTERS_REMEMBERED, LONGEST_REMEMBERED = 2048, 16_000_000, 2
 
 
 class PythonTests:
-    """Verifier of the kind `python_tests`: 1.0 when every test passes, or with `partial` the share that does."""
+    """Verifier of the kind `python_tests`: 1.0 when every test passes, or with `partial` the fraction that does."""
 
     columns: tuple[str, ...] = ("tests",)
 

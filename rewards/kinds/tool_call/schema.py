@@ -97,7 +97,7 @@ def read_tools(value: Any) -> dict[str, Tool] | None:
             return None
         tool = Tool(function["name"], _mapping(function.get("parameters")))
         if tools.setdefault(tool.name, tool) != tool:
-            return None  # two definitions under one name: which one a call means cannot be told
+            return None  # two definitions under one name: which one a call means is unknown
     return tools
 
 

@@ -55,7 +55,7 @@ class Finding:
     name: str | None
     reason: str
     argument: str | None = None
-    share: float = 0.0  # of the call that is right
+    fraction: float = 0.0  # of the call that is right
 
     def as_evidence(self) -> dict[str, Any]:
         """For a verdict's evidence."""
@@ -63,7 +63,7 @@ class Finding:
 
 
 class ToolCall:
-    """Verifier of the kind `tool_call`: 1.0 when exactly the reference's calls are made; with `graded`, the share."""
+    """Verifier of the kind `tool_call`: 1.0 when exactly the reference's calls are made; with `graded`, the fraction of it."""
 
     columns: tuple[str, ...] = ("tools", "calls")
 
@@ -97,9 +97,11 @@ class ToolCall:
         findings = compare_calls(tools, expected, made)
         right = all(one.reason == "correct" for one in findings)
         reason = "correct" if right else _first_reason(findings)
-        share = sum(one.share for one in findings) / len(findings) if findings else 1.0
-        score = 1.0 if right else round(share, 6) if self.graded else 0.0
-        return Verdict(score, reason, {"calls": [one.as_evidence() for one in findings], "share": round(share, 6)})
+        fraction = sum(one.fraction for one in findings) / len(findings) if findings else 1.0
+        score = 1.0 if right else round(fraction, 6) if self.graded else 0.0
+        return Verdict(
+            score, reason, {"calls": [one.as_evidence() for one in findings], "fraction": round(fraction, 6)}
+        )
 
 
 def calls_of(rollout: Rollout, most: int = MOST_CALLS) -> list[Call]:
@@ -165,9 +167,9 @@ def compare_calls(tools: Mapping[str, Tool], expected: Sequence[ExpectedCall], g
         return [Finding(one.name, "no_call") for one in expected]
     table = [[_compare(tools, call, one) for one in expected] for call in given]
     partner = _matching([[one.reason == "correct" for one in row] for row in table])
-    # What is left over is held against the most alike: only the reasons and the graded share depend on it.
+    # What is left over is held against the most alike: only the reasons and the graded fraction depend on it.
     likeness = sorted(
-        (-found.share, made, wanted)
+        (-found.fraction, made, wanted)
         for made, row in enumerate(table)
         for wanted, found in enumerate(row)
         if given[made].name == expected[wanted].name
@@ -202,10 +204,10 @@ def _compare(tools: Mapping[str, Tool], call: Call, wanted: ExpectedCall) -> Fin
         if argument not in call.arguments and argument not in wrong and not _may_leave_out(tool, wanted, argument):
             wrong[argument] = ("missing_argument", argument)
     if not wrong:
-        return Finding(call.name, "correct", share=1.0)
+        return Finding(call.name, "correct", fraction=1.0)
     reason, where = min(wrong.values(), key=lambda one: REASONS.index(one[0]))
     looked_at = set(call.arguments) | set(wanted.arguments) | set(wrong)
-    return Finding(call.name, reason, where, share=(1 + len(looked_at) - len(wrong)) / (1 + len(looked_at)))
+    return Finding(call.name, reason, where, fraction=(1 + len(looked_at) - len(wrong)) / (1 + len(looked_at)))
 
 
 def _may_leave_out(tool: Tool, wanted: ExpectedCall, argument: str) -> bool:

@@ -1,4 +1,4 @@
-"""What of this machine a jail shows, and how a zygote is told to settle in it. Every backend asks here."""
+"""What of this machine a jail shows, and the settings with which a zygote starts in it. Every backend asks here."""
 
 import importlib.util
 import json

@@ -1,7 +1,7 @@
 """Every constraint that the kind `instruction` knows, by its public name, with what following it demands.
 
 The names and meanings are those of IFEval (arXiv 2311.07911). A new one is a function, in words.py, lengths.py or
-shape.py, and a line here; its keyword-only parameters are its schema (parameters.py). The demand is told apart by one
+shape.py, and a line here; its keyword-only parameters are its schema (parameters.py). The demand is decided by one
 question, asked of the words of the request:
 
 planning    Must the answer be held together to know, because what decides is a count or the arrangement of its own

@@ -20,7 +20,7 @@ Phrase = NewType("Phrase", str)
 Character = NewType("Character", str)
 Language = NewType("Language", str)
 
-Demand = Literal["planning", "precision"]  # told apart in the docstring of this package
+Demand = Literal["planning", "precision"]  # explained in the docstring of this package
 DEMANDS: tuple[Demand, ...] = get_args(Demand)
 Check = Callable[..., bool]  # (text, *, its parameters) -> whether the text follows it
 

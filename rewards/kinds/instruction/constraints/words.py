@@ -86,5 +86,5 @@ def _occurrences(text: str, word: str) -> int:
 
 
 def _may_be_in(text: str, language: str) -> bool:
-    """As the benchmark has it, a text whose language cannot be told passes; one without letters does not."""
+    """As the benchmark has it, a text whose language is unknown passes; one without letters does not."""
     return bool(scripts_of(text)) and is_in(text, language) is not False
