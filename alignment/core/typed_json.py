@@ -74,6 +74,8 @@ def _described(name: str, hint: Any, default: Any, factory: Any) -> Described:
     inner, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     if factory is not MISSING:
         default = factory()
+    if Estimate in get_args(inner):
+        raise TypeError(f"{name}: an Estimate is unknown where its value is; write `Estimate` with the default UNKNOWN")
     if default is MISSING and type(None) in get_args(inner):
         default = None
     return Described(

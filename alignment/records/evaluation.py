@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.core.typed_json import INLINE, Json
 from alignment.core.vocabulary import Mode
 from alignment.records.file_record import FileRecord
@@ -75,8 +75,8 @@ class EvaluationFigures:
     finished_fraction: Annotated[float | None, "fraction that the policy ended itself: no budget, no limit"] = None
     calls_count: Annotated[int, "answers to problems that have reference tool calls"] = 0
     calls_right: Annotated[
-        Estimate | None, "fraction of these that make exactly the reference calls, with Wilson's interval over problems"
-    ] = None
+        Estimate, "fraction of these that make exactly the reference calls, with Wilson's interval over problems"
+    ] = UNKNOWN
     seconds: Annotated[float | None, "wall time"] = None
     engine: Annotated[str | None, "what sampled"] = None
     tasks: Annotated[tuple[TaskScore, ...], "by task, where there are several too"] = ()

@@ -57,7 +57,7 @@ def _add(tree: Tree, folder: StageFolder, manifest: Manifest, producers: dict[st
             branch.add(Text(f"damaged: {error}", style="red"))
             continue
         branch.add(f"{found.mode}: accuracy {as_text(found.accuracy, found.unknown)}")
-        if found.calls_right is not None:
+        if found.calls_right.value is not None:
             branch.add(f"{found.mode}: calls right {as_text(found.calls_right, 0)}")
     _add_turns(branch, folder)
 

@@ -132,5 +132,5 @@ def test_the_evaluation_runs_the_environment_and_says_how_many_calls_are_right(
     assert [(one.correct, one.calls_right) for one in outcomes] == [(True, True), (False, False)]
     assert outcomes[0].answer_tokens + outcomes[0].thinking_tokens == rows[0].completion.policy_tokens
     found = figures("thinking", outcomes)
-    assert found.calls_count == 2 and found.calls_right is not None and found.calls_right.value == 0.5
+    assert found.calls_count == 2 and found.calls_right.value == 0.5
     assert found.calls_right.low is not None and found.calls_right.low < 0.5

@@ -133,3 +133,14 @@ def test_a_lock_is_held_by_one_process_and_freed_by_a_kill(tmp_path: Path) -> No
     other.wait()
     with hold(path, "taken by another", patience_seconds=5):
         pass
+
+
+def test_an_estimate_that_may_be_missing_is_an_unknown_one_so_that_its_keys_are_always_the_same() -> None:
+    @dataclass(frozen=True)
+    class Twice:
+        """An estimate that could be unknown in two ways."""
+
+        share: Annotated[Estimate | None, "of the whole"] = None
+
+    with pytest.raises(TypeError, match="share: .* write `Estimate` with the default UNKNOWN"):
+        encode(Twice())

@@ -7,7 +7,7 @@ is recorded of it).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.core.statistics.intervals import Cluster, fraction_estimate, mean_estimate
 from alignment.core.vocabulary import Mode
 from alignment.records.evaluation import EvaluationFigures, TaskScore
@@ -90,7 +90,7 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
         forced_fraction=fraction([outcome.forced for outcome in outcomes]),
         finished_fraction=fraction([outcome.finished for outcome in outcomes]),
         calls_count=len(called),
-        calls_right=fraction_of(called, [bool(one.calls_right) for one in called]) if called else None,
+        calls_right=fraction_of(called, [bool(one.calls_right) for one in called]) if called else UNKNOWN,
         tasks=tuple(_task(task, [outcome for outcome in outcomes if outcome.task == task]) for task in tasks),
     )
 

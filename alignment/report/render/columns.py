@@ -33,8 +33,8 @@ class Column:
     def text(self, figures: EvaluationFigures) -> str:
         """The figure as it reads in a table."""
         found = getattr(figures, self.field)
-        interval = f" ({phrases.interval(found)})" if isinstance(found, Estimate) else ""
-        return f"{self.form(self.value(figures))}{interval}"
+        interval = phrases.interval(found) if isinstance(found, Estimate) else ""
+        return self.form(self.value(figures)) + (f" ({interval})" if interval else "")
 
 
 COLUMNS = (
