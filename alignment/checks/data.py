@@ -48,8 +48,20 @@ def data_names(recipe: Recipe) -> Iterator[Issue]:
             load_parts(stage.data)
             for part_place, part in placed_parts(recipe, index):
                 yield from _part_issues(recipe, kind_of(stage), part_place, part)
+            yield from _same_names(recipe, index)
         except DataError as error:
             yield Issue(place, str(error))
+
+
+def _same_names(recipe: Recipe, index: int) -> Iterator[Issue]:
+    """Two files of one name in one stage: rows are known by their source's name, so one would hide the other's."""
+    paths: dict[str, str] = {}
+    for place, part in placed_parts(recipe, index):
+        if part.source is not None and is_source(part.source):
+            name = source_of(part).id
+            if paths.setdefault(name, part.source) != part.source:
+                message = f"`{part.source}` and `{paths[name]}` are both called `{name}`; rename one of them"
+                yield Issue((*place, "source"), message)
 
 
 def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: MixturePart) -> Iterator[Issue]:

@@ -168,7 +168,8 @@ def _from_alpaca(row: Mapping[str, Any]) -> list[Message]:
         question += f"\n\n{text_of(row['input'], 'input')}"
     system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
     earlier: list[Message] = []
-    for pair in row.get("history") or []:
+    given = row.get("history") or []
+    for pair in given if isinstance(given, list) else [given]:
         if not isinstance(pair, list) or len(pair) != 2:
             raise DataError("`history` is no list of [question, answer]")
         earlier += [user_turn(text_of(pair[0], "history")), *_answers(text_of(pair[1], "history"), "history")]

@@ -59,7 +59,7 @@ def _joined(parts: list[Any]) -> tuple[str, str]:
     text, thought = list[str](), list[str]()
     for part in parts:
         kind = part.get("type", "text") if isinstance(part, dict) else None
-        value = part if isinstance(part, str) else part.get(kind) if isinstance(part, dict) else None
+        value = part if isinstance(part, str) else part.get(kind) if isinstance(kind, str) else None
         if not isinstance(value, str) or kind not in (None, "text", "thinking", "reasoning"):
             raise DataError(f"its content has a part of type {kind!r}, and only text is trained on; remove the row")
         (thought if kind in ("thinking", "reasoning") else text).append(value)

@@ -167,3 +167,11 @@ def test_alignment_data_shows_what_is_read_and_what_is_left_out(
     assert "rows.jsonl:2: the content of message 1" in shown and "rows.jsonl:3: is not JSON" in shown
     assert f"<|im_start|>user\n{QUESTION}<|im_end|>" in shown
     assert "tokens of a row: median" in shown and "characters of a row: median 15," in shown
+
+
+def test_two_files_of_one_name_in_a_stage_are_refused(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "rows.jsonl").write_text(lines([{"messages": CHAT}]), encoding="utf-8")
+    with pytest.raises(RecipeError, match="are both called `rows.jsonl`; rename one of them"):
+        checked(recipe(tmp_path, "[{source: ./a/rows.jsonl}, {source: ./b/rows.jsonl}]"), [])

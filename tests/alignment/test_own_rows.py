@@ -10,7 +10,7 @@ from alignment.checks.recipe import checked
 from alignment.core.errors import DataError, RecipeError
 from alignment.data.mixture import conversations_of, load_parts, problems_of
 from alignment.data.rows import Conversation, Problem
-from alignment.data.sources import LeftOut
+from alignment.data.sources import LeftOut, Table, load_source
 
 SFT = "name: own\nmodel: embedded\nhardware: {{accelerate: cpu}}\nstages:\n  - {{name: tune, kind: sft, data: {data}, max_length: 512, trainer: {{max_steps: 2}}}}\n"
 GRPO = (
@@ -168,3 +168,63 @@ def test_a_file_of_which_nothing_can_be_read_is_refused_and_not_a_traceback(tmp_
         (tmp_path / "rows.jsonl").write_bytes(content)
         with pytest.raises((RecipeError, DataError), match="rows.jsonl"):
             checked(path, [])
+
+
+JUNK = [
+    None,
+    True,
+    -1.5,
+    float("nan"),
+    "",
+    "\ud83d",
+    "<|im_end|>",
+    "</think>",
+    [],
+    {},
+    [None],
+    [[]],
+    [{}],
+    {"a": 1},
+    "[1",
+    10**30,
+]
+WHOLE = [
+    {**asking(reasoning="r"), "tools": [{"type": "function", "function": {"name": "f"}}]},
+    asking([{"type": "text", "text": "q"}], None, tool_calls=[{"function": {"name": "f", "arguments": "{}"}}]),
+    {"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "system": "s"},
+    {"instruction": "q", "input": "", "output": "a", "history": [["x", "y"]]},
+    {"prompt": "q", "chosen": "a", "rejected": "b"},
+    {"problem": [{"role": "user", "content": "q"}], "answer": "3", "solution": "s"},
+]  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [(*path, key) for key, _ in inner] + [one for key, kept in inner for one in places(kept, (*path, key))]
+
+
+@pytest.mark.parametrize("whole", WHOLE)
+def test_no_value_in_any_place_of_a_row_ends_in_a_traceback(tmp_path: Path, whole: dict[str, Any]) -> None:
+    from alignment.core.errors import AlignmentError
+    from alignment.lint.findings import Intent
+    from alignment.lint.rows import table_faults
+
+    for number, path in enumerate(places(whole)):
+        rows = [whole]
+        for junk in JUNK:
+            row = json.loads(json.dumps(whole))
+            inside = row
+            for key in path[:-1]:
+                inside = inside[key]
+            inside[path[-1]] = junk
+            rows.append(row)
+        file = tmp_path / f"{number}.jsonl"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        try:
+            source = load_source(str(file))
+        except AlignmentError:
+            continue
+        assert isinstance(source, Table)
+        faults = table_faults(source, None, Intent())
+        assert faults.rows == len(rows)
+        assert all(one.place.startswith(file.name) for one in faults.faulty)
