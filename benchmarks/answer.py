@@ -27,8 +27,8 @@ from math_verify import parse, verify
 from rewards import Rollout
 from rewards.gold import gold_answer
 from rewards.kinds.math_answer import elementary
+from rewards.kinds.math_answer.boxes import last_box
 from rewards.kinds.math_answer.quantities import quantity as plain_number
-from rewards.kinds.math_answer.reading import last_box
 from rewards.kinds.math_answer.verifier import MathAnswer, reference_text
 
 RATE_BOUND, RATIO_BOUND, TURNS, BATCH = 5000, 3, 3, 256

@@ -1,6 +1,7 @@
 """Every verifier passes its table; a broken one is caught; and a person's own references are held against their grader."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +33,8 @@ def test_a_verifier_judges_every_row_of_its_table_rightly(kind: str) -> None:
         pytest.skip(found.not_audited)
     assert found.misjudged == ()
     assert found.rows == len(TABLES[kind]) >= LEAST_ROWS.get(kind, 15)
-    assert found.slowest_seconds < 5.0
+    # The slowest row is one that starts processes, which take longer on a machine with more to do than it has cores.
+    assert found.slowest_seconds < 5.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.mark.parametrize("kind", TABLES)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rewards.kind import Gold, Kind
-from rewards.kinds.math_answer.reading import boxes_in
+from rewards.kinds.math_answer.boxes import boxes_in
 from rewards.kinds.math_answer.table import ROWS
 from rewards.kinds.math_answer.verifier import MathAnswer
 

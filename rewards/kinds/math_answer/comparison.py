@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rewards.kinds.math_answer import elementary, forms
+from rewards.kinds.math_answer.boxes import boxes_in
 from rewards.kinds.math_answer.notation import (
     compact,
     has_lost_escapes,
@@ -19,7 +20,7 @@ from rewards.kinds.math_answer.notation import (
     without_doubled_escapes,
 )
 from rewards.kinds.math_answer.quantities import Quantity, quantity, split_unit
-from rewards.kinds.math_answer.reading import announced_in, boxes_in
+from rewards.kinds.math_answer.reading import announced_in
 
 Finding = tuple[float | None, str]  # score, reason
 

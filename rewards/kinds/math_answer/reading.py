@@ -1,4 +1,4 @@
-r"""Where in a text its final answer stands: boxes, announcements ("The answer is ..."), tags, the last formula or number.
+r"""Where in a text its final answer stands: boxes (boxes.py), announcements ("The answer is ..."), tags, the last formula or number.
 
 verifier.py judges what is found here; notation.py brings it to one notation. A text comes from a model: everything is in
 time linear in it, and how far is looked back is bounded.
@@ -7,24 +7,13 @@ time linear in it, and how far is looked back is bounded.
 import re
 
 from rewards.contract import without_end_tokens
-from rewards.kinds.math_answer import elementary
+from rewards.kinds.math_answer.boxes import BOX_CHARACTERS, BOXES, NEGATED, last_box, last_boxes
 from rewards.kinds.math_answer.notation import NUMBER_PATTERN as _NUMBER
-from rewards.kinds.math_answer.notation import closes_at_the_end, normalise
+from rewards.kinds.math_answer.notation import closes_at_the_end
 
 LOOK_BACK_CHARACTERS = 200_000  # how far from its end an announcement is searched for; boxes are found anywhere
 LAST_CHARACTERS = 20_000  # how far from its end a number or formula that nothing announces is searched for
-BOX_CHARACTERS = 5_000  # how long a box may be before it counts as never closed
-BOXES = 20  # how many boxes are looked at, from the last
-JOINED_CHARACTERS = 40  # between two boxes of one list
 
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
-_JOINS = re.compile(
-    r"[\s$.]*(?:\\[()\[\]]|\\q?quad|\\[,;: ]|[\s$~])*(?:(?:,|;|&|\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)(?:\\[()\[\]]|\\q?quad|\\[,;: ]|[\s$~])*)+"
-)
-_NEGATED = re.compile(
-    r"(?:\b(?:not|isn't|isn’t|never|cannot be|can't be|neither|nor)|\\neq?|≠|\\not\s*=?|(?<![\w)}!])!=)(?:\s|\$|\\\(|\\\[|\*|=|be\b|equal to\b|the answer\b|definitely\b)*$",
-    re.IGNORECASE,
-)
 _DENIED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)\b|n['’]t\b", re.IGNORECASE)
 
 _MARKER = re.compile(
@@ -101,7 +90,7 @@ def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False)
     the last announcement or `<answer>` tag holds; else the last formula or number, of which `whole` keeps both sides
     of an equation.
     """
-    box, end = _last_boxes(text)
+    box, end = last_boxes(text)
     if require_boxed:
         return box or None
     tail = without_end_tokens(text[max(end, len(text) - LOOK_BACK_CHARACTERS) :])
@@ -117,91 +106,8 @@ def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False)
     return _last_mentioned(tail[-LAST_CHARACTERS:], whole)
 
 
-def last_box(text: str) -> str | None:
-    r"""What stands in the last closed \boxed{...}; None without one."""
-    for start in _box_starts(text):
-        found = _box_at(text, start)
-        if found is not None:
-            return text[found[0] : found[1]].strip()
-    return None
-
-
-def boxes_in(text: str) -> str | None:
-    r"""What stands in the boxes of a text that has some: the last one, or all that are listed with it."""
-    return _last_boxes(text)[0]
-
-
 def _has_announcement(tail: str) -> bool:
     return "answer" in tail.lower() or "####" in tail or "答案" in tail
-
-
-def _last_boxes(text: str) -> tuple[str | None, int]:
-    """The contents of the last box that is not denied, joined with those it is listed with, and where it ends."""
-    if "boxed" not in text and "fbox" not in text:
-        return None, 0
-    listed: list[str] = []
-    first, end = 0, 0
-    for start in _box_starts(text):
-        found = _box_at(text, start)
-        if found is None:
-            continue
-        opens, closes = found
-        command = _command_start(text, start)
-        if not listed:
-            if _NEGATED.search(text[max(0, command - 40) : command]):
-                continue
-            listed, first, end = [text[opens:closes].strip()], command, closes + 1
-            continue
-        between = text[closes + 1 : first]
-        if (
-            len(between) > JOINED_CHARACTERS
-            or not _JOINS.fullmatch(between)
-            or _NEGATED.search(text[max(0, command - 40) : command])
-        ):
-            break
-        listed.insert(0, text[opens:closes].strip())
-        first = command
-    if not listed:
-        return None, 0
-    return ", ".join(_different(listed)), end
-
-
-def _different(listed: list[str]) -> list[str]:
-    """The values in boxes, those that are said twice in two ways once: the last time."""
-    kept: list[str] = []
-    for one in reversed(listed):
-        if not any(one == other or elementary.settle(normalise(one), normalise(other)) for other in kept):
-            kept.insert(0, one)
-    return kept
-
-
-def _box_starts(text: str) -> list[int]:
-    """Where the opening braces of the last boxes are, from the last."""
-    found: list[int] = []
-    end = len(text)
-    while len(found) < BOXES and (place := max(text.rfind("\\boxed", 0, end), text.rfind("\\fbox", 0, end))) >= 0:
-        match = _BOX.match(text, place)
-        if match:
-            found.append(match.end())
-        end = place
-    return found
-
-
-def _command_start(text: str, brace: int) -> int:
-    return max(text.rfind("\\boxed", 0, brace), text.rfind("\\fbox", 0, brace))
-
-
-def _box_at(text: str, brace: int) -> tuple[int, int] | None:
-    """Where the content of a box begins and ends; None where it is never closed."""
-    depth, escaped = 0, False
-    for position in range(brace, min(len(text), brace + BOX_CHARACTERS)):
-        character = text[position]
-        if character in "{}" and not escaped:
-            depth += 1 if character == "{" else -1
-            if depth == 0:
-                return brace + 1, position
-        escaped = character == "\\" and not escaped
-    return None
 
 
 def _announced(tail: str) -> str | None:
@@ -314,7 +220,7 @@ def _last_mentioned(text: str, whole: bool) -> str | None:
     rest = text[span.end() :] if span else text
     found = _last_expression(rest)
     if found is None and span is not None:
-        if _NEGATED.search(text[max(0, span.start() - 40) : span.start()]):
+        if NEGATED.search(text[max(0, span.start() - 40) : span.start()]):
             return None
         return _content(span) if whole else _right_side(_content(span))
     return found
@@ -334,7 +240,7 @@ def _last_expression(text: str) -> str | None:
     larger = whole is not None and (found is None or len(whole[0].strip()) > len(found[0].strip()))
     if whole is not None and larger and whole.start() <= place and _IS_EXPRESSION.search(whole[0]):
         found = whole
-    if found is None or _NEGATED.search(text[max(0, found.start() - 40) : found.start()]):
+    if found is None or NEGATED.search(text[max(0, found.start() - 40) : found.start()]):
         return None
     return _right_side(found[0]) if found is whole else found[0]
 
