@@ -22,7 +22,11 @@ def rollouts(recipe: Recipe) -> Iterator[Issue]:
         if rollout is None:
             continue
         place: Place = ("stages", index, "rollout")
-        yield from engine(place, rollout.engine, recipe.hardware.processes if kind_of(stage).trains else 1)
+        trains = kind_of(stage).trains
+        yield from engine(place, rollout.engine, recipe.hardware.processes if trains else 1)
+        if trains and (rollout.engine.workers or 1) > 1:
+            told = "each training process samples in itself, from weights that change; write 1, or leave it out"
+            yield Issue((*place, "engine", "workers"), told)
         yield from thinking_budget(place, rollout.thinking_budget, rollout.max_completion_tokens)
         yield from environment(place, rollout.environment)
 

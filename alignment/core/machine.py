@@ -59,6 +59,22 @@ class Machine:
     processes: Annotated[int | None, "processes that a stage ran in"] = None
 
 
+def visible_gpus() -> list[str]:
+    """Ids of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; empty without one."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return [str(number) for number in range(len(devices()))]
+    return [name.strip() for name in chosen.split(",") if name.strip()] if devices() else []
+
+
+def core_groups(count: int) -> list[list[int]]:
+    """The cores this process may use in so many groups of one size; with more groups than cores some share one."""
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(cores()))
+    if count >= len(allowed):
+        return [[allowed[number % len(allowed)]] for number in range(count)]
+    return [allowed[len(allowed) * one // count : len(allowed) * (one + 1) // count] for one in range(count)]
+
+
 @cache
 def hardware() -> Machine:
     """Cores, memory in GiB, devices and platform of this machine."""

@@ -3,14 +3,15 @@
 Neighbours: job.py (both modes), sweep/job.py (thinking budgets), measures/ (figures).
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from alignment.core.progress import Progress
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
 from alignment.evaluation.measures.outcomes import Outcome, fraction
-from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, in_order, request_seed
+from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve
 from alignment.recipe.evaluation import Evaluations
@@ -28,7 +29,7 @@ GRADERS = [
     Reward(kind="think_format", weight=0.0),
     Reward(kind="tool_call", weight=0.0),
 ]
-CHUNK = 256  # completions between two progress reports
+CHUNK = 256  # completions that are judged together, between two progress reports
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Evaluator:
             max_completion_tokens=settings.max_completion_tokens,
             stop_text=settings.thinking_budget.stop_text,
             trust_remote_code=trust_remote_code,
+            every_device=True,
         )
         self.sampler = serve(policy, serving)
         self._scorer = Scorer(GRADERS)
@@ -65,15 +67,16 @@ class Evaluator:
 
     def answers(self, questions: Sequence[Question], seed: int, work: str | None = None) -> list[Judged]:
         """One judged completion per question, with progress under the name of the work."""
-        progress, judged = Progress(work or self.work, len(questions)), []
-        for start in range(0, len(questions), CHUNK):
-            chunk = questions[start : start + CHUNK]
-            requests = [self._request(question, seed, start + place) for place, question in enumerate(chunk)]
-            made = self._rolled_out(requests)
-            judged += self._scorer.judge([question.problem for question in chunk], made)
-            scores = [score for score in map(correctness, judged) if score is not None]
+        progress, judged = Progress(work or self.work, len(questions)), dict[int, Judged]()
+        requests = [self._request(question, seed, place) for place, question in enumerate(questions)]
+        finished = self._finished(requests)
+        while batch := list(itertools.islice(finished, CHUNK)):
+            problems = [questions[index].problem for index, _ in batch]
+            verdicts = self._scorer.judge(problems, [made for _, made in batch])
+            judged |= zip((index for index, _ in batch), verdicts, strict=True)
+            scores = [score for score in map(correctness, judged.values()) if score is not None]
             progress.report(len(judged), correct=fraction([score == 1.0 for score in scores]))
-        return judged
+        return [judged[index] for index in range(len(questions))]
 
     def same_prompts(self, problem: Problem) -> bool:
         """Whether the chat template writes one prompt for both modes, so that the policy cannot know the mode."""
@@ -84,6 +87,7 @@ class Evaluator:
         """Close the environments, the verifiers and the engine."""
         self._trajectories.close()
         self._scorer.close()
+        self.sampler.engine.close()
 
     def _request(self, question: Question, seed: int, place: int) -> RolloutRequest:
         budget = self.settings.thinking_budget
@@ -95,14 +99,13 @@ class Evaluator:
             seed=request_seed("evaluation", seed, place),  # the same at every budget: differences are the budget's
         )
 
-    def _rolled_out(self, requests: Sequence[RolloutRequest]) -> list[Trajectory]:
-        """A trajectory for each request, in order; each mode is sampled with the settings of its own."""
-        made: list[tuple[int, Trajectory]] = []
+    def _finished(self, requests: Sequence[RolloutRequest]) -> Iterator[tuple[int, Trajectory]]:
+        """`(index of the request, its trajectory)` as each ends; each mode is sampled with the settings of its own."""
         for mode in MODES:
             picked = [index for index, request in enumerate(requests) if request.mode == mode]
             asked, how = [requests[index] for index in picked], sampling_settings(self.settings, mode)
-            made += zip(picked, self._trajectories.sample(asked, how, self.settings.max_prompt_tokens), strict=True)
-        return [trajectory for _, trajectory in sorted(made, key=lambda pair: pair[0])]
+            for place, made in self._trajectories.finished(asked, how, self.settings.max_prompt_tokens):
+                yield picked[place], made
 
 
 def sampling_settings(settings: Evaluations, mode: Mode) -> SamplingSettings:
@@ -112,14 +115,17 @@ def sampling_settings(settings: Evaluations, mode: Mode) -> SamplingSettings:
     return SamplingSettings(chosen.get("temperature", 0.6), nucleus, likeliest, logprobs=False)
 
 
-def complete(sampler: Sampler, settings: Evaluations, requests: Sequence[GenerationRequest]) -> list[Generation]:
-    """One generation per request, in order; each mode is sampled with the settings of its own."""
-    made: list[tuple[int, Generation]] = []
+def completed(
+    sampler: Sampler, settings: Evaluations, requests: Sequence[GenerationRequest]
+) -> Iterator[tuple[int, Generation]]:
+    """`(index of the request, its generation)` as each finishes; each mode is sampled with the settings of its own."""
     for mode in MODES:
         picked = [index for index, request in enumerate(requests) if request.mode == mode]
-        drawn = sampler.sample([requests[index] for index in picked], sampling_settings(settings, mode))
-        made += zip(picked, drawn, strict=True)
-    return in_order(made)
+        if not picked:
+            continue
+        asked = [requests[index] for index in picked]
+        for place, made in sampler.generate(asked, sampling_settings(settings, mode)):
+            yield picked[place], made
 
 
 def correctness(judged: Judged) -> float | None:

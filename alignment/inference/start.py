@@ -6,7 +6,9 @@ Neighbours: engine.py (the protocol), sampler.py (text and a minimum of thinking
 from dataclasses import dataclass
 
 from alignment.core.errors import EngineError
+from alignment.core.machine import visible_gpus
 from alignment.inference.engine import Engine, EngineSettings
+from alignment.inference.pool import EnginePool
 from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
 from alignment.recipe.engine import EngineOptions, engine_kind
@@ -24,6 +26,7 @@ class Serving:
     max_completion_tokens: int
     stop_text: str  # forced when a thinking budget is spent
     gpu_memory_fraction: float = WHOLE_DEVICE  # unless the engine's options set it
+    every_device: bool = False  # a worker on each, unless the options set how many; for weights that do not change
     trust_remote_code: bool = False
 
 
@@ -46,17 +49,20 @@ def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
         thinking=thinking,
         processes=processes,
     )
-    return Sampler(start_engine(settings), tokenizer, thinking)
+    workers = (serving.engine.workers or max(1, len(visible_gpus()))) if serving.every_device else 1
+    return Sampler(start_engine(settings, workers), tokenizer, thinking)
 
 
-def start_engine(settings: EngineSettings) -> Engine:
-    """Start the engine that the options name. Raises EngineError if it cannot run here."""
+def start_engine(settings: EngineSettings, workers: int = 1) -> Engine:
+    """Start the engine that the options name, here or in several workers. Raises EngineError if it cannot run here."""
     kind = engine_kind(settings.options.type)
     problem = kind.problem(settings.processes)
     if problem:
         raise EngineError(
             f"engine {kind.name} cannot run here: {problem}. Write `engine: transformers` or `engine: auto`."
         )
+    if workers > 1:
+        return EnginePool(settings, workers)
     engine: Engine = kind.start(settings)
     return engine
 

@@ -6,7 +6,7 @@ rendered continuation (data/template.py). Neighbours: trajectory.py, environment
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -89,14 +89,26 @@ class TrajectorySampler:
 
         max_prompt_tokens: a longer first prompt loses its beginning.
         """
-        episodes = []
-        for request in requests:
+        found = sorted(self.finished(requests, settings, max_prompt_tokens), key=lambda pair: pair[0])
+        return [trajectory for _, trajectory in found]
+
+    def finished(
+        self, requests: Sequence[RolloutRequest], settings: SamplingSettings, max_prompt_tokens: int | None = None
+    ) -> Iterator[tuple[int, Trajectory]]:
+        """`(index of the request, its trajectory)` as each ends; otherwise as `sample`."""
+        going: dict[int, _Episode] = {}
+        for index, request in enumerate(requests):
             environment, opening, ids = self._opened(request)
-            episodes.append(_Episode(request, environment, opening, ids[-(max_prompt_tokens or 0) :], self._limit))
-        going = episodes
+            going[index] = _Episode(request, environment, opening, ids[-(max_prompt_tokens or 0) :], self._limit)
         while going:
-            going = self._round(going, settings)
-        return [joined(one.opening, one.generations, one.said, one.stopped) for one in episodes]
+            following = set()
+            for index, goes_on in self._round(going, settings):
+                if goes_on:
+                    following.add(index)
+                else:
+                    one = going[index]
+                    yield index, joined(one.opening, one.generations, one.said, one.stopped)
+            going = {index: going[index] for index in sorted(following)}
 
     def close(self) -> None:
         """End what the environments started."""
@@ -117,16 +129,22 @@ class TrajectorySampler:
             )
         return environment, opening, self._rendered[key]
 
-    def _round(self, episodes: list[_Episode], settings: SamplingSettings) -> list[_Episode]:
-        """Sample a turn of each episode; those that go on, in their order."""
+    def _round(self, episodes: dict[int, _Episode], settings: SamplingSettings) -> Iterator[tuple[int, bool]]:
+        """Sample a turn of each episode; whether each goes on, as soon as its environment has answered."""
         stepped: dict[int, Future[list[Message]]] = {}
         pool = self._pool = self._pool or ThreadPoolExecutor(STEPPED_AT_ONCE, thread_name_prefix="environment")
-        for index, made in self.sampler.generate([one.next_turn() for one in episodes], settings):
-            episode = episodes[index]
+        numbers = list(episodes)
+        for place, made in self.sampler.generate([one.next_turn() for one in episodes.values()], settings):
+            index, episode = numbers[place], episodes[numbers[place]]
             episode.generations.append(made)
-            if made.stop_reason == "end":
-                stepped[index] = pool.submit(episode.environment.step, as_message(made.text))
-        return [episodes[index] for index in sorted(stepped) if self._goes_on(episodes[index], stepped[index].result())]
+            if made.stop_reason != "end":
+                yield index, False
+                continue
+            stepped[index] = pool.submit(episode.environment.step, as_message(made.text))
+            for done in [one for one, future in stepped.items() if future.done()]:
+                yield done, self._goes_on(episodes[done], stepped.pop(done).result())
+        for index, future in stepped.items():
+            yield index, self._goes_on(episodes[index], future.result())
 
     def _goes_on(self, episode: _Episode, said: list[Message]) -> bool:
         """Take in what the environment says after a turn; whether the policy has another."""

@@ -49,13 +49,14 @@ class StageContext:
 
     def sampler(self) -> Sampler:
         """This stage's policy in an engine beside the trainer; for stages that have a `rollout` block."""
-        rollout = self.stage.rollout
+        rollout, trains = self.stage.rollout, kind_of(self.stage).trains
         serving = Serving(
             engine=rollout.engine,
             max_prompt_tokens=rollout.max_prompt_tokens,
             max_completion_tokens=rollout.max_completion_tokens,
             stop_text=rollout.thinking_budget.stop_text,
-            gpu_memory_fraction=BESIDE_TRAINER if kind_of(self.stage).trains else WHOLE_DEVICE,
+            gpu_memory_fraction=BESIDE_TRAINER if trains else WHOLE_DEVICE,
+            every_device=not trains,
             trust_remote_code=self.recipe.trust_remote_code,
         )
         return serve(self.policy_path, serving, self.processes)

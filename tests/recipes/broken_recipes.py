@@ -132,6 +132,7 @@ FORM = [
     replaced("a stage without rewards", "    rewards: [{kind: math_answer}]\n", "", "fusion_data.rewards: is missing", at="- name: fusion_data"),
     replaced("a recipe without a model", "model: embedded\n", "", "model: is missing: The base model", at="name: every"),
     replaced("a stage name with blanks", "name: cold_start", "name: Cold Start", "only lower-case letters", "write `cold_start`"),
+    replaced("engine workers beside a trainer", "problems_per_step: 16", "problems_per_step: 16\n      engine: {workers: 2}", "rollout.engine.workers: each training process samples in itself", at="engine"),
     replaced("an engine that does not exist", "generations: 2", "engine: vlm", "rollout.engine: found 'vlm'; did you mean `vllm`?", at="engine"),
     replaced("a split that does not exist", "split: fusion", "split: fussion", "found 'fussion'; did you mean `fusion`?", at="- {source"),
     replaced("a part from two places", "stage: fusion_data, flag", "stage: fusion_data, source: chain-sum, flag", "either `source` or `stage`", at="data: [{stage: fusion_data, s"),

@@ -19,7 +19,7 @@ from alignment.core.vocabulary import MODES, Mode
 from alignment.data.modes import FLAGS, flagged_mode, with_flag
 from alignment.data.rows import Message, Problem, ToolSchema
 from alignment.data.template import inert, render_prompt
-from alignment.evaluation.answering import CHUNK, complete
+from alignment.evaluation.answering import CHUNK, completed
 from alignment.evaluation.measures.outcomes import fraction
 from alignment.inference.engine import GenerationRequest, request_seed
 from alignment.inference.sampler import Sampler
@@ -112,19 +112,20 @@ def converse(
     progress = Progress(work, sum(len(plan.problems) for plan in plans))
     for position in range(turns):
         waiting = [(talk, *shown) for talk in talks if (shown := _ask(sampler, settings, talk, position)) is not None]
-        for start in range(0, len(waiting), CHUNK):
-            chunk = waiting[start : start + CHUNK]
-            requests = [
-                GenerationRequest(
-                    ids,
-                    asked,
-                    settings.thinking_budget,
-                    settings.max_completion_tokens,
-                    request_seed("conversations", seed, position, start + place),
-                )
-                for place, (_, ids, asked) in enumerate(chunk)
-            ]
-            for (talk, _, asked), made in zip(chunk, complete(sampler, settings, requests), strict=True):
+        requests = [
+            GenerationRequest(
+                ids,
+                asked,
+                settings.thinking_budget,
+                settings.max_completion_tokens,
+                request_seed("conversations", seed, position, place),
+            )
+            for place, (_, ids, asked) in enumerate(waiting)
+        ]
+        finished = completed(sampler, settings, requests)
+        while batch := list(itertools.islice(finished, CHUNK)):
+            for index, made in batch:
+                talk, _, asked = waiting[index]
                 _answer(sampler, talk, position, asked, made.text)
             held = [turn.obeyed for talk in talks for turn in talk.turns]
             progress.report(len(held) + sum(talk.left_out for talk in talks), obeyed=fraction(held))

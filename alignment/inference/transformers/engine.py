@@ -16,6 +16,8 @@ from alignment.inference.weights.in_process import ModelCopy
 from alignment.inference.weights.transfer import transferred
 from alignment.inference.weights.unsharded import unsharded
 
+HELD_TOKENS = 1 << 24  # of completions in one call: their ids and log-probs are kept until it ends
+
 
 class TransformersEngine:
     """Engine on a transformers model of its own."""
@@ -42,8 +44,11 @@ class TransformersEngine:
     ) -> Iterator[tuple[int, Generation]]:
         """Sample by slots, or with `transformers.generate` for a model that cannot; see Engine.generate."""
         way = decoding.generate if self._by_slots else generate.generate
-        # As a decorator, inference mode covers the generator's steps, but not the caller's code between them.
-        yield from torch.inference_mode()(way)(self._model, requests, self._settings, settings)
+        most = max(1, HELD_TOKENS // max((one.max_tokens for one in requests), default=1))
+        for start in range(0, len(requests), most):
+            # As a decorator it holds while a generation is made, and not while whoever asked works on it.
+            made = torch.inference_mode()(way)(self._model, requests[start : start + most], self._settings, settings)
+            yield from ((start + place, one) for place, one in made)
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
         """Log-probs by one forward pass; see Engine.logprobs."""
