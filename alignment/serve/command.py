@@ -79,7 +79,7 @@ def serve_policy(options: ServeOptions) -> None:
 def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
     """vLLM's command without address and lengths. Raises EngineError for a model without think tokens or template."""
     stop = thinking_budget(options.path).stop_text
-    _check_tokens(policy, stop)
+    template = _check_tokens(policy, stop)
     reasoning = {"reasoning_start_str": "<think>", "reasoning_end_str": stop}
     on_cpu = not devices()
     own_budget = ["--logits-processors", "alignment.serve.budget_processor:ThinkingBudget"]
@@ -91,6 +91,7 @@ def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
         "--middleware", "alignment.serve.middleware.ThinkingRequests",
         "--override-generation-config", json.dumps(SAMPLING),
         "--disable-uvicorn-access-log",
+        *tool_calls(template),
         *(["--enforce-eager", *own_budget] if on_cpu else []),
     ]  # fmt: skip
 
@@ -102,8 +103,19 @@ def _check_adaptive(path: Path, budget: int | None, policy: Policy, console: Con
         console.print(f"warning: {warning}", style="yellow", highlight=False)
 
 
-def _check_tokens(policy: Policy, stop: str) -> None:
-    """Check, before vLLM's slow start, what the reasoning parser and the budget need. Raises EngineError."""
+def tool_calls(template: str) -> list[str]:
+    """The options with which vLLM accepts `tools` in a request and parses calls, for a template that writes Qwen's form.
+
+    vLLM refuses a request with tools without them. Its parser `hermes` reads `<tool_call>{...}</tool_call>`.
+    """
+    return ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"] if "<tool_call>" in template else []
+
+
+def _check_tokens(policy: Policy, stop: str) -> str:
+    """The chat template, after a check, before vLLM's slow start, of what the reasoning parser and the budget need.
+
+    Raises EngineError.
+    """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(policy.folder)
@@ -120,6 +132,7 @@ def _check_tokens(policy: Policy, stop: str) -> None:
         )
     if "</think>" not in stop:
         raise EngineError(f"thinking_budget.stop_text {stop!r} has no </think>, so thinking would never end; add it")
+    return str(tokenizer.chat_template)
 
 
 def _lengths(policy: Policy, options: ServeOptions) -> list[str]:

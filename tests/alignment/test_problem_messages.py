@@ -20,6 +20,7 @@ from alignment.evaluation.measures.conversations import Plan
 from alignment.lint.cases import Case
 from alignment.lint.findings import Intent
 from alignment.lint.views import Vocabulary, view
+from alignment.serve.command import tool_calls
 from alignment.serve.requests import resolve
 
 ADD: dict[str, Any] = {
@@ -150,3 +151,8 @@ def test_a_target_length_is_asked_for_in_the_last_user_turn() -> None:
     asked = with_target_length(PROBLEM, 40)
     assert [turn["content"] for turn in asked.messages[:3]] == [turn["content"] for turn in MESSAGES[:3]]
     assert asked.question == "And 2 + 2?\nThink for about 40 tokens." and asked.tools == [ADD]
+
+
+def test_a_server_accepts_tools_where_its_template_writes_calls(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert tool_calls(str(tokenizer.chat_template)) == ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
+    assert tool_calls("{% for message in messages %}{{ message.content }}{% endfor %}") == []

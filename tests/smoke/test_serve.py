@@ -94,6 +94,25 @@ def test_thinking_has_a_field_of_its_own_and_is_counted(server: Served, sampler:
     assert done.usage.completion_tokens > tokens and done.usage.total_tokens > done.usage.completion_tokens
 
 
+def test_a_system_turn_an_earlier_exchange_and_tools_reach_the_model(server: Served, sampler: Sampler) -> None:
+    tool: dict[str, Any] = {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+    tools: list[Any] = [{"type": "function", "function": tool}]
+    turns: list[Any] = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "1 + 1 ="},
+        {"role": "assistant", "content": "2"},
+        {"role": "user", "content": ASKED + QUESTIONS[0]},
+    ]
+    done = server.client.chat.completions.create(
+        model=server.model, messages=turns, tools=tools, temperature=0, max_tokens=8
+    )
+    whole = len(render_prompt(sampler.tokenizer, turns, "thinking", flagged=False, tools=tools))
+    # vLLM may write a tool's schema with further keys; without the tools the prompt would be half as long.
+    assert (
+        done.usage.prompt_tokens >= whole > 2 * len(render_prompt(sampler.tokenizer, turns, "thinking", flagged=False))
+    )
+
+
 @pytest.mark.parametrize("budget", [None, 0, 11, 20, 60])
 def test_what_is_served_is_what_chat_answers(
     server: Served, sampler: Sampler, stop_length: int, budget: int | None
