@@ -29,8 +29,8 @@ def bare_seconds(engine: Any, points: list[list[Judged]]) -> float:
 
     started = time.monotonic()
     for rows in points:
-        prompts = [{"prompt_token_ids": row.completion.prompt_ids} for row in rows]
-        lengths = [len(row.completion.token_ids) for row in rows]
+        prompts = [{"prompt_token_ids": row.trajectory.prompt_ids} for row in rows]
+        lengths = [len(row.trajectory.token_ids) for row in rows]
         shared: dict[str, Any] = {"temperature": 0.6, "top_p": 0.95, "top_k": 20, "detokenize": False}
         engine.generate(
             prompts, [SamplingParams(max_tokens=n, ignore_eos=True, **shared) for n in lengths], use_tqdm=False

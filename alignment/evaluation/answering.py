@@ -136,7 +136,7 @@ def correctness(judged: Judged) -> float | None:
 
 def outcome(judged: Judged) -> Outcome:
     """What one judged completion counts for."""
-    made, score = judged.completion, correctness(judged)
+    made, score = judged.trajectory, correctness(judged)
     return Outcome(
         task=judged.problem.family,
         correct=None if score is None else score == 1.0,

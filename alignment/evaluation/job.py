@@ -76,7 +76,7 @@ def _measure_mode(
     figures_of_mode = replace(
         figures(mode, [outcome(row) for row in asked]),
         seed=seed,
-        think_follow=fraction([follows_mode(row.completion.text, mode) for row in flagged]),
+        think_follow=fraction([follows_mode(row.trajectory.text, mode) for row in flagged]),
         think_follow_count=len(flagged),
         seconds=round(time.monotonic() - started, 1),
         engine=evaluator.engine,
@@ -100,10 +100,10 @@ def recorded_sample(row: Judged) -> Sample:
         task=row.problem.family,
         question=row.problem.question,
         answer=row.problem.answer,
-        text=row.completion.text,
+        text=row.trajectory.text,
         correct=None if score is None else score == 1.0,
-        thinking_tokens=row.completion.thinking_tokens,
-        messages=row.completion.several_messages,
+        thinking_tokens=row.trajectory.thinking_tokens,
+        messages=row.trajectory.several_messages,
     )
 
 

@@ -20,16 +20,16 @@ from rewards.compose import total
 
 @dataclass(frozen=True)
 class Judged:
-    """One completion of one problem with its verdicts; total is None where a weighted verdict could not be reached."""
+    """One rollout of one problem with its verdicts; total is None where a weighted verdict could not be reached."""
 
     problem: Problem
-    completion: Trajectory
+    trajectory: Trajectory
     verdicts: Mapping[str, rewards.Verdict]
     total: float | None
 
     def row(self, step: int) -> RolloutRow:
         """What rollouts.jsonl keeps of it."""
-        made, own = self.completion, Opening(self.problem.messages, self.problem.tools)
+        made, own = self.trajectory, Opening(self.problem.messages, self.problem.tools)
         return RolloutRow(
             step=step,
             problem=self.problem.id,
@@ -139,11 +139,11 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
         if known:
             figures[f"reward/{name}/mean"] = sum(known) / len(known)
         figures[f"reward/{name}/unknown_fraction"] = 1 - len(known) / len(scores)
-    thinking = [row.completion.thinking_tokens for row in judged if row.completion.mode == "thinking"]
+    thinking = [row.trajectory.thinking_tokens for row in judged if row.trajectory.mode == "thinking"]
     if thinking:
         figures["thinking_tokens"] = sum(thinking) / len(thinking)
     figures["unknown_fraction"] = sum(row.total is None for row in judged) / len(judged)
-    figures["rollout_entropy"] = drawn_entropy([row.completion for row in judged])
+    figures["rollout_entropy"] = drawn_entropy([row.trajectory for row in judged])
     return figures
 
 

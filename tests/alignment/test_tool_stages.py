@@ -130,7 +130,7 @@ def test_the_evaluation_runs_the_environment_and_says_how_many_calls_are_right(
     assert all(piece in prompt for piece in ("One call a step.", '{"name": "calculator"', first.question))
     outcomes = [outcome(row) for row in rows]
     assert [(one.correct, one.calls_right) for one in outcomes] == [(True, True), (False, False)]
-    assert outcomes[0].answer_tokens + outcomes[0].thinking_tokens == rows[0].completion.policy_tokens
+    assert outcomes[0].answer_tokens + outcomes[0].thinking_tokens == rows[0].trajectory.policy_tokens
     found = figures("thinking", outcomes)
     assert found.calls_count == 2 and found.calls_right.value == 0.5
     assert found.calls_right.low is not None and found.calls_right.low < 0.5

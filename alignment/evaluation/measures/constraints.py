@@ -80,9 +80,9 @@ def _mode(rows: Sequence[Judged]) -> ModeAnswers:
     """Properties of one mode's answers, whether or not they follow the constraints."""
     return ModeAnswers(
         answers=len(rows),
-        thinking_answer_fraction=fraction([thought(row.completion.text) for row in rows]),
-        no_answer_fraction=fraction([not split_thinking(row.completion.text)[1] for row in rows]),
-        mean_answer_tokens=mean([row.completion.answer_tokens for row in rows]),
+        thinking_answer_fraction=fraction([thought(row.trajectory.text) for row in rows]),
+        no_answer_fraction=fraction([not split_thinking(row.trajectory.text)[1] for row in rows]),
+        mean_answer_tokens=mean([row.trajectory.answer_tokens for row in rows]),
     )
 
 
@@ -138,7 +138,7 @@ def _judged(row: Judged) -> bool:
 
 def _marks(row: Judged) -> Iterator[Mark]:
     names, kwargs = (row.problem.columns.get(name) for name in ("instruction_id_list", "kwargs"))
-    answer = split_thinking(row.completion.text)[1]
+    answer = split_thinking(row.trajectory.text)[1]
     read = {reading: marks_of(answer, names or [], kwargs, reading) for reading in READINGS}
     for index, name in enumerate(names or []):
         yield Mark(row.problem.id, name, {reading: read[reading][index] for reading in READINGS})

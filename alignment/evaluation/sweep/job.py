@@ -60,7 +60,7 @@ class Answered:
 
     def as_outcome(self) -> ProblemOutcome:
         """What is recorded of the problem, for whoever wants more than the means."""
-        made = [row.completion for row in self.samples]
+        made = [row.trajectory for row in self.samples]
         scores = [correctness(row) for row in self.samples]
         return ProblemOutcome(
             problem=problem_key(self.samples[0].problem.text),
@@ -126,7 +126,7 @@ def _groups(samples: Sequence[Sequence[Judged]]) -> list[list[int | None]]:
     found: list[list[int | None]] = [[None] * len(one) for one in samples]
     verifier = MathAnswer()
     try:
-        texts = [[row.completion.text for row in samples[index]] for index in comparable]
+        texts = [[row.trajectory.text for row in samples[index]] for index in comparable]
         for index, groups in zip(comparable, answer_groups(texts, verifier), strict=True):
             found[index] = groups
     finally:
@@ -137,7 +137,7 @@ def _groups(samples: Sequence[Sequence[Judged]]) -> list[list[int | None]]:
 def _votes(problems: Sequence[Answered]) -> tuple[VotePoint, ...]:
     """What voting over the samples would score, on the problems that have one answer; empty where none has."""
     ballots = [problem.ballots() for problem in problems if problem.samples[0].problem.answer]
-    spent = [row.completion.policy_tokens for problem in problems for row in problem.samples]
+    spent = [row.trajectory.policy_tokens for problem in problems for row in problem.samples]
     return vote_points([one for one in ballots if one], sum(spent) / len(spent) if spent else 0.0)
 
 

@@ -112,7 +112,7 @@ class Rollouts:
 
 
 def _row(judged: Judged) -> Row:
-    made = judged.completion
+    made = judged.trajectory
     return Row(
         prompt_ids=made.prompt_ids,
         completion_ids=made.token_ids,
