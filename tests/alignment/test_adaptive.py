@@ -173,7 +173,7 @@ def test_what_could_not_be_judged_is_left_out_and_counted(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({}, "--accuracy 0.7 for the least"),
+        ({}, "--accuracy 0.7 for the fewest"),
         ({"accuracy": 0.5, "tokens": 3.0}, "one target"),
         ({"accuracy": 0.99}, "out of reach: the best fixed budget has 0.6"),
         ({"accuracy": 0.5, "stage": "first"}, "write --stage with one of those that the sweep has: last"),

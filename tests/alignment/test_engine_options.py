@@ -147,5 +147,5 @@ def test_a_completion_ends_at_every_token_that_the_model_lists(
 
 def test_a_model_that_nothing_ends_is_refused(tmp_path: Path) -> None:
     (tmp_path / "generation_config.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(EngineError, match="says what ends a text"):
+    with pytest.raises(EngineError, match="end-of-text token"):
         end_tokens(str(tmp_path), None)
