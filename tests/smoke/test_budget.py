@@ -48,7 +48,7 @@ def test_resuming_measures_what_is_missing_and_changed_settings_are_kept_apart(o
         ("thinking", 16),
         ("non_thinking", None),
     ]
-    assert f"{recorded} of 3 points are measured already" in said
+    assert f"{recorded} of 3 points are already measured" in said
     assert (output / "points.jsonl").read_text(encoding="utf-8").startswith(first) and lines(
         output / "points.jsonl"
     ) == 3
@@ -76,7 +76,7 @@ def test_resuming_measures_what_is_missing_and_changed_settings_are_kept_apart(o
     assert (output / "budget.png").read_bytes()[:4] == b"\x89PNG"
 
     again, said = swept(output, "0,16")
-    assert again == points and "3 of 3 points are measured already" in said, "nothing was measured again"
+    assert again == points and "3 of 3 points are already measured" in said, "nothing was measured again"
 
     fewer, said = swept(output, "0", 4, "--modes", "thinking")
     assert "task.count: 8 → 4" in said and "kept there and not used" in said

@@ -37,8 +37,13 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
     return str(path)
 
 
+def _for_measuring(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as another question under a test number, since nothing is measured on the questions of training."""
+    return {**row, "task_id": row["task_id"] - 590, "text": row["text"].rstrip(".")}
+
+
 def recipe_of(folder: Path, tasks: list[dict[str, Any]]) -> Path:
-    """Imitation of such answers, then two steps of RL on other tasks, measured on the same ones under test numbers."""
+    """Imitation of such answers, then two steps of RL on other tasks, measured on the like under test numbers."""
     imitation = {
         "name": "imitation", "kind": "sft", "data": [{"source": "smoltalk"}], "max_length": 320, "packing": False,
         "trainer": {"max_steps": 160, "per_device_train_batch_size": 8, "learning_rate": 2.0e-3},
@@ -57,9 +62,7 @@ def recipe_of(folder: Path, tasks: list[dict[str, Any]]) -> Path:
     files = {
         "smoltalk": {"path": write(folder / "chats.jsonl", chats)},
         "mbpp-train": {"path": write(folder / "train.jsonl", tasks)},
-        "mbpp-test": {
-            "path": write(folder / "test.jsonl", [{**row, "task_id": row["task_id"] - 590} for row in tasks])
-        },
+        "mbpp-test": {"path": write(folder / "test.jsonl", [_for_measuring(row) for row in tasks])},
     }
     return write_recipe(folder / "code.yaml", imitation, code_rl, evaluations=measured, data={"sources": files})
 

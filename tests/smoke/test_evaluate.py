@@ -82,7 +82,7 @@ def test_a_person_is_shown_tables_and_what_to_know_before_believing_them() -> No
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "write --tasks with names of data/sources/"),
+        ({}, "write --tasks with names from data/sources/"),
         ({"tasks": "constraint"}, "there is no source `constraint`; did you mean `constraints`?"),
         ({"tasks": "gsm8k-train"}, "`gsm8k-train` is for training"),
         ({"tasks": "ifeval", "files": ("ifeval=no.jsonl",)}, "there is no file 'no.jsonl'"),
