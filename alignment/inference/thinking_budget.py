@@ -59,13 +59,14 @@ class BudgetRule:
 
 
 def thinking_so_far(ids: Sequence[int], tokens: ThinkTokens) -> int:
-    """Number of tokens in the think block that is open at the end, or OUTSIDE."""
-    for back, token in enumerate(reversed(ids)):
-        if token == tokens.close_id:
-            return OUTSIDE
-        if token == tokens.open_id:
-            return back
-    return OUTSIDE
+    """Thinking tokens of a think block that these tokens leave open, counted from its first `<think>`, or OUTSIDE."""
+    opened = OUTSIDE
+    for place in range(len(ids) - 1, -1, -1):
+        if ids[place] == tokens.close_id:
+            break
+        if ids[place] == tokens.open_id:
+            opened = place
+    return OUTSIDE if opened == OUTSIDE else len(ids) - 1 - opened
 
 
 def forced_tokens(prompt: Sequence[int], sampled: Sequence[int], budget: int, tokens: ThinkTokens) -> list[bool]:

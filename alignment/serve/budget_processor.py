@@ -1,6 +1,6 @@
 """The thinking budget inside vLLM on a CPU: a logits processor that forces the stop text token by token.
 
-It forces the same tokens as inference/. On vLLM's CPU model runner its own budget takes thinking as ended only after the
+It forces the tokens that inference/thinking_budget.py says. On vLLM's CPU model runner its own budget takes thinking as ended only after the
 whole stop text. If a policy ended its thinking itself, with `</think>` alone, the stop text would be written into its
 answer. The GPU runner looks for `</think>`, so vLLM's own budget is used there.
 """
@@ -37,38 +37,48 @@ class ThinkingBudget(AdapterLogitsProcessor):
     def new_req_logits_processor(self, params: "SamplingParams") -> "_Written | None":
         """The processor of one request, or None if the request has no budget."""
         budget = (params.extra_args or {}).get(EXTRA)
-        return None if budget is None else _Written(int(budget), self._open, self._close, self._stop_ids)
+        return None if budget is None else _Written(int(budget), (self._open, self._close), self._stop_ids)
 
 
 class _Written:
     """The budget of one request. It keeps no state: the next token follows from the tokens so far."""
 
-    def __init__(self, budget: int, opening: int, closing: int, stop_ids: Sequence[int]) -> None:
-        self._budget, self._open, self._close, self._stop_ids = budget, opening, closing, stop_ids
+    def __init__(self, budget: int, block: tuple[int, int], stop_ids: Sequence[int]) -> None:
+        self._budget, self._block, self._stop_ids = budget, block, stop_ids
 
-    def __call__(self, output_ids: Sequence[int], logits_V: "torch.Tensor") -> "torch.Tensor":
+    def __call__(self, prompt_ids: list[int], output_ids: list[int], logits_V: "torch.Tensor") -> "torch.Tensor":
         """Logits of shape (vocabulary,): unchanged, or with every token but the next of the stop text at -inf."""
-        token = next_forced(output_ids, self._budget, (self._open, self._close), self._stop_ids)
+        token = next_forced(prompt_ids, output_ids, self._budget, self._block, self._stop_ids)
         if token is not None:
             logits_V.fill_(float("-inf"))
             logits_V[token] = 0.0
         return logits_V
 
 
-def next_forced(output_ids: Sequence[int], budget: int, block: tuple[int, int], stop_ids: Sequence[int]) -> int | None:
+def next_forced(
+    prompt_ids: list[int], output_ids: list[int], budget: int, block: tuple[int, int], stop_ids: Sequence[int]
+) -> int | None:
     """The next token of the stop text to force, or None to let the policy sample.
 
-    Args:
-        output_ids: the tokens so far.
-        budget: tokens that may follow the opening of the first think block.
-        block: the ids of `<think>` and `</think>`.
-        stop_ids: the stop text, which ends with `</think>` and what follows it.
+    BudgetRule of inference/thinking_budget.py without a state, and without a step of Python for each token; a test holds
+    the two equal. block: the ids of `<think>` and `</think>`. stop_ids: the stop text, which holds `</think>`.
     """
     opening, closing = block
-    if opening not in output_ids:
+    ids, first = prompt_ids + output_ids, len(prompt_ids)
+    closed = _last(ids, closing, len(ids))
+    if opening in ids[closed + 1 :]:  # a block is open
+        spent = max(ids.index(opening, closed + 1) + 1 + budget, first)
+        written = len(ids) - spent
+        return stop_ids[written] if 0 <= written < len(stop_ids) else None
+    begun = closed - list(stop_ids).index(closing)  # where the stop text would have begun that closed the last block
+    before = _last(ids, closing, closed) if closed > 0 else -1
+    if begun < first or opening not in ids[before + 1 : begun]:
         return None
-    start = output_ids.index(opening) + 1
-    written = len(output_ids) - start - budget
-    if not 0 <= written < len(stop_ids) or closing in output_ids[start : start + budget]:
-        return None
-    return stop_ids[written]
+    spent = max(ids.index(opening, before + 1) + 1 + budget, first)
+    written = len(ids) - spent
+    return stop_ids[written] if begun == spent and written < len(stop_ids) else None
+
+
+def _last(ids: list[int], token: int, end: int) -> int:
+    """The last place of a token before `end`, or -1."""
+    return end - 1 - ids[end - 1 :: -1].index(token) if end > 0 and token in ids[:end] else -1

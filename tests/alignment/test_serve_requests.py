@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from alignment.inference.thinking_budget import BudgetRule, ThinkTokens
 from alignment.records.adaptive import AdaptiveBudget, Bin, Probe, Target
 from alignment.serve.middleware import SETTINGS, ServerSettings, ThinkingRequests
 from alignment.serve.requests import EXTRA, resolve
@@ -48,27 +49,25 @@ def test_what_is_no_conversation_is_left_to_vllm(messages: Any) -> None:
     assert resolve({"messages": messages}).body["messages"] == messages
 
 
-def test_the_forced_tokens_are_those_of_two_draws() -> None:
-    """Whatever the policy writes: its own tokens up to the budget, then the stop text, then its own again."""
+@pytest.mark.parametrize("stop", [[LINE, WORD, CLOSE, LINE], [CLOSE], [LINE, LINE, CLOSE, WORD, WORD]])
+def test_the_tokens_that_a_server_forces_are_those_of_the_rule(stop: list[int]) -> None:
+    """Whatever the policy writes, and whatever the prompt has opened: blocks that open and close again, under each budget."""
     pytest.importorskip("vllm")
     from alignment.serve.budget_processor import next_forced
 
-    stop = [LINE, WORD, CLOSE, LINE]
-    for seed, budget in itertools.product(range(60), (0, 1, 3, 8)):
+    tokens, forced_tokens = ThinkTokens(OPEN, CLOSE, "", tuple(stop)), 0
+    for seed, budget in itertools.product(range(150), (0, 1, 3, 8)):
         policy = random.Random(seed)
-        own = [policy.choice([WORD, WORD, WORD, LINE, OPEN, CLOSE]) for _ in range(20)]
-        if seed % 3:
-            own = [OPEN, *own]
-        written: list[int] = []
-        spent = 0
-        for _ in range(20):
-            forced = next_forced(written, budget, (OPEN, CLOSE), stop)
-            written.append(own[spent] if forced is None else forced)
-            spent += forced is None
-        start = own.index(OPEN) + 1 if OPEN in own else len(own)
-        ended = CLOSE in own[start : start + budget] or start + budget > len(own)
-        expected = own if ended else [*own[: start + budget], *stop, *own[start + budget :]]
-        assert written == expected[:20], (seed, budget)
+        words = [WORD, WORD, WORD, LINE, OPEN, CLOSE]
+        prompt = [policy.choice(words) for _ in range(seed % 7)] + [WORD] * (seed % 2)
+        rule, written = BudgetRule(prompt, budget, tokens), list[int]()
+        for _ in range(30):
+            forced = next_forced(prompt, written, budget, (OPEN, CLOSE), stop)
+            assert forced == rule.forced(), (seed, budget, written)
+            written.append(policy.choice(words) if forced is None else forced)
+            rule.advance(written[-1])
+            forced_tokens += forced is not None
+    assert forced_tokens > 1000
 
 
 class Application:
