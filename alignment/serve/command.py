@@ -92,7 +92,8 @@ def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
         "--override-generation-config", json.dumps(SAMPLING),
         "--disable-uvicorn-access-log",
         *tool_calls(template),
-        *(["--enforce-eager", *own_budget] if on_cpu else []),
+        # A seed and a long prompt read in pieces end vLLM 0.31 on a CPU.
+        *(["--enforce-eager", "--no-enable-chunked-prefill", *own_budget] if on_cpu else []),
     ]  # fmt: skip
 
 

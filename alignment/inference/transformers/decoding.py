@@ -14,6 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from alignment.inference.attention.slots import SlotCache, token_bytes
+from alignment.inference.choice import choose, uniforms
 from alignment.inference.engine import (
     EngineSettings,
     Generation,
@@ -21,7 +22,6 @@ from alignment.inference.engine import (
     SamplingSettings,
     as_generation,
 )
-from alignment.inference.transformers.choice import choose, uniforms
 from alignment.inference.transformers.clock import ThinkingClock
 
 CACHE_BYTES = 2 << 30  # of keys and values; limits the number of rows at once

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
+from alignment.inference.choice import choose, uniforms
 from alignment.inference.engine import (
     EngineSettings,
     Generation,
@@ -17,7 +18,6 @@ from alignment.inference.engine import (
     SamplingSettings,
     as_generation,
 )
-from alignment.inference.transformers.choice import choose, uniforms
 from alignment.inference.transformers.clock import ThinkingClock
 
 SCORED_ROWS = 32  # in one forward pass

@@ -22,6 +22,7 @@ from alignment.inference.engine import (
     as_generation,
 )
 from alignment.inference.thinking_budget import OPEN
+from alignment.inference.vllm.seeded import sample_by_inversion
 from alignment.inference.weights.in_process import VllmReload
 from alignment.inference.weights.transfer import transferred
 
@@ -52,6 +53,8 @@ class LocalVllm:
                 dtype=options.resolved_dtype(on_gpu=not on_cpu),
                 skip_tokenizer_init=settings.thinking is None,  # vLLM takes the stop text as text
                 enforce_eager=on_cpu,
+                # A prompt in pieces makes vLLM 0.31 turn a row's generator back, which one on a CPU cannot.
+                enable_chunked_prefill=not on_cpu,
                 max_model_len=settings.max_length,
                 max_num_seqs=options.max_sequences,
                 gpu_memory_utilization=getattr(options, "gpu_memory_fraction", None) or settings.gpu_memory_fraction,
@@ -61,6 +64,8 @@ class LocalVllm:
                 **_budgets(settings),
                 **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
             )
+        if on_cpu:
+            self._llm.collective_rpc(sample_by_inversion)
         self._transfer, self.weight_version = VllmReload(self._llm), 0
 
     def generate(

@@ -1,6 +1,7 @@
 """Chooses each row's token from its logits and a random number of its own.
 
-So a row's tokens do not depend on the other rows of its batch. Neighbours: decoding.py and generate.py.
+So a row's tokens do not depend on the other rows of its batch. Neighbours: transformers/decoding.py and
+transformers/generate.py, vllm/seeded.py.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,12 @@ def choose(logits_NV: torch.Tensor, sampling: SamplingSettings, uniform_N: torch
         probability_NV = torch.zeros_like(ordered_NV).scatter(
             -1, order_NV, ordered_NV.masked_fill(before_NV >= sampling.top_p, 0.0)
         )
+    return inverted(probability_NV, uniform_N)
+
+
+def inverted(probability_NV: torch.Tensor, uniform_N: torch.Tensor) -> torch.Tensor:
+    """Inverse transform sampling, (N,): the token at which the cumulated probability passes the row's uniform number."""
     cumulated_NV = probability_NV.cumsum(-1)
-    passed = uniform_N[:, None] * cumulated_NV[:, -1:]
-    found = torch.searchsorted(cumulated_NV, passed, right=True)[:, 0]
-    return found.clamp(max=logits_NV.shape[-1] - 1)
+    passed_N1 = uniform_N[:, None] * cumulated_NV[:, -1:]
+    found_N = torch.searchsorted(cumulated_NV, passed_N1, right=True)[:, 0]
+    return found_N.clamp(max=probability_NV.shape[-1] - 1)
