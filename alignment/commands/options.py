@@ -21,4 +21,7 @@ LongestCompletion = Annotated[
 AdaptiveFile = Annotated[
     Path | None, typer.Option(help="The file of `alignment adapt`: a thinking budget for each prompt.")
 ]
+Tools = Annotated[
+    str, typer.Option(help="Tools that the policy may call, separated by commas: calculator, python, store.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")]

@@ -13,6 +13,7 @@ from alignment.core.resources import resource
 from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
 from alignment.recipe.sampling import ThinkingBudget
+from alignment.rollout.environments.registry import with_tools
 from alignment.rollout.sampler import TrajectorySampler
 
 
@@ -27,7 +28,7 @@ def test_a_call_its_result_and_the_answer_are_shown_and_stay_in_the_conversation
     lines = [MULTIPLY, "<think>\ndone\n</think>\n\nIt is [bold]8369910[/bold].", "Again: 8369910."]
     thinking = ThinkTokens.of(tokenizer, STOP_TEXT)
     engine = Script(tokenizer.eos_token_id, [[encoded(tokenizer, one) for one in lines]], thinking)
-    choice = Opening(system="Be exact.", tools=("calculator",)).environment
+    choice = Opening(system="Be exact.", environment=with_tools("calculator")).environment
     sampler = TrajectorySampler(Sampler(engine, tokenizer, thinking), choice, 1000)  # type: ignore[arg-type]
     talk = Conversation(None, 0.6, ThinkingBudget(), 1000, messages=[{"role": "system", "content": "Be exact."}])
     shown = io.StringIO()
@@ -46,5 +47,6 @@ def test_a_call_its_result_and_the_answer_are_shown_and_stay_in_the_conversation
 
 
 def test_a_tool_that_does_not_exist_is_refused_before_a_model_is_loaded() -> None:
-    with pytest.raises(OptionError, match="--tools: .*'calculator', 'python' or 'store'"):
-        _ = Opening(tools=("shell",)).environment
+    with pytest.raises(OptionError, match="--tools calculator, shell: .*'calculator', 'python' or 'store'"):
+        with_tools("calculator, shell")
+    assert with_tools("").kind == "single_turn"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from alignment.commands.options import AdaptiveFile, ModelOrRun, OneStage
+from alignment.commands.options import AdaptiveFile, ModelOrRun, OneStage, Tools
 
 
 def chat(
@@ -14,12 +14,11 @@ def chat(
     temperature: Annotated[float, typer.Option(help="Sampling temperature; 0 is greedy.")] = 0.6,
     adaptive: AdaptiveFile = None,
     system: Annotated[str | None, typer.Option(help="A system turn that the conversation opens with.")] = None,
-    tools: Annotated[
-        str | None, typer.Option(help="Tools that the model may call and that are executed: calculator,python,store.")
-    ] = None,
+    tools: Tools = "",
 ) -> None:
     """Talk to a model. `/think` and `/no_think` set the mode, `/budget N` sets a budget, an empty line ends."""
     from alignment.commands.chat.conversation import Opening, converse
+    from alignment.rollout.environments.registry import with_tools
 
-    opening = Opening(budget, temperature, system, tuple(filter(None, (tools or "").split(","))))
+    opening = Opening(budget, temperature, system, with_tools(tools))
     converse(model, opening, stage=stage, adaptive=adaptive)

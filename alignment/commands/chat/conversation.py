@@ -12,7 +12,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from alignment.core.errors import OptionError
 from alignment.core.machine import devices
 from alignment.data.modes import flagged_mode
 from alignment.data.rows import Message, Problem, user_turn
@@ -23,7 +22,6 @@ from alignment.recipe.sampling import ThinkingBudget
 from alignment.records.adaptive import AdaptiveBudget
 from alignment.records.policies import named_policies, thinking_budget
 from alignment.report.render.turns import ShownTurn, shown_turns
-from alignment.rollout.environments.registry import environment_problems
 
 MAX_COMPLETION_TOKENS = 2048
 SAMPLING = {"temperature": float, "top_p": float, "top_k": int}
@@ -36,17 +34,7 @@ class Opening:
     budget: int | None = None
     temperature: float = 0.6
     system: str | None = None
-    tools: tuple[str, ...] = ()
-
-    @property
-    def environment(self) -> EnvironmentChoice:
-        """The environment of the conversation: the tools, if there are any. Raises OptionError for unknown ones."""
-        written = {"kind": "tools", "tools": list(self.tools)} if self.tools else {}
-        choice = EnvironmentChoice.model_validate(written)
-        problems = environment_problems(choice)
-        if problems:
-            raise OptionError(f"--tools: {problems[0]}")
-        return choice
+    environment: EnvironmentChoice = field(default_factory=EnvironmentChoice)  # what answers the turns, such as tools
 
 
 @dataclass
@@ -69,9 +57,8 @@ class Conversation:
 def converse(path: Path, opening: Opening, *, stage: str | None, adaptive: Path | None = None) -> None:
     """Read questions from the terminal until an empty line, and answer them.
 
-    Raises OptionError for tools that do not exist, and ArtifactError or EngineError if the model cannot be loaded.
+    Raises ArtifactError or EngineError if the model cannot be loaded.
     """
-    environment = opening.environment
     policy = named_policies(path, [] if stage is None else [stage])[0]
     folder, console = policy.folder, Console()
     fitted = None if adaptive is None else load_adaptive(adaptive)
@@ -85,7 +72,7 @@ def converse(path: Path, opening: Opening, *, stage: str | None, adaptive: Path 
     thinking, max_tokens = thinking_budget(path), min(MAX_COMPLETION_TOKENS, _longest(folder) // 2)
     from alignment.rollout.sampler import TrajectorySampler
 
-    sampler = TrajectorySampler(_sampler(folder, thinking.stop_text, max_tokens), environment, max_tokens)
+    sampler = TrajectorySampler(_sampler(folder, thinking.stop_text, max_tokens), opening.environment, max_tokens)
     system = [] if opening.system is None else [{"role": "system", "content": opening.system}]
     talk = Conversation(opening.budget, opening.temperature, thinking, max_tokens, fitted, list(system))
     while True:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from alignment.commands.options import AsJson, Engine, LongestCompletion, ModelOrRun, OneStage, Tasks
+from alignment.commands.options import AsJson, Engine, LongestCompletion, ModelOrRun, OneStage, Tasks, Tools
 
 
 def evaluate(
@@ -28,14 +28,17 @@ def evaluate(
     ] = None,
     engine: Engine = None,
     max_completion_tokens: LongestCompletion = None,
+    tools: Tools = "",
     json_: AsJson = False,
 ) -> None:
     """Measure a policy on held-out problems in both modes. Changes nothing in a run."""
     from alignment.commands.evaluate.measuring import measure
     from alignment.commands.evaluate.options import EvaluateOptions
+    from alignment.rollout.environments.registry import with_tools
 
     changes = (
         ("seed", seed), ("count", count), ("samples", samples), ("follow_turns", follow_turns),
         ("follow_count", follow_count), ("engine", engine), ("max_completion_tokens", max_completion_tokens),
+        ("environment", with_tools(tools).model_dump() if tools else None),
     )  # fmt: skip
     measure(EvaluateOptions(model, stage, tasks, tuple(file or ()), changes), as_json=json_)

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from pydantic import ValidationError
 
-from alignment.core.errors import RecipeError
+from alignment.core.errors import OptionError, RecipeError
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.rollout.environments.protocol import EnvironmentKind, EnvironmentOptions, Environments
 
@@ -69,6 +69,18 @@ def environment_problems(choice: EnvironmentChoice, *, here: bool = True) -> lis
         return [str(error)]
     problem = kind.problem_here(options) if here else None
     return [] if problem is None else [problem]
+
+
+def with_tools(written: str) -> EnvironmentChoice:
+    """The environment that a command line's `--tools calculator,python` asks for; of nothing, the default.
+
+    Raises OptionError for tools that do not exist or cannot be executed here.
+    """
+    names = [name.strip() for name in written.split(",") if name.strip()]
+    choice = EnvironmentChoice.model_validate({"kind": "tools", "tools": names} if names else {})
+    for fault in environment_problems(choice):
+        raise OptionError(f"--tools {written}: {fault}")
+    return choice
 
 
 def _options(kind: EnvironmentKind, choice: EnvironmentChoice) -> EnvironmentOptions:
