@@ -57,8 +57,6 @@ def script(tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch) 
         whole = Sampler(engine, tokenizer, thinking)  # type: ignore[arg-type]
         return TrajectorySampler(whole, rollout.environment, rollout.max_completion_tokens)
 
-    monkeypatch.setattr(Script, "logprobs", lambda self, rows: [[0.0] * len(rows[0])], raising=False)
-    monkeypatch.setattr(Script, "close", lambda self: None, raising=False)
     monkeypatch.setattr(StageContext, "trajectory_sampler", sampler)
     return lines
 

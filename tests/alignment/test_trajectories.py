@@ -64,6 +64,12 @@ class Script:
             logprobs = [-0.5 - 0.001 * token for token in ids]
             yield index, as_generation(request, ids, logprobs, self.thinking, ended=ids[-1:] == [self.eos])
 
+    def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
+        return [[0.0] * (len(one) - 1) for one in sequences]
+
+    def close(self) -> None:
+        """Nothing to end."""
+
     def _place(self, prompt: list[int]) -> int:
         """Which rollout a prompt goes on: the longest that it begins with."""
         begun = [one for one in self._prompts if tuple(prompt[: len(one)]) == one]
