@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from alignment.core.errors import DataError
 from alignment.core.progress import Progress
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
@@ -78,6 +79,29 @@ class Evaluator:
             progress.report(len(judged), correct=fraction([score == 1.0 for score in scores]))
         return [judged[index] for index in range(len(questions))]
 
+    def fitting(self, problems: Sequence[Problem]) -> list[Problem]:
+        """The problems whose prompts have at most `max_prompt_tokens`, however they are asked; no prompt is ever cut.
+
+        Raises DataError if none is left: figures of nothing would look like those of a policy.
+        """
+        most = self.settings.max_prompt_tokens
+        lengths = [self._longest_prompt(problem) for problem in problems]
+        kept = [problem for problem, length in zip(problems, lengths, strict=True) if length <= most]
+        if problems and not kept:
+            raise DataError(
+                f"all {len(problems)} evaluation problems have prompts of more than max_prompt_tokens {most}; write "
+                f"`max_prompt_tokens: {max(lengths)}` under `evaluations`"
+            )
+        return kept
+
+    def _longest_prompt(self, problem: Problem) -> int:
+        """Tokens of a problem's prompt in the mode, and with the flag or without, in which it is longest."""
+        return max(
+            len(self._trajectories.prompt_ids(problem, mode, flagged=flagged))
+            for mode in MODES
+            for flagged in (True, False)
+        )
+
     def same_prompts(self, problem: Problem) -> bool:
         """Whether the chat template writes one prompt for both modes, so that the policy cannot know the mode."""
         thinking, plain = (self._trajectories.prompt_ids(problem, mode) for mode in MODES)
@@ -104,7 +128,7 @@ class Evaluator:
         for mode in MODES:
             picked = [index for index, request in enumerate(requests) if request.mode == mode]
             asked, how = [requests[index] for index in picked], sampling_settings(self.settings, mode)
-            for place, made in self._trajectories.finished(asked, how, self.settings.max_prompt_tokens):
+            for place, made in self._trajectories.finished(asked, how):
                 yield picked[place], made
 
 

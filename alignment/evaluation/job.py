@@ -51,11 +51,14 @@ class Measured:
 
 
 def measure_modes(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> Measured:
-    """The figures of both modes, and of constraints where a task has them."""
+    """The figures of both modes, and of constraints where a task has them. Too long problems are left out and counted."""
+    given, problems = len(problems), evaluator.fitting(problems)
+    too_long = given - len(problems) or None
     answers: dict[Mode, Sequence[Judged]] = {}
     records: dict[Mode, EvaluationRecord] = {}
     for mode in MODES:
-        answers[mode], records[mode] = _measure_mode(evaluator, problems, mode, seed)
+        answers[mode], found = _measure_mode(evaluator, problems, mode, seed)
+        records[mode] = replace(found, figures=replace(found.figures, left_out_too_long=too_long))
     if evaluator.settings.target_lengths:
         thinking = records["thinking"]
         lengths = adherence(evaluator, problems, seed)

@@ -79,6 +79,9 @@ class EvaluationFigures:
     ] = UNKNOWN
     seconds: Annotated[float | None, "wall time"] = None
     engine: Annotated[str | None, "what sampled"] = None
+    left_out_too_long: Annotated[
+        int | None, "problems above `max_prompt_tokens`, which were not asked; null if none"
+    ] = None
     tasks: Annotated[tuple[TaskScore, ...], "by task, where there are several too"] = ()
     target_lengths: Annotated[
         tuple[TargetLengthPoint, ...], "where the recipe names `target_lengths`; thinking mode alone"

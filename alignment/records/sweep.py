@@ -78,6 +78,9 @@ class SweepPoint:
     problems: Annotated[int | None, "problems that were asked"] = None
     samples: Annotated[int | None, "answers to each"] = None
     engine: Annotated[str | None, "what sampled"] = None
+    left_out_too_long: Annotated[
+        int | None, "problems above `max_prompt_tokens`, which were not asked; null if none"
+    ] = None
 
 
 @dataclass(frozen=True)

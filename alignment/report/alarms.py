@@ -130,6 +130,12 @@ def _evaluations(stage: Stage, fused: bool) -> Iterator[Alarm]:
             message = f"{unknown:.1%} of the {spoken} evaluation answers could not be judged."
             level: Level = "warning" if unknown > UNKNOWN_FRACTION else "notice"
             yield _alarm(stage, "evaluation_unknown", unknown, UNKNOWN_FRACTION, message, level)
+        if evaluation.left_out_too_long:
+            message = (
+                f"{evaluation.left_out_too_long} problems of the {spoken} evaluation have prompts above max_prompt_tokens "
+                "and were not asked: accuracy is that of the others."
+            )
+            yield _alarm(stage, "evaluation_too_long", evaluation.left_out_too_long, 0, message)
 
 
 def _conversations(stage: Stage, fused: bool) -> Iterator[Alarm]:

@@ -83,23 +83,19 @@ class TrajectorySampler:
         self,
         requests: Sequence[RolloutRequest],
         settings: SamplingSettings,
-        max_prompt_tokens: int | None = None,
     ) -> list[Trajectory]:
-        """One trajectory per request, in order; the same for the same weights, requests and settings.
-
-        max_prompt_tokens: a longer first prompt loses its beginning.
-        """
-        found = sorted(self.finished(requests, settings, max_prompt_tokens), key=lambda pair: pair[0])
+        """One trajectory per request, in order; the same for the same weights, requests and settings."""
+        found = sorted(self.finished(requests, settings), key=lambda pair: pair[0])
         return [trajectory for _, trajectory in found]
 
     def finished(
-        self, requests: Sequence[RolloutRequest], settings: SamplingSettings, max_prompt_tokens: int | None = None
+        self, requests: Sequence[RolloutRequest], settings: SamplingSettings
     ) -> Iterator[tuple[int, Trajectory]]:
         """`(index of the request, its trajectory)` as each ends; otherwise as `sample`."""
         going: dict[int, _Episode] = {}
         for index, request in enumerate(requests):
             environment, opening, ids = self._opened(request)
-            going[index] = _Episode(request, environment, opening, ids[-(max_prompt_tokens or 0) :], self._limit)
+            going[index] = _Episode(request, environment, opening, ids, self._limit)
         while going:
             following = set()
             for index, goes_on in self._round(going, settings):

@@ -77,6 +77,8 @@ def _print(sweep: Sweep, output: Path) -> None:
 
 def _table(points: Sequence[SweepPoint], knee: int | None, title: str) -> Table:
     """One curve, eighty columns wide."""
+    too_long = points[0].left_out_too_long
+    title += f" (without {too_long} problems above max_prompt_tokens)" if too_long else ""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left")
     headings = ("budget", "accuracy (95%)", "thinking\ntokens", "answer\ntokens", "forced", "finished", "vote", "best")
     for heading in headings:

@@ -20,6 +20,7 @@ def adherence(evaluator: Evaluator, problems: Sequence[Problem], seed: int) -> t
 
 def _point(evaluator: Evaluator, problems: Sequence[Problem], budget: int, seed: int) -> TargetLengthPoint:
     asked = [with_target_length(problem, budget) for problem in problems[: evaluator.settings.target_length_count]]
+    asked = evaluator.fitting(asked)
     rows = evaluator.answers([Question(problem, "thinking", flagged=False) for problem in asked], seed)
     outcomes = [outcome(row) for row in rows]
     found = score(outcomes)

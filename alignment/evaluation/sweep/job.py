@@ -80,9 +80,11 @@ def measure_point(
     The same problems and draws for the same seed. Raises ArtifactError if it cannot be written.
     """
     settings, place = evaluator.settings, point.place
+    given, problems = len(problems), evaluator.fitting(problems)
     asked = Asked(place.mode, place.budget, settings.samples, work)
     each = answered(evaluator, problems, asked, settings.seed)
-    found = SweepPoint(place, figures_of(each), len(problems), settings.samples, evaluator.engine)
+    too_long = given - len(problems) or None
+    found = SweepPoint(place, figures_of(each), len(problems), settings.samples, evaluator.engine, too_long)
     write_outcomes(output, point.key, [problem.as_outcome() for problem in each])
     RecordedPoint(point.key, found, point.identity).append(output / POINTS)
     return found

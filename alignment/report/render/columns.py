@@ -45,6 +45,7 @@ COLUMNS = (
     Column("format", "format %", phrases.percent, "format %", "wide"),
     Column("truncated_fraction", "truncated %", phrases.percent),
     Column("finished_fraction", "finished by itself %", phrases.percent),
+    Column("left_out_too_long", "prompt too long", phrases.count, "too long", if_measured=True),
 )
 
 
