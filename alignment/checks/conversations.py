@@ -10,7 +10,7 @@ from pathlib import Path
 from alignment.core.errors import DataError
 from alignment.data.mixture import refuse_faulty
 from alignment.data.parts import placed_parts
-from alignment.data.sources import Table, is_source, local_path, source_of
+from alignment.data.sources import Table, is_readable, local_path, source_of
 from alignment.lint.findings import Intent
 from alignment.lint.rows import TableFaults, table_faults
 from alignment.recipe.data import MixturePart
@@ -43,7 +43,7 @@ def counts_its_own(stage: StageFields) -> bool:
 
 def part_faults(recipe: Recipe, stage: StageFields, part: MixturePart) -> TableFaults | None:
     """What is wrong with the rows of a part that is a local file; None for any other part."""
-    if part.stage is not None or not is_source(part.source):
+    if part.stage is not None or not is_readable(part):
         return None  # a source that is not there is reported by the check of the data's names
     source, override = source_of(part), recipe.data.sources.get(str(part.source))
     path: Path | None = override.path if override else None

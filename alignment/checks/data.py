@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alignment.core.errors import DataError
+from alignment.core.vocabulary import SPLITS
 from alignment.data.mixture import load_parts, mixture_names
 from alignment.data.parts import placed_parts
 from alignment.data.sources import (
@@ -15,8 +16,9 @@ from alignment.data.sources import (
     can_be_imitated,
     has_messages,
     has_pairs,
+    hash_split,
     is_own,
-    is_source,
+    is_readable,
     local_path,
     source_names,
     source_of,
@@ -46,20 +48,23 @@ def data_names(recipe: Recipe) -> Iterator[Issue]:
             yield Issue(place, "is empty, so there is nothing to train on; name a mixture or write parts")
         try:
             load_parts(stage.data)
-            for part_place, part in placed_parts(recipe, index):
-                yield from _part_issues(recipe, kind_of(stage), part_place, part)
-            yield from _same_names(recipe, index)
         except DataError as error:
             yield Issue(place, str(error))
+        for part_place, part in placed_parts(recipe, index):
+            try:
+                yield from _part_issues(recipe, kind_of(stage), part_place, part)
+            except DataError as error:
+                yield Issue(part_place, str(error))
+        yield from _same_names(recipe, index)
 
 
 def _same_names(recipe: Recipe, index: int) -> Iterator[Issue]:
     """Two files of one name in one stage: rows are known by their source's name, so one would hide the other's."""
     paths: dict[str, str] = {}
     for place, part in placed_parts(recipe, index):
-        if part.source is not None and is_source(part.source):
+        if is_readable(part):
             name = source_of(part).id
-            if paths.setdefault(name, part.source) != part.source:
+            if paths.setdefault(name, str(part.source)) != part.source:
                 message = f"`{part.source}` and `{paths[name]}` are both called `{name}`; rename one of them"
                 yield Issue((*place, "source"), message)
 
@@ -70,7 +75,7 @@ def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: Mixtu
             message = f"a {kind.name} stage needs problems with answers, not conversations; name a source"
             yield Issue((*place, "stage"), message)
         return
-    known = is_source(part.source)
+    known = is_readable(part)
     if kind.takes in MADE_BY_STAGES and not (kind.takes == "pairs" and known and has_pairs(source_of(part))):
         makers = " or ".join(other.name for other in kinds() if kind.takes in other.gives) or "earlier"
         message = f"a {kind.name} stage takes {MADE_BY_STAGES[kind.takes]}; write `stage: NAME` of a {makers} stage"
@@ -81,6 +86,7 @@ def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: Mixtu
         )
         return
     source = source_of(part)
+    yield from _split_issues(place, part, source)
     if isinstance(source, Table):
         yield from _table_issues(kind, place, part, source)
     if kind.takes == "rows" and not can_be_imitated(source):
@@ -106,11 +112,18 @@ def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: Mixtu
         yield Issue((*place, "source"), f"its file {path} is missing")
 
 
+def _split_issues(place: Place, part: MixturePart, source: Procedural | Table) -> Iterator[Issue]:
+    """A split that is none: own tables have those of their files, which `source_of` has looked up, and all have ours."""
+    own = isinstance(source, Table) and is_own(str(part.source)) and part.split == source.part
+    if part.split is not None and part.split not in SPLITS and not own:
+        yield Issue((*place, "split"), f"found {part.split!r}; {nearest(part.split, SPLITS)}")
+
+
 def _table_issues(kind: StageKind[Any], place: Place, part: MixturePart, source: Table) -> Iterator[Issue]:
     """A table holds what the stage takes, and is split only where that has an effect."""
     holds = "pairs of answers" if has_pairs(source) else "chats" if has_messages(source) else None
     if kind.takes == "problems" and holds is not None:
         message = f"`{part.source}` holds {holds}, and a {kind.name} stage needs problems with answers to check against"
         yield Issue((*place, "source"), message)
-    if part.split is not None and holds is not None:
+    if hash_split(part, source) is not None and holds is not None:
         yield Issue((*place, "split"), f"`{part.source}` holds {holds}, which are not split; remove `split`")

@@ -10,17 +10,8 @@ from pathlib import Path
 from alignment.core.errors import DataError
 from alignment.data.generators.families import problem_key
 from alignment.data.parts import placed_parts
-from alignment.data.sources import (
-    Table,
-    has_messages,
-    has_pairs,
-    is_source,
-    local_path,
-    source_conversations,
-    source_of,
-    source_pairs,
-    source_problems,
-)
+from alignment.data.rows import Preference, Problem
+from alignment.data.sources import Table, is_readable, local_path, source_of, table_places
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
@@ -51,7 +42,7 @@ def trained_on_the_test(recipe: Recipe) -> Iterator[Issue]:
 
 def _keys(recipe: Recipe, part: MixturePart) -> frozenset[str]:
     """Hashes of the questions of a local table; empty for any other source, and for one that cannot be read."""
-    source = source_of(part) if is_source(part.source) else None
+    source = source_of(part) if is_readable(part) else None
     if not isinstance(source, Table):
         return frozenset()
     override = recipe.data.sources.get(str(part.source))
@@ -66,13 +57,9 @@ def _keys(recipe: Recipe, part: MixturePart) -> frozenset[str]:
 
 def _questions(source: Table, path: Path) -> Iterator[str]:
     """The text of each row's user turns, without the source's own instruction."""
-    if not has_messages(source) and not has_pairs(source):
-        for problem in source_problems(source, seed=None, parameters={}, path=path, left_out=[]):
-            yield problem.question.removesuffix(source.instruction)
-        return
-    if has_pairs(source):
-        asked = [pair.prompt for pair in source_pairs(source, seed=None, path=path, left_out=[])]
-    else:
-        asked = [row.messages for row in source_conversations(source, seed=None, path=path, left_out=[])]
-    for messages in asked:
-        yield "\n".join(str(turn.get("content")) for turn in messages if turn.get("role") == "user")
+    for _, row in table_places(source, path):
+        if isinstance(row, Problem):
+            yield row.question.removesuffix(source.instruction)
+        elif not isinstance(row, DataError):
+            asked = row.prompt if isinstance(row, Preference) else row.messages
+            yield "\n".join(str(turn.get("content")) for turn in asked if turn.get("role") == "user")

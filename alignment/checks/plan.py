@@ -15,7 +15,8 @@ from rich.table import Table
 from alignment.checks.conversations import part_faults
 from alignment.checks.model_files import safetensors_header
 from alignment.data.mixture import MAX_FAULTS_SHOWN, load_parts
-from alignment.data.sources import is_own, source_of
+from alignment.data.sources import is_file, is_own, source_of
+from alignment.data.unread import unread_columns
 from alignment.recipe.data import MixturePart
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
@@ -115,13 +116,20 @@ def rows_read(recipe: Recipe) -> Iterator[str]:
                 continue
             own = f" ({source_of(part).description})" if is_own(str(part.source)) else ""
             lines[f"{shown_source(part)}: {faults.rows:,} rows{own}, {len(faults.faulty)} left out"] = None
+            lines.update(_unread(part))
             lines.update({f"  {one}": None for one in faults.faulty[:MAX_FAULTS_SHOWN]})
     yield from lines
 
 
+def _unread(part: MixturePart) -> dict[str, None]:
+    """The line about columns of an own table that nothing reads, if it has any."""
+    names = unread_columns(source_of(part)) if is_own(str(part.source)) else []
+    return {f"  columns that are not read: {', '.join(names)}": None} if names else {}
+
+
 def shown_source(part: MixturePart) -> str:
     """A source or stage as the plan names it: a file of the user's own by its name."""
-    return Path(part.source).name if part.source and is_own(part.source) else str(part.source or part.stage)
+    return Path(part.source).name if part.source and is_file(part.source) else str(part.source or part.stage)
 
 
 def describe_data(stage: StageFields) -> str:

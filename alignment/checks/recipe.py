@@ -19,6 +19,7 @@ from alignment.checks.overlap import trained_on_the_test
 from alignment.checks.references import references
 from alignment.checks.rewards import reward_specs
 from alignment.checks.rollouts import rollouts
+from alignment.checks.row_counts import row_counts
 from alignment.checks.splits import split_overlap
 from alignment.checks.stages import own_checks, stage_order
 from alignment.checks.surroundings import surroundings, trackers
@@ -35,7 +36,7 @@ Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
     stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, model_files,
     chat_templates, adapters, trained_on_the_test,
-    sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations,
+    sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations, row_counts,
 )  # fmt: skip
 
 

@@ -13,7 +13,16 @@ from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
 from alignment.data import rows
 from alignment.data.parts import placed_parts
-from alignment.data.sources import Table, has_messages, has_pairs, is_source, local_path, source_of, source_problems
+from alignment.data.sources import (
+    Table,
+    has_messages,
+    has_pairs,
+    hash_split,
+    is_readable,
+    local_path,
+    source_of,
+    source_problems,
+)
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
@@ -47,12 +56,13 @@ def references(recipe: Recipe) -> Iterator[Issue]:
 
 def _sample(recipe: Recipe, part: MixturePart) -> Iterator[rows.Problem]:
     """The first problems of a part that is a local file; none for any other part."""
-    if not is_source(part.source):
+    if not is_readable(part):
         return
     source, override = source_of(part), recipe.data.sources.get(str(part.source))
     path = local_path(source, override.path if override else None) if isinstance(source, Table) else None
     if path is None or not path.exists() or has_messages(source) or has_pairs(source):
         return
-    splits = SPLITS if part.split is None else (part.split,)
+    wanted = hash_split(part, source)
+    splits = SPLITS if wanted is None else (wanted,)
     found = source_problems(source, seed=part.seed, parameters={}, path=path, splits=splits, left_out=[])
     yield from itertools.islice(found, min(part.count or SAMPLED_ROWS, SAMPLED_ROWS))

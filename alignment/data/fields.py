@@ -4,6 +4,7 @@ Neighbours: sources.py (which table, and where it comes from), rows.py (what a r
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from alignment.core.errors import DataError
 from alignment.data.rows import Message, Preference, Problem, ToolSchema
-from alignment.data.shapes import asked, chat_of, pair_of, text_of, tools_of, turns_of
+from alignment.data.shapes import asked, chat_of, opened, pair_of, text_of, tools_of, turns_of
 from rewards.kinds.python_tests.rows import FORMS
 
 SHOWN = "\nFor example, this has to hold:\n"
@@ -23,6 +24,7 @@ class Fields(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     question: str | None = None
     prompt: str | None = None  # a list of messages that ask, in place of a question: system, user and earlier turns
+    system: str | None = None  # a text that opens the conversation of a problem
     tools: str | None = None  # function schemas, as a list or as its JSON text
     answer: str | None = None
     answer_after: str | None = None  # the answer is what follows this mark in its field
@@ -68,6 +70,14 @@ class Fields(BaseModel):
         return self.messages is not None or self.completion is not None
 
     @property
+    def named(self) -> set[str]:
+        """The fields of a row that are read."""
+        single = (self.question, self.prompt, self.system, self.tools, self.answer, self.trace, self.messages,
+                  self.completion, self.chosen, self.rejected, self.solution)  # fmt: skip
+        tests = [field for name, field in (self.tests or {}).items() if name != "form"]
+        return {name for name in (*single, *self.columns, *tests) if name is not None}
+
+    @property
     def given_columns(self) -> set[str]:
         """The columns that a row has for verifiers."""
         answered = self.answer is not None or not (self.columns or self.tests)
@@ -107,6 +117,17 @@ def read_problem(source: str, fields: Fields, index: int, row: dict[str, Any]) -
     return replace(problem, tools=tools_of(row, fields.tools) if fields.tools else [])
 
 
+def lies_within(within: Mapping[str, tuple[float, float]], row: Any) -> bool:
+    """Whether the numbers of a row lie in closed intervals. Raises DataError for a row without one of them."""
+    try:
+        return all(lowest <= float(row[name]) <= highest for name, (lowest, highest) in within.items())
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"`within` needs a number in {', '.join(within)}, and the row has none ({error}); fix the row, or name another "
+            "field in `within`"
+        ) from error
+
+
 def read_messages(fields: Fields, row: Any) -> list[Message]:
     """A row's chat, its thinking where every template finds it. Raises DataError where there is none."""
     if fields.completion is None:
@@ -121,7 +142,8 @@ def read_row_tools(fields: Fields, row: Any) -> list[ToolSchema]:
 
 def read_pair(source: str, fields: Fields, index: int, row: Any) -> Preference:
     """A row as a pair of answers, both in the mode of the better one. Raises DataError for what is none."""
-    prompt, chosen, rejected = pair_of(_renamed(fields, row, ("prompt", "chosen", "rejected")))
+    names = ("prompt", "chosen", "rejected")
+    prompt, chosen, rejected = pair_of({**row, **_renamed(fields, row, names)} if isinstance(row, dict) else row)
     thinks, other = (bool(answer.get("reasoning_content")) for answer in (chosen, rejected))
     if thinks != other:
         raise DataError("one of `chosen` and `rejected` thinks and the other does not, so they are in different modes")
@@ -141,6 +163,8 @@ def _asking_messages(fields: Fields, row: dict[str, Any]) -> list[Message]:
     """The messages of a row that ask; a last answer, where a table keeps whole chats, is left out of them."""
     name = fields.prompt or fields.question or "question"
     messages = turns_of(row[name], name) if fields.prompt else asked(row[name], name)
+    if fields.system:
+        messages = opened(row, messages, (fields.system,))
     while messages and messages[-1].get("role") == "assistant":
         messages.pop()
     if not any(message.get("role") == "user" for message in messages):

@@ -17,13 +17,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import SPLITS, TRAINING_SPLITS, Mode, Split
+from alignment.data.hub import hub_revision
 from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Message, Preference, Problem, read_rows
 from alignment.data.sources import (
+    INSTEAD_OF_HUB,
     LeftOut,
     Table,
     has_messages,
     has_pairs,
+    hash_split,
+    hub_table,
     is_own,
     local_path,
     source_conversations,
@@ -31,6 +35,7 @@ from alignment.data.sources import (
     source_pairs,
     source_problems,
 )
+from alignment.data.spool import Spool, shuffled
 from alignment.data.table_files import table_hash
 from alignment.data.target_length import with_target_lengths
 from alignment.recipe.data import MixturePart
@@ -38,9 +43,14 @@ from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 
 MAX_FAULTS_SHOWN = 5  # in the message that refuses a source
-NEW_FIELDS = ("completion", "chosen", "rejected")  # of a declaration; where unset, they are no part of an identity
+NEW_FIELDS = (
+    "completion",
+    "chosen",
+    "rejected",
+    "system",
+)  # of a declaration; where unset, they are no part of an identity
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", Conversation, Problem, Preference)
 ArtifactPath = Callable[[str], Path]  # from the name of a stage that leaves rows to its output folder
 
 
@@ -86,19 +96,19 @@ def problems_of(recipe: Recipe, parts: list[MixturePart], left_out: list[LeftOut
 
 def conversations_of(
     recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath, left_out: list[LeftOut] | None = None
-) -> list[Conversation]:
-    """The conversations of a mixture, shuffled with the recipe's seed.
+) -> Sequence[Conversation]:
+    """The conversations of a mixture, shuffled with the recipe's seed. They lie on disk, however many they are.
 
     left_out: takes the rows that cannot be read. Raises DataError if a part has too few or none, and as `problems_of` does.
     """
-    rows: list[Conversation] = []
+    rows: Spool[Conversation] = Spool()
     for part in parts:
-        found = list(_flagged(part_conversations(recipe, part, artifact, left_out), part))
-        if not found:
+        before = len(rows)
+        for row in _flagged(Spool(part_conversations(recipe, part, artifact, left_out)), part):
+            rows.append(row)
+        if len(rows) == before:
             raise DataError(f"the mixture part {part.source or part.stage} has no rows to train on; leave it out")
-        rows += found
-    random.Random(recipe.seed).shuffle(rows)
-    return rows
+    return shuffled(rows, recipe.seed)
 
 
 def policy_rows(recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath) -> frozenset[str]:
@@ -140,17 +150,17 @@ def _without_thinking(turn: Message) -> Message:
 
 def pairs_of(
     recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath, left_out: list[LeftOut] | None = None
-) -> list[Preference]:
-    """The pairs of a mixture: those that a stage judged, and those of tables. Raises DataError as `problems_of` does."""
-    pairs: list[Preference] = []
-    for part in parts:
-        pairs += _part_pairs(recipe, part, artifact, left_out)
-    return pairs
+) -> Sequence[Preference]:
+    """The pairs of a mixture: those that a stage judged, and those of tables. They lie on disk, however many they are.
+
+    Raises DataError as `problems_of` does.
+    """
+    return Spool(pair for part in parts for pair in _part_pairs(recipe, part, artifact, left_out))
 
 
 def _part_pairs(
     recipe: Recipe, part: MixturePart, artifact: ArtifactPath, left_out: list[LeftOut] | None
-) -> list[Preference]:
+) -> Sequence[Preference]:
     if part.stage is not None:
         rows = read_rows(artifact(part.stage) / "preferences.jsonl", "preference")
         return [row for row in itertools.islice(rows, part.count) if isinstance(row, Preference)]
@@ -168,7 +178,8 @@ def _part_problems(recipe: Recipe, part: MixturePart, left_out: list[LeftOut] | 
     source = source_of(part)
     # Without a split, a procedural source would also draw the evaluation's problems: leave those out in any case.
     every = SPLITS if isinstance(source, Table) else TRAINING_SPLITS
-    splits: tuple[Split, ...] = every if part.split is None else (part.split,)
+    wanted = hash_split(part, source)
+    splits: tuple[Split, ...] = every if wanted is None else (wanted,)
     path = _override(recipe, part)
 
     def read(bad: list[LeftOut]) -> Iterator[Problem]:
@@ -190,7 +201,7 @@ def _sound(
     part: MixturePart,
     left_out: list[LeftOut] | None,
     read: Callable[[list[LeftOut]], Iterator[Row]],
-) -> list[Row]:
+) -> Sequence[Row]:
     """The rows of a part that can be read. Raises DataError if too few can."""
     bad: list[LeftOut] = []
     rows = _exactly(part, read(bad))
@@ -211,9 +222,9 @@ def refuse_faulty(name: str, faulty: Sequence[LeftOut], rows: int, max_fraction:
         )
 
 
-def _exactly(part: MixturePart, found: Iterable[Row]) -> list[Row]:
+def _exactly(part: MixturePart, found: Iterable[Row]) -> Sequence[Row]:
     """The first `count` rows of a part, or all without a count. Raises DataError if there are fewer."""
-    rows = list(itertools.islice(found, part.count))
+    rows = Spool(itertools.islice(found, part.count))
     if part.count and len(rows) < part.count:
         raise DataError(
             f"source `{part.source}` has {len(rows)} rows for this part, fewer than count: {part.count}; write {len(rows)} or less"
@@ -239,11 +250,10 @@ def part_conversations(
     yield from (as_conversation(problem, part.mode) for problem in _part_problems(recipe, part, left_out))
 
 
-def _flagged(rows: Iterable[Conversation], part: MixturePart) -> Iterator[Conversation]:
+def _flagged(rows: Sequence[Conversation], part: MixturePart) -> Iterator[Conversation]:
     """Add the mode's flag to exactly `flag_fraction` of the rows, chosen by the part's seed."""
-    listed = list(rows)
-    chosen = set(random.Random(part.seed).sample(range(len(listed)), round(part.flag_fraction * len(listed))))
-    for index, row in enumerate(listed):
+    chosen = set(random.Random(part.seed).sample(range(len(rows)), round(part.flag_fraction * len(rows))))
+    for index, row in enumerate(rows):
         if index not in chosen:
             yield row
             continue
@@ -257,8 +267,9 @@ def describe_part(part: MixturePart) -> dict[str, Any]:
     A file of the user's own is known by its contents and not by its path, so that a folder may be renamed.
     """
     written = part.model_dump(mode="json")
-    if not part.fields:
-        del written["fields"]
+    for name in ("fields", "configuration", "revision"):
+        if not written[name]:
+            del written[name]
     if part.source is None:
         return {"part": written, "source": None}
     source = source_of(part)
@@ -268,6 +279,9 @@ def describe_part(part: MixturePart) -> dict[str, Any]:
             name: value for name, value in described["fields"].items() if value is not None or name not in NEW_FIELDS
         }
     if not is_own(part.source):
+        return {"part": written, "source": described}
+    if isinstance(source, Table) and source.file is None and source.hub is not None:
+        described["revision"] = hub_revision(hub_table(source), INSTEAD_OF_HUB)
         return {"part": written, "source": described}
     written["source"] = described["file"] = Path(part.source).name
     path = local_path(source, None) if isinstance(source, Table) else None

@@ -4,22 +4,37 @@
 where they name something else. Neighbours: turns.py (one turn), fields.py (declared fields), table_files.py (formats).
 """
 
-from collections.abc import Mapping
+import itertools
+import math
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from alignment.core.errors import DataError
+from alignment.data.json_text import WrittenNumber
 from alignment.data.rows import Message, ToolSchema, user_turn
-from alignment.data.turns import turn
+from alignment.data.turns import THINKING_KEYS, turn
 from rewards.kinds.tool_call.schema import read_json, read_tools
 
 Gives = Literal["conversations", "problems", "pairs", "nothing"]
+PROMPTS = ("prompt", "question", "instruction", "query", "input")  # of a pair; the first that a row has
 QUESTIONS = ("problem", "question", "prompt", "query")
 SOLUTIONS = ("solution", "reasoning", "trace", "rationale")
 EXAMPLES = (
     '{"messages": [{"role": "user", "content": …}, {"role": "assistant", "content": …}]}, '
     '{"prompt": …, "completion": …}, {"instruction": …, "output": …}, {"prompt": …, "chosen": …, "rejected": …} or '
     '{"problem": …, "answer": …}'
+)
+
+
+LABELS = ("true", "false", "0", "1", "-1", "0.0", "1.0", "-1.0")  # of KTO; any other `label` is a column of its own
+LOOKED_AT = 64  # rows by which a table is recognised
+# A list of messages as text: JSON in a CSV, or Python's own text of it, which is refused.
+_MESSAGES = re.compile(r"""\s*\[\s*\{\s*['"](role|from|content|value)['"]\s*:""")
+_PAIR_THEM = (
+    "no stage trains on answers that are labelled one by one. For dpo write a good and a bad answer to each prompt as "
+    '{"prompt": …, "chosen": …, "rejected": …}; for sft write the good ones as {"prompt": …, "completion": …}'
 )
 
 
@@ -31,6 +46,7 @@ class Shape:
     gives: Gives
     question: str = ""
     solution: str | None = None
+    beside: frozenset[str] = frozenset()  # of a problem: which of `system` and `tools` its rows have
     refusal: str = ""
 
 
@@ -41,8 +57,8 @@ def recognise(row: Any) -> Shape | None:
     keys = {key for key, value in row.items() if value is not None}
     if {"chosen", "rejected"} <= keys:
         return Shape("preference pairs (prompt, chosen, rejected)", "pairs")
-    if {"prompt", "completion", "label"} <= keys:
-        return Shape("KTO labels", "nothing", refusal="no stage trains on single labelled answers; pair them for dpo")
+    if {"prompt", "completion", "label"} <= keys and str(row["label"]).lower() in LABELS:
+        return Shape("KTO labels", "nothing", refusal=_PAIR_THEM)
     for name, title in (("messages", "OpenAI messages"), ("conversations", "ShareGPT conversations")):
         if name in keys:
             return Shape(title, "conversations")
@@ -54,11 +70,31 @@ def recognise(row: Any) -> Shape | None:
     if question is not None and "answer" in row:
         solution = next((name for name in SOLUTIONS if isinstance(row.get(name), str)), None)
         said = "messages" if isinstance(row[question], list) else "text"
-        return Shape(f"problems ({question} as {said}, answer)", "problems", question, solution)
+        beside = frozenset(keys & {"system", "tools"})
+        return Shape(f"problems ({question} as {said}, answer)", "problems", question, solution, beside)
     if isinstance(row.get("text"), str):
         why = "plain text has no turns, so nothing says which of it an assistant wrote; make chats of it"
         return Shape("plain text", "nothing", refusal=why)
     return None
+
+
+def recognised(where: str, rows: Iterable[Any]) -> Shape:
+    """The shape of a table: that of the first of its rows that has one.
+
+    Raises DataError for a table of which no row has a shape, or whose shape no stage can use. where: its path or id.
+    """
+    seen = list(itertools.islice(rows, LOOKED_AT))
+    shape = next((found for row in seen if (found := recognise(row)) is not None), None)
+    if shape is None:
+        first = seen[0] if seen else None
+        keys = ", ".join(map(str, first)) if isinstance(first, Mapping) else f"a {type(first).__name__}"
+        raise DataError(
+            f"{where}: the first row has {keys if seen else 'nothing'}, which is no shape that is known; write "
+            f"{EXAMPLES}, or name its fields: [{{source: {where.rpartition('/')[2]}, fields: {{question: …, answer: …}}}}]"
+        )
+    if shape.gives == "nothing":
+        raise DataError(f"{where}: holds {shape.name}: {shape.refusal}")
+    return shape
 
 
 def chat_of(row: Any, name: str = "messages") -> list[Message]:
@@ -66,19 +102,56 @@ def chat_of(row: Any, name: str = "messages") -> list[Message]:
     if not isinstance(row, Mapping):
         raise DataError(f"a row is an object, and this is a {type(row).__name__}; write {EXAMPLES}")
     if row.get(name) is not None:
-        return turns_of(row[name], name)
+        return opened(row, turns_of(row[name], name))
     if row.get("conversations") is not None:
-        turns = turns_of(row["conversations"], "conversations")
-        opened = isinstance(row.get("system"), str) and row["system"] and turns[0].get("role") != "system"
-        return [{"role": "system", "content": row["system"]}, *turns] if opened else turns
+        return opened(row, turns_of(row["conversations"], "conversations"))
     if "instruction" in row and name == "messages":
-        return _from_alpaca(row)
+        return opened(row, _from_alpaca(row))
     if "prompt" in row and name == "messages" and (answer := _first(row, ("completion", "response"))):
-        return [*asked(row["prompt"], "prompt"), *_answers(row[answer], answer)]
+        return opened(row, [*asked(row["prompt"], "prompt"), *_thinking(row, _answers(row[answer], answer))])
     raise DataError(
         f"`{name}` is no list of messages; "
         'write [{"role": "user", "content": …}, {"role": "assistant", "content": …}]'
     )
+
+
+def columns_read(row: Mapping[str, Any]) -> frozenset[str]:
+    """The columns of a recognised row that are read; any other is left alone, and `alignment data` names it."""
+    shape = recognise(row)
+    beside = {"tools", "functions", "system", "system_prompt"}
+    if shape is None or shape.gives == "nothing":
+        return frozenset()
+    if shape.gives == "pairs":
+        return frozenset({"chosen", "rejected", *beside, _first(row, PROMPTS) or "prompt"})
+    if shape.gives == "problems":
+        return frozenset({shape.question, "answer", shape.solution or "", "system", "tools"})
+    name = _first(row, ("messages", "conversations"))
+    if name is not None:
+        return frozenset({name, *beside})
+    asks = {"instruction", "input", "context", "history"} if "instruction" in row else {"prompt"}
+    answers = ("output", "response") if "instruction" in row else ("completion", "response")
+    return frozenset({*asks, *beside, *THINKING_KEYS, _first(row, answers) or ""})
+
+
+def opened(
+    row: Mapping[str, Any], turns: list[Message], names: tuple[str, ...] = ("system", "system_prompt")
+) -> list[Message]:
+    """A chat that opens with the system text which its row has beside it. Raises DataError where both have one."""
+    name = _first(row, names)
+    if name is None or row[name] == "":
+        return turns
+    text = text_of(row[name], name)
+    if turns[0].get("role") != "system":
+        return [{"role": "system", "content": text}, *turns]
+    if turns[0].get("content") != text:
+        raise DataError(f"`{name}` and the chat's own system turn differ; keep one of them")
+    return turns
+
+
+def _thinking(row: Mapping[str, Any], answers: list[Message]) -> list[Message]:
+    """The turns that answer, the last with the thinking which its row has beside it."""
+    given = {name: row[name] for name in THINKING_KEYS if isinstance(row.get(name), str) and row[name]}
+    return [*answers[:-1], turn({**answers[-1], **given})] if given and answers else answers
 
 
 def pair_of(row: Any) -> tuple[list[Message], Message, Message]:
@@ -89,7 +162,8 @@ def pair_of(row: Any) -> tuple[list[Message], Message, Message]:
     if not isinstance(row, Mapping) or not {"chosen", "rejected"} <= row.keys():
         raise DataError('is no pair; write {"prompt": …, "chosen": …, "rejected": …}')
     chosen, rejected = (_answers(row[name], name) for name in ("chosen", "rejected"))
-    prompt = asked(row["prompt"], "prompt") if row.get("prompt") is not None else []
+    name = _first(row, PROMPTS)
+    prompt = opened(row, asked(row[name], name)) if name is not None else []
     if len(chosen) > 1 or len(rejected) > 1:
         if chosen[:-1] != rejected[:-1]:
             raise DataError("`chosen` and `rejected` do not answer the same prompt, so they cannot be compared")
@@ -106,15 +180,19 @@ def pair_of(row: Any) -> tuple[list[Message], Message, Message]:
 
 
 def asked(value: Any, name: str) -> list[Message]:
-    """The messages that a question is: a text as one user turn, or a list of messages. Raises DataError otherwise."""
-    return [user_turn(text_of(value, name))] if isinstance(value, str) else turns_of(value, name)
+    """The messages that a question is: a text as one user turn, or a list of messages or its JSON text.
+
+    Raises DataError otherwise, and for a list of messages that Python wrote as text.
+    """
+    written = isinstance(value, str) and _MESSAGES.match(value) is not None
+    return [user_turn(text_of(value, name))] if isinstance(value, str) and not written else turns_of(value, name)
 
 
 def turns_of(value: Any, name: str) -> list[Message]:
     """A list of messages, or its JSON text as CSV holds it, in the form of templates. Raises DataError for anything else."""
     try:
         listed = read_json(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         listed = None
     if not isinstance(listed, list) or not listed or not all(isinstance(one, dict) for one in listed):
         raise DataError(
@@ -144,7 +222,9 @@ def text_of(value: Any, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float) or value != value:
         found = "null" if value is None else "NaN" if value != value else f"a {type(value).__name__}"
         raise DataError(f"`{name}` is {found} where a text is needed; write the text, or remove the row")
-    text = str(value)
+    text = value.text if isinstance(value, WrittenNumber) else str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DataError(f"`{name}` is {text}, which is no finite number; write a text, or remove the row")
     if not text.strip():
         raise DataError(f"`{name}` is empty; write the text, or remove the row")
     if any("\ud800" <= character <= "\udfff" for character in text):
@@ -154,7 +234,7 @@ def text_of(value: Any, name: str) -> str:
 
 def _answers(value: Any, name: str) -> list[Message]:
     """The turns that answer: a text, one message, or a list of them."""
-    if isinstance(value, str) and not value.lstrip().startswith('[{"'):
+    if isinstance(value, str) and _MESSAGES.match(value) is None:
         return [turn({"role": "assistant", "content": text_of(value, name)})]
     return [turn(dict(value))] if isinstance(value, Mapping) else turns_of(value, name)
 
@@ -164,16 +244,16 @@ def _from_alpaca(row: Mapping[str, Any]) -> list[Message]:
     if answer is None:
         raise DataError("has an `instruction` and no `output`; write the answer, or remove the row")
     question = text_of(row["instruction"], "instruction")
-    if row.get("input") not in (None, ""):
-        question += f"\n\n{text_of(row['input'], 'input')}"
-    system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    for name in ("input", "context"):
+        if row.get(name) not in (None, ""):
+            question += f"\n\n{text_of(row[name], name)}"
     earlier: list[Message] = []
     given = row.get("history") or []
     for pair in given if isinstance(given, list) else [given]:
         if not isinstance(pair, list) or len(pair) != 2:
             raise DataError("`history` is no list of [question, answer]")
         earlier += [user_turn(text_of(pair[0], "history")), *_answers(text_of(pair[1], "history"), "history")]
-    return [*system, *earlier, user_turn(question), *_answers(text_of(row[answer], answer), answer)]
+    return [*earlier, user_turn(question), *_thinking(row, _answers(text_of(row[answer], answer), answer))]
 
 
 def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> str | None:

@@ -1,16 +1,15 @@
-"""Named data sources: the declarations in data/sources/*.yaml, and reading their rows.
+"""Data sources, and reading their rows: the declarations in data/sources/*.yaml, and data of the user's own.
 
-A source is procedural (problems generated from a seed) or a table (a public data set on the hub at a pinned revision, or
-a local file in its place), or a file of the user's own by its path. Neighbours: fields.py (which field of a table holds what), mixture.py (how much of which
-source), generators/families.py, rows.py.
+A source is procedural (problems generated from a seed) or a table: a public data set on the hub, a local file in its place,
+or the user's own by its path or hub id. Neighbours: fields.py (which field holds what), shapes.py (recognises rows),
+table_files.py and hub.py (where rows are), mixture.py (how much of which source).
 """
 
-import random
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -18,16 +17,19 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import SPLITS, Mode, Split
-from alignment.data.fields import Fields, read_messages, read_pair, read_problem, read_row_tools
+from alignment.data.fields import Fields, lies_within, read_messages, read_pair, read_problem, read_row_tools
 from alignment.data.generators.families import FAMILIES, problems
+from alignment.data.hub import HubTable, hub_rows, is_hub_id
+from alignment.data.row_order import Read, read_in_order, row_or_why
 from alignment.data.rows import Conversation, Preference, Problem
-from alignment.data.shapes import EXAMPLES, Shape, recognise
+from alignment.data.shapes import Shape, recognised
 from alignment.data.splits import only
-from alignment.data.table_files import FileRow, read_table, table_files
+from alignment.data.table_files import FileRow, last_change, read_table, split_name, splits_of
 from alignment.recipe.data import MixturePart
 
-Read = TypeVar("Read")
 DECLARATIONS = (".yaml", ".yml")
+NAMED_FIELDS = "rows in the fields that the recipe names"
+INSTEAD_OF_HUB = "download it where there is a network, or write the path of a file, such as ./rows.jsonl"
 
 
 @dataclass(frozen=True)
@@ -82,34 +84,76 @@ def source_names() -> list[str]:
 
 
 def is_own(name: str) -> bool:
-    """Whether a source is a file of the user's own: the recipe's loader has made its path absolute."""
+    """Whether a source is the user's own: a file whose path the recipe's loader has made absolute, or a hub id."""
+    return is_file(name) or is_hub_id(name)
+
+
+def is_file(name: str) -> bool:
+    """Whether a source is a file or folder of the user's own."""
     return Path(name).is_absolute()
 
 
 def is_source(name: str | None) -> bool:
     """Whether there is a source of that name whose declaration can be read, or a file whose rows are recognised."""
+    return name is not None and is_readable(MixturePart(source=name))
+
+
+def is_readable(part: MixturePart) -> bool:
+    """Whether a part has a source, and that is declared soundly or its rows are recognised."""
+    name = part.source
     try:
-        return name is not None and (name in source_names() or bool(is_own(name) and load_source(name)))
+        return name is not None and (name in source_names() or is_own(name)) and bool(source_of(part))
     except DataError:
         return False
 
 
 def source_of(part: MixturePart) -> Procedural | Table:
-    """The source of a mixture part, with the part's own `fields`. Raises DataError as `load_source` does."""
-    name = str(part.source)
-    if not part.fields:
-        return load_source(name)
-    try:
-        fields = Fields.model_validate(part.fields)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise DataError(f"`fields` of {name}: {faults}") from error
-    if is_own(name) and Path(name).suffix not in DECLARATIONS:
-        return _own_table(Path(name), "rows in the fields that the recipe names", fields)
+    """The source of a mixture part, with the part's own `fields`, subset, split and revision.
+
+    Raises DataError as `load_source` does, and for a split that an own table does not have.
+    """
+    name, fields = str(part.source), _written_fields(part)
+    if not is_hub_id(name) and (part.configuration or part.revision):
+        raise DataError(f"`configuration` and `revision` are those of a hub id, and {name} is none; remove them")
+    if is_hub_id(name):
+        table = HubTable(name, part.configuration, part.split or "train", part.revision)
+        return _on_hub(table) if fields is None else _hub_table(table, NAMED_FIELDS, fields)
+    if is_file(name) and Path(name).suffix not in DECLARATIONS:
+        return _file_of(part, Path(name), fields)
     source = load_source(name)
+    if fields is None:
+        return source
     if not isinstance(source, Table):
         raise DataError(f"`{name}` is procedural and has no fields; remove `fields`")
     return source.model_copy(update={"fields": fields})
+
+
+def _file_of(part: MixturePart, path: Path, fields: Fields | None) -> Table:
+    """An own file or folder as a table: the split that the part names if the folder has it, else the training split."""
+    try:
+        changed = last_change(path)
+    except OSError as error:
+        raise DataError(f"there is no file {path}; paths in `data` are relative to the recipe") from error
+    by_hash = part.split in SPLITS and part.split not in splits_of(path)
+    split = split_name(path, None if by_hash else part.split)
+    if fields is None:
+        return _own(path, changed, split)
+    return _own_table(path.name, NAMED_FIELDS, fields, file=str(path), part=split)
+
+
+def hash_split(part: MixturePart, source: Procedural | Table) -> Split | None:
+    """The split of problems by their hash that a part names; None where it names none, or a split of its own table."""
+    if isinstance(source, Table) and is_own(str(part.source)) and part.split == source.part:
+        return None
+    return next((split for split in SPLITS if split == part.split), None)
+
+
+def _written_fields(part: MixturePart) -> Fields | None:
+    try:
+        return Fields.model_validate(part.fields) if part.fields else None
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise DataError(f"`fields` of {part.source}: {faults}") from error
 
 
 def load_source(name: str) -> Procedural | Table:
@@ -119,46 +163,47 @@ def load_source(name: str) -> Procedural | Table:
     """
     if not is_own(name):
         return _shipped(name)
+    if is_hub_id(name) or Path(name).suffix not in DECLARATIONS:
+        return source_of(MixturePart(source=name))
     path = Path(name)
-    try:
-        changed = max(one.stat().st_mtime_ns for one in table_files(path))
-    except OSError as error:
-        raise DataError(f"there is no file {path}; paths in `data` are relative to the recipe") from error
-    return _own(path, changed)
+    source = declared(path, f"there is no file {path}; paths in `data` are relative to the recipe")
+    if isinstance(source, Table) and source.file is not None:
+        return source.model_copy(update={"file": str((path.parent / source.file).resolve())})
+    return source
 
 
 @lru_cache(maxsize=64)
-def _own(path: Path, changed: int) -> Procedural | Table:
-    """A file of the user's own: a declaration in YAML, or rows. changed: when it was written, in nanoseconds."""
-    if path.suffix in DECLARATIONS:
-        source = declared(path, f"there is no file {path}")
-        if isinstance(source, Table) and source.file is not None:
-            source = source.model_copy(update={"file": str((path.parent / source.file).resolve())})
-        return source
-    first = next((row.value for row in read_table(path) if not row.fault), None)
-    shape = recognise(first)
-    if shape is None:
-        keys = ", ".join(map(str, first)) if isinstance(first, dict) else f"a {type(first).__name__}"
-        raise DataError(
-            f"{path}: the first row has {keys if first is not None else 'nothing'}, which is no shape that is known; write "
-            f"{EXAMPLES}, or name its fields: [{{source: {path.name}, fields: {{question: …, answer: …}}}}]"
-        )
-    if shape.gives == "nothing":
-        raise DataError(f"{path}: holds {shape.name}: {shape.refusal}")
-    return _own_table(path, shape.name, _fields_of(shape))
+def _own(path: Path, changed: int, split: str) -> Table:
+    """A file or folder of rows of the user's own. changed: when it was written, in nanoseconds."""
+    shape = recognised(str(path), (row.value for row in read_table(path, split) if not row.fault))
+    return _own_table(path.name, shape.name, fields_of(shape), file=str(path), part=split)
 
 
-def _fields_of(shape: Shape) -> Fields:
+@lru_cache(maxsize=16)
+def _on_hub(table: HubTable) -> Table:
+    shape = recognised(table.id, (row.value for row in hub_rows(table, INSTEAD_OF_HUB)))
+    return _hub_table(table, shape.name, fields_of(shape))
+
+
+def _hub_table(table: HubTable, description: str, fields: Fields) -> Table:
+    where = {"hub": table.id, "configuration": table.configuration, "revision": table.revision}
+    return _own_table(table.id, description, fields, part=table.split, **where)
+
+
+def fields_of(shape: Shape) -> Fields:
+    """Where rows of a shape keep what."""
     if shape.gives == "pairs":
         return Fields(prompt="prompt", chosen="chosen", rejected="rejected")
     if shape.gives == "conversations":
         return Fields(messages="messages")
-    return Fields(question=shape.question, answer="answer", trace=shape.solution)
+    beside = {name: name for name in shape.beside}
+    return Fields.model_validate({"question": shape.question, "answer": "answer", "trace": shape.solution, **beside})
 
 
-def _own_table(path: Path, description: str, fields: Fields) -> Table:
-    licence = "not stated: a file of the user's own"
-    return Table(id=path.name, description=description, licence=licence, kind="table", file=str(path), fields=fields)
+def _own_table(name: str, description: str, fields: Fields, *, part: str, **where: Any) -> Table:
+    said = f"{description}, split {part}" if part else description
+    licence = "not stated: data of the user's own"
+    return Table(id=name, description=said, licence=licence, kind="table", fields=fields, part=part, **where)
 
 
 @cache
@@ -204,14 +249,23 @@ def source_problems(
     if isinstance(source, Procedural):
         found = problems(source.family, seed=seed or 0, parameters={**source.parameters, **parameters})
     else:
-
-        def as_problem(row: FileRow) -> Problem:
-            return read_problem(source.id, source.fields, row.index, row.value)
-
-        found = _each(source, seed, path, as_problem, left_out)
+        found = _each(source, seed, path, partial(_as_problem, source), left_out)
     for problem in found if set(splits) >= set(SPLITS) else only(splits, found):
-        asked = problem.with_question(problem.question + source.instruction) if source.instruction else problem
-        yield replace(asked, id=f"{source.id}/{problem.id}", family=source.id)
+        yield _asked(source, problem)
+
+
+def _as_problem(source: Table, row: FileRow) -> Problem:
+    return read_problem(source.id, source.fields, row.index, row.value)
+
+
+def _as_asked(source: Table, row: FileRow) -> Problem:
+    return _asked(source, _as_problem(source, row))
+
+
+def _asked(source: Procedural | Table, problem: Problem) -> Problem:
+    """A problem as a source asks it: with the source's instruction and name."""
+    asked = problem.with_question(problem.question + source.instruction) if source.instruction else problem
+    return replace(asked, id=f"{source.id}/{problem.id}", family=source.id)
 
 
 def row_columns(source: Procedural | Table) -> set[str]:
@@ -246,23 +300,24 @@ def source_conversations(
     left_out: takes the rows that cannot be read; without it, the first of them is an error. Raises DataError.
     """
 
-    def as_conversation(row: FileRow) -> Conversation:
-        messages, tools = read_messages(source.fields, row.value), read_row_tools(source.fields, row.value)
-        mode: Mode = "thinking" if messages[-1].get("reasoning_content") else "non_thinking"
-        return Conversation(row_id(source, row), messages, mode, source.id, tools)
+    return _each(source, seed, path, partial(_as_conversation, source), left_out)
 
-    return _each(source, seed, path, as_conversation, left_out)
+
+def _as_conversation(source: Table, row: FileRow) -> Conversation:
+    messages, tools = read_messages(source.fields, row.value), read_row_tools(source.fields, row.value)
+    mode: Mode = "thinking" if messages[-1].get("reasoning_content") else "non_thinking"
+    return Conversation(row_id(source, row), messages, mode, source.id, tools)
 
 
 def source_pairs(
     source: Table, *, seed: int | None, path: Path | None, left_out: list[LeftOut] | None = None
 ) -> Iterator[Preference]:
     """The pairs of a table, as `source_conversations`."""
+    return _each(source, seed, path, partial(_as_pair, source), left_out)
 
-    def as_pair(row: FileRow) -> Preference:
-        return replace(read_pair(source.id, source.fields, row.index, row.value), id=row_id(source, row))
 
-    return _each(source, seed, path, as_pair, left_out)
+def _as_pair(source: Table, row: FileRow) -> Preference:
+    return replace(read_pair(source.id, source.fields, row.index, row.value), id=row_id(source, row))
 
 
 def row_id(source: Table, row: FileRow) -> str:
@@ -275,6 +330,19 @@ def local_path(source: Table, path: Path | None) -> Path | None:
     return path or (resource(source.file) if source.file else None)
 
 
+def table_places(
+    source: Table, path: Path | None
+) -> Iterator[tuple[str, Conversation | Problem | Preference | DataError]]:
+    """Every row of a table with its place, such as `chats.jsonl:17`; in place of one that cannot be read, why."""
+    for row in table_rows(source, path):
+        if has_pairs(source):
+            yield row.place, row_or_why(row, partial(_as_pair, source))
+        elif has_messages(source):
+            yield row.place, row_or_why(row, partial(_as_conversation, source))
+        else:
+            yield row.place, row_or_why(row, partial(_as_asked, source))
+
+
 def _each(
     source: Table,
     seed: int | None,
@@ -282,51 +350,39 @@ def _each(
     read: Callable[[FileRow], Read],
     left_out: list[LeftOut] | None,
 ) -> Iterator[Read]:
-    """The rows of a table as what they are read as, in the order of the seed."""
-    rows = list(table_rows(source, path))
-    if seed is not None:
-        random.Random(seed).shuffle(rows)
-    for row in rows:
-        try:
-            if row.fault:
-                raise DataError(row.fault)
-            found = read(row)
-        except DataError as error:
-            if left_out is None:
-                raise DataError(f"{row.place}: source `{source.id}`, row {row.index}: {error}") from error
-            left_out.append(LeftOut(row.place, str(error)))
-            continue
-        yield found
+    """The rows of a table as what they are read as, in the order of the seed; in the table's, one at a time, for None."""
+    for place, index, row in read_in_order(table_rows(source, path), read, seed):
+        if not isinstance(row, DataError):
+            yield row
+        elif left_out is None:
+            raise DataError(f"{place}: source `{source.id}`, row {index}: {row}") from row
+        else:
+            left_out.append(LeftOut(place, str(row)))
 
 
 def table_rows(source: Table, path: Path | None) -> Iterator[FileRow]:
     """The rows of a table inside its `within` bounds. A local file is read in place of the hub's table, if there is one."""
     found = local_path(source, path)
-    for row in _hub_rows(source) if found is None else read_table(found):
-        if not source.within or row.fault or _lies_within(source, row.index, row.value):
-            yield row
+    for row in _hub_rows(source) if found is None else read_table(found, _split_on_disk(source, found)):
+        try:
+            if not source.within or row.fault or lies_within(source.within, row.value):
+                yield row
+        except DataError as error:
+            raise DataError(f"source `{source.id}`, row {row.index}: {error}") from error
 
 
-def _lies_within(source: Table, index: int, row: Any) -> bool:
-    try:
-        return all(lowest <= float(row[name]) <= highest for name, (lowest, highest) in source.within.items())
-    except (KeyError, TypeError, ValueError) as error:
-        names = ", ".join(source.within)
-        raise DataError(
-            f"source `{source.id}`, row {index}: `within` needs a number in {names}, and the row has none ({error}); "
-            "fix the row, or name another field in `within`"
-        ) from error
+def _split_on_disk(source: Table, path: Path) -> str:
+    """The split of a folder that a source names, where the folder has splits."""
+    return source.part if source.part in splits_of(path) else ""
 
 
 def _hub_rows(source: Table) -> Iterator[FileRow]:
-    import datasets  # heavy, and not needed for local files
+    instead = INSTEAD_OF_HUB
+    if not is_hub_id(source.id):
+        instead = f"download it where there is a network, or write --set data.sources.{source.id}.path=FILE"
+    return hub_rows(hub_table(source), instead)
 
-    try:
-        table = datasets.load_dataset(source.hub, source.configuration, split=source.part, revision=source.revision)
-    except OSError as error:  # no network, no such set, no space
-        raise DataError(
-            f"source `{source.id}`: {source.hub} cannot be downloaded ({error}); download it where there is a network, or "
-            f"write --set data.sources.{source.id}.path=FILE"
-        ) from error
-    for index, row in enumerate(table):
-        yield FileRow(index, index + 1, f"{source.hub}, row {index + 1}", dict(row))
+
+def hub_table(source: Table) -> HubTable:
+    """The hub's data set that a source names."""
+    return HubTable(str(source.hub), source.configuration, source.part, source.revision)

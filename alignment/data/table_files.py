@@ -1,27 +1,26 @@
-"""Reads the rows of a table from local files: JSON lines, a JSON array, CSV, parquet, any of them in .gz, or a folder.
+"""Which files a table has: one file, the files of a folder with their splits, or a folder that `datasets` saved.
 
-Training, checks, lint and `alignment data` read through this file, so that none of them sees other rows. A line that cannot
-be read is a row with a fault and not the end of reading. Neighbours: shapes.py (what a row is), sources.py (which file).
+Training, checks, lint and `alignment data` read through this file, so that none of them sees other rows. Neighbours:
+formats.py (the rows of one file), shapes.py (what a row is), sources.py (which table).
 """
 
-import csv
-import gzip
 import importlib
-import io
 import json
-import zlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.core.files import content_hash, file_hash
+from alignment.data.formats import TABLE_ENDINGS, is_table_file, plain_row, rows_of_file
 
-JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
-TABLE_ENDINGS = (*JSON_ENDINGS, ".csv", ".tsv", ".parquet")
-LONGEST_CELL = 1 << 30  # characters of a CSV field; Python's own limit of 131,072 is shorter than a long chat
-_BOM = b"\xef\xbb\xbf"
+# As `datasets` names splits in the names of files and folders.
+SPLIT_NAME = re.compile(r"(?i)(train|training|validation|valid|val|dev|test|testing|eval|evaluation)(?=$|[-_. ])")
+TRAINING = ("train", "training")
+OTHER_DATA = (".zst", ".bz2", ".xz", ".zip", ".tar", ".tgz", ".7z", ".xlsx", ".xls", ".txt", ".pkl", ".feather", ".orc")
+_SAVED, _SAVED_SPLITS = "state.json", "dataset_dict.json"  # of Dataset.save_to_disk and DatasetDict.save_to_disk
 
 
 @dataclass(frozen=True)
@@ -39,130 +38,113 @@ class FileRow:
     fault: str = ""
 
 
-def is_table_file(path: Path) -> bool:
-    """Whether a file's name ends as one of the formats, compressed or not."""
-    return ending_of(path) in TABLE_ENDINGS
-
-
-def ending_of(path: Path) -> str:
-    """The ending that names the format, without `.gz`."""
-    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
-
-
 def table_hash(path: Path) -> str:
     """SHA-256 of a file, or of all files of a folder: what an own table is known by in a stage's identity."""
     return content_hash(path) if path.is_dir() else file_hash(path)
 
 
-def table_files(path: Path) -> list[Path]:
-    """The files of a table: the file itself, or those of a folder by name. Raises DataError for a folder without any."""
+def splits_of(path: Path) -> dict[str, list[Path]]:
+    """`{split: files}` of a table; the split of a file or folder without splits is the empty text.
+
+    A folder that `datasets` saved stands for its files. Raises DataError for a folder without data, or with data that cannot
+    be told to be of a split or not.
+    """
     if not path.is_dir():
-        return [path]
-    found = sorted(one for one in path.iterdir() if one.is_file() and is_table_file(one) and one.name[0] != ".")
+        return {"": [path]}
+    if (path / _SAVED_SPLITS).is_file():
+        return {name: [path / name] for name in _saved_splits(path)}
+    if (path / _SAVED).is_file():
+        return {"": [path]}
+    found: dict[str, list[Path]] = {}
+    for file in _data_files(path):
+        found.setdefault(_split_name(file.relative_to(path)), []).append(file)
+    if "" in found and len(found) > 1:
+        named = next(files[0] for name, files in found.items() if name)
+        raise DataError(
+            f"{path}: {found[''][0].name} stands beside {named.name}, which is named as a split; name all files as "
+            "train-… and test-…, or keep the splits in folders of their own"
+        )
     if not found:
         raise DataError(f"{path}: this folder holds no data; put files into it that end in {', '.join(TABLE_ENDINGS)}")
     return found
 
 
-def read_table(path: Path) -> Iterator[FileRow]:
-    """The rows of a file or a folder, in order. Raises DataError for a file that cannot be read as its format at all."""
+def split_name(path: Path, wanted: str | None) -> str:
+    """The split that is read: the one that is wanted, else the training split, else the only one. Raises DataError."""
+    names = list(splits_of(path))
+    if wanted is not None:
+        if wanted in names:
+            return wanted
+        has = f"has the splits {', '.join(names)}; write one of them" if names != [""] else "has no splits; remove it"
+        raise DataError(f"`split: {wanted}`: {path.name} {has}")
+    chosen = names[0] if len(names) == 1 else next((name for name in TRAINING if name in names), None)
+    if chosen is None:
+        raise DataError(f"{path}: has the splits {', '.join(names)}; say which with `split`")
+    return chosen
+
+
+def table_files(path: Path, split: str = "") -> list[Path]:
+    """The files of one split of a table. Raises DataError as `splits_of`, and for a split that it does not have."""
+    found = splits_of(path)
+    return found[split] if split in found else found[split_name(path, split or None)]
+
+
+def last_change(path: Path) -> int:
+    """When a table was last written, in nanoseconds. Raises OSError if it is not there."""
+    files = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else []
+    return max([path.stat().st_mtime_ns, *(one.stat().st_mtime_ns for one in files)])
+
+
+def read_table(path: Path, split: str = "") -> Iterator[FileRow]:
+    """The rows of a file or of a folder's split, in order, one at a time. Raises DataError for a file that is not its format."""
     index = 0
-    for file in table_files(path):
-        for number, place, value, fault in _rows_of(file):
+    for file in table_files(path, split):
+        for number, place, value, fault in _saved_rows(file) if file.is_dir() else rows_of_file(file):
             yield FileRow(index, number, place, value, fault)
             index += 1
 
 
-Found = tuple[int, str, Any, str]  # number, place, value, fault
+def _data_files(path: Path) -> Iterator[Path]:
+    """The files of a folder and its folders that hold rows. Raises DataError for data that cannot be read."""
+    for file in sorted(one for one in path.rglob("*") if one.is_file()):
+        if any(part.startswith((".", "_")) for part in file.relative_to(path).parts):
+            continue
+        if is_table_file(file) and file.name not in ("dataset_info.json", "dataset_infos.json"):
+            yield file
+        elif file.suffix.lower() in (*OTHER_DATA, ".gz"):
+            raise DataError(
+                f"{file}: {file.suffix} is no format that is read; make it one of {', '.join(TABLE_ENDINGS)}, or move it "
+                "out of the folder"
+            )
 
 
-def _rows_of(path: Path) -> Iterator[Found]:
+def _split_name(file: Path) -> str:
+    """The split that a file's name, or one of its folders' names, begins with; empty if none does."""
+    for part in (*file.parts[:-1], file.name):
+        found = SPLIT_NAME.match(part)
+        if found:
+            return found[1].lower()
+    return ""
+
+
+def _saved_splits(path: Path) -> list[str]:
     try:
-        if path.suffix == ".parquet":
-            yield from _parquet_rows(path)
-            return
-        with _opened(path) as file:
-            if ending_of(path) in (".csv", ".tsv"):
-                yield from _csv_rows(path, file)
-            elif _holds_array(file):
-                yield from _array_rows(path, file)
-            else:
-                yield from _line_rows(path, file)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
+        return [str(name) for name in json.loads((path / _SAVED_SPLITS).read_text(encoding="utf-8"))["splits"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path / _SAVED_SPLITS}: cannot be read ({error}); save the data set again") from error
 
 
-def _opened(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+def _saved_rows(folder: Path) -> Iterator[tuple[int, str, Any, str]]:
+    """The rows of a data set that `save_to_disk` wrote, from its memory-mapped files."""
+    import datasets  # heavy, and needed for this format alone
 
-
-def _holds_array(file: BinaryIO) -> bool:
-    """Whether the first character is a bracket. The file is at its start again afterwards."""
-    first = b""
-    while not first:
-        block = file.read(4096)
-        if not block:
-            break
-        first = block.removeprefix(_BOM).lstrip()[:1]
-    file.seek(0)
-    return first == b"["
-
-
-def _line_rows(path: Path, file: BinaryIO) -> Iterator[Found]:
-    """One JSON value a line. Lines end at "\\n" alone: a text may hold U+2028, at which str.splitlines() would break it."""
-    for number, line in enumerate(file, 1):
-        text = line.removeprefix(_BOM) if number == 1 else line
-        if text.strip():
-            value, fault = _parsed(text)
-            yield number, f"{path.name}:{number}", value, fault and f"{fault}; write one JSON object a line"
-
-
-def _array_rows(path: Path, file: BinaryIO) -> Iterator[Found]:
-    values, fault = _parsed(file.read().removeprefix(_BOM))
-    if fault:
-        raise DataError(f"{path}: {fault}; write a JSON array of objects, or one object a line")
-    for number, value in enumerate(values, 1):
-        yield number, f"{path.name}, row {number}", value, ""
-
-
-def _parsed(text: bytes) -> tuple[Any, str]:
-    """A JSON value, or why there is none."""
-    try:
-        return json.loads(text.decode("utf-8")), ""
-    except UnicodeDecodeError as error:
-        return None, f"is not UTF-8 text ({error.reason} at byte {error.start})"
-    except RecursionError:
-        return None, "is not JSON (nested too deeply)"
-    except ValueError as error:
-        return None, f"is not JSON ({error})"
-
-
-def _csv_rows(path: Path, file: BinaryIO) -> Iterator[Found]:
-    """One row for each record; the first line names the columns. Every value is text."""
-    csv.field_size_limit(LONGEST_CELL)
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    delimiter = "\t" if ending_of(path) == ".tsv" else ","
-    try:
-        reader = csv.DictReader(text, delimiter=delimiter, strict=True)
-        line = 2
-        for row in reader:
-            torn = None in row or None in row.values()
-            yield line, f"{path.name}:{line}", dict(row), "has more or fewer fields than the first line" if torn else ""
-            line = reader.line_num + 1
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({error}); write UTF-8 with one header line") from error
-
-
-def _parquet_rows(path: Path) -> Iterator[Found]:
-    pyarrow = importlib.import_module("pyarrow")  # heavy, and needed for this format alone
-    parquet = importlib.import_module("pyarrow.parquet")
+    pyarrow = importlib.import_module("pyarrow")
 
     try:
-        number = 0
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024):
-                for value in batch.to_pylist():
-                    number += 1
-                    yield number, f"{path.name}, row {number}", value, ""
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as parquet ({error})") from error
+        table = datasets.load_from_disk(str(folder), keep_in_memory=False)
+        for number, row in enumerate(table, 1):
+            yield number, f"{folder.name}, row {number}", plain_row(row), ""
+    except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
+        raise DataError(
+            f"{folder}: cannot be read as a data set on disk ({error}); write it again with save_to_disk"
+        ) from error

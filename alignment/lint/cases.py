@@ -13,9 +13,10 @@ from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.fields import Fields, read_pair, read_problem
+from alignment.data.fields import read_pair, read_problem
 from alignment.data.rows import Conversation, Preference
 from alignment.data.shapes import chat_of, recognise, tools_of
+from alignment.data.sources import fields_of
 from alignment.data.table_files import FileRow, read_table
 from alignment.lint.findings import Finding, shown
 from rewards.contract import THINK_CLOSE, split_thinking
@@ -125,11 +126,13 @@ def _cases_of(row: FileRow) -> Iterator[Case]:
     if shape is not None and shape.gives == "nothing":
         raise DataError(f"holds {shape.name}: {shape.refusal}")
     if shape is not None and shape.gives == "pairs":
-        pair = read_pair("file", Fields(prompt="prompt", chosen="chosen", rejected="rejected"), row.index, row.value)
+        pair = read_pair("file", fields_of(shape), row.index, row.value)
         yield from (Case(row.number, chat) for chat in sides(replace(pair, id=identity)))
     elif shape is not None and shape.gives == "problems":
-        problem = read_problem("file", Fields(question=shape.question, answer="answer"), row.index, row.value)
-        yield Case(row.number, Conversation(identity, problem.messages, "thinking"), is_prompt=True)
+        problem = read_problem("file", fields_of(shape), row.index, row.value)
+        yield Case(
+            row.number, Conversation(identity, problem.messages, "thinking", tools=problem.tools), is_prompt=True
+        )
     else:
         messages, mode = chat_of(row.value), row.value.get("mode")
         shown = mode if mode in MODES else _shown_mode(messages)

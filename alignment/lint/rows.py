@@ -4,25 +4,18 @@
 Neighbours: linter.py (the faults of one row), data/mixture.py (the fraction that may be left out).
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from alignment.core.errors import DataError
 from alignment.data.rows import Conversation, Preference, Problem
-from alignment.data.sources import (
-    LeftOut,
-    Table,
-    has_messages,
-    has_pairs,
-    local_path,
-    row_id,
-    source_conversations,
-    source_pairs,
-    source_problems,
-    table_rows,
-)
+from alignment.data.sources import LeftOut, Table, local_path, table_places
+from alignment.data.spool import Picked
+from alignment.data.table_files import last_change
 from alignment.lint.cases import Case
 from alignment.lint.findings import Intent
 from alignment.lint.linter import row_findings
@@ -39,9 +32,9 @@ class TableFaults:
 
 
 def table_faults(source: Table, path: Path | None, intent: Intent) -> TableFaults:
-    """The faults of every row of a local table. Raises DataError if the file cannot be read at all."""
+    """The faults of every row of a table. Raises DataError if it cannot be read at all."""
     file = local_path(source, path)
-    changed = file.stat().st_mtime_ns if file is not None else 0
+    changed = last_change(file) if file is not None else 0
     return _table_faults(source.model_dump_json(), path, changed, intent)
 
 
@@ -49,29 +42,13 @@ def table_faults(source: Table, path: Path | None, intent: Intent) -> TableFault
 def _table_faults(declaration: str, path: Path | None, changed: int, intent: Intent) -> TableFaults:
     """Read once for the check and for the plan. changed: when the file was written, in nanoseconds."""
     source = Table.model_validate_json(declaration)
-    left_out: list[LeftOut] = []
-    rows: Iterator[Conversation | Problem | Preference]
-    if has_pairs(source):
-        rows = source_pairs(source, seed=None, path=path, left_out=left_out)
-    elif has_messages(source):
-        rows = source_conversations(source, seed=None, path=path, left_out=left_out)
-    else:
-        rows = source_problems(source, seed=None, parameters={}, path=path, left_out=left_out)
-    sound, why = 0, dict[str, str]()
-    for row in rows:
-        sound += 1
-        fault = fault_of(row, intent)
-        if fault is not None:
-            why[row.id] = fault
-    found = sound + len(left_out)
-    if why:
-        left_out += [
-            LeftOut(row.place, why[row_id(source, row)])
-            for row in table_rows(source, path)
-            if row_id(source, row) in why
-        ]
-    order = {row.place: row.index for row in table_rows(source, path)} if left_out else {}
-    return TableFaults(found, tuple(sorted(left_out, key=lambda one: order.get(one.place, 0))))
+    rows, faulty = 0, list[LeftOut]()
+    for place, row in table_places(source, path):
+        rows += 1
+        why = str(row) if isinstance(row, DataError) else fault_of(row, intent)
+        if why is not None:
+            faulty.append(LeftOut(place, why))
+    return TableFaults(rows, tuple(faulty))
 
 
 def fault_of(row: Conversation | Problem | Preference, intent: Intent) -> str | None:
@@ -85,16 +62,16 @@ def fault_of(row: Conversation | Problem | Preference, intent: Intent) -> str | 
 
 def without_faulty(
     rows: Sequence[AnyRow], intent: Intent, spared: frozenset[str] = frozenset()
-) -> tuple[list[AnyRow], list[LeftOut]]:
+) -> tuple[Sequence[AnyRow], list[LeftOut]]:
     """(rows without errors, the others with what is wrong). spared: ids of rows that a policy wrote, which have rules of their own."""
-    kept, left_out = list[AnyRow](), list[LeftOut]()
-    for row in rows:
+    kept, left_out = array("Q"), list[LeftOut]()
+    for place, row in enumerate(rows):
         fault = None if row.id in spared else fault_of(row, intent)
         if fault is None:
-            kept.append(row)
+            kept.append(place)
         else:
             left_out.append(LeftOut(f"row {row.id}", fault))
-    return kept, left_out
+    return Picked(rows, kept), left_out
 
 
 def _cases(row: Conversation | Problem | Preference) -> Iterator[Case]:

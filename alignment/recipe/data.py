@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from alignment.core.vocabulary import Mode, Split
+from alignment.core.vocabulary import Mode
 from alignment.recipe.closed import Closed
 
 
@@ -39,7 +39,8 @@ class MixturePart(Closed):
     """One item of a stage's `data`: rows of a source or an earlier stage, with mode and flags."""
 
     source: str | None = Field(
-        None, description="A source from data/sources/ by name, or a file of rows by its path, from the recipe."
+        None,
+        description="A source from data/sources/ by name, a file or folder of rows by its path from the recipe, or a hub id.",
     )
     stage: str | None = Field(
         None, description="A sample or fusion stage of this recipe to take rows from, in place of a source."
@@ -49,7 +50,12 @@ class MixturePart(Closed):
         description="Where a table keeps what, in place of what is recognised: question, answer, messages and so on.",
     )
     count: int | None = Field(None, ge=1, description="Number of rows to take; default: all.")
-    split: Split | None = Field(None, description="The split to draw problems from; required for procedural sources.")
+    split: str | None = Field(
+        None,
+        description="The split of a folder's or hub set's rows; of problems also one of our own by hash, required for procedural sources.",
+    )
+    configuration: str | None = Field(None, description="The subset of a hub data set; default: its only one.")
+    revision: str | None = Field(None, description="The commit, tag or branch of a hub data set; default: its newest.")
     seed: int = Field(0, description="Seed of a procedural source, or of the order of a file's rows.")
     parameters: dict[str, Any] = Field(
         {}, description="Settings that override a procedural source's own, such as max_terms."

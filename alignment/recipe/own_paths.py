@@ -7,7 +7,11 @@ Neighbours: load.py (calls this), data/sources.py (reads the files).
 from pathlib import Path
 from typing import Any
 
-ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".gz", ".yaml", ".yml")
+# Of files of rows, and of files that people try: those are refused by what reads them, and not for want of a mixture.
+ENDINGS = (
+    ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".gz", ".yaml", ".yml",
+    ".txt", ".zst", ".bz2", ".xz", ".zip", ".xlsx", ".feather", ".pkl",
+)  # fmt: skip
 
 
 def with_own_paths(values: Any, folder: Path) -> None:
@@ -18,15 +22,21 @@ def with_own_paths(values: Any, folder: Path) -> None:
             continue
         if isinstance(stage.get("data"), list):
             for part in stage["data"]:
-                if isinstance(part, dict) and is_path(part.get("source")):
+                if isinstance(part, dict) and is_path(part.get("source"), folder):
                     part["source"] = _absolute(part["source"], folder)
-        elif is_path(stage.get("data")):
+        elif is_path(stage.get("data"), folder):
             stage["data"] = _absolute(stage["data"], folder)
 
 
-def is_path(name: Any) -> bool:
-    """Whether a name in `data` is a file or folder: it begins as a path, or ends as a file of rows."""
-    return isinstance(name, str) and (name.startswith(("./", "../", "/", "~/")) or name.endswith(ENDINGS))
+def is_path(name: Any, folder: Path) -> bool:
+    """Whether a name in `data` is a file or folder: it begins as a path or ends as a file of rows, or there is such a folder.
+
+    `data/chats` is a folder if there is one beside the recipe, else the id of a data set on the hub.
+    """
+    if not isinstance(name, str) or not name:
+        return False
+    begins = name.startswith(("./", "../", "/", "~/")) or name.lower().endswith(ENDINGS)
+    return begins or name.count("/") > 1 or ("/" in name and (folder / name).exists())
 
 
 def _absolute(name: str, folder: Path) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 from alignment.core.files import file_hash
 from alignment.data.mixture import describe_part, load_parts
-from alignment.data.sources import Table, is_own, load_source, local_path
+from alignment.data.sources import Table, is_own, load_source, local_path, source_of
 from alignment.data.table_files import table_hash
 from alignment.recipe import engine
 from alignment.recipe.algorithm import AlgorithmFields
+from alignment.recipe.data import MixturePart
 from alignment.recipe.named_function import source_file
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
@@ -38,10 +39,15 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
 
 def hub_sources(recipe: Recipe) -> list[str]:
     """The sources of a recipe that are downloaded from the hub, for training and evaluation."""
-    parts = [part.source for stage in recipe.stages for part in load_parts(stage.data) if part.source]
-    names = dict.fromkeys([*parts, *recipe.evaluations.after_each_stage])
-    local = {name for name, _ in _local_files(recipe, names)}
-    return [name for name in names if isinstance(load_source(name), Table) and name not in local]
+    parts = [part for stage in recipe.stages for part in load_parts(stage.data) if part.source]
+    parts += [MixturePart(source=name) for name in recipe.evaluations.after_each_stage]
+    found = dict[str, None]()
+    for part in parts:
+        name, source = str(part.source), source_of(part)
+        override = recipe.data.sources.get(name)
+        if isinstance(source, Table) and local_path(source, override.path if override else None) is None:
+            found[name] = None
+    return list(found)
 
 
 def _local_files(recipe: Recipe, sources: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -160,7 +160,7 @@ def test_alignment_data_shows_what_is_read_and_what_is_left_out(
     file = tmp_path / "rows.jsonl"
     bad = {"messages": [CHAT[0], {"role": "assistant", "content": None}]}
     file.write_text(lines([{"messages": CHAT}, bad]) + "not json\n", encoding="utf-8")
-    show_file(file, "embedded", 5, Console(width=200))
+    show_file(str(file), "embedded", 5, Console(width=200))
     shown = capsys.readouterr().out
     assert "OpenAI messages, read as conversations, for sft and fusion" in shown
     assert "3 rows: 1 can be used, 2 are left out" in shown

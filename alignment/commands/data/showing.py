@@ -1,33 +1,36 @@
-"""`alignment data`: recognises a file, counts and measures its rows, and prints some of them as the template renders them.
+"""`alignment data`: recognises rows, counts and measures them, and prints some of them as the template renders them.
 
-It reads through the code that training reads through. Neighbours: data/shapes.py (what is recognised), lint/rows.py (what
-is left out), __init__.py (the options).
+It reads through the code that training reads through, one row at a time. Neighbours: data/shapes.py (what is recognised),
+lint/rows.py (what is left out), __init__.py (the options).
 """
 
 import statistics
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from alignment.core.errors import DataError
+from alignment.data.hub import is_hub_id
 from alignment.data.rows import Conversation, Preference, Problem
 from alignment.data.sources import (
     LeftOut,
     Table,
     has_messages,
     has_pairs,
-    load_source,
-    source_conversations,
-    source_pairs,
-    source_problems,
+    source_of,
+    table_places,
 )
+from alignment.data.unread import unread_columns
 from alignment.lint.display import visible
 from alignment.lint.findings import Intent
-from alignment.lint.rows import fault_of, table_faults
+from alignment.lint.rows import fault_of
 from alignment.lint.settings import setting_of
+from alignment.recipe.data import MixturePart
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -37,51 +40,81 @@ FAULTS_SHOWN = 20
 LONGEST_SHOWN = 2000  # characters of a printed row
 
 
-def show_file(file: Path, model: str | None, shown: int, console: Console) -> None:
-    """Print what a file holds. Raises DataError if it cannot be read or no shape is recognised."""
-    source = load_source(str(file.expanduser().resolve()))
+@dataclass
+class _Seen:
+    """What the rows of a table are, gathered one row after another."""
+
+    left_out: list[LeftOut] = field(default_factory=list)
+    first: list[AnyRow] = field(default_factory=list)  # that can be used, to be printed
+    modes: Counter[str] = field(default_factory=Counter)
+    characters: "array[int]" = field(default_factory=lambda: array("Q"))
+    tokens: "array[int]" = field(default_factory=lambda: array("Q"))
+
+
+def show_file(file: str, model: str | None, shown: int, console: Console, part: MixturePart | None = None) -> None:
+    """Print what a file, folder or hub set holds. part: its split, subset and revision.
+
+    Raises DataError if it cannot be read or no shape is recognised.
+    """
+    path = Path(file).expanduser()
+    name = file if is_hub_id(file) and not path.exists() else str(path.resolve())
+    source = source_of((part or MixturePart(source=name)).model_copy(update={"source": name}))
     if not isinstance(source, Table):
         raise DataError(f"{file} declares a procedural source, which has no rows to show; `alignment lint` shows them")
-    faults = table_faults(source, None, Intent())
-    sound = [row for row in _rows(source) if fault_of(row, Intent()) is None]
+    tokenizer = setting_of(model or "embedded").tokenizer
+    seen = _seen(source, tokenizer if model else None, shown)
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        console.print(_printable(text), highlight=False, markup=False, soft_wrap=True)
 
     say(f"{file}: {source.description}, read as {_taken_by(source)}")
-    say(f"{faults.rows:,} rows: {len(sound):,} can be used, {len(faults.faulty):,} are left out")
-    for one in faults.faulty[:FAULTS_SHOWN]:
-        say(f"  {_printable(str(one))}")
-    if len(faults.faulty) > FAULTS_SHOWN:
-        say(f"  and {len(faults.faulty) - FAULTS_SHOWN:,} more")
-    modes = Counter(row.mode for row in sound if not isinstance(row, Problem))
-    if modes:
-        say("modes: " + ", ".join(f"{count:,} {mode}" for mode, count in modes.most_common()))
-    tokenizer = setting_of(model or "embedded").tokenizer
-    texts = [_rendered(tokenizer, row) for row in (sound if model else sound[:shown])]
-    say(_lengths("characters", [_characters(row) for row in sound]))
+    unread = unread_columns(source)
+    if unread:
+        say(f"columns that are not read: {', '.join(unread)}")
+    sound, bad = len(seen.characters), seen.left_out
+    say(f"{sound + len(bad):,} rows: {sound:,} can be used, {len(bad):,} are left out")
+    for one in bad[:FAULTS_SHOWN]:
+        say(f"  {one}")
+    if len(bad) > FAULTS_SHOWN:
+        say(f"  and {len(bad) - FAULTS_SHOWN:,} more")
+    if seen.modes:
+        say("modes: " + ", ".join(f"{count:,} {mode}" for mode, count in seen.modes.most_common()))
+    say(_lengths("characters", seen.characters))
     if model:
-        say(_lengths("tokens", [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]))
-    for row, text in list(zip(sound, texts, strict=False))[:shown]:
+        say(_lengths("tokens", seen.tokens))
+    for row in seen.first:
+        text = _rendered(tokenizer, row)
         say(f"\n--- {row.id}, by the template of {model or 'the embedded model'}")
-        say(_printable(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]} …"))
+        say(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]} …")
 
 
-def _rows(source: Table) -> Iterator[AnyRow]:
-    """The readable rows of a table, in the file's order."""
-    unread: list[LeftOut] = []
-    if has_pairs(source):
-        yield from source_pairs(source, seed=None, path=None, left_out=unread)
-    elif has_messages(source):
-        yield from source_conversations(source, seed=None, path=None, left_out=unread)
-    else:
-        yield from source_problems(source, seed=None, parameters={}, path=None, left_out=unread)
+def _seen(source: Table, tokenizer: "PreTrainedTokenizerBase | None", shown: int) -> _Seen:
+    """Every row of a table, once. tokenizer: counts tokens too."""
+    seen = _Seen()
+    for place, row in table_places(source, None):
+        why = str(row) if isinstance(row, DataError) else fault_of(row, Intent())
+        if isinstance(row, DataError) or why is not None:
+            seen.left_out.append(LeftOut(place, str(why)))
+            continue
+        if len(seen.first) < shown:
+            seen.first.append(row)
+        if not isinstance(row, Problem):
+            seen.modes[row.mode] += 1
+        seen.characters.append(_characters(row))
+        if tokenizer is not None:
+            seen.tokens.append(len(tokenizer(_rendered(tokenizer, row), add_special_tokens=False)["input_ids"]))
+    return seen
 
 
 def _taken_by(source: Table) -> str:
     if has_pairs(source):
         return "pairs, for dpo"
-    return "conversations, for sft and fusion" if has_messages(source) else "problems, for grpo, sample and sft"
+    if has_messages(source):
+        return "conversations, for sft and fusion"
+    return (
+        "problems, for grpo, sample and sft (sft writes the answer as \\boxed{…}; for answers as they stand, name "
+        "`fields: {prompt: …, completion: …}`)"
+    )
 
 
 def _rendered(tokenizer: "PreTrainedTokenizerBase", row: AnyRow) -> str:

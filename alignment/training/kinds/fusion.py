@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.modes import mode_words
 from alignment.data.parts import placed_parts
-from alignment.data.sources import Procedural, can_be_imitated, has_messages, is_source, source_of
+from alignment.data.sources import Procedural, can_be_imitated, has_messages, is_readable, source_of
 from alignment.data_factory.fusion.mix import halves
 from alignment.data_factory.fusion.stage import FusionStage
 from alignment.recipe.data import MixturePart
@@ -81,7 +81,7 @@ def _too_few(stage: FusionStage, rows: int, most: dict[Mode, float], place: Plac
 
 def _shows_thinking(part: MixturePart) -> bool:
     """Whether a source has worked solutions; rows of a stage and chats have a mode of their own."""
-    if not is_source(part.source):
+    if not is_readable(part):
         return True
     source = source_of(part)
     return isinstance(source, Procedural) or has_messages(source) or source.fields.trace is not None
@@ -95,7 +95,7 @@ def _most(recipe: Recipe, part: MixturePart) -> dict[Mode, float]:
         if made is None or most_rows is None:
             return dict.fromkeys(MODES, inf)
         return {mode: min(part.count or inf, count) for mode, count in most_rows(made).items()}
-    if not is_source(part.source) or has_messages(source_of(part)):
+    if not is_readable(part) or has_messages(source_of(part)):
         return dict.fromkeys(MODES, float(part.count or inf))
     if not can_be_imitated(source_of(part)):
         return dict.fromkeys(MODES, inf)  # reported by the check of the data's names

@@ -4,6 +4,8 @@ The reference policy is the policy at the stage's start: TRL loads it from the s
 without it. Neighbours: training/kinds/dpo.py (declares the kind), data/template.py (renders pairs).
 """
 
+from collections.abc import Sequence
+
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
@@ -52,7 +54,7 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
     return trainer, recorder
 
 
-def _sound_pairs(context: StageContext) -> list[Preference]:
+def _sound_pairs(context: StageContext) -> Sequence[Preference]:
     """The pairs that can be trained on; those of tables are linted. Raises DataError if too many cannot be used."""
     recipe, stage, parts = context.recipe, context.stage, load_parts(context.stage.data)
     left_out: list[LeftOut] = []

@@ -69,7 +69,7 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
     return trainer, recorder
 
 
-def _sound_rows(context: StageContext) -> list[Conversation]:
+def _sound_rows(context: StageContext) -> Sequence[Conversation]:
     """The rows that can be trained on; the others are counted and named. Raises DataError if those are too many."""
     recipe, stage, parts = context.recipe, context.stage, load_parts(context.stage.data)
     left_out: list[LeftOut] = []

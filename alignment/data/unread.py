@@ -1,0 +1,18 @@
+"""Names the columns of a table that nothing reads, so that nobody takes them for trained.
+
+Neighbours: shapes.py (which columns a recognised row is read from), fields.py (the declared ones).
+"""
+
+import itertools
+
+from alignment.data.shapes import LOOKED_AT, columns_read
+from alignment.data.sources import NAMED_FIELDS, Procedural, Table, is_own, table_rows
+
+
+def unread_columns(source: Procedural | Table) -> list[str]:
+    """The columns of an own table's first rows that nothing reads, sorted; none for any other source."""
+    if not isinstance(source, Table) or not is_own(source.file or source.id):
+        return []
+    declared = source.fields.named if source.description.startswith(NAMED_FIELDS) else None
+    rows = (row.value for row in itertools.islice(table_rows(source, None), LOOKED_AT) if isinstance(row.value, dict))
+    return sorted({str(name) for row in rows for name in row.keys() - (declared or columns_read(row))})
