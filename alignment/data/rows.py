@@ -1,4 +1,4 @@
-"""The typed rows that flow from data to stages: Conversation, Problem, Preference.
+"""The typed rows that flow from data to stages: Conversation, Problem, Preference, Stepwise.
 
 A row is frozen data; what is done with it lives elsewhere (template.py turns it into tokens, training/ trains on it).
 Messages and tools are in the form that chat templates read: `{"role", "content", "reasoning_content", "tool_calls"}`
@@ -99,8 +99,46 @@ class Preference:
     tools: list[ToolSchema] = field(default_factory=list)
 
 
-Row = Problem | Conversation | Preference
-ROW_TYPES: dict[str, type[Row]] = {"problem": Problem, "conversation": Conversation, "preference": Preference}
+@dataclass(frozen=True)
+class Stepwise:
+    """One solution in steps, each with a label: what a process reward model learns from, and is measured on.
+
+    labels: 1 for a right step, 0 for a wrong one, between them for soft labels; None where nothing is known, as after the
+    first wrong step. There is one for each step.
+    """
+
+    id: str
+    prompt: list[Message]
+    steps: list[str]
+    labels: list[float | None]
+    answer: str = ""  # the reference answer, where it is known
+    outcome: float | None = None  # the score of the final answer, where it was judged
+    family: str = ""
+    rationale: str = ""  # why a judge named its first wrong step
+
+    def __post_init__(self) -> None:
+        if len(self.steps) != len(self.labels):
+            raise ValueError(f"{len(self.steps)} steps and {len(self.labels)} labels; there has to be one for each")
+
+    @property
+    def first_error(self) -> int | None:
+        """The index of the first step whose label is below 0.5; None if no label is."""
+        return next((place for place, one in enumerate(self.labels) if one is not None and one < WRONG_BELOW), None)
+
+    def until_first_error(self) -> "Stepwise":
+        """The same row without the labels after its first wrong step: what follows an error has no label of its own."""
+        first = self.first_error
+        if first is None:
+            return self
+        return replace(self, labels=[*self.labels[: first + 1], *[None] * (len(self.labels) - first - 1)])
+
+
+WRONG_BELOW = 0.5  # a label under it is that of a wrong step
+
+Row = Problem | Conversation | Preference | Stepwise
+ROW_TYPES: dict[str, type[Row]] = {
+    "problem": Problem, "conversation": Conversation, "preference": Preference, "stepwise": Stepwise,
+}  # fmt: skip
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
