@@ -7,17 +7,16 @@ gives the judgements one by one. A spec names a kind from VERIFIERS, how it ente
 
 from rewards.compose import Component, ComposedReward, VerdictsUnavailable
 from rewards.contract import MODES, NOT_APPLICABLE, MissingColumn, Mode, Rollout, Verdict, Verifier, not_applicable
-from rewards.errors import RewardsError
-from rewards.kind import Gold, Kind
+from rewards.errors import KindUnavailable, RewardsError
+from rewards.kind import Gold, Kind, Option
 from rewards.kinds.instruction.verifier import instruction_problem
 from rewards.kinds.math_answer.verifier import check_reference, check_references
 from rewards.kinds.python_tests.verifier import check_tests
 from rewards.kinds.think_format import follows_mode, thought
 from rewards.pool import Outcome, VerificationPool, WorkerUnavailable
-from rewards.registry import VERIFIERS, KindUnavailable
+from rewards.registry import VERIFIERS
 from rewards.sandbox import IsolationUnavailable
 from rewards.specs import (
-    Option,
     RewardSpecError,
     is_row_of,
     machine_problem,

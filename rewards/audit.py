@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from rewards import IsolationUnavailable, RewardSpecError, Rollout, Verdict, Verifier, reward_function, spec_problems
+from rewards.errors import KindUnavailable
 from rewards.gold import GoldFailure, failures_of_gold, gold_of
 from rewards.kind import Row
-from rewards.registry import KINDS, KindUnavailable
+from rewards.registry import KINDS
 from rewards.specs import verifier_options
 
 CLOSE_ENOUGH = 1e-6

@@ -26,10 +26,11 @@ LogExtra = Callable[[str, list[Any]], None]
 class VerdictsUnavailable(RewardsError, RuntimeError):
     """A verifier could not judge more than half of a batch: the grader is broken, not the policy."""
 
-    def __init__(self, name: str, unknown: int, total: int, reason: str) -> None:
+    def __init__(self, name: str, unknown: int, total: int, reason: str, detail: str = "") -> None:
         self.name, self.unknown, self.total, self.reason = name, unknown, total, reason
+        said = f"'{reason}' ({detail})" if detail else f"'{reason}'"
         super().__init__(
-            f"reward '{name}' could not judge {unknown} of {total} rollouts; the most common reason is '{reason}'. "
+            f"reward '{name}' could not judge {unknown} of {total} rollouts; the most common reason is {said}. "
             "Training on what is left would follow the verifier's failures. Fix the verifier or the data it judges."
         )
 
@@ -237,4 +238,6 @@ def _refuse_broken(name: str, verdicts: Sequence[Verdict]) -> None:
     reasons = Counter(verdict.reason for verdict in asked if verdict.score is None)
     unknown = reasons.total()
     if len(asked) >= LOUD_FROM_ROLLOUTS and unknown > LOUD_UNKNOWN_FRACTION * len(asked):
-        raise VerdictsUnavailable(name, unknown, len(asked), reasons.most_common(1)[0][0])
+        reason = reasons.most_common(1)[0][0]
+        details = (one.evidence.get("detail") for one in asked if one.score is None and one.reason == reason)
+        raise VerdictsUnavailable(name, unknown, len(asked), reason, str(next(filter(None, details), "")))

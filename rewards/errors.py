@@ -15,3 +15,7 @@ class RewardsError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuilt without calling `__init__`, whose parameters are not the message that `args` holds."""
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
+
+class KindUnavailable(RewardsError):
+    """A kind that another package registers, or that is the user's own, and that cannot be used; says why."""

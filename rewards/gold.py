@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rewards.contract import Rollout
-from rewards.errors import RewardsError
+from rewards.errors import KindUnavailable, RewardsError
 from rewards.kind import Gold
 from rewards.kinds.math_answer import gold_answer
 from rewards.kinds.python_tests import gold_program
 from rewards.kinds.tool_call import gold_calls
-from rewards.registry import BUILT_IN, KINDS, VERIFIERS, KindUnavailable
+from rewards.registry import BUILT_IN, KINDS, VERIFIERS
 
 __all__ = [
     "GoldFailure",

@@ -39,6 +39,20 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Option:
+    """One option of a kind: its type (a class, or a Literal of words), and its value when a spec does not give it."""
+
+    type: Any
+    default: Any
+
+    @property
+    def wanted(self) -> str:
+        """What a value has to be, in words."""
+        words = get_args(self.type)
+        return f"one of {', '.join(map(str, words))}" if words else str(self.type.__name__)
+
+
+@dataclass(frozen=True)
 class Gold:
     """How a right answer is written from a row's columns. `reference`: the column where a person looks first."""
 
@@ -70,7 +84,7 @@ class Kind:
     `table`: rows of every group, for `alignment audit`. `gold`: where a right answer can be written from a row.
     `row_problem`: why a row's columns can never be judged, or None; called when data is loaded, so it is quick and starts
     nothing. `optional`: columns that a row of this kind may do without; `may_be_empty`: columns in which an empty list
-    says something.
+    says something. `options`: the options, where the verifier's parameters do not say them.
     """
 
     name: str
@@ -81,3 +95,4 @@ class Kind:
     optional: tuple[str, ...] = ()
     may_be_empty: tuple[str, ...] = ()
     audit: AuditSettings = AuditSettings()
+    options: Mapping[str, Option] | None = None

@@ -5,7 +5,7 @@ A new kind here is its file in kinds/ and a line in BUILT_IN. Another package na
     [project.entry-points."alignment.verifiers"]
     rhyme = "their_package.rhyme:KIND"
 
-A kind is imported when it is first asked for by name. One that cannot be imported fails then, in words that name its
+A name with a colon is a function or verifier of the user's own (own/). A kind is imported when it is first asked for by name. One that cannot be imported fails then, in words that name its
 package, and disturbs nobody who does not use it.
 """
 
@@ -16,8 +16,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from rewards.contract import Verifier
-from rewards.errors import RewardsError
+from rewards.errors import KindUnavailable
 from rewards.kind import Kind
+from rewards.own.loading import OwnCodeError, is_own
+from rewards.own.verifier import own_kind
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -41,10 +43,6 @@ _FAULTS = (
 )  # fmt: skip
 
 
-class KindUnavailable(RewardsError):
-    """A kind that another package registers and that cannot be used; says which package, and why."""
-
-
 class Kinds(Mapping[str, Kind]):
     """The kinds by name. Looking one up imports it: raises KeyError for an unknown name, and KindUnavailable."""
 
@@ -52,6 +50,8 @@ class Kinds(Mapping[str, Kind]):
         self._loaded: dict[str, Kind] = {}
 
     def __getitem__(self, name: str) -> Kind:
+        if is_own(name):
+            return _own(name)
         if name not in self._loaded:
             if name in BUILT_IN:
                 self._loaded[name] = import_module(BUILT_IN[name]).KIND
@@ -60,7 +60,7 @@ class Kinds(Mapping[str, Kind]):
         return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in BUILT_IN or name in self._loaded or name in registered()
+        return name in BUILT_IN or name in self._loaded or name in registered() or is_own(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys((*BUILT_IN, *registered(), *self._loaded)))
@@ -113,6 +113,14 @@ def registered() -> dict[str, tuple["EntryPoint", ...]]:
         if one.name not in BUILT_IN and one not in found.get(one.name, ()):
             found[one.name] = (*found.get(one.name, ()), one)
     return found
+
+
+def _own(name: str) -> Kind:
+    """The kind of a function or verifier of the user's own. Raises KindUnavailable."""
+    try:
+        return own_kind(name)
+    except OwnCodeError as error:
+        raise KindUnavailable(str(error)) from error
 
 
 def _load(name: str, found: tuple["EntryPoint", ...]) -> Kind:

@@ -8,13 +8,15 @@ import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
 from rewards.compose import Component, ComposedReward
 from rewards.contract import SAMPLED_COLUMNS, Verdict
-from rewards.errors import RewardsError
-from rewards.registry import KINDS, VERIFIERS, KindUnavailable
+from rewards.errors import KindUnavailable, RewardsError
+from rewards.kind import Option
+from rewards.own.loading import is_own
+from rewards.own.verifier import short_name
+from rewards.registry import KINDS, VERIFIERS
 
 _COMMON = ("kind", "name", "weight", "gate", "clip", "columns")
 
@@ -27,20 +29,6 @@ class RewardSpecError(RewardsError, ValueError):
         super().__init__("; ".join(problems))
 
 
-@dataclass(frozen=True)
-class Option:
-    """One option of a kind: its type (a class, or a Literal of words), and its value when a spec does not give it."""
-
-    type: Any
-    default: Any
-
-    @property
-    def wanted(self) -> str:
-        """What a value has to be, in words."""
-        words = get_args(self.type)
-        return f"one of {', '.join(map(str, words))}" if words else self.type.__name__
-
-
 @runtime_checkable
 class ChecksMachine(Protocol):
     """A verifier that a machine may lack something for."""
@@ -51,17 +39,19 @@ class ChecksMachine(Protocol):
 
 
 def verifier_options(kind: str) -> dict[str, Option]:
-    """A kind's own options by name. Instantiates nothing.
+    """A kind's own options by name. Instantiates nothing; one of the user's own is imported, in another process.
 
     Raises RewardSpecError for an unknown kind, and for one that another package registers and that cannot be loaded.
     """
     try:
-        verifier = VERIFIERS[kind]
+        known = KINDS[kind]
     except KeyError:
         raise RewardSpecError([f"there is no reward kind {kind!r}{_nearest(kind, VERIFIERS)}"]) from None
     except KindUnavailable as error:
         raise RewardSpecError([str(error)]) from error
-    start = getattr(verifier, "Options", verifier).__init__  # many options are a class of their own
+    if known.options is not None:
+        return dict(known.options)
+    start = getattr(known.verifier, "Options", known.verifier).__init__  # many options are a class of their own
     hints = get_type_hints(start)
     own = [name for name, one in inspect.signature(start).parameters.items() if one.kind is one.KEYWORD_ONLY]
     return {name: Option(hints[name], inspect.signature(start).parameters[name].default) for name in own}
@@ -72,7 +62,7 @@ def spec_problems(specs: Sequence[Mapping[str, Any]]) -> list[str]:
     if not specs:
         return ['there are no rewards; write at least one, such as {"kind": "math_answer"}']
     problems = [f"reward {number}: {problem}" for number, spec in enumerate(specs, 1) for problem in _problems(spec)]
-    names = [str(spec.get("name", spec.get("kind"))) for spec in specs]
+    names = [_name(spec) for spec in specs]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"{names.count(name)} rewards are called {name!r}; give each its own `name`")
     return problems
@@ -103,7 +93,7 @@ def reward_function(specs: Sequence[Mapping[str, Any]]) -> ComposedReward:
         options = {name: value for name, value in spec.items() if name not in _COMMON}
         components.append(
             Component(
-                name=spec.get("name", spec["kind"]),
+                name=_name(spec),
                 verifier=VERIFIERS[spec["kind"]](**options),
                 weight=float(spec.get("weight", 1.0)),
                 gate=spec.get("gate", False),
@@ -151,6 +141,12 @@ def is_row_of(kind: str, columns: Mapping[str, Any]) -> bool:
     return all(
         columns.get(name) not in (None, "") and (columns[name] != [] or name in asked.may_be_empty) for name in needed
     )
+
+
+def _name(spec: Mapping[str, Any]) -> str:
+    """The name of a reward in metrics: as written, or its kind's; of one of the user's own, the function's."""
+    kind = spec.get("kind")
+    return str(spec.get("name") or (short_name(str(kind)) if is_own(kind) else kind))
 
 
 def _problems(spec: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from alignment.checks.generators import procedural_parameters
 from alignment.checks.lengths import sequence_lengths
 from alignment.checks.model_files import model_files
 from alignment.checks.overlap import trained_on_the_test
+from alignment.checks.own_rewards import own_rewards
 from alignment.checks.references import references
 from alignment.checks.rewards import reward_specs
 from alignment.checks.rollouts import rollouts
@@ -34,7 +35,7 @@ from alignment.run.plan import RunPlan
 
 Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
-    stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, model_files,
+    stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, own_rewards, model_files,
     chat_templates, adapters, trained_on_the_test,
     sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations, row_counts,
 )  # fmt: skip

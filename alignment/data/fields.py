@@ -38,6 +38,7 @@ class Fields(BaseModel):
     tests: dict[str, str] | None = None  # of python_tests: its `form`, and for each field of that form the row's own
     shown_asserts: int = 0  # so many are shown with the question, where only they say what the function is called
     solution: str | None = None  # a program that passes the tests, by which they are tried before anything is trained
+    kept: list[str] = []  # fields that rewards of one's own may read, None where a row lacks them
     columns: list[str] = []  # further fields that verifiers read; with these or tests alone, a problem has no answer
 
     @model_validator(mode="after")
@@ -82,7 +83,7 @@ class Fields(BaseModel):
         """The columns that a row has for verifiers."""
         answered = self.answer is not None or not (self.columns or self.tests)
         given = {"tools": self.tools, "tests": self.tests, "solution": self.solution, "answer": answered}
-        return {*self.columns, *(name for name, value in given.items() if value)}
+        return {*self.columns, *self.kept, *(name for name, value in given.items() if value)}
 
 
 def read_problem(source: str, fields: Fields, index: int, row: dict[str, Any]) -> Problem:
@@ -93,7 +94,7 @@ def read_problem(source: str, fields: Fields, index: int, row: dict[str, Any]) -
         answer = text_of(row[name := fields.answer or "answer"], name) if "answer" in fields.given_columns else ""
         given = row[fields.trace] if fields.trace else None
         trace = text_of(given, fields.trace or "") if given not in (None, "") and given == given else None
-        columns = {name: row[name] for name in fields.columns}
+        columns = {name: row.get(name) for name in fields.kept} | {name: row[name] for name in fields.columns}
         if fields.tests is not None:
             tests = {name: field if name == "form" else row[field] for name, field in fields.tests.items()}
             columns["tests"] = tests

@@ -48,6 +48,7 @@ NEW_FIELDS = (
     "chosen",
     "rejected",
     "system",
+    "kept",
 )  # of a declaration; where unset, they are no part of an identity
 
 Row = TypeVar("Row", Conversation, Problem, Preference)
@@ -276,7 +277,7 @@ def describe_part(part: MixturePart) -> dict[str, Any]:
     described = source.model_dump(mode="json")
     if isinstance(source, Table):
         described["fields"] = {
-            name: value for name, value in described["fields"].items() if value is not None or name not in NEW_FIELDS
+            name: value for name, value in described["fields"].items() if value not in (None, []) or name not in NEW_FIELDS
         }
     if not is_own(part.source):
         return {"part": written, "source": described}

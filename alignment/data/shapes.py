@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from alignment.core.errors import DataError
 from alignment.data.json_text import WrittenNumber
-from alignment.data.rows import Message, ToolSchema, user_turn
+from alignment.data.rows import SAMPLING_COLUMNS, Message, ToolSchema, user_turn
 from alignment.data.turns import THINKING_KEYS, turn
 from rewards.kinds.tool_call.schema import read_json, read_tools
 
@@ -38,6 +38,10 @@ _PAIR_THEM = (
 )
 
 
+# Fields of a problem that mean something else where rewards read them.
+NOT_KEPT = (*SAMPLING_COLUMNS, "answer", "tools", "solution", "tests", "prompts", "completions", "completion_ids", "completion_text")
+
+
 @dataclass(frozen=True)
 class Shape:
     """What the rows of a table are. refusal: why nothing can be trained on them, where `gives` is nothing."""
@@ -47,6 +51,7 @@ class Shape:
     question: str = ""
     solution: str | None = None
     beside: frozenset[str] = frozenset()  # of a problem: which of `system` and `tools` its rows have
+    kept: tuple[str, ...] = ()  # of a problem: further fields, which rewards of one's own may read
     refusal: str = ""
 
 
@@ -71,7 +76,9 @@ def recognise(row: Any) -> Shape | None:
         solution = next((name for name in SOLUTIONS if isinstance(row.get(name), str)), None)
         said = "messages" if isinstance(row[question], list) else "text"
         beside = frozenset(keys & {"system", "tools"})
-        return Shape(f"problems ({question} as {said}, answer)", "problems", question, solution, beside)
+        taken = {question, solution, "system", *NOT_KEPT}
+        kept = tuple(str(name) for name in row if name not in taken)
+        return Shape(f"problems ({question} as {said}, answer)", "problems", question, solution, beside, kept)
     if isinstance(row.get("text"), str):
         why = "plain text has no turns, so nothing says which of it an assistant wrote; make chats of it"
         return Shape("plain text", "nothing", refusal=why)

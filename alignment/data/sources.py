@@ -197,7 +197,8 @@ def fields_of(shape: Shape) -> Fields:
     if shape.gives == "conversations":
         return Fields(messages="messages")
     beside = {name: name for name in shape.beside}
-    return Fields.model_validate({"question": shape.question, "answer": "answer", "trace": shape.solution, **beside})
+    named = {"question": shape.question, "answer": "answer", "trace": shape.solution, **beside}
+    return Fields.model_validate({**named, "kept": list(shape.kept)})
 
 
 def _own_table(name: str, description: str, fields: Fields, *, part: str, **where: Any) -> Table:

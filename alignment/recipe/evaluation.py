@@ -16,7 +16,7 @@ class Evaluations(Closed):
 
     after_each_stage: list[str] = Field(
         [],
-        description="Tasks: sources whose held-out problems are answered after every training stage.",
+        description="Tasks: sources whose held-out problems are answered after every training stage, a task of your own by its path, or `lm_eval:NAME`.",
     )
     count: int = Field(256, ge=1, description="Problems per task and mode.")
     follow_count: int = Field(

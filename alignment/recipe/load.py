@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from alignment.core.errors import RecipeError
 from alignment.recipe.explain import beside_the_point, explain
 from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.own_code import short_name, with_own_code
 from alignment.recipe.own_paths import with_own_paths
 from alignment.recipe.schema import Recipe
 
@@ -52,6 +53,7 @@ class Document:
         if refused:
             raise RecipeError("\n".join(refused))
         with_own_paths(self.values, path.parent)
+        with_own_code(self.values, path.parent)
 
     def _value(self, node: yaml.Node, place: Place) -> Any:
         self._lines.setdefault(place, node.start_mark.line + 1)
@@ -195,7 +197,7 @@ def _refusal(node: yaml.Node, problem: str) -> yaml.YAMLError:
 
 def _find_named(items: list[Any], name: str) -> int | None:
     for index, item in enumerate(items):
-        if isinstance(item, dict) and name in [item.get(key) for key in _NAMING]:
+        if isinstance(item, dict) and name in [*(item.get(key) for key in _NAMING), short_name(item.get("kind"))]:
             return index
     return int(name) if name.isdecimal() and int(name) < len(items) else None
 

@@ -7,7 +7,9 @@ class Reward(BaseModel):
     """One item of `rewards`. The verifier's own options stand beside these keys and are checked against it."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    kind: str = Field(description="A verifier of rewards/ by name.")
-    name: str | None = Field(None, description="Its name in metrics; default: its kind.")
+    kind: str = Field(
+        description="A verifier of rewards/ by name, or one of your own: `FILE.py:NAME` beside the recipe, or `python:MODULE.NAME`."
+    )
+    name: str | None = Field(None, description="Its name in metrics; default: its kind, or its function's name.")
     weight: float = Field(1.0, description="Factor of its score in the reward.")
     gate: bool = Field(False, description="Set the whole reward to 0 unless this score is 1.")

@@ -15,7 +15,9 @@ from alignment.recipe.algorithm import AlgorithmFields
 from alignment.recipe.data import MixturePart
 from alignment.recipe.named_function import source_file
 from alignment.recipe.schema import Recipe
-from alignment.recipe.stage import StageFields
+from alignment.recipe.stage import StageFields, rewards_of, rollout_of
+from rewards.own.loading import code_files, own_name
+from rewards.own.loading import is_own as is_own_code
 
 # Settings that may change between two starts of a stage, because they cannot change its result.
 WITHOUT_EFFECT = ("save_every_steps", "max_logprob_gap", *engine.WITHOUT_EFFECT)
@@ -25,7 +27,7 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
     """The resolved settings of a stage, its seed, the declarations and local files of its data, and its inputs' hashes."""
     parts = load_parts(stage.data)
     return {
-        "stage": _without_effectless(stage.model_dump(mode="json", exclude={"data"})),
+        "stage": _known_by_content(_without_effectless(stage.model_dump(mode="json", exclude={"data"}))),
         "seed": recipe.seed,
         "chat_template": recipe.chat_template,
         "data": [describe_part(part) for part in parts],
@@ -59,10 +61,26 @@ def _local_files(recipe: Recipe, sources: Iterable[str]) -> Iterator[tuple[str, 
 
 
 def _own_code(stage: StageFields) -> dict[str, str]:
-    """SHA-256 of the files whose functions the stage's algorithm names, where it has one: changed code is another input."""
-    algorithm = getattr(stage, "algorithm", None)
+    """SHA-256 of the files of the user's own code that the stage names, in its algorithm, its rewards or its environment.
+
+    Changed code is another input.
+    """
+    algorithm, rollout = getattr(stage, "algorithm", None), rollout_of(stage)
     names = algorithm.own_functions if isinstance(algorithm, AlgorithmFields) else []
-    return {name: file_hash(path) for name in names if (path := source_file(name)) is not None}
+    found = {name: file_hash(path) for name in names if (path := source_file(name)) is not None}
+    kinds = [spec.kind for spec in rewards_of(stage)] + ([rollout.environment.kind] if rollout is not None else [])
+    for kind in filter(is_own_code, kinds):
+        found |= code_files(kind)
+    return found
+
+
+def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with the names of own code without their folders, which may be renamed: the code's hash stands in `files`."""
+    blocks = [*(settings.get("rewards") or []), (settings.get("rollout") or {}).get("environment") or {}]
+    for block in blocks:
+        if is_own_code(block.get("kind")):
+            block["kind"] = own_name(block["kind"]).short
+    return settings
 
 
 def _without_effectless(settings: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from rewards.errors import RewardsError
 from rewards.lifetime import ProcessOwner
-from rewards.pool.worker_process import STARTUP_SECONDS, WorkerProcess
+from rewards.pool.worker_process import STARTUP_SECONDS, WorkerProcess, WorkerSettings
 
 STARTS_BEFORE_GIVING_UP = 3
 ATTEMPTS_PER_ITEM = 2
@@ -68,6 +68,8 @@ class VerificationPool(ProcessOwner):
     `function` is a callable importable at module level, or its path `module:function`; it takes and returns JSON
     values. Workers start when first needed and are replaced after `items_per_worker` items, which keeps memory flat.
     `cpu_seconds`: of CPU time an item may use (0: no limit); what has used it up has timed out, and its worker goes on.
+    `memory_mib`: of address space of a worker. `argument`: with one, the function is called with it once in each worker,
+    and what it returns judges the items.
     Safe to call from any thread; calls from several threads take turns.
     """
 
@@ -78,12 +80,14 @@ class VerificationPool(ProcessOwner):
         timeout_seconds: float = 5.0,
         items_per_worker: int = 5000,
         cpu_seconds: float = 0.0,
+        memory_mib: int = 2048,
+        argument: str = "",
     ) -> None:
         if workers < 1 or timeout_seconds <= 0 or items_per_worker < 1:
             raise ValueError("workers, timeout_seconds and items_per_worker must be above zero")
         self.target = function if isinstance(function, str) else function_path(function)
         self.workers, self.timeout_seconds, self.items_per_worker = workers, timeout_seconds, items_per_worker
-        self.cpu_seconds = cpu_seconds
+        self.cpu_seconds, self.memory_mib, self.argument = cpu_seconds, memory_mib, argument
         self._forget()
         super().__init__()
 
@@ -95,6 +99,8 @@ class VerificationPool(ProcessOwner):
             self.timeout_seconds,
             self.items_per_worker,
             self.cpu_seconds,
+            self.memory_mib,
+            self.argument,
         )
 
     def _forget(self) -> None:
@@ -128,7 +134,8 @@ class VerificationPool(ProcessOwner):
             if worker.index is None:
                 self._drop(worker)
         while len(self._running) < min(self.workers, batch.open):
-            worker = WorkerProcess(self.target, self.timeout_seconds, self.cpu_seconds)
+            limits = (self.timeout_seconds, self.cpu_seconds, self.memory_mib)
+            worker = WorkerProcess(WorkerSettings(self.target, *limits, self.argument))
             self._running.append(worker)
             self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)  # type: ignore[arg-type]
         for worker in [worker for worker in self._running if worker.ready and worker.index is None]:

@@ -1,4 +1,4 @@
-"""What runs inside a verification process: `python -P -m rewards.pool.worker MODULE:FUNCTION TIMEOUT CPU_LIMIT`.
+"""What runs inside a verification process: `python -P -m rewards.pool.worker MODULE:FUNCTION TIMEOUT CPU MEMORY ARGUMENT`.
 
 The pool (__init__.py) starts it, sends one JSON line per item and reads one JSON line per answer. Nothing is unpickled.
 It ends when its standard input closes, which is what happens when its parent dies.
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, BinaryIO, NoReturn
 
-MEMORY_LIMIT_BYTES = 2 << 30
+from rewards.errors import RewardsError
 
 # What a function may raise on an item that it cannot judge. Anything else ends the process, and the pool says so.
 ITEM_ERRORS = (
@@ -41,7 +41,7 @@ def claim_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, replies
 
 
-def limit_process() -> None:
+def limit_process(memory_mib: int) -> None:
     """Bound memory, and leave signals so that the kernel alone can end a process that is stuck in C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -50,16 +50,16 @@ def limit_process() -> None:
     if sys.platform == "linux":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+        resource.setrlimit(resource.RLIMIT_AS, (memory_mib << 20, memory_mib << 20))
 
 
-def load(target: str) -> Callable[[Any], Any]:
-    """The function named by `module:function`."""
+def load(target: str, argument: str) -> Callable[[Any], Any]:
+    """The function named by `module:function`; with an argument, what it returns for that."""
     module, _, name = target.partition(":")
     function = getattr(importlib.import_module(module), name)
     if not callable(function):
         raise TypeError(f"{target} is not a function")
-    return function  # type: ignore[no-any-return]
+    return function(argument) if argument else function  # type: ignore[no-any-return]
 
 
 def send(replies: BinaryIO, message: dict[str, Any]) -> None:
@@ -93,10 +93,14 @@ def judge(function: Callable[[Any], Any], request: dict[str, Any], cpu_seconds: 
 def main() -> int:
     """Serve requests until standard input closes."""
     target, timeout_seconds, cpu_seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+    memory_mib, argument = int(sys.argv[4]), sys.argv[5]
     requests, replies = claim_pipes()
-    limit_process()
+    limit_process(memory_mib)
     try:
-        function = load(target)
+        function = load(target, argument)
+    except RewardsError as error:
+        send(replies, {"refused": str(error)})
+        return 1
     except (ImportError, AttributeError, TypeError) as error:
         send(replies, {"refused": f"{type(error).__name__}: {error}"})
         return 1

@@ -9,19 +9,40 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 STARTUP_SECONDS = 120.0
 READ_BYTES = 1 << 16
 
 
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a process runs, and within which limits.
+
+    `function`: its path `module:function`. `argument`: with one, the function is called with it when the process starts,
+    and what it returns is called with the items. `cpu_seconds`: of CPU time an item may use; 0 for no limit.
+    """
+
+    function: str
+    timeout_seconds: float
+    cpu_seconds: float = 0.0
+    memory_mib: int = 2048
+    argument: str = ""
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command line of worker.py."""
+        return [self.function, *map(str, (self.timeout_seconds, self.cpu_seconds, self.memory_mib)), self.argument]
+
+
 class WorkerProcess:
     """One process and what it is doing."""
 
-    def __init__(self, target: str, timeout_seconds: float, cpu_seconds: float = 0.0) -> None:
+    def __init__(self, settings: WorkerSettings) -> None:
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "rewards.pool.worker", target, str(timeout_seconds), str(cpu_seconds)],
+            [sys.executable, "-P", "-m", "rewards.pool.worker", *settings.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
