@@ -12,7 +12,16 @@ from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
 from alignment.data.parts import placed_parts
 from alignment.data.rows import Message, Problem
-from alignment.data.sources import Table, is_source, local_path, source_of, source_problems
+from alignment.data.sources import (
+    Table,
+    has_messages,
+    has_pairs,
+    hash_split,
+    is_readable,
+    local_path,
+    source_of,
+    source_problems,
+)
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
@@ -101,13 +110,16 @@ def _columns(spec: Reward, problem: Problem) -> dict[str, object]:
 
 
 def _problems(recipe: Recipe, part: MixturePart) -> Iterator[Problem]:
-    if not is_source(part.source):
+    if not is_readable(part):
         return
     source, override = source_of(part), recipe.data.sources.get(str(part.source))
     path = local_path(source, override.path if override else None) if isinstance(source, Table) else None
     if isinstance(source, Table) and (path is None or not path.exists()):
         return
-    splits = SPLITS if part.split is None else (part.split,)
+    if isinstance(source, Table) and (has_messages(source) or has_pairs(source)):
+        return
+    wanted = hash_split(part, source)
+    splits = SPLITS if wanted is None else (wanted,)
     yield from source_problems(
         source, seed=part.seed, parameters=part.parameters, path=path, splits=splits, left_out=[]
     )

@@ -277,7 +277,9 @@ def describe_part(part: MixturePart) -> dict[str, Any]:
     described = source.model_dump(mode="json")
     if isinstance(source, Table):
         described["fields"] = {
-            name: value for name, value in described["fields"].items() if value not in (None, []) or name not in NEW_FIELDS
+            name: value
+            for name, value in described["fields"].items()
+            if value not in (None, []) or name not in NEW_FIELDS
         }
     if not is_own(part.source):
         return {"part": written, "source": described}

@@ -39,7 +39,17 @@ _PAIR_THEM = (
 
 
 # Fields of a problem that mean something else where rewards read them.
-NOT_KEPT = (*SAMPLING_COLUMNS, "answer", "tools", "solution", "tests", "prompts", "completions", "completion_ids", "completion_text")
+NOT_KEPT = (
+    *SAMPLING_COLUMNS,
+    "answer",
+    "tools",
+    "solution",
+    "tests",
+    "prompts",
+    "completions",
+    "completion_ids",
+    "completion_text",
+)
 
 
 @dataclass(frozen=True)

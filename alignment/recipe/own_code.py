@@ -32,7 +32,7 @@ def with_own_code(values: Any, folder: Path) -> None:
 
 def own_task(task: Any, folder: Path) -> Any:
     """A task of one's own by its absolute path; a name as it stands."""
-    if not is_path(task) or task.startswith(LM_EVAL):
+    if str(task).startswith(LM_EVAL) or not is_path(task, folder):
         return task
     return str((folder / Path(task).expanduser()).resolve())
 

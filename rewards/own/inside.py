@@ -15,7 +15,7 @@ from typing import Any
 from rewards.contract import Rollout, Verdict
 from rewards.kind import Kind
 from rewards.own.loading import OwnCodeError, folder_of, load, own_name, where
-from rewards.own.signature import GIVEN, TRAINERS
+from rewards.own.signature import GIVEN, TRAINERS, Judges
 from rewards.own.signature import describe as described
 
 LONGEST_TEXT = 300  # characters of what is said of a value
@@ -48,7 +48,7 @@ def judging(argument: str) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
     folder = folder_of(asked["name"])
     if isinstance(found, type):
         found = found(**asked["options"])
-    verdicts = _verifier(found) if hasattr(found, "judge") else _function(found, asked["reads"], asked["options"])
+    verdicts = _verifier(found) if isinstance(found, Judges) else _function(found, asked["reads"], asked["options"])
 
     def judge(rows: list[dict[str, Any]]) -> dict[str, Any]:
         try:

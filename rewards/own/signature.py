@@ -6,10 +6,10 @@ dataset's columns by keyword (trl/trainer/grpo_trainer.py, `_calculate_rewards`)
 
 import inspect
 import types
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
-from rewards.contract import SAMPLED_COLUMNS
+from rewards.contract import SAMPLED_COLUMNS, Rollout, Verdict
 from rewards.kind import Kind
 from rewards.own.loading import OwnCodeError
 
@@ -23,11 +23,20 @@ OPTION_TYPES = {one.__name__: one for one in (bool, int, float, str, list, dict)
 MESSAGE_KEYS = {"content", "role", "reasoning_content"}
 
 
+@runtime_checkable
+class Judges(Protocol):
+    """A verifier, as a class or an instance of one: it has `judge`."""
+
+    def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """One verdict per rollout."""
+        ...
+
+
 def describe(found: Any) -> dict[str, Any]:
     """What `description.Described` holds, as JSON. Raises OwnCodeError for what cannot be a reward."""
     if isinstance(found, Kind):
         found = found.verifier
-    if hasattr(found, "judge"):
+    if isinstance(found, Judges):
         return _verifier(found)
     if isinstance(found, type) or not callable(found):
         held = f"a class without `judge`, {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
@@ -65,7 +74,7 @@ def _function(found: Callable[..., Any]) -> dict[str, Any]:
 
 def _verifier(found: Any) -> dict[str, Any]:
     """A class with `columns`, `judge` and `close`, or an instance of one."""
-    missing = [name for name in ("columns", "judge", "close") if not hasattr(found, name)]
+    missing = [name for name in ("columns", "close") if not hasattr(found, name)]
     if missing:
         raise OwnCodeError(
             f"its class has no {', '.join(missing)}; a verifier has `columns`, `judge(rollouts)` and `close()`"
