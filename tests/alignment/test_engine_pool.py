@@ -155,7 +155,7 @@ def test_an_evaluation_on_two_workers_is_the_evaluation_on_one() -> None:
         rows = evaluator.answers(asked, seed=3)
         assert isinstance(evaluator.sampler.engine, EnginePool) == (workers == 2)
         evaluator.close()
-        found.append([(row.problem.id, row.completion.text, row.total) for row in rows])
+        found.append([(row.problem.id, row.trajectory.text, row.total) for row in rows])
     assert found[0] == found[1]
 
 

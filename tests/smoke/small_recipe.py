@@ -52,7 +52,7 @@ def mixed(**changes: Any) -> dict[str, Any]:
 def write_recipe(path: Path, *stages: dict[str, Any], **changes: Any) -> Path:
     """A recipe file of these stages on the embedded model, evaluated on eight problems of two tasks."""
     evaluations = {
-        "after_each_stage": ["chain-sum", "constraints"], "count": 8, "follow_count": 4, "follow_turns": 2, "max_prompt_tokens": 96,
+        "after_each_stage": ["chain-sum", "constraints"], "count": 8, "follow_count": 4, "follow_turns": 2, "max_prompt_tokens": 160,
         "max_completion_tokens": 48, "engine": "transformers", "thinking_budget": {"stop_text": "\n</think>\n\n"},
     }  # fmt: skip
     recipe = {

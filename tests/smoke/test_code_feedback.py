@@ -18,11 +18,20 @@ HERE = machine_problem({"kind": "python_tests"})
 pytestmark = pytest.mark.skipif(bool(HERE), reason=f"nothing isolates programs here: {HERE}")
 
 
-def task(number: int, added: int, solution: str = "") -> dict[str, Any]:
-    """A row as MBPP's file has it."""
-    asserts = [f"assert f({one})=={one + added}" for one in (1, 5, 20)]
+def task(number: int, added: int, solution: str = "", shown: int = 1, word: str = "Add") -> dict[str, Any]:
+    """A row as MBPP's file has it; the question shows the value at `shown`."""
+    asserts = [f"assert f({one})=={one + added}" for one in (shown, 5, 20)]
     program = solution or f"def f(x):\n    return x + {added}"
-    return {"task_id": number, "text": f"Add {added}.", "code": program, "test_list": asserts, "test_setup_code": ""}
+    return {"task_id": number, "text": f"{word} {added}.", "code": program, "test_list": asserts, "test_setup_code": ""}
+
+
+def questions(half: int, first: int) -> list[dict[str, Any]]:
+    """Eight tasks, numbered from `first`: of all combinations of word, number and shown value, one half or the other."""
+    combinations = [(w, a, s) for w in (0, 1) for a in (3, 4) for s in (1, 2, 3, 4) if (w + a + s) % 2 == half]
+    return [
+        task(first + number, added, shown=shown, word=("Add", "Sum")[word])
+        for number, (word, added, shown) in enumerate(combinations)
+    ]
 
 
 def chat(row: dict[str, Any]) -> dict[str, Any]:
@@ -37,16 +46,11 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
     return str(path)
 
 
-def _for_measuring(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as another question under a test number, since nothing is measured on the questions of training."""
-    return {**row, "task_id": row["task_id"] - 590, "text": row["text"].rstrip(".")}
-
-
 def recipe_of(folder: Path, tasks: list[dict[str, Any]]) -> Path:
-    """Imitation of such answers, then two steps of RL on other tasks, measured on the like under test numbers."""
+    """Imitation of such answers, then two steps of RL, measured on questions that show another value."""
     imitation = {
         "name": "imitation", "kind": "sft", "data": [{"source": "smoltalk"}], "max_length": 320, "packing": False,
-        "trainer": {"max_steps": 160, "per_device_train_batch_size": 8, "learning_rate": 2.0e-3},
+        "trainer": {"max_steps": 150, "per_device_train_batch_size": 4, "learning_rate": 3.0e-3},
     }  # fmt: skip
     rollout = {**ROLLOUT, "max_prompt_tokens": 200, "max_completion_tokens": 64, "thinking_fraction": 0.0}
     rewards = [{"kind": "python_tests"}, {"kind": "think_format", "weight": 0.1}]
@@ -58,18 +62,18 @@ def recipe_of(folder: Path, tasks: list[dict[str, Any]]) -> Path:
         "after_each_stage": ["mbpp-test"], "count": 8, "follow_count": 2, "max_prompt_tokens": 200,
         "max_completion_tokens": 96, "engine": "transformers",
     }  # fmt: skip
-    chats = [chat(task(0, added)) for added in range(1, 10)] * 12
+    chats = [chat(row) for row in questions(0, first=601)] * 15
     files = {
         "smoltalk": {"path": write(folder / "chats.jsonl", chats)},
         "mbpp-train": {"path": write(folder / "train.jsonl", tasks)},
-        "mbpp-test": {"path": write(folder / "test.jsonl", [_for_measuring(row) for row in tasks])},
+        "mbpp-test": {"path": write(folder / "test.jsonl", questions(1, first=11))},
     }
     return write_recipe(folder / "code.yaml", imitation, code_rl, evaluations=measured, data={"sources": files})
 
 
 def test_what_a_policy_writes_is_run_in_training_and_in_measuring(tmp_path: Path) -> None:
     left_out = task(5, 1, solution="def f(x):\n    return None")  # of another part, and no reference at all
-    tasks = [*(task(600 + one, one) for one in range(1, 9)), left_out]
+    tasks = [*questions(0, first=601), left_out]
     done = alignment("run", recipe_of(tmp_path, tasks), "--run", tmp_path / "run")
     assert done.returncode == 0, done.stdout + done.stderr
     stage = RunFolder(tmp_path / "run").find("code_rl")

@@ -122,7 +122,7 @@ def test_a_kind_that_trains_nothing_waits_for_no_other_machine(tmp_path: Path) -
     recipe = write_recipe(tmp_path / "toy.yaml", short(data=data), hardware=hardware, evaluations={})
     done = alignment("run", recipe, "--run", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert RunFolder(tmp_path / "run").find("short_rows").manifest().hardware["processes"] == 1
+    assert RunFolder(tmp_path / "run").find("short_rows").manifest().hardware.processes == 1
 
 
 def checked(folder: Path, *stages: dict[str, Any]) -> "subprocess.CompletedProcess[str]":
