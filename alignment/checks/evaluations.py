@@ -5,12 +5,11 @@ Neighbours: recipe.py (runs the checks), rollouts.py (thinking budgets).
 
 from collections.abc import Iterator
 
+from alignment.checks.own_tasks import repeated_names, task_faults
 from alignment.checks.rollouts import engine, environment, thinking_budget
 from alignment.core.vocabulary import MODES
-from alignment.data.sources import load_source, source_names
-from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.issue import Issue, Place
 from alignment.recipe.schema import Recipe
-from alignment.rollout.references import measuring_problem
 
 SAMPLING = ("temperature", "top_p", "top_k")  # required for each mode of the evaluations
 
@@ -31,12 +30,10 @@ def evaluations(recipe: Recipe) -> Iterator[Issue]:
     if wanted.budgets and not wanted.after_each_stage:
         yield Issue((*place, "budgets"), "there is no task to measure them on; name one in after_each_stage")
     for index, name in enumerate(wanted.after_each_stage):
-        if name not in source_names():
-            yield Issue(
-                (*place, "after_each_stage", index), f"there is no source `{name}`; {nearest(name, source_names())}"
-            )
-        elif (fault := measuring_problem(load_source(name))) is not None:
+        for fault in task_faults(name, recipe.data.max_failing_fraction):
             yield Issue((*place, "after_each_stage", index), fault)
+    for index, fault in repeated_names(wanted.after_each_stage):
+        yield Issue((*place, "after_each_stage", index), fault)
     for mode in MODES:
         given = wanted.sampling.get(mode, {})
         for key in [*(key for key in SAMPLING if key not in given), *(key for key in given if key not in SAMPLING)]:

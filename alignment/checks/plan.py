@@ -15,6 +15,7 @@ from rich.table import Table
 from alignment.checks.conversations import part_faults
 from alignment.checks.model_files import safetensors_header
 from alignment.data.mixture import MAX_FAULTS_SHOWN, load_parts
+from alignment.data.own_task import task_name
 from alignment.data.sources import is_file, is_own, source_of
 from alignment.data.unread import unread_columns
 from alignment.recipe.data import MixturePart
@@ -97,7 +98,7 @@ def print_plan(plan: RunPlan, console: Console) -> None:
     console.print(table)
     for line in rows_read(recipe):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    tasks = ", ".join(recipe.evaluations.after_each_stage) or "nothing"
+    tasks = ", ".join(map(task_name, recipe.evaluations.after_each_stage)) or "nothing"
     turns = recipe.evaluations.follow_turns
     talks = f", {recipe.evaluations.follow_count} conversations of {turns} turns" if turns > 1 else ""
     console.print(

@@ -20,14 +20,17 @@ from alignment.core.vocabulary import SPLITS, Mode, Split
 from alignment.data.fields import Fields, lies_within, read_messages, read_pair, read_problem, read_row_tools
 from alignment.data.generators.families import FAMILIES, problems
 from alignment.data.hub import HubTable, hub_rows, is_hub_id
+from alignment.data.own_task import task_of
 from alignment.data.row_order import Read, read_in_order, row_or_why
 from alignment.data.rows import Conversation, Preference, Problem
 from alignment.data.shapes import Shape, recognised
 from alignment.data.splits import only
 from alignment.data.table_files import FileRow, last_change, read_table, split_name, splits_of
 from alignment.recipe.data import MixturePart
+from alignment.recipe.own_code import LM_EVAL
 
 DECLARATIONS = (".yaml", ".yml")
+OF_THE_HARNESS = {"description": "a task of lm-evaluation-harness", "licence": "that of the task's own data"}
 NAMED_FIELDS = "rows in the fields that the recipe names"
 INSTEAD_OF_HUB = "download it where there is a network, or write the path of a file, such as ./rows.jsonl"
 
@@ -161,11 +164,16 @@ def load_source(name: str) -> Procedural | Table:
 
     Raises DataError if there is none, if it is malformed, or if nothing recognises the rows.
     """
+    if name.startswith(LM_EVAL):
+        return Table(id=name, kind="table", hub=name, use="evaluation", fields=Fields(), **OF_THE_HARNESS)
     if not is_own(name):
         return _shipped(name)
     if is_hub_id(name) or Path(name).suffix not in DECLARATIONS:
         return source_of(MixturePart(source=name))
     path = Path(name)
+    if (task := task_of(name)) is not None:
+        rows = source_of(MixturePart(source=task.rows, fields=task.fields))
+        return rows.model_copy(update={"id": task.name, "use": "evaluation"})
     source = declared(path, f"there is no file {path}; paths in `data` are relative to the recipe")
     if isinstance(source, Table) and source.file is not None:
         return source.model_copy(update={"file": str((path.parent / source.file).resolve())})

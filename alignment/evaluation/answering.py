@@ -11,25 +11,17 @@ from alignment.core.errors import DataError
 from alignment.core.progress import Progress
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
+from alignment.evaluation.grading import Graders, correctness
 from alignment.evaluation.measures.outcomes import Outcome, fraction
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve
 from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.rewards import Reward
+from alignment.recipe.own_task import OwnTask
 from alignment.rollout.sampler import RolloutRequest, TrajectorySampler
-from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.scoring import Judged
 from alignment.rollout.trajectory import Trajectory
 
-# Each problem is graded by the one of CORRECTNESS that applies to it: by its answer, its constraints or its tests.
-CORRECTNESS = ("math_answer", "instruction", "python_tests")
-GRADERS = [
-    Reward(kind="math_answer"),
-    Reward.model_validate({"kind": "instruction", "all_or_nothing": True}),
-    Reward(kind="python_tests"),
-    Reward(kind="think_format", weight=0.0),
-    Reward(kind="tool_call", weight=0.0),
-]
 CHUNK = 256  # completions that are judged together, between two progress reports
 
 
@@ -58,7 +50,7 @@ class Evaluator:
             every_device=True,
         )
         self.sampler = serve(policy, serving)
-        self._scorer = Scorer(GRADERS)
+        self._graders = Graders(settings)
         self._trajectories = TrajectorySampler(self.sampler, settings.environment, settings.max_completion_tokens)
 
     @property
@@ -73,7 +65,7 @@ class Evaluator:
         finished = self._finished(requests)
         while batch := list(itertools.islice(finished, CHUNK)):
             problems = [questions[index].problem for index, _ in batch]
-            verdicts = self._scorer.judge(problems, [made for _, made in batch])
+            verdicts = self._graders.judge(problems, [made for _, made in batch])
             judged |= zip((index for index, _ in batch), verdicts, strict=True)
             scores = [score for score in map(correctness, judged.values()) if score is not None]
             progress.report(len(judged), correct=fraction([score == 1.0 for score in scores]))
@@ -102,6 +94,16 @@ class Evaluator:
             for flagged in (True, False)
         )
 
+    def asked(self, problems: Sequence[Problem], mode: Mode) -> list[Problem]:
+        """The problems that are asked in a mode, each as often as its task says."""
+        repeated: list[Problem] = []
+        for problem in problems:
+            task = self._graders.tasks.get(problem.family)
+            if task is None or mode in task.modes:
+                times = self.settings.samples if task is None or task.samples is None else task.samples
+                repeated += [problem] * times
+        return repeated
+
     def same_prompts(self, problem: Problem) -> bool:
         """Whether the chat template writes one prompt for both modes, so that the policy cannot know the mode."""
         thinking, plain = (self._trajectories.prompt_ids(problem, mode) for mode in MODES)
@@ -110,7 +112,7 @@ class Evaluator:
     def close(self) -> None:
         """Close the environments, the verifiers and the engine."""
         self._trajectories.close()
-        self._scorer.close()
+        self._graders.close()
         self.sampler.engine.close()
 
     def _request(self, question: Question, seed: int, place: int) -> RolloutRequest:
@@ -124,17 +126,21 @@ class Evaluator:
         )
 
     def _finished(self, requests: Sequence[RolloutRequest]) -> Iterator[tuple[int, Trajectory]]:
-        """`(index of the request, its trajectory)` as each ends; each mode is sampled with the settings of its own."""
+        """`(index of the request, its trajectory)` as each ends; each task and mode is sampled with its own settings."""
+        groups: dict[SamplingSettings, list[int]] = {}
         for mode in MODES:
-            picked = [index for index, request in enumerate(requests) if request.mode == mode]
-            asked, how = [requests[index] for index in picked], sampling_settings(self.settings, mode)
-            for place, made in self._trajectories.finished(asked, how):
+            for index, request in enumerate(requests):
+                if request.mode == mode:
+                    how = sampling_settings(self.settings, mode, self._graders.tasks.get(request.problem.family))
+                    groups.setdefault(how, []).append(index)
+        for how, picked in groups.items():
+            for place, made in self._trajectories.finished([requests[index] for index in picked], how):
                 yield picked[place], made
 
 
-def sampling_settings(settings: Evaluations, mode: Mode) -> SamplingSettings:
-    """Sampling settings of an evaluation in a mode."""
-    chosen = settings.sampling[mode]
+def sampling_settings(settings: Evaluations, mode: Mode, task: OwnTask | None = None) -> SamplingSettings:
+    """Sampling settings of an evaluation in a mode, with those of a task of one's own on top."""
+    chosen = {**settings.sampling[mode], **(task.sampling.get(mode, {}) if task is not None else {})}
     nucleus, likeliest = chosen.get("top_p", 1.0), int(chosen.get("top_k", 0))
     return SamplingSettings(chosen.get("temperature", 0.6), nucleus, likeliest, logprobs=False)
 
@@ -150,12 +156,6 @@ def completed(
         asked = [requests[index] for index in picked]
         for place, made in sampler.generate(asked, sampling_settings(settings, mode)):
             yield picked[place], made
-
-
-def correctness(judged: Judged) -> float | None:
-    """The score of the grader that a problem is for; None where it could not judge."""
-    applicable = [judged.verdicts[name] for name in CORRECTNESS if judged.verdicts[name].applicable]
-    return applicable[0].score if applicable else None
 
 
 def outcome(judged: Judged) -> Outcome:

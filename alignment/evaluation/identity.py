@@ -6,6 +6,7 @@ Neighbours: run/runner.py (what is still to be measured), job.py (measures).
 from collections.abc import Mapping
 
 from alignment.core.typed_json import Json
+from alignment.data.own_task import task_content, task_name
 from alignment.recipe.engine import WITHOUT_EFFECT
 from alignment.recipe.evaluation import Evaluations
 
@@ -15,7 +16,10 @@ ELSEWHERE: dict[str, bool | set[str]] = {"budgets": True, "follow_turns": True, 
 
 def evaluation_identity(settings: Evaluations, output_hash: str, seed: int) -> Mapping[str, Json]:
     """A recorded evaluation is reused only where this is equal."""
-    return {"settings": settings.model_dump(mode="json", exclude=ELSEWHERE), "policy": output_hash, "seed": seed}
+    written = settings.model_dump(mode="json", exclude=ELSEWHERE)
+    written["after_each_stage"] = [task_name(name) for name in settings.after_each_stage]
+    own = {task_name(name): found for name in settings.after_each_stage if (found := task_content(name)) is not None}
+    return {"settings": {**written, **({"own_tasks": own} if own else {})}, "policy": output_hash, "seed": seed}
 
 
 def follow_identity(settings: Evaluations, output_hash: str, seed: int) -> Mapping[str, Json]:

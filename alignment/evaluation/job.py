@@ -18,7 +18,8 @@ from alignment.core.entry import run_child
 from alignment.core.typed_json import Json
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
-from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
+from alignment.evaluation.answering import Evaluator, Question, outcome
+from alignment.evaluation.grading import correctness
 from alignment.evaluation.measures.constraints import constraint_figures
 from alignment.evaluation.measures.conversations import converse, follow_figures, follow_samples, plan_conversations
 from alignment.evaluation.measures.outcomes import figures, fraction
@@ -72,8 +73,8 @@ def _measure_mode(
 ) -> tuple[Sequence[Judged], EvaluationRecord]:
     """The judged answers of one mode, and their record. Accuracy by the template's switch, think-follow by flag alone."""
     started = time.monotonic()
-    repeated = [problem for problem in problems for _ in range(evaluator.settings.samples)]
-    followed = problems[: evaluator.settings.follow_count]
+    repeated = evaluator.asked(problems, mode)
+    followed = list({problem.id: problem for problem in repeated}.values())[: evaluator.settings.follow_count]
     asked = evaluator.answers([Question(problem, mode, flagged=False) for problem in repeated], seed)
     flagged = evaluator.answers([Question(problem, mode, flagged=True) for problem in followed], seed)
     figures_of_mode = replace(

@@ -9,8 +9,10 @@ from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS, Split
+from alignment.data.own_task import as_asked, task_name, task_of
 from alignment.data.rows import Problem
-from alignment.data.sources import Procedural, Table, load_source, source_problems
+from alignment.data.sources import Procedural, Table, is_own, load_source, source_problems
+from alignment.evaluation.lm_eval.names import is_lm_eval, lm_eval_fault
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.schema import Recipe
 from alignment.rollout.references import measuring_problem
@@ -33,10 +35,16 @@ def task_problems(
 
     Raises DataError for a source that is not for evaluation.
     """
-    source = evaluation_source(name)
+    if is_lm_eval(name):
+        from alignment.evaluation.lm_eval.task import lm_eval_task  # heavy, and an extra
+
+        return lm_eval_task(name).problems(count, seed)
+    source, task = evaluation_source(name), task_of(name)
     splits: tuple[Split, ...] = ("evaluation",) if isinstance(source, Procedural) else SPLITS
     found = source_problems(source, seed=seed, parameters=parameters, path=path, splits=splits)
-    return list(itertools.islice(found, count))
+    if task is None:
+        return list(itertools.islice(found, count))
+    return [as_asked(task, problem) for problem in itertools.islice(found, min(count, task.count or count))]
 
 
 def named_problems(settings: Evaluations, name: str, file: str | None) -> list[Problem]:
@@ -44,6 +52,7 @@ def named_problems(settings: Evaluations, name: str, file: str | None) -> list[P
 
     Raises DataError for a task without problems, and as `task_problems` does.
     """
+    name = entry_of(settings, name)
     path = Path(file) if file else None
     parameters = settings.parameters.get(name, {})
     found = task_problems(name, settings.count, settings.seed, parameters=parameters, path=path)
@@ -60,7 +69,12 @@ def evaluation_source(name: str) -> Procedural | Table:
     Raises DataError if there is none, if it is for training, or if this machine cannot isolate the programs it runs.
     """
     source = load_source(name)
-    problem = measuring_problem(source)
+    problem = lm_eval_fault(name) if is_lm_eval(name) else measuring_problem(source, own=is_own(name))
     if problem is not None:
         raise DataError(problem)
     return source
+
+
+def entry_of(settings: Evaluations, name: str) -> str:
+    """The entry of `after_each_stage` that a task's name in a report stands for."""
+    return next((entry for entry in settings.after_each_stage if name in (entry, task_name(entry))), name)

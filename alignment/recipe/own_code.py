@@ -32,7 +32,10 @@ def with_own_code(values: Any, folder: Path) -> None:
 
 def own_task(task: Any, folder: Path) -> Any:
     """A task of one's own by its absolute path; a name as it stands."""
-    if str(task).startswith(LM_EVAL) or not is_path(task, folder):
+    if isinstance(task, str) and task.startswith(LM_EVAL):
+        name, colon, chosen = task.removeprefix(LM_EVAL).partition(":")
+        return f"{LM_EVAL}{own_task(name, folder)}{colon}{chosen}" if is_path(name, folder) else task
+    if not is_path(task, folder):
         return task
     return str((folder / Path(task).expanduser()).resolve())
 

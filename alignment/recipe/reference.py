@@ -17,7 +17,19 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from alignment.recipe import algorithm, data, engine, environment, evaluation, hardware, lora, sampling, schema, stage
+from alignment.recipe import (
+    algorithm,
+    data,
+    engine,
+    environment,
+    evaluation,
+    hardware,
+    lora,
+    own_task,
+    sampling,
+    schema,
+    stage,
+)
 from alignment.recipe import rewards as reward_block
 from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
 from alignment.recipe.kinds import StageKind, kinds
@@ -87,6 +99,11 @@ BELOW_KINDS: tuple[Section, ...] = (
     (data.DataOverrides, "Data", "`data` at the top of the recipe."),
     (data.SourceOverride, "Source", "One entry of `data.sources`."),
     (evaluation.Evaluations, "Evaluations", "`evaluations`."),
+    (
+        own_task.OwnTask,
+        "Evaluation task",
+        "A file of its own, which `after_each_stage` and `--tasks` name by its path ([evaluation.md](evaluation.md#tasks-of-your-own)).",
+    ),
 )
 _LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "at least"}
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", Path: "path", Any: "anything"}

@@ -11,7 +11,7 @@ from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.data.rows import Problem
-from alignment.data.sources import Procedural, Table, row_columns
+from alignment.data.sources import Procedural, Table, has_messages, has_pairs, row_columns
 from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
@@ -22,9 +22,15 @@ SAMPLED_ROWS = 200  # of each source
 COMMON = {"kind", "name", "weight", "gate", "clip", "columns"}
 
 
-def measuring_problem(source: Procedural | Table) -> str | None:
-    """Why a source cannot be evaluated on: it is for training, or its programs cannot be isolated here. None if it can."""
-    if source.use != "evaluation":
+def measuring_problem(source: Procedural | Table, *, own: bool = False) -> str | None:
+    """Why a source cannot be evaluated on: it is for training, or its programs cannot be isolated here. None if it can.
+
+    own: whether it is the user's, who decides what is held out.
+    """
+    if isinstance(source, Table) and (has_messages(source) or has_pairs(source)):
+        holds = "chats" if has_messages(source) else "pairs of answers"
+        return f"`{source.id}` holds {holds}, and a task needs problems with answers; write its `fields`"
+    if not own and source.use != "evaluation":
         return f"`{source.id}` is for training; name a source with `use: evaluation`"
     problem = machine_problem({"kind": "python_tests"}) if "tests" in row_columns(source) else None
     return None if problem is None else f"`{source.id}` is judged by running programs; {problem}"

@@ -18,7 +18,7 @@ from alignment.evaluation.identity import evaluation_identity, follow_identity
 from alignment.evaluation.job import measure_follow, measure_modes
 from alignment.evaluation.sweep.files import write_sweep
 from alignment.evaluation.sweep.job import measure_point
-from alignment.evaluation.task import held_out, named_problems
+from alignment.evaluation.task import entry_of, held_out, named_problems
 from alignment.run.budget_sweep import held_alone, recipe_sweep
 from alignment.run.plan import RunPlan
 
@@ -59,7 +59,7 @@ def _sweep(run_plan: RunPlan, evaluator: Evaluator) -> None:
         missing = plan.missing()
         for number, point in enumerate(missing, 1):
             task = point.place.task
-            problems = named_problems(plan.settings, task, plan.files.get(task))
+            problems = named_problems(plan.settings, task, plan.files.get(entry_of(plan.settings, task)))
             title = f"{task}, {point.place.described} ({number} of {len(missing)})"
             measure_point(evaluator, problems, point, plan.output, title)
         write_sweep(plan)

@@ -10,7 +10,7 @@ from alignment.core.statistics.intervals import wilson
 from alignment.core.statistics.pairs import Pair, difference, difference_interval, verdict
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Problem, user_turn
-from alignment.evaluation.answering import GRADERS
+from alignment.evaluation.grading import GRADERS
 from alignment.evaluation.measures.constraints import constraint_figures
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.records.constraints import ModeAnswers

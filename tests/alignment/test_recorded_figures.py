@@ -12,7 +12,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from alignment.core.statistics.estimate import Estimate
 from alignment.data.rows import Problem, user_turn
-from alignment.evaluation.answering import GRADERS
+from alignment.evaluation.grading import GRADERS
 from alignment.evaluation.job import recorded_sample
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.records.evaluation import EvaluationFigures

@@ -18,6 +18,7 @@ from alignment.evaluation.task import evaluation_source
 from alignment.recipe.engine import retyped
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.hardware import Hardware
+from alignment.recipe.own_code import own_task
 from alignment.recipe.schema import Recipe
 from alignment.records.policies import is_model_folder, named_policies
 from alignment.records.run_folder import RunFolder
@@ -76,6 +77,7 @@ class SweepOptions:
             raise OptionError(
                 "there is no task to measure on; write --tasks with names from data/sources/, such as chain-sum"
             )
+        tasks = [own_task(name, Path.cwd()) for name in tasks]
         for name in tasks:
             evaluation_source(name)
         changes = {name: value for name, value in self.changes if value is not None}

@@ -11,16 +11,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from alignment.checks.own_tasks import task_faults
 from alignment.commands.budget.options import COMPLETION_TOKENS
 from alignment.core.errors import OptionError
-from alignment.data.sources import Table, load_source, source_names
+from alignment.data.sources import Table, load_source
 from alignment.evaluation.sweep.plan import files_of
-from alignment.evaluation.task import evaluation_source
 from alignment.evaluation.work import EvaluationWork
 from alignment.recipe.engine import retyped
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.hardware import Hardware
-from alignment.recipe.issue import nearest
+from alignment.recipe.own_code import own_task
 from alignment.recipe.schema import Recipe
 from alignment.records.policies import Policy, is_model_folder, named_policies
 from alignment.records.run_folder import RunFolder
@@ -58,10 +58,10 @@ class EvaluateOptions:
             raise OptionError(
                 "there is no task to measure on; write --tasks with names from data/sources/, such as constraints"
             )
+        tasks = [own_task(name, Path.cwd()) for name in tasks]
         for name in tasks:
-            if name not in source_names():
-                raise OptionError(f"--tasks: there is no source `{name}`; {nearest(name, source_names())}")
-            evaluation_source(name)
+            for fault in task_faults(name):
+                raise OptionError(f"--tasks: {fault}")
         changes = {name: value for name, value in self.changes if value is not None}
         if "engine" in changes:
             changes["engine"] = retyped(own.engine, changes["engine"])

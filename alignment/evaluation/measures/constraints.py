@@ -46,9 +46,7 @@ def constraint_figures(
 
     same_prompts: whether the chat template writes the same prompt for both modes, so that there is nothing to compare.
     """
-    asked = {
-        mode: [row for row in rows if row.problem.columns.get("instruction_id_list")] for mode, rows in answers.items()
-    }
+    asked = {mode: [row for row in rows if _constrained(row)] for mode, rows in answers.items()}
     tasks = dict.fromkeys(row.problem.family for rows in asked.values() for row in rows)
     return tuple(
         _task(task, {mode: [row for row in rows if row.problem.family == task] for mode, rows in asked.items()}, same_prompts)
@@ -130,6 +128,11 @@ def _clusters(rows: Sequence[Mark], reading: Reading) -> dict[str, Cluster]:
 
 def _followed(rows: Sequence[Mark], reading: Reading) -> float | None:
     return fraction([one.followed[reading] for one in rows]) if rows else None
+
+
+def _constrained(row: Judged) -> bool:
+    """Whether a row has constraints, and they are what its task is graded by."""
+    return bool(row.problem.columns.get("instruction_id_list")) and "instruction" in row.verdicts
 
 
 def _judged(row: Judged) -> bool:

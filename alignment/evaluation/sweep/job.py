@@ -16,11 +16,12 @@ from alignment.core.entry import run_child
 from alignment.core.vocabulary import Mode
 from alignment.data.generators.families import problem_key
 from alignment.data.rows import Problem
-from alignment.evaluation.answering import Evaluator, Question, correctness, outcome
+from alignment.evaluation.answering import Evaluator, Question, outcome
+from alignment.evaluation.grading import correctness
 from alignment.evaluation.measures.outcomes import Outcome, fraction_of, mean_of, score
 from alignment.evaluation.sweep.plan import Point, SweepWork
 from alignment.evaluation.sweep.votes import Ballot, vote_points
-from alignment.evaluation.task import named_problems
+from alignment.evaluation.task import entry_of, named_problems
 from alignment.recipe.evaluation import Evaluations
 from alignment.records.sweep import (
     POINTS,
@@ -155,7 +156,7 @@ def _run(work: SweepWork, stage: str) -> None:
     settings = Evaluations.model_validate(work.settings)
     missing = [point for point in work.missing if point.place.stage == stage]
     names = {point.place.task for point in missing}
-    problems = {name: named_problems(settings, name, work.files.get(name)) for name in names}
+    problems = {name: named_problems(settings, name, work.files.get(entry_of(settings, name))) for name in names}
     evaluator = Evaluator(settings, work.policies[stage], stage, trust_remote_code=work.trust_remote_code)
     for number, point in enumerate(missing, 1):
         title = f"{stage} on {point.place.task}, {point.place.described} ({number} of {len(missing)})"

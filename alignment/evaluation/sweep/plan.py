@@ -14,7 +14,8 @@ from alignment.core.differences import differences
 from alignment.core.files import canonical_hash, file_hash
 from alignment.core.typed_json import Json
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.sources import Table, load_source, local_path
+from alignment.data.own_task import task_content, task_name
+from alignment.data.sources import Table, is_own, load_source, local_path
 from alignment.recipe.engine import WITHOUT_EFFECT
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.hardware import Hardware
@@ -117,7 +118,7 @@ def planned_points(
         for name, task in tasks.items():
             for mode, budget in curve(settings, modes):
                 decided = {"policy": policy.output_hash(), "task": task, **_identity(settings, mode, budget)}
-                yield Point(Place(policy.name, name, mode, budget), decided)
+                yield Point(Place(policy.name, task_name(name), mode, budget), decided)
 
 
 def curve(settings: Evaluations, modes: Sequence[Mode]) -> list[tuple[Mode, int | None]]:
@@ -141,10 +142,13 @@ def files_of(tasks: Sequence[str], recipe: Recipe | None) -> dict[str, str]:
 def _task(settings: Evaluations, name: str, files: Mapping[str, str]) -> dict[str, Json]:
     """What decides a task's problems."""
     return {
-        "name": name,
-        "source": load_source(name).model_dump(mode="json", exclude=NOT_DECIDING),
+        "name": task_name(name),
+        "source": load_source(name).model_dump(
+            mode="json", exclude=NOT_DECIDING | ({"file"} if is_own(name) else set())
+        ),
         "parameters": settings.parameters.get(name, {}),
         "file": file_hash(Path(files[name])) if name in files else None,
+        **({"own_task": own} if (own := task_content(name)) is not None else {}),
         "count": settings.count,
         "seed": settings.seed,
     }
