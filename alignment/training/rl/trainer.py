@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from trl import GRPOTrainer
 from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import use_adapter
 
@@ -25,6 +24,7 @@ from alignment.training.rl.advantages import advantages_of
 from alignment.training.rl.batch import RolledOut, RolloutSource, Row, StepBatch, as_tensors
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
 from alignment.training.rl.packing import pack
+from alignment.training.rl.trl_trainer import GRPOTrainer
 
 GAP_ROWS = 4  # of each rank, whose log-probs are compared with the engine's at every step
 
