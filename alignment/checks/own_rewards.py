@@ -28,7 +28,8 @@ from alignment.recipe.kinds import kind_of
 from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rewards_of
-from rewards.own.loading import is_own
+from rewards.own.description import described
+from rewards.own.loading import is_own, own_name
 
 ROWS = 3
 FAULTS = ("raised", "timed_out", "crashed", "wrong_length", "wrong_type", "not_a_number", "not_finite")
@@ -52,6 +53,19 @@ def own_rewards(recipe: Recipe) -> Iterator[Issue]:
             fault = dry_fault(spec, sample) if sample else None
             if fault is not None:
                 yield Issue((*place, number), fault)
+
+
+def described_rewards(recipe: Recipe) -> Iterator[str]:
+    """For the plan: what each reward of the user's own is, and in which form it takes completions."""
+    for stage in recipe.stages:
+        for spec in rewards_of(stage):
+            if is_own(spec.kind):
+                about = described(spec.kind)
+                form = (
+                    "a verifier" if about.what == "verifier" else f"a function that takes completions as {about.reads}"
+                )
+                needs = f" and reads {', '.join(about.needs)}" if about.needs else ""
+                yield f"{spec.name or spec.kind}: {form}{needs} ({own_name(spec.kind).short})"
 
 
 def sampled_problems(recipe: Recipe, index: int) -> list[Problem]:

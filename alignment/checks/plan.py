@@ -14,6 +14,7 @@ from rich.table import Table
 
 from alignment.checks.conversations import part_faults
 from alignment.checks.model_files import safetensors_header
+from alignment.checks.own_rewards import described_rewards
 from alignment.data.mixture import MAX_FAULTS_SHOWN, load_parts
 from alignment.data.own_task import task_name
 from alignment.data.sources import is_file, is_own, source_of
@@ -96,7 +97,7 @@ def print_plan(plan: RunPlan, console: Console) -> None:
         start, work = recipe.policy_before(stage.name) or "base model", kind_of(stage).work(stage)
         table.add_row(stage.name, stage.kind, start, describe_data(stage), work, memory)
     console.print(table)
-    for line in rows_read(recipe):
+    for line in (*rows_read(recipe), *dict.fromkeys(described_rewards(recipe))):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     tasks = ", ".join(map(task_name, recipe.evaluations.after_each_stage)) or "nothing"
     turns = recipe.evaluations.follow_turns

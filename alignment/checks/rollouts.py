@@ -3,8 +3,11 @@
 Neighbours: recipe.py (runs the checks), lengths.py (positions of the model), evaluations.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from alignment.checks.own_rewards import sampled_problems
+from alignment.core.errors import RecipeError
+from alignment.data.rows import Problem, user_turn
 from alignment.recipe.engine import EngineOptions, engine_kind
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.issue import Issue, Place
@@ -12,7 +15,10 @@ from alignment.recipe.kinds import kind_of
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rollout_of
-from alignment.rollout.environments.registry import environment_problems
+from alignment.rollout.environments.registry import environment_problems, open_environments
+from rewards.own.loading import is_own
+
+ANY_PROBLEM = Problem("check", [user_turn("What is 1 + 2?")], "3")  # where a stage's own are not at hand
 
 
 def rollouts(recipe: Recipe) -> Iterator[Issue]:
@@ -28,13 +34,21 @@ def rollouts(recipe: Recipe) -> Iterator[Issue]:
             told = "each training process samples in itself, from weights that change; write 1, or leave it out"
             yield Issue((*place, "engine", "workers"), told)
         yield from thinking_budget(place, rollout.thinking_budget, rollout.max_completion_tokens)
-        yield from environment(place, rollout.environment)
+        yield from environment(place, rollout.environment, _first(recipe, index, rollout.environment))
 
 
-def environment(place: Place, choice: EnvironmentChoice) -> Iterator[Issue]:
-    """The environment exists, takes its options, and runs on this machine."""
-    for fault in environment_problems(choice):
-        yield Issue((*place, "environment"), fault)
+def environment(place: Place, choice: EnvironmentChoice, sample: Sequence[Problem] = ()) -> Iterator[Issue]:
+    """The environment exists, takes its options, and runs on this machine; one of the user's own begins with a problem."""
+    faults = environment_problems(choice)
+    yield from (Issue((*place, "environment"), fault) for fault in faults)
+    if not faults and is_own(choice.kind):
+        environments = open_environments(choice)
+        try:
+            environments.new().reset(next(iter(sample), ANY_PROBLEM))
+        except RecipeError as error:
+            yield Issue((*place, "environment"), str(error))
+        finally:
+            environments.close()
 
 
 def engine(place: Place, options: EngineOptions, processes: int) -> Iterator[Issue]:
@@ -56,3 +70,8 @@ def thinking_budget(place: Place, budget: ThinkingBudget, longest: int) -> Itera
         )
     if budget.most is not None and budget.least > budget.most:
         yield Issue((*place, "least"), f"{budget.least} is above most, {budget.most}; lower it")
+
+
+def _first(recipe: Recipe, index: int, choice: EnvironmentChoice) -> list[Problem]:
+    """A problem of a stage, where an environment of the user's own is tried with it."""
+    return sampled_problems(recipe, index)[:1] if is_own(choice.kind) else []

@@ -111,11 +111,16 @@ def code_files(name: str) -> dict[str, str]:
     return {path.name: hashlib.sha256(text).hexdigest() for path, text in sorted(found.items())}
 
 
-def where(error: BaseException, folder: Path) -> str:
-    """`my_rewards.py:7: ValueError: why`, at the last line of the error that lies in a folder of the user's."""
+def where(error: BaseException, folder: Path | None) -> str:
+    """`my_rewards.py:7: ValueError: why`, at the last line of the error that lies in a folder of the user's.
+
+    folder: None where the code is not found at all.
+    """
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}:{error.lineno}: {said}"
+    if folder is None:
+        return said
     frames = traceback.extract_tb(error.__traceback__)
     own = [one for one in frames if one.filename.startswith(f"{folder}/")]
     return f"{Path(own[-1].filename).name}:{own[-1].lineno}: {said}" if own else said
@@ -133,7 +138,8 @@ def _module(own: OwnName) -> ModuleType:
         try:
             return importlib.import_module(own.module)
         except FAULTS as error:
-            at = where(error, folder_of(own.written))
+            installed = _installed(own.module)
+            at = where(error, installed.parent if installed is not None else None)
             advice = "put it beside the recipe, or install it" if isinstance(error, ModuleNotFoundError) else "fix it"
             raise OwnCodeError(f"`{own.written}`: {own.module} cannot be imported ({at}); {advice}") from error
     file = own.file.expanduser().resolve()

@@ -207,7 +207,7 @@ def test_the_environment_that_the_documentation_shows_works_as_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (resource("docs") / "rollouts.md").read_text(encoding="utf-8")
-    code = page.split("```python\n", 1)[1].split("```", 1)[0]
+    code = next(one for one in page.split("```python\n")[1:] if "KIND =" in one).split("```", 1)[0]
     (tmp_path / "their_maze.py").write_text(code, encoding="utf-8")
     information = tmp_path / "their_maze-1.0.dist-info"
     information.mkdir()

@@ -5,7 +5,7 @@ A new kind here is its file and a line in BUILT_IN. Another package names its ow
     [project.entry-points."alignment.environments"]
     maze = "their_package.maze:KIND"
 
-A kind is imported when it is asked for by name. Neighbours: protocol.py, checks/ (which ask for problems first).
+A name with a colon is a class of the user's own (own.py). A kind is imported when it is asked for by name. Neighbours: protocol.py, checks/ (which ask for problems first).
 """
 
 from importlib import import_module
@@ -15,7 +15,9 @@ from pydantic import ValidationError
 
 from alignment.core.errors import OptionError, RecipeError
 from alignment.recipe.environment import EnvironmentChoice
+from alignment.rollout.environments.own import own_environment
 from alignment.rollout.environments.protocol import EnvironmentKind, EnvironmentOptions, Environments
+from rewards.own.loading import is_own
 
 ENTRY_POINTS = "alignment.environments"
 BUILT_IN = {
@@ -42,7 +44,9 @@ def environment_names() -> list[str]:
 
 
 def environment_kind(name: str) -> EnvironmentKind:
-    """The kind of that name. Raises RecipeError where there is none, or where its package cannot be used."""
+    """The kind of that name. Raises RecipeError where there is none, or where its package or own code cannot be used."""
+    if is_own(name):
+        return own_environment(name)
     if name in BUILT_IN:
         kind: EnvironmentKind = import_module(BUILT_IN[name]).KIND
         return kind
