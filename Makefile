@@ -9,9 +9,8 @@ PYTHON ?= python3
 EXTRAS ?=
 BIN := .venv/bin
 # A worker for each core, at most four. A file's tests stay together, since they share what they made; those that take
-# longest come first.
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \
-	tests/smoke tests/ranks tests/gpu tests
+# longest come first (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder tests
 STAMP := .venv/.installed
 
 setup: $(STAMP)

@@ -1,0 +1,14 @@
+"""The order of the tests: files whose tests start whole runs come first, so that two workers end at the same time."""
+
+import pytest
+
+LONGEST_FIRST = ("tests/smoke/", "tests/ranks/", "tests/gpu/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by folder; within one, and among all others, the order stays."""
+
+    def place(item: pytest.Item) -> int:
+        return next((n for n, folder in enumerate(LONGEST_FIRST) if item.nodeid.startswith(folder)), len(LONGEST_FIRST))
+
+    items.sort(key=place)
