@@ -65,7 +65,7 @@ def described_rewards(recipe: Recipe) -> Iterator[str]:
                     "a verifier" if about.what == "verifier" else f"a function that takes completions as {about.reads}"
                 )
                 needs = f" and reads {', '.join(about.needs)}" if about.needs else ""
-                yield f"{spec.name or spec.kind}: {form}{needs} ({own_name(spec.kind).short})"
+                yield f"{spec.called}: {form}{needs} ({own_name(spec.kind).short})"
 
 
 def sampled_problems(recipe: Recipe, index: int) -> list[Problem]:

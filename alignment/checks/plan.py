@@ -15,6 +15,7 @@ from rich.table import Table
 from alignment.checks.conversations import part_faults
 from alignment.checks.model_files import safetensors_header
 from alignment.checks.own_rewards import described_rewards
+from alignment.checks.rewards import columns_read
 from alignment.data.mixture import MAX_FAULTS_SHOWN, load_parts
 from alignment.data.own_task import task_name
 from alignment.data.sources import is_file, is_own, source_of
@@ -23,7 +24,7 @@ from alignment.recipe.data import MixturePart
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
-from alignment.recipe.stage import StageFields, TrainingStage
+from alignment.recipe.stage import StageFields, TrainingStage, rewards_of
 from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
 
@@ -118,14 +119,16 @@ def rows_read(recipe: Recipe) -> Iterator[str]:
                 continue
             own = f" ({source_of(part).description})" if is_own(str(part.source)) else ""
             lines[f"{shown_source(part)}: {faults.rows:,} rows{own}, {len(faults.faulty)} left out"] = None
-            lines.update(_unread(part))
+            lines.update(_unread(stage, part))
             lines.update({f"  {one}": None for one in faults.faulty[:MAX_FAULTS_SHOWN]})
     yield from lines
 
 
-def _unread(part: MixturePart) -> dict[str, None]:
-    """The line about columns of an own table that nothing reads, if it has any."""
-    names = unread_columns(source_of(part)) if is_own(str(part.source)) else []
+def _unread(stage: StageFields, part: MixturePart) -> dict[str, None]:
+    """The line about columns of an own table that neither the stage nor a reward of it reads, if it has any."""
+    read = frozenset[str]().union(*(columns_read(spec) or () for spec in rewards_of(stage)))
+    found = unread_columns(source_of(part)) if is_own(str(part.source)) else []
+    names = [name for name in found if name not in read]
     return {f"  columns that are not read: {', '.join(names)}": None} if names else {}
 
 

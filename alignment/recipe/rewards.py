@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from alignment.recipe.own_code import short_name
+
 
 class Reward(BaseModel):
     """One item of `rewards`. The verifier's own options stand beside these keys and are checked against it."""
@@ -13,3 +15,8 @@ class Reward(BaseModel):
     name: str | None = Field(None, description="Its name in metrics; default: its kind, or its function's name.")
     weight: float = Field(1.0, description="Factor of its score in the reward.")
     gate: bool = Field(False, description="Set the whole reward to 0 unless this score is 1.")
+
+    @property
+    def called(self) -> str:
+        """Its name in metrics and verdicts."""
+        return self.name or short_name(self.kind) or self.kind

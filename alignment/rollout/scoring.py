@@ -58,6 +58,7 @@ class Scorer:
         self._reward = rewards.reward_function([spec.model_dump(exclude_none=True) for spec in specs])
         read = {one.columns.get(name, name) for one in self._reward.components for name in one.verifier.columns}
         self._row_columns = read - SAMPLING_COLUMNS  # None where no problem of a batch has them
+        self._said: set[tuple[str, str]] = set()  # reward and reason of faults that are in the log
 
     def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
         """Verdicts and totals, in order. A problem without a column that a verifier reads is not that verifier's.
@@ -86,10 +87,19 @@ class Scorer:
                 for name in sorted(names)
             },
         )
+        self._say_faults(table)
         return [
             Judged(problem, made, verdicts, total(self._reward.components, verdicts))
             for problem, made, verdicts in zip(problems, completions, table, strict=True)
         ]
+
+    def _say_faults(self, table: Sequence[Mapping[str, rewards.Verdict]]) -> None:
+        """Print why a reward gave no score, such as the line of the user's code that failed, once for each reason."""
+        for name, verdict in (pair for row in table for pair in row.items()):
+            detail, key = verdict.evidence.get("detail"), (name, verdict.reason)
+            if verdict.score is None and detail and key not in self._said:
+                self._said.add(key)
+                print(f"reward {name}: {verdict.reason}: {detail}", flush=True)
 
     def close(self) -> None:
         """Close the verifiers."""

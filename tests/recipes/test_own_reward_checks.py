@@ -9,6 +9,11 @@ import yaml
 
 from alignment.checks.recipe import checked
 from alignment.core.errors import RecipeError
+from alignment.data.rows import Problem, user_turn
+from alignment.inference.engine import Generation, GenerationRequest
+from alignment.rollout.environments.protocol import Opening
+from alignment.rollout.scoring import Scorer
+from alignment.rollout.trajectory import one_turn
 from alignment.run.identity import stage_identity
 
 CODE = """
@@ -99,3 +104,29 @@ def test_changed_code_is_another_input_and_a_renamed_folder_is_not(tmp_path: Pat
     assert identity(second) == before
     (second / "my_rewards.py").write_text(CODE.replace("1 /", "2 /"), encoding="utf-8")
     assert identity(second) != before
+
+
+def test_a_rollout_over_which_it_hangs_is_left_out_of_the_reward_and_the_log_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = "import time\n\n\ndef slow(completions, difficulty, **kwargs):\n"
+    slow += "    time.sleep(100 if 'stuck' in completions else 0)\n    return [float(one) for one in difficulty]\n"
+    path = recipe(tmp_path, {"kind": "math_answer"}, {"kind": "slow.py:slow", "timeout_seconds": 1.0, "weight": 0.5})
+    (tmp_path / "slow.py").write_text(slow, encoding="utf-8")
+    scorer = Scorer(checked(path, []).recipe.stages[0].rewards)
+    problem = Problem("p", [user_turn("What is 1 + 2?")], "3", columns={"difficulty": 2})
+    texts = ["3", "stuck", "4"]
+    made = [
+        one_turn(
+            Opening(problem.messages, []),
+            Generation(GenerationRequest([1], "non_thinking"), [1], [0.0], [False], "end", text),
+        )
+        for text in texts
+    ]
+    try:
+        judged = scorer.judge([problem] * 3, made)
+    finally:
+        scorer.close()
+    assert [one.total for one in judged] == [2.0, None, 1.0]
+    assert judged[1].verdicts["slow"].reason == "timed_out" and judged[1].verdicts["math_answer"].score == 0.0
+    assert capsys.readouterr().out == "reward slow: timed_out: no answer within 1.0 seconds\n"

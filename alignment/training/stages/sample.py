@@ -136,7 +136,7 @@ def accept_score(stage: SampleStage, verdicts: Mapping[str, VerdictRecord]) -> f
     """The total from which a completion is accepted: the recipe's, or the highest that the weights allow its row."""
     if stage.accept_score is not None:
         return stage.accept_score
-    asked = [spec for spec in stage.rewards if verdicts[spec.name or spec.kind].reason != NOT_APPLICABLE]
+    asked = [spec for spec in stage.rewards if verdicts[spec.called].reason != NOT_APPLICABLE]
     return sum(spec.weight for spec in asked if spec.weight > 0) - 1e-9
 
 
