@@ -52,7 +52,7 @@ def data_names(recipe: Recipe) -> Iterator[Issue]:
             yield Issue(place, str(error))
         for part_place, part in placed_parts(recipe, index):
             try:
-                yield from _part_issues(recipe, kind_of(stage), part_place, part)
+                yield from part_issues(recipe, kind_of(stage), part_place, part)
             except DataError as error:
                 yield Issue(part_place, str(error))
         yield from _same_names(recipe, index)
@@ -69,7 +69,8 @@ def _same_names(recipe: Recipe, index: int) -> Iterator[Issue]:
                 yield Issue((*place, "source"), message)
 
 
-def _part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: MixturePart) -> Iterator[Issue]:
+def part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: MixturePart) -> Iterator[Issue]:
+    """What is wrong with a part of the data of a stage of that kind."""
     if part.stage is not None:
         if kind.takes == "problems":
             message = f"a {kind.name} stage needs problems with answers, not conversations; name a source"

@@ -22,13 +22,15 @@ MAX_FRACTION = 0.01  # of a task's problems that may stand in training rows by c
 def trained_on_the_test(recipe: Recipe) -> Iterator[Issue]:
     """No training file holds more than a trace of the problems of an evaluation file."""
     tasks = {
-        name: keys for name in recipe.evaluations.after_each_stage if (keys := _keys(recipe, MixturePart(source=name)))
+        name: keys
+        for name in recipe.evaluations.after_each_stage
+        if (keys := question_keys(recipe, MixturePart(source=name)))
     }
     if not tasks:
         return
     for index, _ in enumerate(recipe.stages):
         for place, part in placed_parts(recipe, index):
-            trained = _keys(recipe, part) if part.source is not None else frozenset()
+            trained = question_keys(recipe, part) if part.source is not None else frozenset()
             for task, keys in tasks.items():
                 common = trained & keys
                 if len(common) > MAX_FRACTION * len(keys):
@@ -40,7 +42,7 @@ def trained_on_the_test(recipe: Recipe) -> Iterator[Issue]:
                     )
 
 
-def _keys(recipe: Recipe, part: MixturePart) -> frozenset[str]:
+def question_keys(recipe: Recipe, part: MixturePart) -> frozenset[str]:
     """Hashes of the questions of a local table; empty for any other source, and for one that cannot be read."""
     source = source_of(part) if is_readable(part) else None
     if not isinstance(source, Table):

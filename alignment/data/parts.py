@@ -10,12 +10,22 @@ from alignment.data.mixture import load_parts
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Place
 from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import held_out_of
 
 
 def placed_parts(recipe: Recipe, index: int) -> Iterator[tuple[Place, MixturePart]]:
     """Each part of a stage with its place; parts of a mixture file have the place of its name. None if it cannot be read."""
-    data = recipe.stages[index].data
-    place: Place = ("stages", index, "data")
+    yield from _placed(recipe.stages[index].data, ("stages", index, "data"))
+
+
+def held_out_parts(recipe: Recipe, index: int) -> Iterator[tuple[Place, MixturePart]]:
+    """The parts of a stage's `held_out.data` with their places."""
+    held = held_out_of(recipe.stages[index])
+    if held is not None and held.data is not None:
+        yield from _placed(held.data, ("stages", index, "held_out", "data"))
+
+
+def _placed(data: str | list[MixturePart], place: Place) -> Iterator[tuple[Place, MixturePart]]:
     try:
         parts = load_parts(data)
     except DataError:

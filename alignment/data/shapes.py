@@ -250,8 +250,9 @@ def text_of(value: Any, name: str) -> str:
 
 
 def _answers(value: Any, name: str) -> list[Message]:
-    """The turns that answer: a text, one message, or a list of them."""
-    if isinstance(value, str) and _MESSAGES.match(value) is None:
+    """The turns that answer: a text or number, one message, or a list of them."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number or (isinstance(value, str) and _MESSAGES.match(value) is None):
         return [turn({"role": "assistant", "content": text_of(value, name)})]
     return [turn(dict(value))] if isinstance(value, Mapping) else turns_of(value, name)
 

@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from alignment.core.errors import DataError
+from alignment.data.mixture import problems_of, refuse_faulty
 from alignment.data.rows import Conversation, Preference, Problem
-from alignment.data.sources import LeftOut, Table, local_path, table_places
+from alignment.data.sources import LeftOut, Table, local_path, source_of, table_places
 from alignment.data.spool import Picked
 from alignment.data.table_files import last_change
 from alignment.lint.cases import Case
 from alignment.lint.findings import Intent
 from alignment.lint.linter import row_findings
+from alignment.recipe.data import MixturePart
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import StageFields
 
 AnyRow = TypeVar("AnyRow", Conversation, Problem, Preference)
 
@@ -72,6 +76,17 @@ def without_faulty(
         else:
             left_out.append(LeftOut(f"row {row.id}", fault))
     return Picked(rows, kept), left_out
+
+
+def sound_problems(recipe: Recipe, stage: StageFields, parts: list[MixturePart]) -> tuple[list[Problem], list[LeftOut]]:
+    """(the problems of a mixture that can be asked, rows of its tables that cannot). Raises DataError if those are too many."""
+    left_out: list[LeftOut] = []
+    problems = problems_of(recipe, parts, left_out)
+    tables = {source.id for part in parts if isinstance(source := source_of(part), Table)}
+    made = frozenset(problem.id for problem in problems if problem.family not in tables)
+    kept, faulty = without_faulty(problems, Intent.of(recipe, stage), made)
+    refuse_faulty(stage.name, faulty, len(problems), recipe.data.max_faulty_fraction)
+    return list(kept), [*left_out, *faulty]
 
 
 def _cases(row: Conversation | Problem | Preference) -> Iterator[Case]:

@@ -18,14 +18,19 @@ def with_own_paths(values: Any, folder: Path) -> None:
     """Make the paths of files in the `data` of every stage absolute, in place. Anything else is left for the schema."""
     stages = values.get("stages") if isinstance(values, dict) else None
     for stage in stages if isinstance(stages, list) else []:
-        if not isinstance(stage, dict):
-            continue
-        if isinstance(stage.get("data"), list):
-            for part in stage["data"]:
-                if isinstance(part, dict) and is_path(part.get("source"), folder):
-                    part["source"] = _absolute(part["source"], folder)
-        elif is_path(stage.get("data"), folder):
-            stage["data"] = _absolute(stage["data"], folder)
+        if isinstance(stage, dict):
+            _with_own_data(stage, folder)
+            if isinstance(stage.get("held_out"), dict):
+                _with_own_data(stage["held_out"], folder)
+
+
+def _with_own_data(block: dict[str, Any], folder: Path) -> None:
+    if isinstance(block.get("data"), list):
+        for part in block["data"]:
+            if isinstance(part, dict) and is_path(part.get("source"), folder):
+                part["source"] = _absolute(part["source"], folder)
+    elif is_path(block.get("data"), folder):
+        block["data"] = _absolute(block["data"], folder)
 
 
 def is_path(name: Any, folder: Path) -> bool:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from alignment.recipe.closed import Closed
 from alignment.recipe.data import MixturePart
+from alignment.recipe.held_out import HeldOut
 from alignment.recipe.lora import Lora
 from alignment.recipe.rewards import Reward
 from alignment.recipe.sampling import Sampling
@@ -45,6 +46,12 @@ class TrainingStage(StageFields):
     trainer: dict[str, Any] = Field(
         {}, description="Keys of this kind's TRL config class, each checked before anything starts."
     )
+
+
+def held_out_of(stage: StageFields) -> HeldOut | None:
+    """The stage's `held_out` block, or None if it has none."""
+    found = getattr(stage, "held_out", None)
+    return found if isinstance(found, HeldOut) else None
 
 
 def rollout_of(stage: StageFields) -> Sampling | None:

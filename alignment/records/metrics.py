@@ -47,6 +47,8 @@ METRICS: dict[str, Metric] = {
     "learning_rate": Metric("learning rate", None, "learning rate"),
     "tokens_per_second": Metric("tokens trained on since the line before, per second", "more", "tokens / second"),
     "token_accuracy": Metric("fraction of trained tokens that are the likeliest (sft)", "more", "token accuracy"),
+    "held_out_loss": Metric("mean loss of a token (sft) or a pair (dpo) of the held-out rows, on a line of its own", "less", "held-out loss"),
+    "held_out_preference_accuracy": Metric("fraction of held-out pairs whose chosen answer has the greater implicit reward (dpo)", "more", "held-out preference accuracy"),
     "tokens": Metric("tokens trained on so far, over all attempts"),
     "gradient_norm": Metric("norm of the gradient before clipping"),
     "kl": Metric("estimated KL divergence from the reference policy, in nats per token (grpo with beta)"),

@@ -15,7 +15,7 @@ from alignment.recipe.algorithm import AlgorithmFields
 from alignment.recipe.data import MixturePart
 from alignment.recipe.named_function import source_file
 from alignment.recipe.schema import Recipe
-from alignment.recipe.stage import StageFields, rewards_of, rollout_of
+from alignment.recipe.stage import StageFields, held_out_of, rewards_of, rollout_of
 from rewards.own.loading import code_files, own_name
 from rewards.own.loading import is_own as is_own_code
 
@@ -27,10 +27,11 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
     """The resolved settings of a stage, its seed, the declarations and local files of its data, and its inputs' hashes."""
     parts = load_parts(stage.data)
     return {
-        "stage": _known_by_content(_without_effectless(stage.model_dump(mode="json", exclude={"data"}))),
+        "stage": _known_by_content(_without_effectless(stage.model_dump(mode="json", exclude={"data", "held_out"}))),
         "seed": recipe.seed,
         "chat_template": recipe.chat_template,
         "data": [describe_part(part) for part in parts],
+        **_measured(stage),
         "files": {
             **dict(_local_files(recipe, (part.source for part in parts if part.source and not is_own(part.source)))),
             **_own_code(stage),
@@ -39,9 +40,21 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
     }
 
 
+def _measured(stage: StageFields) -> dict[str, Any]:
+    """How rows are held out, where a stage does so: they are not trained on, and may decide which checkpoint is kept."""
+    held = held_out_of(stage)
+    if held is None:
+        return {}
+    parts = load_parts(held.data) if held.data is not None else []
+    written = held.model_dump(mode="json", exclude={"data"} if parts else set())
+    return {"held_out": {**written, **({"data": [describe_part(part) for part in parts]} if parts else {})}}
+
+
 def hub_sources(recipe: Recipe) -> list[str]:
     """The sources of a recipe that are downloaded from the hub, for training and evaluation."""
     parts = [part for stage in recipe.stages for part in load_parts(stage.data) if part.source]
+    measured = [held.data for stage in recipe.stages if (held := held_out_of(stage)) and held.data is not None]
+    parts += [part for data in measured for part in load_parts(data) if part.source]
     parts += [MixturePart(source=name) for name in recipe.evaluations.after_each_stage]
     found = dict[str, None]()
     for part in parts:

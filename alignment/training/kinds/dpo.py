@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from alignment.recipe.held_out import HeldOut
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
-from alignment.training.kinds.plan import rows_of_batch, steps_or_epochs
+from alignment.training.kinds.plan import MEASURING_KEYS, rows_of_batch, steps_or_epochs
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -21,6 +22,9 @@ class DpoStage(TrainingStage):
 
     max_length: int = Field(
         4096, ge=16, description="Longest prompt and answer together, in tokens; longer pairs are left out and counted."
+    )
+    held_out: HeldOut | None = Field(
+        None, description="Rows that are measured at intervals and not trained on; a number is their fraction."
     )
 
 
@@ -44,7 +48,10 @@ KIND = StageKind(
     run=run,
     batch=lambda stage: (2 * rows_of_batch(stage), stage.max_length),  # chosen and rejected go through together
     trainer=TrainerKeys(
-        "trl", "trainer/dpo_config.py", "DPOConfig", {"max_length": "write `max_length` beside `trainer`"}
+        "trl",
+        "trainer/dpo_config.py",
+        "DPOConfig",
+        {**MEASURING_KEYS, "max_length": "write `max_length` beside `trainer`"},
     ),
     lint=lambda stage: LintIntent(stage.max_length),
 )

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from alignment.recipe.held_out import HeldOut
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
-from alignment.training.kinds.plan import rows_of_batch, steps_or_epochs
+from alignment.training.kinds.plan import MEASURING_KEYS, rows_of_batch, steps_or_epochs
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -29,6 +30,9 @@ class SftStage(TrainingStage):
     loss_on_empty_think: bool = Field(
         False,
         description="Put loss on the empty think block of /no_think rows, so that the policy learns to write it.",
+    )
+    held_out: HeldOut | None = Field(
+        None, description="Rows that are measured at intervals and not trained on; a number is their fraction."
     )
     loss_on_history: bool = Field(False, description="Put loss on assistant turns before the last user query too.")
 
@@ -61,6 +65,7 @@ KIND = StageKind(
         "trainer/sft_config.py",
         "SFTConfig",
         {
+            **MEASURING_KEYS,
             "max_length": "write `max_length` beside `trainer`",
             "packing": "write `packing` beside `trainer`",
             "packing_strategy": "packs never cut a row in two",

@@ -4,20 +4,24 @@ The reference policy is the policy at the stage's start: TRL loads it from the s
 without it. Neighbours: training/kinds/dpo.py (declares the kind), data/template.py (renders pairs).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from alignment.core.errors import DataError
+from alignment.data.held_out import held_out, refuse_measured
 from alignment.data.mixture import load_parts, pairs_of, refuse_faulty
 from alignment.data.rows import Preference
 from alignment.data.sources import LeftOut, source_of
 from alignment.data.template import render_preference
 from alignment.lint.findings import Intent
 from alignment.lint.rows import without_faulty
+from alignment.recipe.data import MixturePart
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
+from alignment.training.disk_table import disk_table
+from alignment.training.held_out import Measurer, measuring_settings
 from alignment.training.kinds.dpo import DpoStage
 from alignment.training.policy import adapter_config, load_policy
 
@@ -26,37 +30,63 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
     """The trainer of a dpo stage, ready to train. Raises DataError without pairs that are short enough."""
     stage: DpoStage = context.stage
     tokenizer = context.tokenizer()
-    pairs, too_long = [], 0
-    for pair in _sound_pairs(context):
-        texts = render_preference(tokenizer, pair)
-        longest = max(len(tokenizer(texts["prompt"] + texts[side])["input_ids"]) for side in ("chosen", "rejected"))
-        if longest > stage.max_length:
-            too_long += 1
-            continue
-        pairs.append(texts)
-    if not pairs:
+    rows, measured = _sound_pairs(context)
+    table = disk_table(context, "rows", _rendered(context, tokenizer, rows))
+    kept = 0 if table is None else len(table)
+    if table is None:
         raise DataError(
-            f"stage {stage.name} has no preference pairs to train on ({too_long} are longer than max_length {stage.max_length}); "
+            f"stage {stage.name} has no preference pairs to train on ({len(rows)} are longer than max_length {stage.max_length}); "
             "raise it, or sample more"
         )
-    context.counts.update(rows=len(pairs), left_out_too_long=too_long)
+    held = disk_table(context, "held-out", _rendered(context, tokenizer, measured))
+    if stage.held_out is not None and held is None:
+        raise DataError(
+            f"all {len(measured)} held-out pairs are longer than max_length {stage.max_length}; raise it, or hold out more"
+        )
+    context.counts.update(rows=kept, left_out_too_long=len(rows) - kept)
     recorder = Recorder(context)
     # Before the policy: it tells transformers whether weights are loaded in shards.
-    settings = DPOConfig(**{**context.trainer_settings(), "max_length": stage.max_length})
+    settings = DPOConfig(
+        **{**context.trainer_settings(), **measuring_settings(context), "max_length": stage.max_length}
+    )
     trainer = DPOTrainer(
         model=load_policy(context),
         args=settings,
-        train_dataset=Dataset.from_list(pairs),
+        train_dataset=table,
+        eval_dataset=held,
         processing_class=tokenizer,
         peft_config=adapter_config(stage.lora, tokenizer),
-        callbacks=[recorder],
+        callbacks=[recorder, *([Measurer(context, len(measured))] if held is not None else [])],
     )
     return trainer, recorder
 
 
-def _sound_pairs(context: StageContext) -> Sequence[Preference]:
-    """The pairs that can be trained on; those of tables are linted. Raises DataError if too many cannot be used."""
-    recipe, stage, parts = context.recipe, context.stage, load_parts(context.stage.data)
+def _rendered(
+    context: StageContext, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference]
+) -> Iterator[dict[str, str]]:
+    """The texts of the pairs that are short enough."""
+    for pair in pairs:
+        texts = render_preference(tokenizer, pair)
+        longest = max(len(tokenizer(texts["prompt"] + texts[side])["input_ids"]) for side in ("chosen", "rejected"))
+        if longest <= context.stage.max_length:
+            yield texts
+
+
+def _sound_pairs(context: StageContext) -> tuple[Sequence[Preference], Sequence[Preference]]:
+    """(pairs to train on, held-out pairs); those that cannot be used are counted and named. Raises DataError if too many."""
+    stage: DpoStage = context.stage
+    pairs = _usable(context, load_parts(stage.data))
+    if stage.held_out is None:
+        return pairs, []
+    if stage.held_out.data is None:
+        return held_out(pairs, stage.held_out.fraction, context.recipe.seed)
+    measured = _usable(context, load_parts(stage.held_out.data))
+    return refuse_measured(stage.name, pairs, measured), measured
+
+
+def _usable(context: StageContext, parts: list[MixturePart]) -> Sequence[Preference]:
+    """The pairs of parts; those of tables are linted, those that a stage judged are not."""
+    recipe, stage = context.recipe, context.stage
     left_out: list[LeftOut] = []
     pairs = pairs_of(recipe, parts, context.artifact, left_out)
     tables = {source_of(part).id for part in parts if part.source is not None}

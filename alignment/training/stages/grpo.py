@@ -10,12 +10,12 @@ from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
 from alignment.core.errors import ArtifactError, DataError
-from alignment.data.mixture import load_parts, problems_of
+from alignment.data.mixture import load_parts
 from alignment.data.rows import Problem
-from alignment.data.sources import LeftOut
 from alignment.data.template import render_prompt
 from alignment.inference.attention import packed
 from alignment.inference.weights.sync_check import largest_gap
+from alignment.lint.rows import sound_problems
 from alignment.rollout.environments.registry import open_environments
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import refuse_unjudged
@@ -33,8 +33,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     """The trainer of a grpo stage, ready to train. rollouts: in place of those that the recipe's engine would sample."""
     stage: GrpoStage = context.stage
     tokenizer = context.tokenizer()
-    left_out: list[LeftOut] = []
-    problems = problems_of(context.recipe, load_parts(stage.data), left_out)
+    problems, left_out = sound_problems(context.recipe, stage, load_parts(stage.data))
     context.leave_out(left_out)
     refuse_unjudged(problems, stage.rewards)
     if context.is_main:

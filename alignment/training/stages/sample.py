@@ -12,11 +12,11 @@ from pathlib import Path
 from alignment.core.errors import DataError
 from alignment.core.files import append_json_lines, write_json_lines
 from alignment.core.progress import Progress
-from alignment.data.mixture import load_parts, problems_of
+from alignment.data.mixture import load_parts
 from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Message, Preference, Problem, ToolSchema, write_rows
-from alignment.data.sources import LeftOut
 from alignment.inference.engine import SamplingSettings, request_seed
+from alignment.lint.rows import sound_problems
 from alignment.records.metrics import MetricsRow
 from alignment.records.rollout import PassRate, RolloutRow, VerdictRecord
 from alignment.rollout.groups import chance, group_mode
@@ -34,8 +34,7 @@ CHUNK = 64  # problems per chunk: what a kill can lose
 def run(context: StageContext, output: Path) -> int:
     """Draw, judge and write the rows; returns the tokens sampled. Raises DataError if nothing was accepted."""
     stage: SampleStage = context.stage
-    left_out: list[LeftOut] = []
-    problems = problems_of(context.recipe, load_parts(stage.data), left_out)
+    problems, left_out = sound_problems(context.recipe, stage, load_parts(stage.data))
     context.leave_out(left_out)
     refuse_unjudged(problems, stage.rewards)
     if context.is_main:

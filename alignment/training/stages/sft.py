@@ -5,13 +5,14 @@ end to end, and inference/attention/packed.py keeps them apart. Rows that are to
 truncated. The linter checks a sample first. Neighbours: training/kinds/sft.py (declares the kind), data/template.py.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from alignment.core.errors import DataError
+from alignment.data.held_out import held_out, refuse_measured
 from alignment.data.mixture import conversations_of, load_parts, policy_rows, refuse_faulty
 from alignment.data.rows import Conversation
 from alignment.data.sources import LeftOut
@@ -22,8 +23,11 @@ from alignment.lint.findings import Intent
 from alignment.lint.linter import inspect, refuse_errors
 from alignment.lint.rows import without_faulty
 from alignment.lint.settings import loaded_setting
+from alignment.recipe.data import MixturePart
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
+from alignment.training.disk_table import disk_table
+from alignment.training.held_out import MeasuredSFTTrainer, Measurer, measuring_settings, trained_tokens
 from alignment.training.kinds.sft import SftStage
 from alignment.training.packing_check import mixed_rows, report_padding, unpackable
 from alignment.training.policy import adapter_config, load_policy
@@ -33,15 +37,16 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
     """The trainer of an sft stage, ready to train. Raises DataError for lint errors, or without rows that are short enough."""
     stage: SftStage = context.stage
     tokenizer = context.tokenizer()
-    rows = _sound_rows(context)
+    rows, measured = _sound_rows(context)
     _lint(context, tokenizer, rows)
-    rendered = _rendered(context, tokenizer, rows)
+    table, held = _table(context, tokenizer, rows), _held_out_table(context, tokenizer, measured)
     recorder = Recorder(context)
     why_not = unpackable(context)
     packs = why_not is None
     settings = SFTConfig(
         **{
             **context.trainer_settings(),
+            **measuring_settings(context),
             "max_length": stage.max_length if stage.packing and packs else None,  # longer rows are already left out
             "packing": stage.packing and packs,
             "packing_strategy": "bfd",
@@ -56,22 +61,33 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
         policy = load_policy(context)
     if why_not is not None:
         report_padding(context, why_not)
-    trainer = SFTTrainer(
+    trainer = MeasuredSFTTrainer(
         model=policy,
         args=settings,
-        train_dataset=Dataset.from_dict(
-            {"input_ids": [row.input_ids for row in rendered], "labels": [row.labels for row in rendered]}
-        ),
+        train_dataset=table,
+        eval_dataset=held,
         processing_class=tokenizer,
         peft_config=adapter_config(stage.lora, tokenizer),
-        callbacks=[recorder],
+        callbacks=[recorder, *([Measurer(context, len(measured))] if held is not None else [])],
     )
+    trainer.held_out_tokens = trained_tokens(held) if held is not None else 0
     return trainer, recorder
 
 
-def _sound_rows(context: StageContext) -> Sequence[Conversation]:
-    """The rows that can be trained on; the others are counted and named. Raises DataError if those are too many."""
-    recipe, stage, parts = context.recipe, context.stage, load_parts(context.stage.data)
+def _sound_rows(context: StageContext) -> tuple[Sequence[Conversation], Sequence[Conversation]]:
+    """(rows to train on, held-out rows); those that cannot be used are counted and named. Raises DataError if too many."""
+    stage: SftStage = context.stage
+    rows = _usable(context, load_parts(stage.data))
+    if stage.held_out is None:
+        return rows, []
+    if stage.held_out.data is None:
+        return held_out(rows, stage.held_out.fraction, context.recipe.seed)
+    measured = _usable(context, load_parts(stage.held_out.data))
+    return refuse_measured(stage.name, rows, measured), measured
+
+
+def _usable(context: StageContext, parts: list[MixturePart]) -> Sequence[Conversation]:
+    recipe, stage = context.recipe, context.stage
     left_out: list[LeftOut] = []
     rows = conversations_of(recipe, parts, context.artifact, left_out)
     own = policy_rows(recipe, parts, context.artifact)
@@ -91,24 +107,52 @@ def _lint(context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Seque
     context.counts.update(lint_rows=len(cases), lint_warnings=refuse_errors(found))
 
 
+def _table(context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation]) -> Dataset:
+    """The rows that are short enough, in tokens, on disk. Raises DataError without any."""
+    counted = dict.fromkeys(("rows", "row_tokens", "trained_row_tokens"), 0)
+
+    def count(rendered: Rendered) -> None:
+        counted["rows"] += 1
+        counted["row_tokens"] += len(rendered.input_ids)
+        counted["trained_row_tokens"] += rendered.trained_tokens
+
+    table = disk_table(context, "rows", _rendered(context, tokenizer, rows, count))
+    too_long = len(rows) - counted["rows"]
+    if table is None:
+        raise DataError(
+            f"all {too_long} rows are longer than max_length {context.stage.max_length}, so there is nothing to train on; "
+            "raise it"
+        )
+    context.counts.update(counted, left_out_too_long=too_long)
+    return table
+
+
+def _held_out_table(
+    context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation]
+) -> Dataset | None:
+    """The held-out rows in tokens; None where the stage has none. Raises DataError if all of them are too long."""
+    if context.stage.held_out is None:
+        return None
+    table = disk_table(context, "held-out", _rendered(context, tokenizer, rows, lambda _: None))
+    if table is None:
+        raise DataError(
+            f"all {len(rows)} held-out rows are longer than max_length {context.stage.max_length}; raise it, or hold out more"
+        )
+    return table
+
+
 def _rendered(
-    context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Iterable[Conversation]
-) -> list[Rendered]:
+    context: StageContext,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Conversation],
+    count: Callable[[Rendered], None],
+) -> Iterator[dict[str, list[int]]]:
+    """Token ids and labels of the rows that are short enough. count: is called with each."""
     stage: SftStage = context.stage
-    kept, too_long, trained = [], 0, 0
     for row in rows:
         rendered = render_conversation(
             tokenizer, row, loss_on_empty_think=stage.loss_on_empty_think, loss_on_history=stage.loss_on_history
         )
-        if len(rendered.input_ids) > stage.max_length:
-            too_long += 1
-            continue
-        kept.append(rendered)
-        trained += rendered.trained_tokens
-    if not kept:
-        raise DataError(
-            f"all {too_long} rows are longer than max_length {stage.max_length}, so there is nothing to train on; raise it"
-        )
-    tokens = sum(len(row.input_ids) for row in kept)
-    context.counts.update(rows=len(kept), left_out_too_long=too_long, row_tokens=tokens, trained_row_tokens=trained)
-    return kept
+        if len(rendered.input_ids) <= stage.max_length:
+            count(rendered)
+            yield {"input_ids": rendered.input_ids, "labels": rendered.labels}
