@@ -48,11 +48,7 @@ def run(context: StageContext, output: Path) -> int:
     by_id = {problem.id: problem for problem in problems}
     conversations = [made for name, rows in kept.items() for made in _conversations(by_id[name], rows, stage)]
     if not conversations:
-        reasons = ", ".join(sorted({verdict.reason for row in judged for verdict in row.verdicts.values()}))
-        raise DataError(
-            f"none of {len(judged)} completions was accepted at accept_score {stage.accept_score or 'of a full score'}, so there is nothing to "
-            f"train on; the verdicts said: {reasons}"
-        )
+        raise DataError(_none_accepted(judged, stage))
     output.mkdir(parents=True, exist_ok=True)
     write_rows(output / "rows.jsonl", conversations)
     pairs = write_rows(
@@ -71,6 +67,19 @@ def run(context: StageContext, output: Path) -> int:
         mean_pass_rate=round(sum(rates.values()) / len(rates), 4),
     )
     return sum(row.completion_tokens for row in judged)
+
+
+def _none_accepted(judged: list[RolloutRow], stage: SampleStage) -> str:
+    """Why there is nothing to train on, and what to change."""
+    reasons = ", ".join(sorted({verdict.reason for row in judged for verdict in row.verdicts.values()}))
+    cut = sum(row.stop_reason != "end" for row in judged)
+    wanted = "the full score" if stage.accept_score is None else f"accept_score {stage.accept_score:g}"
+    limit = stage.rollout.max_completion_tokens
+    return (
+        f"none of {len(judged)} completions was accepted: {cut} were cut off at max_completion_tokens {limit}, the others did "
+        f"not reach {wanted}, so there is nothing to train on; the verdicts said: {reasons}. Raise the limit where answers are "
+        "cut off, or lower accept_score"
+    )
 
 
 def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[list[RolloutRow]]:
