@@ -162,7 +162,7 @@ def test_the_best_checkpoint_is_what_a_stage_leaves_and_a_killed_stage_leaves_th
 
 
 def test_a_stage_that_was_killed_and_renamed_leaves_its_best_checkpoint(tmp_path: Path) -> None:
-    killed(contrary(tmp_path / "killed", "sft"), "sft", 6)
+    killed(contrary(tmp_path / "killed", "sft"), "sft", 4)
     context = contrary((tmp_path / "killed").rename(tmp_path / "renamed"), "sft")
     train(context, sft.build)
     assert set(lines(context)) == {0, 2, 4, 6} and best_of(context) == context.counts["best_step"] == 4
@@ -182,9 +182,11 @@ def test_the_last_policy_is_left_where_the_recipe_says_so(tmp_path: Path) -> Non
 
 @pytest.mark.long
 def test_a_best_checkpoint_that_is_gone_is_an_error_and_not_another_policy(tmp_path: Path) -> None:
-    context = contrary(tmp_path, "sft")
-    killed(context, "sft", 6)
+    held, slower = "{fraction: 0.2, every_steps: 2}", "learning_rate: 0.03, warmup_steps: 6"
+    context = context_of(tmp_path, "sft", held, trainer=slower)
+    killed(context, "sft", 4)
     best = best_of(context)
+    assert best == 2
     shutil.rmtree(context.folder.checkpoints / f"checkpoint-{best}")
     with pytest.raises(ArtifactError, match=f"checkpoint-{best} had the lowest held-out loss and is missing"):
         train(context, sft.build)
