@@ -64,6 +64,8 @@ def _add(tree: Tree, folder: StageFolder, manifest: Manifest, producers: dict[st
 
 def _add_turns(branch: Tree, folder: StageFolder) -> None:
     """Show the turns of the last recorded rollout with several, for a stage with an environment of several turns."""
+    if not folder.rollouts.exists():
+        return  # a stage that samples nothing
     try:
         rows = [row for row in RolloutRow.read_lines(folder.rollouts) if row.messages]
     except ArtifactError as error:

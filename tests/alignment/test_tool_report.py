@@ -64,3 +64,11 @@ def test_show_prints_the_turns_of_the_last_rollout(tmp_path: Path) -> None:
     assert "a rollout of step 30, reward 2.0: What is 6 * 7?" in text
     assert 'assistant: calls calculator {"expression": "6 * 7"}' in text and "tool: 42" in text
     assert "thinking: calls right 0.800 (" in text
+
+
+def test_show_calls_no_stage_damaged_that_has_no_rollouts(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "plain")
+    StageFolder(run / "02-reasoning_rl").rollouts.unlink()
+    console = Console(record=True, width=160)
+    console.print(lineage_tree(RunFolder(run)))
+    assert "damaged" not in console.export_text()
