@@ -5,7 +5,6 @@ can continue to train. All weights leave a trainer through `merged_weights`. Nei
 inference/weights/ (weight sync).
 """
 
-import contextlib
 import copy
 import os
 from collections.abc import Iterator
@@ -14,13 +13,12 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
-from peft.tuners.lora import LoraLayer, ParamWrapper
-from peft.tuners.trainable_tokens import TrainableTokensLayer
 from peft.utils.other import TrainableTokensWrapper
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import read_json, write_json
+from alignment.inference.weights.merged import adapter_weights, merged_weights
 from alignment.inference.weights.unsharded import unsharded
 from alignment.recipe.lora import Lora
 from alignment.training.context import StageContext
@@ -99,48 +97,11 @@ def adapter_config(lora: Lora | None, tokenizer: PreTrainedTokenizerBase) -> Lor
     )
 
 
-def merged_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield every weight of the policy with its checkpoint name, adapters merged, one at a time.
-
-    Under ZeRO-3 each weight is gathered, yielded and released, so every rank must consume the whole iterator.
-    """
-    adapters = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
-    tokens = {name: module for name, module in model.named_modules() if isinstance(module, TrainableTokensLayer)}
-    for name, parameter in model.named_parameters():
-        if _is_adapter_part(name):
-            continue
-        owners = _owners(name)
-        around = next(
-            (tokens.get(owner) or adapters[owner] for owner in owners if owner in tokens or owner in adapters), None
-        )
-        gathered = [parameter] if around is None else list(around.parameters())
-        with _gathered(gathered), torch.no_grad():
-            weight = parameter.detach()
-            for owner in owners:
-                if owner in tokens:
-                    weight = tokens[owner].get_merged_weights(list(tokens[owner].active_adapters))
-                elif owner in adapters and _adapts(adapters[owner], name):
-                    layer = adapters[owner]
-                    weight = weight + sum(layer.get_delta_weight(one).to(weight.dtype) for one in layer.active_adapters)
-            yield _checkpoint_name(name), weight
-
-
-def _owners(name: str) -> list[str]:
-    """The modules that PEFT has put around a parameter's own, the outermost first: experts have one for each matrix."""
-    parts = name.split(".")
-    return [".".join(parts[:place]) for place, part in enumerate(parts) if part == "base_layer"]
-
-
-def _adapts(layer: LoraLayer, name: str) -> bool:
-    """Whether an adapter is one of this parameter: of a linear layer's weight, or of the matrix of experts it names."""
-    return name.endswith(f".{layer.parameter_name if isinstance(layer, ParamWrapper) else 'weight'}")
-
-
 def save_policy(context: StageContext, trainer: Any, output: Path) -> None:
     """Write the trained policy, its tokenizer and, with LoRA, the adapter. Collective: every rank must call it."""
     model = trainer.accelerator.unwrap_model(trainer.model)
     weights = _on_main(context, merged_weights(model))
-    adapter = _on_main(context, _adapter_weights(model))
+    adapter = _on_main(context, adapter_weights(model))
     if not context.is_main:
         return
     inner: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
@@ -169,33 +130,3 @@ def _outline(inner: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
         outline = type(inner)._from_config(config, dtype=dtype)  # noqa: SLF001  the public way would load weights
     outline.generation_config = inner.generation_config
     return outline
-
-
-def _adapter_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The adapter's own weights by name, as merged_weights gives the policy's."""
-    for name, parameter in model.named_parameters():
-        if _is_adapter_part(name):
-            with _gathered([parameter]):
-                yield name, parameter
-
-
-@contextlib.contextmanager
-def _gathered(parameters: list[torch.nn.Parameter]) -> Iterator[None]:
-    """Gather ZeRO-3 shards for the duration; a no-op for whole parameters."""
-    if not any(hasattr(parameter, "ds_id") for parameter in parameters):
-        yield
-        return
-    import deepspeed
-
-    with deepspeed.zero.GatheredParameters(parameters):
-        yield
-
-
-def _is_adapter_part(name: str) -> bool:
-    return any(part in name for part in ("lora_A", "lora_B", "lora_embedding", "lora_magnitude", "trainable_tokens"))
-
-
-def _checkpoint_name(name: str) -> str:
-    """A parameter's name in a checkpoint, without what PEFT and a wrapper have put into it."""
-    bare = name.removeprefix("module.").removeprefix("base_model.model.")
-    return ".".join(part for part in bare.split(".") if part not in ("base_layer", "token_adapter"))

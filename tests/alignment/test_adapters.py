@@ -11,11 +11,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from alignment.core.resources import resource
 from alignment.inference.engine import EngineSettings
 from alignment.inference.start import start_engine
+from alignment.inference.weights.merged import merged_weights
 from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.recipe.engine import engine_options
 from alignment.recipe.lora import Lora
 from alignment.run.base_model import add_tokens
-from alignment.training.policy import adapter_config, merged_weights
+from alignment.training.policy import adapter_config
 
 BASE = str(resource("data/base"))
 

@@ -21,8 +21,8 @@ from transformers import (
 
 from alignment.core.errors import ArtifactError
 from alignment.inference.attention import packed
+from alignment.inference.weights.merged import merged_weights
 from alignment.training.packing_check import mixed_rows
-from alignment.training.policy import merged_weights
 from alignment.training.saved import probe_logits, refuse_another_policy
 
 SHAPE: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,

@@ -17,9 +17,9 @@ from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import use_adapter
 
 from alignment.core.errors import RecipeError
+from alignment.inference.weights.merged import merged_weights
 from alignment.inference.weights.sync_check import refuse_gap
 from alignment.recipe.algorithm import AlgorithmFields
-from alignment.training.policy import merged_weights
 from alignment.training.rl.advantages import advantages_of
 from alignment.training.rl.batch import RolledOut, RolloutSource, Row, StepBatch, as_tensors
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
