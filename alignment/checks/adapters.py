@@ -8,21 +8,20 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from alignment.checks.model_files import safetensors_header
+from alignment.checks.model_files import modules_in
 from alignment.core.resources import resource
 from alignment.recipe.issue import Issue, Place, nearest
-from alignment.recipe.lora import Lora
+from alignment.recipe.lora import EMBEDDINGS, HEADS, PRESETS, Lora
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 
-SHARED = ("embed_tokens", "wte", "word_embeddings", "lm_head")  # one matrix where embeddings are tied
-PRESETS = ("all-linear",)
+SHARED = (*EMBEDDINGS, *HEADS)  # one matrix where embeddings are tied
 
 
 def adapters(recipe: Recipe) -> Iterator[Issue]:
     """What `lora` names exists in a local model, and `adapter: continue` has an adapter before it."""
     folder = resource("data/base") if recipe.model == "embedded" else Path(recipe.model)
-    modules = _modules(folder)
+    modules = modules_in(folder)
     for index, stage in enumerate(recipe.stages):
         if not isinstance(stage, TrainingStage) or stage.lora is None:
             continue
@@ -63,8 +62,8 @@ def _targets(lora: Lora, place: Place, modules: set[str], *, tied: bool) -> Iter
             yield Issue(
                 (*place, "targets", number),
                 f"the model ties its input embeddings to its head, and an adapter on `{target}` changes only one of the "
-                "two, so the merged model would differ from the trained one; leave it out, or name single tokens in "
-                "`train_tokens`",
+                "two, so the merged model would differ from the trained one; leave it out, train it whole with "
+                "`modules_to_save`, or name single tokens in `train_tokens`",
             )
 
 
@@ -92,18 +91,6 @@ def _tokens(recipe: Recipe, lora: Lora, place: Place, folder: Path) -> Iterator[
                 (*place, "train_tokens", number),
                 f"`{token}` is no single token of this tokenizer; add it with `add_tokens` at the top of the recipe",
             )
-
-
-def _modules(folder: Path) -> set[str]:
-    """The modules that hold a matrix, by the names of the folder's tensors; empty where they cannot be read."""
-    found: set[str] = set()
-    for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
-        try:
-            header = safetensors_header(path)
-        except ValueError:
-            return set()  # model_files says what is wrong with it
-        found |= {name.removesuffix(".weight") for name, tensor in header.items() if len(tensor["shape"]) > 1}
-    return found
 
 
 def _ties_embeddings(folder: Path) -> bool:

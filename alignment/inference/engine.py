@@ -8,7 +8,7 @@ Neighbours: transformers/engine.py and vllm/in_process.py (the engines), start.p
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from alignment.core.vocabulary import Mode
 from alignment.inference.thinking_budget import ThinkTokens, forced_tokens
@@ -95,6 +95,8 @@ class EngineSettings:
     trust_remote_code: bool = False
     thinking: ThinkTokens | None = None  # None for an engine without thinking budgets
     processes: int = 1  # training processes on this machine, each with an engine of its own
+    weights_change: bool = False  # a trainer sends new weights; else the model is served as it is
+    adapter: Any = None  # PEFT's LoraConfig of the adapter whose weights are sent in place of the model's
 
 
 class Engine(Protocol):
@@ -119,6 +121,7 @@ class Engine(Protocol):
     def load_weights(self, weights: "Iterable[tuple[str, torch.Tensor]]") -> int:
         """Replace the weights by those of the iterator, under their checkpoint names; returns the new weight_version.
 
+        An engine that was started with an adapter takes the adapter's weights alone, under PEFT's names.
         Everything cached from the old ones is dropped. Raises what its WeightTransfer raises (weights/transfer.py).
         """
         ...

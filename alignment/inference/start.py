@@ -4,6 +4,7 @@ Neighbours: engine.py (the protocol), sampler.py (text and a minimum of thinking
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from alignment.core.errors import EngineError
 from alignment.core.machine import visible_gpus
@@ -28,6 +29,9 @@ class Serving:
     gpu_memory_fraction: float = WHOLE_DEVICE  # unless the engine's options set it
     every_device: bool = False  # a worker on each, unless the options set how many; for weights that do not change
     trust_remote_code: bool = False
+    weights_change: bool = False  # a trainer sends new ones
+    adapter: Any = None  # as in EngineSettings
+    base: str | None = None  # what the engine loads in place of the policy: the model under the adapter
 
 
 def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
@@ -38,7 +42,7 @@ def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
     thinking = ThinkTokens.of(tokenizer, serving.stop_text)
     stop_ids = end_tokens(policy, tokenizer.eos_token_id, trust_remote_code=serving.trust_remote_code)
     settings = EngineSettings(
-        model=policy,
+        model=serving.base or policy,
         max_length=serving.max_prompt_tokens + serving.max_completion_tokens,
         stop_ids=stop_ids,
         # Padding is masked, so any token will do for a tokenizer without a pad token.
@@ -48,6 +52,8 @@ def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
         trust_remote_code=serving.trust_remote_code,
         thinking=thinking,
         processes=processes,
+        weights_change=serving.weights_change,
+        adapter=serving.adapter,
     )
     workers = (serving.engine.workers or max(1, len(visible_gpus()))) if serving.every_device else 1
     return Sampler(start_engine(settings, workers), tokenizer, thinking)

@@ -43,6 +43,7 @@ class TrainerKeys:
     file: str  # within the package
     class_name: str
     own: Mapping[str, str]  # beside OWNED_BY_EVERY_STAGE
+    learning_rate: float | None = None  # the class's own default, for all weights; tests/house compares them
 
     @property
     def owned(self) -> dict[str, str]:

@@ -55,6 +55,7 @@ METRICS: dict[str, Metric] = {
     "reward_std": Metric("standard deviation of the rewards within a group, mean over groups (grpo)"),
     "unknown_fraction": Metric("fraction of completions whose total reward could not be reached (grpo)"),
     "replaced_groups": Metric("groups without variance that were replaced by fresh problems (grpo)"),
+    "merge_changed_fraction": Metric("of the weights that an adapter changes, the fraction that is still changed after a merge in the engine's coarser type (grpo)", "more"),
     "seconds_weights": Metric("time to hand the weights to the engine (grpo)"),
     "seconds_rollout": Metric("time to sample the completions (grpo)"),
     "seconds_verdicts": Metric("time to judge them (grpo)"),

@@ -20,6 +20,7 @@ ENTROPY_LEFT = 0.1
 LOGPROB_GAP = 0.05  # used where the stage's own `max_logprob_gap` is not recorded
 UNKNOWN_FRACTION = 0.05
 THINK_FOLLOW = 0.9
+MERGE_CHANGED = 0.5  # of the weights that an adapter updates
 
 
 def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm]:
@@ -79,6 +80,7 @@ def _training(stage: Stage) -> Iterator[Alarm]:
     if gap > allowed:
         message = f"Trainer and engine disagreed by {gap:.3g} nats per token at step {step:.0f}."
         yield _alarm(stage, "logprob_gap", gap, allowed, message)
+    yield from _rounded_away(stage)
     for metric in sorted({name for row in stage.metrics for name in row.figures}):
         fraction = (
             _mean(stage, metric) if metric.startswith("reward/") and metric.endswith("/unknown_fraction") else None
@@ -87,6 +89,24 @@ def _training(stage: Stage) -> Iterator[Alarm]:
             name = metric.removeprefix("reward/").removesuffix("/unknown_fraction")
             message = f"The verifier {name} could not judge {fraction:.0%} of the completions (mean over the stage)."
             yield _alarm(stage, "unknown_verdicts", fraction, UNKNOWN_FRACTION, message)
+
+
+def _rounded_away(stage: Stage) -> Iterator[Alarm]:
+    """Updates of an adapter that are lost in a merge: in what the engine sampled from, or in what the stage left."""
+    sampled = [value for _, value in stage.series("merge_changed_fraction")]
+    left = stage.counts.get("merge_changed_fraction")
+    if sampled and sampled[-1] < MERGE_CHANGED:
+        message = (
+            f"The engine sampled a policy in which {sampled[-1]:.0%} of the weights that the adapter changes were changed: "
+            "the other updates were rounded away in the merge. Write `engine: {dtype: float32}`."
+        )
+        yield _alarm(stage, "engine_rounded", sampled[-1], MERGE_CHANGED, message)
+    if is_number(left) and left < MERGE_CHANGED:
+        message = (
+            f"The merged model holds {left:.0%} of the adapter's updates; the others were rounded away. Use output/adapter, "
+            "or write `lora: {output: adapter}` or `weights_dtype: float32`."
+        )
+        yield _alarm(stage, "merge_rounded", left, MERGE_CHANGED, message)
 
 
 def _isolation(stage: Stage) -> Iterator[Alarm]:

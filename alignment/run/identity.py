@@ -13,6 +13,7 @@ from alignment.data.table_files import table_hash
 from alignment.recipe import engine
 from alignment.recipe.algorithm import AlgorithmFields
 from alignment.recipe.data import MixturePart
+from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.named_function import source_file
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, held_out_of, rewards_of, rollout_of
@@ -25,9 +26,10 @@ WITHOUT_EFFECT = ("save_every_steps", "max_logprob_gap", *engine.WITHOUT_EFFECT)
 
 def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -> dict[str, Any]:
     """The resolved settings of a stage, its seed, the declarations and local files of its data, and its inputs' hashes."""
-    parts = load_parts(stage.data)
+    parts, rate = load_parts(stage.data), default_learning_rate(stage)
     return {
         "stage": _known_by_content(_without_effectless(stage.model_dump(mode="json", exclude={"data", "held_out"}))),
+        **({} if rate is None else {"learning_rate": rate}),
         "seed": recipe.seed,
         "chat_template": recipe.chat_template,
         "data": [describe_part(part) for part in parts],

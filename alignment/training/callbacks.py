@@ -31,7 +31,7 @@ NAMES = {
 }
 SHOWN = ("loss", "reward", "entropy", "completion_tokens", "preference_accuracy")
 OWN = ("thinking_tokens", "logprob_gap", "seconds_rollout", "seconds_verdicts", "seconds_weights", "unknown_fraction",
-       "replaced_groups", "zero_variance_groups")  # fmt: skip
+       "replaced_groups", "zero_variance_groups", "merge_changed_fraction")  # fmt: skip
 
 
 class Recorder(TrainerCallback):

@@ -17,7 +17,9 @@ from alignment.data.sources import LeftOut
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import BESIDE_TRAINER, WHOLE_DEVICE, Serving, serve
 from alignment.recipe.kinds import kind_of
+from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.schema import Recipe
+from alignment.records.adapter import base_of
 from alignment.records.run_folder import RunFolder, StageFolder
 from alignment.rollout.sampler import TrajectorySampler
 
@@ -47,9 +49,13 @@ class StageContext:
         """The tokenizer of the policy that the stage starts from."""
         return AutoTokenizer.from_pretrained(self.policy_path, trust_remote_code=self.recipe.trust_remote_code)
 
-    def sampler(self) -> Sampler:
-        """This stage's policy in an engine beside the trainer; for stages that have a `rollout` block."""
+    def sampler(self, adapter: Any = None) -> Sampler:
+        """This stage's policy in an engine beside the trainer; for stages that have a `rollout` block.
+
+        adapter: PEFT's settings of the trained adapter, if its weights alone will be sent, to an engine with its base.
+        """
         rollout, trains = self.stage.rollout, kind_of(self.stage).trains
+        continued = adapter is not None and self.stage.lora.adapter == "continue"
         serving = Serving(
             engine=rollout.engine,
             max_prompt_tokens=rollout.max_prompt_tokens,
@@ -58,13 +64,16 @@ class StageContext:
             gpu_memory_fraction=BESIDE_TRAINER if trains else WHOLE_DEVICE,
             every_device=not trains,
             trust_remote_code=self.recipe.trust_remote_code,
+            weights_change=trains,
+            adapter=adapter,
+            base=base_of(Path(self.policy_path)) if continued else None,
         )
         return serve(self.policy_path, serving, self.processes)
 
-    def trajectory_sampler(self) -> TrajectorySampler:
+    def trajectory_sampler(self, adapter: Any = None) -> TrajectorySampler:
         """This stage's policy in its environment; the engine is `sampler()`'s."""
         rollout = self.stage.rollout
-        return TrajectorySampler(self.sampler(), rollout.environment, rollout.max_completion_tokens)
+        return TrajectorySampler(self.sampler(adapter), rollout.environment, rollout.max_completion_tokens)
 
     def artifact(self, stage_name: str) -> Path:
         """The output folder of an earlier stage."""
@@ -98,6 +107,7 @@ class StageContext:
             "bf16": on_gpu,
             "gradient_checkpointing": on_gpu,  # on a CPU memory is not what is short
             "dataloader_pin_memory": on_gpu,
+            **({} if (rate := default_learning_rate(self.stage)) is None else {"learning_rate": rate}),
             **self.stage.trainer,
         }
 

@@ -1,8 +1,8 @@
 """Loads and saves policies, with or without LoRA adapters, sharded or not.
 
-A stage's output is always a whole model that anything can load. With LoRA it also holds the adapter, which a later stage
-can continue to train. All weights leave a trainer through `merged_weights`. Neighbours: training/stages/ (the trainers),
-inference/weights/ (weight sync).
+A stage's output is a whole model that anything can load. With LoRA it also holds the adapter, which a later stage can
+continue to train, or the adapter alone. All weights leave a trainer through `merged_weights`. Neighbours: training/stages/
+(the trainers), adapter_config.py (new adapters), inference/adapters.py and inference/weights/ (how they are loaded and merged).
 """
 
 import copy
@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel
+from accelerate import PartialState
+from peft import PeftModel
 from peft.utils.other import TrainableTokensWrapper
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from alignment.core.errors import ArtifactError
-from alignment.core.files import read_json, write_json
-from alignment.inference.weights.merged import adapter_weights, merged_weights
+from alignment.inference.adapters import load_whole
+from alignment.inference.weights.merged import Rounding, adapter_weights, merged_weights
 from alignment.inference.weights.unsharded import unsharded
 from alignment.recipe.lora import Lora
+from alignment.records.adapter import ADAPTER, ADAPTER_BASE, adapter_folder, base_of, describe_base
 from alignment.training.context import StageContext
-
-ADAPTER, ADAPTER_BASE = "adapter", "adapter_base.json"
 
 
 def load_policy(context: StageContext, attention: str | None = None) -> torch.nn.Module:
@@ -35,29 +35,26 @@ def load_policy(context: StageContext, attention: str | None = None) -> torch.nn
     lora: Lora | None = context.stage.lora
     if lora is None or lora.adapter == "new":
         return load_model(context, context.policy_path, attention)
-    adapter = Path(context.policy_path) / ADAPTER
-    if not adapter.is_dir():
+    adapter = adapter_folder(Path(context.policy_path))
+    if adapter is None:
         raise ArtifactError(
-            f"{adapter} is missing: `adapter: continue` needs a stage before this one that trained an adapter; "
-            "write `adapter: new`, or add a lora block to that stage"
+            f"{context.policy_path}/{ADAPTER} is missing: `adapter: continue` needs a stage before this one that trained an "
+            "adapter; write `adapter: new`, or add a lora block to that stage"
         )
-    base = read_json(Path(context.policy_path) / ADAPTER_BASE)["base"]
-    return PeftModel.from_pretrained(load_model(context, base, attention), str(adapter), is_trainable=True)
+    base = load_model(context, base_of(Path(context.policy_path)), attention)
+    return PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
 
 
 def load_model(context: StageContext, path: str, attention: str | None = None) -> PreTrainedModel:
     """A causal language model from safetensors, in the stage's `weights_dtype`. Raises ArtifactError if it is damaged."""
-    chosen = context.stage.weights_dtype
-    # DeepSpeed keeps its own float32 master copy, and LoRA trains a float32 adapter on a frozen base.
-    rounded = torch.cuda.is_available() and (context.stage.lora is not None or is_deepspeed())
-    dtype = (torch.bfloat16 if rounded else torch.float32) if chosen == "auto" else getattr(torch, chosen)
+    lora: Lora | None = context.stage.lora
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        return load_whole(
             path,
-            dtype=dtype,
+            dtype=weights_dtype(context),
             attn_implementation=attention,
-            use_safetensors=True,
             trust_remote_code=context.recipe.trust_remote_code,
+            **({} if lora is None or lora.quantise is None else quantised()),
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise ArtifactError(f"{path}: the model cannot be loaded ({error})") from error
@@ -65,6 +62,27 @@ def load_model(context: StageContext, path: str, attention: str | None = None) -
         if type(error).__module__.startswith("safetensors"):
             raise ArtifactError(f"{path}: its safetensors file is damaged ({error})") from error
         raise
+
+
+def weights_dtype(context: StageContext) -> torch.dtype:
+    """The floating-point type of the weights in the trainer. For 4-bit weights, the one that they are computed with."""
+    chosen, lora = context.stage.weights_dtype, context.stage.lora
+    # DeepSpeed keeps its own float32 master copy, and LoRA trains a float32 adapter on a frozen base.
+    rounded = torch.cuda.is_available() and (lora is not None or is_deepspeed())
+    dtype: torch.dtype = getattr(torch, chosen) if chosen != "auto" else torch.bfloat16 if rounded else torch.float32
+    return dtype
+
+
+def quantised() -> dict[str, Any]:
+    """Options of `from_pretrained` that hold weights as NormalFloat4 with double quantisation (QLoRA, arXiv 2305.14314)."""
+    where = PartialState().local_process_index if torch.cuda.is_available() else "cpu"
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    return {"quantization_config": config, "device_map": {"": where}}
 
 
 def complete_head(model: torch.nn.Module) -> None:
@@ -82,35 +100,38 @@ def is_deepspeed() -> bool:
     return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
 
 
-def adapter_config(lora: Lora | None, tokenizer: PreTrainedTokenizerBase) -> LoraConfig | None:
-    """The PEFT settings of a new adapter; None without LoRA, or if an adapter is continued."""
-    if lora is None or lora.adapter == "continue":
-        return None
-    tokens = [tokenizer.convert_tokens_to_ids(token) for token in lora.train_tokens]
-    return LoraConfig(
-        r=lora.rank,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=lora.targets,
-        trainable_token_indices={"embed_tokens": tokens} if tokens else None,
-        task_type="CAUSAL_LM",
-    )
-
-
 def save_policy(context: StageContext, trainer: Any, output: Path) -> None:
-    """Write the trained policy, its tokenizer and, with LoRA, the adapter. Collective: every rank must call it."""
+    """Write the trained policy, its tokenizer and, with LoRA, the adapter. Collective: every rank must call it.
+
+    With `output: adapter`, the adapter and the config that its model has, and no weights of the model.
+    """
     model = trainer.accelerator.unwrap_model(trainer.model)
-    weights = _on_main(context, merged_weights(model))
+    alone = context.stage.lora is not None and context.stage.lora.output == "adapter"
+    rounding = Rounding()
+    weights = {} if alone else _on_main(context, merged_weights(model, rounding=rounding))
     adapter = _on_main(context, adapter_weights(model))
     if not context.is_main:
         return
+    if rounding.kept is not None:
+        context.counts["merge_changed_fraction"] = round(rounding.kept, 4)
     inner: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
-    _outline(inner, next(iter(weights.values())).dtype).save_pretrained(output, state_dict=weights)
+    if alone:
+        inner.config.save_pretrained(output)
+        inner.generation_config.save_pretrained(output)
+    else:
+        _outline(inner, next(iter(weights.values())).dtype).save_pretrained(output, state_dict=weights)
     trainer.processing_class.save_pretrained(output)
     if isinstance(model, PeftModel):
-        model.save_pretrained(output / ADAPTER, selected_adapters=["default"], state_dict=adapter)
-        base = {"base": str(model.peft_config["default"].base_model_name_or_path)}
-        write_json(output / ADAPTER_BASE, base)
+        _save_adapter(model, adapter, output if alone else output / ADAPTER)
+        base = str(model.peft_config["default"].base_model_name_or_path)
+        form = None if context.stage.lora is None else context.stage.lora.quantise
+        describe_base(base, output, form).write(output / ADAPTER_BASE)
+
+
+def _save_adapter(model: PeftModel, adapter: dict[str, torch.Tensor], folder: Path) -> None:
+    """Write an adapter as PEFT has it; the card that PEFT adds says nothing, and a run has its manifest."""
+    model.save_pretrained(folder, selected_adapters=["default"], state_dict=adapter)
+    (folder / "README.md").unlink(missing_ok=True)
 
 
 def _on_main(context: StageContext, weights: Iterator[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
@@ -126,6 +147,8 @@ def _outline(inner: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
     config = copy.deepcopy(inner.config)
     if getattr(config.get_text_config(), "output_router_logits", False):
         config.get_text_config().output_router_logits = False
+    if hasattr(config, "quantization_config"):  # the weights are written out
+        del config.quantization_config
     with unsharded(), torch.device("meta"):
         outline = type(inner)._from_config(config, dtype=dtype)  # noqa: SLF001  the public way would load weights
     outline.generation_config = inner.generation_config

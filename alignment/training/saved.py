@@ -12,8 +12,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from alignment.core.errors import ArtifactError
+from alignment.inference.adapters import load_adapted
 from alignment.inference.attention import packed
 from alignment.inference.weights.unsharded import unsharded
+from alignment.records.adapter import is_adapter_alone
 from alignment.training.rl.packing import pack
 
 PROBE_TOKENS = 64
@@ -45,7 +47,16 @@ def probe_ids(vocabulary: int) -> torch.Tensor:
 
 
 def refuse_another_policy(output: Path, trained_TV: torch.Tensor, *, trust_remote_code: bool = False) -> None:
-    """Raise ArtifactError if the folder does not load whole in plain transformers, or computes something else."""
+    """Raise ArtifactError if the folder does not load whole in plain transformers, or computes something else.
+
+    A folder with an adapter alone is loaded by PEFT on its base.
+    """
+    if is_adapter_alone(output):
+        with unsharded():
+            _refuse_distance(
+                output, load_adapted(str(output), dtype="auto", trust_remote_code=trust_remote_code), trained_TV
+            )
+        return
     with unsharded():
         model, report = AutoModelForCausalLM.from_pretrained(
             output, dtype="auto", use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
@@ -55,6 +66,11 @@ def refuse_another_policy(output: Path, trained_TV: torch.Tensor, *, trust_remot
         raise ArtifactError(
             f"{output}: transformers does not load what was trained: {'; '.join(faults)}. {_WHAT_TO_DO}"
         )
+    _refuse_distance(output, model, trained_TV)
+
+
+def _refuse_distance(output: Path, model: Any, trained_TV: torch.Tensor) -> None:
+    """Raise ArtifactError if a loaded policy's logits on the probe are not the trainer's (T, V)."""
     ids = probe_ids(model.config.get_text_config().vocab_size)
     with torch.no_grad():
         saved_TV = model.eval()(input_ids=ids, use_cache=False).logits[0]

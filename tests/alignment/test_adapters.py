@@ -16,7 +16,7 @@ from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.recipe.engine import engine_options
 from alignment.recipe.lora import Lora
 from alignment.run.base_model import add_tokens
-from alignment.training.policy import adapter_config
+from alignment.training.adapter_config import adapter_config
 
 BASE = str(resource("data/base"))
 

@@ -22,7 +22,8 @@ from alignment.core.resources import resource
 from alignment.run.plan import RunPlan
 from alignment.training.context import StageContext
 from alignment.training.main import complete_head, save_proven
-from alignment.training.rl.batch import RolledOut, Row, Weights
+from alignment.training.rl.batch import RolledOut, Row
+from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.stages import dpo, grpo, sft
 
 ROWS_PER_STEP, GENERATIONS, STEPS = 16, 4, 3
@@ -38,7 +39,7 @@ class ScriptedRollouts:
     def __init__(self, rank: int) -> None:
         self._rank = rank
 
-    def roll_out(self, problem_ids: Sequence[str], step: int, weights: Weights) -> RolledOut:
+    def roll_out(self, problem_ids: Sequence[str], step: int, weights: EngineWeights) -> RolledOut:
         for _ in weights():
             pass  # an engine would take them; sharded, they are gathered on all ranks
         rows, rewards = [], []

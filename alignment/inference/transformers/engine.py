@@ -7,13 +7,14 @@ Models with full causal attention in all layers are decoded by decoding.py, seve
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
-from transformers import AutoModelForCausalLM
 
+from alignment.inference.adapters import load_whole
 from alignment.inference.attention.slots import register, takes_slots
 from alignment.inference.engine import EngineSettings, Generation, GenerationRequest, SamplingSettings
 from alignment.inference.transformers import decoding, generate
+from alignment.inference.weights.adapter_only import InjectedAdapter
 from alignment.inference.weights.in_process import ModelCopy
-from alignment.inference.weights.transfer import transferred
+from alignment.inference.weights.transfer import WeightTransfer, transferred
 from alignment.inference.weights.unsharded import unsharded
 
 HELD_TOKENS = 1 << 24  # of completions in one call: their ids and log-probs are kept until it ends
@@ -27,17 +28,19 @@ class TransformersEngine:
     def __init__(self, settings: EngineSettings) -> None:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         with unsharded():
-            model = AutoModelForCausalLM.from_pretrained(
+            model = load_whole(
                 settings.model,
                 dtype=getattr(torch, settings.options.resolved_dtype(on_gpu=device.type == "cuda")),
-                use_safetensors=True,
                 trust_remote_code=settings.trust_remote_code,
             )
         self._model, self._settings = model.to(device).eval(), settings
         self._by_slots = takes_slots(self._model)
         if self._by_slots:
             self._model.set_attn_implementation(register())
-        self._transfer, self.weight_version = ModelCopy(self._model), 0
+        adapter, self.weight_version = settings.adapter, 0
+        self._transfer: WeightTransfer = (
+            ModelCopy(self._model) if adapter is None else InjectedAdapter(self._model, adapter)
+        )
 
     def generate(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings

@@ -23,8 +23,10 @@ from alignment.inference.engine import (
 )
 from alignment.inference.thinking_budget import OPEN
 from alignment.inference.vllm.seeded import sample_by_inversion
+from alignment.inference.vllm.served_model import ServedModel
+from alignment.inference.weights.adapter_only import LoraRequests
 from alignment.inference.weights.in_process import VllmReload
-from alignment.inference.weights.transfer import transferred
+from alignment.inference.weights.transfer import WeightTransfer, transferred
 
 # For a stage started by hand; run/processes.py sets these, and those that must be set before the process starts.
 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
@@ -47,9 +49,10 @@ class LocalVllm:
         options = settings.options
         self._stop_ids, self._max_length = list(settings.stop_ids), settings.max_length
         self._thinking = settings.thinking
+        self._model = ServedModel.of(settings)
         with _generators_kept():
             self._llm = LLM(
-                model=settings.model,
+                model=self._model.path,
                 dtype=options.resolved_dtype(on_gpu=not on_cpu),
                 skip_tokenizer_init=settings.thinking is None,  # vLLM takes the stop text as text
                 enforce_eager=on_cpu,
@@ -62,11 +65,14 @@ class LocalVllm:
                 trust_remote_code=settings.trust_remote_code,
                 disable_log_stats=True,
                 **_budgets(settings),
+                **self._model.lora_options(),
                 **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
             )
         if on_cpu:
             self._llm.collective_rpc(sample_by_inversion)
-        self._transfer, self.weight_version = VllmReload(self._llm), 0
+        self.weight_version = 0
+        self._adapter = None if settings.adapter is None else LoraRequests(self._llm.llm_engine, settings.adapter)
+        self._transfer: WeightTransfer = VllmReload(self._llm) if self._adapter is None else self._adapter
 
     def generate(
         self, requests: Sequence[GenerationRequest], settings: SamplingSettings
@@ -112,6 +118,9 @@ class LocalVllm:
     def close(self) -> None:
         """Shut down vLLM's engine core."""
         self._llm.llm_engine.engine_core.shutdown()
+        self._model.close()
+        if self._adapter is not None:
+            self._adapter.close()
 
     def _run(self, prompts: Sequence[list[int]], parameters: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Yield `(index of the prompt, vLLM's output)` as each finishes; the rest is aborted if the iterator is closed.
@@ -121,7 +130,7 @@ class LocalVllm:
         engine = self._llm.llm_engine
         with _generators_kept():
             asked = [{"prompt_token_ids": ids} for ids in prompts]
-            names = self._llm.enqueue(asked, list(parameters), use_tqdm=False)
+            names = self._llm.enqueue(asked, list(parameters), self._lora(), use_tqdm=False)
         going = {name.partition("-")[0]: (index, name) for index, name in enumerate(names)}
         try:
             while going:
@@ -133,6 +142,10 @@ class LocalVllm:
         finally:
             if going:
                 engine.abort_request([name for _, name in going.values()], internal=True)
+
+    def _lora(self) -> Any:
+        """The LoRARequest of what is sampled from: the trainer's last adapter, or that of the served policy."""
+        return self._model.request() if self._adapter is None else self._adapter.request
 
     def _as_generation(self, request: GenerationRequest, output: Any) -> Generation:
         ids = list(output.token_ids)

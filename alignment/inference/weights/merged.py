@@ -6,6 +6,7 @@ folders, engines, `alignment merge`. Neighbours: transfer.py (takes them into an
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from peft.tuners.lora import LoraLayer, ParamWrapper
@@ -13,15 +14,36 @@ from peft.tuners.trainable_tokens import TrainableTokensLayer
 from peft.utils.integrations import dequantize_bnb_weight
 from peft.utils.other import ModulesToSaveWrapper
 
+
+@dataclass
+class Rounding:
+    """How many weights an adapter changes, and how many are still changed once they are rounded to a coarser type."""
+
+    updated: int = 0
+    changed: int = 0
+
+    @property
+    def kept(self) -> float | None:
+        """The fraction of updated weights that is changed after rounding; None where nothing was updated or counted."""
+        return self.changed / self.updated if self.updated else None
+
+    def count(self, before: torch.Tensor, exact: torch.Tensor, rounded: torch.Tensor) -> None:
+        """Add one matrix: as it was, with its adapter in float32, and rounded."""
+        self.updated += int((exact != before.float()).sum())
+        self.changed += int((rounded != before.to(rounded.dtype)).sum())
+
+
 _PARTS = ("lora_A", "lora_B", "lora_embedding", "lora_magnitude", "trainable_tokens")  # of parameters' names
 _WRAPPED = ("base_layer", "token_adapter", "modules_to_save", "original_module")
 
 
-def merged_weights(model: torch.nn.Module, dtype: torch.dtype | None = None) -> Iterator[tuple[str, torch.Tensor]]:
+def merged_weights(
+    model: torch.nn.Module, dtype: torch.dtype | None = None, rounding: Rounding | None = None
+) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield every weight of the policy with its checkpoint name, adapters merged, one at a time.
 
     dtype: of all weights in place of their own, so that an engine that computes in float32 gets what the adapter really
-    adds. Under ZeRO-3 each weight is gathered, yielded and released, so every rank must consume the whole iterator.
+    adds. rounding: counts what coarser types keep of an adapter's updates. Under ZeRO-3 each weight is gathered, yielded and released, so every rank must consume the whole iterator.
     """
     modules = dict(model.named_modules())
     for name, parameter in model.named_parameters():
@@ -37,7 +59,10 @@ def merged_weights(model: torch.nn.Module, dtype: torch.dtype | None = None) -> 
                     weight = owner.get_merged_weights(list(owner.active_adapters))
                 elif isinstance(owner, LoraLayer) and _adapts(owner, name):
                     weight = _with_adapters(owner, weight.float())
-            yield _checkpoint_name(name), weight.to(dtype or whole.dtype)
+            result = weight.to(dtype or whole.dtype)
+            if rounding is not None and weight is not whole and result.dtype != torch.float32:
+                rounding.count(whole, weight, result)
+            yield _checkpoint_name(name), result
 
 
 def adapter_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

@@ -14,6 +14,8 @@ from alignment.core.errors import WeightsNotSynchronised
 from alignment.inference.engine import Engine
 
 Weights = Callable[[], Iterator[tuple[str, torch.Tensor]]]
+Change = Callable[[torch.Tensor], torch.Tensor]
+ADAPTER_CHANGE = 0.1  # added to a matrix of an adapter that begins at zero
 MIN_CHANGE = 1e-3  # nats: smallest difference that a changed matrix must make
 # Mean differences over the tokens of a few rollouts, in nats. In float32 an engine differs from the trainer by 1e-6, and a
 # single matrix that is one step behind makes 3e-4. In bfloat16, rounding alone makes 1e-2.
@@ -43,8 +45,8 @@ def check_weight_sync(engine: Engine, weights: Weights, probe: list[int], *, sam
     true = engine.logprobs([probe])[0]
     moved = _mean_distance(started, true) if same_start else 0.0
     changes: dict[str, float] = {}
-    for name, factor in _to_change(shapes):
-        engine.load_weights(_with_scaled(weights(), name, factor))
+    for name, change in _to_change(shapes):
+        engine.load_weights(_with_changed(weights(), name, change))
         changes[name] = _mean_distance(true, engine.logprobs([probe])[0])
     engine.load_weights(weights())
     returned = _mean_distance(true, engine.logprobs([probe])[0])
@@ -86,24 +88,36 @@ def _noted(weights: Iterator[tuple[str, torch.Tensor]], shapes: dict[str, int]) 
         yield name, tensor
 
 
-def _to_change(shapes: dict[str, int]) -> Iterator[tuple[str, float]]:
-    """Names of the weights to change, each with its factor: an inner matrix, negated, and the head, halved.
+def _to_change(shapes: dict[str, int]) -> Iterator[tuple[str, Change]]:
+    """Names of the weights to change, each with how: an inner matrix, negated, and the head, halved.
 
-    Negating changes log-probs however little a layer contributes; a negated head tied to the embedding would cancel out.
+    Negating changes log-probs however little a layer contributes; a negated head tied to the embedding would cancel out. Of
+    an adapter, which begins with a product of zero, the second matrix of an inner layer is moved away from zero.
     """
     matrices = [name for name, dimensions in shapes.items() if dimensions >= 2]
     heads = [name for name in matrices if _HEAD.search(name)] or [name for name in matrices if _EMBEDDING.search(name)]
     plain = [name for name in matrices if not _HEAD.search(name) and not _EMBEDDING.search(name)]
-    inner = [name for name in plain if _INNER.search(name) and not _ROUTER.search(name)] or plain
-    yield from ((name, -1.0) for name in inner[-1:])
-    yield from ((name, 0.5) for name in heads[:1])
+    adapters = [name for name in plain if ".lora_B." in name]
+    inner = (
+        [name for name in adapters or plain if _INNER.search(name) and not _ROUTER.search(name)] or adapters or plain
+    )
+    yield from ((name, _moved if adapters else torch.neg) for name in inner[-1:])
+    yield from ((name, _halved) for name in heads[:1] if not adapters)
 
 
-def _with_scaled(
-    weights: Iterator[tuple[str, torch.Tensor]], changed: str, factor: float
+def _moved(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor + ADAPTER_CHANGE
+
+
+def _halved(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor * 0.5
+
+
+def _with_changed(
+    weights: Iterator[tuple[str, torch.Tensor]], changed: str, change: Change
 ) -> Iterator[tuple[str, torch.Tensor]]:
     for name, tensor in weights:
-        yield name, tensor * factor if name == changed else tensor
+        yield name, change(tensor.detach()) if name == changed else tensor
 
 
 def _mean_distance(one: list[float], other: list[float]) -> float:

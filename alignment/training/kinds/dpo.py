@@ -52,6 +52,7 @@ KIND = StageKind(
         "trainer/dpo_config.py",
         "DPOConfig",
         {**MEASURING_KEYS, "max_length": "write `max_length` beside `trainer`"},
+        learning_rate=1e-6,
     ),
     lint=lambda stage: LintIntent(stage.max_length),
 )

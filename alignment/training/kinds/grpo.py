@@ -121,6 +121,7 @@ KIND = StageKind(
             "reward_weights": "write `weight` under each reward",
             "chat_template_kwargs": "write `thinking_fraction` under `rollout`",
         },
+        learning_rate=1e-6,
     ),
     lint=lambda stage: LintIntent(stage.rollout.max_prompt_tokens),
     checks=(batches, weights, algorithm),

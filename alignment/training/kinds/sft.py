@@ -76,6 +76,7 @@ KIND = StageKind(
             "dataset_text_field": "the stage renders its rows itself",
             "chat_template_path": "write `chat_template` at the top of the recipe",
         },
+        learning_rate=2e-5,
     ),
     lint=_lint,
 )

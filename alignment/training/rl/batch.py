@@ -8,14 +8,14 @@ Completions may hold tokens that the policy did not sample (a forced stop text, 
 carry no loss. Neighbours: rollouts.py (where rows come from), packing.py (how they are computed), losses.py.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-Weights = Callable[[], Iterator[tuple[str, torch.Tensor]]]
+from alignment.training.rl.engine_weights import EngineWeights
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class RolledOut:
 class RolloutSource(Protocol):
     """What a trainer asks for a step's rollouts: rollouts.py, or what a test gives in its place."""
 
-    def roll_out(self, problem_ids: Sequence[str], step: int, weights: Weights) -> RolledOut:
+    def roll_out(self, problem_ids: Sequence[str], step: int, weights: EngineWeights) -> RolledOut:
         """A completion for each id, which stands once for each generation. weights: what the trainer holds now."""
         ...
 

@@ -18,7 +18,8 @@ from alignment.rollout.scoring import Judged, Scorer, summary
 from alignment.rollout.trajectory import Trajectory
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
-from alignment.training.rl.batch import RolledOut, Row, Weights
+from alignment.training.rl.batch import RolledOut, Row
+from alignment.training.rl.engine_weights import EngineWeights, starts_the_same
 
 KEPT_ROLLOUTS = 16  # per step, in rollouts.jsonl
 REPLACEMENT_ROUNDS = 3
@@ -36,10 +37,11 @@ class Rollouts:
         self._weights_of_step: int | None = None
         self._sampler: TrajectorySampler | None = None
 
-    def roll_out(self, problem_ids: Sequence[str], step: int, weights: Weights) -> RolledOut:
+    def roll_out(self, problem_ids: Sequence[str], step: int, weights: EngineWeights) -> RolledOut:
         """One step's completions for the problems of this rank, each id once per generation."""
         clock = [time.monotonic()]
-        sampler = self._fresh_sampler(step, weights)
+        sent = weights.for_stage(self._context.stage)
+        sampler = self._fresh_sampler(step, sent)
         clock.append(time.monotonic())
         sampled = self._sample(sampler, [self._problems[name] for name in problem_ids], step, draw=0)
         clock.append(time.monotonic())
@@ -52,22 +54,32 @@ class Rollouts:
             **summary(judged),
             "replaced_groups": float(replaced * self._context.processes),  # figures are averaged over ranks
             "zero_variance_groups": sum(silent) / len(silent),
+            **({} if sent.rounding.kept is None else {"merge_changed_fraction": sent.rounding.kept}),
             **dict(zip(("seconds_weights", "seconds_rollout", "seconds_verdicts"), seconds, strict=True)),
         }
         return RolledOut([_row(one) for one in judged], [one.total for one in judged], figures)
 
-    def _fresh_sampler(self, step: int, weights: Weights) -> TrajectorySampler:
+    def _fresh_sampler(self, step: int, weights: EngineWeights) -> TrajectorySampler:
         """The sampler, its engine holding the weights that the trainer holds now."""
         if self._sampler is None:
-            self._sampler = self._context.trajectory_sampler()
-            first = next(iter(self._problems.values()))
-            engine = self._sampler.sampler.engine
-            check_weight_sync(engine, weights, self._sampler.prompt_ids(first, "thinking"), same_start=step == 0)
-            self._context.counts["engine"] = engine.name
+            self._sampler = self._first_sampler(step, weights)
         elif self._weights_of_step != step:
             self._sampler.sampler.engine.load_weights(weights())
         self._weights_of_step = step
         return self._sampler
+
+    def _first_sampler(self, step: int, weights: EngineWeights) -> TrajectorySampler:
+        """Start the engine, and check that it takes the trainer's weights."""
+        stage: GrpoStage = self._context.stage
+        why_merged = weights.why_merged(stage)
+        sampler = self._context.trajectory_sampler(weights.config if why_merged is None else None)
+        first, engine = next(iter(self._problems.values())), sampler.sampler.engine
+        same_start = step == 0 and starts_the_same(stage, adapter=why_merged is None)
+        check_weight_sync(engine, weights, sampler.prompt_ids(first, "thinking"), same_start=same_start)
+        self._context.counts["engine"] = engine.name
+        if stage.lora is not None:
+            self._context.counts["engine_weights"] = f"merged: {why_merged}" if why_merged else "the adapter alone"
+        return sampler
 
     def _sample(
         self, sampler: TrajectorySampler, problems: list[Problem], step: int, draw: int

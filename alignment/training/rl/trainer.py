@@ -17,11 +17,11 @@ from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import use_adapter
 
 from alignment.core.errors import RecipeError
-from alignment.inference.weights.merged import merged_weights
 from alignment.inference.weights.sync_check import refuse_gap
 from alignment.recipe.algorithm import AlgorithmFields
 from alignment.training.rl.advantages import advantages_of
 from alignment.training.rl.batch import RolledOut, RolloutSource, Row, StepBatch, as_tensors
+from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
 from alignment.training.rl.packing import pack
 from alignment.training.rl.trl_trainer import GRPOTrainer
@@ -62,7 +62,7 @@ class PolicyGradientTrainer(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor | None]:
         """One step's batch on this rank. Overrides TRL's; it shuffles the tensors and splits them into micro-batches."""
         step, model = self.state.global_step, self.accelerator.unwrap_model(self.model)
-        rolled = self._rollouts.roll_out([row["problem"] for row in inputs], step, lambda: merged_weights(model))
+        rolled = self._rollouts.roll_out([row["problem"] for row in inputs], step, EngineWeights(model))
         gap = self.logprob_gap(rolled.rows[:GAP_ROWS])
         refuse_gap(gap, self._max_logprob_gap, step)
         batch = self._tensors(rolled.rows, mask_truncated=self._algorithm.mask_truncated)

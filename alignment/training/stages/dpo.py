@@ -18,12 +18,13 @@ from alignment.data.template import render_preference
 from alignment.lint.findings import Intent
 from alignment.lint.rows import without_faulty
 from alignment.recipe.data import MixturePart
+from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.disk_table import disk_table
 from alignment.training.held_out import Measurer, measuring_settings
 from alignment.training.kinds.dpo import DpoStage
-from alignment.training.policy import adapter_config, load_policy
+from alignment.training.policy import load_policy
 
 
 def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
@@ -49,13 +50,14 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
     settings = DPOConfig(
         **{**context.trainer_settings(), **measuring_settings(context), "max_length": stage.max_length}
     )
+    policy = load_policy(context)
     trainer = DPOTrainer(
-        model=load_policy(context),
+        model=policy,
         args=settings,
         train_dataset=table,
         eval_dataset=held,
         processing_class=tokenizer,
-        peft_config=adapter_config(stage.lora, tokenizer),
+        peft_config=adapter_config(stage.lora, tokenizer, policy),
         callbacks=[recorder, *([Measurer(context, len(measured))] if held is not None else [])],
     )
     return trainer, recorder

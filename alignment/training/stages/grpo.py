@@ -19,11 +19,12 @@ from alignment.lint.rows import sound_problems
 from alignment.rollout.environments.registry import open_environments
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import refuse_unjudged
+from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.packing_check import mixed_rows, unpackable
-from alignment.training.policy import adapter_config, load_policy
+from alignment.training.policy import load_policy
 from alignment.training.rl.batch import RolloutSource
 from alignment.training.rl.rollouts import Rollouts
 from alignment.training.rl.trainer import PolicyGradientTrainer
@@ -55,7 +56,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         args=settings,
         train_dataset=Dataset.from_dict({"problem": [problem.id for problem in problems]}),
         processing_class=tokenizer,
-        peft_config=adapter_config(stage.lora, tokenizer),
+        peft_config=adapter_config(stage.lora, tokenizer, policy),
         callbacks=[recorder],
     )
     return trainer, recorder

@@ -24,13 +24,14 @@ from alignment.lint.linter import inspect, refuse_errors
 from alignment.lint.rows import without_faulty
 from alignment.lint.settings import loaded_setting
 from alignment.recipe.data import MixturePart
+from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.disk_table import disk_table
 from alignment.training.held_out import MeasuredSFTTrainer, Measurer, measuring_settings, trained_tokens
 from alignment.training.kinds.sft import SftStage
 from alignment.training.packing_check import mixed_rows, report_padding, unpackable
-from alignment.training.policy import adapter_config, load_policy
+from alignment.training.policy import load_policy
 
 
 def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
@@ -67,7 +68,7 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
         train_dataset=table,
         eval_dataset=held,
         processing_class=tokenizer,
-        peft_config=adapter_config(stage.lora, tokenizer),
+        peft_config=adapter_config(stage.lora, tokenizer, policy),
         callbacks=[recorder, *([Measurer(context, len(measured))] if held is not None else [])],
     )
     trainer.held_out_tokens = trained_tokens(held) if held is not None else 0

@@ -1,0 +1,104 @@
+"""Policies that are an adapter and a base: loaded as one model, merged into a folder, or given to vLLM as they are.
+
+Neighbours: records/adapter.py (adapters on disk), weights/merged.py (how weights and adapters are added).
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from alignment.core.errors import ArtifactError
+from alignment.inference.weights.merged import merged_weights
+from alignment.records.adapter import ADAPTER_CONFIG, adapter_folder, base_of, is_adapter_alone, quantised_base
+
+MAX_VLLM_RANK = 512  # of vLLM 0.31
+
+
+def load_whole(policy: str, **options: Any) -> PreTrainedModel:
+    """A causal language model from a model folder, a hub id, or a folder that holds an adapter alone, which is folded in.
+
+    options: of `from_pretrained`. Raises ArtifactError if an adapter's base is gone or another, else as transformers.
+    """
+    if not is_adapter_alone(Path(policy)):
+        return AutoModelForCausalLM.from_pretrained(policy, use_safetensors=True, **options)
+    model = folded(load_adapted(policy, **options))
+    model.name_or_path = policy  # what an adapter that is trained on it names as its base
+    return model
+
+
+def load_adapted(policy: str, **options: Any) -> PeftModel:
+    """The base of a policy's adapter with the adapter on it, not merged; the base may itself be an adapter on another."""
+    folder = adapter_folder(Path(policy))
+    if folder is None:
+        raise ArtifactError(f"{policy} has no adapter: there is no {ADAPTER_CONFIG} in it or in adapter/")
+    if (form := quantised_base(Path(policy))) is not None:
+        raise ArtifactError(
+            f"{policy}: its adapter was trained on a base in 4 bits ({form}), and is another policy on the whole one; use "
+            "the model that the stage left, which has the weights that it was trained on"
+        )
+    return PeftModel.from_pretrained(load_whole(base_of(Path(policy)), **options), str(folder)).eval()
+
+
+def folded(adapted: PeftModel) -> PreTrainedModel:
+    """The model under an adapter with the adapter merged: each changed weight is summed in float32 and rounded once."""
+    weights = {name: weight.detach().clone() for name, weight in merged_weights(adapted)}
+    model: PreTrainedModel = adapted.unload()
+    model.load_state_dict(weights, strict=False)  # shared weights come once
+    model.tie_weights()
+    return model.requires_grad_(True)  # PEFT had frozen it
+
+
+def merge_into(policy: str, folder: Path, *, trust_remote_code: bool = False) -> PeftModel:
+    """Write an adapter and its base as one model folder with safetensors and the tokenizer; returns what was merged."""
+    adapted = load_adapted(policy, dtype="auto", trust_remote_code=trust_remote_code)
+    weights = {name: weight.detach().clone().contiguous() for name, weight in merged_weights(adapted)}
+    adapted.get_base_model().save_pretrained(folder, state_dict=weights)
+    found = next((path for path in (policy, base_of(Path(policy))) if _has_tokenizer(path)), policy)
+    AutoTokenizer.from_pretrained(found, trust_remote_code=trust_remote_code).save_pretrained(folder)
+    return adapted
+
+
+def _has_tokenizer(policy: str) -> bool:
+    return not Path(policy).is_dir() or (Path(policy) / "tokenizer_config.json").is_file()
+
+
+def merged_copy(policy: str, *, trust_remote_code: bool = False) -> "tempfile.TemporaryDirectory[str]":
+    """A whole model for an engine that cannot take this adapter, in a folder that lives as long as what is returned."""
+    folder = tempfile.TemporaryDirectory(prefix="alignment-merged-")
+    merge_into(policy, Path(folder.name), trust_remote_code=trust_remote_code)
+    return folder
+
+
+def vllm_problem(policy: str) -> str | None:
+    """Why vLLM cannot take a policy's adapter as a LoRARequest, so that it has to be merged; None if it can."""
+    folder = adapter_folder(Path(policy))
+    if folder is None:
+        return "there is no adapter"
+    base = base_of(Path(policy))
+    if is_adapter_alone(Path(base)):
+        return "the model under it is itself an adapter on another"
+    return vllm_refuses(json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")))
+
+
+def vllm_refuses(config: dict[str, Any]) -> str | None:
+    """What of an adapter's settings (PEFT's names) vLLM 0.31 does not have, or None."""
+    for key, what in (
+        ("use_dora", "DoRA"),
+        ("modules_to_save", "modules that are trained whole"),
+        ("trainable_token_indices", "trained tokens"),
+        ("target_parameters", "adapters on experts"),
+    ):
+        if config.get(key):
+            return f"vLLM has no {what} in adapters"
+    if config.get("r", 0) > MAX_VLLM_RANK:
+        return f"its rank {config['r']} is above vLLM's largest, {MAX_VLLM_RANK}"
+    return None
+
+
+def vllm_rank(config: dict[str, Any]) -> int:
+    """vLLM's `max_lora_rank` for an adapter: it takes 1, 8, 16, 32, 64, 128, 256, 320 and 512."""
+    return next(size for size in (8, 16, 32, 64, 128, 256, 320, MAX_VLLM_RANK) if config["r"] <= size)
