@@ -18,6 +18,7 @@ from alignment.commands import (
     doctor,
     evaluate,
     lint,
+    merge,
     model,
     report,
     run,
@@ -41,6 +42,7 @@ COMMANDS = (
     audit.audit,
     doctor.doctor,
     model.model,
+    merge.merge,
 )
 
 app = typer.Typer(

@@ -5,17 +5,27 @@ Neighbours: records/adapter.py (adapters on disk), weights/merged.py (how weight
 
 import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from alignment.core.errors import ArtifactError
-from alignment.inference.weights.merged import merged_weights
+from alignment.inference.weights.merged import Rounding, merged_weights
 from alignment.records.adapter import ADAPTER_CONFIG, adapter_folder, base_of, is_adapter_alone, quantised_base
 
 MAX_VLLM_RANK = 512  # of vLLM 0.31
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What was merged: the adapter on its base, and the fraction of its updates that rounding left (None: nothing was rounded)."""
+
+    adapted: PeftModel
+    kept: float | None
 
 
 def load_whole(policy: str, **options: Any) -> PreTrainedModel:
@@ -52,24 +62,37 @@ def folded(adapted: PeftModel) -> PreTrainedModel:
     return model.requires_grad_(True)  # PEFT had frozen it
 
 
-def merge_into(policy: str, folder: Path, *, trust_remote_code: bool = False) -> PeftModel:
-    """Write an adapter and its base as one model folder with safetensors and the tokenizer; returns what was merged."""
-    adapted = load_adapted(policy, dtype="auto", trust_remote_code=trust_remote_code)
-    weights = {name: weight.detach().clone().contiguous() for name, weight in merged_weights(adapted)}
-    adapted.get_base_model().save_pretrained(folder, state_dict=weights)
+def merge_into(policy: str, folder: Path, dtype: str = "auto", *, trust_remote_code: bool = False) -> Merged:
+    """Write an adapter and its base as one model folder with safetensors and the tokenizer.
+
+    dtype: of the folder, by torch's name; auto is that of the base.
+    """
+    # A base is read in its own type, or in float32, so that nothing is rounded before the sum.
+    held = dtype if dtype == "float32" else "auto"
+    adapted = load_adapted(policy, dtype=held, trust_remote_code=trust_remote_code)
+    chosen, rounding = None if dtype == "auto" else getattr(torch, dtype), Rounding()
+    weights = {name: weight.detach().clone().contiguous() for name, weight in merged_weights(adapted, chosen, rounding)}
+    model = adapted.get_base_model()
+    outline = type(model)._from_config  # noqa: SLF001  the public way would load weights
+    with torch.device("meta"):
+        written = outline(model.config, dtype=next(iter(weights.values())).dtype)
+    written.generation_config = model.generation_config
+    written.save_pretrained(folder, state_dict=weights)
     found = next((path for path in (policy, base_of(Path(policy))) if _has_tokenizer(path)), policy)
     AutoTokenizer.from_pretrained(found, trust_remote_code=trust_remote_code).save_pretrained(folder)
-    return adapted
+    return Merged(adapted, rounding.kept)
 
 
 def _has_tokenizer(policy: str) -> bool:
     return not Path(policy).is_dir() or (Path(policy) / "tokenizer_config.json").is_file()
 
 
-def merged_copy(policy: str, *, trust_remote_code: bool = False) -> "tempfile.TemporaryDirectory[str]":
+def merged_copy(
+    policy: str, dtype: str = "auto", *, trust_remote_code: bool = False
+) -> "tempfile.TemporaryDirectory[str]":
     """A whole model for an engine that cannot take this adapter, in a folder that lives as long as what is returned."""
     folder = tempfile.TemporaryDirectory(prefix="alignment-merged-")
-    merge_into(policy, Path(folder.name), trust_remote_code=trust_remote_code)
+    merge_into(policy, Path(folder.name), dtype, trust_remote_code=trust_remote_code)
     return folder
 
 

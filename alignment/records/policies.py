@@ -12,6 +12,7 @@ from alignment.core.errors import ArtifactError
 from alignment.core.files import content_hash
 from alignment.recipe.kinds import find_kind
 from alignment.recipe.sampling import ThinkingBudget
+from alignment.records.adapter import ADAPTER_CONFIG
 from alignment.records.run_folder import RunFolder, StageFolder
 
 ALL = "all"
@@ -47,6 +48,11 @@ def named_policies(path: Path, stages: Sequence[str] = ()) -> list[Policy]:
         if stages:
             raise ArtifactError(f"{path} is a model folder and has no stages; leave out --stage, or give a run")
         return [Policy(path.resolve().name, path)]
+    if (path / ADAPTER_CONFIG).is_file():
+        raise ArtifactError(
+            f"{path} is an adapter in PEFT's form, without config and tokenizer; write `alignment merge {path} --into FOLDER` "
+            "and name that folder"
+        )
     run = RunFolder.open(path)
     trained = _trained(run)
     if not trained and (not stages or ALL in stages):

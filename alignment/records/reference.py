@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.typed_json import Described, described
+from alignment.records.adapter import AdapterBase
 from alignment.records.adaptive import AdaptiveBudget
 from alignment.records.attempt import Attempt
 from alignment.records.card import DataCard
@@ -37,7 +38,7 @@ runs/tiny-thinking/
     rollouts.jsonl          some rollouts of each step (grpo, sample)
     checkpoints/            what a killed stage resumes from; removed when the stage has finished
     tensorboard/            where the recipe says `report_to: [tensorboard]`
-    output/                 the artifact: a policy (safetensors, tokenizer) or rows (rows.jsonl; of sample also preferences.jsonl and pass_rates.jsonl, of fusion card.md and card.json)
+    output/                 the artifact: a policy (safetensors, tokenizer; with LoRA adapter/, or the adapter alone) or rows (rows.jsonl; of sample also preferences.jsonl and pass_rates.jsonl, of fusion card.md and card.json)
     evaluations/            thinking.json, non_thinking.json; where asked for: constraints.json, follow.json
     manifest.json           written last: while it is missing, the stage has not finished
   budget/                   the budget sweep, the recipe's own or that of `alignment budget`: points.jsonl, outcomes/, budget.json, budget.csv, budget.png; of the command also sweep.log and sweep.progress.jsonl
@@ -63,6 +64,7 @@ FILES = (
     FileSection("metrics.jsonl", MetricsRow, lines=True),
     FileSection("rollouts.jsonl", RolloutRow, lines=True),
     FileSection("output/pass_rates.jsonl", PassRate, lines=True),
+    FileSection("output/adapter_base.json", AdapterBase),
     FileSection("output/card.json", DataCard),
     FileSection("evaluations/MODE.json", EvaluationRecord),
     FileSection("evaluations/follow.json", FollowRecord),

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -25,6 +26,9 @@ from alignment.recipe.hardware import Hardware
 from alignment.records.policies import Policy, named_policies, thinking_budget
 from alignment.run.processes import end_of_log, environment, run
 from alignment.serve.middleware import SETTINGS, ServerSettings
+
+if TYPE_CHECKING:
+    from alignment.inference.vllm.served_model import ServedModel
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_LENGTH_ON_CPU = 8192  # tokens of a conversation that fit into the KV cache of a CPU run
@@ -52,7 +56,8 @@ def serve_policy(options: ServeOptions) -> None:
     policy = named_policies(options.path, [] if options.stage is None else [options.stage])[0]
     if options.adaptive is not None:
         _check_adaptive(options.adaptive, options.budget, policy, console)
-    command = [*_vllm(policy, options), *_lengths(policy, options)]
+    served = _served(policy)
+    command = [*_vllm(policy, served, options), *_lengths(policy, options)]
     port = _free_port(options)
     if options.host not in LOOPBACK:
         console.print(
@@ -70,13 +75,32 @@ def serve_policy(options: ServeOptions) -> None:
             [*command, "--host", options.host, "--port", str(port)],
             log=log, progress=Path(scratch) / "progress.jsonl", env=env, on_tick=readiness.look,
         )  # fmt: skip
+        served.close()
         if ended.interrupted:
             console.print("stopped", style="dim")
             return
         raise EngineError(f"vLLM's server ended with {ended.exit_status}; the end of its log:\n{end_of_log(log)}")
 
 
-def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
+def _served(policy: Policy) -> "ServedModel":
+    """What vLLM loads: the policy's folder, or of an adapter alone its base with the adapter, or a merged copy."""
+    from alignment.inference.vllm.served_model import ServedModel
+
+    return ServedModel.found(str(policy.folder), VllmOptions().resolved_dtype(on_gpu=bool(devices())))
+
+
+def _named(policy: Policy, served: "ServedModel") -> list[str]:
+    """vLLM's options for the model and the name under which requests find it: of an adapter, that of the LoRA module."""
+    if served.adapter is None:
+        return ["--model", served.path, "--served-model-name", policy.name]
+    return [
+        "--model", served.path, "--served-model-name", f"{policy.name}-base", "--tokenizer", str(policy.folder),
+        "--generation-config", str(policy.folder), "--enable-lora", "--max-lora-rank", str(served.rank),
+        "--lora-modules", f"{policy.name}={served.adapter}",
+    ]  # fmt: skip
+
+
+def _vllm(policy: Policy, served: "ServedModel", options: ServeOptions) -> list[str]:
     """vLLM's command without address and lengths. Raises EngineError for a model without think tokens or template."""
     stop = thinking_budget(options.path).stop_text
     template = _check_tokens(policy, stop)
@@ -85,7 +109,7 @@ def _vllm(policy: Policy, options: ServeOptions) -> list[str]:
     own_budget = ["--logits-processors", "alignment.serve.budget_processor:ThinkingBudget"]
     return [
         sys.executable, "-m", "vllm.entrypoints.openai.api_server",
-        "--model", str(policy.folder), "--served-model-name", policy.name,
+        *_named(policy, served),
         "--dtype", VllmOptions().resolved_dtype(on_gpu=not on_cpu),
         "--reasoning-parser", "qwen3", "--reasoning-config", json.dumps(reasoning),
         "--middleware", "alignment.serve.middleware.ThinkingRequests",

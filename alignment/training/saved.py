@@ -35,9 +35,19 @@ def probe_logits(trainer: Any) -> torch.Tensor:
         inputs = dict(pack(ids, torch.ones_like(ids)).model_inputs())
     training = model.training
     model.eval()
+    logits_TV = _logits(model, inputs)
+    model.train(training)
+    return logits_TV
+
+
+def loaded_logits(model: torch.nn.Module) -> torch.Tensor:
+    """A loaded policy's logits (T, V) on the same probe, float32."""
+    return _logits(model.eval(), {"input_ids": probe_ids(model.config.get_text_config().vocab_size)})
+
+
+def _logits(model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
     with torch.no_grad():
         logits_TV: torch.Tensor = model(**inputs, use_cache=False).logits[0].float().cpu()
-    model.train(training)
     return logits_TV
 
 
@@ -46,17 +56,16 @@ def probe_ids(vocabulary: int) -> torch.Tensor:
     return torch.randint(vocabulary, (1, PROBE_TOKENS), generator=torch.Generator().manual_seed(0))
 
 
-def refuse_another_policy(output: Path, trained_TV: torch.Tensor, *, trust_remote_code: bool = False) -> None:
+def refuse_another_policy(output: Path, trained_TV: torch.Tensor, *, trust_remote_code: bool = False) -> float:
     """Raise ArtifactError if the folder does not load whole in plain transformers, or computes something else.
 
-    A folder with an adapter alone is loaded by PEFT on its base.
+    Returns the mean distance of its logits from the trained policy's, in standard deviations. A folder with an adapter alone
+    is loaded by PEFT on its base.
     """
     if is_adapter_alone(output):
         with unsharded():
-            _refuse_distance(
-                output, load_adapted(str(output), dtype="auto", trust_remote_code=trust_remote_code), trained_TV
-            )
-        return
+            adapted = load_adapted(str(output), dtype="auto", trust_remote_code=trust_remote_code)
+        return _refused_distance(output, adapted, trained_TV)
     with unsharded():
         model, report = AutoModelForCausalLM.from_pretrained(
             output, dtype="auto", use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
@@ -66,21 +75,19 @@ def refuse_another_policy(output: Path, trained_TV: torch.Tensor, *, trust_remot
         raise ArtifactError(
             f"{output}: transformers does not load what was trained: {'; '.join(faults)}. {_WHAT_TO_DO}"
         )
-    _refuse_distance(output, model, trained_TV)
+    return _refused_distance(output, model, trained_TV)
 
 
-def _refuse_distance(output: Path, model: Any, trained_TV: torch.Tensor) -> None:
-    """Raise ArtifactError if a loaded policy's logits on the probe are not the trainer's (T, V)."""
-    ids = probe_ids(model.config.get_text_config().vocab_size)
-    with torch.no_grad():
-        saved_TV = model.eval()(input_ids=ids, use_cache=False).logits[0]
-    distance = float((saved_TV.float() - trained_TV).abs().mean() / trained_TV.std().clamp(min=1e-6))
+def _refused_distance(output: Path, model: torch.nn.Module, trained_TV: torch.Tensor) -> float:
+    """The distance of a loaded policy's logits on the probe from the trainer's (T, V). Raises ArtifactError if they differ."""
+    distance = float((loaded_logits(model) - trained_TV).abs().mean() / trained_TV.std().clamp(min=1e-6))
     allowed = CLOSE.get(next(model.parameters()).dtype, CLOSE[torch.bfloat16])
     if not distance <= allowed:
         raise ArtifactError(
             f"{output} is not the policy that was trained: on a probe its logits differ by {distance:.2g} standard "
             f"deviations, and rounding explains {allowed:g}. {_WHAT_TO_DO}"
         )
+    return distance
 
 
 LOADING = {

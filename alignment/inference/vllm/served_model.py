@@ -5,9 +5,11 @@ What vLLM has no form for in an adapter is merged into a temporary folder. Neigh
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from alignment.core.files import read_json
 from alignment.inference.adapters import merged_copy, vllm_problem, vllm_rank
@@ -27,21 +29,21 @@ class ServedModel:
     @classmethod
     def of(cls, settings: EngineSettings) -> "ServedModel":
         """A policy as it lies on disk; where a trainer sends weights, one whole model that takes them."""
+        dtype = settings.options.resolved_dtype(on_gpu=torch.cuda.is_available())
         sent = None if settings.adapter is None else vllm_rank({"r": settings.adapter.r})
-        return cls.found(
-            settings.model, whole=settings.weights_change, rank=sent, trust_remote_code=settings.trust_remote_code
+        found = cls.found(
+            settings.model, dtype, whole=settings.weights_change, trust_remote_code=settings.trust_remote_code
         )
+        return found if sent is None else replace(found, rank=sent)
 
     @classmethod
-    def found(
-        cls, policy: str, *, whole: bool = False, rank: int | None = None, trust_remote_code: bool = False
-    ) -> "ServedModel":
-        """whole: merge an adapter even if vLLM can take it. rank: of an adapter that is sent later."""
+    def found(cls, policy: str, dtype: str, *, whole: bool = False, trust_remote_code: bool = False) -> "ServedModel":
+        """dtype: in which the engine computes. whole: merge an adapter even if vLLM can take it."""
         if not is_adapter_alone(Path(policy)):
-            return cls(policy, rank=rank)
+            return cls(policy)
         if whole or vllm_problem(policy) is not None:
-            copy = merged_copy(policy, trust_remote_code=trust_remote_code)
-            return cls(copy.name, rank=rank, merged=copy)
+            copy = merged_copy(policy, dtype, trust_remote_code=trust_remote_code)
+            return cls(copy.name, merged=copy)
         config = read_json(Path(policy) / ADAPTER_CONFIG)
         return cls(base_of(Path(policy)), policy, vllm_rank(config))
 
