@@ -18,14 +18,15 @@ import dataclasses, importlib, json, sys
 found = {}
 for kind, (module, name) in json.loads(sys.argv[1]).items():
     fields = dataclasses.fields(getattr(importlib.import_module(module), name))
-    found[kind] = [field.name for field in fields if field.init]
+    found[kind] = {field.name: field.default for field in fields if field.init and field.name == "learning_rate"}
+    found[kind] |= {field.name: None for field in fields if field.init and field.name != "learning_rate"}
 print(json.dumps(found))
 """
 
 
 @cache
-def imported() -> dict[str, list[str]]:
-    """The fields of the imported classes, from one process that loads torch so that this one need not."""
+def imported() -> dict[str, dict[str, float | None]]:
+    """The fields of the imported classes, the learning rate with its default, from one process that loads torch so that this one need not."""
     places = {
         kind: (f"{keys.package}.{keys.file.removesuffix('.py').replace('/', '.')}", keys.class_name)
         for kind, keys in TRAINED.items()
@@ -40,6 +41,11 @@ def imported() -> dict[str, list[str]]:
 def test_the_fields_read_from_the_source_are_those_of_the_imported_class(kind: str) -> None:
     private = {name for name in imported()[kind] if name.startswith("_")}
     assert TRAINED[kind].known() == set(imported()[kind]) - private
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_the_learning_rate_of_a_kind_is_the_default_of_its_class(kind: str) -> None:
+    assert TRAINED[kind].learning_rate == imported()[kind]["learning_rate"]
 
 
 @pytest.mark.parametrize("kind", TRAINED)

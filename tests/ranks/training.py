@@ -30,6 +30,7 @@ ROWS_PER_STEP, GENERATIONS, STEPS = 16, 4, 3
 # Steps are small multiples of the gradient where it is small: else Adam makes +-learning_rate of rounding noise.
 TRAINER = {"learning_rate": 3.0e-4, "adam_epsilon": 1.0e-3, "max_steps": STEPS, "max_grad_norm": 0.3}
 SUMS = {"source": "chain-sum", "split": "reasoning", "count": 32, "seed": 2}
+DORA = {"rank": 4, "alpha": 8, "variant": "dora", "targets": "mlp", "modules_to_save": ["embed_tokens"]}
 LORA = {"rank": 4, "alpha": 8}  # PEFT trains tokens under ZeRO-3 on CUDA alone
 
 
@@ -76,6 +77,7 @@ def recipe(processes: int) -> dict[str, Any]:
     stages = [
         stage("sft", "sft", processes, max_length=256, packing=False),
         stage("sft_lora", "sft", processes, max_length=256, packing=False, lora=LORA),
+        stage("sft_dora", "sft", processes, max_length=256, packing=False, lora=DORA),
         {"name": "pairs", "kind": "sample", "data": [SUMS], "rewards": [{"kind": "math_answer"}]},
         stage("dpo", "dpo", processes, max_length=256),
         stage("rl", "grpo", processes, algorithm="dapo", **rl),
