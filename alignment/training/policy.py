@@ -54,7 +54,7 @@ def load_model(context: StageContext, path: str, attention: str | None = None) -
             dtype=weights_dtype(context),
             attn_implementation=attention,
             trust_remote_code=context.recipe.trust_remote_code,
-            **({} if lora is None or lora.quantise is None else quantised()),
+            **({} if lora is None or lora.quantise is None else quantised(weights_dtype(context))),
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise ArtifactError(f"{path}: the model cannot be loaded ({error})") from error
@@ -69,18 +69,19 @@ def weights_dtype(context: StageContext) -> torch.dtype:
     chosen, lora = context.stage.weights_dtype, context.stage.lora
     # DeepSpeed keeps its own float32 master copy, and LoRA trains a float32 adapter on a frozen base.
     rounded = torch.cuda.is_available() and (lora is not None or is_deepspeed())
+    rounded = rounded or (lora is not None and lora.quantise is not None)
     dtype: torch.dtype = getattr(torch, chosen) if chosen != "auto" else torch.bfloat16 if rounded else torch.float32
     return dtype
 
 
-def quantised() -> dict[str, Any]:
-    """Options of `from_pretrained` that hold weights as NormalFloat4 with double quantisation (QLoRA, arXiv 2305.14314)."""
+def quantised(dtype: torch.dtype) -> dict[str, Any]:
+    """Options of `from_pretrained` that hold weights as NormalFloat4 with double quantisation (QLoRA, arXiv 2305.14314), computed in dtype."""
     where = PartialState().local_process_index if torch.cuda.is_available() else "cpu"
     config = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_compute_dtype=dtype,
     )
     return {"quantization_config": config, "device_map": {"": where}}
 
