@@ -20,10 +20,21 @@ from alignment.run.launcher import launcher_config
 from alignment.run.processes import environment
 
 SCRIPT = Path(__file__).with_name("training.py")
-ONE = ("sft", "sft_lora", "dpo", "rl", "rl_gspo", "rl_kl", "rl_lora")
+ONE = ("sft", "sft_lora", "sft_dora", "dpo", "rl", "rl_gspo", "rl_kl", "rl_lora")
 JOBS = {
     "cpu-2": ("sft", "rl", "rl_gspo"),
-    "cpu-zero3": ("sft", "sft_lora", "dpo", "rl", "rl_gspo", "rl_gspo_every_row", "rl_kl", "rl_lora", "rl_sampled"),
+    "cpu-zero3": (
+        "sft",
+        "sft_lora",
+        "sft_dora",
+        "dpo",
+        "rl",
+        "rl_gspo",
+        "rl_gspo_every_row",
+        "rl_kl",
+        "rl_lora",
+        "rl_sampled",
+    ),
 }
 COMPARED = [(config, job) for config, jobs in JOBS.items() for job in jobs if job in ONE]
 Weights = dict[str, torch.Tensor]
@@ -73,7 +84,7 @@ def test_rows_that_are_left_out_on_each_rank_change_nothing(together: dict[str, 
     assert distance(policy(run, "rl_gspo"), policy(run, "rl_gspo_every_row")) < 1e-6
 
 
-@pytest.mark.parametrize("job", ["sft_lora", "rl_lora"])
+@pytest.mark.parametrize("job", ["sft_lora", "sft_dora", "rl_lora"])
 def test_an_adapter_that_was_trained_in_shards_is_saved_whole(alone: Path, together: dict[str, Path], job: str) -> None:
     whole, shards = (
         load_file(next(run.glob(f"*-{job}/output/adapter/adapter_model.safetensors")))
