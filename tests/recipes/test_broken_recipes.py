@@ -88,7 +88,17 @@ def test_nothing_is_said_about_what_depends_on_a_part_in_error(check) -> None:
     _, errors = check(text)  # how many rows there can be depends on the generations, which are not known
     assert [line.split(": ")[1] for line in errors.splitlines()[:-1]] == ["stages.fusion_data.rollout.generations"]
     _, errors = check(GOOD.replace("processes: 1", "processes: one").replace("max_steps: 40", "max_steps: 0"))
-    assert [line.split(": ")[1] for line in errors.splitlines()[:-1]] == ["hardware.processes"]
+    assert [line.split(": ")[1] for line in errors.splitlines()[:-1]] == [
+        "hardware.processes", "stages.reasoning_rl.trainer.max_steps",
+    ]  # fmt: skip
+
+
+def test_a_key_in_error_does_not_hide_the_data_and_the_trainer_of_its_stage(check) -> None:
+    text = GOOD.replace("name: cold_start\n", "name: cold_start\n    max_lenght: 3\n", 1)
+    text = text.replace("tiny-cold-start", "tiny-cold-strat").replace("seed: 3", "seed: 3\ndata: {max_faulty: 1}", 1)
+    _, errors = check(text)
+    said = [line.split(": ")[1] for line in errors.splitlines()[:-1]]
+    assert {"stages.cold_start.max_lenght", "stages.cold_start.data"} <= set(said)
 
 
 def test_a_merged_value_is_located_where_it_was_written(check) -> None:
