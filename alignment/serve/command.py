@@ -57,6 +57,10 @@ def serve_policy(options: ServeOptions) -> None:
     if options.adaptive is not None:
         _check_adaptive(options.adaptive, options.budget, policy, console)
     served = _served(policy)
+    if served.adapter is not None:
+        console.print(
+            f"requests name {policy.name}, the adapter; {policy.name}-base is the model under it", highlight=False
+        )
     command = [*_vllm(policy, served, options), *_lengths(policy, options)]
     port = _free_port(options)
     if options.host not in LOOPBACK:

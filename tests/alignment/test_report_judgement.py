@@ -89,6 +89,7 @@ def test_spearman_ranks_ties_together_and_leaves_out_what_could_not_be_judged() 
         ("truncated_fraction", {"truncated_fraction": [0.1, 0.5]}),
         ("entropy_collapse", {"entropy": [1.0, 0.09]}),
         ("logprob_gap", {"logprob_gap": [0.01, 0.06]}),
+        ("engine_rounded", {"merge_changed_fraction": [0.9, 0.1]}),
         ("unknown_verdicts", {"reward/math_answer/unknown_fraction": [0.04, 0.08]}),
     ],
 )
@@ -96,6 +97,11 @@ def test_each_training_alarm_rings_above_its_threshold_only(kind: str, series: d
     assert kinds(grpo(**series)) == {kind}
     quiet = {name: [values[0], values[0]] for name, values in series.items()}
     assert kinds(grpo(**quiet)) == set()
+
+
+def test_an_adapter_whose_updates_are_rounded_away_in_what_a_stage_leaves_rings() -> None:
+    for left, expected in ((0.12, {"merge_rounded"}), (0.95, set())):
+        assert kinds(Stage("tune", "sft", "finished", counts={"merge_changed_fraction": left})) == expected
 
 
 def test_the_logprob_threshold_is_the_recipe_s_where_it_is_recorded() -> None:

@@ -7,11 +7,15 @@ import pytest
 import torch
 from peft import AutoPeftModelForCausalLM, PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from alignment.core.errors import ArtifactError
 from alignment.core.resources import resource
 from alignment.inference.adapters import load_whole
+from alignment.inference.engine import GenerationRequest, SamplingSettings
+from alignment.inference.start import Serving, serve
+from alignment.recipe.engine import engine_options
+from alignment.records.policies import named_policies
 from training.lora_stage import plan_of, trained
 
 BASE = str(resource("data/base"))
@@ -59,7 +63,19 @@ def test_an_adapter_alone_holds_no_weights_of_its_base_and_is_the_trained_policy
         logits(AutoPeftModelForCausalLM.from_pretrained(alone, dtype=torch.float32)), expected, atol=1e-4
     )
     assert torch.allclose(logits(load_whole(str(alone), dtype=torch.float32)), expected, atol=1e-5)
-    assert AutoTokenizer.from_pretrained(alone).chat_template
+    assert sampled(alone) == sampled(whole)
+
+
+def sampled(output: Path) -> list[list[int]]:
+    """What the engine of a stage, of an evaluation or of a chat samples from a stage's output."""
+    (policy,) = named_policies(output)
+    options = engine_options("transformers", dtype="float32")
+    sampler = serve(str(policy.folder), Serving(options, 64, 32, "\n</think>\n\n"))
+    asked = [
+        GenerationRequest(sampler.tokenizer("12 + 7 - 4 =")["input_ids"], "thinking", max_tokens=24, seed=seed)
+        for seed in range(3)
+    ]
+    return [made.token_ids for made in sampler.sample(asked, SamplingSettings())]
 
 
 @pytest.mark.parametrize(
