@@ -23,12 +23,14 @@ from alignment.data.unread import unread_columns
 from alignment.recipe.data import MixturePart
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
+from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, TrainingStage, rewards_of
 from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
 
 GIB = 2**30
+NF4 = 0.3  # memory of a weight in 4 bits with its scales, of one in bfloat16; embeddings stay as they are
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def training_gib(shape: ModelShape, stage: StageFields, hardware: Hardware) -> f
     if batch is None or not isinstance(stage, TrainingStage):
         return None
     trained = shape.parameters if stage.lora is None else shape.parameters * 0.01
-    frozen = 0 if stage.lora is None else shape.parameters
+    frozen = 0 if stage.lora is None else shape.parameters * (NF4 if stage.lora.quantise else 1)
     shard_all = processes if config.shards_weights else 1
     shard_some = processes if config.shards_optimizer else 1
     states = (4 * trained + 2 * frozen) / shard_all + 12 * trained / shard_some
@@ -98,6 +100,11 @@ def print_plan(plan: RunPlan, console: Console) -> None:
         start, work = recipe.policy_before(stage.name) or "base model", kind_of(stage).work(stage)
         table.add_row(stage.name, stage.kind, start, describe_data(stage), work, memory)
     console.print(table)
+    for stage in recipe.stages:
+        if (rate := default_learning_rate(stage)) is not None:
+            console.print(
+                f"{stage.name}: learning rate {rate:g}, ten times the default of all weights", highlight=False
+            )
     for line in (*rows_read(recipe), *dict.fromkeys(described_rewards(recipe))):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     tasks = ", ".join(map(task_name, recipe.evaluations.after_each_stage)) or "nothing"

@@ -8,6 +8,7 @@ from rich.tree import Tree
 
 from alignment.core.errors import ArtifactError
 from alignment.core.statistics.intervals import as_text
+from alignment.records.adapter import ADAPTER_BASE, AdapterBase, is_adapter_alone
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.manifest import Manifest
 from alignment.records.rollout import RolloutRow
@@ -50,6 +51,12 @@ def _add(tree: Tree, folder: StageFolder, manifest: Manifest, producers: dict[st
     for name, digest in manifest.inputs.items():
         known = "" if producers.get(digest) == name or name == "model" else "  (run again since)"
         branch.add(f"from {name} {digest[:12]}{known}")
+    noted = folder.output / ADAPTER_BASE
+    if noted.is_file():
+        base = AdapterBase.read(noted)
+        form = f" in 4 bits ({base.quantised})" if base.quantised else ""
+        what = "an adapter alone" if is_adapter_alone(folder.output) else "an adapter"
+        branch.add(Text(f"{what} on {base.base} {(base.sha256 or '')[:12]}{form}"))
     for path in sorted(folder.evaluations.glob("*thinking.json")):
         try:
             found = EvaluationRecord.read(path).figures
