@@ -23,6 +23,9 @@ LOCAL_LOOKS = (".", "~", "models/", "runs/")
 
 def model_files(recipe: Recipe) -> Iterator[Issue]:
     """The model is `embedded`, a folder with config, safetensors and tokenizer, or a hub id; never a pickle."""
+    if recipe.revision is not None and (recipe.model == "embedded" or Path(recipe.model).is_dir()):
+        what = "the embedded model" if recipe.model == "embedded" else f"{recipe.model} is a folder, which"
+        yield Issue(("revision",), f"{what} has no revisions; leave `revision` out, or write a hub id as `model`")
     if recipe.model != "embedded":
         yield from (Issue(("model",), fault) for fault in _faults(recipe.model))
 

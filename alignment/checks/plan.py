@@ -26,6 +26,7 @@ from alignment.recipe.kinds import kind_of
 from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, TrainingStage, rewards_of
+from alignment.run.hub import moving
 from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
 
@@ -87,7 +88,9 @@ def print_plan(plan: RunPlan, console: Console) -> None:
     recipe = plan.recipe
     shape = model_shape(Path(plan.base.path))
     size = f"{shape.parameters:,} parameters" if shape else "a hub model; its size is known once it is downloaded"
-    console.print(f"[bold]{recipe.name}[/bold]  {recipe.model} ({size}), seed {recipe.seed}", highlight=False)
+    console.print(f"[bold]{recipe.name}[/bold]  {recipe.pinned_model} ({size}), seed {recipe.seed}", highlight=False)
+    if not Path(plan.base.path).is_dir() and (notice := moving(recipe.model, recipe.revision)) is not None:
+        console.print(f"notice: {notice}", highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"{recipe.hardware.processes} process(es), launcher config {recipe.hardware.accelerate}", highlight=False
     )

@@ -29,9 +29,21 @@ def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
             elif known is not None and key not in known:
                 yield Issue(place, f"TRL's {keys.class_name} has no such field; {nearest(key, sorted(known))}")
             else:
-                fault = _trainer_value(key, value)
+                fault = _trainer_value(key, value) or _order_of_rows(key, value)
                 if fault is not None:
                     yield Issue(place, fault)
+
+
+def _order_of_rows(key: str, value: Any) -> str | None:
+    """Why a resumed stage would not go on with the order of rows that an unbroken one has, or None."""
+    if key == "train_sampling_strategy" and value in ("group_by_length", "batch_rebalance"):
+        return (
+            f"`{value}` draws each epoch's order from the one before, so that a stage resumed in a later epoch would train in "
+            "another order; leave it out"
+        )
+    if key == "accelerator_config" and isinstance(value, dict) and value.get("use_seedable_sampler") is False:
+        return "without the seedable sampler a resumed stage trains in another order; leave use_seedable_sampler out"
+    return None
 
 
 def _trainer_value(key: str, value: Any) -> str | None:

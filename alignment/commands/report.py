@@ -21,9 +21,11 @@ def report(run: RunDirectory) -> None:
 
 
 def write_and_print(run: Path, console: "Console") -> None:
-    """Write the report of the run in this directory and print its tables."""
+    """Write the report of the run in this directory and print its tables and alarms."""
     from alignment.report import write_report
-    from alignment.report.render.terminal import following_tables, stage_table
+    from alignment.report.render.terminal import alarm_lines, following_tables, stage_table
 
     document = write_report(run)
     console.print(stage_table(document, console.width), *following_tables(document, console.width), sep="\n")
+    for line in alarm_lines(document):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -131,7 +131,9 @@ class Sampler:
     def _finished(self, made: Generation) -> Generation:
         ids = made.token_ids[:-1] if made.stop_reason == "end" else made.token_ids
         text = self.tokenizer.decode(ids, skip_special_tokens=False)
-        return replace(made, text=text, thinking_tokens=self._thinking_tokens(made.request.prompt_ids, made.token_ids))
+        thinking = self._thinking_tokens(made.request.prompt_ids, made.token_ids)
+        most = made.request.most_thinking  # what is in the block beyond it is of the stop text
+        return replace(made, text=text, thinking_tokens=thinking if most is None else min(thinking, most))
 
     def _thinking_tokens(self, prompt: list[int], ids: list[int]) -> int:
         """Number of tokens in the first think block, or to the end if it is never closed; 0 for an empty block."""

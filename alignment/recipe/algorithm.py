@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from alignment.recipe.closed import Closed
 from alignment.recipe.named_function import NAMED_FUNCTION
+from alignment.recipe.trainer_keys import MOVING_REFERENCE
 
 ADVANTAGES = ("group_normalised", "group_centred", "leave_one_out")
 Average = Literal["tokens", "sequences", "constant", "sequence_sums"]
@@ -172,4 +173,16 @@ OWNED_BY_ALGORITHM: dict[str, str] = {
         ("log_completions", "log_completions_hub_repo", "log_multimodal", "log_unique_prompts", "num_completions_to_print"),
         _KEPT,
     ),
+    **dict.fromkeys(("sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps"), MOVING_REFERENCE),
+    **dict.fromkeys(
+        ("batch_eval_metrics", "bf16_full_eval", "do_eval", "eval_accumulation_steps", "eval_delay", "eval_do_concat_batches",
+         "eval_on_start", "eval_steps", "eval_strategy", "eval_use_gather_object", "fp16_full_eval", "greater_is_better",
+         "include_for_metrics", "load_best_model_at_end", "metric_for_best_model", "num_generations_eval",
+         "per_device_eval_batch_size", "prediction_loss_only"),
+        "it has no effect: a policy is measured after the stage; see `evaluations`",
+    ),
+    "train_sampling_strategy": "the order of problems is the stage's own; `shuffle_dataset: false` takes them as they come",
+    "dataloader_drop_last": "it has no effect: a step always has whole groups",
+    "include_num_input_tokens_seen": "the stage counts the tokens itself",
+    **dict.fromkeys(("label_names", "label_smoothing_factor"), "it has no effect: the loss is the algorithm's"),
 }  # fmt: skip

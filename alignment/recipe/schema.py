@@ -51,6 +51,9 @@ class Recipe(Closed):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="Name of the recipe and of its run directory.")
     model: str = Field(description="The base model: `embedded`, a folder with safetensors, or a hub id.")
+    revision: str | None = Field(
+        None, description="Commit of a hub model, 40 hexadecimal digits; a branch or tag works too, and may move."
+    )
     seed: int = Field(0, description="Seed of data order, sampling and initial adapters.")
     hardware: Hardware = Field(Hardware(), description="Launcher config and devices.")
     trust_remote_code: bool = Field(
@@ -66,6 +69,11 @@ class Recipe(Closed):
     data: DataOverrides = Field(DataOverrides(), description="Local files in place of public data sets.")
     stages: list[Stage] = Field(min_length=1, description="The stages, in the order they run.")
     evaluations: Evaluations = Field(Evaluations(), description="What is measured after each stage.")
+
+    @property
+    def pinned_model(self) -> str:
+        """The model as records name it: `ID@REVISION` where a revision is given."""
+        return self.model if self.revision is None else f"{self.model}@{self.revision}"
 
     def stage(self, name: str) -> StageFields:
         """The stage of that name. Raises KeyError."""

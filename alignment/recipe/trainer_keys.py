@@ -32,7 +32,26 @@ OWNED_BY_EVERY_STAGE = {
     "model_init_kwargs": "the stage loads the model itself",
     "remove_unused_columns": "the stage prepares its own columns",
     "disable_tqdm": "the stage reports progress itself",
+    "trust_remote_code": "write `trust_remote_code` at the top of the recipe",
+    # What a stage that is killed could not resume with to the same end.
+    "save_only_model": "a checkpoint without the optimizer's state cannot be resumed from; write a larger "
+    "`save_every_steps` beside `trainer` to write less",
+    "ignore_data_skip": "a resumed stage would train on the first rows of the epoch again; leave it out",
+    "enable_jit_checkpoint": "write `save_every_steps` beside `trainer`; running again is resuming",
+    "auto_find_batch_size": "the batch would depend on the memory that is free; write per_device_train_batch_size",
+    # What has no effect here.
+    **dict.fromkeys(("do_train", "do_predict", "local_rank"), "it has no effect; leave it out"),
+    "length_column_name": "it has no effect: rows are not grouped by length; leave it out",
+    **dict.fromkeys(
+        ("hub_always_push", "hub_model_id", "hub_private_repo", "hub_revision", "hub_strategy", "hub_token"),
+        "it has no effect: a run writes to its own directory only; leave it out",
+    ),
 }
+MOVING_REFERENCE = (
+    "a reference that moves is not in a checkpoint, so that a resumed stage would go on with another; write a further stage, "
+    "whose reference is the policy that it starts from"
+)
+TRUNCATION = "rows that are too long are left out and counted, never truncated"
 
 
 @dataclass(frozen=True)

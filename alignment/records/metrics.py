@@ -51,6 +51,7 @@ METRICS: dict[str, Metric] = {
     "held_out_preference_accuracy": Metric("fraction of held-out pairs whose chosen answer has the greater implicit reward (dpo)", "more", "held-out preference accuracy"),
     "tokens": Metric("tokens trained on so far, over all attempts"),
     "gradient_norm": Metric("norm of the gradient before clipping"),
+    "not_finite": Metric("how many of loss and gradient norm were NaN or infinite; those are null"),
     "kl": Metric("estimated KL divergence from the reference policy, in nats per token (grpo with beta)"),
     "reward_std": Metric("standard deviation of the rewards within a group, mean over groups (grpo)"),
     "unknown_fraction": Metric("fraction of completions whose total reward could not be reached (grpo)"),

@@ -18,7 +18,7 @@ class RunRecord(FileRecord):
 
     recipe: Annotated[str, "the recipe's name"]
     seed: Annotated[int | None, "the recipe's seed"]
-    model: Annotated[str, "the model that the run starts from, as the recipe names it"] = "unknown"
+    model: Annotated[str, "the model that the run starts from, as the recipe names it, with @ and its revision if it names one"] = "unknown"  # fmt: skip
     started: Annotated[str | None, "when the run began, ISO 8601 in UTC"] = None
     versions: Annotated[Mapping[str, str], "version of each package that decides a result"] = field(
         default_factory=dict
@@ -42,3 +42,4 @@ class PreparedBase(FileRecord):
     model: Annotated[str, "the model, as the recipe names it"]
     add_tokens: Annotated[tuple[str, ...], "tokens that were added"] = ()
     template: Annotated[str | None, "the chat template that was set"] = None
+    revision: Annotated[str | None, "the revision of a hub model, where the recipe names one"] = None

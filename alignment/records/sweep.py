@@ -59,8 +59,10 @@ class SweepFigures:
     count: Annotated[int, "completions that could be judged"]
     accuracy: Annotated[Estimate, ACCURACY]
     unknown: Annotated[int, NOT_JUDGED] = 0
-    mean_thinking_tokens: Annotated[Estimate, "mean length of the thinking, the words that end it included"] = UNKNOWN
-    mean_answer_tokens: Annotated[Estimate, "mean length of what follows it"] = UNKNOWN
+    mean_thinking_tokens: Annotated[Estimate, "mean length of the thinking, without the stop text of a budget"] = (
+        UNKNOWN
+    )
+    mean_answer_tokens: Annotated[Estimate, "mean length of what follows it, stop text included"] = UNKNOWN
     forced_fraction: Annotated[Estimate, "fraction whose thinking was ended by the budget"] = UNKNOWN
     finished_fraction: Annotated[Estimate, "fraction that the policy ended itself: neither budget nor limit cut in"] = (
         UNKNOWN

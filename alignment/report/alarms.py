@@ -4,6 +4,7 @@ A `warning` means that a figure is past its threshold, a `notice` that chance co
 Neighbours: run.py (the facts), changes.py (gain or loss), document.py (puts the list under `alarms`).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import TypeGuard
@@ -21,6 +22,9 @@ LOGPROB_GAP = 0.05  # used where the stage's own `max_logprob_gap` is not record
 UNKNOWN_FRACTION = 0.05
 THINK_FOLLOW = 0.9
 MERGE_CHANGED = 0.5  # of the weights that an adapter updates
+LEFT_OUT_FRACTION = 0.1
+LEFT_OUT_NOTICED = 0.01
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm]:
@@ -30,6 +34,9 @@ def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm
     mixed = {stage.name for stage in run.stages if _mixes_modes(stage)}
     for index, stage in enumerate(run.stages):
         fused = fused or trained_both_modes(stage) or bool(mixed & stage.inputs.keys())
+        found += _start(stage)
+        found += _rows(stage)
+        found += _gradients(stage)
         found += _training(stage)
         found += _isolation(stage)
         found += _reward_against_accuracy(stage, changes.get(stage.name, {}))
@@ -107,6 +114,47 @@ def _rounded_away(stage: Stage) -> Iterator[Alarm]:
             "or write `lora: {output: adapter}` or `weights_dtype: float32`."
         )
         yield _alarm(stage, "merge_rounded", left, MERGE_CHANGED, message)
+
+
+def _start(stage: Stage) -> Iterator[Alarm]:
+    model, at, revision = stage.inputs.get("model", "").removeprefix("hub:").partition("@")
+    if stage.inputs.get("model", "").startswith("hub:") and not COMMIT.fullmatch(revision):
+        pinned = f"is pinned to {revision}, a branch or tag" if at else "is not pinned"
+        message = (
+            f"The model {model} {pinned}: write its commit as `revision` at the top of the recipe, or the same recipe may "
+            "start from other weights one day."
+        )
+        yield _alarm(stage, "model_not_pinned", None, None, message, "notice")
+
+
+def _rows(stage: Stage) -> Iterator[Alarm]:
+    """Rows, pairs or problems that were too long to be used."""
+    long = _count(stage, "left_out_too_long")
+    used = _count(stage, "problems" if "problems" in stage.counts else "rows")
+    fraction = long / (long + used) if long else 0.0
+    if fraction > LEFT_OUT_NOTICED:
+        message = f"{long:,.0f} of {long + used:,.0f} rows were too long and were left out."
+        level: Level = "warning" if fraction > LEFT_OUT_FRACTION else "notice"
+        yield _alarm(stage, "left_out_too_long", fraction, LEFT_OUT_FRACTION, message, level)
+
+
+def _gradients(stage: Stage) -> Iterator[Alarm]:
+    """Steps that changed nothing, or that computed no number."""
+    norms = [value for _, value in stage.series("gradient_norm")]
+    lost = [step for step, count in stage.series("not_finite") if count]
+    if norms and not any(norms) and not lost:
+        message = (
+            f"Not one of its {len(norms)} steps had a gradient: the policy is the one that the stage started from."
+        )
+        yield _alarm(stage, "no_gradient", 0.0, None, message)
+    if lost:
+        message = f"Loss or gradient was NaN or infinite at {len(lost)} steps, first at step {lost[0]:.0f}."
+        yield _alarm(stage, "not_finite", len(lost), 0.0, message)
+
+
+def _count(stage: Stage, name: str) -> float:
+    found = stage.counts.get(name)
+    return float(found) if is_number(found) else 0.0
 
 
 def _isolation(stage: Stage) -> Iterator[Alarm]:

@@ -16,6 +16,7 @@ from alignment.core.entry import run_child
 from alignment.core.errors import AlignmentError, ArtifactError
 from alignment.core.progress import Progress
 from alignment.core.resources import resource
+from alignment.run.hub import pinned_folder
 from alignment.run.plan import RunPlan
 from alignment.run.starting_model import PREPARED
 
@@ -89,7 +90,8 @@ def _prepare(plan: RunPlan) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     recipe, target = plan.recipe, plan.run.base
-    source = str(resource("data/base")) if recipe.model == "embedded" else recipe.model
+    named = str(resource("data/base")) if recipe.model == "embedded" else recipe.model
+    source = pinned_folder(named, recipe.revision, trust_remote_code=recipe.trust_remote_code)
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=recipe.trust_remote_code)
     model = AutoModelForCausalLM.from_pretrained(
         source, dtype="auto", use_safetensors=True, trust_remote_code=recipe.trust_remote_code

@@ -1,7 +1,7 @@
 """The budget sweep that ends a recipe (`evaluations.budgets`): its plan, and whether points of it are missing. Imports no torch.
 
 It is the sweep of `alignment budget` at one sample a problem, in the same folder of the run and under the same keys.
-Neighbours: evaluate.py (measures it), runner.py (asks whether it has to), commands/budget.py (the command).
+Neighbours: evaluate.py (measures it), runner.py (asks whether it has to), commands/budget/ (the command).
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from alignment.core.locks import hold
 from alignment.data.sources import Table, load_source
 from alignment.evaluation.sweep.plan import SweepPlan, files_of, planned_points
 from alignment.records.policies import named_policies
-from alignment.records.sweep import FOLDER, SWEEP
+from alignment.records.sweep import FOLDER, SWEEP, Sweep
 from alignment.run.plan import RunPlan
 
 SAMPLES = 1  # of a problem at each point
@@ -42,6 +42,14 @@ def sweep_is_missing(run_plan: RunPlan) -> bool:
         return False
     plan = recipe_sweep(run_plan)
     return not (plan.output / SWEEP).exists() or bool(plan.missing())
+
+
+def holds_recipe_sweep(run_plan: RunPlan) -> bool:
+    """Whether budget.json in a run directory is the recipe's own sweep, measured to its end."""
+    path, last = run_plan.run.path / FOLDER / SWEEP, run_plan.trained_stages()[-1:]
+    if not run_plan.recipe.evaluations.budgets or not path.exists() or not run_plan.folder(*last).finished:
+        return False
+    return Sweep.read(path).points == tuple(recipe_sweep(run_plan).measured())
 
 
 def held_alone(output: Path) -> TextIO:

@@ -32,7 +32,7 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
         **({} if rate is None else {"learning_rate": rate}),
         "seed": recipe.seed,
         "chat_template": recipe.chat_template,
-        "data": [describe_part(part) for part in parts],
+        "data": [_as_read(recipe, describe_part(part)) for part in parts],
         **_measured(stage),
         "files": {
             **dict(_local_files(recipe, (part.source for part in parts if part.source and not is_own(part.source)))),
@@ -50,6 +50,15 @@ def _measured(stage: StageFields) -> dict[str, Any]:
     parts = load_parts(held.data) if held.data is not None else []
     written = held.model_dump(mode="json", exclude={"data"} if parts else set())
     return {"held_out": {**written, **({"data": [describe_part(part) for part in parts]} if parts else {})}}
+
+
+def _as_read(recipe: Recipe, described: dict[str, Any]) -> dict[str, Any]:
+    """A part of the data, without the public set where a local file is read in its place."""
+    source, override = described["source"], recipe.data.sources.get(str(described["part"]["source"]))
+    if source is None or override is None:
+        return described
+    here = {"hub": None, "revision": None, "configuration": None, "file": override.path.name}
+    return {**described, "source": {**source, **{key: value for key, value in here.items() if key in source}}}
 
 
 def hub_sources(recipe: Recipe) -> list[str]:

@@ -66,7 +66,7 @@ class RunPlan:
             raise ArtifactError(f"{error.filename or self.run.path}: cannot be written ({error.strerror})") from error
         if not self.run.facts.exists():
             recipe, now = self.recipe, datetime.now(UTC).isoformat(timespec="seconds")
-            RunRecord(recipe.name, recipe.seed, recipe.model, now, versions(), hardware()).write(self.run.facts)
+            RunRecord(recipe.name, recipe.seed, recipe.pinned_model, now, versions(), hardware()).write(self.run.facts)
 
     # What a stage is made from
 

@@ -20,6 +20,7 @@ from alignment.core.machine import hardware, versions
 from alignment.recipe.kinds import Done, kind_of
 from alignment.records.attempt import seconds_spent
 from alignment.records.manifest import Manifest
+from alignment.run.hub import pinned_folder
 from alignment.run.plan import RunPlan
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def _run(plan: RunPlan, name: str, started: float) -> None:
         stage=plan.recipe.stage(name),
         run=plan.run,
         folder=folder,
-        policy_path=plan.policy_path(name),
+        policy_path=pinned_folder(
+            plan.policy_path(name), plan.recipe.revision, trust_remote_code=plan.recipe.trust_remote_code
+        ),
         rank=rank,
         processes=processes,
     )

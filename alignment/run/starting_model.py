@@ -35,7 +35,8 @@ class StartingModel:
     @property
     def settings(self) -> PreparedBase:
         """The settings that base/ is prepared from."""
-        return PreparedBase(self.recipe.model, tuple(self.recipe.add_tokens), self.recipe.chat_template)
+        recipe = self.recipe
+        return PreparedBase(recipe.model, tuple(recipe.add_tokens), recipe.chat_template, recipe.revision)
 
     def needs_preparing(self) -> bool:
         """Whether base/ has to be prepared. Raises StaleInputsError if it was prepared with other settings."""
@@ -53,4 +54,4 @@ class StartingModel:
     def input_hash(self) -> str:
         """SHA-256 of the folder's content, or the name of a model on the hub."""
         folder = Path(self.path)
-        return content_hash(folder) if folder.is_dir() else f"hub:{self.recipe.model}"
+        return content_hash(folder) if folder.is_dir() else f"hub:{self.recipe.pinned_model}"

@@ -1,5 +1,10 @@
-"""What a trainer's steps leave behind: a line in metrics.jsonl, a progress report, a sealed checkpoint."""
+"""What a trainer's steps leave behind: a line in metrics.jsonl, a progress report, a sealed checkpoint.
 
+Neighbours: main.py (adds what every trainer needs), records/metrics.py (the names of the figures).
+"""
+
+import math
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +34,8 @@ NAMES = {
     "rewards/margins": "reward_margin",
     "mean_token_accuracy": "token_accuracy",
 }
+REFERENCE_ADAPTER = "ref"  # TRL's name for the frozen copy of an adapter that is continued
+MEASURED = ("loss", "gradient_norm")  # what has to be a finite number at every step
 SHOWN = ("loss", "reward", "entropy", "completion_tokens", "preference_accuracy")
 OWN = ("thinking_tokens", "logprob_gap", "seconds_rollout", "seconds_verdicts", "seconds_weights", "unknown_fraction",
        "replaced_groups", "zero_variance_groups", "merge_changed_fraction")  # fmt: skip
@@ -68,6 +75,7 @@ class Recorder(TrainerCallback):
             return
         if "tokens" in figures:
             figures |= self._counted(int(figures["tokens"]))
+        figures |= _without_number(figures)
         spent = round(time.monotonic() - self._started, 2)
         MetricsRow(state.global_step, state.max_steps, spent, figures).append(self._context.folder.metrics)
         self._progress.report(state.global_step, **{name: figures[name] for name in SHOWN if name in figures})
@@ -81,9 +89,49 @@ class Recorder(TrainerCallback):
         return {"tokens": self.tokens, "tokens_per_second": round(rate, 1)}
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Seal the checkpoint that was just written."""
+        """Seal the checkpoint that was just written.
+
+        Without the reference's adapter: it is the one that the stage starts from, which a resumed stage copies again. Where it
+        lies in a checkpoint, transformers reads the adapters of subfolders alone and the trained one is lost.
+        """
         if self._context.is_main:
-            seal(Path(args.output_dir or "") / f"checkpoint-{state.global_step}")
+            checkpoint = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
+            shutil.rmtree(checkpoint / REFERENCE_ADAPTER, ignore_errors=True)
+            seal(checkpoint)
+
+
+class EpochOrder(TrainerCallback):
+    """Tells the sampler of the rows which epoch begins, however deep accelerate has wrapped it.
+
+    A resumed stage skips rows by another wrapper, through which accelerate 1.15 does not reach the sampler of several ranks:
+    they would go on in the first epoch's order.
+    """
+
+    def on_epoch_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        train_dataloader: Any = None,
+        **_: Any,
+    ) -> None:
+        """Set the epoch, counted from 0, of the innermost sampler."""
+        inner: Any = getattr(train_dataloader, "batch_sampler", None)
+        while hasattr(inner, "batch_sampler"):
+            inner = inner.batch_sampler
+        sampler: Any = getattr(inner, "sampler", None)
+        if hasattr(sampler, "set_epoch"):
+            sampler.set_epoch(int((state.epoch or 0.0) + WHOLE))
+
+
+WHOLE = 1e-6  # of an epoch: a sum of fractions that rounding leaves short of a whole number
+
+
+def _without_number(figures: dict[str, Any]) -> dict[str, Any]:
+    """None for what is NaN or infinite, and how many of the figures of every step that is."""
+    lost = [name for name in MEASURED if name in figures and not math.isfinite(figures[name])]
+    gone = {name: None for name, value in figures.items() if isinstance(value, float) and not math.isfinite(value)}
+    return {**gone, "not_finite": float(len(lost))} if gone or lost else {}
 
 
 def _recorded_tokens(context: StageContext) -> int:

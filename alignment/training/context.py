@@ -101,8 +101,10 @@ class StageContext:
             "save_steps": self.stage.save_every_steps,
             "save_total_limit": 2,
             "logging_steps": 1,
+            "logging_nan_inf_filter": False,  # it would write the mean of earlier losses in place of NaN
             "disable_tqdm": True,
             "remove_unused_columns": False,
+            "trust_remote_code": self.recipe.trust_remote_code,
             "use_cpu": not on_gpu,
             "bf16": on_gpu,
             "gradient_checkpointing": on_gpu,  # on a CPU memory is not what is short
@@ -112,9 +114,9 @@ class StageContext:
         }
 
     def last_checkpoint(self) -> Path | None:
-        """The newest checkpoint that was written to its end; one cut short by a kill is passed over."""
+        """The newest checkpoint that training can resume from; one cut short by a kill is passed over."""
         found = [path for path in self.folder.checkpoints.glob("checkpoint-*") if is_sealed(path)]
-        return max(found, key=step_of, default=None)
+        return max((path for path in found if not ends_within_epoch(path)), key=step_of, default=None)
 
     def drop_lines_after(self, step: int) -> None:
         """Cut metrics and rollouts back to the step that training goes on from, so that no step stands twice."""
@@ -138,6 +140,13 @@ def is_sealed(checkpoint: Path) -> bool:
     return all(
         (checkpoint / name).is_file() and (checkpoint / name).stat().st_size == size for name, size in sizes.items()
     )
+
+
+def ends_within_epoch(checkpoint: Path) -> bool:
+    """Whether a checkpoint is of the last step, and that is within an epoch: transformers would take one step more."""
+    state = read_json(checkpoint / "trainer_state.json")
+    epoch = float(state["epoch"] or 0.0)
+    return state["global_step"] >= state["max_steps"] and abs(epoch - round(epoch)) > 1e-6
 
 
 def step_of(checkpoint: Path) -> int:

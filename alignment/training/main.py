@@ -11,7 +11,7 @@ from typing import Any
 from alignment.core.errors import ArtifactError
 from alignment.recipe.kinds import Done
 from alignment.records.attempt import record_resumption
-from alignment.training.callbacks import Recorder
+from alignment.training.callbacks import EpochOrder, Recorder
 from alignment.training.context import StageContext, step_of
 from alignment.training.policy import complete_head, save_policy
 from alignment.training.saved import probe_logits, refuse_another_policy
@@ -26,6 +26,7 @@ def train(context: StageContext, build: Build) -> Done:
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(context.folder.tensorboard))
     os.environ.setdefault("WANDB_PROJECT", context.recipe.name)
     trainer, recorder = build(context)
+    trainer.add_callback(EpochOrder())
     complete_head(trainer.model)
     checkpoint = context.last_checkpoint()
     if context.is_main:
@@ -46,6 +47,11 @@ def train(context: StageContext, build: Build) -> Done:
 def save_proven(context: StageContext, trainer: Any) -> None:
     """Write output/ and prove that it is what was trained. Collective. Raises ArtifactError if it is not."""
     logits = probe_logits(trainer)
+    if not bool(logits.isfinite().all()):
+        raise ArtifactError(
+            f"stage {context.stage.name}: the trained policy computes NaN or infinity, so there is nothing to keep; "
+            f"{context.folder.metrics} shows since which step. Write a smaller learning_rate, or max_grad_norm"
+        )
     save_policy(context, trainer, context.folder.output)
     if context.is_main:
         refuse_another_policy(context.folder.output, logits, trust_remote_code=context.recipe.trust_remote_code)

@@ -31,6 +31,7 @@ def imported() -> dict[str, dict[str, float | None]]:
         kind: (f"{keys.package}.{keys.file.removesuffix('.py').replace('/', '.')}", keys.class_name)
         for kind, keys in TRAINED.items()
     }
+    places["general"] = ("transformers", "TrainingArguments")
     command = [sys.executable, "-W", "ignore", "-c", FIELDS_OF_THE_CLASSES, json.dumps(places)]
     found = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert found.returncode == 0, found.stderr
@@ -63,6 +64,15 @@ def test_what_a_stage_sets_over_the_recipe_is_refused_in_the_recipe(kind: str) -
     assert len(settings) == 1, "the one place where the recipe's trainer keys are joined with the stage's own"
     own = {key.value for key in settings[0].keys if isinstance(key, ast.Constant)}
     assert own - TRAINED[kind].owned.keys() == set()
+
+
+EFFECTIVE = {"cast_lm_head_to_fp32", "disable_dropout", "router_aux_loss_coef", "shuffle_dataset"}
+
+
+def test_of_trls_own_grpo_keys_those_alone_are_allowed_that_this_trainer_obeys() -> None:
+    """Rollouts, rewards and loss are not TRL's here, so that a key of theirs would be accepted and change nothing."""
+    declared = set(imported()["grpo"]) - set(imported()["general"])
+    assert {name for name in declared - TRAINED["grpo"].owned.keys() if not name.startswith("_")} == EFFECTIVE
 
 
 def _spreads_the_recipe(node: ast.Dict) -> bool:

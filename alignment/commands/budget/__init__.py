@@ -30,6 +30,7 @@ def budget(
         str | None, typer.Option(help="Text that ends the thinking at the budget (default: the recipe's, or Qwen3's).")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for the results (default: budget/ in the run).")] = None,
+    replace: Annotated[bool, typer.Option(help="Put the results in the place of the recipe's own sweep.")] = False,
     json_: AsJson = False,
 ) -> None:
     """Measure accuracy over thinking budgets. Points that are already measured are kept."""
@@ -41,7 +42,7 @@ def budget(
         ("count", count), ("seed", seed), ("engine", engine), ("max_completion_tokens", max_completion_tokens),
         ("stop_text", stop_text),
     )  # fmt: skip
-    options = SweepOptions(model, tuple(stage or ()), tasks, budgets, modes, samples, changes, output)
+    options = SweepOptions(model, tuple(stage or ()), tasks, budgets, modes, samples, changes, output, replace)
     sweep_budgets(options, as_json=json_)
     if options.belongs_to_run:
         write_report(model)

@@ -23,6 +23,7 @@ from alignment.recipe.schema import Recipe
 from alignment.records.policies import is_model_folder, named_policies
 from alignment.records.run_folder import RunFolder
 from alignment.records.sweep import FOLDER
+from alignment.run.budget_sweep import holds_recipe_sweep, recipe_sweep
 from alignment.run.plan import RunPlan
 
 COMPLETION_TOKENS = 2048  # of a model folder, which has no recipe that says how long its answers may be
@@ -40,15 +41,17 @@ class SweepOptions:
     samples: int = 4
     changes: tuple[tuple[str, Any], ...] = ()  # settings of the recipe's `evaluations` by name; None leaves them
     output: Path | None = None
+    replace: bool = False
 
     def plan(self) -> SweepPlan:
         """The plan with every requested point. Raises OptionError, ArtifactError, DataError or RecipeError."""
         bare = is_model_folder(self.path)
         policies = named_policies(self.path, self.stages)
-        recipe = None if bare else RunPlan.load(RunFolder(self.path).recipe, [], self.path).recipe
+        run_plan = None if bare else RunPlan.load(RunFolder(self.path).recipe, [], self.path)
+        recipe = None if run_plan is None else run_plan.recipe
         settings = self._settings(recipe)
         files = files_of(settings.after_each_stage, recipe)
-        return SweepPlan(
+        plan = SweepPlan(
             policies=policies,
             points=list(planned_points(policies, settings, files, MODES if self.modes == "both" else (self.modes,))),
             settings=settings,
@@ -60,6 +63,9 @@ class SweepOptions:
                 isinstance(load_source(name), Table) and name not in files for name in settings.after_each_stage
             ),
         )
+        if run_plan is not None and self.output is None and not self.replace:
+            _keep_recipe_sweep(run_plan, plan)
+        return plan
 
     @property
     def belongs_to_run(self) -> bool:
@@ -115,3 +121,13 @@ class SweepOptions:
                 f"a budget of {largest} leaves no room for an answer within {limit} completion tokens; write smaller "
                 f"--budgets, or --max-completion-tokens {largest + 512}"
             )
+
+
+def _keep_recipe_sweep(run_plan: RunPlan, asked: SweepPlan) -> None:
+    """Raise OptionError if the asked sweep would stand in the place of the one that the recipe asks for."""
+    own = recipe_sweep(run_plan) if holds_recipe_sweep(run_plan) else None
+    if own is not None and [point.key for point in own.points] != [point.key for point in asked.points]:
+        raise OptionError(
+            f"{own.output} holds the sweep that the recipe asks for ({len(own.points)} points, which the report shows), and "
+            "this one has other points; write --output DIRECTORY to keep both, or --replace to put this one in its place"
+        )

@@ -32,6 +32,7 @@ from alignment.recipe.issue import nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
+from alignment.run.hub import pinned_folder
 from alignment.run.plan import RunPlan
 
 RECIPE_ENDINGS = (".yaml", ".yml")
@@ -67,7 +68,7 @@ def inspect_request(request: Request, console: Console) -> int:
     Raises DataError, RecipeError, or ArtifactError if the page cannot be written.
     """
     recipe, subjects = _subjects(request)
-    model = request.model or (recipe.model if recipe else None)
+    model = request.model or (_model_of(recipe) if recipe else None)
     if model is None:
         raise DataError(f"{request.data} names no model; write --model FOLDER or --model embedded")
     setting = setting_of(model, recipe)
@@ -85,6 +86,10 @@ def inspect_request(request: Request, console: Console) -> int:
         if request.html is not None:
             console.print(f"page: {request.html}", highlight=False, markup=False)
     return int(any(count_of(one.findings, "error") for one in found))
+
+
+def _model_of(recipe: Recipe) -> str:
+    return pinned_folder(recipe.model, recipe.revision, trust_remote_code=recipe.trust_remote_code)
 
 
 def _as_json(inspection: Inspection) -> dict[str, object]:

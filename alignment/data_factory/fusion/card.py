@@ -112,29 +112,35 @@ def _origin(recipe: Recipe, part: MixturePart, number: int, pool: Pool, used: in
     left_out = {reason: count for (where, reason), count in sorted(pool.left_out.items()) if where == number}
     read = pool.read[number]
     if part.stage is None:
-        return CardPart(
-            source=part.source, licences=_licences([part]), rows_read=read, rows_used=used, left_out=left_out
-        )
+        licences = _licences(recipe, [part])
+        return CardPart(source=part.source, licences=licences, rows_read=read, rows_used=used, left_out=left_out)
     policy = recipe.policy_before(part.stage) or recipe.model
     asked = load_parts(recipe.stage(part.stage).data)
     return CardPart(
         stage=part.stage,
         answers_by=policy,
         questions_of=tuple(dict.fromkeys(one.source for one in asked if one.source)),
-        licences=_licences(asked),
+        licences=_licences(recipe, asked),
         rows_read=read,
         rows_used=used,
         left_out=left_out,
     )
 
 
-def _licences(parts: Iterable[MixturePart]) -> dict[str, str]:
-    sources = {part.source: source_of(part) for part in parts if part.source}
-    return {
-        str(name): source.licence
-        + (f"; revision {source.revision[:12]}" if isinstance(source, Table) and source.revision else "")
-        for name, source in sources.items()
-    }
+def _licences(recipe: Recipe, parts: Iterable[MixturePart]) -> dict[str, str]:
+    """The licence of each source, and its revision; of a local file in its place nothing is known but its name."""
+    found = {}
+    for part in parts:
+        if part.source is None:
+            continue
+        source, override = source_of(part), recipe.data.sources.get(part.source)
+        if override is not None:
+            found[part.source] = f"the local file {override.path.name} in its place; licence not recorded"
+        elif isinstance(source, Table) and source.revision:
+            found[part.source] = f"{source.licence}; revision {source.revision[:12]}"
+        else:
+            found[part.source] = source.licence
+    return found
 
 
 def _samples(rows: Sequence[Measured]) -> Iterator[CardSample]:

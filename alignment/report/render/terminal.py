@@ -58,6 +58,11 @@ def following_tables(report: Report, width: int = WIDE) -> Iterator[Table]:
             yield plain_table(title, *narrow_constraint_table(task))
 
 
+def alarm_lines(report: Report) -> list[str]:
+    """What the report's alarms say, one a line; empty where there is none."""
+    return [f"{one.level}: {one.stage}: {one.message}" for one in report.alarms]
+
+
 def plain_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """Rows of text under a title; the first column to the left, the others to the right."""
     table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0))

@@ -10,7 +10,7 @@ from pydantic import Field
 from alignment.recipe.held_out import HeldOut
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.stage import TrainingStage
-from alignment.recipe.trainer_keys import TrainerKeys
+from alignment.recipe.trainer_keys import MOVING_REFERENCE, TRUNCATION, TrainerKeys
 from alignment.training.kinds.plan import MEASURING_KEYS, rows_of_batch, steps_or_epochs
 
 if TYPE_CHECKING:
@@ -51,7 +51,15 @@ KIND = StageKind(
         "trl",
         "trainer/dpo_config.py",
         "DPOConfig",
-        {**MEASURING_KEYS, "max_length": "write `max_length` beside `trainer`"},
+        {
+            **MEASURING_KEYS,
+            "max_length": "write `max_length` beside `trainer`",
+            "truncation_mode": TRUNCATION,
+            "padding_free": "it has no effect in this version of TRL; leave it out",
+            "label_smoothing_factor": "it has no effect; write `label_smoothing`",
+            "include_num_input_tokens_seen": "the stage counts the tokens itself",
+            **dict.fromkeys(("sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps"), MOVING_REFERENCE),
+        },
         learning_rate=1e-6,
     ),
     lint=lambda stage: LintIntent(stage.max_length),

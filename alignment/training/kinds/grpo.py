@@ -66,6 +66,17 @@ def batches(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
         )
 
 
+def checkpoints(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
+    """No checkpoint falls between two optimizer steps on the same rollouts, which it does not hold."""
+    every, steps = stage.save_every_steps, stage.algorithm.iterations
+    if every % steps:
+        yield Issue(
+            ("stages", index, "save_every_steps"),
+            f"{steps} optimizer steps share their rollouts (algorithm.iterations), and a checkpoint at step {every} would "
+            f"fall between them: a stage that resumes from it would draw others; write {-(-every // steps) * steps}",
+        )
+
+
 def weights(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
     """At least one reward has a weight."""
     if not any(spec.weight for spec in stage.rewards):
@@ -124,5 +135,5 @@ KIND = StageKind(
         learning_rate=1e-6,
     ),
     lint=lambda stage: LintIntent(stage.rollout.max_prompt_tokens),
-    checks=(batches, weights, algorithm),
+    checks=(batches, checkpoints, weights, algorithm),
 )

@@ -10,7 +10,7 @@ from pydantic import Field
 from alignment.recipe.held_out import HeldOut
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.stage import TrainingStage
-from alignment.recipe.trainer_keys import TrainerKeys
+from alignment.recipe.trainer_keys import TRUNCATION, TrainerKeys
 from alignment.training.kinds.plan import MEASURING_KEYS, rows_of_batch, steps_or_epochs
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ KIND = StageKind(
         {
             **MEASURING_KEYS,
             "max_length": "write `max_length` beside `trainer`",
+            "truncation_mode": TRUNCATION,
             "packing": "write `packing` beside `trainer`",
             "packing_strategy": "packs never cut a row in two",
             "padding_free": "rows are never padded",

@@ -1,7 +1,7 @@
 """Policy gradients on TRL's GRPOTrainer: TRL owns the loop, the optimizer, sharding and checkpoints; we own the rest.
 
-Two methods of TRL 1.16 are overridden: `_generate_and_score_completions`, which makes a step's batch (our rollouts and
-advantages), and `_compute_loss` (packed log-probs, our losses). What TRL does in their place never runs, so that its
+Three methods of TRL 1.16 are overridden: `_generate_and_score_completions`, which makes a step's batch (our rollouts and
+advantages), `_compute_loss` (packed log-probs, our losses), and `_get_train_sampler` (order.py). What TRL does in their place never runs, so that its
 settings for it are refused in a recipe. Neighbours: batch.py, advantages.py, losses.py, packing.py, rollouts.py.
 """
 
@@ -23,6 +23,7 @@ from alignment.training.rl.advantages import advantages_of
 from alignment.training.rl.batch import RolledOut, RolloutSource, Row, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
+from alignment.training.rl.order import EpochSampler
 from alignment.training.rl.packing import pack
 from alignment.training.rl.trl_trainer import GRPOTrainer
 
@@ -58,6 +59,10 @@ class PolicyGradientTrainer(GRPOTrainer):
         """Whether rows without an advantage are not computed: they carry no gradient and the recipe does not refuse."""
         chosen, alone = self._algorithm, self._algorithm.loss is None and not self._algorithm.entropy_bonus
         return chosen.drop_zero_advantage_rows and alone and not chosen.beta and not self.aux_loss_enabled
+
+    def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
+        """TRL's order of problems, which a stage that is resumed in a later epoch continues."""
+        return EpochSampler.of(super()._get_train_sampler(dataset))
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor | None]:
         """One step's batch on this rank. Overrides TRL's; it shuffles the tensors and splits them into micro-batches."""

@@ -58,6 +58,7 @@ def run(context: StageContext, output: Path) -> int:
     write_json_lines(output / "pass_rates.jsonl", [PassRate(name, rate) for name, rate in rates.items()])
     context.counts.update(
         problems=len(groups),
+        left_out_too_long=len(by_id) - len(groups),
         completions=len(judged),
         accepted=sum(_accepted(row, stage) for row in judged),
         unknown=sum(row.reward is None for row in judged),

@@ -1,0 +1,50 @@
+"""Models on the hub at a pinned revision: one commit's files in the local cache, from which everything is then loaded.
+
+So model, tokenizer, config, a reference model and an engine cannot come from different commits. Neighbours:
+starting_model.py (what a run starts from), stage.py and base_model.py (load it).
+"""
+
+import re
+from pathlib import Path
+
+from alignment.core.errors import ArtifactError
+
+LOADED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.tiktoken")
+NOT_LOADED = ("original/*", "consolidated*")  # the same weights in another form
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def pinned_folder(model: str, revision: str | None, *, trust_remote_code: bool) -> str:
+    """The folder with the files of a hub model at a revision, downloaded if they are not in the cache.
+
+    A folder, and a hub id without a revision, stay as they are. Raises ArtifactError if there is no such revision, or no
+    way to get it.
+    """
+    if revision is None or Path(model).is_dir():
+        return model
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    options = {
+        "allow_patterns": [*LOADED, *(["*.py"] if trust_remote_code else [])],
+        "ignore_patterns": list(NOT_LOADED),
+    }
+    try:
+        return snapshot_download(model, revision=revision, **options)
+    except (HfHubHTTPError, OSError) as unreachable:
+        try:
+            return snapshot_download(model, revision=revision, local_files_only=True, **options)
+        except (HfHubHTTPError, OSError) as error:
+            raise ArtifactError(
+                f"{model} cannot be read at revision {revision} ({str(unreachable).splitlines()[0]}); write a commit that the "
+                "hub has, and see that the hub can be reached or has the model in its cache"
+            ) from error
+
+
+def moving(model: str, revision: str | None) -> str | None:
+    """Why a hub model may be another one day, and what to write; None if its revision is a commit."""
+    if revision is None:
+        return f"the model {model} is not pinned and may change on the hub; write `revision: COMMIT` beside it"
+    if COMMIT.fullmatch(revision):
+        return None
+    return f"revision {revision} of {model} is a branch or tag, which may move; write the commit, 40 hexadecimal digits"

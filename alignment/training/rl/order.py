@@ -1,0 +1,32 @@
+"""The order of problems in a grpo stage: TRL's own, but a function of the epoch.
+
+TRL's sampler draws each epoch's order from a generator that goes on from the last one's, so that a stage that is resumed in
+its second epoch would begin again with the first one's order. Neighbours: trainer.py (puts it in TRL's place),
+callbacks.py (says which epoch begins).
+"""
+
+import torch
+from trl.trainer.utils import RepeatSampler
+
+
+class EpochSampler(RepeatSampler):
+    """RepeatSampler whose order is that of the epoch that `set_epoch` names, counted from 0."""
+
+    @classmethod
+    def of(cls, sampler: RepeatSampler) -> "EpochSampler":
+        """The same sampler with an order for each epoch."""
+        return cls(
+            data_source=sampler.data_source,
+            mini_repeat_count=sampler.mini_repeat_count,
+            batch_size=sampler.batch_size,
+            repeat_count=sampler.repeat_count,
+            shuffle=sampler.shuffle,
+            seed=sampler.seed,
+        )
+
+    def set_epoch(self, epoch: int) -> None:
+        """Begin an epoch with the order that an unbroken run has in it."""
+        if self.shuffle:
+            self.generator.manual_seed(self.seed)
+            for _ in range(epoch):
+                torch.randperm(self.num_samples, generator=self.generator)
