@@ -54,6 +54,11 @@ def held_out_of(stage: StageFields) -> HeldOut | None:
     return found if isinstance(found, HeldOut) else None
 
 
+def continues_adapter(stage: StageFields) -> bool:
+    """Whether a stage goes on training the adapter of the stage before."""
+    return isinstance(stage, TrainingStage) and stage.lora is not None and stage.lora.adapter == "continue"
+
+
 def rollout_of(stage: StageFields) -> Sampling | None:
     """The stage's `rollout` block, or None if its kind has none."""
     found = getattr(stage, "rollout", None)

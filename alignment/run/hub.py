@@ -22,23 +22,30 @@ def pinned_folder(model: str, revision: str | None, *, trust_remote_code: bool) 
     """
     if revision is None or Path(model).is_dir():
         return model
-    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
-    options = {
-        "allow_patterns": [*LOADED, *(["*.py"] if trust_remote_code else [])],
-        "ignore_patterns": list(NOT_LOADED),
-    }
     try:
-        return snapshot_download(model, revision=revision, **options)
+        return _snapshot(model, revision, trust_remote_code=trust_remote_code, cached=False)
     except (HfHubHTTPError, OSError) as unreachable:
         try:
-            return snapshot_download(model, revision=revision, local_files_only=True, **options)
+            return _snapshot(model, revision, trust_remote_code=trust_remote_code, cached=True)
         except (HfHubHTTPError, OSError) as error:
             raise ArtifactError(
                 f"{model} cannot be read at revision {revision} ({str(unreachable).splitlines()[0]}); write a commit that the "
                 "hub has, and see that the hub can be reached or has the model in its cache"
             ) from error
+
+
+def _snapshot(model: str, revision: str, *, trust_remote_code: bool, cached: bool) -> str:
+    from huggingface_hub import snapshot_download
+
+    return snapshot_download(
+        model,
+        revision=revision,
+        local_files_only=cached,
+        allow_patterns=[*LOADED, *(["*.py"] if trust_remote_code else [])],
+        ignore_patterns=list(NOT_LOADED),
+    )
 
 
 def moving(model: str, revision: str | None) -> str | None:

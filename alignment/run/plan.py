@@ -21,6 +21,7 @@ from alignment.recipe.issue import nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.load import Document
 from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import continues_adapter
 from alignment.records.manifest import Manifest
 from alignment.records.run import RunRecord, StageStart
 from alignment.records.run_folder import RunFolder, StageFolder
@@ -81,10 +82,17 @@ class RunPlan:
         return self.base.path if before is None else str(self.folder(before).output)
 
     def needed_stages(self, name: str) -> list[str]:
-        """The stages whose artifacts a stage reads: its policy's, and those of sample stages in its mixture."""
-        before = self.recipe.policy_before(name)
+        """The stages whose artifacts a stage reads: its policy's, the one under a continued adapter, and those of sample
+        stages in its mixture."""
+        read = [self.recipe.policy_before(name), self.recipe.policy_before(self.adapter_from(name))]
         sampled = [part.stage for part in load_parts(self.recipe.stage(name).data) if part.stage]
-        return [*([before] if before else []), *sampled]
+        return list(dict.fromkeys(one for one in (*read, *sampled) if one is not None))
+
+    def adapter_from(self, name: str) -> str:
+        """The stage that began the adapter which a stage trains; the stage itself where it continues none."""
+        while (before := self.recipe.policy_before(name)) is not None and continues_adapter(self.recipe.stage(name)):
+            name = before
+        return name
 
     def needed_for(self, name: str) -> list[str]:
         """A stage and every stage that it is made from, in the recipe's order. Raises RecipeError for an unknown name."""
@@ -99,7 +107,7 @@ class RunPlan:
     def inputs(self, name: str) -> dict[str, str]:
         """`{name: output hash}` of the artifacts that a stage is made from. Raises ArtifactError if one is missing."""
         found = {need: self.folder(need).verified_manifest().output_hash for need in self.needed_stages(name)}
-        if self.recipe.policy_before(name) is None:
+        if None in (self.recipe.policy_before(name), self.recipe.policy_before(self.adapter_from(name))):
             found["model"] = self.base.input_hash()
         return found
 

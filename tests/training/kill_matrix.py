@@ -115,12 +115,14 @@ def _child(work: Callable[[], None], expected: int = 0) -> None:
     process = os.fork()
     if process == 0:
         os.dup2(2, 1)
+        status = 1
         try:
             work()
-        except BaseException:  # noqa: BLE001  the child must never go on as its parent
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
+            status = 0
+        finally:  # a child must never go on as its parent
+            if status:
+                traceback.print_exc()
+            os._exit(status)
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     if status != expected:
         raise RuntimeError(f"a stage ended with {status}, expected {expected}")
