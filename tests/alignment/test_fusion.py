@@ -214,7 +214,7 @@ def test_what_cannot_be_taken_is_left_out_and_counted_by_its_reason(tmp_path: Pa
         "unclosed_think": 1,
         "half_character": 1,
     }
-    assert card["data"][1]["licences"] == {"smoltalk": "Apache-2.0; revision 5979b3ae4cd5"}
+    assert card["data"][1]["licences"] == {"smoltalk": "the local file chats.jsonl in its place; licence not recorded"}
     assert card["data"][0]["answers_by"] == "embedded" and card["data"][0]["questions_of"] == ["chain-sum"]
     assert (card["data"][1]["rows_read"], card["data"][1]["rows_used"]) == (25, 20)
     assert len(rows) == 40 and card["not_needed"]["thinking"] == 100
