@@ -7,6 +7,7 @@ recipe says. Neighbours: recipe.py (runs the checks), model_files.py (reads the 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from alignment.checks.model_files import modules_in
 from alignment.core.resources import resource
@@ -14,6 +15,7 @@ from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.lora import EMBEDDINGS, HEADS, PRESETS, Lora
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
+from alignment.records.adapter import ADAPTER_CONFIG, is_adapter_alone
 
 SHARED = (*EMBEDDINGS, *HEADS)  # one matrix where embeddings are tied
 
@@ -28,6 +30,8 @@ def adapters(recipe: Recipe) -> Iterator[Issue]:
         place: Place = ("stages", index, "lora")
         if stage.lora.adapter == "continue":
             yield from _continues(recipe, index, place)
+            if recipe.policy_before(stage.name) is None and may_be_adapter(recipe.model):
+                yield from _starting_adapter(recipe, stage.lora, place)
         if modules:
             yield from _targets(stage.lora, place, modules, tied=_ties_embeddings(folder))
         yield from _tokens(recipe, stage.lora, place, folder)
@@ -35,6 +39,8 @@ def adapters(recipe: Recipe) -> Iterator[Issue]:
 
 def _continues(recipe: Recipe, index: int, place: Place) -> Iterator[Issue]:
     before = recipe.policy_before(recipe.stages[index].name)
+    if before is None and may_be_adapter(recipe.model):
+        return
     earlier = None if before is None else recipe.stage(before)
     if not isinstance(earlier, TrainingStage) or earlier.lora is None:
         from_what = "the base model" if before is None else f"`{before}`, which trains no adapter"
@@ -43,6 +49,34 @@ def _continues(recipe: Recipe, index: int, place: Place) -> Iterator[Issue]:
             f"continues an adapter, but this stage starts from {from_what}; write `adapter: new`, or start_from a stage "
             "with `lora`",
         )
+
+
+def may_be_adapter(model: str) -> bool:
+    """Whether a recipe's model is an adapter folder, or a hub id, of which only the hub can say it."""
+    return model != "embedded" and (is_adapter_alone(Path(model)) or not Path(model).exists())
+
+
+def _starting_adapter(recipe: Recipe, lora: Lora, place: Place) -> Iterator[Issue]:
+    """What a recipe says of the adapter that it starts from is what that has."""
+    if recipe.add_tokens:
+        yield Issue(
+            (*place, "adapter"),
+            "continues the adapter that the recipe starts from, whose base has no added tokens; write `adapter: new`, or "
+            "leave `add_tokens` out",
+        )
+    config = _json(Path(recipe.model) / ADAPTER_CONFIG)
+    for ours, theirs in (("rank", "r"), ("alpha", "lora_alpha")):
+        asked, has = getattr(lora, ours), config.get(theirs)
+        if ours in lora.model_fields_set and has is not None and asked != has:
+            yield Issue((*place, ours), f"found {asked}, and the adapter that it continues has {has}; leave it out")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _targets(lora: Lora, place: Place, modules: set[str], *, tied: bool) -> Iterator[Issue]:

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from alignment.core.errors import ArtifactError
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
+from alignment.records.adapter import base_of, is_adapter_alone
 
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -35,12 +37,30 @@ def _faults(model: str) -> Iterator[str]:
     if folder.is_file():
         what = "a pickle, which can run code when loaded" if folder.suffix in PICKLED else "a file"
         yield f"{folder} is {what}; a model is a folder with config.json and *.safetensors"
+    elif is_adapter_alone(folder):
+        yield from _adapter_faults(folder)
     elif folder.is_dir():
         yield from _folder_faults(folder)
     elif not HUB_ID.fullmatch(model) or model.startswith(LOCAL_LOOKS):
         hint = "write `embedded`, a folder, or a hub id such as Qwen/Qwen3-8B-Base"
         misspelt = difflib.get_close_matches(model, ["embedded"])
         yield f"there is no folder {model}; {'did you mean `embedded`?' if misspelt else hint}"
+
+
+def _adapter_faults(folder: Path) -> Iterator[str]:
+    """An adapter folder has its weights as safetensors, and its base can be found."""
+    weights = folder / "adapter_model.safetensors"
+    if not weights.is_file():
+        yield f"{folder} is an adapter without {weights.name}; save it as safetensors (PEFT: save_pretrained)"
+    try:
+        base = base_of(folder)
+    except ArtifactError as error:
+        yield str(error)
+        return
+    if Path(base).is_dir():
+        yield from _folder_faults(Path(base))
+    elif not HUB_ID.fullmatch(base) or base.startswith(LOCAL_LOOKS):
+        yield f"{folder} is an adapter on {base}, which is not there; write its folder as base_model_name_or_path"
 
 
 def _folder_faults(folder: Path) -> Iterator[str]:

@@ -50,7 +50,9 @@ class Recipe(Closed):
     """A model, ordered stages, and what is measured after each."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="Name of the recipe and of its run directory.")
-    model: str = Field(description="The base model: `embedded`, a folder with safetensors, or a hub id.")
+    model: str = Field(
+        description="The base model: `embedded`, a folder with safetensors, or a hub id; or a PEFT adapter by its folder or hub id."
+    )
     revision: str | None = Field(
         None, description="Commit of a hub model, 40 hexadecimal digits; a branch or tag works too, and may move."
     )

@@ -18,6 +18,7 @@ from alignment.core.progress import Progress
 from alignment.core.resources import resource
 from alignment.run.hub import pinned_folder
 from alignment.run.plan import RunPlan
+from alignment.run.starting_adapter import keep_adapter, whole_model
 from alignment.run.starting_model import PREPARED
 
 if TYPE_CHECKING:
@@ -92,10 +93,13 @@ def _prepare(plan: RunPlan) -> None:
     recipe, target = plan.recipe, plan.run.base
     named = str(resource("data/base")) if recipe.model == "embedded" else recipe.model
     source = pinned_folder(named, recipe.revision, trust_remote_code=recipe.trust_remote_code)
-    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=recipe.trust_remote_code)
-    model = AutoModelForCausalLM.from_pretrained(
-        source, dtype="auto", use_safetensors=True, trust_remote_code=recipe.trust_remote_code
-    )
+    adapter = plan.base.adapter()
+    with whole_model(adapter, source, trust_remote_code=recipe.trust_remote_code) as whole:
+        tokenizer = AutoTokenizer.from_pretrained(whole, trust_remote_code=recipe.trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(
+            whole, dtype="auto", use_safetensors=True, trust_remote_code=recipe.trust_remote_code
+        )
+    rows = model.get_input_embeddings().weight.shape[0]
     add_tokens(model, tokenizer, recipe.add_tokens)
     if recipe.chat_template:
         # A base model's eos token ends documents. ChatML ends turns, and engines stop at the eos token.
@@ -108,6 +112,8 @@ def _prepare(plan: RunPlan) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
+    if adapter is not None and model.get_input_embeddings().weight.shape[0] == rows:
+        keep_adapter(adapter, partial)  # with more rows than its base it could not be continued
     plan.base.settings.write(partial / PREPARED)
     partial.rename(target)
 

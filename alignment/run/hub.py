@@ -55,3 +55,15 @@ def moving(model: str, revision: str | None) -> str | None:
     if COMMIT.fullmatch(revision):
         return None
     return f"revision {revision} of {model} is a branch or tag, which may move; write the commit, 40 hexadecimal digits"
+
+
+def is_hub_adapter(model: str, revision: str | None) -> bool:
+    """Whether a hub id is that of an adapter: it has PEFT's adapter_config.json. False if the hub cannot say."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        hf_hub_download(model, "adapter_config.json", revision=revision)
+    except (HfHubHTTPError, HFValidationError, OSError):
+        return False
+    return True

@@ -12,8 +12,10 @@ from alignment.core.files import content_hash
 from alignment.core.resources import resource
 from alignment.core.typed_json import encode
 from alignment.recipe.schema import Recipe
+from alignment.records.adapter import is_adapter_alone
 from alignment.records.run import PreparedBase
 from alignment.records.run_folder import RunFolder
+from alignment.run.hub import is_hub_adapter, pinned_folder
 
 PREPARED = "prepared.json"  # in base/: the settings it was prepared with
 
@@ -42,7 +44,7 @@ class StartingModel:
         """Whether base/ has to be prepared. Raises StaleInputsError if it was prepared with other settings."""
         made = self.run.base / PREPARED
         if not made.exists():
-            return bool(self.recipe.add_tokens or self.recipe.chat_template)
+            return bool(self.recipe.add_tokens or self.recipe.chat_template) or self.adapter() is not None
         changed = list(differences(encode(PreparedBase.read(made)), encode(self.settings)))
         if changed:
             raise StaleInputsError(
@@ -50,6 +52,17 @@ class StartingModel:
                 "Write `--run DIRECTORY` to use the new settings in a new run directory."
             )
         return False
+
+    def adapter(self) -> Path | None:
+        """The folder of the adapter that the recipe's model is; None for a whole model. Asks the hub about a hub id."""
+        recipe, folder = self.recipe, Path(self.recipe.model)
+        if recipe.model == "embedded":
+            return None
+        if folder.is_dir():
+            return folder if is_adapter_alone(folder) else None
+        if not is_hub_adapter(recipe.model, recipe.revision):
+            return None
+        return Path(pinned_folder(recipe.model, recipe.revision or "main", trust_remote_code=recipe.trust_remote_code))
 
     def input_hash(self) -> str:
         """SHA-256 of the folder's content, or the name of a model on the hub."""

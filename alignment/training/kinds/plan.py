@@ -4,7 +4,7 @@ from alignment.recipe.stage import TrainingStage
 
 # Keys of a TRL config that measure held-out rows, which the stage sets itself.
 MEASURING_KEYS = dict.fromkeys(
-    ("eval_strategy", "eval_steps", "eval_on_start", "eval_delay", "eval_packing", "per_device_eval_batch_size",
+    ("eval_strategy", "eval_steps", "eval_on_start", "eval_delay", "per_device_eval_batch_size",
      "eval_accumulation_steps", "load_best_model_at_end", "metric_for_best_model", "greater_is_better"),
     "write `held_out` beside `trainer`",
 )  # fmt: skip

@@ -66,6 +66,7 @@ KIND = StageKind(
         "SFTConfig",
         {
             **MEASURING_KEYS,
+            "eval_packing": "write `held_out` beside `trainer`",
             "max_length": "write `max_length` beside `trainer`",
             "truncation_mode": TRUNCATION,
             "packing": "write `packing` beside `trainer`",
