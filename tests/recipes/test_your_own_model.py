@@ -87,5 +87,6 @@ def test_every_command_of_the_page_runs_to_its_end(folder: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
         assert "damaged" not in done.stdout
     report = (folder / "runs" / "my-model" / "report.md").read_text(encoding="utf-8")
-    assert "reinforce" in report and "sums" in report
-    assert (folder / "runs" / "my-model" / "03-reinforce" / "output" / "adapter").is_dir()
+    assert "From tune to reinforce" in report
+    assert "sums" in (folder / "runs" / "my-model" / "report.json").read_text(encoding="utf-8")
+    assert (folder / "merged" / "model.safetensors").is_file()
