@@ -48,7 +48,9 @@ def task_of(name: str) -> OwnTask | None:
     try:
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}; a task is named by its path from the recipe, or from here") from error
+        raise DataError(
+            f"there is no file {path}; a task is named by its path from the recipe, or from here"
+        ) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{path}: cannot be read as a task ({error})") from error
     if not isinstance(written, dict):
