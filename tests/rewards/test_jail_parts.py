@@ -113,3 +113,11 @@ def test_an_interpreter_goes_on_after_its_code_has_moved() -> None:
     done = subprocess.run([sys.executable, "-c", MOVES_ITS_CODE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("True", "False")
+
+
+def test_the_warm_interpreter_loads_random_itself_so_that_no_forked_process_seeds_it() -> None:
+    """What `random` asks for at every fork costs a program more than its fork does."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import inside.zygote; print('random' in sys.modules)"
+    home = Path(wire.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code, str(home)], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr

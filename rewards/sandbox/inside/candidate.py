@@ -26,15 +26,16 @@ LONGEST_MESSAGE = 200
 LONGEST_ITERATION = 100_000
 
 
-def _preamble() -> dict[str, Any]:
-    """What a program of these judges finds without importing it; what is built in stays as it is."""
-    found: dict[str, Any] = {}
+def prepare() -> None:
+    """Make the preamble, once, before the first fork. zygote.py has loaded its modules by then.
+
+    They are not imported with this file: `random` would have every forked process seed it.
+    """
     for name in PREAMBLE_MODULES:
         module = importlib.import_module(name)
         public = getattr(module, "__all__", [one for one in vars(module) if not one.startswith("_")])
-        found |= {one: getattr(module, one) for one in public if one not in vars(builtins)}
-        found[name] = module
-    return found
+        _PREAMBLE.update({one: getattr(module, one) for one in public if one not in vars(builtins)})
+        _PREAMBLE[name] = module
 
 
 def _leave(code: object = None) -> None:
@@ -43,7 +44,7 @@ def _leave(code: object = None) -> None:
 
 
 builtins.exit = builtins.quit = _leave  # type: ignore[assignment]
-_PREAMBLE = _preamble()
+_PREAMBLE: dict[str, Any] = {}  # what a program of these judges finds without importing it; what is built in stays
 _NOWHERE = object()
 
 

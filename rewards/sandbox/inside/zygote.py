@@ -23,9 +23,6 @@ from collections.abc import Callable, Sequence
 from . import candidate, confine, examiner, huge_pages, memory, rehearsal, wire
 from .scratch import Scratch
 
-PRELOADED = (
-    "bisect", "collections", "copy", "functools", "heapq", "itertools", "math", "operator", "random", "re", "string", "typing",
-)  # fmt: skip
 # What each kind of process runs, and where it finds the second descriptor that may come with its order.
 ROLES: dict[bytes, tuple[Callable[[wire.Stream], int], int]] = {
     wire.START_CANDIDATE: (candidate.serve, 1),
@@ -48,7 +45,8 @@ def main() -> None:
         raise SystemExit("the warm interpreter is not process 1 of its own process namespace")
     confine.settle(settings)
     sys.path[:] = [one for one in sys.path if one and one != settings["home"]] + settings["package_paths"]
-    _preload([*PRELOADED, *settings["modules"]])
+    _preload([*candidate.PREAMBLE_MODULES, *settings["modules"]])
+    candidate.prepare()
     rehearsal.rehearse()
     gc.collect()
     memory.fill_holes()
