@@ -17,7 +17,7 @@ from alignment.checks.model_files import safetensors_header
 from alignment.checks.own_rewards import described_rewards
 from alignment.checks.rewards import columns_read
 from alignment.data.mixture import MAX_FAULTS_SHOWN, load_parts
-from alignment.data.own_task import task_name
+from alignment.data.own_task import task_name, task_of
 from alignment.data.sources import is_file, is_own, source_of
 from alignment.data.unread import unread_columns
 from alignment.recipe.data import MixturePart
@@ -110,13 +110,19 @@ def print_plan(plan: RunPlan, console: Console) -> None:
             )
     for line in (*rows_read(recipe), *dict.fromkeys(described_rewards(recipe))):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    tasks = ", ".join(map(task_name, recipe.evaluations.after_each_stage)) or "nothing"
+    tasks = ", ".join(map(_task, recipe.evaluations.after_each_stage)) or "nothing"
     turns = recipe.evaluations.follow_turns
     talks = f", {recipe.evaluations.follow_count} conversations of {turns} turns" if turns > 1 else ""
     console.print(
         f"after each training stage: {tasks}, {recipe.evaluations.count} problems per task and mode{talks}",
         highlight=False,
     )
+
+
+def _task(name: str) -> str:
+    """A task by its name in the report, with the number of problems that a task of the user's own sets."""
+    task = task_of(name)
+    return task_name(name) + (f" ({task.count} at most)" if task is not None and task.count else "")
 
 
 def rows_read(recipe: Recipe) -> Iterator[str]:
