@@ -174,6 +174,17 @@ def test_partial_credit_is_the_fraction_of_tests(tests: Any, program: str, score
     assert verdict.score == pytest.approx(score)
 
 
+@pytest.mark.parametrize("program", [
+    "print(int(sqrt(16)), heapq.nsmallest(1, [3, 2])[0], len(Counter('aab')))",
+    "import builtins\nbuiltins.abs = lambda x: 4\nprint(abs(-9), 2, 2)",
+    "sqrt = lambda x: 4\nprint(sqrt(1), 'sqrt' in globals() and 2, eval('int(math.sqrt(4))'))",
+])  # fmt: skip
+def test_a_whole_program_finds_what_judges_import_and_may_change_it(program: str, verifier: PythonTests) -> None:
+    row = {"form": "stdio", "inputs": [""], "outputs": ["4 2 2"]}
+    (verdict,) = verifier.judge([Rollout("", f"```python\n{program}\n```", columns={"tests": row})])
+    assert verdict.score == 1.0, verdict
+
+
 def test_a_batch_comes_back_in_order(verifier: PythonTests) -> None:
     programs = [f"```python\ndef add(a, b):\n    return a + b + {n % 3}\n```" for n in range(30)]
     verdicts = verifier.judge([Rollout("", one, columns={"tests": CALLS}) for one in programs])

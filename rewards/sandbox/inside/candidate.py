@@ -29,13 +29,21 @@ LONGEST_ITERATION = 100_000
 def prepare() -> None:
     """Make the preamble, once, before the first fork. zygote.py has loaded its modules by then.
 
-    They are not imported with this file: `random` would have every forked process seed it.
+    They are not imported with this file: `random` would have every forked process seed it. A program finds the names where
+    it finds what is built in, since copying them into each program would touch, and so copy, the pages of them all.
     """
+    found = _PREAMBLE.__dict__
+    found.update(vars(builtins))
     for name in PREAMBLE_MODULES:
         module = importlib.import_module(name)
         public = getattr(module, "__all__", [one for one in vars(module) if not one.startswith("_")])
-        _PREAMBLE.update({one: getattr(module, one) for one in public if one not in vars(builtins)})
-        _PREAMBLE[name] = module
+        found |= {one: getattr(module, one) for one in public if one not in vars(builtins)}
+        found[name] = module
+
+
+def _with_preamble(module: types.ModuleType) -> None:
+    """Let a program find the preamble without importing it; what is built in stays as it is."""
+    module.__dict__["__builtins__"] = sys.modules["builtins"] = _PREAMBLE
 
 
 def _leave(code: object = None) -> None:
@@ -44,8 +52,7 @@ def _leave(code: object = None) -> None:
 
 
 builtins.exit = builtins.quit = _leave  # type: ignore[assignment]
-_PREAMBLE: dict[str, Any] = {}  # what a program of these judges finds without importing it; what is built in stays
-_NOWHERE = object()
+_PREAMBLE = types.ModuleType("builtins")  # what is built in, and what these judges have imported before a program runs
 
 
 def serve(stream: wire.Stream) -> int:
@@ -66,7 +73,7 @@ def serve(stream: wire.Stream) -> int:
     module = types.ModuleType("program")
     module.__file__ = "program.py"
     if order.get("preamble"):
-        module.__dict__.update(_PREAMBLE)
+        _with_preamble(module)
     sys.modules["program"] = module
     try:
         exec(code, module.__dict__)  # noqa: S102  what this process is for
@@ -139,9 +146,7 @@ def _perform(operation: str, found: Any, operands: Any) -> Any:
 
 def _named(namespace: dict[str, Any], name: str) -> Any:
     """What the program calls by this name: at its top level, or a method of the class `Solution`."""
-    if namespace.get(name, _NOWHERE) is not _PREAMBLE.get(
-        name, _NOWHERE
-    ):  # what a program did not define is not its own
+    if name in namespace:
         return namespace[name]
     solution = namespace.get("Solution")
     if solution is not None and hasattr(solution, name):
@@ -163,11 +168,12 @@ def _run_program(stream: wire.Stream, code: types.CodeType, stdin: str) -> int:
     sys.stdin.mode, sys.stdout.mode = "r", "w"  # type: ignore[misc]
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
     builtins.open = io.open = _open  # type: ignore[assignment]
+    _PREAMBLE.__dict__["open"] = _open
     sys.argv = ["program.py"]
     sys.setrecursionlimit(RECURSION_LIMIT)
     module = types.ModuleType("__main__")
     module.__file__ = "program.py"
-    module.__dict__.update(_PREAMBLE)
+    _with_preamble(module)
     sys.modules["__main__"] = module
     status = 0
     try:
