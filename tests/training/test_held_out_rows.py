@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, TrainerCallback
 
 from alignment.checks.recipe import checked
@@ -168,6 +169,18 @@ def test_a_stage_that_was_killed_and_renamed_leaves_its_best_checkpoint(tmp_path
     assert set(lines(context)) == {0, 2, 4, 6} and best_of(context) == context.counts["best_step"] == 4
     assert same(context.folder.output, context.folder.checkpoints / "checkpoint-4")
     assert not same(context.folder.output, context.folder.checkpoints / "checkpoint-6")
+
+
+@pytest.mark.long
+def test_an_adapter_is_left_as_it_was_at_the_best_checkpoint(tmp_path: Path) -> None:
+    held = "{fraction: 0.2, every_steps: 2}, lora: {rank: 4, alpha: 8, targets: [q_proj, v_proj]}"
+    context = context_of(tmp_path, "sft", held, trainer="learning_rate: 12.0, warmup_steps: 6")
+    train(context, sft.build)
+    best = best_of(context)
+    assert best == context.counts["best_step"] == 2
+    left = load_file(context.folder.output / "adapter/adapter_model.safetensors")
+    kept = load_file(context.folder.checkpoints / f"checkpoint-{best}/adapter_model.safetensors")
+    assert left.keys() == kept.keys() and all(torch.equal(left[name], kept[name]) for name in kept)
 
 
 @pytest.mark.long
