@@ -41,7 +41,6 @@ COMMANDS = (
     serve.serve,
     audit.audit,
     doctor.doctor,
-    model.model,
     merge.merge,
 )
 
@@ -55,6 +54,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(model.app, name="model", help="Inspect a model folder, or convert a packaged model.")
 
 
 def main() -> None:

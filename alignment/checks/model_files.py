@@ -40,7 +40,7 @@ def _faults(model: str) -> Iterator[str]:
     elif is_adapter_alone(folder):
         yield from _adapter_faults(folder)
     elif folder.is_dir():
-        yield from _folder_faults(folder)
+        yield from folder_faults(folder)
     elif not HUB_ID.fullmatch(model) or model.startswith(LOCAL_LOOKS):
         hint = "write `embedded`, a folder, or a hub id such as Qwen/Qwen3-8B-Base"
         misspelt = difflib.get_close_matches(model, ["embedded"])
@@ -58,12 +58,13 @@ def _adapter_faults(folder: Path) -> Iterator[str]:
         yield str(error)
         return
     if Path(base).is_dir():
-        yield from _folder_faults(Path(base))
+        yield from folder_faults(Path(base))
     elif not HUB_ID.fullmatch(base) or base.startswith(LOCAL_LOOKS):
         yield f"{folder} is an adapter on {base}, which is not there; write its folder as base_model_name_or_path"
 
 
-def _folder_faults(folder: Path) -> Iterator[str]:
+def folder_faults(folder: Path) -> Iterator[str]:
+    """What is wrong with a model folder, by its files."""
     weights = sorted(folder.glob("*.safetensors"))
     if not (folder / "config.json").is_file():
         yield f"{folder} has no config.json, so it is not a model folder; write the folder that save_pretrained made"

@@ -17,6 +17,7 @@ from alignment.checks.held_out import held_out_rows
 from alignment.checks.lengths import sequence_lengths
 from alignment.checks.lora_options import lora_options
 from alignment.checks.model_files import model_files
+from alignment.checks.new_tokens import new_tokens
 from alignment.checks.overlap import trained_on_the_test
 from alignment.checks.own_rewards import own_rewards
 from alignment.checks.references import references
@@ -38,7 +39,7 @@ from alignment.run.plan import RunPlan
 Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
     stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, own_rewards, model_files,
-    chat_templates, adapters, lora_options, trained_on_the_test,
+    chat_templates, adapters, lora_options, new_tokens, trained_on_the_test,
     sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations, row_counts, held_out_rows,
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Checks of what a recipe needs around it: trackers, the launcher config and the chat template.
+"""Checks of what a recipe needs around it: trackers and the launcher config.
 
 Neighbours: recipe.py (runs the checks), run/launcher.py (launcher configs).
 """
@@ -7,7 +7,6 @@ import importlib.util
 from collections.abc import Iterator
 
 from alignment.core.errors import RecipeError
-from alignment.core.resources import resource
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.schema import Recipe
 from alignment.run.launcher import launcher_config
@@ -28,13 +27,8 @@ def trackers(recipe: Recipe) -> Iterator[Issue]:
 
 
 def surroundings(recipe: Recipe) -> Iterator[Issue]:
-    """The launcher config and the template exist."""
+    """The launcher config exists."""
     try:
         launcher_config(recipe.hardware)
     except RecipeError as error:
         yield Issue(("hardware", "accelerate"), str(error).split(": ", 1)[1])
-    if recipe.chat_template and not (resource("data/templates") / f"{recipe.chat_template}.jinja").is_file():
-        known = sorted(path.stem for path in resource("data/templates").glob("*.jinja"))
-        yield Issue(
-            ("chat_template",), f"there is no template `{recipe.chat_template}`; {nearest(recipe.chat_template, known)}"
-        )

@@ -13,11 +13,11 @@ from alignment.core.errors import DataError
 from alignment.core.vocabulary import Mode
 from alignment.data.modes import flagged_mode, with_flag
 from alignment.data.rows import Conversation, Message, Preference, ToolSchema
+from alignment.data.turn_end import ANSWER, turn_end
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_SAMPLED = "[what was sampled]"  # stands for a turn whose tokens are there already
 IGNORED = -100  # the label that torch's cross entropy leaves out
 _GENERATION = re.compile(r"\{%-?\s*generation\b")
 
@@ -67,28 +67,27 @@ def render_continuation(
 ) -> list[int]:
     """Token ids of what stands between a sampled turn and the next: other turns' messages and the header of the answer.
 
-    The text is the template's, and is put into tokens by itself. The turn before it ends with the tokenizer's eos token,
-    a token of its own, so that its ids followed by these are the ids of the whole text; what was sampled is never decoded
+    The text is the template's, and is put into tokens by itself. The turn before it ends with a token of its own, so that its ids followed by these are the ids of the whole text; what was sampled is never decoded
     and encoded again. Earlier turns stay as they were sampled, thinking included, where a template that renders the whole
     conversation again may cut it. Messages have to be inert (see `inert`).
 
     thinks: the template's `enable_thinking`, as in the prompt of the first turn.
 
-    Raises DataError for a template that does not end an assistant turn with the eos token, or moves it.
+    Raises DataError for a template that does not end an assistant turn with a token, or moves it.
     """
-    stub: list[Message] = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _SAMPLED}]
+    stub: list[Message] = [{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER}]
     text = str(
         tokenizer.apply_chat_template(
             [*stub, *messages], tokenize=False, add_generation_prompt=True, enable_thinking=thinks
         )
     )
-    ending = f"{_SAMPLED}{tokenizer.eos_token}"
-    if text.count(_SAMPLED) != 1 or ending not in text:
+    end, following = turn_end(tokenizer), text.partition(ANSWER)[2].lstrip()
+    if end is None or text.count(ANSWER) != 1 or not following.startswith(end):
         raise DataError(
-            f"the chat template does not end an assistant turn with the eos token {tokenizer.eos_token}, so that a "
-            "conversation cannot go on from sampled tokens; write `chat_template: qwen3` at the top of the recipe"
+            "the chat template does not end an assistant turn with a token, so that a conversation cannot go on from "
+            "sampled tokens; write `chat_template: qwen3` at the top of the recipe"
         )
-    return list(tokenizer(text.partition(ending)[2], add_special_tokens=False)["input_ids"])
+    return _ids(tokenizer, following.removeprefix(end))
 
 
 def inert(text: str, tokenizer: "PreTrainedTokenizerBase") -> str:
@@ -130,7 +129,12 @@ def render_conversation(
 
 def marks_generation(tokenizer: "PreTrainedTokenizerBase") -> bool:
     """Whether the chat template marks what the assistant wrote; `add_generation_prompt` is not such a mark."""
-    return _GENERATION.search(str(tokenizer.chat_template)) is not None
+    return marks_loss(str(tokenizer.chat_template))
+
+
+def marks_loss(template: str) -> bool:
+    """Whether a template's text has `{% generation %}`."""
+    return _GENERATION.search(template) is not None
 
 
 def template_switches(
@@ -165,19 +169,63 @@ def labelled(
     return Rendered(ids, [token if trained else IGNORED for token, trained in zip(ids, mask, strict=True)])
 
 
-def render_preference(tokenizer: "PreTrainedTokenizerBase", pair: Preference) -> dict[str, str]:
-    """The text of prompt, chosen and rejected answer; TRL's DPO trainer puts it into tokens."""
+@dataclass(frozen=True)
+class RenderedPair:
+    """Token ids of a preference: the prompt as a rollout begins with it, and two answers, each with the end of its turn."""
+
+    prompt_ids: list[int]
+    chosen_ids: list[int]
+    rejected_ids: list[int]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the prompt and the longer answer."""
+        return len(self.prompt_ids) + max(len(self.chosen_ids), len(self.rejected_ids))
+
+
+def render_preference(tokenizer: "PreTrainedTokenizerBase", pair: Preference) -> RenderedPair:
+    """A preference as token ids. The prompt's are exactly those of `render_prompt`; answers follow it as if sampled.
+
+    Raises DataError for an answer that does not continue the prompt, or a template whose turns end with no token.
+    """
     # A flagged prompt leaves the think block to the policy, so the block is part of the answer there.
     thinks = pair.mode == "thinking" or flagged_mode(pair.prompt) is not None
     tools = pair.tools or None
-    prompt = tokenizer.apply_chat_template(
-        pair.prompt, tools=tools, tokenize=False, add_generation_prompt=True, enable_thinking=thinks
+    prompt = str(
+        tokenizer.apply_chat_template(
+            pair.prompt, tools=tools, tokenize=False, add_generation_prompt=True, enable_thinking=thinks
+        )
     )
-    sides = {"prompt": prompt}
+    end = turn_end(tokenizer)
+    if end is None:
+        raise DataError(
+            "the chat template ends an assistant turn with no token, so an answer would never end; write "
+            "`chat_template: qwen3` at the top of the recipe"
+        )
+    sides = []
     for name, answer in (("chosen", pair.chosen), ("rejected", pair.rejected)):
-        whole = tokenizer.apply_chat_template([*pair.prompt, answer], tools=tools, tokenize=False)
-        if not whole.startswith(prompt):
+        whole = str(tokenizer.apply_chat_template([*pair.prompt, answer], tools=tools, tokenize=False))
+        if not whole.startswith(prompt) or end not in whole[len(prompt) :]:
             raise DataError(f"preference {pair.id}: its {name} answer does not continue its prompt")
-        end = whole.rindex(tokenizer.eos_token) + len(tokenizer.eos_token)
-        sides[name] = whole[len(prompt) : end]
-    return sides
+        if str(answer.get("reasoning_content") or "").strip() not in whole:
+            raise DataError(
+                f"preference {pair.id}: the chat template drops the thinking of its {name} answer; write a `chat_template` "
+                "that renders reasoning_content, such as those of data/templates/"
+            )
+        sides.append(whole[: whole.rindex(end) + len(end)])
+    prompt_ids = _ids(tokenizer, prompt)
+    chosen_ids, rejected_ids = (_following(tokenizer, side, prompt, prompt_ids) for side in sides)
+    return RenderedPair(prompt_ids, chosen_ids, rejected_ids)
+
+
+def _following(tokenizer: "PreTrainedTokenizerBase", whole: str, prompt: str, prompt_ids: list[int]) -> list[int]:
+    """Token ids of what follows a prompt: a policy samples them after the prompt's, so none begins within it."""
+    ids = _ids(tokenizer, whole)
+    if ids[: len(prompt_ids)] == prompt_ids:
+        return ids[len(prompt_ids) :]
+    return _ids(tokenizer, whole[len(prompt) :])
+
+
+def _ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    """Token ids of rendered text, whose template has written all that begins a text."""
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])

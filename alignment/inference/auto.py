@@ -6,6 +6,7 @@ Neighbours: vllm/kind.py and transformers/kind.py (the two), recipe/engine.py (t
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from alignment.core.errors import EngineError
 from alignment.inference.transformers import kind as transformers
 from alignment.inference.vllm import kind as vllm
 from alignment.recipe.engine import EngineKind, VllmOptions, retyped
@@ -15,8 +16,16 @@ if TYPE_CHECKING:
 
 
 def start(settings: "EngineSettings") -> "Engine":
-    """The first engine that can run here."""
-    chosen = vllm.ENGINE if vllm.ENGINE.problem(settings.processes) is None else transformers.ENGINE
+    """The first engine that can run here, and says so where vLLM is installed and does not take the model."""
+    if vllm.ENGINE.problem(settings.processes) is None:
+        try:
+            return _started(vllm.ENGINE, settings)
+        except EngineError as error:
+            print(f"engine: auto takes transformers. {error}", flush=True)
+    return _started(transformers.ENGINE, settings)
+
+
+def _started(chosen: EngineKind, settings: "EngineSettings") -> "Engine":
     started: Engine = chosen.start(replace(settings, options=retyped(settings.options, chosen.name)))
     return started
 

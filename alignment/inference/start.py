@@ -4,15 +4,19 @@ Neighbours: engine.py (the protocol), sampler.py (text and a minimum of thinking
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alignment.core.errors import EngineError
 from alignment.core.machine import visible_gpus
+from alignment.data.turn_end import turn_end_id
 from alignment.inference.engine import Engine, EngineSettings
 from alignment.inference.pool import EnginePool
 from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
 from alignment.recipe.engine import EngineOptions, engine_kind
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 # Fractions of a GPU's memory for an engine that has the GPU alone, and for one beside a trainer.
 WHOLE_DEVICE, BESIDE_TRAINER = 0.85, 0.35
@@ -40,7 +44,7 @@ def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
 
     tokenizer = AutoTokenizer.from_pretrained(policy, trust_remote_code=serving.trust_remote_code)
     thinking = ThinkTokens.of(tokenizer, serving.stop_text)
-    stop_ids = end_tokens(policy, tokenizer.eos_token_id, trust_remote_code=serving.trust_remote_code)
+    stop_ids = end_tokens(policy, tokenizer, trust_remote_code=serving.trust_remote_code)
     settings = EngineSettings(
         model=serving.base or policy,
         max_length=serving.max_prompt_tokens + serving.max_completion_tokens,
@@ -73,10 +77,13 @@ def start_engine(settings: EngineSettings, workers: int = 1) -> Engine:
     return engine
 
 
-def end_tokens(policy: str, eos_id: int | None, *, trust_remote_code: bool = False) -> tuple[int, ...]:
-    """Ids of the tokens that end a completion: the tokenizer's eos token, and those of the model's generation_config.
+def end_tokens(
+    policy: str, tokenizer: "PreTrainedTokenizerBase", *, trust_remote_code: bool = False
+) -> tuple[int, ...]:
+    """Ids of the tokens that end a completion: eos, those of the model's generation_config, and the template's end of turn.
 
-    Llama's `<|eot_id|>`, Gemma's `<end_of_turn>` and Phi's `<|end|>` are only there. Raises EngineError if there is none.
+    Llama's `<|eot_id|>`, Gemma's `<end_of_turn>` and Phi's `<|end|>` need not be the tokenizer's eos token; the end of turn of
+    a template that a base model was given may stand in no list. Raises EngineError if there is none.
     """
     from transformers import GenerationConfig
 
@@ -86,7 +93,8 @@ def end_tokens(policy: str, eos_id: int | None, *, trust_remote_code: bool = Fal
         listed = [found] if isinstance(found, int) else list(found or [])
     except OSError:  # without the file, the tokenizer's eos token is all
         pass
-    stops = tuple(dict.fromkeys([*([] if eos_id is None else [eos_id]), *listed]))
+    own = [tokenizer.eos_token_id, None if tokenizer.chat_template is None else turn_end_id(tokenizer)]
+    stops = tuple(dict.fromkeys([*(one for one in own if one is not None), *listed]))
     if not stops:
         raise EngineError(
             f"{policy}: neither tokenizer nor generation_config.json has an end-of-text token; add eos_token"

@@ -39,6 +39,7 @@ ROW_FAULTS: tuple[RowFault, ...] = (
 )
 LOSS_FAULTS: tuple[LossFault, ...] = (
     loss_faults.history_thinking,
+    loss_faults.thinking_not_rendered,
     loss_faults.loss_on_prompt,
     loss_faults.loss_on_forced_text,
     loss_faults.empty_think,
@@ -53,7 +54,7 @@ TEMPLATE_FAULTS: tuple[TemplateFault, ...] = (
     template_faults.no_generation_markers,
     template_faults.templates_differ,
     template_faults.template_replaced,
-    template_faults.end_of_turn_is_not_eos,
+    template_faults.no_end_of_turn,
     template_faults.pad_is_end_of_turn,
     template_faults.bos_added_again,
 )
@@ -147,9 +148,17 @@ def _without_effects(known: Sequence[Finding], found: Sequence[Finding]) -> list
     """The findings that do not follow from a known one: a cause is reported, and its effects on the loss are not."""
     codes = {finding.code for finding in known}
     causes = {"special_token_in_text", "unclosed_think", "content_not_text"}
-    effects = {"prompt_mismatch", "loss_on_prompt", "end_of_turn_without_loss", "empty_think_without_loss"}
+    effects = {
+        "thinking_not_rendered",
+        "prompt_mismatch",
+        "loss_on_prompt",
+        "end_of_turn_without_loss",
+        "empty_think_without_loss",
+    }
     if "no_loss" in codes or codes & causes:
         codes |= {*effects, "no_loss"}
+    if "think_tag_misplaced" in codes:
+        codes.add("thinking_not_rendered")  # what stands between or before the blocks is lost
     if "flag_contradicts" in codes:
         codes.add("prompt_mismatch")  # the prompt asks for the mode that the answer does not have
     return [finding for finding in found if finding.code not in codes]

@@ -62,6 +62,22 @@ def history_thinking(view: View, intent: Intent) -> Iterator[Finding]:
         )
 
 
+def thinking_not_rendered(view: View, intent: Intent) -> Iterator[Finding]:
+    """Thinking of the last answers that the template does not write: the policy would learn to answer without it."""
+    messages = view.case.messages
+    for index in [] if view.case.is_prompt else assistant_turns(messages):
+        thinking = split_turn(messages[index])[0].strip()
+        if index > last_query(messages) and thinking and thinking not in view.text:
+            yield Finding(
+                "thinking_not_rendered",
+                "error",
+                view.number,
+                f"the thinking of message {index} is not in the rendered text: the chat template drops it",
+                "write a `chat_template` that renders reasoning_content, such as those of data/templates/",
+            )
+            return
+
+
 def loss_on_prompt(view: View, intent: Intent) -> Iterator[Finding]:
     """Loss on tokens that the policy never samples: turns of other roles, and the header of its own."""
     for turn in view.turns():

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
+from alignment.data.chat_templates import suggested, template_text, use_template
 from alignment.lint.template_faults import Setting
 from alignment.lint.views import Vocabulary
 from alignment.recipe.schema import Recipe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-TURN_END = "<|im_end|>"
 
 
 def setting_of(model: str, recipe: Recipe | None = None) -> Setting:
@@ -38,7 +37,8 @@ def setting_of(model: str, recipe: Recipe | None = None) -> Setting:
         _prepare(tokenizer, recipe)
     if tokenizer.chat_template is None:
         raise DataError(
-            f"{source} has no chat template, so rows cannot be rendered; write `chat_template: qwen3` in a recipe and lint that"
+            f"{source} has no chat template, so rows cannot be rendered; write `chat_template: "
+            f"{suggested(tokenizer.get_vocab())}` in a recipe and lint that"
         )
     return Setting(tokenizer, Vocabulary.of(tokenizer), shipped, bool(recipe and recipe.chat_template))
 
@@ -81,9 +81,14 @@ def _read(path: Path) -> str:
 
 
 def _prepare(tokenizer: "PreTrainedTokenizerBase", recipe: Recipe) -> None:
-    wanted = [*recipe.add_tokens, *([TURN_END] if recipe.chat_template else [])]
-    new = [token for token in wanted if len(tokenizer(token, add_special_tokens=False)["input_ids"]) != 1]
-    tokenizer.add_tokens(new, special_tokens=False)
+    _add(tokenizer, recipe.add_tokens)
     if recipe.chat_template:
-        tokenizer.eos_token = TURN_END
-        tokenizer.chat_template = _read(resource("data/templates") / f"{recipe.chat_template}.jinja")
+        text = template_text(recipe.chat_template)
+        if missing := use_template(tokenizer, text):
+            _add(tokenizer, missing)
+            use_template(tokenizer, text)
+
+
+def _add(tokenizer: "PreTrainedTokenizerBase", tokens: list[str]) -> None:
+    new = [token for token in tokens if len(tokenizer(token, add_special_tokens=False)["input_ids"]) != 1]
+    tokenizer.add_tokens(new, special_tokens=False)

@@ -90,17 +90,18 @@ def template_replaced(setting: Setting, views: Sequence[View], intent: Intent) -
         )
 
 
-def end_of_turn_is_not_eos(setting: Setting, views: Sequence[View], intent: Intent) -> Iterator[Finding]:
-    """Turns that do not end with the token at which engines stop."""
+def no_end_of_turn(setting: Setting, views: Sequence[View], intent: Intent) -> Iterator[Finding]:
+    """Answers that end with no token at which an engine could stop: it would write until the limit."""
     answered = [view for view in views if not view.case.is_prompt]
-    eos = setting.vocabulary.eos
-    if answered and (eos is None or not any(eos in view.text[len(view.prompt) :] for view in answered)):
+    ends = {setting.vocabulary.end, setting.vocabulary.eos} - {None}
+    if answered and not any(str(end) in view.text[len(view.prompt) :] for view in answered for end in ends):
         yield Finding(
-            "end_of_turn_is_not_eos",
+            "no_end_of_turn",
             "error",
             None,
-            f"no rendered answer ends with the tokenizer's eos token ({eos}), at which engines stop",
-            "write chat_template: qwen3 in the recipe, which sets both, or set eos_token to the end-of-turn token",
+            "no rendered answer ends with a token at which engines could stop: neither a token of the tokenizer nor its eos "
+            f"token ({setting.vocabulary.eos})",
+            "write chat_template: qwen3 in the recipe, or a token of the tokenizer after the answer in the template",
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from alignment.data.modes import flagged_mode
 from alignment.data.template import IGNORED, labelled, marks_generation, template_switches
+from alignment.data.turn_end import turn_end, turn_end_id
 from alignment.lint.cases import Case, assistant_turns
 from alignment.lint.findings import Intent
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 # Tokens that an assistant turn may contain.
 ASSISTANT_TOKENS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
-TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|eom_id|>")
 _CHATML_TURN = re.compile(r"<\|im_start\|>(\w+)\n.*?(?:<\|im_end\|>|\Z)", re.DOTALL)
 
 
@@ -28,6 +28,7 @@ class Vocabulary:
 
     template: str
     marks_loss: bool
+    end: str | None  # the token that ends an answer
     eos: str | None
     eos_id: int | None
     pad_id: int | None
@@ -37,16 +38,16 @@ class Vocabulary:
 
     @staticmethod
     def of(tokenizer: "PreTrainedTokenizerBase") -> "Vocabulary":
-        """Read from a tokenizer. End-of-turn tokens are those of TURN_ENDS in its template, else its eos token."""
+        """Read from a tokenizer. The end-of-turn token is what its template writes after an answer, else its eos token."""
         added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
         template = str(tokenizer.chat_template)
-        ends = {added[token] for token in TURN_ENDS if token in added and token in template}
-        if not ends and tokenizer.eos_token_id is not None:
-            ends.add(tokenizer.eos_token_id)
+        end, eos = turn_end_id(tokenizer), tokenizer.eos_token_id
+        ends = [end] if end is not None else [] if eos is None else [eos]
         special = [*tokenizer.all_special_tokens, *(token for token in added if re.fullmatch(r"<\|.*\|>", token))]
         return Vocabulary(
             template=template,
             marks_loss=marks_generation(tokenizer),
+            end=turn_end(tokenizer),
             eos=tokenizer.eos_token,
             eos_id=tokenizer.eos_token_id,
             pad_id=tokenizer.pad_token_id,

@@ -1,4 +1,4 @@
-"""Paths that a recipe names in `data`: files of the user's own, relative to the recipe's file.
+"""Paths that a recipe names in `data` and `chat_template`: files of the user's own, relative to the recipe's file.
 
 They are made absolute when the recipe is loaded, so that every later reader, in whatever folder it runs, finds the same file.
 Neighbours: load.py (calls this), data/sources.py (reads the files).
@@ -15,7 +15,9 @@ ENDINGS = (
 
 
 def with_own_paths(values: Any, folder: Path) -> None:
-    """Make the paths of files in the `data` of every stage absolute, in place. Anything else is left for the schema."""
+    """Make the paths of files in `data` and of a template absolute, in place. Anything else is left for the schema."""
+    if isinstance(values, dict) and is_template_path(values.get("chat_template")):
+        values["chat_template"] = _absolute(values["chat_template"], folder)
     stages = values.get("stages") if isinstance(values, dict) else None
     for stage in stages if isinstance(stages, list) else []:
         if isinstance(stage, dict):
@@ -42,6 +44,11 @@ def is_path(name: Any, folder: Path) -> bool:
         return False
     begins = name.startswith(("./", "../", "/", "~/")) or name.lower().endswith(ENDINGS)
     return begins or name.count("/") > 1 or ("/" in name and (folder / name).exists())
+
+
+def is_template_path(name: Any) -> bool:
+    """Whether `chat_template` is a file and not a name: it begins as a path, or ends with .jinja."""
+    return isinstance(name, str) and (name.startswith(("./", "../", "/", "~/")) or name.endswith(".jinja"))
 
 
 def _absolute(name: str, folder: Path) -> str:

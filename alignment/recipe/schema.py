@@ -65,7 +65,8 @@ class Recipe(Closed):
         [], description="Tokens added to the model's tokenizer before the first stage, such as <think> and </think>."
     )
     chat_template: str | None = Field(
-        None, description="A template from data/templates/ that replaces the model's own."
+        None,
+        description="A template that replaces the model's own: a name from data/templates/, or the path of a .jinja file.",
     )
     report_to: list[str] = Field([], description="Trackers that TRL logs to: tensorboard, trackio, wandb.")
     data: DataOverrides = Field(DataOverrides(), description="Local files in place of public data sets.")

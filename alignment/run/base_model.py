@@ -16,6 +16,7 @@ from alignment.core.entry import run_child
 from alignment.core.errors import AlignmentError, ArtifactError
 from alignment.core.progress import Progress
 from alignment.core.resources import resource
+from alignment.data.chat_templates import template_text, use_template
 from alignment.run.hub import pinned_folder
 from alignment.run.plan import RunPlan
 from alignment.run.starting_adapter import keep_adapter, whole_model
@@ -23,8 +24,6 @@ from alignment.run.starting_model import PREPARED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-TURN_END = "<|im_end|>"
 
 
 def convert(name: str, output: Path) -> Path:
@@ -102,12 +101,14 @@ def _prepare(plan: RunPlan) -> None:
     rows = model.get_input_embeddings().weight.shape[0]
     add_tokens(model, tokenizer, recipe.add_tokens)
     if recipe.chat_template:
-        # A base model's eos token ends documents. ChatML ends turns, and engines stop at the eos token.
-        add_tokens(model, tokenizer, [TURN_END])
-        tokenizer.eos_token = TURN_END
-        model.generation_config.eos_token_id = model.config.eos_token_id = tokenizer.eos_token_id
-        template = resource("data/templates") / f"{recipe.chat_template}.jinja"
-        tokenizer.chat_template = template.read_text(encoding="utf-8")
+        text = template_text(recipe.chat_template)
+        if missing := use_template(tokenizer, text):
+            add_tokens(model, tokenizer, missing)
+            use_template(tokenizer, text)
+        # A base model's eos token ends documents, and the template's ends turns.
+        listed, own = model.generation_config.eos_token_id, tokenizer.eos_token_id
+        ends = [own, *([listed] if isinstance(listed, int) else listed or [])]
+        model.generation_config.eos_token_id, model.config.eos_token_id = list(dict.fromkeys(ends)), own
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)

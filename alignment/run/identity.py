@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from alignment.core.files import file_hash
+from alignment.data.chat_templates import template_identity
 from alignment.data.mixture import describe_part, load_parts
 from alignment.data.sources import Table, is_own, load_source, local_path, source_of
 from alignment.data.table_files import table_hash
@@ -31,7 +32,7 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
         "stage": _known_by_content(_without_effectless(stage.model_dump(mode="json", exclude={"data", "held_out"}))),
         **({} if rate is None else {"learning_rate": rate}),
         "seed": recipe.seed,
-        "chat_template": recipe.chat_template,
+        "chat_template": None if recipe.chat_template is None else template_identity(recipe.chat_template),
         "data": [_as_read(recipe, describe_part(part)) for part in parts],
         **_measured(stage),
         "files": {

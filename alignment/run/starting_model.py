@@ -11,6 +11,7 @@ from alignment.core.errors import StaleInputsError
 from alignment.core.files import content_hash
 from alignment.core.resources import resource
 from alignment.core.typed_json import encode
+from alignment.data.chat_templates import template_identity
 from alignment.recipe.schema import Recipe
 from alignment.records.adapter import is_adapter_alone
 from alignment.records.run import PreparedBase
@@ -38,7 +39,8 @@ class StartingModel:
     def settings(self) -> PreparedBase:
         """The settings that base/ is prepared from."""
         recipe = self.recipe
-        return PreparedBase(recipe.model, tuple(recipe.add_tokens), recipe.chat_template, recipe.revision)
+        template = None if recipe.chat_template is None else template_identity(recipe.chat_template)
+        return PreparedBase(recipe.model, tuple(recipe.add_tokens), template, recipe.revision)
 
     def needs_preparing(self) -> bool:
         """Whether base/ has to be prepared. Raises StaleInputsError if it was prepared with other settings."""

@@ -34,9 +34,20 @@ def adapter_config(
         target_modules=_targets(lora, model),
         modules_to_save=whole,
         ensure_weight_tying=whole is not None and _ties(model) and any(map(_is_tied, whole)),
-        trainable_token_indices={"embed_tokens": tokens} if tokens else None,
+        trainable_token_indices=_token_rows(tokens, model),
         task_type="CAUSAL_LM",
     )
+
+
+def _token_rows(tokens: list[int], model: torch.nn.Module | None) -> dict[str, list[int]] | None:
+    """The rows of trained tokens: in the embeddings and, where the head is a matrix of its own, there too.
+
+    Without the head's rows the model would read new tokens and never learn to write them.
+    """
+    if not tokens:
+        return None
+    inputs = {"embed_tokens": tokens}
+    return inputs if model is None or _ties(model) else {**inputs, "lm_head": tokens}
 
 
 def _targets(lora: Lora, model: torch.nn.Module | None) -> str | list[str]:

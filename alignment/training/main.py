@@ -8,7 +8,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from transformers import PreTrainedTokenizerBase
+
 from alignment.core.errors import ArtifactError
+from alignment.data.turn_end import turn_end_id
 from alignment.recipe.kinds import Done
 from alignment.records.attempt import record_resumption
 from alignment.training.callbacks import EpochOrder, Recorder
@@ -44,6 +47,16 @@ def train(context: StageContext, build: Build) -> Done:
     return Done(done, recorder.tokens)
 
 
+def end_at_turns(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    """List in the model's generation_config every token that ends a turn or a text.
+
+    Then plain transformers and vLLM stop where this project's engines do, whatever the tokenizer's eos token is.
+    """
+    listed, own = model.generation_config.eos_token_id, [turn_end_id(tokenizer), tokenizer.eos_token_id]
+    ends = [*own, *([listed] if isinstance(listed, int) else listed or [])]
+    model.generation_config.eos_token_id = list(dict.fromkeys(one for one in ends if one is not None))
+
+
 def save_proven(context: StageContext, trainer: Any) -> None:
     """Write output/ and prove that it is what was trained. Collective. Raises ArtifactError if it is not."""
     logits = probe_logits(trainer)
@@ -52,6 +65,7 @@ def save_proven(context: StageContext, trainer: Any) -> None:
             f"stage {context.stage.name}: the trained policy computes NaN or infinity, so there is nothing to keep; "
             f"{context.folder.metrics} shows since which step. Write a smaller learning_rate, or max_grad_norm"
         )
+    end_at_turns(trainer.accelerator.unwrap_model(trainer.model), trainer.processing_class)
     save_policy(context, trainer, context.folder.output)
     if context.is_main:
         refuse_another_policy(context.folder.output, logits, trust_remote_code=context.recipe.trust_remote_code)

@@ -66,9 +66,14 @@ def _both_ways(model: PreTrainedModel) -> tuple[torch.Tensor, torch.Tensor]:
     ids_BL = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     mask_BL = (torch.arange(max(LENGTHS)) < lengths[:, None]).long().to(model.device)
     together_TV = model(**pack(ids_BL, mask_BL).model_inputs(), use_cache=False).logits[0]
-    capped = getattr(config, "attn_logit_softcapping", None)  # PyTorch's kernel leaves the cap out
-    model.set_attn_implementation("eager" if capped else "sdpa")
+    model.set_attn_implementation(plain_attention(model))
     return together_TV, torch.cat([model(input_ids=row[None], use_cache=False).logits[0] for row in rows])
+
+
+def plain_attention(model: PreTrainedModel) -> str:
+    """The attention that computes one row as the model's authors do: PyTorch's kernel has neither caps nor sinks."""
+    capped = getattr(model.config.get_text_config(), "attn_logit_softcapping", None)
+    return "eager" if capped or not getattr(model, "_supports_sdpa", True) else "sdpa"
 
 
 def report_padding(context: StageContext, why: str) -> None:

@@ -138,6 +138,11 @@ TEMPLATE_FAULTS: dict[str, tuple[str, Callable[[str], str], Messages]] = {
         changed(("enable_thinking is false else '' -}}", "enable_thinking is false else 'Well, ' -}}")),
         chat(),
     ),
+    "thinking that is not written": (
+        "thinking_not_rendered",
+        changed(("~ turn.thinking.strip('\\n') ~", "~ 'hm' ~")),
+        chat(),
+    ),
     "loss on the question": (
         "loss_on_prompt",
         changed((QUESTION, "{%- generation -%}" + QUESTION + "{%- endgeneration -%}")),

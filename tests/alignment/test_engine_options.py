@@ -137,15 +137,17 @@ def test_a_completion_ends_at_every_token_that_the_model_lists(
     tmp_path: Path, listed: Literal[5] | list[int] | None
 ) -> None:
     """Llama's <|eot_id|> and Gemma's <end_of_turn> stand in generation_config.json alone."""
-    eos = AutoTokenizer.from_pretrained(BASE).eos_token_id
+    tokenizer = AutoTokenizer.from_pretrained(BASE)
     (tmp_path / "config.json").write_text((BASE / "config.json").read_text(encoding="utf-8"), encoding="utf-8")
     if listed is not None:
         (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": listed}), encoding="utf-8")
     more = [listed] if isinstance(listed, int) else listed or []
-    assert end_tokens(str(tmp_path), eos) == (eos, *more)
+    assert end_tokens(str(tmp_path), tokenizer) == (tokenizer.eos_token_id, *more)
 
 
 def test_a_model_that_nothing_ends_is_refused(tmp_path: Path) -> None:
     (tmp_path / "generation_config.json").write_text("{}", encoding="utf-8")
+    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    tokenizer.eos_token = tokenizer.chat_template = None
     with pytest.raises(EngineError, match="end-of-text token"):
-        end_tokens(str(tmp_path), None)
+        end_tokens(str(tmp_path), tokenizer)

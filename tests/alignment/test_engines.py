@@ -12,7 +12,7 @@ from alignment.inference.engine import Engine, EngineSettings, GenerationRequest
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import start_engine
 from alignment.inference.vllm.kind import vllm_problem
-from alignment.inference.weights.sync_check import check_weight_sync, largest_gap, refuse_gap
+from alignment.inference.weights.sync_check import Gap, check_weight_sync, largest_gap, refuse_gap
 from alignment.recipe.engine import engine_options
 
 BASE = str(resource("data/base"))
@@ -158,9 +158,14 @@ def test_every_matrix_arrives_the_tied_head_among_them(
     assert torch.allclose(found, expected, atol=1e-4)
 
 
-def test_a_gap_between_trainer_and_engine_stops_the_stage() -> None:
-    refuse_gap(0.01, largest_gap(None, exact=False), step=3)
-    with pytest.raises(WeightsNotSynchronised, match="step 2.*max_logprob_gap 0.0002"):
-        refuse_gap(3e-4, largest_gap(None, exact=True), step=2)
-    with pytest.raises(WeightsNotSynchronised, match="step 3.*max_logprob_gap 0.05"):
-        refuse_gap(0.2, 0.05, step=3)
+def test_a_gap_between_trainer_and_engine_stops_the_stage_and_its_cause_is_named() -> None:
+    exact, coarse = ("float32", "float32"), ("bfloat16", "float32")
+    refuse_gap(Gap(0.01, 0.01, exact), largest_gap(None, exact=False), step=3)
+    with pytest.raises(
+        WeightsNotSynchronised, match="step 2.*max_logprob_gap 0.0002.*holds other weights, or computes"
+    ):
+        refuse_gap(Gap(3e-4, 3e-4, exact), largest_gap(None, exact=True), step=2)
+    with pytest.raises(WeightsNotSynchronised, match="step 3.*max_logprob_gap 0.05.*write `engine: {dtype: float32}`"):
+        refuse_gap(Gap(0.2, 0.2, coarse), 0.05, step=3)
+    with pytest.raises(WeightsNotSynchronised, match="packed rows are computed otherwise"):
+        refuse_gap(Gap(0.2, 1e-5, coarse), 0.05, step=3)

@@ -166,7 +166,10 @@ def test_a_pad_token_that_ends_turns_is_a_warning_and_masked_an_error(tokenizer:
 
 def test_turns_that_end_otherwise_than_engines_stop_are_found(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.eos_token = "<|endoftext|>"
-    assert faults(look(tokenizer, chat())) == {"end_of_turn_is_not_eos"}
+    assert faults(look(tokenizer, chat())) == set(), "engines stop at the template's end of turn"
+    plain = TEMPLATE.replace("<|im_end|>", "[end]")
+    tokenizer.chat_template = plain
+    assert "no_end_of_turn" in faults(look(tokenizer, chat()))
 
 
 def test_two_templates_in_one_folder_that_render_differently_are_found(

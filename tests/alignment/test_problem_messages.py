@@ -81,7 +81,7 @@ def test_a_demonstration_is_imitated_with_its_calls_and_its_tool_results_carry_n
 def test_they_reach_both_sides_of_a_preference(tokenizer: PreTrainedTokenizerBase) -> None:
     answers = [{"role": "assistant", "content": text} for text in ("4", "5")]
     sides = render_preference(tokenizer, Preference("p", MESSAGES, answers[0], answers[1], "non_thinking", tools=[ADD]))
-    assert missing(sides["prompt"]) == []
+    assert missing(tokenizer.decode(sides.prompt_ids)) == []
 
 
 def test_they_reach_conversations_of_the_evaluation(tokenizer: PreTrainedTokenizerBase) -> None:

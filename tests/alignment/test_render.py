@@ -127,6 +127,7 @@ def test_the_hard_switch_writes_the_empty_block_and_the_flag_does_not(tokenizer:
 
 def test_both_sides_of_a_preference_continue_its_prompt(tokenizer: PreTrainedTokenizerBase) -> None:
     pair = Preference("a", [USER], answer("1 + 2 = 3"), answer("1 + 2 = 4", "\\boxed{4}"), "thinking")
-    texts = render_preference(tokenizer, pair)
-    assert texts["chosen"] == "<think>\n1 + 2 = 3\n</think>\n\n\\boxed{3}<|im_end|>"
-    assert texts["rejected"].endswith("\\boxed{4}<|im_end|>")
+    rendered = render_preference(tokenizer, pair)
+    assert rendered.prompt_ids == render_prompt(tokenizer, [USER], "thinking", flagged=False)
+    assert tokenizer.decode(rendered.chosen_ids) == "<think>\n1 + 2 = 3\n</think>\n\n\\boxed{3}<|im_end|>"
+    assert tokenizer.decode(rendered.rejected_ids).endswith("\\boxed{4}<|im_end|>")

@@ -225,10 +225,10 @@ def test_a_budget_holds_in_each_turn_and_forced_text_carries_no_loss(tokenizer: 
     assert made.budget == budget and made.forced_tokens == 3 * len(stop)
 
 
-def test_a_template_that_does_not_end_turns_with_the_eos_token_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_template_that_does_not_end_turns_with_a_token_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
     plain = "{% for message in messages %}{{ message.role ~ ': ' ~ message.content ~ '\n' }}{% endfor %}"
     other = AutoTokenizer.from_pretrained(str(resource("data/base")))
     other.chat_template = plain
     said: list[Message] = [{"role": "tool", "content": "2"}]
-    with pytest.raises(DataError, match="does not end an assistant turn with the eos token"):
+    with pytest.raises(DataError, match="does not end an assistant turn with a token"):
         render_continuation(other, said, thinks=True)

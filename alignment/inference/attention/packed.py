@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-NAME = "packed_sdpa"
+NAME = "packed_rows"  # without "sdpa" in it, which transformers refuses for models without PyTorch's kernel (GPT-OSS)
 
 
 def packed_attention(
@@ -36,14 +36,10 @@ def packed_attention(
             + ("" if cu_seq_lens_q is not None else " without cu_seq_lens_q")
             + "; load the model with attn_implementation='sdpa' for padded rows"
         )
-    if options.get("s_aux") is not None:
-        raise ValueError(
-            f"{NAME} has no attention sinks, which this model has; load it with attn_implementation='eager'"
-        )
     lengths = cu_seq_lens_q.diff().tolist()
-    window, cap = options.get("sliding_window"), options.get("softcap")
+    window, cap, sinks_H = options.get("sliding_window"), options.get("softcap"), options.get("s_aux")
     parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query_BHTD, key_BKTD, value_BKTD)), strict=True)
-    chosen = Attention(options.get("dropout", 0.0), options.get("scaling"), window, cap)
+    chosen = Attention(options.get("dropout", 0.0), options.get("scaling"), window, cap, sinks_H)
     return torch.cat([chosen.of(*part) for part in parts], dim=2).transpose(1, 2), None
 
 
@@ -52,19 +48,21 @@ class Attention:
     """Causal attention within one sequence, as the model's config has it.
 
     window: positions back that a token sees, itself included (Mistral, Gemma 3, Qwen2); None for all. cap: scores are
-    softly capped to it (Gemma 2, arXiv 2408.00118, section 2); None for uncapped.
+    softly capped to it (Gemma 2, arXiv 2408.00118, section 2); None for uncapped. sinks_H: a learned score of each head that
+    takes a part of the attention and gives nothing (GPT-OSS, arXiv 2508.10925, section 2); None for none.
     """
 
     dropout: float
     scale: float | None
     window: int | None = None
     cap: float | None = None
+    sinks_H: torch.Tensor | None = None
 
     def of(self, query_BHTD: torch.Tensor, key_BKTD: torch.Tensor, value_BKTD: torch.Tensor) -> torch.Tensor:
         """Attention of one sequence's T tokens, (B, H, T, D)."""
         grouped, length = query_BHTD.shape[1] != key_BKTD.shape[1], query_BHTD.shape[2]
-        if self.cap is not None:
-            return self._capped(query_BHTD, key_BKTD, value_BKTD)
+        if self.cap is not None or self.sinks_H is not None:
+            return self._by_scores(query_BHTD, key_BKTD, value_BKTD)
         chosen: dict[str, Any] = {"dropout_p": self.dropout, "scale": self.scale, "enable_gqa": grouped}
         if self.window is None or length <= self.window:
             return scaled_dot_product_attention(query_BHTD, key_BKTD, value_BKTD, is_causal=True, **chosen)
@@ -76,15 +74,19 @@ class Attention:
         causal_TT = torch.ones(length, length, dtype=torch.bool, device=device).tril()
         return causal_TT if self.window is None else causal_TT.triu(1 - self.window)
 
-    def _capped(self, query_BHTD: torch.Tensor, key_BKTD: torch.Tensor, value_BKTD: torch.Tensor) -> torch.Tensor:
-        """By whole score matrices: PyTorch's kernel cannot cap scores."""
+    def _by_scores(self, query_BHTD: torch.Tensor, key_BKTD: torch.Tensor, value_BKTD: torch.Tensor) -> torch.Tensor:
+        """By whole score matrices: PyTorch's kernel can neither cap scores nor add sinks."""
         times = query_BHTD.shape[1] // key_BKTD.shape[1]
         key_BHTD, value_BHTD = (one.repeat_interleave(times, dim=1) for one in (key_BKTD, value_BKTD))
         scale = query_BHTD.shape[-1] ** -0.5 if self.scale is None else self.scale
         scores_BHTT = query_BHTD @ key_BHTD.transpose(-1, -2) * scale
-        capped_BHTT = self.cap * torch.tanh(scores_BHTT / self.cap)
-        unseen_TT = ~self._seen(query_BHTD.shape[2], query_BHTD.device)
-        weights_BHTT = capped_BHTT.masked_fill(unseen_TT, -torch.inf).softmax(-1, dtype=torch.float32)
+        if self.cap is not None:
+            scores_BHTT = self.cap * torch.tanh(scores_BHTT / self.cap)
+        scores_BHTT = scores_BHTT.masked_fill(~self._seen(query_BHTD.shape[2], query_BHTD.device), -torch.inf)
+        if self.sinks_H is not None:
+            sinks_BHT1 = self.sinks_H.to(scores_BHTT.dtype)[None, :, None, None].expand(*scores_BHTT.shape[:3], 1)
+            scores_BHTT = torch.cat([scores_BHTT, sinks_BHT1], dim=-1)
+        weights_BHTT = scores_BHTT.softmax(-1, dtype=torch.float32)[..., : query_BHTD.shape[2]]
         return torch.dropout(weights_BHTT.to(query_BHTD.dtype), self.dropout, True) @ value_BHTD
 
 

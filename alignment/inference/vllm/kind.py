@@ -7,11 +7,17 @@ import importlib.util
 import os
 from typing import TYPE_CHECKING
 
+from alignment.core.errors import EngineError
 from alignment.core.machine import versions
 from alignment.recipe.engine import EngineKind, VllmOptions
 
 if TYPE_CHECKING:
     from alignment.inference.engine import Engine, EngineSettings
+
+# What vLLM 0.31 raises for architectures that it does not have, or has no kernels for on a CPU.
+CANNOT_START = (
+    RuntimeError, ValueError, NotImplementedError, AttributeError, AssertionError, ImportError, KeyError, TypeError,
+)  # fmt: skip
 
 
 def vllm_problem(processes: int = 1) -> str | None:
@@ -26,10 +32,17 @@ def vllm_problem(processes: int = 1) -> str | None:
 
 
 def start(settings: "EngineSettings") -> "Engine":
-    """vLLM in this process."""
+    """vLLM in this process. Raises EngineError for a model that this vLLM cannot run on this machine."""
     from alignment.inference.vllm.in_process import LocalVllm
 
-    return LocalVllm(settings)
+    try:
+        return LocalVllm(settings)
+    except CANNOT_START as error:
+        first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise EngineError(
+            f"vLLM cannot start on {settings.model}: {first[:300]}. Write `engine: transformers`, which runs every "
+            "architecture that transformers has"
+        ) from error
 
 
 def _has_gpu() -> bool:

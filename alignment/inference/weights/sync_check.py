@@ -7,6 +7,7 @@ every step, the log-probs of fresh rollouts must agree with the trainer's. Neigh
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 
@@ -22,7 +23,7 @@ MIN_CHANGE = 1e-3  # nats: smallest difference that a changed matrix must make
 EXACT_GAP, COARSE_GAP = 2e-4, 0.05
 MAX_RETURN = 1e-3  # nats: largest difference after restoring the true weights
 _INNER = re.compile(
-    r"\.(mlp|feed_forward|block_sparse_moe|ffn)\."
+    r"\.(mlp|feed_forward|block_sparse_moe|shared_mlp|ffn)\."
 )  # and not a router, which may choose the same experts
 _ROUTER = re.compile(r"\.(gate|router)\.weight$|router\.")
 _HEAD, _EMBEDDING = (
@@ -71,13 +72,43 @@ def largest_gap(allowed: float | None, *, exact: bool) -> float:
     return allowed if allowed is not None else EXACT_GAP if exact else COARSE_GAP
 
 
-def refuse_gap(gap: float, largest: float, step: int) -> None:
+@dataclass(frozen=True)
+class Gap:
+    """The mean distance in nats between the engine's log-probs and the trainer's, and what its cause is told from.
+
+    plain: the same with each row alone under plain attention. dtypes: what the engine and the trainer compute in.
+    """
+
+    nats: float
+    plain: float
+    dtypes: tuple[str, str]
+
+    def cause(self, largest: float) -> str:
+        """What explains the gap, and what to write."""
+        engine, trainer = self.dtypes
+        if self.plain <= largest:
+            return (
+                f"Rows alone under plain attention are {self.plain:.4f} nats away: packed rows are computed otherwise, for "
+                "an attention that inference/attention/packed.py does not know. Report the model's config; sft and dpo pad "
+                "its rows"
+            )
+        if engine != trainer:
+            return (
+                f"The engine computes in {engine} and the trainer in {trainer}: write `engine: {{dtype: {trainer}}}` under "
+                "`rollout`"
+            )
+        return (
+            f"Both compute in {engine}, so the engine holds other weights, or computes this architecture otherwise "
+            "(windows, caps, experts): write `engine: transformers`, and compare versions with `alignment doctor`"
+        )
+
+
+def refuse_gap(gap: Gap, largest: float, step: int) -> None:
     """Raise WeightsNotSynchronised if the gap between trainer and engine is above `largest` nats."""
-    if gap > largest:
+    if gap.nats > largest:
         raise WeightsNotSynchronised(
-            f"step {step}: the engine's log-probs are {gap:.4f} nats from the trainer's on average, above "
-            f"rollout.max_logprob_gap {largest:g}. Either the engine holds other weights, or it computes in a coarser "
-            "dtype than the trainer: compare rollout.engine.dtype with the trainer's bf16"
+            f"step {step}: the engine's log-probs are {gap.nats:.4f} nats from the trainer's on average, above "
+            f"rollout.max_logprob_gap {largest:g}. {gap.cause(largest)}"
         )
 
 
@@ -94,7 +125,8 @@ def _to_change(shapes: dict[str, int]) -> Iterator[tuple[str, Change]]:
     Negating changes log-probs however little a layer contributes; a negated head tied to the embedding would cancel out. Of
     an adapter, which begins with a product of zero, the second matrix of an inner layer is moved away from zero.
     """
-    matrices = [name for name, dimensions in shapes.items() if dimensions >= 2]
+    # Experts' biases are matrices too (GPT-OSS), and may be zero, which no factor changes.
+    matrices = [name for name, dimensions in shapes.items() if dimensions >= 2 and not name.endswith("bias")]
     heads = [name for name in matrices if _HEAD.search(name)] or [name for name in matrices if _EMBEDDING.search(name)]
     plain = [name for name in matrices if not _HEAD.search(name) and not _EMBEDDING.search(name)]
     adapters = [name for name in plain if ".lora_B." in name]

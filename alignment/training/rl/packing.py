@@ -2,13 +2,31 @@
 
 TRL lays prompts (padded on the left) and completions (padded on the right) out to the longest of a step: of ragged rows
 half is padding. Here a batch becomes one long row for a model that was loaded with packed attention
-(inference/attention/packed.py), and what it says of each token goes back to where the token stood.
+(inference/attention/packed.py), and what it says of each token goes back to where the token stood. A model whose rows
+would mix (packing_check.py) gets them padded on the right, where nothing that comes before sees the padding.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch.nn.functional import pad
+
+
+class Layout(Protocol):
+    """A batch as a model takes it, and the way back: Packed or Aligned."""
+
+    def model_inputs(self) -> dict[str, torch.Tensor]:
+        """Keyword arguments for a model's forward pass."""
+        ...
+
+    def labels(self, first_column: int) -> torch.Tensor:
+        """The tokens from a column of the padded batch on, and -100 elsewhere, in the shape of the model's input."""
+        ...
+
+    def padded(self, next_token_values: torch.Tensor) -> torch.Tensor:
+        """What the model says of each next token, (rows, length - 1), where the token stands in the padded batch."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,3 +71,42 @@ def pack(ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> Packed:
         columns_T=columns_T,
         padded_shape=ids_BL.shape,
     )
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A batch whose rows all begin in the first column. rows_T, columns_T: where each token stands in the padded batch."""
+
+    input_ids_BA: torch.Tensor
+    mask_BA: torch.Tensor
+    positions_T: torch.Tensor  # the column of each token here
+    rows_T: torch.Tensor
+    columns_T: torch.Tensor
+    padded_shape: torch.Size
+
+    def model_inputs(self) -> dict[str, torch.Tensor]:
+        """Keyword arguments for a model's forward pass."""
+        return {"input_ids": self.input_ids_BA, "attention_mask": self.mask_BA}
+
+    def labels(self, first_column: int) -> torch.Tensor:
+        """The tokens from a column on, (B, A), and -100 for those before it, for the first of each row and for padding."""
+        scored_T = (self.columns_T >= first_column) & (self.positions_T > 0)
+        labels_BA = torch.full_like(self.input_ids_BA, -100)
+        tokens_T = self.input_ids_BA[self.rows_T, self.positions_T]
+        return labels_BA.index_put((self.rows_T, self.positions_T), tokens_T.masked_fill(~scored_T, -100))
+
+    def padded(self, next_token_values: torch.Tensor) -> torch.Tensor:
+        """Values of the next token, (B, A - 1), as values of the token itself in the padded batch, zero elsewhere."""
+        values_T = pad(next_token_values, (1, 0))[self.rows_T, self.positions_T]
+        return values_T.new_zeros(self.padded_shape).index_put((self.rows_T, self.columns_T), values_T)
+
+
+def align(ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> Aligned:
+    """Move the rows of a padded batch to its first column, with padding after them. mask_BL as in `pack`."""
+    rows_T, columns_T = mask_BL.nonzero(as_tuple=True)
+    positions_T = (mask_BL.long().cumsum(dim=1) - 1)[rows_T, columns_T]
+    shape = (len(ids_BL), int(mask_BL.sum(dim=1).max()))
+    ids_BA, mask_BA = ids_BL.new_zeros(shape), mask_BL.new_zeros(shape)
+    ids_BA[rows_T, positions_T] = ids_BL[rows_T, columns_T]
+    mask_BA[rows_T, positions_T] = 1
+    return Aligned(ids_BA, mask_BA, positions_T, rows_T, columns_T, ids_BL.shape)

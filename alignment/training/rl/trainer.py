@@ -7,24 +7,26 @@ settings for it are refused in a recipe. Neighbours: batch.py, advantages.py, lo
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from peft import PeftModel
 from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import use_adapter
 
 from alignment.core.errors import RecipeError
-from alignment.inference.weights.sync_check import refuse_gap
+from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.recipe.algorithm import AlgorithmFields
+from alignment.training.packing_check import plain_attention
 from alignment.training.rl.advantages import advantages_of
 from alignment.training.rl.batch import RolledOut, RolloutSource, Row, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
 from alignment.training.rl.order import EpochSampler
-from alignment.training.rl.packing import pack
+from alignment.training.rl.packing import Layout, align, pack
 from alignment.training.rl.trl_trainer import GRPOTrainer
 
 GAP_ROWS = 4  # of each rank, whose log-probs are compared with the engine's at every step
@@ -44,13 +46,24 @@ class PolicyGradientTrainer(GRPOTrainer):
 
     train_dataset has a column `problem` of ids, which `rollouts` understands. max_logprob_gap: mean distance in nats
     between the engine's log-probs and the trainer's, above which a step raises WeightsNotSynchronised, on every rank.
+    packs: rows lie end to end, for which the model has packed attention; else they are padded. engine_dtype: what the engine
+    computes in, for the message.
     """
 
     def __init__(
-        self, *, algorithm: AlgorithmFields, rollouts: RolloutSource, max_logprob_gap: float, **options: Any
+        self,
+        *,
+        algorithm: AlgorithmFields,
+        rollouts: RolloutSource,
+        max_logprob_gap: float,
+        packs: bool = True,
+        engine_dtype: str = "float32",
+        **options: Any,
     ) -> None:
         super().__init__(reward_funcs=[_never_asked], **options)
         self._algorithm, self._rollouts, self._max_logprob_gap = algorithm, rollouts, max_logprob_gap
+        self._engine_dtype = engine_dtype
+        self._lay_out: Callable[[torch.Tensor, torch.Tensor], Layout] = pack if packs else align
         self._advantages_of, self._loss_of = advantages_of(algorithm), loss_of(algorithm)
         self._kl_sums = torch.zeros(2, device=self.accelerator.device)  # of this step: KL, tokens
 
@@ -69,7 +82,9 @@ class PolicyGradientTrainer(GRPOTrainer):
         step, model = self.state.global_step, self.accelerator.unwrap_model(self.model)
         rolled = self._rollouts.roll_out([row["problem"] for row in inputs], step, EngineWeights(model))
         gap = self.logprob_gap(rolled.rows[:GAP_ROWS])
-        refuse_gap(gap, self._max_logprob_gap, step)
+        if gap > self._max_logprob_gap:
+            found = Gap(gap, self._plain_gap(rolled.rows[:GAP_ROWS]), (self._engine_dtype, self._dtype()))
+            refuse_gap(found, self._max_logprob_gap, step)
         batch = self._tensors(rolled.rows, mask_truncated=self._algorithm.mask_truncated)
         rewards_B = self._everywhere([math.nan if one is None else one for one in rolled.rewards])
         columns = batch.columns()
@@ -122,6 +137,25 @@ class PolicyGradientTrainer(GRPOTrainer):
         distance, count = self.accelerator.reduce(sums, reduction="sum").tolist()
         return distance / max(1.0, count)
 
+    def _plain_gap(self, rows: Sequence[Row]) -> float:
+        """`logprob_gap` with each row under plain attention, to tell where a gap comes from. Collective."""
+        model = self.accelerator.unwrap_model(self.model)
+        inner = model.get_base_model() if isinstance(model, PeftModel) else model
+        held, lay_out = inner.config._attn_implementation, self._lay_out  # noqa: SLF001  no public reader
+        self._lay_out = align
+        inner.set_attn_implementation(plain_attention(inner))
+        try:
+            return self.logprob_gap(rows)
+        finally:
+            inner.set_attn_implementation(held)
+            self._lay_out = lay_out
+
+    def _dtype(self) -> str:
+        """What the trainer computes in."""
+        if self.args.bf16 or self.args.fp16:
+            return "bfloat16" if self.args.bf16 else "float16"
+        return str(next(self.model.parameters()).dtype).removeprefix("torch.")
+
     def _advantages(self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor) -> torch.Tensor:
         """Advantages of this rank's rows, (B, C), from the rewards of all ranks: a group may lie on two of them."""
         everywhere = self.accelerator.pad_across_processes(loss_mask_BC, dim=1)
@@ -140,12 +174,12 @@ class PolicyGradientTrainer(GRPOTrainer):
 
     def _score(self, model: torch.nn.Module, batch: StepBatch) -> Scored:
         """Log-probs of a batch's completions by the fused head, which never makes whole logits."""
-        packed, first = pack(batch.ids, batch.mask), batch.prompt_ids_BP.shape[1]
+        laid_out, first = self._lay_out(batch.ids, batch.mask), batch.prompt_ids_BP.shape[1]
         router = {"output_router_logits": True} if self.aux_loss_enabled and model.training else {}
         with self.accelerator.autocast():
-            found = model(**packed.model_inputs(), **router, labels=packed.labels(first), fused_lm_head=True)
-        entropy_BL = None if found.entropy is None else packed.padded(found.entropy)[:, first:]
-        return Scored(packed.padded(found.log_probs)[:, first:], entropy_BL, found.aux_loss if router else None)
+            found = model(**laid_out.model_inputs(), **router, labels=laid_out.labels(first), fused_lm_head=True)
+        entropy_BL = None if found.entropy is None else laid_out.padded(found.entropy)[:, first:]
+        return Scored(laid_out.padded(found.log_probs)[:, first:], entropy_BL, found.aux_loss if router else None)
 
     def _logprobs(self, model: torch.nn.Module, batch: StepBatch) -> torch.Tensor:
         """Log-probs of all rows, (B, C), without gradient, in parts of a micro-batch."""
@@ -165,11 +199,12 @@ class PolicyGradientTrainer(GRPOTrainer):
         """Log-probs at temperature 1, (B, C), by whole logits, row for row."""
         found, first = [], batch.prompt_ids_BP.shape[1]
         for row in range(len(batch.ids)):
-            packed = pack(batch.ids[row : row + 1], batch.mask[row : row + 1])
-            logits_TV = self.model(**packed.model_inputs(), use_cache=False).logits[0, :-1].float()
-            next_T = packed.input_ids_1T[0, 1:]
+            laid_out = self._lay_out(batch.ids[row : row + 1], batch.mask[row : row + 1])
+            inputs = laid_out.model_inputs()
+            logits_TV = self.model(**inputs, use_cache=False).logits[0, :-1].float()
+            next_T = inputs["input_ids"][0, 1:]
             logprobs_T = logits_TV.gather(-1, next_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
-            found.append(packed.padded(logprobs_T[None])[:, first:])
+            found.append(laid_out.padded(logprobs_T[None])[:, first:])
         return torch.cat(found)
 
     @contextlib.contextmanager

@@ -1,11 +1,16 @@
 """Runs a dpo stage: direct preference optimization (arXiv 2305.18290) on pairs of a sample stage or a table.
 
-The reference policy is the policy at the stage's start: TRL loads it from the same folder, or, with an adapter, uses the model
-without it. Neighbours: training/kinds/dpo.py (declares the kind), data/template.py (renders pairs).
+Pairs are put into token ids here, so that a training prompt is the one that a rollout begins with: TRL would put its text into
+tokens again, and add a second begin-of-text token. The reference policy is the policy at the stage's start: TRL loads it from
+the same folder, or, with an adapter, uses the model without it. Neighbours: training/kinds/dpo.py (declares the kind),
+data/template.py (renders pairs).
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
+from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
@@ -25,6 +30,14 @@ from alignment.training.disk_table import disk_table
 from alignment.training.held_out import Measurer, measuring_settings
 from alignment.training.kinds.dpo import DpoStage
 from alignment.training.policy import load_policy
+
+
+class PairTrainer(DPOTrainer):
+    """DPOTrainer on pairs that are token ids already: prompt_ids, chosen_ids, rejected_ids."""
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
+        """The rows as they are. Overrides TRL's, which renders, appends eos and tokenizes."""
+        return dataset
 
 
 def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
@@ -51,7 +64,7 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
         **{**context.trainer_settings(), **measuring_settings(context), "max_length": stage.max_length}
     )
     policy = load_policy(context)
-    trainer = DPOTrainer(
+    trainer = PairTrainer(
         model=policy,
         args=settings,
         train_dataset=table,
@@ -65,13 +78,12 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
 
 def _rendered(
     context: StageContext, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference]
-) -> Iterator[dict[str, str]]:
-    """The texts of the pairs that are short enough."""
+) -> Iterator[dict[str, list[int]]]:
+    """The token ids of the pairs that are short enough."""
     for pair in pairs:
-        texts = render_preference(tokenizer, pair)
-        longest = max(len(tokenizer(texts["prompt"] + texts[side])["input_ids"]) for side in ("chosen", "rejected"))
-        if longest <= context.stage.max_length:
-            yield texts
+        rendered = render_preference(tokenizer, pair)
+        if rendered.longest <= context.stage.max_length:
+            yield asdict(rendered)
 
 
 def _sound_pairs(context: StageContext) -> tuple[Sequence[Preference], Sequence[Preference]]:

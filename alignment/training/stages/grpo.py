@@ -9,7 +9,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
-from alignment.core.errors import ArtifactError, DataError
+from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Problem
 from alignment.data.template import render_prompt
@@ -23,7 +23,7 @@ from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
-from alignment.training.packing_check import mixed_rows, unpackable
+from alignment.training.packing_check import mixed_rows, report_padding, unpackable
 from alignment.training.policy import load_policy
 from alignment.training.rl.batch import RolloutSource
 from alignment.training.rl.rollouts import Rollouts
@@ -42,16 +42,13 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     problems = _fitting(context, tokenizer, problems)
     recorder = Recorder(context)
     settings = _settings(context)  # before the policy: it tells transformers whether weights are loaded in shards
-    policy = load_policy(context, packed.register())
-    if (why := unpackable(context) or mixed_rows(policy)) is not None:
-        raise ArtifactError(
-            f"{context.policy_path}: a {stage.kind} stage computes packed rows, and this model cannot be packed: {why}; "
-            "train it with sft or dpo"
-        )
+    policy, packs = _policy(context)
     trainer = PolicyGradientTrainer(
         algorithm=stage.algorithm,
         rollouts=rollouts or Rollouts(context, problems),
         max_logprob_gap=_largest_gap(stage, settings, next(policy.parameters()).dtype),
+        packs=packs,
+        engine_dtype=stage.rollout.engine.resolved_dtype(on_gpu=torch.cuda.is_available()),
         model=policy,
         args=settings,
         train_dataset=Dataset.from_dict({"problem": [problem.id for problem in problems]}),
@@ -60,6 +57,16 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         callbacks=[recorder],
     )
     return trainer, recorder
+
+
+def _policy(context: StageContext) -> tuple[torch.nn.Module, bool]:
+    """The policy, and whether its rows are packed: with packed attention if that computes each row as alone."""
+    if (why_not := unpackable(context)) is None:
+        policy = load_policy(context, packed.register())
+        if (why_not := mixed_rows(policy)) is None:
+            return policy, True
+    report_padding(context, why_not)
+    return load_policy(context), False
 
 
 def _settings(context: StageContext) -> GRPOConfig:
