@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from test_trajectories import STOP_TEXT, Script, encoded
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -90,6 +91,7 @@ def test_an_rl_step_trains_on_what_the_policy_sampled_and_not_on_what_tools_said
     tmp_path: Path, tokenizer: PreTrainedTokenizerBase, script: list[list[list[int]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from alignment.training.rl import rollouts
+    from alignment.training.rl.engine_weights import EngineWeights
 
     monkeypatch.setattr(rollouts, "check_weight_sync", lambda *_, **__: None)
     context = context_of(recipe_of("grpo"), tmp_path)
@@ -97,7 +99,8 @@ def test_an_rl_step_trains_on_what_the_policy_sampled_and_not_on_what_tools_said
     problem = problems_of(context.recipe, context.stage.data)[0]
     wrong = encoded(tokenizer, "<think>\nhm\n</think>\n\n\\boxed{0}")
     script += [right(tokenizer, problem), [wrong]]
-    rolled = rollouts.Rollouts(context, [problem]).roll_out([problem.id] * 2, 0, lambda: iter(()))
+    weights = EngineWeights(torch.nn.Module())
+    rolled = rollouts.Rollouts(context, [problem]).roll_out([problem.id] * 2, 0, weights)
     assert rolled.rewards == [2.0, 0.0]
     row = rolled.rows[0]
     prompt = tokenizer.decode(row.prompt_ids)

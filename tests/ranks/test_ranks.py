@@ -1,6 +1,6 @@
 """Several ranks train what one process trains: supervised, preferences and RL, whole weights and adapters, ZeRO-2 and 3.
 
-training.py does the training, all jobs of a launcher config in one start. What is compared is the policy that a stage
+rank_jobs.py does the training, all jobs of a launcher config in one start. What is compared is the policy that a stage
 leaves. Rows without a gradient are on both ranks in the first RL step, on all of one rank in the second, nowhere in the third.
 """
 
@@ -19,7 +19,7 @@ from alignment.recipe.hardware import Hardware
 from alignment.run.launcher import launcher_config
 from alignment.run.processes import environment
 
-SCRIPT = Path(__file__).with_name("training.py")
+SCRIPT = Path(__file__).with_name("rank_jobs.py")
 ONE = ("sft", "sft_lora", "sft_dora", "dpo", "rl", "rl_gspo", "rl_kl", "rl_lora")
 JOBS = {
     "cpu-2": ("sft", "rl", "rl_gspo"),

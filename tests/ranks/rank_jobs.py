@@ -1,6 +1,6 @@
 """Trains the embedded model by every kind, a few steps each, on however many processes the launcher starts.
 
-    python -m accelerate.commands.launch --config_file F --num_processes N tests/ranks/training.py FOLDER JOB...
+    python -m accelerate.commands.launch --config_file F --num_processes N tests/ranks/rank_jobs.py FOLDER JOB...
 
 test_ranks.py starts it with one process and with two and compares what is left in FOLDER/JOB. Rollouts are scripted:
 the same rows and rewards for the same global place in a step, so that only the ranks differ.
