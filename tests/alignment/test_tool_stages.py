@@ -52,7 +52,7 @@ def script(tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch) 
     """What the engine of the next stage will say: for each rollout its turns."""
     lines: list[list[list[int]]] = []
 
-    def sampler(self: StageContext) -> TrajectorySampler:
+    def sampler(self: StageContext, adapter: object = None) -> TrajectorySampler:
         thinking, rollout = ThinkTokens.of(tokenizer, STOP_TEXT), self.stage.rollout
         engine = Script(tokenizer.eos_token_id, lines, thinking)
         whole = Sampler(engine, tokenizer, thinking)  # type: ignore[arg-type]
