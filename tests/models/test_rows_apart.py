@@ -64,11 +64,11 @@ def test_the_weights_that_the_sync_check_changes_are_the_models_own_and_are_felt
     own, probe = dict(model.named_parameters()), torch.randint(8, 300, (1, 24))
     changed = list(_to_change({key: weight.dim() for key, weight in own.items()}))
     assert len(changed) == 2 and all(key in own for key, _ in changed)
-    for key, factor in changed:
+    for key, change in changed:
         with torch.no_grad():
             before = model(input_ids=probe).logits.log_softmax(-1)
             held = own[key].detach().clone()
-            own[key].mul_(factor)
+            own[key].copy_(change(held))
             assert float((model(input_ids=probe).logits.log_softmax(-1) - before).abs().mean()) > 1e-3, key
             own[key].copy_(held)
 
