@@ -10,7 +10,7 @@ import pytest
 from alignment.cli import COMMANDS
 
 REPOSITORY = Path(__file__).parents[2]
-VERBS = [command.__name__.rstrip("_") for command in COMMANDS]
+VERBS = [*(command.__name__ for command in COMMANDS), "model"]  # whose verbs are inspect and convert
 ROOMS_IMPORTED = """
 import json, sys
 import alignment.cli
