@@ -142,6 +142,8 @@ def _module(own: OwnName) -> ModuleType:
             at = where(error, installed.parent if installed is not None else None)
             advice = "put it beside the recipe, or install it" if isinstance(error, ModuleNotFoundError) else "fix it"
             raise OwnCodeError(f"`{own.written}`: {own.module} cannot be imported ({at}); {advice}") from error
+    # Python keeps bytecode by a file's size and whole seconds: an edit within one would not be seen.
+    sys.dont_write_bytecode = True
     file = own.file.expanduser().resolve()
     if not file.is_file():
         raise OwnCodeError(f"there is no file {file}; paths are relative to the recipe")

@@ -100,4 +100,4 @@ def test_no_hostile_text_is_slow(text: str) -> None:
     verdict_on(ENGLISH)
     started = time.process_time()
     verdict_on(text, parts="both")
-    assert time.process_time() - started < 1.0
+    assert time.process_time() - started < 3.0  # a second on a slow machine; what backtracks takes minutes
