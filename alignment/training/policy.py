@@ -49,7 +49,7 @@ def load_model(context: StageContext, path: str, attention: str | None = None) -
     """A causal language model from safetensors, in the stage's `weights_dtype`. Raises ArtifactError if it is damaged."""
     lora: Lora | None = context.stage.lora
     try:
-        return load_whole(
+        model = load_whole(
             path,
             dtype=weights_dtype(context),
             attn_implementation=attention,
@@ -62,6 +62,21 @@ def load_model(context: StageContext, path: str, attention: str | None = None) -
         if type(error).__module__.startswith("safetensors"):
             raise ArtifactError(f"{path}: its safetensors file is damaged ({error})") from error
         raise
+    without_router_loss(model)
+    return model
+
+
+def without_router_loss(model: PreTrainedModel) -> None:
+    """Turn off the load-balancing loss of an architecture whose experts TRL 1.16 cannot count, and say so if it has any.
+
+    TRL reads `num_experts`. Granite 4's config counts `num_local_experts`, which is 0 in its dense models.
+    """
+    config = model.config.get_text_config()
+    if not hasattr(config, "output_router_logits") or hasattr(config, "num_experts"):
+        return
+    config.router_aux_loss_coef = 0.0
+    if getattr(config, "num_local_experts", 0):
+        print(f"{config.model_type}: trained without the load-balancing loss of its router", flush=True)
 
 
 def weights_dtype(context: StageContext) -> torch.dtype:
