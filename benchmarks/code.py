@@ -112,6 +112,7 @@ class _Mutation(ast.NodeTransformer):
         return self.left == -1
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """Turn the first comparison round: < into >=, == into != and so on."""
         self.generic_visit(node)
         swaps = {
             ast.Lt: ast.GtE,

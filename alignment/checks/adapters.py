@@ -4,13 +4,10 @@ PEFT ignores a name that matches nothing as long as another one matches, so a mi
 recipe says. Neighbours: recipe.py (runs the checks), model_files.py (reads the headers), training/policy.py (merges).
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from alignment.checks.model_files import modules_in
-from alignment.core.resources import resource
+from alignment.checks.model_folder import ModelFolder, json_or_empty
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.lora import EMBEDDINGS, HEADS, PRESETS, Lora
 from alignment.recipe.schema import Recipe
@@ -22,8 +19,7 @@ SHARED = (*EMBEDDINGS, *HEADS)  # one matrix where embeddings are tied
 
 def adapters(recipe: Recipe) -> Iterator[Issue]:
     """What `lora` names exists in a local model, and `adapter: continue` has an adapter before it."""
-    folder = resource("data/base") if recipe.model == "embedded" else Path(recipe.model)
-    modules = modules_in(folder)
+    folder = ModelFolder.of(recipe.model)
     for index, stage in enumerate(recipe.stages):
         if not isinstance(stage, TrainingStage) or stage.lora is None:
             continue
@@ -32,8 +28,8 @@ def adapters(recipe: Recipe) -> Iterator[Issue]:
             yield from _continues(recipe, index, place)
             if recipe.policy_before(stage.name) is None and may_be_adapter(recipe.model):
                 yield from _starting_adapter(recipe, stage.lora, place)
-        if modules:
-            yield from _targets(stage.lora, place, modules, tied=_ties_embeddings(folder))
+        if folder.modules:
+            yield from _targets(stage.lora, place, folder.modules, tied=folder.tied)
         yield from _tokens(recipe, stage.lora, place, folder)
 
 
@@ -64,19 +60,11 @@ def _starting_adapter(recipe: Recipe, lora: Lora, place: Place) -> Iterator[Issu
             "continues the adapter that the recipe starts from, whose base has no added tokens; write `adapter: new`, or "
             "leave `add_tokens` out",
         )
-    config = _json(Path(recipe.model) / ADAPTER_CONFIG)
+    config = json_or_empty(Path(recipe.model) / ADAPTER_CONFIG)
     for ours, theirs in (("rank", "r"), ("alpha", "lora_alpha")):
         asked, has = getattr(lora, ours), config.get(theirs)
         if ours in lora.model_fields_set and has is not None and asked != has:
             yield Issue((*place, ours), f"found {asked}, and the adapter that it continues has {has}; leave it out")
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _targets(lora: Lora, place: Place, modules: set[str], *, tied: bool) -> Iterator[Issue]:
@@ -110,25 +98,13 @@ def _known(target: str, modules: set[str]) -> str:
     return nearest(target, sorted({name.rpartition(".")[2] for name in modules}))
 
 
-def _tokens(recipe: Recipe, lora: Lora, place: Place, folder: Path) -> Iterator[Issue]:
+def _tokens(recipe: Recipe, lora: Lora, place: Place, folder: ModelFolder) -> Iterator[Issue]:
     """Every trained token is one token of the tokenizer, or is added by the recipe."""
-    try:
-        described = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return  # a hub id, or a tokenizer in another form: found when the stage starts
-    vocabulary = described.get("model", {}).get("vocab", {})
-    known = {*(vocabulary if isinstance(vocabulary, dict) else ()), *recipe.add_tokens}
-    known |= {str(one.get("content")) for one in described.get("added_tokens", [])}
+    known = {*folder.vocabulary, *recipe.add_tokens}
     for number, token in enumerate(lora.train_tokens):
-        if known and token not in known and not isinstance(vocabulary, list):
+        # Of a hub id, or a tokenizer in another form, it is found when the stage starts.
+        if folder.vocabulary and token not in known:
             yield Issue(
                 (*place, "train_tokens", number),
                 f"`{token}` is no single token of this tokenizer; add it with `add_tokens` at the top of the recipe",
             )
-
-
-def _ties_embeddings(folder: Path) -> bool:
-    try:
-        return bool(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("tie_word_embeddings"))
-    except (OSError, ValueError, AttributeError):
-        return False

@@ -5,12 +5,10 @@ Neighbours: recipe.py (runs the checks), lint/rows.py (looks at the rows), plan.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from alignment.core.errors import DataError
 from alignment.data.mixture import refuse_faulty
-from alignment.data.parts import placed_parts
-from alignment.data.sources import Table, is_readable, local_path, source_of
+from alignment.data.parts import local_table, placed_parts
 from alignment.lint.findings import Intent
 from alignment.lint.rows import TableFaults, table_faults
 from alignment.recipe.data import MixturePart
@@ -43,11 +41,5 @@ def counts_its_own(stage: StageFields) -> bool:
 
 def part_faults(recipe: Recipe, stage: StageFields, part: MixturePart) -> TableFaults | None:
     """What is wrong with the rows of a part that is a local file; None for any other part."""
-    if part.stage is not None or not is_readable(part):
-        return None  # a source that is not there is reported by the check of the data's names
-    source, override = source_of(part), recipe.data.sources.get(str(part.source))
-    path: Path | None = override.path if override else None
-    found = local_path(source, path) if isinstance(source, Table) else None
-    if not isinstance(source, Table) or found is None or not found.exists():
-        return None
-    return table_faults(source, path, Intent.of(recipe, stage))
+    found = local_table(recipe, part)  # a source that is not there is reported by the check of the data's names
+    return None if found is None else table_faults(*found, Intent.of(recipe, stage))

@@ -105,8 +105,7 @@ def part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: Mixtur
                 place, f"`{part.source}` is procedural; write `split`, so that no stage sees another's problems"
             )
         return
-    override = recipe.data.sources.get(str(part.source))
-    path = local_path(source, override.path if override else None)
+    path = local_path(source, recipe.data.path_of(part.source))
     if path is None and source.hub is None:
         yield Issue((*place, "source"), f"has no hub id; write --set data.sources.{part.source}.path=FILE")
     if path is not None and not path.exists():

@@ -5,11 +5,10 @@ model's context is not known before it is downloaded. Neighbours: model_files.py
 (how much memory it needs).
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from alignment.core.resources import resource
+from alignment.checks.model_folder import ModelFolder
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.sampling import Sampling
@@ -19,7 +18,7 @@ from alignment.recipe.stage import max_length_of, rollout_of
 
 def sequence_lengths(recipe: Recipe) -> Iterator[Issue]:
     """No stage or evaluation has sequences longer than the model's context."""
-    limit = positions(resource("data/base") if recipe.model == "embedded" else Path(recipe.model))
+    limit = positions(ModelFolder.of(recipe.model).path)
     if limit is None:
         return
     for index, stage in enumerate(recipe.stages):
@@ -58,11 +57,10 @@ def positions(folder: Path) -> int | None:
     With scaled rotary embeddings it may be larger than `max_position_embeddings`, if that holds the unscaled number.
     """
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        text = config.get("text_config") or config  # of a model that reads images too
+        text = ModelFolder(folder).text_config
         rotary = text.get("rope_scaling") or text.get("rope_parameters") or {}
         own = int(text["max_position_embeddings"])
         scaled = float(rotary.get("factor") or 1) * int(rotary.get("original_max_position_embeddings") or own)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return max(own, int(scaled))

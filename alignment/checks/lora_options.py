@@ -4,15 +4,11 @@ Neighbours: adapters.py (names of targets and tokens), recipe/lora.py (the block
 """
 
 import importlib.util
-import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-from alignment.checks.model_files import modules_in
+from alignment.checks.model_folder import ModelFolder
 from alignment.core.errors import RecipeError
 from alignment.core.machine import devices
-from alignment.core.resources import resource
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.lora import EMBEDDINGS, HEADS, Lora, in_preset
@@ -20,14 +16,12 @@ from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 from alignment.run.launcher import LauncherConfig, launcher_config
 
-EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")  # of a mixture's config
 KEPT = ("rank", "alpha", "variant", "targets", "dropout", "modules_to_save", "train_tokens", "initialisation")
 
 
 def lora_options(recipe: Recipe) -> Iterator[Issue]:
     """What a `lora` block asks for can be trained on this hardware and model, and continues what was there before."""
-    folder = resource("data/base") if recipe.model == "embedded" else Path(recipe.model)
-    modules, config, launcher = modules_in(folder), _config(folder), _launcher(recipe.hardware)
+    folder, launcher = ModelFolder.of(recipe.model), _launcher(recipe.hardware)
     for index, stage in enumerate(recipe.stages):
         if not isinstance(stage, TrainingStage) or stage.lora is None:
             continue
@@ -37,11 +31,11 @@ def lora_options(recipe: Recipe) -> Iterator[Issue]:
             yield from _quantised(lora, place, launcher, before)
         if lora.adapter == "continue" and before is not None:
             yield from _kept(lora, place, before)
-        if any(int(config.get(key) or 0) for key in EXPERTS):
+        if folder.experts:
             yield from _on_experts(lora, place)
-        if modules:
-            yield from _whole_modules(lora, place, modules)
-            yield from _preset(lora, place, modules)
+        if folder.modules:
+            yield from _whole_modules(lora, place, folder.modules)
+            yield from _preset(lora, place, folder.modules)
 
 
 def _quantised(lora: Lora, place: Place, launcher: LauncherConfig, before: Lora | None) -> Iterator[Issue]:
@@ -142,11 +136,3 @@ def _launcher(hardware: Hardware) -> LauncherConfig | None:
         return launcher_config(hardware)
     except RecipeError:
         return None  # surroundings says what is wrong with it
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

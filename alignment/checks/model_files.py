@@ -114,15 +114,3 @@ def safetensors_header(path: Path) -> dict[str, Any]:
     if size < whole:
         raise ValueError(f"{path} is truncated: it has {size} bytes, and its header says {whole}")
     return tensors
-
-
-def modules_in(folder: Path) -> set[str]:
-    """The modules that hold a matrix, by the names of the folder's tensors; empty where they cannot be read."""
-    found: set[str] = set()
-    for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
-        try:
-            header = safetensors_header(path)
-        except ValueError:
-            return set()  # `model_files` says what is wrong with it
-        found |= {name.removesuffix(".weight") for name, tensor in header.items() if len(tensor["shape"]) > 1}
-    return found

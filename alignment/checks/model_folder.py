@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from alignment.checks.model_files import safetensors_header
+from alignment.core.resources import resource
+from alignment.core.vocabulary import ATTENTION_LAYERS
 
 TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")
-APART = ("full_attention", "sliding_attention", "chunked_attention")  # kinds of layers that are attention
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,15 @@ class ModelFolder:
 
     path: Path
 
+    @classmethod
+    def of(cls, model: str) -> "ModelFolder":
+        """The folder of a recipe's `model`; of a hub id, one that is not there."""
+        return cls(resource("data/base") if model == "embedded" else Path(model))
+
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """config.json."""
-        return _json(self.path / "config.json")
+        return json_or_empty(self.path / "config.json")
 
     @cached_property
     def text_config(self) -> Mapping[str, Any]:
@@ -49,6 +55,11 @@ class ModelFolder:
             except ValueError:
                 return {}
         return found
+
+    @cached_property
+    def modules(self) -> set[str]:
+        """The modules that hold a matrix; empty where the weights cannot be read, which `model_files` reports."""
+        return {name.removesuffix(".weight") for name, tensor in self.tensors.items() if len(tensor["shape"]) > 1}
 
     @property
     def parameters(self) -> int:
@@ -76,7 +87,7 @@ class ModelFolder:
     @property
     def stateful_layers(self) -> list[str]:
         """Kinds of layers that carry a state along a row, so that rows cannot be packed."""
-        return [kind for kind in self.layer_kinds if kind not in APART and kind != "attention"]
+        return [kind for kind in self.layer_kinds if kind not in (*ATTENTION_LAYERS, "attention")]
 
     @property
     def window(self) -> int | None:
@@ -94,7 +105,7 @@ class ModelFolder:
     @cached_property
     def tokenizer_config(self) -> Mapping[str, Any]:
         """tokenizer_config.json."""
-        return _json(self.path / "tokenizer_config.json")
+        return json_or_empty(self.path / "tokenizer_config.json")
 
     @cached_property
     def added_tokens(self) -> set[str]:
@@ -114,7 +125,7 @@ class ModelFolder:
 
     @cached_property
     def _tokenizer(self) -> Mapping[str, Any]:
-        return _json(self.path / "tokenizer.json")
+        return json_or_empty(self.path / "tokenizer.json")
 
     def special(self, name: str) -> str | None:
         """A special token by its name in tokenizer_config.json, such as `eos_token`."""
@@ -125,7 +136,7 @@ class ModelFolder:
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
         """The ids at which generation ends by generation_config.json, or else by config.json."""
-        for source in (_json(self.path / "generation_config.json"), self.text_config, self.config):
+        for source in (json_or_empty(self.path / "generation_config.json"), self.text_config, self.config):
             found = source.get("eos_token_id")
             if isinstance(found, int):
                 return (found,)
@@ -142,7 +153,7 @@ class ModelFolder:
         return next((found for source in self._template_sources() if (found := _template_in(source))), None)
 
     def _template_sources(self) -> Iterator[Any]:
-        yield _json(self.path / "chat_template.json").get("chat_template")
+        yield json_or_empty(self.path / "chat_template.json").get("chat_template")
         yield self.tokenizer_config.get("chat_template")
         for path in sorted((self.path / "additional_chat_templates").glob("*.jinja")):
             yield path.read_text(encoding="utf-8", errors="replace")
@@ -155,7 +166,8 @@ def _template_in(found: Any) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _json(path: Path) -> Mapping[str, Any]:
+def json_or_empty(path: Path) -> Mapping[str, Any]:
+    """The object in a JSON file; empty where there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

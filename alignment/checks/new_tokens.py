@@ -4,20 +4,17 @@ Neighbours: recipe.py (runs the checks), adapters.py (the names in `lora`), run/
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from alignment.checks.model_folder import ModelFolder
-from alignment.core.resources import resource
 from alignment.recipe.issue import Issue
+from alignment.recipe.lora import EMBEDDINGS
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
-
-EMBEDDINGS = ("embed_tokens", "wte", "embed_in", "word_embeddings")
 
 
 def new_tokens(recipe: Recipe) -> Iterator[Issue]:
     """A stage that starts from the base model trains every token that the recipe adds to it, with LoRA too."""
-    folder = ModelFolder(resource("data/base") if recipe.model == "embedded" else Path(recipe.model))
+    folder = ModelFolder.of(recipe.model)
     added = [token for token in recipe.add_tokens if folder.vocabulary and token not in folder.vocabulary]
     for index, stage in enumerate(recipe.stages):
         if not added or not isinstance(stage, TrainingStage) or stage.lora is None:

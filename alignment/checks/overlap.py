@@ -5,13 +5,15 @@ the checks), data.py (sources that are reserved for evaluation by name).
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from alignment.core.errors import DataError
 from alignment.data.generators.families import problem_key
-from alignment.data.parts import placed_parts
+from alignment.data.parts import local_table, placed_parts
 from alignment.data.rows import Preference, Problem
-from alignment.data.sources import Table, is_readable, local_path, source_of, table_places
+from alignment.data.sources import Table, table_places
+from alignment.data.table_files import last_change
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
@@ -44,13 +46,17 @@ def trained_on_the_test(recipe: Recipe) -> Iterator[Issue]:
 
 def question_keys(recipe: Recipe, part: MixturePart) -> frozenset[str]:
     """Hashes of the questions of a local table; empty for any other source, and for one that cannot be read."""
-    source = source_of(part) if is_readable(part) else None
-    if not isinstance(source, Table):
+    found = local_table(recipe, part)
+    if found is None:
         return frozenset()
-    override = recipe.data.sources.get(str(part.source))
-    path = local_path(source, override.path if override else None)
-    if path is None or not path.exists():
-        return frozenset()
+    source, path = found
+    return _keys(source.model_dump_json(), path, last_change(path))
+
+
+@lru_cache(maxsize=64)
+def _keys(declaration: str, path: Path, changed: int) -> frozenset[str]:
+    """A table is read once, however many stages train on it. changed: when it was written, in nanoseconds."""
+    source = Table.model_validate_json(declaration)
     try:
         return frozenset(problem_key(question) for question in _questions(source, path))
     except DataError:

@@ -9,20 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import rewards
 from alignment.core.errors import DataError
-from alignment.core.vocabulary import SPLITS
-from alignment.data.parts import placed_parts
+from alignment.data.parts import placed_parts, problems_at_hand
 from alignment.data.rows import Message, Problem
-from alignment.data.sources import (
-    Table,
-    has_messages,
-    has_pairs,
-    hash_split,
-    is_readable,
-    local_path,
-    source_of,
-    source_problems,
-)
-from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.rewards import Reward
@@ -73,7 +61,7 @@ def sampled_problems(recipe: Recipe, index: int) -> list[Problem]:
     found: list[Problem] = []
     for _, part in placed_parts(recipe, index):
         try:
-            found += itertools.islice(_problems(recipe, part), ROWS)
+            found += itertools.islice(problems_at_hand(recipe, part), ROWS)
         except DataError:
             continue  # the check of references says what is wrong with the rows
     return found
@@ -121,19 +109,3 @@ def _columns(spec: Reward, problem: Problem) -> dict[str, object]:
     row = {**problem.columns, "answer": problem.answer or None, "tools": problem.tools or None}
     named = (spec.model_extra or {}).get("columns") or {}
     return {**row, **{own: row.get(given) for own, given in named.items()}} if isinstance(named, dict) else row
-
-
-def _problems(recipe: Recipe, part: MixturePart) -> Iterator[Problem]:
-    if not is_readable(part):
-        return
-    source, override = source_of(part), recipe.data.sources.get(str(part.source))
-    path = local_path(source, override.path if override else None) if isinstance(source, Table) else None
-    if isinstance(source, Table) and (path is None or not path.exists()):
-        return
-    if isinstance(source, Table) and (has_messages(source) or has_pairs(source)):
-        return
-    wanted = hash_split(part, source)
-    splits = SPLITS if wanted is None else (wanted,)
-    yield from source_problems(
-        source, seed=part.seed, parameters=part.parameters, path=path, splits=splits, left_out=[]
-    )

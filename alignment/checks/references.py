@@ -10,20 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from alignment.core.errors import DataError
-from alignment.core.vocabulary import SPLITS
-from alignment.data import rows
-from alignment.data.parts import placed_parts
-from alignment.data.sources import (
-    Table,
-    has_messages,
-    has_pairs,
-    hash_split,
-    is_readable,
-    local_path,
-    source_of,
-    source_problems,
-)
-from alignment.recipe.data import MixturePart
+from alignment.data.parts import local_table, placed_parts, problems_at_hand
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
@@ -39,6 +26,8 @@ def references(recipe: Recipe) -> Iterator[Issue]:
         if kind_of(stage).takes != "problems":
             continue
         for found, part in placed_parts(recipe, index):
+            if local_table(recipe, part) is None:
+                continue
             place: Place = found if isinstance(stage.data, str) else (*found, "source")
             graders = graders_of(rewards_of(stage))
             key = (part.source, part.split, part.seed, str(graders))
@@ -46,23 +35,10 @@ def references(recipe: Recipe) -> Iterator[Issue]:
                 continue
             seen.add(key)
             try:
-                sample = list(_sample(recipe, part))
+                wanted = min(part.count or SAMPLED_ROWS, SAMPLED_ROWS)
+                sample = list(itertools.islice(problems_at_hand(recipe, part), wanted))
                 yield from (Issue(place, text) for text in failing(sample, graders, recipe.data.max_failing_fraction))
             except (DataError, WorkerUnavailable) as error:
                 yield Issue(place, str(error))
             except IsolationUnavailable:
                 continue  # reported at the reward itself
-
-
-def _sample(recipe: Recipe, part: MixturePart) -> Iterator[rows.Problem]:
-    """The first problems of a part that is a local file; none for any other part."""
-    if not is_readable(part):
-        return
-    source, override = source_of(part), recipe.data.sources.get(str(part.source))
-    path = local_path(source, override.path if override else None) if isinstance(source, Table) else None
-    if path is None or not path.exists() or has_messages(source) or has_pairs(source):
-        return
-    wanted = hash_split(part, source)
-    splits = SPLITS if wanted is None else (wanted,)
-    found = source_problems(source, seed=part.seed, parameters={}, path=path, splits=splits, left_out=[])
-    yield from itertools.islice(found, min(part.count or SAMPLED_ROWS, SAMPLED_ROWS))

@@ -10,7 +10,7 @@ from alignment.checks.conversations import counts_its_own, part_faults
 from alignment.core.errors import DataError
 from alignment.data.parts import placed_parts
 from alignment.data.rows import Problem
-from alignment.data.sources import Table, hash_split, local_path, source_of, table_places
+from alignment.data.sources import Table, hash_split, source_of, table_places
 from alignment.data.splits import split_of
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place
@@ -46,11 +46,9 @@ def usable_rows(recipe: Recipe, stage: StageFields, part: MixturePart) -> int | 
     split = hash_split(part, source)
     if split is None or not isinstance(source, Table):
         return faults.rows - len(faults.faulty)
-    override = recipe.data.sources.get(str(part.source))
-    path = local_path(source, override.path if override else None)
     bare = (
         row.with_question(row.question.removesuffix(source.instruction))
-        for _, row in table_places(source, path)
+        for _, row in table_places(source, recipe.data.path_of(part.source))
         if isinstance(row, Problem)
     )
     return sum(split_of(problem.text) == split for problem in bare)

@@ -165,7 +165,7 @@ def _part_pairs(
     if part.stage is not None:
         rows = read_rows(artifact(part.stage) / "preferences.jsonl", "preference")
         return [row for row in itertools.islice(rows, part.count) if isinstance(row, Preference)]
-    source, path = source_of(part), _override(recipe, part)
+    source, path = source_of(part), recipe.data.path_of(part.source)
     if not isinstance(source, Table) or not has_pairs(source):
         raise DataError(f"`{part.source}` holds no pairs: write `stage: NAME` of a sample stage, or a file of pairs")
     return _sound(recipe, part, left_out, lambda bad: source_pairs(source, seed=part.seed, path=path, left_out=bad))
@@ -181,7 +181,7 @@ def _part_problems(recipe: Recipe, part: MixturePart, left_out: list[LeftOut] | 
     every = SPLITS if isinstance(source, Table) else TRAINING_SPLITS
     wanted = hash_split(part, source)
     splits: tuple[Split, ...] = every if wanted is None else (wanted,)
-    path = _override(recipe, part)
+    path = recipe.data.path_of(part.source)
 
     def read(bad: list[LeftOut]) -> Iterator[Problem]:
         return source_problems(
@@ -189,12 +189,6 @@ def _part_problems(recipe: Recipe, part: MixturePart, left_out: list[LeftOut] | 
         )
 
     yield from with_target_lengths(_sound(recipe, part, left_out, read), part)
-
-
-def _override(recipe: Recipe, part: MixturePart) -> Path | None:
-    """The local file that the recipe puts in a public set's place."""
-    override = recipe.data.sources.get(str(part.source))
-    return override.path if override else None
 
 
 def _sound(
@@ -243,7 +237,7 @@ def part_conversations(
         return
     source = source_of(part)
     if isinstance(source, Table) and has_messages(source):
-        path = _override(recipe, part)
+        path = recipe.data.path_of(part.source)
         yield from _sound(
             recipe, part, left_out, lambda bad: source_conversations(source, seed=part.seed, path=path, left_out=bad)
         )

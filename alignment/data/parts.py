@@ -1,12 +1,25 @@
-"""The mixture parts of a stage with their places in the recipe, for the checks.
+"""The mixture parts of a stage with their places in the recipe, and what a check can read of them without a download.
 
 Neighbours: checks/recipe.py (reports data that cannot be read), mixture.py (rows of a part).
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from alignment.core.errors import DataError
+from alignment.core.vocabulary import SPLITS
 from alignment.data.mixture import load_parts
+from alignment.data.rows import Problem
+from alignment.data.sources import (
+    Table,
+    has_messages,
+    has_pairs,
+    hash_split,
+    is_readable,
+    local_path,
+    source_of,
+    source_problems,
+)
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Place
 from alignment.recipe.schema import Recipe
@@ -23,6 +36,32 @@ def held_out_parts(recipe: Recipe, index: int) -> Iterator[tuple[Place, MixtureP
     held = held_out_of(recipe.stages[index])
     if held is not None and held.data is not None:
         yield from _placed(held.data, ("stages", index, "held_out", "data"))
+
+
+def local_table(recipe: Recipe, part: MixturePart) -> tuple[Table, Path] | None:
+    """The table of a part and the local file that is read for it; None for any other part, and where the file is not there."""
+    source = source_of(part) if is_readable(part) else None
+    if not isinstance(source, Table):
+        return None
+    path = local_path(source, recipe.data.path_of(part.source))
+    return None if path is None or not path.exists() else (source, path)
+
+
+def problems_at_hand(recipe: Recipe, part: MixturePart) -> Iterator[Problem]:
+    """The problems of a part that is a local file or procedural, by its seed; none for a part that holds or is another thing."""
+    source = source_of(part) if is_readable(part) else None
+    table = local_table(recipe, part)
+    if source is None or (isinstance(source, Table) and table is None) or has_messages(source) or has_pairs(source):
+        return
+    wanted = hash_split(part, source)
+    yield from source_problems(
+        source,
+        seed=part.seed,
+        parameters=part.parameters,
+        path=None if table is None else table[1],
+        splits=SPLITS if wanted is None else (wanted,),
+        left_out=[],
+    )
 
 
 def _placed(data: str | list[MixturePart], place: Place) -> Iterator[tuple[Place, MixturePart]]:

@@ -6,6 +6,7 @@ inference/start.py (engines stop at it), lint/ (looks whether it is there and ca
 """
 
 import functools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ def turn_end_id(tokenizer: "PreTrainedTokenizerBase") -> int | None:
     """The id of `turn_end`."""
     token = turn_end(tokenizer)
     return None if token is None else int(tokenizer.convert_tokens_to_ids(token))
+
+
+def end_ids(own: Iterable[int | None], listed: int | list[int] | None) -> list[int]:
+    """Ids that end a completion, each once: one's own, where there are any, and those that a generation_config lists."""
+    more = [listed] if isinstance(listed, int) else listed or []
+    return list(dict.fromkeys(one for one in (*own, *more) if one is not None))
 
 
 def after_answer(tokenizer: "PreTrainedTokenizerBase") -> str | None:

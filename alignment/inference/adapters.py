@@ -3,6 +3,7 @@
 Neighbours: records/adapter.py (adapters on disk), weights/merged.py (how weights and adapters are added).
 """
 
+import copy
 import json
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from alignment.core.errors import ArtifactError
 from alignment.inference.weights.merged import Rounding, merged_weights
+from alignment.inference.weights.unsharded import unsharded
 from alignment.records.adapter import ADAPTER_CONFIG, adapter_folder, base_of, is_adapter_alone, quantised_base
 
 MAX_VLLM_RANK = 512  # of vLLM 0.31
@@ -72,15 +74,27 @@ def merge_into(policy: str, folder: Path, dtype: str = "auto", *, trust_remote_c
     adapted = load_adapted(policy, dtype=held, trust_remote_code=trust_remote_code)
     chosen, rounding = None if dtype == "auto" else getattr(torch, dtype), Rounding()
     weights = {name: weight.detach().clone().contiguous() for name, weight in merged_weights(adapted, chosen, rounding)}
-    model = adapted.get_base_model()
-    outline = type(model)._from_config  # noqa: SLF001  the public way would load weights
-    with torch.device("meta"):
-        written = outline(model.config, dtype=next(iter(weights.values())).dtype)
-    written.generation_config = model.generation_config
-    written.save_pretrained(folder, state_dict=weights)
+    write_whole(adapted.get_base_model(), weights, folder)
     found = next((path for path in (policy, base_of(Path(policy))) if _has_tokenizer(path)), policy)
     AutoTokenizer.from_pretrained(found, trust_remote_code=trust_remote_code).save_pretrained(folder)
     return Merged(adapted, rounding.kept)
+
+
+def write_whole(model: PreTrainedModel, weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Write a model folder with these weights, by their names in a checkpoint, and the model's config and generation config.
+
+    A mixture of experts is trained with its router's logits in its output, and decodes without them; weights in 4 bits are
+    written out.
+    """
+    config = copy.deepcopy(model.config)
+    if getattr(config.get_text_config(), "output_router_logits", False):
+        config.get_text_config().output_router_logits = False
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    with unsharded(), torch.device("meta"):
+        outline = type(model)._from_config(config, dtype=next(iter(weights.values())).dtype)  # noqa: SLF001  the public way would load weights
+    outline.generation_config = model.generation_config
+    outline.save_pretrained(folder, state_dict=weights)
 
 
 def _has_tokenizer(policy: str) -> bool:

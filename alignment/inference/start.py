@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alignment.core.errors import EngineError
 from alignment.core.machine import visible_gpus
-from alignment.data.turn_end import turn_end_id
+from alignment.data.turn_end import end_ids, turn_end_id
 from alignment.inference.engine import Engine, EngineSettings
 from alignment.inference.pool import EnginePool
 from alignment.inference.sampler import Sampler
@@ -87,14 +87,12 @@ def end_tokens(
     """
     from transformers import GenerationConfig
 
-    listed: list[int] = []
     try:
-        found = GenerationConfig.from_pretrained(policy, trust_remote_code=trust_remote_code).eos_token_id
-        listed = [found] if isinstance(found, int) else list(found or [])
+        listed = GenerationConfig.from_pretrained(policy, trust_remote_code=trust_remote_code).eos_token_id
     except OSError:  # without the file, the tokenizer's eos token is all
-        pass
+        listed = None
     own = [tokenizer.eos_token_id, None if tokenizer.chat_template is None else turn_end_id(tokenizer)]
-    stops = tuple(dict.fromkeys([*(one for one in own if one is not None), *listed]))
+    stops = tuple(end_ids(own, listed))
     if not stops:
         raise EngineError(
             f"{policy}: neither tokenizer nor generation_config.json has an end-of-text token; add eos_token"

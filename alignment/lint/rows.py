@@ -78,14 +78,22 @@ def without_faulty(
     return Picked(rows, kept), left_out
 
 
+def refuse_or_leave_out(
+    recipe: Recipe, stage: StageFields, rows: Sequence[AnyRow], spared: frozenset[str]
+) -> tuple[Sequence[AnyRow], list[LeftOut]]:
+    """`without_faulty` for a stage's rows. Raises DataError if more are faulty than `data.max_faulty_fraction` allows."""
+    kept, faulty = without_faulty(rows, Intent.of(recipe, stage), spared)
+    refuse_faulty(stage.name, faulty, len(rows), recipe.data.max_faulty_fraction)
+    return kept, faulty
+
+
 def sound_problems(recipe: Recipe, stage: StageFields, parts: list[MixturePart]) -> tuple[list[Problem], list[LeftOut]]:
     """(the problems of a mixture that can be asked, rows of its tables that cannot). Raises DataError if those are too many."""
     left_out: list[LeftOut] = []
     problems = problems_of(recipe, parts, left_out)
     tables = {source.id for part in parts if isinstance(source := source_of(part), Table)}
     made = frozenset(problem.id for problem in problems if problem.family not in tables)
-    kept, faulty = without_faulty(problems, Intent.of(recipe, stage), made)
-    refuse_faulty(stage.name, faulty, len(problems), recipe.data.max_faulty_fraction)
+    kept, faulty = refuse_or_leave_out(recipe, stage, problems, made)
     return list(kept), [*left_out, *faulty]
 
 

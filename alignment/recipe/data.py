@@ -34,6 +34,11 @@ class DataOverrides(Closed):
         description="Largest fraction of a source's rows that may be left out and counted because they cannot be used; above it nothing is started.",
     )
 
+    def path_of(self, source: str | None) -> Path | None:
+        """The local file that the recipe puts in a source's place; None without one."""
+        override = self.sources.get(str(source))
+        return None if override is None else override.path
+
 
 class MixturePart(Closed):
     """One item of a stage's `data`: rows of a source or an earlier stage, with mode and flags."""

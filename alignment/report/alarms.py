@@ -4,12 +4,11 @@ A `warning` means that a figure is past its threshold, a `notice` that chance co
 Neighbours: run.py (the facts), changes.py (gain or loss), document.py (puts the list under `alarms`).
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import TypeGuard
 
-from alignment.core.vocabulary import MODES, Mode
+from alignment.core.vocabulary import COMMIT, MODES, Mode
 from alignment.recipe.kinds import find_kind
 from alignment.records.evaluation import EvaluationFigures
 from alignment.report.document import Alarm, Change, Level, Number
@@ -24,7 +23,6 @@ THINK_FOLLOW = 0.9
 MERGE_CHANGED = 0.5  # of the weights that an adapter updates
 LEFT_OUT_FRACTION = 0.1
 LEFT_OUT_NOTICED = 0.01
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm]:

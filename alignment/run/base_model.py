@@ -17,6 +17,7 @@ from alignment.core.errors import AlignmentError, ArtifactError
 from alignment.core.progress import Progress
 from alignment.core.resources import resource
 from alignment.data.chat_templates import template_text, use_template
+from alignment.data.turn_end import end_ids
 from alignment.run.hub import pinned_folder
 from alignment.run.plan import RunPlan
 from alignment.run.starting_adapter import keep_adapter, whole_model
@@ -106,9 +107,8 @@ def _prepare(plan: RunPlan) -> None:
             add_tokens(model, tokenizer, missing)
             use_template(tokenizer, text)
         # A base model's eos token ends documents, and the template's ends turns.
-        listed, own = model.generation_config.eos_token_id, tokenizer.eos_token_id
-        ends = [own, *([listed] if isinstance(listed, int) else listed or [])]
-        model.generation_config.eos_token_id, model.config.eos_token_id = list(dict.fromkeys(ends)), own
+        model.config.eos_token_id = tokenizer.eos_token_id
+        model.generation_config.eos_token_id = end_ids([tokenizer.eos_token_id], model.generation_config.eos_token_id)
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)

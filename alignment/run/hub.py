@@ -4,14 +4,13 @@ So model, tokenizer, config, a reference model and an engine cannot come from di
 starting_model.py (what a run starts from), stage.py and base_model.py (load it).
 """
 
-import re
 from pathlib import Path
 
 from alignment.core.errors import ArtifactError
+from alignment.core.vocabulary import COMMIT
 
 LOADED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.tiktoken")
 NOT_LOADED = ("original/*", "consolidated*")  # the same weights in another form
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def pinned_folder(model: str, revision: str | None, *, trust_remote_code: bool) -> str:

@@ -55,10 +55,10 @@ def _measured(stage: StageFields) -> dict[str, Any]:
 
 def _as_read(recipe: Recipe, described: dict[str, Any]) -> dict[str, Any]:
     """A part of the data, without the public set where a local file is read in its place."""
-    source, override = described["source"], recipe.data.sources.get(str(described["part"]["source"]))
-    if source is None or override is None:
+    source, path = described["source"], recipe.data.path_of(described["part"]["source"])
+    if source is None or path is None:
         return described
-    here = {"hub": None, "revision": None, "configuration": None, "file": override.path.name}
+    here = {"hub": None, "revision": None, "configuration": None, "file": path.name}
     return {**described, "source": {**source, **{key: value for key, value in here.items() if key in source}}}
 
 
@@ -71,8 +71,7 @@ def hub_sources(recipe: Recipe) -> list[str]:
     found = dict[str, None]()
     for part in parts:
         name, source = str(part.source), source_of(part)
-        override = recipe.data.sources.get(name)
-        if isinstance(source, Table) and local_path(source, override.path if override else None) is None:
+        if isinstance(source, Table) and local_path(source, recipe.data.path_of(name)) is None:
             found[name] = None
     return list(found)
 
@@ -80,8 +79,8 @@ def hub_sources(recipe: Recipe) -> list[str]:
 def _local_files(recipe: Recipe, sources: Iterable[str]) -> Iterator[tuple[str, str]]:
     """`(source, SHA-256)` of each source that is a file on this machine."""
     for name in sources:
-        source, override = load_source(name), recipe.data.sources.get(name)
-        if isinstance(source, Table) and (path := local_path(source, override.path if override else None)):
+        source = load_source(name)
+        if isinstance(source, Table) and (path := local_path(source, recipe.data.path_of(name))):
             yield name, table_hash(path)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
-from alignment.data.turn_end import turn_end_id
+from alignment.data.turn_end import end_ids, turn_end_id
 from alignment.recipe.kinds import Done
 from alignment.records.attempt import record_resumption
 from alignment.training.callbacks import EpochOrder, Recorder
@@ -52,9 +52,8 @@ def end_at_turns(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
 
     Then plain transformers and vLLM stop where this project's engines do, whatever the tokenizer's eos token is.
     """
-    listed, own = model.generation_config.eos_token_id, [turn_end_id(tokenizer), tokenizer.eos_token_id]
-    ends = [*own, *([listed] if isinstance(listed, int) else listed or [])]
-    model.generation_config.eos_token_id = list(dict.fromkeys(one for one in ends if one is not None))
+    own, config = [turn_end_id(tokenizer), tokenizer.eos_token_id], model.generation_config
+    config.eos_token_id = end_ids(own, config.eos_token_id)
 
 
 def save_proven(context: StageContext, trainer: Any) -> None:

@@ -7,25 +7,34 @@ Neighbours: training/stages/ (what they do where a model cannot be packed), save
 """
 
 import torch
-from peft import PeftModel
 from transformers import AutoConfig, PreTrainedModel
 
+from alignment.core.vocabulary import ATTENTION_LAYERS
+from alignment.inference.attention import packed
 from alignment.training.context import StageContext
+from alignment.training.policy import load_policy, without_adapter
 from alignment.training.rl.packing import pack
 
-APART = frozenset(
-    ("full_attention", "sliding_attention", "chunked_attention")
-)  # kinds of layers that attention keeps apart
 LENGTHS = (48, 80)  # tokens of the two rows; above the windows of small test models
 # The largest distance of a token's logits that rounding explains, in standard deviations of logits: what leaks over a
 # boundary may change a few tokens alone, and those by little.
 CLOSE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
 
+def packed_policy(context: StageContext) -> tuple[torch.nn.Module, bool]:
+    """The policy that a stage starts from, and whether its rows are packed: with packed attention if each is computed as alone."""
+    if (why_not := unpackable(context)) is None:
+        policy = load_policy(context, packed.register())
+        if (why_not := mixed_rows(policy)) is None:
+            return policy, True
+    report_padding(context, why_not)
+    return load_policy(context), False
+
+
 def unpackable(context: StageContext) -> str | None:
     """Why the model that a stage starts from cannot be packed, by its config alone, or None."""
     config = AutoConfig.from_pretrained(context.policy_path, trust_remote_code=context.recipe.trust_remote_code)
-    kinds = set(getattr(config.get_text_config(), "layer_types", None) or ()) - APART
+    kinds = set(getattr(config.get_text_config(), "layer_types", None) or ()) - {*ATTENTION_LAYERS}
     if kinds:
         return f"its {', '.join(sorted(kinds))} layers carry a state from one row into the next"
     return None
@@ -36,7 +45,7 @@ def mixed_rows(policy: torch.nn.Module) -> str | None:
 
     A model that ZeRO-3 has sharded is taken by its config alone (`unpackable`). The model's attention and mode are as before.
     """
-    model: PreTrainedModel = policy.get_base_model() if isinstance(policy, PeftModel) else policy
+    model = without_adapter(policy)
     if any(hasattr(parameter, "ds_id") for parameter in model.parameters()):
         return None
     implementation, training = model.config._attn_implementation, model.training  # noqa: SLF001  no public reader

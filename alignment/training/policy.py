@@ -5,7 +5,6 @@ continue to train, or the adapter alone. All weights leave a trainer through `me
 (the trainers), adapter_config.py (new adapters), inference/adapters.py and inference/weights/ (how they are loaded and merged).
 """
 
-import copy
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +17,8 @@ from peft.utils.other import TrainableTokensWrapper
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from alignment.core.errors import ArtifactError
-from alignment.inference.adapters import load_whole
+from alignment.inference.adapters import load_whole, write_whole
 from alignment.inference.weights.merged import Rounding, adapter_weights, merged_weights
-from alignment.inference.weights.unsharded import unsharded
 from alignment.recipe.lora import Lora
 from alignment.records.adapter import ADAPTER, ADAPTER_BASE, adapter_folder, base_of, describe_base
 from alignment.training.context import StageContext
@@ -79,6 +77,12 @@ def without_router_loss(model: PreTrainedModel) -> None:
         print(f"{config.model_type}: trained without the load-balancing loss of its router", flush=True)
 
 
+def without_adapter(policy: torch.nn.Module) -> PreTrainedModel:
+    """The transformers model of a policy, with the layers that an adapter has put into it."""
+    model: PreTrainedModel = policy.get_base_model() if isinstance(policy, PeftModel) else policy
+    return model
+
+
 def weights_dtype(context: StageContext) -> torch.dtype:
     """The floating-point type of the weights in the trainer. For 4-bit weights, the one that they are computed with."""
     chosen, lora = context.stage.weights_dtype, context.stage.lora
@@ -130,12 +134,12 @@ def save_policy(context: StageContext, trainer: Any, output: Path) -> None:
         return
     if rounding.kept is not None:
         context.counts["merge_changed_fraction"] = round(rounding.kept, 4)
-    inner: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
+    inner = without_adapter(model)
     if alone:
         inner.config.save_pretrained(output)
         inner.generation_config.save_pretrained(output)
     else:
-        _outline(inner, next(iter(weights.values())).dtype).save_pretrained(output, state_dict=weights)
+        write_whole(inner, weights, output)
     trainer.processing_class.save_pretrained(output)
     if isinstance(model, PeftModel):
         _save_adapter(model, adapter, output if alone else output / ADAPTER)
@@ -153,19 +157,3 @@ def _save_adapter(model: PeftModel, adapter: dict[str, torch.Tensor], folder: Pa
 def _on_main(context: StageContext, weights: Iterator[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     """Weights on the main process's CPU; the other ranks take part in gathering them and keep none."""
     return {name: weight.detach().to("cpu", copy=True).contiguous() for name, weight in weights if context.is_main}
-
-
-def _outline(inner: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
-    """A model of the same architecture without weights, which knows how to write those it is given.
-
-    A mixture of experts is trained with its router's logits in its output, and decodes without them.
-    """
-    config = copy.deepcopy(inner.config)
-    if getattr(config.get_text_config(), "output_router_logits", False):
-        config.get_text_config().output_router_logits = False
-    if hasattr(config, "quantization_config"):  # the weights are written out
-        del config.quantization_config
-    with unsharded(), torch.device("meta"):
-        outline = type(inner)._from_config(config, dtype=dtype)  # noqa: SLF001  the public way would load weights
-    outline.generation_config = inner.generation_config
-    return outline

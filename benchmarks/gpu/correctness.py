@@ -95,6 +95,7 @@ def whole_model(setting: Setting, lengths: list[int]) -> None:
     towards = torch.randn(sum(lengths), setting.config.hidden_size, generator=draw).to(setting.device)
 
     def through(model: PreTrainedModel, *, unpadded: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+        """Hidden states (T, H) of the real tokens, and the gradient of all weights in one row."""
         model.zero_grad()
         if unpadded:
             hidden_TH = model.base_model(**pack(ids_BT, mask_BT).model_inputs(), use_cache=False).last_hidden_state[0]

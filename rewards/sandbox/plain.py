@@ -146,6 +146,7 @@ class _Folding(ast.NodeTransformer):
     """Computes what is written as a sum, product or power of constants, within bounds."""
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """The value of two constants with an operator between them. Raises _NotPlain beyond the bounds."""
         self.generic_visit(node)
         compute = _OPERATORS.get(type(node.op))
         left, right = node.left, node.right

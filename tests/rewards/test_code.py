@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from isolation import verifier_here
 
 from rewards import Rollout, check_tests
 from rewards.kinds.python_tests.program import program_texts
 from rewards.kinds.python_tests.verifier import PythonTests
-from rewards.sandbox import IsolationUnavailable, Sandbox
+from rewards.sandbox import IsolationUnavailable
 from rewards.sandbox.workers import needs_equipment
 
 ADD = "def add(a, b):\n    return a + b"
@@ -131,14 +132,7 @@ TABLE: list[tuple[Any, str, float | None, str]] = [
 
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[PythonTests]:
-    try:
-        with Sandbox(workers=1) as sandbox:
-            sandbox.open()
-    except IsolationUnavailable as error:
-        pytest.skip(str(error))
-    made = PythonTests(timeout_seconds=1.0, memory_mib=256, workers=2)
-    yield made
-    made.close()
+    yield from verifier_here(timeout_seconds=1.0, memory_mib=256, workers=2)
 
 
 @pytest.mark.parametrize(("tests", "completion", "score", "reason"), TABLE)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from isolation import verifier_here
 
 from rewards import Rollout, check_tests
 from rewards.kinds.python_tests.verifier import PythonTests
-from rewards.sandbox import IsolationUnavailable, Sandbox
 
 
 @dataclass(frozen=True)
@@ -146,14 +146,7 @@ PROBLEMS = (
 
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[PythonTests]:
-    try:
-        with Sandbox(workers=1) as sandbox:
-            sandbox.open()
-    except IsolationUnavailable as error:
-        pytest.skip(str(error))
-    made = PythonTests(workers=2)
-    yield made
-    made.close()
+    yield from verifier_here(workers=2)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda one: one.name.split(":")[0])

@@ -71,25 +71,22 @@ def test_a_merge_in_bfloat16_drops_small_updates_and_one_for_an_engine_in_float3
     "lora", [{"variant": "rslora"}, {"variant": "dora"}, {"modules_to_save": ["embed_tokens"]}], ids=str
 )
 def test_the_transformers_engine_takes_any_adapter_alone(lora: dict[str, Any]) -> None:
-    model = adapted(**lora)
-    engine = started(BASE, "transformers", weights_change=True, adapter=model.peft_config["default"])
-    check_weight_sync(engine, lambda: adapter_weights(model), IDS, same_start=False)
-    assert torch.allclose(engine_says(engine), trainer_says(model), atol=1e-4)
-    _learn(model, 0.2)
-    engine.load_weights(adapter_weights(model))
-    assert torch.allclose(engine_says(engine), trainer_says(model), atol=1e-4)
-    engine.close()
+    _takes_each_version(adapted(**lora), "transformers", atol=1e-4)
 
 
 @needs_vllm
 def test_vllm_takes_each_version_of_an_adapter_alone() -> None:
-    model = adapted()
-    engine = started(BASE, "vllm", weights_change=True, adapter=model.peft_config["default"])
+    _takes_each_version(adapted(), "vllm", atol=1e-3)
+
+
+def _takes_each_version(model: Any, engine_name: str, *, atol: float) -> None:
+    """An engine that gets the adapter alone says what the trainer says, before and after a step."""
+    engine = started(BASE, engine_name, weights_change=True, adapter=model.peft_config["default"])
     check_weight_sync(engine, lambda: adapter_weights(model), IDS, same_start=False)
-    assert torch.allclose(engine_says(engine), trainer_says(model), atol=1e-3)
+    assert torch.allclose(engine_says(engine), trainer_says(model), atol=atol)
     _learn(model, 0.2)
     engine.load_weights(adapter_weights(model))
-    assert torch.allclose(engine_says(engine), trainer_says(model), atol=1e-3)
+    assert torch.allclose(engine_says(engine), trainer_says(model), atol=atol)
     engine.close()
 
 

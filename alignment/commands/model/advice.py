@@ -13,8 +13,9 @@ from pathlib import Path
 from alignment.checks.model_folder import ModelFolder
 from alignment.data.chat_templates import DEFAULT, MARKS, suggested
 from alignment.recipe.kinds import kinds
+from rewards.contract import THINK_CLOSE, THINK_OPEN
 
-TAGS = ("<think>", "</think>")
+TAGS = (THINK_OPEN, THINK_CLOSE)
 
 
 @dataclass(frozen=True)

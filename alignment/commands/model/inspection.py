@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from alignment.checks.model_files import folder_faults
 from alignment.checks.model_folder import ModelFolder
-from alignment.commands.model.advice import Advice, advice_for
+from alignment.commands.model.advice import TAGS, Advice, advice_for
 from alignment.core.errors import ArtifactError
 from alignment.core.resources import resource
 from alignment.data.template import marks_loss
@@ -113,7 +113,7 @@ def inspected(name: str) -> ModelFacts:
 
 
 def _tokenizer(tokenizer: "PreTrainedTokenizerBase") -> TokenizerFacts:
-    opened, closed = (len(tokenizer(tag, add_special_tokens=False)["input_ids"]) for tag in ("<think>", "</think>"))
+    opened, closed = (len(tokenizer(tag, add_special_tokens=False)["input_ids"]) for tag in TAGS)
     bos = tokenizer.bos_token_id
     return TokenizerFacts(
         bos=tokenizer.bos_token,
@@ -205,7 +205,7 @@ def _template_line(found: TemplateFacts | None) -> str:
 
 
 def _pieces(pieces: tuple[int, int]) -> str:
-    named = zip(("<think>", "</think>"), pieces, strict=True)
+    named = zip(TAGS, pieces, strict=True)
     return ", ".join(f"{tag} is {'one token' if count == 1 else f'{count} tokens'}" for tag, count in named)
 
 

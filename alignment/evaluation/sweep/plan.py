@@ -130,11 +130,10 @@ def curve(settings: Evaluations, modes: Sequence[Mode]) -> list[tuple[Mode, int 
 
 def files_of(tasks: Sequence[str], recipe: Recipe | None) -> dict[str, str]:
     """The local files that stand in place of tasks: the recipe's overrides, and those that ship with the project."""
-    overrides = {} if recipe is None else recipe.data.sources
     found = {}
     for name in tasks:
-        source, override = load_source(name), overrides.get(name)
-        if isinstance(source, Table) and (path := local_path(source, override.path if override else None)):
+        source, override = load_source(name), None if recipe is None else recipe.data.path_of(name)
+        if isinstance(source, Table) and (path := local_path(source, override)):
             found[name] = str(path)
     return found
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from peft import PeftModel
 from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import use_adapter
 
@@ -21,6 +20,7 @@ from alignment.core.errors import RecipeError
 from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.recipe.algorithm import AlgorithmFields
 from alignment.training.packing_check import plain_attention
+from alignment.training.policy import without_adapter
 from alignment.training.rl.advantages import advantages_of
 from alignment.training.rl.batch import RolledOut, RolloutSource, Row, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
@@ -140,7 +140,7 @@ class PolicyGradientTrainer(GRPOTrainer):
     def _plain_gap(self, rows: Sequence[Row]) -> float:
         """`logprob_gap` with each row under plain attention, to tell where a gap comes from. Collective."""
         model = self.accelerator.unwrap_model(self.model)
-        inner = model.get_base_model() if isinstance(model, PeftModel) else model
+        inner = without_adapter(model)
         held, lay_out = inner.config._attn_implementation, self._lay_out  # noqa: SLF001  no public reader
         self._lay_out = align
         inner.set_attn_implementation(plain_attention(inner))

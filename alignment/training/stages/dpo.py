@@ -8,6 +8,7 @@ data/template.py (renders pairs).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from datasets import Dataset
@@ -15,13 +16,10 @@ from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from alignment.core.errors import DataError
-from alignment.data.held_out import held_out, refuse_measured
-from alignment.data.mixture import load_parts, pairs_of, refuse_faulty
+from alignment.data.mixture import pairs_of
 from alignment.data.rows import Preference
 from alignment.data.sources import LeftOut, source_of
 from alignment.data.template import render_preference
-from alignment.lint.findings import Intent
-from alignment.lint.rows import without_faulty
 from alignment.recipe.data import MixturePart
 from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
@@ -30,6 +28,7 @@ from alignment.training.disk_table import disk_table
 from alignment.training.held_out import Measurer, measuring_settings
 from alignment.training.kinds.dpo import DpoStage
 from alignment.training.policy import load_policy
+from alignment.training.sound_rows import sound_rows
 
 
 class PairTrainer(DPOTrainer):
@@ -44,7 +43,7 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
     """The trainer of a dpo stage, ready to train. Raises DataError without pairs that are short enough."""
     stage: DpoStage = context.stage
     tokenizer = context.tokenizer()
-    rows, measured = _sound_pairs(context)
+    rows, measured = sound_rows(context, partial(_read, context))
     table = disk_table(context, "rows", _rendered(context, tokenizer, rows))
     kept = 0 if table is None else len(table)
     if table is None:
@@ -86,26 +85,10 @@ def _rendered(
             yield asdict(rendered)
 
 
-def _sound_pairs(context: StageContext) -> tuple[Sequence[Preference], Sequence[Preference]]:
-    """(pairs to train on, held-out pairs); those that cannot be used are counted and named. Raises DataError if too many."""
-    stage: DpoStage = context.stage
-    pairs = _usable(context, load_parts(stage.data))
-    if stage.held_out is None:
-        return pairs, []
-    if stage.held_out.data is None:
-        return held_out(pairs, stage.held_out.fraction, context.recipe.seed)
-    measured = _usable(context, load_parts(stage.held_out.data))
-    return refuse_measured(stage.name, pairs, measured), measured
-
-
-def _usable(context: StageContext, parts: list[MixturePart]) -> Sequence[Preference]:
-    """The pairs of parts; those of tables are linted, those that a stage judged are not."""
-    recipe, stage = context.recipe, context.stage
-    left_out: list[LeftOut] = []
-    pairs = pairs_of(recipe, parts, context.artifact, left_out)
+def _read(
+    context: StageContext, parts: list[MixturePart], left_out: list[LeftOut]
+) -> tuple[Sequence[Preference], frozenset[str]]:
+    """The pairs of parts, and the ids of those that a stage judged: only tables are linted."""
+    pairs = pairs_of(context.recipe, parts, context.artifact, left_out)
     tables = {source_of(part).id for part in parts if part.source is not None}
-    sampled = frozenset(pair.id for pair in pairs if pair.family not in tables)  # have been judged already
-    kept, faulty = without_faulty(pairs, Intent.of(recipe, stage), sampled)
-    refuse_faulty(stage.name, faulty, len(pairs), recipe.data.max_faulty_fraction)
-    context.leave_out([*left_out, *faulty])
-    return kept
+    return pairs, frozenset(pair.id for pair in pairs if pair.family not in tables)

@@ -13,7 +13,6 @@ from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Problem
 from alignment.data.template import render_prompt
-from alignment.inference.attention import packed
 from alignment.inference.weights.sync_check import largest_gap
 from alignment.lint.rows import sound_problems
 from alignment.rollout.environments.registry import open_environments
@@ -23,8 +22,7 @@ from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
-from alignment.training.packing_check import mixed_rows, report_padding, unpackable
-from alignment.training.policy import load_policy
+from alignment.training.packing_check import packed_policy
 from alignment.training.rl.batch import RolloutSource
 from alignment.training.rl.rollouts import Rollouts
 from alignment.training.rl.trainer import PolicyGradientTrainer
@@ -42,7 +40,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     problems = _fitting(context, tokenizer, problems)
     recorder = Recorder(context)
     settings = _settings(context)  # before the policy: it tells transformers whether weights are loaded in shards
-    policy, packs = _policy(context)
+    policy, packs = packed_policy(context)
     trainer = PolicyGradientTrainer(
         algorithm=stage.algorithm,
         rollouts=rollouts or Rollouts(context, problems),
@@ -57,16 +55,6 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         callbacks=[recorder],
     )
     return trainer, recorder
-
-
-def _policy(context: StageContext) -> tuple[torch.nn.Module, bool]:
-    """The policy, and whether its rows are packed: with packed attention if that computes each row as alone."""
-    if (why_not := unpackable(context)) is None:
-        policy = load_policy(context, packed.register())
-        if (why_not := mixed_rows(policy)) is None:
-            return policy, True
-    report_padding(context, why_not)
-    return load_policy(context), False
 
 
 def _settings(context: StageContext) -> GRPOConfig:

@@ -12,56 +12,47 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from alignment.core.errors import DataError
-from alignment.data.held_out import held_out, refuse_measured
-from alignment.data.mixture import conversations_of, load_parts, policy_rows, refuse_faulty
+from alignment.data.mixture import conversations_of, load_parts, policy_rows
 from alignment.data.rows import Conversation
-from alignment.data.sources import LeftOut
 from alignment.data.template import Rendered, render_conversation
-from alignment.inference.attention import packed
 from alignment.lint.cases import SAMPLED_ROWS, sampled
 from alignment.lint.findings import Intent
 from alignment.lint.linter import inspect, refuse_errors
-from alignment.lint.rows import without_faulty
 from alignment.lint.settings import loaded_setting
-from alignment.recipe.data import MixturePart
 from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.disk_table import disk_table
 from alignment.training.held_out import MeasuredSFTTrainer, Measurer, measuring_settings, trained_tokens
 from alignment.training.kinds.sft import SftStage
-from alignment.training.packing_check import mixed_rows, report_padding, unpackable
-from alignment.training.policy import load_policy
+from alignment.training.packing_check import packed_policy
+from alignment.training.sound_rows import sound_rows
 
 
 def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
     """The trainer of an sft stage, ready to train. Raises DataError for lint errors, or without rows that are short enough."""
     stage: SftStage = context.stage
     tokenizer = context.tokenizer()
-    rows, measured = _sound_rows(context)
-    _lint(context, tokenizer, rows)
+    own = policy_rows(context.recipe, load_parts(stage.data), context.artifact)
+    rows, measured = _sound_rows(context, own)
+    _lint(context, tokenizer, rows, own)
     table, held = _table(context, tokenizer, rows), _held_out_table(context, tokenizer, measured)
     recorder = Recorder(context)
-    why_not = unpackable(context)
-    packs = why_not is None
     settings = SFTConfig(
         **{
             **context.trainer_settings(),
             **measuring_settings(context),
-            "max_length": stage.max_length if stage.packing and packs else None,  # longer rows are already left out
-            "packing": stage.packing and packs,
+            "max_length": stage.max_length if stage.packing else None,  # longer rows are already left out
+            "packing": stage.packing,
             "packing_strategy": "bfd",
-            "padding_free": packs,
+            "padding_free": True,
             "assistant_only_loss": False,  # the labels mask the loss
             "include_num_input_tokens_seen": "no",
         }
     )
-    policy = load_policy(context, packed.register() if packs else None)
-    if packs and (why_not := mixed_rows(policy)) is not None:
+    policy, packs = packed_policy(context)
+    if not packs:
         settings.packing, settings.padding_free, settings.max_length = False, False, None
-        policy = load_policy(context)
-    if why_not is not None:
-        report_padding(context, why_not)
     trainer = MeasuredSFTTrainer(
         model=policy,
         args=settings,
@@ -75,33 +66,21 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
     return trainer, recorder
 
 
-def _sound_rows(context: StageContext) -> tuple[Sequence[Conversation], Sequence[Conversation]]:
-    """(rows to train on, held-out rows); those that cannot be used are counted and named. Raises DataError if too many."""
+def _sound_rows(
+    context: StageContext, own: frozenset[str] = frozenset()
+) -> tuple[Sequence[Conversation], Sequence[Conversation]]:
+    """(rows to train on, held-out rows). own: ids of rows that a policy wrote, which have rules of their own."""
+    return sound_rows(context, lambda parts, bad: (conversations_of(context.recipe, parts, context.artifact, bad), own))
+
+
+def _lint(
+    context: StageContext,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: Sequence[Conversation],
+    own: frozenset[str] = frozenset(),
+) -> None:
+    """Lint a sample of the rows and the template. own: ids of rows that a policy wrote. Raises DataError for errors."""
     stage: SftStage = context.stage
-    rows = _usable(context, load_parts(stage.data))
-    if stage.held_out is None:
-        return rows, []
-    if stage.held_out.data is None:
-        return held_out(rows, stage.held_out.fraction, context.recipe.seed)
-    measured = _usable(context, load_parts(stage.held_out.data))
-    return refuse_measured(stage.name, rows, measured), measured
-
-
-def _usable(context: StageContext, parts: list[MixturePart]) -> Sequence[Conversation]:
-    recipe, stage = context.recipe, context.stage
-    left_out: list[LeftOut] = []
-    rows = conversations_of(recipe, parts, context.artifact, left_out)
-    own = policy_rows(recipe, parts, context.artifact)
-    kept, faulty = without_faulty(rows, Intent.of(recipe, stage), own)
-    refuse_faulty(stage.name, faulty, len(rows), recipe.data.max_faulty_fraction)
-    context.leave_out([*left_out, *faulty])
-    return kept
-
-
-def _lint(context: StageContext, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Conversation]) -> None:
-    """Lint a sample of the rows and the template. Raises DataError if there are errors."""
-    stage: SftStage = context.stage
-    own = policy_rows(context.recipe, load_parts(stage.data), context.artifact)
     cases = sampled(rows, SAMPLED_ROWS, context.recipe.seed, own)
     setting = loaded_setting(tokenizer, context.policy_path)
     found = inspect(setting, cases, Intent.of(context.recipe, stage), stage.name)

@@ -69,6 +69,7 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
+        """Tests that ask for the program's own types, or run its coroutines."""
         called = ast.unparse(node.func)
         given = set().union(*(self._names_of(one) for one in node.args if not isinstance(one, ast.Call)), set())
         if (
