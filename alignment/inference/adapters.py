@@ -15,6 +15,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from alignment.core.errors import ArtifactError
+from alignment.inference.attention.varlen import without_plans
 from alignment.inference.weights.merged import Rounding, merged_weights
 from alignment.inference.weights.unsharded import unsharded
 from alignment.records.adapter import ADAPTER_CONFIG, adapter_folder, base_of, is_adapter_alone, quantised_base
@@ -35,6 +36,7 @@ def load_whole(policy: str, **options: Any) -> PreTrainedModel:
 
     options: of `from_pretrained`. Raises ArtifactError if an adapter's base is gone or another, else as transformers.
     """
+    without_plans()
     if not is_adapter_alone(Path(policy)):
         return AutoModelForCausalLM.from_pretrained(policy, use_safetensors=True, **options)
     model = folded(load_adapted(policy, **options))

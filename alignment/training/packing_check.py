@@ -7,6 +7,7 @@ Neighbours: training/stages/ (what they do where a model cannot be packed), save
 """
 
 import torch
+from accelerate import PartialState
 from transformers import AutoConfig, PreTrainedModel
 
 from alignment.core.vocabulary import ATTENTION_LAYERS
@@ -24,11 +25,22 @@ CLOSE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 def packed_policy(context: StageContext) -> tuple[torch.nn.Module, bool]:
     """The policy that a stage starts from, and whether its rows are packed: with packed attention if each is computed as alone."""
     if (why_not := unpackable(context)) is None:
-        policy = load_policy(context, packed.register())
+        policy = _on_device(load_policy(context, packed.register()))
         if (why_not := mixed_rows(policy)) is None:
             return policy, True
     report_padding(context, why_not)
     return load_policy(context), False
+
+
+def _on_device(policy: torch.nn.Module) -> torch.nn.Module:
+    """The policy on this process's GPU, where there is one: the check asks the kernels that will train it.
+
+    A model that is sharded or quantised is where it has to be.
+    """
+    placed = any(hasattr(one, "ds_id") or one.device.type != "cpu" for one in policy.parameters())
+    if placed or not torch.cuda.is_available():
+        return policy
+    return policy.to(PartialState().device)
 
 
 def unpackable(context: StageContext) -> str | None:

@@ -22,6 +22,7 @@ from alignment.inference.weights.merged import Rounding, adapter_weights, merged
 from alignment.recipe.lora import Lora
 from alignment.records.adapter import ADAPTER, ADAPTER_BASE, adapter_folder, base_of, describe_base
 from alignment.training.context import StageContext
+from alignment.training.fused import fuse
 
 
 def load_policy(context: StageContext, attention: str | None = None) -> torch.nn.Module:
@@ -61,6 +62,7 @@ def load_model(context: StageContext, path: str, attention: str | None = None) -
             raise ArtifactError(f"{path}: its safetensors file is damaged ({error})") from error
         raise
     without_router_loss(model)
+    fuse(model)
     return model
 
 

@@ -5,10 +5,11 @@ packed.py); torch.nn.attention.varlen does all of them in one kernel. Times are 
 """
 
 import inspect
+import time
 from collections.abc import Callable
 
 import torch
-from shape import Setting
+from shape import Setting, synchronize
 from torch.nn.functional import scaled_dot_product_attention
 
 from alignment.inference.attention.packed import packed_attention
@@ -30,6 +31,21 @@ def main() -> None:
     add(f"1 x {long:,}, forward", forward, "ms", expect="3 to 3.5; at most 7", ok=forward <= 7)
     add(f"1 x {long:,}, with backward", both, "ms", expect="11 to 13; at most 26", ok=both <= 26)
     short(setting, rows, row)
+    unseen(setting, row)
+
+
+def unseen(setting: Setting, row: int) -> None:
+    """Rows of lengths that no call had before, as those of training are: what a kernel that plans for each length costs."""
+    ways = {"PyTorch's choice": (True, one_by_one), "packed_attention": (False, packed)}
+    for number, (name, (cudnn, way)) in enumerate(ways.items()):
+        torch.backends.cuda.enable_cudnn_sdp(cudnn)
+        lengths = [row + 2 * place + number for place in range(8)]
+        call = way(drawn(setting, sum(lengths)), lengths)
+        synchronize()
+        started = time.perf_counter()
+        call()
+        synchronize()
+        setting.results.add(f"8 rows of lengths not seen before, {name}", (time.perf_counter() - started) * 1e3, "ms")
 
 
 def short(setting: Setting, rows: int, row: int) -> None:

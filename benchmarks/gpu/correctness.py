@@ -15,12 +15,14 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import PreTrainedModel
 
 from alignment.inference.attention import packed, slots
-from alignment.inference.attention.packed import packed_attention
+from alignment.inference.attention.packed import Attention, packed_attention
 from alignment.inference.attention.slots import SlotCache, slot_attention
+from alignment.training.fused import fuse
 from alignment.training.rl.packing import pack
 
 LENGTHS, REHEARSED_LENGTHS = (700, 32, 511, 129, 260, 65), (41, 7, 19, 5)
 DECODED = 4  # last tokens of each row, which are read one by one from its slot
+WINDOW = 16  # positions back that a token sees, where attention has a sliding window
 FORWARD, GRADIENT, OF_PADDED = 5e-3, 1e-2, 1.2
 
 
@@ -51,6 +53,16 @@ def one_layer(setting: Setting, lengths: list[int]) -> None:
     errors = [error(found, wanted) for found, wanted in zip(ours, reference, strict=True)]
     judge(setting, "attention, packed", errors[0], own[0], FORWARD)
     judge(setting, "attention, packed, gradients", errors[1], own[1], GRADIENT)
+    windowed = Attention(0.0, None, WINDOW)
+    parts_32, parts_16 = (
+        zip(*(one.split(lengths, dim=2) for one in given), strict=True) for given in (given_32, given_16)
+    )
+    wanted, alone = (
+        torch.cat([windowed.of(*part) for part in parts], dim=2).transpose(1, 2) for parts in (parts_32, parts_16)
+    )
+    options = {"cu_seq_lens_q": bounds, "sliding_window": WINDOW}
+    found = packed_attention(torch.nn.Identity(), *given_16, None, **options)[0]
+    judge(setting, f"attention, packed, a window of {WINDOW}", error(found, wanted), error(alone, wanted), FORWARD)
     last = [end - 1 for end in bounds[1:].tolist()]
     in_slots = last_in_slots(given_16, lengths)
     own_last = error(plain[0][:, last], reference[0][:, last])
@@ -122,6 +134,12 @@ def whole_model(setting: Setting, lengths: list[int]) -> None:
     ours, our_gradient = through(model_16, unpadded=True)
     judge(setting, "model, unpadded", error(ours, reference), own, None)
     judge(setting, "model, unpadded, gradients", error(our_gradient, reference_gradient), own_gradient, None)
+    if not fuse(model_16):
+        setting.results.without("model, fused layers", "Liger Kernel is not installed, or there is no GPU for it")
+        return
+    fused, fused_gradient = through(model_16, unpadded=True)
+    judge(setting, "model, fused layers", error(fused, reference), own, None)
+    judge(setting, "model, fused layers, gradients", error(fused_gradient, reference_gradient), own_gradient, None)
 
 
 @torch.no_grad()

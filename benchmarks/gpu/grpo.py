@@ -19,6 +19,8 @@ from shape import Setting, free, synchronize
 
 from alignment.core.resources import resource
 from alignment.inference.attention import packed
+from alignment.inference.attention.varlen import without_plans
+from alignment.training.fused import fuse
 
 LARGEST_DIFFERENCE = 0.1  # relative: rounding in bfloat16 makes some hundredths, one row of 16 too few about a quarter
 
@@ -139,7 +141,10 @@ def ours(setting: Setting, batch: Batch, scratch: str, *, drop: bool) -> Any:
 
     algorithm = Dapo(type="dapo", drop_zero_advantage_rows=drop)
     options = {"algorithm": algorithm, "rollouts": batch, "max_logprob_gap": math.inf}
-    return PolicyGradientTrainer(**options, **common(setting, batch, scratch, packed.register(), "problem"))
+    options |= common(setting, batch, scratch, packed.register(), "problem")
+    without_plans()
+    fuse(options["model"])
+    return PolicyGradientTrainer(**options)
 
 
 def common(setting: Setting, batch: Batch, scratch: str, attention: str, column: str) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """SFT at Qwen3-1.7B's shape on ragged rows: tokens/s, MFU and the peak of memory, beside TRL's defaults.
 
-Ours is what training/kinds/sft.py asks of TRL: rows packed to 16,384 tokens, end to end, kept apart by packed attention;
-once with and once without checkpointed activations. The peer is SFTTrainer with nothing chosen but the longest row, which
-TRL would otherwise cut at 1,024 tokens. All train float32 weights under bfloat16 autocast on the same rows; a token is one
-of a row, never padding.
+Ours is what training/kinds/sft.py asks of TRL: rows packed to 16,384 tokens, end to end, kept apart by packed attention,
+Liger's layers; once with and once without checkpointed activations. The peer is SFTTrainer with nothing chosen but the
+longest row, which TRL would otherwise cut at 1,024 tokens; once more without cuDNN's attention, which plans anew for each
+length. All train float32 weights under bfloat16 autocast on the same rows; a token is one of a row, never padding.
 """
 
 import math
@@ -18,6 +18,7 @@ from shape import Setting, free, peak_gigabytes, synchronize, utilisation
 
 from alignment.core.resources import resource
 from alignment.inference.attention import packed
+from alignment.training.fused import fuse
 
 # Of our two: tokens/s and MFU, and the peak of memory in GB, as it is expected and at most.
 AIMS = {
@@ -90,7 +91,8 @@ def main() -> None:
         "checkpointed": measured(setting, rows, "checkpointed", gradient_checkpointing=True),
         "not checkpointed": measured(setting, rows, "not checkpointed", gradient_checkpointing=False),
     }
-    peer = measured(setting, rows, None)
+    peer = measured(setting, rows, None, cudnn=True)
+    measured(setting, rows, None, cudnn=False)
     best = max((speed for speed in ours.values() if speed is not None), default=None)
     if peer is None or best is None:
         setting.results.without("ours against TRL's defaults", "one of the two could not be measured", ok=False)
@@ -100,7 +102,9 @@ def main() -> None:
 
 def measured(setting: Setting, rows: Rows, name: str | None, **chosen: bool) -> float | None:
     """Train a few steps of ours, or of TRL's defaults where name is None, write the lines; returns tokens/s."""
-    label, add, on_gpu = name or "TRL's defaults", setting.results.add, setting.results.add_on_gpu
+    add, on_gpu, planned = setting.results.add, setting.results.add_on_gpu, chosen.pop("cudnn", False)
+    label = name or ("TRL's defaults" if planned else "TRL's defaults without cuDNN's attention")
+    torch.backends.cuda.enable_cudnn_sdp(planned)
     free()
     try:
         with tempfile.TemporaryDirectory() as scratch:
@@ -123,7 +127,9 @@ def measured(setting: Setting, rows: Rows, name: str | None, **chosen: bool) -> 
     return speed
 
 
-def trained(setting: Setting, rows: Rows, ours: dict[str, bool] | None, scratch: str) -> tuple[Clock, float]:
+def trained(
+    setting: Setting, rows: Rows, ours: dict[str, bool] | None, scratch: str, *callbacks: Any
+) -> tuple[Clock, float]:
     """Train, by our settings or by none; returns the clock and the mean loss after warming up."""
     from datasets import Dataset
     from transformers import AutoTokenizer
@@ -139,11 +145,15 @@ def trained(setting: Setting, rows: Rows, ours: dict[str, bool] | None, scratch:
             "padding_free": True, "remove_unused_columns": False, "include_num_input_tokens_seen": "no", **ours,
         }  # fmt: skip
     columns = {"input_ids": rows.rows, "labels": rows.rows}
+    model = setting.model(torch.float32, "sdpa" if ours is None else packed.register())
+    if ours is not None:
+        fuse(model)
     trainer = SFTTrainer(
-        model=setting.model(torch.float32, "sdpa" if ours is None else packed.register()),
+        model=model,
         args=SFTConfig(**settings),
         train_dataset=Dataset.from_dict(columns),
         processing_class=AutoTokenizer.from_pretrained(resource("data/base")),
+        callbacks=list(callbacks),
     )
     clock = Clock()
     clock.watch(trainer)

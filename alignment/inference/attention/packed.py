@@ -2,7 +2,8 @@
 
 TRL's padding-free collator concatenates a batch into one row with the start of each sequence. FlashAttention supports that;
 PyTorch's kernels would need a mask of length x length, which for short sequences costs more than the rest of the step. Here
-each sequence is one call of scaled_dot_product_attention on its slice. Neighbour: slots.py (attention while decoding).
+all sequences are one call of varlen.py's kernel on a GPU, and elsewhere each is one call of scaled_dot_product_attention on
+its slice. Neighbour: slots.py (attention while decoding).
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
+
+from alignment.inference.attention.varlen import bounds_of, kernel_dtype, varlen_attention
 
 NAME = "packed_rows"  # without "sdpa" in it, which transformers refuses for models without PyTorch's kernel (GPT-OSS)
 
@@ -36,10 +39,13 @@ def packed_attention(
             + ("" if cu_seq_lens_q is not None else " without cu_seq_lens_q")
             + "; load the model with attn_implementation='sdpa' for padded rows"
         )
-    lengths = cu_seq_lens_q.diff().tolist()
     window, cap, sinks_H = options.get("sliding_window"), options.get("softcap"), options.get("s_aux")
-    parts = zip(*(tensor.split(lengths, dim=2) for tensor in (query_BHTD, key_BKTD, value_BKTD)), strict=True)
     chosen = Attention(options.get("dropout", 0.0), options.get("scaling"), window, cap, sinks_H)
+    rows, dtype = bounds_of(cu_seq_lens_q), kernel_dtype(query_BHTD, value_BKTD)
+    if dtype is not None and chosen.has_a_kernel:
+        query, key, value = (one[0].transpose(0, 1).to(dtype) for one in (query_BHTD, key_BKTD, value_BKTD))
+        return varlen_attention(query, key, value, rows, chosen.scale, window)[None], None
+    parts = zip(*(tensor.split(rows.lengths, dim=2) for tensor in (query_BHTD, key_BKTD, value_BKTD)), strict=True)
     return torch.cat([chosen.of(*part) for part in parts], dim=2).transpose(1, 2), None
 
 
@@ -57,6 +63,11 @@ class Attention:
     window: int | None = None
     cap: float | None = None
     sinks_H: torch.Tensor | None = None
+
+    @property
+    def has_a_kernel(self) -> bool:
+        """Whether varlen.py's kernel computes it: that can neither drop, nor cap scores, nor add sinks."""
+        return self.dropout == 0 and self.cap is None and self.sinks_H is None
 
     def of(self, query_BHTD: torch.Tensor, key_BKTD: torch.Tensor, value_BKTD: torch.Tensor) -> torch.Tensor:
         """Attention of one sequence's T tokens, (B, H, T, D)."""
