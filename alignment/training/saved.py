@@ -5,6 +5,8 @@ matrices that are shared, or under names that the architecture does not have, wo
 the next stage would start from it. Neighbours: policy.py (writes the folder), main.py (asks for the proof).
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,10 @@ CLOSE = {
 
 
 def probe_logits(trainer: Any) -> torch.Tensor:
-    """The trained policy's logits (T, V) on a fixed probe, float32 on the CPU. Collective: every rank must call it."""
+    """The trained policy's logits (T, V) on a fixed probe, float32 on the CPU. Collective: every rank must call it.
+
+    Computed in the type of the weights, as whoever loads them computes, and not in the one that training rounds to.
+    """
     model = trainer.model
     ids = probe_ids(model.config.get_text_config().vocab_size).to(trainer.accelerator.device)
     inputs: dict[str, Any] = {"input_ids": ids}
@@ -35,9 +40,24 @@ def probe_logits(trainer: Any) -> torch.Tensor:
         inputs = dict(pack(ids, torch.ones_like(ids)).model_inputs())
     training = model.training
     model.eval()
-    logits_TV = _logits(model, inputs)
+    with _without_autocast(model):
+        logits_TV = _logits(model, inputs)
     model.train(training)
     return logits_TV
+
+
+@contextlib.contextmanager
+def _without_autocast(model: torch.nn.Module) -> Iterator[None]:
+    """The forward pass that a model had before accelerate put autocast around it; no other has `_original_forward`."""
+    around, before = vars(model).get("forward"), vars(model).get("_original_forward")
+    if before is None:
+        yield
+        return
+    model.forward = before
+    try:
+        yield
+    finally:
+        model.forward = around
 
 
 def loaded_logits(model: torch.nn.Module) -> torch.Tensor:

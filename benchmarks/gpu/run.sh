@@ -15,7 +15,7 @@ PARTS=(
   "correctness 80 correctness.py"
   "attention 45 attention.py"
   "memory 60 memory.py"
-  "sft 120 sft.py"
+  "sft 160 sft.py"
   "grpo 120 grpo.py"
   "recipe_gpu 90 recipe.py --config gpu"
   "recipe_zero2 90 recipe.py --config zero2"

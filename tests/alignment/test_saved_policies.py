@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 from peft import LoraConfig, get_peft_model
 from transformers import (
     AutoModelForCausalLM,
@@ -66,6 +68,21 @@ def test_an_adapter_on_all_layers_is_folded_into_a_model_that_plain_transformers
     refuse_another_policy(tmp_path, logits)
     with pytest.raises(ArtifactError, match="is not the policy that was trained"):
         refuse_another_policy(tmp_path, probe_logits(trained(model_of(config))))
+
+
+def test_float32_weights_that_are_trained_under_autocast_are_proven_in_float32(tmp_path: Path) -> None:
+    PartialState._reset_state()
+    accelerator = Accelerator(cpu=True, mixed_precision="bf16")
+    try:
+        model = accelerator.prepare_model(model_of(LlamaConfig(**SHAPE)))
+        model.save_pretrained(tmp_path)
+        assert refuse_another_policy(tmp_path, probe_logits(trained(model))) < 1e-5
+        ids_1T = torch.arange(8)[None]
+        with torch.no_grad():
+            trained_TV, own_TV = model(ids_1T).logits[0], model_of(LlamaConfig(**SHAPE))(ids_1T).logits[0]
+        assert (trained_TV - own_TV).abs().max() > 1e-4, "the model trains under autocast as before"
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def test_a_weight_under_a_name_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None:
