@@ -17,6 +17,7 @@ _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=\{)")
 _JOINS = re.compile(
     r"[\s$.]*(?:\\[()\[\]]|\\q?quad|\\[,;: ]|[\s$~])*(?:(?:,|;|&|\\text\s*\{\s*(?:and|or)\s*\}|\b(?:and|or)\b)(?:\\[()\[\]]|\\q?quad|\\[,;: ]|[\s$~])*)+"
 )
+_NAME = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?:_\{?\w+\}?)?\s*=\s*$")  # of what a box holds
 # What stands right before an answer that it denies.
 NEGATED = re.compile(
     r"(?:\b(?:not|isn't|isn’t|never|cannot be|can't be|neither|nor)|\\neq?|≠|\\not\s*=?|(?<![\w)}!])!=)(?:\s|\$|\\\(|\\\[|\*|=|be\b|equal to\b|the answer\b|definitely\b)*$",
@@ -38,10 +39,16 @@ def boxes_in(text: str) -> str | None:
     return last_boxes(text)[0]
 
 
-def last_boxes(text: str) -> tuple[str | None, int]:
-    """The contents of the last box that is not denied, joined with those it is listed with, and where it ends."""
+def last_boxes(text: str, values: int = 1) -> tuple[str | None, int]:
+    """The contents of the last box that is not denied, joined with those it is listed with, and where it ends.
+
+    values: how many the reference lists. Where the last box's line has just as many, they are the answer with any words
+    between them; fewer or more are steps and the last one.
+    """
     if "boxed" not in text and "fbox" not in text:
         return None, 0
+    if values > 1 and (found := _boxes_of_last_line(text, values)) is not None:
+        return found
     listed: list[str] = []
     first, end = 0, 0
     for start in _box_starts(text):
@@ -67,6 +74,24 @@ def last_boxes(text: str) -> tuple[str | None, int]:
     if not listed:
         return None, 0
     return ", ".join(_different(listed)), end
+
+
+def _boxes_of_last_line(text: str, values: int) -> tuple[str, int] | None:
+    """The boxes of the last line that has some, with the names that are set equal to them, if they are so many."""
+    listed: list[str] = []
+    first, end = 0, 0
+    for start in _box_starts(text):
+        found, command = _box_at(text, start), _command_start(text, start)
+        if found is None or NEGATED.search(text[max(0, command - 40) : command]):
+            return None
+        if listed and "\n" in text[found[1] : first]:
+            break
+        name = _NAME.search(text[max(0, command - 20) : command])
+        listed.insert(0, (name[0] if name else "") + text[found[0] : found[1]].strip())
+        first, end = command, end or found[1] + 1
+        if len(listed) > values:
+            return None
+    return (", ".join(listed), end) if len(listed) == values else None
 
 
 def _different(listed: list[str]) -> list[str]:

@@ -23,6 +23,7 @@ _ASSIGNED = re.compile(rf"({_NAME})\s*=\s*([^=<>]+)", re.DOTALL)
 _COMPARED = re.compile(r"(<|>|\\leq(?![A-Za-z])|\\geq(?![A-Za-z]))")
 _UNKNOWN = re.compile(rf"{_NAME}")
 _OR = re.compile(r"\s*(?:\\text\s*\{\s*or\s*\}|\\vee(?![A-Za-z])|\bor\b)\s*")
+_AND_OR = re.compile(r"\s*(?:\\text\s*\{\s*(?:and|or)\s*\}|\\(?:wedge|vee|lor|land)(?![A-Za-z])|\b(?:and|or)\b)\s*")
 _AND = re.compile(r"\s*(?:\\text\s*\{\s*and\s*\}|\\wedge(?![A-Za-z])|\band\b)\s*")
 _INTERVALS = re.compile(r"[(\[{\\].*[)\]}]", re.DOTALL)
 _SIGNED = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
@@ -205,6 +206,11 @@ def _interval(text: str) -> str | None:
 
 def _without_names(reference: str, answer: str) -> tuple[str, str]:
     """Values of named unknowns in one order, as tuples: the reference's names decide."""
+    several = _solutions(reference), _solutions(answer)
+    if several[0] is not None and several[1] is not None and set(several[0][0]) == set(several[1][0]):
+        names = list(several[0][0])
+        listed = [",".join(_tuple(one[name] for name in names) for one in found) for found in several if found]
+        return listed[0], listed[1]
     wanted, given = _named(reference), _named(answer)
     if wanted is not None and given is not None:
         if set(wanted) == set(given):
@@ -218,6 +224,20 @@ def _without_names(reference: str, answer: str) -> tuple[str, str]:
     if _is_tuple(reference) != _is_tuple(answer):
         return _vector(reference), _vector(answer)
     return reference, answer
+
+
+def _solutions(text: str) -> list[dict[str, str]] | None:
+    """Two or more solutions in two or more unknowns, one after the other: `p=5, q=2; p=7, q=3`."""
+    if text.count("=") < 4 or len(text) > 500:
+        return None
+    pieces = [piece.strip() for part in top_level(text) for piece in _AND_OR.split(part) if piece.strip()]
+    assigned = [_ASSIGNED.fullmatch(piece) for piece in pieces]
+    values = [(one[1], one[2].strip()) for one in assigned if one is not None]
+    unknowns = len(dict(values))
+    if len(values) < len(pieces) or unknowns < 2 or len(values) % unknowns or len(values) == unknowns:
+        return None
+    found = [dict(values[start : start + unknowns]) for start in range(0, len(values), unknowns)]
+    return found if all(len(one) == unknowns for one in found) else None
 
 
 def _named(text: str) -> dict[str, str] | None:

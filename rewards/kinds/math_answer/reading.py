@@ -12,6 +12,7 @@ from rewards.kinds.math_answer.notation import NUMBER_PATTERN as _NUMBER
 from rewards.kinds.math_answer.notation import closes_at_the_end
 
 LOOK_BACK_CHARACTERS = 200_000  # how far from its end an announcement is searched for; boxes are found anywhere
+LOOKED_AT_CHARACTERS = 300  # of the last line, for equations that are listed
 LAST_CHARACTERS = 20_000  # how far from its end a number or formula that nothing announces is searched for
 
 _DENIED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)\b|n['’]t\b", re.IGNORECASE)
@@ -30,7 +31,9 @@ _CHOICE = re.compile(r"\(?([A-Z])\)?(?=[.,:;)]|\s*$|\s+(?:because|since|as|is)\b
 
 # Units that are glued to a number, and what may stand right after one that is not: a letter or a sign makes it another.
 _GLUED = r"(?:km|cm|mm|m|kg|mg|g|ml|mL|L|l|s|h|hr|hrs|min|mins|ft|in|lb|lbs|oz|mph|kph|Hz|kW|W|V|N|J|K|°C?|°F)(?:\^?[23²³])?(?:/[a-z]{1,2})?(?![A-Za-z\d])"
-_BARE = rf"(?<![\w.^{{}}\\/])(?<![A-Za-z]-){_NUMBER}(?:\s?/\s?\d+(?![\d.]*\d))?(?::\d+)*%?(?:(?=\s?{_GLUED})|(?![A-Za-z_\\^(]|\.\d))"
+# A number whose thousands are set apart by blanks, as in French, is one number and not its last group.
+_SPACED_NUMBER = r"[-+]?[1-9]\d{0,2}(?:[ \u00a0\u2009\u202f]\d{3})+(?!\d)(?:[.,]\d+)?"
+_BARE = rf"(?<![\w.^{{}}\\/])(?<![A-Za-z]-)(?:{_SPACED_NUMBER}|{_NUMBER})(?:\s?/\s?\d+(?![\d.]*\d))?(?::\d+)*%?(?:(?=\s?{_GLUED})|(?![A-Za-z_\\^(]|\.\d))"
 _NUMBERS = re.compile(rf"{_BARE}(?:\s{{0,3}}(?:,|;|\bor\b|\band\b)\s{{0,3}}{_BARE})*")
 _CJK = r"\u3040-\u30ff\u3400-\u9fff\uff00-\uffef"
 _SPACED = re.compile(rf"(?<=[{_CJK}])(?=[-+]?\d)|(?<=[\d%])(?=[{_CJK}])")
@@ -38,6 +41,10 @@ _COMMAND = r"\\[A-Za-z]+(?:\[[^\[\]]{0,9}\])?(?:\s{0,2}\{(?:[^{}]|\{(?:[^{}]|\{[
 _TERM = rf"(?:{_COMMAND}|{_NUMBER}|(?<![A-Za-z'’])[A-Za-z](?![A-Za-z])|[()\[\]{{}}|!]|[\^_](?:\d|[a-z])?)"
 _OPERATOR = r"(?:\s?[-+*/=<>^·×÷]\s?|\s(?=[\d\\(]))"
 _EXPRESSION = re.compile(rf"(?<![A-Za-z\d])(?:[-+]?{_TERM}{{1,40}})(?:{_OPERATOR}[-+]?{_TERM}{{1,40}}){{0,60}}")
+_EQUATION = re.compile(
+    rf"[A-Za-z](?:_\{{?\w{{1,9}}\}}?)?\s?=\s?[-+]?{_TERM}{{1,40}}(?:{_OPERATOR}[-+]?{_TERM}{{1,40}}){{0,9}}"
+)
+_EQUATION_AT_END = re.compile(rf"(?<![A-Za-z\\]){_EQUATION.pattern}$")
 _IS_EXPRESSION = re.compile(r"[\\^*/+<>=·×÷(]|\d\s?-\s?\d|\d[a-zA-Z]")
 # Where what follows an answer begins: a reason, a remark, a condition.
 _REMARK = re.compile(
@@ -83,14 +90,15 @@ _CHANGED_AFTER = frozenset(
 )
 
 
-def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False) -> str | None:
+def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False, values: int = 1) -> str | None:
     """The final answer that a text gives; None when there is none, and when its last box is empty.
 
     It is the last box (with its neighbours, where boxes are listed), unless an announcement or a tag follows; else what
     the last announcement or `<answer>` tag holds; else the last formula or number, of which `whole` keeps both sides
-    of an equation.
+    of an equation. values: how many the reference lists: so many boxes of one line, or so many equations with commas
+    between them, are one answer.
     """
-    box, end = last_boxes(text)
+    box, end = last_boxes(text, values)
     if require_boxed:
         return box or None
     tail = without_end_tokens(text[max(end, len(text) - LOOK_BACK_CHARACTERS) :])
@@ -103,7 +111,9 @@ def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False)
         return found
     if "\\boxed" in tail or "\\fbox" in tail:  # one that was never closed, or was denied
         return None
-    return _last_mentioned(tail[-LAST_CHARACTERS:], whole)
+    tail = tail[-LAST_CHARACTERS:]
+    listed = _listed_equations(tail, values) if whole and values > 1 else None
+    return listed or _last_mentioned(tail, whole)
 
 
 def _has_announcement(tail: str) -> bool:
@@ -224,6 +234,16 @@ def _last_mentioned(text: str, whole: bool) -> str | None:
             return None
         return _content(span) if whole else _right_side(_content(span))
     return found
+
+
+def _listed_equations(text: str, values: int) -> str | None:
+    """The equations for single letters that a text's last line lists, where they are so many; words may come before."""
+    line = text.rstrip(" .$\n").rpartition("\n")[2][-LOOKED_AT_CHARACTERS:].replace("$", "")
+    pieces = [piece.strip() for piece in re.split(r",|;|\b(?:and|or)\b", line)]
+    first = _EQUATION_AT_END.search(pieces[0])
+    if first is None or len(pieces) != values or not all(_EQUATION.fullmatch(piece) for piece in pieces[1:]):
+        return None
+    return ", ".join([first[0], *pieces[1:]])
 
 
 def _last_expression(text: str) -> str | None:

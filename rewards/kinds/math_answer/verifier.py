@@ -6,6 +6,7 @@ reference that cannot be read, a time limit and a crash are verdicts without a s
 a wrong answer.
 """
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from rewards.kinds.math_answer.comparison import (
     Finding,
     Open,
     answer_text,
+    answers_offered,
     is_equation,
     is_missing,
     reference_text,
@@ -37,6 +39,7 @@ LONGEST_ANSWER = 500  # characters; a longer reference allows four times its own
 EASY_ANSWER = "1"  # what a reference is held against to find out whether it is at fault
 CPU_SECONDS = 1.5  # of a comparison; an answer that takes longer is not worth it
 
+_LISTS = re.compile(r"[,;]|\b(?:and|or)\b")  # what a reference with several values has
 _SETTLED: dict[str, Finding] = {
     "equal": (1.0, "equivalent"),
     "different": (0.0, "different"),
@@ -125,7 +128,8 @@ class MathAnswer:
         reference = reference_text(value)
         if reference is None:
             return Verdict(None, "reference_unparsable", {"reference": value})
-        answer = final_answer(rollout.answer, self.require_boxed, whole=is_equation(reference))
+        whole, values = is_equation(reference), answers_offered(reference) if _LISTS.search(reference) else 1
+        answer = final_answer(rollout.answer, self.require_boxed, whole=whole, values=values)
         if answer is None:
             return Verdict(0.0, "no_answer", {"reference": reference})
         if len(answer) > max(LONGEST_ANSWER, 4 * len(reference)):
