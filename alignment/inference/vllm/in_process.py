@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import AutoConfig
 
 from alignment.inference.engine import (
     EngineSettings,
@@ -33,6 +34,16 @@ os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+
+
+def runs_by_transformers(settings: EngineSettings) -> bool:
+    """Whether vLLM runs a model by transformers' implementation, whose classes it then decorates for all their models."""
+    from vllm import ModelRegistry
+
+    config = AutoConfig.from_pretrained(settings.model, trust_remote_code=settings.trust_remote_code)
+    known = [ModelRegistry.models.get(name) for name in config.architectures or ()]
+    modules = [str(getattr(one, "module_name", "")) for one in known if one is not None]
+    return not modules or all(module.endswith(".transformers") for module in modules)
 
 
 class LocalVllm:

@@ -33,8 +33,13 @@ def vllm_problem(processes: int = 1) -> str | None:
 
 def start(settings: "EngineSettings") -> "Engine":
     """vLLM in this process. Raises EngineError for a model that this vLLM cannot run on this machine."""
-    from alignment.inference.vllm.in_process import LocalVllm
+    from alignment.inference.vllm.in_process import LocalVllm, runs_by_transformers
 
+    if settings.weights_change and runs_by_transformers(settings):
+        raise EngineError(
+            f"vLLM 0.31 has no implementation of its own for {settings.model}: it would change transformers' classes in this "
+            "process, of which the trainer's model is made. Write `engine: transformers`"
+        )
     try:
         return LocalVllm(settings)
     except CANNOT_START as error:
