@@ -1,7 +1,7 @@
 """Tiny random models of the families that people train, with the special tokens, ends and templates of the real ones.
 
 `build(family, folder)` writes a model folder as a hub would hold it: what differs between families is in the table, not in
-the code. Neighbours: family_templates.py, family_runs.py (trains them).
+the code. Neighbours: family_templates.py, family_runs.py (trains them), matrix.py (makes docs/models.md).
 """
 
 from collections.abc import Mapping, Sequence
