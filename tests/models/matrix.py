@@ -94,11 +94,12 @@ def cell_of(made: Trained, template: str | None, kind: str = "sft") -> str:
 def _same(output: Path | None, engine: str) -> str:
     if output is None:
         return "not trained"
+    plain = plain_greedy(output)  # first: vLLM changes classes of transformers that it runs a model by
     try:
         made = engine_greedy(output, engine)
     except EngineError as error:
         return f"refused: {_first(str(error))}"
-    return "yes" if made == plain_greedy(output) else "NO"
+    return "yes" if made == plain else "NO"
 
 
 def _first(text: str) -> str:
