@@ -8,6 +8,7 @@ families.py (the models), family_runs.py (the stages).
 """
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -104,7 +105,7 @@ def _same(output: Path | None, engine: str) -> str:
 
 def _first(text: str) -> str:
     line = next((one for one in text.splitlines() if one.strip()), "")
-    return line.replace("|", "\\|")[:200]
+    return re.sub(r"(?<![\w`])/\S+?(?=[:\s])", "MODEL", line).replace("|", "\\|")[:200]
 
 
 def page(rows: dict[str, str]) -> str:

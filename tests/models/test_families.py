@@ -46,6 +46,13 @@ def test_a_template_without_markers_is_refused_with_the_one_to_write(tmp_path: P
     assert made.output is None and "write `chat_template: llama3`" in made.refusal
 
 
+@pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem()))
+def test_vllm_beside_a_trainer_is_refused_for_a_model_that_it_runs_by_transformers_own_classes(tmp_path: Path) -> None:
+    model = build(family("SmolLM3"), tmp_path / "model")
+    made = train(model, None, "grpo", tmp_path / "grpo", "vllm")
+    assert made.output is None and "Write `engine: transformers`" in made.refusal
+
+
 @pytest.mark.long
 @pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem()))
 @pytest.mark.parametrize("chosen", FAMILIES, ids=lambda one: one.name)
