@@ -20,6 +20,7 @@ from alignment.commands import (
     lint,
     merge,
     model,
+    plan,
     report,
     run,
     serve,
@@ -29,6 +30,7 @@ from alignment.core.entry import PREFIX, errors_in_words
 
 COMMANDS = (
     check.check,
+    plan.plan,
     data.data,
     lint.lint,
     run.run,

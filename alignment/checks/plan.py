@@ -3,17 +3,13 @@
 Neighbours: recipe.py (the checks before it), model_files.py (headers of the weights).
 """
 
-import json
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from alignment.checks.conversations import part_faults
-from alignment.checks.model_files import safetensors_header
 from alignment.checks.own_rewards import described_rewards
 from alignment.checks.rewards import columns_read
 from alignment.data.mixture import MAX_FAULTS_SHOWN, load_parts
@@ -21,73 +17,20 @@ from alignment.data.own_task import task_name, task_of
 from alignment.data.sources import is_file, is_own, source_of
 from alignment.data.unread import unread_columns
 from alignment.recipe.data import MixturePart
-from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.schema import Recipe
-from alignment.recipe.stage import StageFields, TrainingStage, rewards_of
+from alignment.recipe.stage import StageFields, rewards_of
 from alignment.run.hub import moving
-from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
-
-GIB = 2**30
-NF4 = 0.3  # memory of a weight in 4 bits with its scales, of one in bfloat16; embeddings stay as they are
-
-
-@dataclass(frozen=True)
-class ModelShape:
-    """The sizes that memory depends on, read from a model's files without loading them."""
-
-    parameters: int
-    hidden: int
-    layers: int
-    vocabulary: int
-
-
-def model_shape(folder: Path) -> ModelShape | None:
-    """The shape of a local model, from config.json and safetensors headers; None for a hub id or a damaged folder."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        parameters = sum(_parameters_in(path) for path in folder.glob("*.safetensors"))
-        return ModelShape(parameters, config["hidden_size"], config["num_hidden_layers"], config["vocab_size"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _parameters_in(path: Path) -> int:
-    """The number of values in a safetensors file, from its header alone."""
-    return sum(math.prod(tensor["shape"]) for tensor in safetensors_header(path).values())
-
-
-def training_gib(shape: ModelShape, stage: StageFields, hardware: Hardware) -> float | None:
-    """Estimated peak memory per device in GiB during training; None for a stage that does not train.
-
-    Weights and gradients take 4 bytes each and Adam's moments 8, sharded as the launcher config says. Logits are in float32
-    with their gradient; for long rows and large vocabularies they are the largest part. Activations take 34 bytes per
-    token, layer and hidden unit (arXiv 2205.05198, without attention maps), or one layer's with gradient checkpointing. Not
-    included: fragmentation and the sampling engine.
-    """
-    batch, config, processes = kind_of(stage).batch, launcher_config(hardware), hardware.processes
-    if batch is None or not isinstance(stage, TrainingStage):
-        return None
-    trained = shape.parameters if stage.lora is None else shape.parameters * 0.01
-    frozen = 0 if stage.lora is None else shape.parameters * (NF4 if stage.lora.quantise else 1)
-    shard_all = processes if config.shards_weights else 1
-    shard_some = processes if config.shards_optimizer else 1
-    states = (4 * trained + 2 * frozen) / shard_all + 12 * trained / shard_some
-    rows, length = batch(stage)
-    checkpointed = stage.trainer.get("gradient_checkpointing", not config.hides_gpus)
-    layers = 1 if checkpointed else shape.layers
-    activations = rows * length * shape.hidden * (34 * layers + 2 * shape.layers)
-    logits = rows * length * shape.vocabulary * 4 * 2
-    return (states + activations + logits) / GIB
+from alignment.sizing.estimate import Estimate, estimates
 
 
 def print_plan(plan: RunPlan, console: Console) -> None:
     """Print the plan, one row per stage."""
     recipe = plan.recipe
-    shape = model_shape(Path(plan.base.path))
-    size = f"{shape.parameters:,} parameters" if shape else "a hub model; its size is known once it is downloaded"
+    found = estimates(recipe, plan.base.path)
+    size = f"{found.shape.parameters:,} parameters" if found else "its size is unknown: no config.json can be read"
     console.print(f"[bold]{recipe.name}[/bold]  {recipe.pinned_model} ({size}), seed {recipe.seed}", highlight=False)
     if not Path(plan.base.path).is_dir() and (notice := moving(recipe.model, recipe.revision)) is not None:
         console.print(f"notice: {notice}", highlight=False, markup=False, soft_wrap=True)
@@ -98,11 +41,13 @@ def print_plan(plan: RunPlan, console: Console) -> None:
     for column in ("stage", "kind", "starts from", "data", "work", "GiB per device"):
         table.add_column(column, justify="right" if column.startswith("GiB") else "left")
     for stage in recipe.stages:
-        gib = None if shape is None else training_gib(shape, stage, recipe.hardware)
-        memory = "" if gib is None else f"{gib:.2f}"
+        one = found.of(stage.name) if found else None
+        memory = f"{one.memory.gib:.2f}" if one else ""
         start, work = recipe.policy_before(stage.name) or "base model", kind_of(stage).work(stage)
         table.add_row(stage.name, stage.kind, start, describe_data(stage), work, memory)
     console.print(table)
+    for line in too_large(found.stages if found else ()):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     for stage in recipe.stages:
         if (rate := default_learning_rate(stage)) is not None:
             console.print(
@@ -117,6 +62,21 @@ def print_plan(plan: RunPlan, console: Console) -> None:
         f"after each training stage: {tasks}, {recipe.evaluations.count} problems per task and mode{talks}",
         highlight=False,
     )
+
+
+def too_large(stages: Sequence[Estimate]) -> Iterator[str]:
+    """A line for each stage that will not fit a device: what takes most of it, and what to write."""
+    for one in stages:
+        if one.fits:
+            continue
+        largest = ", ".join(f"{name} {gib:.1f}" for name, gib in list(one.memory.parts())[:3])
+        what = (
+            f"with {one.advice.write} it takes {one.advice.gib:.1f}" if one.advice else "no setting here makes it fit"
+        )
+        yield (
+            f"warning: {one.stage} needs about {one.memory.gib:.1f} GiB of {one.device_gib:g} ({largest}): it will run out of "
+            f"memory; {what}"
+        )
 
 
 def _task(name: str) -> str:

@@ -10,12 +10,12 @@ FILES = sorted([*REPOSITORY.glob("rewards/**/*.py"), *REPOSITORY.glob("alignment
 
 # The rooms of alignment/ from the ground up: a file may import from its own room and from those before it.
 FLOORS = ("core", "recipe", "records", "data", "lint", "inference", "rollout", "data_factory", "training", "evaluation",
-          "run", "checks", "report", "serve", "export", "commands", "cli")  # fmt: skip
+          "run", "sizing", "checks", "report", "serve", "export", "commands", "cli")  # fmt: skip
 HEAVY = ("torch", "transformers", "trl", "vllm", "deepspeed", "peft", "accelerate", "datasets", "reasoning_gym",
          "matplotlib")  # fmt: skip
 # What a person waits for when a check or a command line starts: none of it may import what is heavy.
 LIGHT = ("rewards/", "alignment/core/", "alignment/recipe/", "alignment/records/", "alignment/data/", "alignment/lint/",
-         "alignment/run/", "alignment/checks/", "alignment/report/", "alignment/commands/", "alignment/cli.py",
+         "alignment/run/", "alignment/sizing/", "alignment/checks/", "alignment/report/", "alignment/commands/", "alignment/cli.py",
          "alignment/data_factory/", "alignment/training/__init__.py", "alignment/training/kinds/",
          "alignment/rollout/references.py", "alignment/inference/engine.py", "alignment/inference/start.py", "alignment/inference/auto.py",
          "alignment/inference/vllm/kind.py", "alignment/inference/transformers/kind.py",

@@ -47,8 +47,8 @@ def last_boxes(text: str, values: int = 1) -> tuple[str | None, int]:
     """
     if "boxed" not in text and "fbox" not in text:
         return None, 0
-    if values > 1 and (found := _boxes_of_last_line(text, values)) is not None:
-        return found
+    if values > 1 and (together := _boxes_of_last_line(text, values)) is not None:
+        return together
     listed: list[str] = []
     first, end = 0, 0
     for start in _box_starts(text):

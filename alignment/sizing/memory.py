@@ -1,0 +1,188 @@
+"""Memory of one device while a stage trains, part by part, in bytes.
+
+What has to be held follows from the recipe; how much of each layer's activations is kept was measured on an H100 and on CPUs
+(docs/hardware.md). Neighbours: shape.py (the model), advice.py (what to do where it does not fit).
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from alignment.recipe.hardware import Hardware
+from alignment.recipe.kinds import kind_of
+from alignment.recipe.stage import StageFields, TrainingStage
+from alignment.run.launcher import LauncherConfig, launcher_config
+from alignment.sizing.cluster import GIB
+from alignment.sizing.shape import Shape
+
+BASE_CPU = 0.75 * GIB  # an interpreter with torch, transformers and TRL
+BASE_GPU = 1.0 * GIB  # a CUDA context, its libraries' workspaces, and what the allocator cannot use
+NF4_BYTES = 0.55  # a weight in 4 bits with its scales
+HEAD_ROWS = 4096  # of logits that TRL's fused head makes at once
+HEAD_COLUMNS = 8192
+BESIDE_TRAINER = 0.35  # of a GPU, which vLLM takes where the recipe does not say
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of one device by what takes them."""
+
+    weights: float = 0.0
+    gradients: float = 0.0
+    optimizer: float = 0.0
+    activations: float = 0.0
+    logits: float = 0.0
+    engine: float = 0.0  # the sampling engine's own weights and keys and values
+    reference: float = 0.0  # the frozen policy of a KL term or of DPO
+    base: float = 0.0
+
+    @property
+    def gib(self) -> float:
+        """All of it, in GiB."""
+        return sum(asdict(self).values()) / GIB
+
+    def parts(self) -> Iterator[tuple[str, float]]:
+        """`(name, GiB)` of each part that takes any, largest first."""
+        named = ((name, size / GIB) for name, size in asdict(self).items() if size)
+        return iter(sorted(named, key=lambda pair: -pair[1]))
+
+
+@dataclass(frozen=True)
+class Training:
+    """What memory depends on besides the model: the stage, where it runs, and on how many devices."""
+
+    stage: TrainingStage
+    hardware: Hardware
+    config: LauncherConfig
+    on_gpu: bool
+
+    @property
+    def batch(self) -> tuple[int, int]:
+        """Rows of a forward pass on one device, and tokens of a row."""
+        declared = kind_of(self.stage).batch
+        return (1, 1) if declared is None else declared(self.stage)
+
+    @property
+    def deepspeed(self) -> bool:
+        """Whether DeepSpeed holds the optimizer's own copy of the weights."""
+        return self.config.zero_stage > 0
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of a weight in the trainer, as training/policy.py chooses them."""
+        chosen = self.stage.weights_dtype
+        if chosen == "auto":
+            rounded = self.on_gpu and (self.stage.lora is not None or self.deepspeed)
+            chosen = "bfloat16" if rounded else "float32"
+        return 2 if chosen == "bfloat16" else 4
+
+    @property
+    def computed_bytes(self) -> int:
+        """Bytes of what matrix products take and give: bfloat16 on a GPU."""
+        return 2 if self.on_gpu else self.weight_bytes
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether gradients of earlier micro-batches are there while one is computed."""
+        rollout = getattr(self.stage, "rollout", None)
+        if rollout is None:
+            return int(self.stage.trainer.get("gradient_accumulation_steps", 1)) > 1
+        return bool(rollout.problems_per_step * rollout.generations > self.batch[0] * self.hardware.processes)
+
+    @property
+    def checkpointed(self) -> bool:
+        """Whether each layer's activations are computed again in the backward pass."""
+        return bool(self.stage.trainer.get("gradient_checkpointing", self.on_gpu))
+
+
+def training_of(stage: StageFields, hardware: Hardware, *, on_gpu: bool | None = None) -> Training | None:
+    """How a stage trains; None for one that does not. on_gpu: else as the launcher config says."""
+    if not isinstance(stage, TrainingStage) or kind_of(stage).batch is None:
+        return None
+    config = launcher_config(hardware)
+    return Training(stage, hardware, config, (not config.hides_gpus) if on_gpu is None else on_gpu)
+
+
+def memory_of(shape: Shape, training: Training, device_gib: float) -> Memory:
+    """What one device holds at a stage's peak. device_gib: of a GPU, of which vLLM takes a fraction."""
+    rows, length = training.batch
+    config, processes, lora = training.config, training.hardware.processes, training.stage.lora
+    trained = float(shape.parameters if lora is None else lora.rank * shape.adapted_widths * shape.layers)
+    frozen = 0.0 if lora is None else _frozen(shape, quantised=lora.quantise is not None)
+    states = processes if config.shards_optimizer else 1
+    whole = processes if config.shards_weights else 1
+    own = training.weight_bytes if lora is None else 4
+    # Under ZeRO-3 a layer, or the head, is gathered whole while it is used, and the next one before that is over.
+    gathered = 0.0 if whole == 1 else 2.0 * training.weight_bytes * max(shape.layer, shape.vocabulary * shape.hidden)
+    master = 4 if training.deepspeed and lora is None else 0
+    gradients = own * trained / (states if config.zero_stage >= 2 or config.shards_weights else 1)
+    activations = _activations(shape, training, rows * length)
+    return Memory(
+        weights=(own * trained + frozen) / whole + gathered,
+        gradients=gradients,
+        optimizer=(8 + master) * trained / states,
+        # A GPU gives back a layer's activations as its gradients come; a CPU's allocator keeps what it had.
+        activations=max(0.0, activations - gradients) if training.on_gpu and not training.accumulates else activations,
+        logits=_logits(shape, training, rows * length),
+        engine=_engine(shape, training, device_gib),
+        reference=_reference(shape, training) / whole,
+        base=BASE_GPU if training.on_gpu else BASE_CPU,
+    )
+
+
+def _frozen(shape: Shape, *, quantised: bool) -> float:
+    if not quantised:
+        return 2.0 * shape.parameters
+    return 2.0 * shape.embeddings + NF4_BYTES * (shape.parameters - shape.embeddings)
+
+
+def layer_activations(shape: Shape, training: Training) -> float:
+    """Bytes that one layer keeps of one token for its backward pass."""
+    residual, computed = training.weight_bytes, training.computed_bytes
+    heads, mlp = shape.query_width, shape.mlp
+    if training.on_gpu:  # with Liger's layers (training/fused.py)
+        # Under autocast each of the five maps that read a norm's output keeps its own rounded copy.
+        copies = 2 if residual == computed else 5
+        norms = (2 * residual + copies * computed) * shape.hidden
+        attention = computed * (3 * heads + shape.key_width + 2 * heads)
+        return norms + attention + 3 * computed * mlp
+    norms = 2 * (8 + computed) * shape.hidden
+    attention = (2 * computed + 4) * (heads + shape.key_width) + computed * (heads + shape.key_width)
+    return norms + attention + 4 * computed * mlp
+
+
+def _activations(shape: Shape, training: Training, tokens: int) -> float:
+    each = layer_activations(shape, training)
+    if training.checkpointed:  # each layer's input, and one layer whole
+        return tokens * (shape.layers * training.weight_bytes * shape.hidden + each)
+    return tokens * shape.layers * each
+
+
+def _logits(shape: Shape, training: Training, tokens: int) -> float:
+    """A tile of logits, and the head's gradient in float32 before it is added to the weights' own."""
+    tile = min(tokens, HEAD_ROWS) * min(shape.vocabulary, HEAD_COLUMNS) * (training.computed_bytes + 8)
+    head = 0.0 if training.stage.lora is not None else 4.0 * shape.vocabulary * shape.hidden
+    return tile + head + 8.0 * tokens * shape.hidden
+
+
+def _reference(shape: Shape, training: Training) -> float:
+    """The policy at the stage's start, where a stage holds it beside the one that it trains; an adapter is switched off."""
+    algorithm = getattr(training.stage, "algorithm", None)
+    needs = training.stage.kind == "dpo" or bool(getattr(algorithm, "beta", 0.0))
+    return float(training.weight_bytes * shape.parameters) if needs and training.stage.lora is None else 0.0
+
+
+def _engine(shape: Shape, training: Training, device_gib: float) -> float:
+    """The engine of a stage that samples, in the trainer's process."""
+    rollout = getattr(training.stage, "rollout", None)
+    if rollout is None or not kind_of(training.stage).explores:
+        return 0.0
+    options = rollout.engine
+    if training.on_gpu and options.type in ("vllm", "auto"):
+        return (getattr(options, "gpu_memory_fraction", None) or BESIDE_TRAINER) * device_gib * GIB
+    if options.type not in ("vllm", "auto", "transformers"):
+        return 0.0  # elsewhere
+    size = 2 if options.resolved_dtype(on_gpu=training.on_gpu) == "bfloat16" else 4
+    at_once = min(options.max_sequences, rollout.problems_per_step * rollout.generations // training.hardware.processes)
+    length = rollout.max_prompt_tokens + rollout.max_completion_tokens
+    cache = 2.0 * shape.layers * shape.key_width * size * at_once * length
+    return size * shape.parameters + cache
