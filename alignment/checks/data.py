@@ -16,6 +16,7 @@ from alignment.data.sources import (
     can_be_imitated,
     has_messages,
     has_pairs,
+    has_steps,
     hash_split,
     is_own,
     is_readable,
@@ -29,6 +30,7 @@ from alignment.recipe.kinds import StageKind, Takes, kind_of, kinds
 from alignment.recipe.schema import Recipe
 
 # What a stage takes that no source has: an earlier stage makes it.
+_HOLDS = {"pairs of answers": has_pairs, "chats": has_messages, "steps with labels": has_steps}
 MADE_BY_STAGES: dict[Takes, str] = {"pairs": "judged pairs", "steps": "steps with labels"}
 
 
@@ -77,7 +79,7 @@ def part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: Mixtur
             yield Issue((*place, "stage"), message)
         return
     known = is_readable(part)
-    if kind.takes in MADE_BY_STAGES and not (kind.takes == "pairs" and known and has_pairs(source_of(part))):
+    if kind.takes in MADE_BY_STAGES and not (known and _in_a_file(kind.takes, source_of(part))):
         makers = " or ".join(other.name for other in kinds() if kind.takes in other.gives) or "earlier"
         message = f"a {kind.name} stage takes {MADE_BY_STAGES[kind.takes]}; write `stage: NAME` of a {makers} stage"
         yield Issue((*place, "source"), message)
@@ -119,9 +121,14 @@ def _split_issues(place: Place, part: MixturePart, source: Procedural | Table) -
         yield Issue((*place, "split"), f"found {part.split!r}; {nearest(part.split, SPLITS)}")
 
 
+def _in_a_file(takes: Takes, source: Procedural | Table) -> bool:
+    """Whether a source holds what is otherwise made by stages."""
+    return has_pairs(source) if takes == "pairs" else has_steps(source)
+
+
 def _table_issues(kind: StageKind[Any], place: Place, part: MixturePart, source: Table) -> Iterator[Issue]:
     """A table holds what the stage takes, and is split only where that has an effect."""
-    holds = "pairs of answers" if has_pairs(source) else "chats" if has_messages(source) else None
+    holds = next((name for name, has in _HOLDS.items() if has(source)), None)
     if kind.takes == "problems" and holds is not None:
         message = f"`{part.source}` holds {holds}, and a {kind.name} stage needs problems with answers to check against"
         yield Issue((*place, "source"), message)

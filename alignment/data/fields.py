@@ -35,6 +35,7 @@ class Fields(BaseModel):
     completion: str | None = None  # the answer to `prompt`, where a table keeps chats as two fields
     chosen: str | None = None  # the better and the worse answer to `prompt`: the table holds pairs
     rejected: str | None = None
+    steps: bool = False  # the table holds solutions with step labels, in one of the forms of step_forms.py
     tests: dict[str, str] | None = None  # of python_tests: its `form`, and for each field of that form the row's own
     shown_asserts: int = 0  # so many are shown with the question, where only they say what the function is called
     solution: str | None = None  # a program that passes the tests, by which they are tried before anything is trained

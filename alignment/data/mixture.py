@@ -44,6 +44,7 @@ from alignment.recipe.schema import Recipe
 
 MAX_FAULTS_SHOWN = 5  # in the message that refuses a source
 NEW_FIELDS = (
+    "steps",
     "completion",
     "chosen",
     "rejected",
@@ -273,7 +274,7 @@ def describe_part(part: MixturePart) -> dict[str, Any]:
         described["fields"] = {
             name: value
             for name, value in described["fields"].items()
-            if value not in (None, []) or name not in NEW_FIELDS
+            if value not in (None, [], False) or name not in NEW_FIELDS
         }
     if not is_own(part.source):
         return {"part": written, "source": described}

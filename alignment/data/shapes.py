@@ -14,10 +14,11 @@ from typing import Any, Literal
 from alignment.core.errors import DataError
 from alignment.data.json_text import WrittenNumber
 from alignment.data.rows import SAMPLING_COLUMNS, Message, ToolSchema, user_turn
+from alignment.data.step_forms import form_of
 from alignment.data.turns import THINKING_KEYS, turn
 from rewards.kinds.tool_call.schema import read_json, read_tools
 
-Gives = Literal["conversations", "problems", "pairs", "nothing"]
+Gives = Literal["conversations", "problems", "pairs", "steps", "nothing"]
 PROMPTS = ("prompt", "question", "instruction", "query", "input")  # of a pair; the first that a row has
 QUESTIONS = ("problem", "question", "prompt", "query")
 SOLUTIONS = ("solution", "reasoning", "trace", "rationale")
@@ -70,6 +71,8 @@ def recognise(row: Any) -> Shape | None:
     if not isinstance(row, Mapping):
         return None
     keys = {key for key, value in row.items() if value is not None}
+    if (form := form_of(row)) is not None:
+        return Shape(f"steps with labels ({form.name})", "steps")
     if {"chosen", "rejected"} <= keys:
         return Shape("preference pairs (prompt, chosen, rejected)", "pairs")
     if {"prompt", "completion", "label"} <= keys and str(row["label"]).lower() in LABELS:
@@ -138,6 +141,8 @@ def columns_read(row: Mapping[str, Any]) -> frozenset[str]:
     beside = {"tools", "functions", "system", "system_prompt"}
     if shape is None or shape.gives == "nothing":
         return frozenset()
+    if shape.gives == "steps":
+        return frozenset(row)  # each form has its reader
     if shape.gives == "pairs":
         return frozenset({"chosen", "rejected", *beside, _first(row, PROMPTS) or "prompt"})
     if shape.gives == "problems":

@@ -25,6 +25,7 @@ from alignment.data.row_order import Read, read_in_order, row_or_why
 from alignment.data.rows import Conversation, Preference, Problem
 from alignment.data.shapes import Shape, recognised
 from alignment.data.splits import only
+from alignment.data.step_forms import stepwise_chat
 from alignment.data.table_files import FileRow, last_change, read_table, split_name, splits_of
 from alignment.recipe.data import MixturePart
 from alignment.recipe.own_code import LM_EVAL
@@ -200,6 +201,8 @@ def _hub_table(table: HubTable, description: str, fields: Fields) -> Table:
 
 def fields_of(shape: Shape) -> Fields:
     """Where rows of a shape keep what."""
+    if shape.gives == "steps":
+        return Fields(steps=True)
     if shape.gives == "pairs":
         return Fields(prompt="prompt", chosen="chosen", rejected="rejected")
     if shape.gives == "conversations":
@@ -286,7 +289,7 @@ def row_columns(source: Procedural | Table) -> set[str]:
 
 def can_be_imitated(source: Procedural | Table) -> bool:
     """Whether a source has answers to train on, and not only tests or constraints to judge answers by."""
-    return not has_pairs(source) and (
+    return not (has_pairs(source) or has_steps(source)) and (
         has_messages(source) or not row_columns(source).isdisjoint(("answer", "solution"))
     )
 
@@ -294,6 +297,11 @@ def can_be_imitated(source: Procedural | Table) -> bool:
 def has_messages(source: Procedural | Table) -> bool:
     """Whether a source holds conversations in place of problems."""
     return isinstance(source, Table) and source.fields.holds_chats
+
+
+def has_steps(source: Procedural | Table) -> bool:
+    """Whether a source holds solutions whose steps have labels."""
+    return isinstance(source, Table) and source.fields.steps
 
 
 def has_pairs(source: Procedural | Table) -> bool:
@@ -346,6 +354,8 @@ def table_places(
     for row in table_rows(source, path):
         if has_pairs(source):
             yield row.place, row_or_why(row, partial(_as_pair, source))
+        elif has_steps(source):
+            yield row.place, row_or_why(row, partial(stepwise_chat, source.id))
         elif has_messages(source):
             yield row.place, row_or_why(row, partial(_as_conversation, source))
         else:

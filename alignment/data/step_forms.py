@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from alignment.core.errors import DataError
-from alignment.data.rows import Stepwise, user_turn
+from alignment.data.rows import Conversation, Stepwise, user_turn
 from alignment.data.table_files import FileRow, read_table
 
 SHEPHERD_TAG = "\u043a\u0438"  # Math-Shepherd ends each step with these two Cyrillic letters, in place of the label
@@ -132,31 +132,58 @@ def form_of(row: object) -> StepForm | None:
     """The form of a row by its keys, or None for rows without step labels."""
     if not isinstance(row, Mapping):
         return None
-    return next((form for form in FORMS if form.keys <= row.keys()), None)
+    return next((form for form in FORMS if form.keys <= row.keys() and _is_of(form, row)), None)
+
+
+def _is_of(form: StepForm, row: Mapping[str, Any]) -> bool:
+    """Question and label alone are the keys of many tables; PRM800K's hold steps."""
+    return form.read is not prm800k or (isinstance(row["label"], Mapping) and "steps" in row["label"])
+
+
+def read_stepwise(row: object) -> Stepwise:
+    """A row of any of the forms. Raises DataError, with the forms that are known, for a row of none of them."""
+    form = form_of(row)
+    if form is None or not isinstance(row, Mapping):
+        keys = ", ".join(map(str, row)) if isinstance(row, Mapping) else type(row).__name__
+        known = "; ".join(f"{one.name}: {', '.join(sorted(one.keys))}" for one in FORMS)
+        raise DataError(f"has {keys}, and no form of step labels has these keys. Known: {known}")
+    try:
+        found = form.read(row)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise DataError(f"is no row of {form.name}: {error!s}") from error
+    if not found.steps:
+        raise DataError("has no steps")
+    return found
+
+
+def stepwise_row(source: str, line: FileRow) -> Stepwise:
+    """A row of a source's table, with an id and a family. Raises DataError as `read_stepwise`."""
+    found = read_stepwise(line.value)
+    return replace(found, id=found.id or f"{source}/{line.index}", family=found.family or source)
+
+
+def stepwise_chat(source: str, line: FileRow) -> Conversation:
+    """Such a row as a chat, to be counted, linted and shown; raises as `stepwise_row`."""
+    found = stepwise_row(source, line)
+    solution = {"role": "assistant", "content": "\n\n".join(found.steps)}
+    return Conversation(found.id, [*found.prompt, solution], "non_thinking", found.family)
 
 
 def read_steps(path: Path) -> Iterator[Stepwise | FileRow]:
-    """The rows of a file in the form that its first row has; a FileRow with its fault for each that cannot be read.
+    """The rows of a file; a FileRow with its fault for each that cannot be read.
 
-    Raises DataError if the first row has no form that is known.
+    Raises DataError if not even the first row has step labels.
     """
-    form: StepForm | None = None
     for line in read_table(path):
         if line.fault:
             yield line
             continue
-        form = form or form_of(line.value)
-        if form is None:
-            keys = ", ".join(map(str, line.value)) if isinstance(line.value, Mapping) else type(line.value).__name__
-            known = "; ".join(f"{one.name}: {', '.join(sorted(one.keys))}" for one in FORMS)
-            raise DataError(f"{line.place}: has {keys}, and no form of step labels has these keys. Known: {known}")
         try:
-            row = form.read(line.value)
-        except (DataError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            yield replace(line, fault=f"is no row of {form.name}: {error!s}")
-            continue
-        if not row.steps:
-            yield replace(line, fault="has no steps")
+            row = read_stepwise(line.value)
+        except DataError as error:
+            if line.index == 0:
+                raise DataError(f"{line.place}: {error}") from error
+            yield replace(line, fault=str(error))
             continue
         yield row if row.id else replace(row, id=f"{path.name}:{line.number}")
 

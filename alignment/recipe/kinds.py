@@ -33,6 +33,8 @@ BUILT_IN = {
     "dpo": "alignment.training.kinds.dpo",
     "sample": "alignment.training.kinds.sample",
     "fusion": "alignment.training.kinds.fusion",
+    "step_labels": "alignment.training.kinds.step_labels",
+    "prm": "alignment.training.kinds.prm",
 }
 
 

@@ -26,10 +26,17 @@ from alignment.recipe import (
     hardware,
     held_out,
     lora,
+<<<<<<< HEAD
     own_task,
     sampling,
     schema,
     stage,
+=======
+    sampling,
+    schema,
+    stage,
+    steps,
+>>>>>>> af9c813 (Step labels, process reward models and their measures (in progress))
 )
 from alignment.recipe import rewards as reward_block
 from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
@@ -94,6 +101,12 @@ BELOW_KINDS: tuple[Section, ...] = (
         "`environment` of a rollout and of the evaluations; the options of its kind stand beside these keys "
         "([rollouts.md](rollouts.md)).",
     ),
+    (
+        steps.Steps,
+        "Steps",
+        "`steps` of a step_labels stage; `steps: line` is short for `{by: line}` ([process-rewards.md](process-rewards.md)).",
+    ),
+    *((one, f"Label method {name}", one.__doc__ or "") for name, one in steps.METHODS.items()),
     (reward_block.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
     (lora.Lora, "LoRA", "`lora` of a training stage."),
     (

@@ -64,6 +64,9 @@ METRICS: dict[str, Metric] = {
     "reward_rejected": Metric("implicit reward of the rejected answers (dpo)"),
     "preference_accuracy": Metric("fraction of pairs whose chosen answer has the greater implicit reward (dpo)", "more"),
     "reward_margin": Metric("mean difference of the two implicit rewards (dpo)", "more"),
+    "step_accuracy": Metric("fraction of labelled steps told apart rightly (prm)", "more", "step accuracy"),
+    "labels": Metric("steps of the chunk that got a label (step_labels)"),
+    "label_tokens": Metric("tokens sampled for the chunk's labels (step_labels)"),
     "accepted_fraction": Metric("fraction of the chunk's completions that were accepted (sample)"),
 }  # fmt: skip
 VERDICT_MEAN = Metric("mean score of a verifier over the completions it could judge (grpo)", "more")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
 from alignment.data.turn_end import end_ids, turn_end_id
@@ -22,9 +22,9 @@ from alignment.training.saved import probe_logits, refuse_another_policy
 Build = Callable[[StageContext], tuple[Any, Recorder]]  # a trainer of TRL that is ready to train, and its recorder
 
 
-def train(context: StageContext, build: Build) -> Done:
+def train(context: StageContext, build: Build, loads: Any = AutoModelForCausalLM) -> Done:
     """Train from the last whole checkpoint and save the policy. Raises ArtifactError if steps are missing in the end, or if
-    what was saved is not what was trained."""
+    what was saved is not what was trained. loads: the class of transformers that loads what is saved."""
     # Where trackers write unless the user says otherwise; TensorBoard's own choice is among the checkpoints, which are cleared.
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(context.folder.tensorboard))
     os.environ.setdefault("WANDB_PROJECT", context.recipe.name)
@@ -43,7 +43,7 @@ def train(context: StageContext, build: Build) -> Done:
             f"stage {context.stage.name} took {done} of {wanted} optimizer steps: it has trained less than the recipe "
             "says and is not finished. Look at the rows it was given, and at max_steps and num_train_epochs"
         )
-    save_proven(context, trainer)
+    save_proven(context, trainer, loads)
     return Done(done, recorder.tokens)
 
 
@@ -53,10 +53,11 @@ def end_at_turns(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
     Then plain transformers and vLLM stop where this project's engines do, whatever the tokenizer's eos token is.
     """
     own, config = [turn_end_id(tokenizer), tokenizer.eos_token_id], model.generation_config
-    config.eos_token_id = end_ids(own, config.eos_token_id)
+    if config is not None:  # a process reward model writes nothing
+        config.eos_token_id = end_ids(own, config.eos_token_id)
 
 
-def save_proven(context: StageContext, trainer: Any) -> None:
+def save_proven(context: StageContext, trainer: Any, loads: Any = AutoModelForCausalLM) -> None:
     """Write output/ and prove that it is what was trained. Collective. Raises ArtifactError if it is not."""
     logits = probe_logits(trainer)
     if not bool(logits.isfinite().all()):
@@ -67,5 +68,6 @@ def save_proven(context: StageContext, trainer: Any) -> None:
     end_at_turns(trainer.accelerator.unwrap_model(trainer.model), trainer.processing_class)
     save_policy(context, trainer, context.folder.output)
     if context.is_main:
-        refuse_another_policy(context.folder.output, logits, trust_remote_code=context.recipe.trust_remote_code)
+        trusted = context.recipe.trust_remote_code
+        refuse_another_policy(context.folder.output, logits, loads, trust_remote_code=trusted)
     trainer.accelerator.wait_for_everyone()

@@ -76,18 +76,20 @@ def probe_ids(vocabulary: int) -> torch.Tensor:
     return torch.randint(vocabulary, (1, PROBE_TOKENS), generator=torch.Generator().manual_seed(0))
 
 
-def refuse_another_policy(output: Path, trained_TV: torch.Tensor, *, trust_remote_code: bool = False) -> float:
+def refuse_another_policy(
+    output: Path, trained_TV: torch.Tensor, loads: Any = AutoModelForCausalLM, *, trust_remote_code: bool = False
+) -> float:
     """Raise ArtifactError if the folder does not load whole in plain transformers, or computes something else.
 
-    Returns the mean distance of its logits from the trained policy's, in standard deviations. A folder with an adapter alone
-    is loaded by PEFT on its base.
+    loads: the class of transformers that loads it. Returns the mean distance of its logits from the trained policy's, in
+    standard deviations. A folder with an adapter alone is loaded by PEFT on its base.
     """
     if is_adapter_alone(output):
         with unsharded():
             adapted = load_adapted(str(output), dtype="auto", trust_remote_code=trust_remote_code)
         return _refused_distance(output, adapted, trained_TV)
     with unsharded():
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = loads.from_pretrained(
             output, dtype="auto", use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
         )
     faults = [f"{what} {sorted(map(str, report[key]))[:3]}" for key, what in LOADING.items() if report.get(key)]

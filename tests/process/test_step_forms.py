@@ -85,7 +85,9 @@ def test_a_row_that_does_not_fit_its_form_is_named_and_left_out(tmp_path: Path) 
 
 
 def test_a_file_without_step_labels_is_refused_with_the_forms_that_are_known(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"has text, and no form of step labels.*ProcessBench: label, problem, steps"):
+    with pytest.raises(
+        DataError, match=r"rows.jsonl:1: has text, and no form of step labels.*ProcessBench: label, problem, steps"
+    ):
         read(tmp_path, {"text": "no steps"})
 
 

@@ -114,6 +114,21 @@ def pair_form() -> Form:
     return Form(task, _schema(better={"type": "string", "enum": ["response_1", "response_2", "tie"]}), grade)
 
 
+def first_error_form(steps: int) -> Form:
+    """Which of the numbered steps of a solution is the first wrong one; 0 for none. `grade` names it in `reason`."""
+    task = (
+        f"SOLUTION answers QUESTION in {steps} numbered steps. Find the first step that is wrong: a false statement, a wrong "
+        "computation, or a conclusion that does not follow from what stands before it. A step that repeats an earlier error "
+        "is not the first. Answer 0 if every step is right."
+    )
+    number = {"type": "integer", "enum": list(range(steps + 1))}
+
+    def grade(value: Mapping[str, Any]) -> tuple[float | None, str, dict[str, Any]]:
+        return None, str(value["first_wrong_step"]), {}
+
+    return Form(task, _schema(first_wrong_step=number), grade)
+
+
 def read_checklist(value: Any) -> list[dict[str, str]] | None:
     """A row's checklist, from a list of `{text, severity}` or its JSON text; None when it is something else."""
     try:

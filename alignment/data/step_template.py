@@ -1,0 +1,45 @@
+"""From a solution in steps to the tokens that a process reward model reads, for training and for scoring alike.
+
+The prompt is rendered by the chat template, as for a policy; each step's text is followed by the step token, at which its
+score is read. Neighbours: template.py (prompts), rows.py (Stepwise).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alignment.core.errors import DataError
+from alignment.data.rows import Message
+from alignment.data.template import inert, render_prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class RenderedSteps:
+    """Token ids of a solution, and the position of the step token of each step."""
+
+    input_ids: list[int]
+    positions: list[int]
+
+
+def step_token_id(tokenizer: "PreTrainedTokenizerBase", step_token: str) -> int:
+    """The id of the step token. Raises DataError if the tokenizer has it not as one token."""
+    ids = tokenizer(step_token, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
+        raise DataError(f"the tokenizer has no single token {step_token!r}, at which the scores of steps are read")
+    return int(ids[0])
+
+
+def render_steps(
+    tokenizer: "PreTrainedTokenizerBase", prompt: list[Message], steps: Sequence[str], step_id: int
+) -> RenderedSteps:
+    """A prompt and its solution. Special tokens are taken out of the steps, so that none can pass for the step token."""
+    ids = render_prompt(tokenizer, prompt, "thinking", flagged=False)
+    positions = []
+    for step in steps:
+        ids += tokenizer(inert(step, tokenizer), add_special_tokens=False)["input_ids"]
+        positions.append(len(ids))
+        ids.append(step_id)
+    return RenderedSteps(ids, positions)

@@ -1,0 +1,115 @@
+"""Best of N: accuracy if the answer with the highest process score is taken, beside a majority vote and pass@N.
+
+For M samples of each problem all figures are expectations over subsets of N of them. Neighbours: calibration.py (aggregates),
+sweep/votes.py (the vote).
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import comb
+
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.intervals import mean_interval
+from alignment.evaluation.process.calibration import aggregated
+from alignment.recipe.process import AGGREGATES, Aggregate
+
+VOTES_DRAWN = 64  # subsets of which a majority vote is taken, where there are more
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One sample of a problem: its step scores, its final answer (None for none), whether it is right, its tokens."""
+
+    scores: Sequence[float]
+    answer: str | None
+    right: bool
+    tokens: int
+
+
+@dataclass(frozen=True)
+class BestOfPoint:
+    """Accuracy with N samples. Each figure has its interval at 95%, clustered by problem."""
+
+    n: int
+    product: Estimate
+    minimum: Estimate
+    last: Estimate
+    mean: Estimate
+    majority: Estimate
+    pass_at_n: Estimate
+    mean_tokens: float
+
+    def by(self, how: Aggregate) -> Estimate:
+        """Accuracy if answers are ranked by this aggregate."""
+        found: Estimate = getattr(self, how)
+        return found
+
+
+def best_of_curve(problems: Sequence[Sequence[Candidate]], numbers: Sequence[int], seed: int = 0) -> list[BestOfPoint]:
+    """A point for each N that every problem has samples for."""
+    problems = [one for one in problems if one]
+    most = min((len(one) for one in problems), default=0)
+    return [_point(problems, n, seed) for n in sorted(set(numbers)) if n <= most]
+
+
+def _point(problems: Sequence[Sequence[Candidate]], n: int, seed: int) -> BestOfPoint:
+    tokens = [one.tokens for problem in problems for one in problem]
+    ranked = {how: _estimate(problems, lambda problem, how=how: _best(problem, n, how)) for how in AGGREGATES}  # type: ignore[misc]
+    return BestOfPoint(
+        n=n,
+        **ranked,
+        majority=_estimate(problems, lambda problem: _majority(problem, n, seed)),
+        pass_at_n=_estimate(problems, lambda problem: _passes(problem, n)),
+        mean_tokens=round(n * sum(tokens) / len(tokens), 1),
+    )
+
+
+def _estimate(problems: Sequence[Sequence[Candidate]], accuracy: Callable[[Sequence[Candidate]], float]) -> Estimate:
+    values = [accuracy(one) for one in problems]
+    low, high = mean_interval([(one, 1) for one in values])
+    return Estimate(sum(values) / len(values), low, high).rounded(4)
+
+
+def _best(problem: Sequence[Candidate], n: int, how: Aggregate) -> float:
+    """The probability that the highest of n is right, exactly: of candidates in falling order, the i-th is chosen with
+    probability C(M - i - 1, n - 1) / C(M, n). Candidates of equal score share their places."""
+    scored = sorted(((aggregated(one.scores, how), one.right) for one in problem), key=lambda pair: -_known(pair[0]))
+    total, place, found = len(scored), 0, 0.0
+    while place < total:
+        end = place
+        while end < total and _known(scored[end][0]) == _known(scored[place][0]):
+            end += 1
+        chosen = sum(comb(total - i - 1, n - 1) for i in range(place, end)) / comb(total, n)
+        found += chosen * sum(right for _, right in scored[place:end]) / (end - place)
+        place = end
+    return found
+
+
+def _known(score: float | None) -> float:
+    return -1.0 if score is None else score
+
+
+def _passes(problem: Sequence[Candidate], n: int) -> float:
+    """pass@n in its unbiased form (arXiv 2107.03374, equation 1)."""
+    wrong = sum(not one.right for one in problem)
+    return 1 - comb(wrong, n) / comb(len(problem), n)
+
+
+def _majority(problem: Sequence[Candidate], n: int, seed: int) -> float:
+    """The accuracy of the most frequent answer of n; of equally frequent ones the mean."""
+    draw = random.Random(f"{seed}:{n}")
+    subsets = 1 if n == len(problem) else VOTES_DRAWN
+    return sum(_vote(draw.sample(list(problem), n)) for _ in range(subsets)) / subsets
+
+
+def _vote(chosen: Sequence[Candidate]) -> float:
+    votes: dict[str, list[bool]] = {}
+    for one in chosen:
+        if one.answer is not None:
+            votes.setdefault(one.answer, []).append(one.right)
+    if not votes:
+        return 0.0
+    most = max(map(len, votes.values()))
+    winners = [sum(found) / len(found) for found in votes.values() if len(found) == most]
+    return sum(winners) / len(winners)

@@ -1,0 +1,172 @@
+"""ProcessModel: scores each step of solutions with a process reward model, in transformers or in vLLM.
+
+It loads what a prm stage leaves, any folder for token classification with two labels whose config names a step token, and
+Qwen's own process reward models, which have a head of two layers. Neighbours: data/step_template.py (tokens), engine.py.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, AutoTokenizer
+
+from alignment.core.errors import ArtifactError
+from alignment.data.rows import Message
+from alignment.data.step_template import RenderedSteps, render_steps, step_token_id
+from alignment.data.steps import StepRule
+from alignment.recipe.process import RIGHT, STEP_TOKEN
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+QWEN = "Qwen2ForProcessRewardModel"
+BATCH_TOKENS = 16_384  # of one forward pass, padding included
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A prompt and the steps that answer it."""
+
+    prompt: list[Message]
+    steps: Sequence[str]
+
+
+class Backend(Protocol):
+    """What computes: the probabilities of `right` at the step tokens of token sequences."""
+
+    def probabilities(self, rendered: Sequence[RenderedSteps]) -> list[list[float]]:
+        """One list for each sequence, in order."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+class ProcessModel:
+    """A process reward model from a folder or hub id. Raises ArtifactError if it is none."""
+
+    def __init__(
+        self, model: str, engine: Literal["transformers", "vllm"] = "transformers", *, trust_remote_code: bool = False
+    ) -> None:
+        try:
+            config = AutoConfig.from_pretrained(model, trust_remote_code=trust_remote_code)
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{model}: is no model folder ({error})") from error
+        self.name = Path(model).name
+        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            model, trust_remote_code=trust_remote_code
+        )
+        architecture = (getattr(config, "architectures", None) or [""])[0]
+        if "TokenClassification" not in architecture and architecture != QWEN:
+            raise ArtifactError(
+                f"{model}: its architecture is {architecture or 'not named'}, and a process reward model classifies tokens; "
+                "name the output of a prm stage"
+            )
+        self.step_id = step_token_id(self.tokenizer, getattr(config, "step_token", STEP_TOKEN))
+        self.rule = StepRule(**(getattr(config, "step_split", None) or {}))
+        self._longest = int(getattr(config.get_text_config(), "max_position_embeddings", 1 << 30))
+        self._backend: Backend
+        if engine == "vllm":
+            from alignment.inference.vllm.pooling import VllmPooling
+
+            self._backend = VllmPooling(model, self.step_id, self._longest)
+        else:
+            self._backend = _Transformers(model, architecture)
+
+    def scores(self, solutions: Sequence[Solution]) -> list[list[float] | None]:
+        """The probability that each step is right, for each solution; None for one that is longer than the model reads."""
+        rendered = [render_steps(self.tokenizer, one.prompt, one.steps, self.step_id) for one in solutions]
+        fits = [place for place, one in enumerate(rendered) if one.positions and len(one.input_ids) <= self._longest]
+        found = self._backend.probabilities([rendered[place] for place in fits])
+        by_place = dict(zip(fits, found, strict=True))
+        return [by_place.get(place, [] if not one.positions else None) for place, one in enumerate(rendered)]
+
+    def close(self) -> None:
+        """Free the model."""
+        self._backend.close()
+
+
+class _Transformers:
+    """Batches of about the same length, padded on the right: attention is causal, so padding changes nothing."""
+
+    def __init__(self, model: str, architecture: str) -> None:
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+        loaded = _qwen(model, dtype) if architecture == QWEN else _classifier(model, dtype)
+        self._model = loaded.to(self._device).eval()
+
+    def probabilities(self, rendered: Sequence[RenderedSteps]) -> list[list[float]]:
+        """See Backend."""
+        with torch.no_grad():
+            return self._probabilities(rendered)
+
+    def _probabilities(self, rendered: Sequence[RenderedSteps]) -> list[list[float]]:
+        found: dict[int, list[float]] = {}
+        for places in _batches([len(one.input_ids) for one in rendered]):
+            longest = max(len(rendered[place].input_ids) for place in places)
+            rows = [rendered[place].input_ids for place in places]
+            ids_BT = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=self._device)
+            mask_BT = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self._device)
+            logits_BTC = self._model(ids_BT, mask_BT)
+            right_BT = logits_BTC.float().softmax(dim=-1)[..., RIGHT].cpu()
+            for row, place in enumerate(places):
+                found[place] = right_BT[row, rendered[place].positions].tolist()
+        return [found[place] for place in range(len(rendered))]
+
+    def close(self) -> None:
+        """See Backend."""
+        del self._model
+
+
+class _Classifier(torch.nn.Module):
+    """A body and a head, from token ids and mask (B, T) to logits (B, T, 2)."""
+
+    def __init__(self, body: torch.nn.Module, head: torch.nn.Module | None) -> None:
+        super().__init__()
+        self.body, self.head = body, head
+
+    def forward(self, ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+        """Logits (B, T, 2)."""
+        found = self.body(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)
+        logits_BTC: torch.Tensor = found.logits if self.head is None else self.head(found.last_hidden_state)
+        return logits_BTC
+
+
+def _classifier(model: str, dtype: torch.dtype) -> _Classifier:
+    loaded = AutoModelForTokenClassification.from_pretrained(model, dtype=dtype, use_safetensors=True)
+    if loaded.config.num_labels != 2:
+        raise ArtifactError(f"{model}: has {loaded.config.num_labels} labels, and a step is right or wrong")
+    return _Classifier(loaded, None)
+
+
+def _qwen(model: str, dtype: torch.dtype) -> _Classifier:
+    """Qwen2.5-Math-PRM: a Qwen2 and two linear layers with a ReLU, saved as `score.0` and `score.2`."""
+    from safetensors.torch import load_file
+
+    if not Path(model).is_dir():
+        raise ArtifactError(f"{model}: {QWEN} is loaded from a folder; download it first")
+    config = AutoConfig.from_pretrained(model)
+    config.architectures = ["Qwen2Model"]
+    body = AutoModel.from_pretrained(model, config=config, dtype=dtype, use_safetensors=True)
+    size = config.get_text_config().hidden_size
+    head = torch.nn.Sequential(torch.nn.Linear(size, size), torch.nn.ReLU(), torch.nn.Linear(size, 2)).to(dtype)
+    weights: dict[str, torch.Tensor] = {}
+    for path in sorted(Path(model).glob("*.safetensors")):
+        weights |= {name: one for name, one in load_file(path).items() if name.startswith("score.")}
+    head.load_state_dict({name.removeprefix("score."): one for name, one in weights.items()})
+    return _Classifier(body, head)
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places of sequences in batches of at most BATCH_TOKENS, the shortest first."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[place] > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch

@@ -1,0 +1,219 @@
+"""Runs a step_labels stage: samples solutions, judges them, and labels their steps, chunk by chunk.
+
+Leaves rows.jsonl of Stepwise rows. A chunk that is done is not labelled again after a kill. Neighbours:
+training/kinds/step_labels.py (declares the kind), data_factory/step_labels/ (the methods).
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from alignment.core.errors import DataError
+from alignment.core.files import append_json_lines, write_json, write_json_lines
+from alignment.core.progress import Progress
+from alignment.data.mixture import load_parts, problems_of
+from alignment.data.rows import Problem, Stepwise, read_rows, write_rows
+from alignment.data.sources import LeftOut
+from alignment.data.steps import StepRule, faults_of
+from alignment.data_factory.step_labels.methods import Labelled, Labeller
+from alignment.data_factory.step_labels.prefixes import Prefixes, Trace
+from alignment.inference.engine import SamplingSettings, request_seed
+from alignment.records.metrics import MetricsRow
+from alignment.rollout.groups import chance, group_mode
+from alignment.rollout.references import refuse_failing
+from alignment.rollout.sampler import RolloutRequest
+from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
+from alignment.training.context import StageContext
+from alignment.training.kinds.step_labels import StepLabelsStage
+from rewards import NOT_APPLICABLE
+
+CHUNK = 64  # problems per chunk: what a kill can lose
+
+
+@dataclass
+class Counts:
+    """What became of a chunk's solutions, and what their labels cost."""
+
+    solutions: int = 0
+    right: int = 0
+    left_out_unfinished: int = 0  # cut off at the token limit, or without a known verdict
+    left_out_unsolved: int = 0  # of problems that no solution answered right: nothing says where they fail
+    left_out_right: int = 0  # right ones that keep_right_fraction leaves out
+    left_out_unknown: int = 0  # a method had no label for any step
+    left_out_disagreeing: int = 0  # two methods named different steps
+    left_out_few_steps: int = 0  # without any step
+    odd_steps: int = 0  # rows with empty or duplicate steps, which stay
+    labels: int = 0
+    wrong_labels: int = 0
+    sampled_tokens: int = 0  # of the solutions themselves
+    label_completions: int = 0
+    label_tokens: int = 0
+    label_seconds: float = 0.0
+
+    def add(self, other: "Counts") -> None:
+        """Add another chunk's counts."""
+        for name, value in asdict(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass
+class _Stage:
+    """Engine, graders and method of a step_labels stage."""
+
+    context: StageContext
+    counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        stage: StepLabelsStage = self.context.stage
+        self.stage, self.rule = stage, StepRule(stage.steps.by, stage.steps.marker)
+        self.trajectories, self.scorer = self.context.trajectory_sampler(), Scorer(stage.rewards)
+        self.sampling = SamplingSettings(stage.rollout.temperature, stage.rollout.top_p, stage.rollout.top_k)
+        sampler = self.trajectories.sampler
+        self.prefixes = Prefixes(
+            sampler, self.scorer, self.sampling, stage.rollout.max_completion_tokens, self.is_right
+        )
+        self.labeller = Labeller(stage.method, self.prefixes, self.context.recipe.seed)
+        self.context.counts["engine"] = sampler.engine.name
+
+    def is_right(self, judged: Judged) -> bool | None:
+        """Whether a completion ended by itself with a full reward; None where that is not known."""
+        if judged.trajectory.stop_reason != "end":
+            return False
+        if judged.total is None:
+            return None
+        asked = [
+            spec for spec in self.stage.rewards if judged.verdicts[spec.name or spec.kind].reason != NOT_APPLICABLE
+        ]
+        return judged.total >= sum(spec.weight for spec in asked if spec.weight > 0) - 1e-9
+
+    def label(self, problems: Sequence[Problem], number: int) -> tuple[list[Stepwise], Counts]:
+        """The labelled rows of a chunk."""
+        counts = Counts()
+        traces = list(self._kept(self._sampled(problems, number, counts), counts))
+        started = time.monotonic()
+        before = asdict(self.prefixes.cost)
+        found = self.labeller.labels(traces)
+        counts.label_seconds = round(time.monotonic() - started, 2)
+        counts.label_completions = self.prefixes.cost.completions - before["completions"]
+        counts.label_tokens = self.prefixes.cost.tokens - before["tokens"]
+        rows = list(_rows(traces, found, counts))
+        counts.labels = sum(label is not None for row in rows for label in row.labels)
+        counts.wrong_labels = sum(row.first_error is not None for row in rows)
+        counts.odd_steps = sum(bool(faults_of(row.steps)) for row in rows)
+        return rows, counts
+
+    def _sampled(self, problems: Sequence[Problem], number: int, counts: Counts) -> list[Judged]:
+        settings, recipe = self.stage.rollout, self.context.recipe
+        asked, requests = [], []
+        for problem in problems:
+            mode = group_mode(problem, number, recipe.seed, settings.thinking_fraction)
+            flagged = chance("flag", recipe.seed, problem.id) < settings.flag_fraction
+            if len(self.trajectories.prompt_ids(problem, mode, flagged=flagged)) > settings.max_prompt_tokens:
+                continue
+            for generation in range(settings.generations):
+                seed = request_seed("draw", recipe.seed, self.stage.name, problem.id, generation)
+                asked.append(problem)
+                requests.append(RolloutRequest(problem, mode, flagged, None, seed))
+        made = self.trajectories.sample(requests, self.sampling)
+        counts.solutions, counts.sampled_tokens = len(made), sum(len(one.token_ids) for one in made)
+        return self.scorer.judge(asked, made)
+
+    def _kept(self, judged: Sequence[Judged], counts: Counts) -> Iterator[Trace]:
+        """The solutions to label, each text of a problem once; what is left out is counted."""
+        solved = {one.problem.id for one in judged if self.is_right(one)}
+        seen: set[tuple[str, str]] = set()
+        for place, one in enumerate(judged):
+            right, key = self.is_right(one), (one.problem.id, one.trajectory.text)
+            counts.right += bool(right)
+            if right is None or one.trajectory.stop_reason != "end":
+                counts.left_out_unfinished += 1
+            elif one.problem.id not in solved:
+                counts.left_out_unsolved += 1
+            elif (
+                right
+                and chance("right", self.context.recipe.seed, one.problem.id, place) >= self.stage.keep_right_fraction
+            ):
+                counts.left_out_right += 1
+            elif key not in seen:
+                seen.add(key)
+                trace = Trace.of(one, self.rule, self.trajectories.sampler, right=right)
+                counts.left_out_few_steps += not trace.steps
+                if trace.steps:
+                    yield trace
+
+    def close(self) -> None:
+        """Close graders and engine."""
+        self.scorer.close()
+        self.trajectories.close()
+        self.trajectories.sampler.engine.close()
+
+
+def run(context: StageContext, output: Path) -> int:
+    """Sample and label; returns the tokens sampled. Raises DataError if no row has a label."""
+    stage: StepLabelsStage = context.stage
+    left_out: list[LeftOut] = []
+    problems = problems_of(context.recipe, load_parts(stage.data), left_out)
+    context.leave_out(left_out)
+    refuse_unjudged(problems, stage.rewards)
+    refuse_failing(context.recipe, stage, problems)
+    context.folder.checkpoints.mkdir(parents=True, exist_ok=True)
+    total, rows = Counts(), list[Stepwise]()
+    for found, counts in _chunks(context, problems):
+        rows += found
+        total.add(counts)
+    if not rows:
+        raise DataError(
+            f"none of {total.solutions} solutions got a label, so there is nothing to train on: {asdict(total)}"
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    write_rows(output / "rows.jsonl", rows)
+    per_label = {
+        "tokens_per_label": round(total.label_tokens / total.labels, 2),
+        "seconds_per_label": round(total.label_seconds / total.labels, 5),
+    }
+    context.counts.update(rows=len(rows), **asdict(total), **per_label)
+    return total.sampled_tokens + total.label_tokens
+
+
+def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[tuple[list[Stepwise], Counts]]:
+    """The labelled rows of each chunk, from disk where it was done before."""
+    worker: _Stage | None = None
+    progress = Progress(context.stage.name, len(problems))
+    for number, start in enumerate(range(0, len(problems), CHUNK)):
+        path = context.folder.checkpoints / f"chunk-{number:06d}.jsonl"
+        cost = path.with_suffix(".json")  # written last: where it is, the rows are whole
+        if not cost.exists():
+            worker = worker or _Stage(context)
+            rows, counts = worker.label(problems[start : start + CHUNK], number)
+            write_rows(path, rows)
+            write_json(cost, asdict(counts))
+        found = [row for row in read_rows(path, "stepwise") if isinstance(row, Stepwise)]
+        counts = Counts(**json.loads(cost.read_text(encoding="utf-8")))
+        figures = {"labels": float(counts.labels), "label_tokens": float(counts.label_tokens)}
+        line = MetricsRow(number + 1, -(-len(problems) // CHUNK), figures=figures)
+        (append_json_lines if number else write_json_lines)(context.folder.metrics, [line])
+        progress.report(min(start + CHUNK, len(problems)), labels=counts.labels)
+        yield found, counts
+    if worker is not None:
+        worker.close()
+
+
+def _rows(traces: Sequence[Trace], found: Sequence[Labelled], counts: Counts) -> Iterator[Stepwise]:
+    for place, (trace, labelled) in enumerate(zip(traces, found, strict=True)):
+        counts.left_out_disagreeing += labelled.disagrees
+        counts.left_out_unknown += not labelled.labels.known and not labelled.disagrees
+        if not labelled.labels.known or labelled.disagrees:
+            continue
+        problem = trace.judged.problem
+        yield Stepwise(
+            id=f"{problem.id}#{place}",
+            prompt=[dict(one) for one in trace.judged.trajectory.opening.messages],
+            steps=[step.text for step in trace.steps],
+            labels=labelled.labels.labels,
+            answer=problem.answer,
+            outcome=float(trace.right),
+            family=problem.family,
+            rationale=labelled.rationale,
+        )

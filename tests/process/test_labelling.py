@@ -1,0 +1,109 @@
+"""Labels of steps: what each method asks for, and that fewer completions give the same labels."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from alignment.data_factory.step_labels.execution import execution_labels, holds
+from alignment.data_factory.step_labels.judge import labels_before
+from alignment.data_factory.step_labels.labelling import (
+    Ask,
+    Labelling,
+    Labels,
+    binary_search,
+    hard_labels,
+    labelling_of,
+    relative_labels,
+    run,
+    soft_labels,
+)
+from alignment.data_factory.step_labels.methods import Labelled, agreed
+from alignment.recipe.steps import MonteCarlo
+
+
+class World:
+    """Completions whose verdict depends on the prefix and on their number alone. chances: that one of a prefix is right."""
+
+    def __init__(self, chances: Sequence[float], unknown: bool = False) -> None:
+        self.chances, self.drawn, self.unknown = chances, 0, unknown
+
+    def verdict(self, steps: int, number: int) -> bool | None:
+        self.drawn += 1
+        return None if self.unknown else random.Random(f"{steps}:{number}").random() < self.chances[steps]
+
+    def labels(self, labelling: Labelling) -> list[float | None]:
+        def answer(asked: list[tuple[int, Ask]]) -> list[list[bool | None]]:
+            return [[self.verdict(ask.steps, ask.first + place) for place in range(ask.count)] for _, ask in asked]
+
+        (found,) = run([labelling], answer)
+        return found.labels
+
+
+def test_a_hard_label_is_1_if_any_completion_is_right_and_nothing_follows_the_first_0() -> None:
+    assert World([1, 0.6, 0.6, 0, 1, 1]).labels(hard_labels(5, 8, right=False)) == [1, 1, 0, None, None]
+    assert World([1, 1, 1, 1]).labels(hard_labels(4, 8, right=False)) == [1, 1, 1, 0]
+
+
+def test_binary_search_finds_the_same_labels_with_a_fraction_of_the_completions() -> None:
+    for first_wrong in range(1, 13):
+        chances = [0.6] * first_wrong + [0.0] * (13 - first_wrong)
+        plain, fast = World(chances), World(chances)
+        assert fast.labels(binary_search(12, 16, right=False)) == plain.labels(hard_labels(12, 16, right=False))
+        if first_wrong > 4:
+            assert fast.drawn < 16 * 5
+    right = World([0.0] * 13)
+    assert right.labels(binary_search(12, 16, right=True)) == [1.0] * 12
+    assert right.drawn == 0
+
+
+def test_a_soft_label_is_the_fraction_that_is_right() -> None:
+    assert World([1, 1, 0.5, 0.5]).labels(soft_labels(4, 4, right=True)) == [1.0, 0.25, 0.25, 1.0]
+
+
+def test_relative_progress_compares_with_the_step_before() -> None:
+    method = MonteCarlo(type="monte_carlo", label="relative", completions=400)
+    # 0.9 of 1 is progress enough, 0.5 of 0.9 is not.
+    assert World([1, 0.9, 0.5, 0.5]).labels(relative_labels(4, method, right=True)) == [1.0, 0.0, None, None]
+    lax = method.model_copy(update={"least_progress": 0.5})
+    assert World([1, 0.9, 0.5, 0.5]).labels(relative_labels(4, lax, right=True)) == [1.0, 1.0, 1.0, 1.0]
+
+
+def test_hard_problems_get_more_completions() -> None:
+    method = MonteCarlo(type="monte_carlo", label="relative", completions=8, by_difficulty=[(0.9, 32), (0.1, 64)])
+    easy, medium = World([1.0] * 3), World([0.5] * 3)
+    easy.labels(labelling_of(method, 2, right=True))
+    medium.labels(labelling_of(method, 2, right=True))
+    assert (easy.drawn, medium.drawn) == (8 + 8, 8 + 32)
+
+
+def test_steps_whose_completions_cannot_be_judged_have_no_label() -> None:
+    for labelling in (hard_labels(3, 4, right=False), binary_search(3, 4, right=False), soft_labels(3, 4, right=True)):
+        assert not any(World([1] * 4, unknown=True).labels(labelling))
+
+
+@pytest.mark.parametrize(
+    ("step", "found"),
+    [
+        ("14 - 3 = 11", True), ("14 - 3 = 12", False), ("so 2 * (3 + 4) = 14.", True), ("<<40*3=120>>120 dollars", True),
+        ("$1,200 / 4 = $300", True), ("x + 1 = 2", None), ("no numbers", None), ("1 + 1 = 2 = 2, and 3 + 1 = 5", False),
+        ("10 / 0 = 0", None), ("2 = 2x", None),
+    ],
+)  # fmt: skip
+def test_arithmetic_in_a_step_is_computed(step: str, found: bool | None) -> None:
+    assert holds(step) is found
+
+
+def test_execution_finds_the_first_equation_that_does_not_hold() -> None:
+    assert execution_labels(["1 + 1 = 2", "2 + 2 = 5", "5 + 1 = 6"], right=False).labels == [1.0, 0.0, None]
+    assert execution_labels(["1 + 1 = 2", "So it is 2."], right=True).labels == [1.0, 1.0]
+    assert execution_labels(["1 + 1 = 2", "So it is 2."], right=False).labels == [None, None]  # an error of reading
+
+
+def test_consensus_keeps_a_row_only_if_both_name_the_same_step() -> None:
+    first = Labelled(Labels([1.0, 0.0, None]))
+    kept = agreed(first, Labelled(labels_before(2, 3), "the second step adds wrongly"))
+    assert (kept.labels, kept.disagrees, kept.rationale) == (first.labels, False, "the second step adds wrongly")
+    assert agreed(first, Labelled(labels_before(1, 3))).disagrees
+    assert agreed(first, Labelled(labels_before(0, 3))).disagrees
+    assert not agreed(first, Labelled(Labels([None] * 3))).labels.known
