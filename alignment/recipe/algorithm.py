@@ -14,6 +14,7 @@ from alignment.recipe.named_function import NAMED_FUNCTION
 from alignment.recipe.trainer_keys import MOVING_REFERENCE
 
 ADVANTAGES = ("group_normalised", "group_centred", "leave_one_out")
+PROCESS_ADVANTAGES = ("papo", "pure", "grpo_process", "vine")  # which also read the scores of steps
 Average = Literal["tokens", "sequences", "constant", "sequence_sums"]
 _ADVANTAGES = "Advantages of completions: group_normalised, group_centred, leave_one_out, or `module:function`."
 _AVERAGE = (
@@ -23,7 +24,8 @@ _AVERAGE = (
 _CLIP_LOW = "The ratio of new to old probability is clipped below 1 minus this."
 _CLIP_HIGH = "The ratio of new to old probability is clipped above 1 plus this."
 _BETA = "Weight of the KL divergence from the policy at the stage's start; 0 needs no reference model in memory."
-_ONE_OF_OURS = rf"^({'|'.join(ADVANTAGES)}|{NAMED_FUNCTION})$"
+_ONE_OF_OURS = rf"^({'|'.join((*ADVANTAGES, *PROCESS_ADVANTAGES))}|{NAMED_FUNCTION})$"
+_STEP_CREDIT = "Advantages of tokens from rewards and the scores of steps."
 
 
 class AlgorithmFields(Closed):
@@ -59,7 +61,8 @@ class AlgorithmFields(Closed):
     @property
     def own_functions(self) -> list[str]:
         """The functions of the user's own that it names, as `module:function`."""
-        return [name for name in (self.advantages, self.loss) if name is not None and name not in ADVANTAGES]
+        ours = (*ADVANTAGES, *PROCESS_ADVANTAGES)
+        return [name for name in (self.advantages, self.loss) if name is not None and name not in ours]
 
 
 class Grpo(AlgorithmFields):
@@ -119,12 +122,61 @@ class Rloo(AlgorithmFields):
     iterations: Literal[1] = Field(1, description="REINFORCE has no ratio, so each step needs rollouts of its own.")
 
 
+class Papo(AlgorithmFields):
+    """PAPO (arXiv 2603.26535): outcome advantages as DAPO's, and process scores normalised among right answers alone."""
+
+    type: Literal["papo"] = Field(description="PAPO, arXiv 2603.26535; needs `process`.")
+    advantages: Literal["papo"] = Field("papo", description=_STEP_CREDIT)
+    process_weight: float = Field(
+        1.0, ge=0, description="Factor of the process part; 1 in the paper, 0.6 for its 7B model."
+    )
+    clip_low: float = Field(0.2, gt=0, lt=1, description=_CLIP_LOW)
+    clip_high: float = Field(0.28, gt=0, description=_CLIP_HIGH)
+
+
+class Pure(AlgorithmFields):
+    """PURE (arXiv 2504.15275): the worst step of an answer has nearly all of its credit."""
+
+    type: Literal["pure"] = Field(description="PURE, arXiv 2504.15275; needs `process`.")
+    advantages: Literal["pure"] = Field("pure", description=_STEP_CREDIT)
+    temperature: float = Field(
+        0.1, gt=0, description="Of the softmax that weighs steps; small is close to the minimum."
+    )
+    outcome_weight: float = Field(
+        1.0,
+        ge=0,
+        description="Factor of the outcome's advantage; with 0 the policy learns to please the process model.",
+    )
+    clip_low: float = Field(0.2, gt=0, lt=1, description=_CLIP_LOW)
+    clip_high: float = Field(0.2, gt=0, description=_CLIP_HIGH)
+
+
+class GrpoProcess(AlgorithmFields):
+    """GRPO with process supervision (arXiv 2402.03300, section 4.1.3), to compare with: it pays for many steps."""
+
+    type: Literal["grpo_process"] = Field(
+        description="GRPO with process supervision, arXiv 2402.03300; needs `process`."
+    )
+    advantages: Literal["grpo_process"] = Field("grpo_process", description=_STEP_CREDIT)
+    clip_low: float = Field(0.2, gt=0, lt=1, description=_CLIP_LOW)
+    clip_high: float = Field(0.2, gt=0, description=_CLIP_HIGH)
+
+
+class Vine(AlgorithmFields):
+    """VinePPO (arXiv 2410.01679): a step is worth the change in value, by completions of the prefixes around it."""
+
+    type: Literal["vine"] = Field(description="VinePPO, arXiv 2410.01679; needs `process: {completions: 9}`.")
+    advantages: Literal["vine"] = Field("vine", description=_STEP_CREDIT)
+    clip_low: float = Field(0.2, gt=0, lt=1, description=_CLIP_LOW)
+    clip_high: float = Field(0.2, gt=0, description=_CLIP_HIGH)
+
+
 def _written_short(value: Any) -> Any:
     """`algorithm: dapo` means `algorithm: {type: dapo}`."""
     return {"type": value} if isinstance(value, str) else value
 
 
-AnyAlgorithm = Grpo | Dapo | DrGrpo | Gspo | Cispo | Rloo
+AnyAlgorithm = Grpo | Dapo | DrGrpo | Gspo | Cispo | Rloo | Papo | Pure | GrpoProcess | Vine
 Algorithm = Annotated[
     Annotated[AnyAlgorithm, Field(discriminator="type")],
     BeforeValidator(_written_short),

@@ -26,17 +26,12 @@ from alignment.recipe import (
     hardware,
     held_out,
     lora,
-<<<<<<< HEAD
     own_task,
-    sampling,
-    schema,
-    stage,
-=======
+    process,
     sampling,
     schema,
     stage,
     steps,
->>>>>>> af9c813 (Step labels, process reward models and their measures (in progress))
 )
 from alignment.recipe import rewards as reward_block
 from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
@@ -105,6 +100,11 @@ BELOW_KINDS: tuple[Section, ...] = (
         steps.Steps,
         "Steps",
         "`steps` of a step_labels stage; `steps: line` is short for `{by: line}` ([process-rewards.md](process-rewards.md)).",
+    ),
+    (
+        process.Process,
+        "Process",
+        "`process` of a grpo stage: what scores steps ([process-rewards.md](process-rewards.md)).",
     ),
     *((one, f"Label method {name}", one.__doc__ or "") for name, one in steps.METHODS.items()),
     (reward_block.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),

@@ -130,7 +130,7 @@ def _reads(block: Any, read: Callable[[Any], Any]) -> bool:
 def _taken(stage: StageFields) -> set[str]:
     """Names of the stages that a stage starts from or takes rows of."""
     parts = [] if isinstance(stage.data, str) else [part.stage for part in stage.data]
-    return {name for name in (stage.start_from, *parts) if name is not None}
+    return {name for name in (stage.start_from, *parts, *stage.reads) if name is not None}
 
 
 def _is_valid(values: dict[str, Any]) -> bool:

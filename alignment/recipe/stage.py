@@ -31,6 +31,11 @@ class StageFields(Closed):
         description="A mixture from data/mixtures/ by name, or its parts written here."
     )
 
+    @property
+    def reads(self) -> list[str]:
+        """Earlier stages whose output it reads beside its policy and its data."""
+        return []
+
 
 class TrainingStage(StageFields):
     """The fields of every stage that trains."""

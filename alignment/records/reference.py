@@ -20,6 +20,7 @@ from alignment.records.evaluation import EvaluationRecord
 from alignment.records.follow import FollowRecord
 from alignment.records.manifest import Manifest
 from alignment.records.metrics import METRICS, VERDICT_MEAN, VERDICT_UNKNOWN, Metric, MetricsRow
+from alignment.records.process import ProcessRecord
 from alignment.records.rollout import PassRate, RolloutRow
 from alignment.records.run import PreparedBase, RunRecord, StageStart
 from alignment.records.sweep import ProblemOutcome, RecordedPoint, Sweep
@@ -38,8 +39,8 @@ runs/tiny-thinking/
     rollouts.jsonl          some rollouts of each step (grpo, sample)
     checkpoints/            what a killed stage resumes from; removed when the stage has finished
     tensorboard/            where the recipe says `report_to: [tensorboard]`
-    output/                 the artifact: a policy (safetensors, tokenizer; with LoRA adapter/, or the adapter alone) or rows (rows.jsonl; of sample also preferences.jsonl and pass_rates.jsonl, of fusion card.md and card.json)
-    evaluations/            thinking.json, non_thinking.json; where asked for: constraints.json, follow.json
+    output/                 the artifact: a policy (safetensors, tokenizer; with LoRA adapter/, or the adapter alone) or rows (rows.jsonl; of sample also preferences.jsonl and pass_rates.jsonl, of fusion card.md and card.json), or a process reward model
+    evaluations/            thinking.json, non_thinking.json; where asked for: constraints.json, follow.json; of a process reward model process.json
     manifest.json           written last: while it is missing, the stage has not finished
   budget/                   the budget sweep, the recipe's own or that of `alignment budget`: points.jsonl, outcomes/, budget.json, budget.csv, budget.png; of the command also sweep.log and sweep.progress.jsonl
   report.json  report.md  report.html
@@ -69,6 +70,7 @@ FILES = (
     FileSection("evaluations/MODE.json", EvaluationRecord),
     FileSection("evaluations/follow.json", FollowRecord),
     FileSection("evaluations/constraints.json", ConstraintsRecord),
+    FileSection("evaluations/process.json", ProcessRecord),
     FileSection("budget/points.jsonl", RecordedPoint, lines=True),
     FileSection("budget/outcomes/KEY.jsonl", ProblemOutcome, lines=True),
     FileSection("budget/budget.json", Sweep),

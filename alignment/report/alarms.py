@@ -23,6 +23,8 @@ THINK_FOLLOW = 0.9
 MERGE_CHANGED = 0.5  # of the weights that an adapter updates
 LEFT_OUT_FRACTION = 0.1
 LEFT_OUT_NOTICED = 0.01
+PROCESS_RISE = 0.05  # of a score and of a fraction, from the first to the last quarter of a stage
+STEP_DRIFT = 2.0  # factor between them
 
 
 def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm]:
@@ -36,6 +38,7 @@ def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm
         found += _rows(stage)
         found += _gradients(stage)
         found += _training(stage)
+        found += _process(stage)
         found += _isolation(stage)
         found += _reward_against_accuracy(stage, changes.get(stage.name, {}))
         found += _evaluations(stage, fused)
@@ -153,6 +156,29 @@ def _gradients(stage: Stage) -> Iterator[Alarm]:
 def _count(stage: Stage, name: str) -> float:
     found = stage.counts.get(name)
     return float(found) if is_number(found) else 0.0
+
+
+def _process(stage: Stage) -> Iterator[Alarm]:
+    """Signs that a policy pleases its process scorer: it scores more while less is right, or its steps drift."""
+    scores, right = _ends(stage, "process_score"), _ends(stage, "right_fraction")
+    if scores and right and scores[1] - scores[0] > PROCESS_RISE and right[0] - right[1] > PROCESS_RISE:
+        message = (
+            f"The process score rose from {scores[0]:.2f} to {scores[1]:.2f} while the fraction of right answers fell from "
+            f"{right[0]:.2f} to {right[1]:.2f}: the policy has learned to please the scorer."
+        )
+        yield _alarm(stage, "process_up_accuracy_down", right[1] - right[0], -PROCESS_RISE, message)
+    for metric, shown in (("steps_per_answer", "steps per answer"), ("tokens_per_step", "tokens per step")):
+        ends = _ends(stage, metric)
+        if ends and min(ends) > 0 and max(ends) / min(ends) > STEP_DRIFT:
+            message = f"The {shown} went from {ends[0]:.1f} to {ends[1]:.1f}; look at what the policy writes."
+            yield _alarm(stage, "step_drift", ends[1] / ends[0], STEP_DRIFT, message)
+
+
+def _ends(stage: Stage, metric: str) -> tuple[float, float] | None:
+    """The means of the first and the last quarter of a metric; None with fewer than four values."""
+    values = [value for _, value in stage.series(metric)]
+    quarter = len(values) // 4
+    return (fmean(values[:quarter]), fmean(values[-quarter:])) if quarter else None
 
 
 def _isolation(stage: Stage) -> Iterator[Alarm]:

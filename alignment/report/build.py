@@ -26,6 +26,7 @@ from alignment.report.document import (
     StageSection,
     SweepSection,
 )
+from alignment.report.process import process_section
 from alignment.report.render.phrases import summary
 from alignment.report.run import Run, Stage
 
@@ -43,6 +44,7 @@ def build_report(run: Run) -> Report:
         stages=tuple(_stage(stage, changes[stage.name]) for stage in run.stages),
         final=_final(run),
         sweep=_sweep(run),
+        process=process_section(run),
         alarms=tuple(alarms(run, changes)),
         versions=run.versions,
         hardware=run.hardware,

@@ -17,6 +17,7 @@ from alignment.records.card import CardFigures
 from alignment.records.constraints import ConstraintTask
 from alignment.records.evaluation import EvaluationFigures
 from alignment.records.follow import FollowFigures
+from alignment.records.process import ProcessRecord
 from alignment.records.sweep import SweepPoint
 
 SCHEMA_VERSION = 2
@@ -145,6 +146,21 @@ class SweepSection:
 
 
 @dataclass(frozen=True)
+class ProcessSection:
+    """What the last measured process reward model is worth (`alignment processbench`)."""
+
+    stage: Annotated[str, "its stage"]
+    f1: Annotated[Number, "mean ProcessBench F1 of what it was measured on"]
+    f1_monte_carlo: Annotated[Number, "that of the model whose labels came from completions"]
+    f1_consensus: Annotated[Number, "that of the model whose labels two methods agreed on"]
+    best_of_8: Annotated[Estimate, "accuracy of the best of eight answers by its scores"]
+    majority_of_8: Annotated[Estimate, "accuracy of the most frequent of eight answers"]
+    pass_at_1: Annotated[Number, "accuracy of a single answer"]
+    stress: Annotated[Mapping[str, Number], "by stress test: the fraction of solutions whose score rose"]
+    measured: Annotated[ProcessRecord, "everything that was measured of it"]
+
+
+@dataclass(frozen=True)
 class Alarm:
     """A sign that something is wrong."""
 
@@ -169,6 +185,7 @@ class Report:
     stages: Annotated[tuple[StageSection, ...], "in the order of the run"]
     final: Annotated[Mapping[Mode, Final], "by mode"]
     sweep: Annotated[SweepSection | None, "accuracy over thinking budgets"]
+    process: Annotated[ProcessSection | None, "the last measured process reward model"]
     alarms: Annotated[tuple[Alarm, ...], "in the order of the stages"]
     versions: Annotated[Mapping[str, str], "version of each package that decides a result"]
     hardware: Annotated[Machine | None, "the machine on which the run began"]

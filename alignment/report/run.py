@@ -23,6 +23,7 @@ from alignment.records.evaluation import EvaluationRecord
 from alignment.records.follow import FollowFigures, FollowRecord
 from alignment.records.manifest import Manifest
 from alignment.records.metrics import MetricsRow
+from alignment.records.process import ProcessRecord
 from alignment.records.rollout import RolloutRow
 from alignment.records.run import RunRecord, StageStart
 from alignment.records.run_folder import StageFolder
@@ -65,6 +66,7 @@ class Stage:
     card_page: str | None = None  # card.md, from the run directory
     follow: FollowFigures | None = None
     constraints: tuple[ConstraintTask, ...] = ()
+    process: ProcessRecord | None = None
 
     def series(self, metric: str) -> list[tuple[float, float]]:
         """(step, value) for every line of metrics.jsonl that holds this metric."""
@@ -160,6 +162,7 @@ def _stage(reader: Reader, folder: StageFolder) -> Stage:
         card_page=(folder.output / "card.md").relative_to(reader.root).as_posix() if card else None,
         follow=follow.figures if follow else None,
         constraints=constraints.tasks if constraints else (),
+        process=reader.record(ProcessRecord, folder.evaluations / "process.json"),
     )
 
 

@@ -86,7 +86,7 @@ class RunPlan:
         stages in its mixture."""
         read = [self.recipe.policy_before(name), self.recipe.policy_before(self.adapter_from(name))]
         sampled = [part.stage for part in load_parts(self.recipe.stage(name).data) if part.stage]
-        return list(dict.fromkeys(one for one in (*read, *sampled) if one is not None))
+        return list(dict.fromkeys(one for one in (*read, *sampled, *self.recipe.stage(name).reads) if one is not None))
 
     def adapter_from(self, name: str) -> str:
         """The stage that began the adapter which a stage trains; the stage itself where it continues none."""

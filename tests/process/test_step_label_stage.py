@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from alignment.data.rows import Stepwise, read_rows
 from alignment.records.run_folder import RunFolder
-from alignment.run.plan import RunPlan
+from process.stages import in_process
 from thinking_policy import train_thinker
 
 ONE_DIGIT = {"min_terms": 2, "max_terms": 4, "max_digits": 1}
@@ -20,22 +19,6 @@ def label_stage(**changes: Any) -> dict[str, Any]:
     rollout = {"engine": "transformers", "generations": 6, "max_prompt_tokens": 96, "max_completion_tokens": 64}
     stage = {"name": "labels", "kind": "step_labels", "data": data, "rollout": rollout, "steps": "line"}
     return {**stage, "rewards": [{"kind": "math_answer"}], **changes}
-
-
-def in_process(folder: Path, policy: Path, stage: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Run one stage here, from a policy's folder; returns its counts."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    from alignment.recipe.kinds import kind_of
-    from alignment.training.context import StageContext
-
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump({"name": "labels", "model": "embedded", "stages": [stage]}), encoding="utf-8")
-    plan = RunPlan.load(path, [], folder / "run")
-    name = stage["name"]
-    plan.folder(name).path.mkdir(parents=True, exist_ok=True)
-    context = StageContext(plan.recipe, plan.recipe.stage(name), plan.run, plan.folder(name), str(policy))
-    kind_of(context.stage).run(context)
-    return context.counts
 
 
 @pytest.fixture(scope="module")

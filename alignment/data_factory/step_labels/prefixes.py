@@ -61,7 +61,7 @@ class Prefixes:
         max_completion_tokens: int,
         right: Callable[[Judged], bool | None],
     ) -> None:
-        self._sampler, self._scorer, self._right = sampler, scorer, right
+        self.sampler, self.right, self._scorer = sampler, right, scorer
         self._settings = replace(settings, logprobs=False)
         self._most, self.cost = max_completion_tokens, Cost()
 
@@ -72,16 +72,16 @@ class Prefixes:
             for number, ask in asked
             for completion in range(ask.first, ask.first + ask.count)
         ]
-        made = self._sampler.sample([one for one in requests if one.max_tokens > 0], self._settings)
+        made = self.sampler.sample([one for one in requests if one.max_tokens > 0], self._settings)
         self.cost.add(made)
         generations = iter(made)
         places = [traces[number] for number, ask in asked for _ in range(ask.count)]
         whole = [
-            _whole(trace, request, next(generations), self._sampler) if request.max_tokens > 0 else None
+            _whole(trace, request, next(generations), self.sampler) if request.max_tokens > 0 else None
             for trace, request in zip(places, requests, strict=True)
         ]
         judged = iter(self._judge(places, whole))
-        verdicts = [None if one is None else self._right(next(judged)) for one in whole]
+        verdicts = [None if one is None else self.right(next(judged)) for one in whole]
         # A prefix that leaves no token to continue with reaches nothing.
         found = iter([False if one is None else verdict for one, verdict in zip(whole, verdicts, strict=True)])
         return [[next(found) for _ in range(ask.count)] for _, ask in asked]

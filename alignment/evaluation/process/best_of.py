@@ -1,6 +1,6 @@
 """Best of N: accuracy if the answer with the highest process score is taken, beside a majority vote and pass@N.
 
-For M samples of each problem all figures are expectations over subsets of N of them. Neighbours: calibration.py (aggregates),
+For M samples of each problem all figures are expectations over subsets of N of them. Neighbours: recipe/process.py (aggregates),
 sweep/votes.py (the vote).
 """
 
@@ -11,8 +11,7 @@ from math import comb
 
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import mean_interval
-from alignment.evaluation.process.calibration import aggregated
-from alignment.recipe.process import AGGREGATES, Aggregate
+from alignment.recipe.process import AGGREGATES, Aggregate, aggregated
 
 VOTES_DRAWN = 64  # subsets of which a majority vote is taken, where there are more
 

@@ -6,8 +6,6 @@ Neighbours: bench.py (the first wrong step), stress.py (what else moves a score)
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alignment.recipe.process import Aggregate
-
 BINS = 10
 
 
@@ -44,20 +42,6 @@ def last_step_minima(scores: Sequence[Sequence[float]]) -> tuple[float | None, f
         return None, None
     last = sum(min(range(len(one)), key=one.__getitem__) == len(one) - 1 for one in several)
     return last / len(several), sum(1 / len(one) for one in several) / len(several)
-
-
-def aggregated(scores: Sequence[float], how: Aggregate) -> float | None:
-    """One number for a solution: the product, minimum, mean or last of its step scores; None without steps."""
-    if not scores:
-        return None
-    if how == "product":
-        result = 1.0
-        for score in scores:
-            result *= score
-        return result
-    if how == "mean":
-        return sum(scores) / len(scores)
-    return min(scores) if how == "minimum" else scores[-1]
 
 
 def area_under_curve(scores: Sequence[float], right: Sequence[bool]) -> float | None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from alignment.core.vocabulary import MODES
 from alignment.records.sweep import SweepPoint
 from alignment.report.document import Report
-from alignment.report.render import phrases
+from alignment.report.render import phrases, process
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
@@ -50,6 +50,7 @@ def render_markdown(report: Report) -> str:
         *_cards(report),
         *_following(report),
         *_sweep(report),
+        *_process(report),
         "## Work",
         _work(report),
     ]
@@ -57,6 +58,13 @@ def render_markdown(report: Report) -> str:
     parts += ["## Versions", versions] if versions else []
     parts += ["## Notes", "\n".join(f"- {cell(note)}" for note in report.notes)] if report.notes else []
     return "\n\n".join(parts) + "\n"
+
+
+def _process(report: Report) -> list[str]:
+    if report.process is None:
+        return []
+    tables = [table(headings, rows) for headings, rows in process.tables(report.process)]
+    return ["## Process reward model", cell(process.facts(report.process)), process.LEGEND, *tables]
 
 
 def _facts(report: Report) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from alignment.recipe.algorithm import OWNED_BY_ALGORITHM, Algorithm, Dapo
-from alignment.recipe.issue import Issue, Place
-from alignment.recipe.kinds import Done, LintIntent, StageKind
+from alignment.recipe.algorithm import OWNED_BY_ALGORITHM, PROCESS_ADVANTAGES, Algorithm, Dapo
+from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.kinds import Done, LintIntent, StageKind, kind_of
+from alignment.recipe.process import Process
 from alignment.recipe.rewards import Reward
 from alignment.recipe.sampling import Rollout
 from alignment.recipe.schema import Recipe
@@ -29,8 +30,16 @@ class GrpoStage(TrainingStage):
 
     rollout: Rollout = Field(Rollout(), description="How completions are sampled.")
     rewards: list[Reward] = Field(min_length=1, description="The verifiers that make up the reward.")
+    process: Process | None = Field(
+        None, description="What scores the steps of completions, for algorithms with credit for steps."
+    )
     algorithm: Algorithm = Field(Dapo(), description="What is made of rewards: a preset by name, or with its settings.")
     micro_batch: int = Field(8, ge=1, description="Completions per device and forward pass.")
+
+    @property
+    def reads(self) -> list[str]:
+        """The prm stage that scores its steps."""
+        return [self.process.stage] if self.process is not None and self.process.stage is not None else []
 
 
 def run(context: "StageContext") -> Done:
@@ -89,6 +98,28 @@ def algorithm(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
     yield from check_algorithm(stage.algorithm, stage.rollout, ("stages", index, "algorithm"))
 
 
+def process(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
+    """Steps are scored where an algorithm needs it, by a model that is there."""
+    place: Place = ("stages", index)
+    chosen = stage.process
+    if chosen is None:
+        if stage.algorithm.advantages in PROCESS_ADVANTAGES:
+            message = f"{stage.algorithm.type} gives credit to steps, and nothing scores them; write `process: {{stage: NAME}}`"
+            yield Issue((*place, "algorithm"), message)
+        return
+    trained = [other.name for other in recipe.stages[:index] if kind_of(other).leaves == "process_model"]
+    if chosen.stage is not None and chosen.stage not in trained:
+        message = f"found `{chosen.stage}`, which is no prm stage before this one; {nearest(chosen.stage, trained)}"
+        yield Issue((*place, "process", "stage"), message)
+    if stage.algorithm.advantages not in PROCESS_ADVANTAGES and not chosen.weight:
+        told = f"has no effect with {stage.algorithm.type} and weight 0; write a weight, or one of: {', '.join(PROCESS_ADVANTAGES)}"
+        yield Issue((*place, "process"), told)
+    if stage.algorithm.advantages == "vine" and chosen.completions is None:
+        yield Issue(
+            (*place, "process"), "vine needs values of prefixes, and not a model's scores; write `completions: 9`"
+        )
+
+
 def _work(stage: GrpoStage) -> str:
     batch = stage.rollout.problems_per_step * stage.rollout.generations
     steps = stage.trainer.get("max_steps", -1)
@@ -135,5 +166,5 @@ KIND = StageKind(
         learning_rate=1e-6,
     ),
     lint=lambda stage: LintIntent(stage.rollout.max_prompt_tokens),
-    checks=(batches, checkpoints, weights, algorithm),
+    checks=(batches, checkpoints, weights, algorithm, process),
 )

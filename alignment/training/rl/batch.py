@@ -30,12 +30,31 @@ class Row:
 
 
 @dataclass(frozen=True)
+class RowSteps:
+    """The steps of one completion. of_token: the step of each of its tokens, -1 for none.
+
+    scores: from 0 to 1; empty where the completion could not be scored. process: their aggregate. right: whether the final
+    answer is. lengths: tokens of each step.
+    """
+
+    of_token: Sequence[int]
+    scores: Sequence[float]
+    process: float | None
+    right: bool | None
+    lengths: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
 class RolledOut:
-    """One step's rollouts on this rank: rows, the reward of each (None: could not be judged), and figures to record."""
+    """One step's rollouts on this rank: rows, the reward of each (None: could not be judged), and figures to record.
+
+    steps: one for each row, where a process scorer has looked at them.
+    """
 
     rows: Sequence[Row]
     rewards: Sequence[float | None]
     figures: dict[str, float]
+    steps: Sequence[RowSteps] | None = None
 
 
 class RolloutSource(Protocol):

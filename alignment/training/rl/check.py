@@ -7,7 +7,7 @@ training/kinds/grpo.py (whose check this is).
 from collections.abc import Iterator
 
 from alignment.core.errors import RecipeError
-from alignment.recipe.algorithm import ADVANTAGES, AlgorithmFields
+from alignment.recipe.algorithm import ADVANTAGES, PROCESS_ADVANTAGES, AlgorithmFields
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.named_function import named_function
 from alignment.recipe.sampling import Rollout
@@ -18,7 +18,7 @@ def check_algorithm(chosen: AlgorithmFields, rollout: Rollout, place: Place) -> 
 
     place: where the algorithm stands in the recipe.
     """
-    if chosen.advantages not in ADVANTAGES:
+    if chosen.advantages not in (*ADVANTAGES, *PROCESS_ADVANTAGES):
         yield from _callable((*place, "advantages"), chosen.advantages, ("rewards_NG", "mask_NGT"))
     if chosen.loss is not None:
         yield from _callable((*place, "loss"), chosen.loss, ("tokens", "algorithm"))

@@ -18,7 +18,20 @@ from typing import Any
 
 import torch
 
-from alignment.recipe.algorithm import AlgorithmFields, Average, Cispo, Dapo, DrGrpo, Grpo, Gspo, Rloo
+from alignment.recipe.algorithm import (
+    AlgorithmFields,
+    Average,
+    Cispo,
+    Dapo,
+    DrGrpo,
+    Grpo,
+    GrpoProcess,
+    Gspo,
+    Papo,
+    Pure,
+    Rloo,
+    Vine,
+)
 from alignment.recipe.named_function import named_function
 
 Loss = Callable[["Tokens", Any], torch.Tensor]
@@ -55,7 +68,7 @@ class StepSize:
     max_completion_tokens: int
 
 
-def clipped_ratio(tokens: Tokens, algorithm: Grpo | Dapo | DrGrpo) -> torch.Tensor:
+def clipped_ratio(tokens: Tokens, algorithm: Grpo | Dapo | DrGrpo | Papo | Pure | GrpoProcess | Vine) -> torch.Tensor:
     """-min(r A, clip(r, 1 - low, 1 + high) A), r the ratio of each token.
 
     PPO's surrogate (arXiv 1707.06347, equation 7) as in GRPO (arXiv 2402.03300, equation 3), with low = high; DAPO (arXiv
@@ -98,6 +111,10 @@ LOSSES: dict[str, Loss] = {
     "gspo": clipped_sequence_ratio,
     "cispo": clipped_weight,
     "rloo": reinforce,
+    "papo": clipped_ratio,
+    "pure": clipped_ratio,
+    "grpo_process": clipped_ratio,
+    "vine": clipped_ratio,
 }
 
 

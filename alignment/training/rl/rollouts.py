@@ -20,6 +20,7 @@ from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.batch import RolledOut, Row
 from alignment.training.rl.engine_weights import EngineWeights, starts_the_same
+from alignment.training.rl.process_scores import ProcessScores
 
 KEPT_ROLLOUTS = 16  # per step, in rollouts.jsonl
 REPLACEMENT_ROUNDS = 3
@@ -36,6 +37,7 @@ class Rollouts:
         self._sampling = SamplingSettings(stage.rollout.temperature, stage.rollout.top_p, stage.rollout.top_k)
         self._weights_of_step: int | None = None
         self._sampler: TrajectorySampler | None = None
+        self._process: ProcessScores | None = None
 
     def roll_out(self, problem_ids: Sequence[str], step: int, weights: EngineWeights) -> RolledOut:
         """One step's completions for the problems of this rank, each id once per generation."""
@@ -46,23 +48,29 @@ class Rollouts:
         sampled = self._sample(sampler, [self._problems[name] for name in problem_ids], step, draw=0)
         clock.append(time.monotonic())
         judged, replaced = self._judge(sampler, sampled, step)
+        scored = self._process.score(judged, step) if self._process is not None else None
+        judged = judged if scored is None else scored.judged
         clock.append(time.monotonic())
         self._keep(judged, step)
         silent = [not has_signal(group) for group in _groups(judged, self._settings.generations)]
         seconds = [after - before for before, after in itertools.pairwise(clock)]
         figures = {
             **summary(judged),
+            **({} if scored is None else scored.figures()),
             "replaced_groups": float(replaced * self._context.processes),  # figures are averaged over ranks
             "zero_variance_groups": sum(silent) / len(silent),
             **({} if sent.rounding.kept is None else {"merge_changed_fraction": sent.rounding.kept}),
             **dict(zip(("seconds_weights", "seconds_rollout", "seconds_verdicts"), seconds, strict=True)),
         }
-        return RolledOut([_row(one) for one in judged], [one.total for one in judged], figures)
+        steps = None if scored is None else scored.steps
+        return RolledOut([_row(one) for one in judged], [one.total for one in judged], figures, steps)
 
     def _fresh_sampler(self, step: int, weights: EngineWeights) -> TrajectorySampler:
         """The sampler, its engine holding the weights that the trainer holds now."""
         if self._sampler is None:
             self._sampler = self._first_sampler(step, weights)
+            if self._context.stage.process is not None:
+                self._process = ProcessScores(self._context, self._sampler, self._scorer)
         elif self._weights_of_step != step:
             self._sampler.sampler.engine.load_weights(weights())
         self._weights_of_step = step

@@ -21,12 +21,13 @@ from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.recipe.algorithm import AlgorithmFields
 from alignment.training.packing_check import plain_attention
 from alignment.training.policy import without_adapter
-from alignment.training.rl.advantages import advantages_of
-from alignment.training.rl.batch import RolledOut, RolloutSource, Row, StepBatch, as_tensors
+from alignment.training.rl.advantages import advantages_of, group_normalised
+from alignment.training.rl.batch import RolledOut, RolloutSource, Row, RowSteps, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
 from alignment.training.rl.order import EpochSampler
 from alignment.training.rl.packing import Layout, align, pack
+from alignment.training.rl.process_advantages import StepRewards, process_advantages_of
 from alignment.training.rl.trl_trainer import GRPOTrainer
 
 GAP_ROWS = 4  # of each rank, whose log-probs are compared with the engine's at every step
@@ -64,7 +65,9 @@ class PolicyGradientTrainer(GRPOTrainer):
         self._algorithm, self._rollouts, self._max_logprob_gap = algorithm, rollouts, max_logprob_gap
         self._engine_dtype = engine_dtype
         self._lay_out: Callable[[torch.Tensor, torch.Tensor], Layout] = pack if packs else align
-        self._advantages_of, self._loss_of = advantages_of(algorithm), loss_of(algorithm)
+        self._process_advantages_of = process_advantages_of(algorithm)
+        self._advantages_of = group_normalised if self._process_advantages_of else advantages_of(algorithm)
+        self._loss_of = loss_of(algorithm)
         self._kl_sums = torch.zeros(2, device=self.accelerator.device)  # of this step: KL, tokens
 
     @property
@@ -88,7 +91,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         batch = self._tensors(rolled.rows, mask_truncated=self._algorithm.mask_truncated)
         rewards_B = self._everywhere([math.nan if one is None else one for one in rolled.rewards])
         columns = batch.columns()
-        columns["advantages_BC"] = self._advantages(rewards_B, batch.loss_mask_BC)
+        columns["advantages_BC"] = self._advantages(rewards_B, batch.loss_mask_BC, rolled.steps)
         columns["step_tokens"] = self.accelerator.reduce(batch.step_tokens, reduction="sum")
         if self.args.gradient_accumulation_steps % (self.args.steps_per_generation * self.num_iterations):
             columns["old_BC"] = self._logprobs(self.model, batch)
@@ -156,12 +159,18 @@ class PolicyGradientTrainer(GRPOTrainer):
             return "bfloat16" if self.args.bf16 else "float16"
         return str(next(self.model.parameters()).dtype).removeprefix("torch.")
 
-    def _advantages(self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor) -> torch.Tensor:
+    def _advantages(
+        self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor, steps: Sequence[RowSteps] | None
+    ) -> torch.Tensor:
         """Advantages of this rank's rows, (B, C), from the rewards of all ranks: a group may lie on two of them."""
         everywhere = self.accelerator.pad_across_processes(loss_mask_BC, dim=1)
         mask_NGT = self.accelerator.gather(everywhere).unflatten(0, (-1, self.num_generations))
         rewards_NG = rewards_B.unflatten(0, (-1, self.num_generations))
-        found = self._advantages_of(rewards_NG, mask_NGT)
+        if self._process_advantages_of is None:
+            found = self._advantages_of(rewards_NG, mask_NGT)
+        else:
+            scored = self._step_rewards(steps or (), mask_NGT.shape[-1])
+            found = self._process_advantages_of(rewards_NG, mask_NGT, scored, self._algorithm)
         if found.shape not in (rewards_NG.shape, mask_NGT.shape):
             raise RecipeError(
                 f"`{self._algorithm.advantages}` returned advantages of shape {tuple(found.shape)}; it has to return one "
@@ -171,6 +180,23 @@ class PolicyGradientTrainer(GRPOTrainer):
         rows, longest = loss_mask_BC.shape
         first = self.accelerator.process_index * rows
         return found_NGT.flatten(0, 1)[first : first + rows, :longest].to(loss_mask_BC.dtype).contiguous()
+
+    def _step_rewards(self, steps: Sequence[RowSteps], longest: int) -> StepRewards:
+        """The steps of all ranks' rows, in groups."""
+        most = int(self._everywhere([max((len(row.scores) for row in steps), default=1), 1]).max())
+        of_token = [[*row.of_token, *[-1] * (longest - len(row.of_token))] for row in steps]
+        scores = [[*row.scores, *[math.nan] * (most - len(row.scores))] for row in steps]
+        return StepRewards(
+            step_NGT=self._grouped(of_token).long(),
+            scores_NGS=self._grouped(scores),
+            process_NG=self._grouped([math.nan if row.process is None else row.process for row in steps]),
+            right_NG=self._grouped([math.nan if row.right is None else float(row.right) for row in steps]),
+        )
+
+    def _grouped(self, values: Sequence[float] | Sequence[Sequence[float]]) -> torch.Tensor:
+        """Values of all ranks' rows in float64, their first dimension split into groups and generations."""
+        found = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
+        return self.accelerator.gather(found).unflatten(0, (-1, self.num_generations))
 
     def _score(self, model: torch.nn.Module, batch: StepBatch) -> Scored:
         """Log-probs of a batch's completions by the fused head, which never makes whole logits."""

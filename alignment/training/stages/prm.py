@@ -14,6 +14,7 @@ from datasets import Dataset
 from peft import get_peft_model
 from tokenizers import AddedToken
 from transformers import (
+    AutoConfig,
     AutoModelForTokenClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -104,12 +105,17 @@ def _loaded(context: StageContext, tokenizer: PreTrainedTokenizerBase, attention
     dtype = torch.float32 if chosen == "auto" else getattr(torch, chosen)
     set_seed(context.recipe.seed)  # of the new head
     try:
-        model = AutoModelForTokenClassification.from_pretrained(
+        config = AutoConfig.from_pretrained(
             context.policy_path,
             num_labels=len(LABELS),
             id2label=LABELS,
             label2id={name: number for number, name in LABELS.items()},
-            classifier_dropout=0.0,
+            trust_remote_code=context.recipe.trust_remote_code,
+        )
+        config.classifier_dropout = 0.0
+        model = AutoModelForTokenClassification.from_pretrained(
+            context.policy_path,
+            config=config,
             dtype=dtype,
             attn_implementation=attention,
             use_safetensors=True,

@@ -1,0 +1,74 @@
+"""`alignment processbench`: does a process reward model, or a judge, find the first wrong step?
+
+Also calibration, outcome drift, stress tests and, with a policy, best-of-N curves. Neighbours: benching.py and
+evaluation/process/ (the work).
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from alignment.commands.options import AsJson, ModelOrRun, Tasks
+
+
+def processbench(
+    model: ModelOrRun,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Rows with step labels, such as ProcessBench's gsm8k.json; may be repeated."),
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="A prm stage of the run (default: the last).")] = None,
+    tasks: Tasks = "",
+    count: Annotated[int, typer.Option(min=1, help="Problems per task.")] = 256,
+    threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Score below which a step is wrong.")
+    ] = None,
+    threshold_from: Annotated[Path | None, typer.Option(help="Other rows, on which the threshold is chosen.")] = None,
+    judge: Annotated[str, typer.Option(metavar="URL", help="A judge's endpoint, measured in place of the model.")] = "",
+    policy: Annotated[
+        Path | None, typer.Option(help="A policy whose answers to the tasks best-of-N chooses from.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Answers to each problem for best-of-N.")] = 8,
+    engine: Annotated[
+        Literal["transformers", "vllm"], typer.Option(help="What computes scores and samples answers.")
+    ] = "transformers",
+    max_completion_tokens: Annotated[int, typer.Option(min=1, help="Longest answer for best-of-N.")] = 1024,
+    seed: Annotated[int, typer.Option(help="Seed of problems, planted errors and samples.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option(help="The file (default: the stage's evaluations/process.json, or here).")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Measure whether a process reward model finds the first wrong step of solutions (ProcessBench)."""
+    from alignment.commands.processbench.benching import measured, process_model_of, shown
+    from alignment.core.errors import OptionError
+    from alignment.evaluation.process.work import ProcessWork
+    from alignment.report import write_report
+
+    names = tuple(name for name in tasks.split(",") if name)
+    if not (data or names):
+        raise OptionError("there is nothing to measure on: write --data FILE with step labels, or --tasks chain-sum")
+    if policy is not None and not names:
+        raise OptionError("best-of-N needs problems: write --tasks NAME beside --policy")
+    found = process_model_of(model, stage) if not judge else None
+    work = ProcessWork(
+        model=str(found.folder) if found else "",
+        name=found.name if found else "judge",
+        files=tuple(str(path.resolve()) for path in data or ()),
+        tasks=names,
+        count=count,
+        seed=seed,
+        threshold=threshold,
+        threshold_file=str(threshold_from.resolve()) if threshold_from else None,
+        engine=engine,
+        policy=str(policy.resolve()) if policy else None,
+        samples=samples,
+        settings={"max_completion_tokens": max_completion_tokens, "engine": engine} if policy else None,
+        judge={"base_url": judge} if judge else None,
+    )
+    recorded = found.record if found else None
+    target = output or recorded or Path("process.json")
+    shown(measured(work, target), target, as_json=json_)
+    if target == recorded:
+        write_report(model)

@@ -1,0 +1,131 @@
+"""`alignment processbench`: finds the model, measures in a process of its own, and prints the figures.
+
+Neighbours: evaluation/process/job.py (the process that measures), records/process.py (the figures).
+"""
+
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from alignment.core.errors import ArtifactError
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.typed_json import encode
+from alignment.evaluation.process.work import ProcessWork
+from alignment.recipe.hardware import Hardware
+from alignment.recipe.kinds import find_kind
+from alignment.records.policies import is_model_folder
+from alignment.records.process import ProcessRecord
+from alignment.records.run_folder import RunFolder
+from alignment.run.processes import environment
+from alignment.run.watch import refuse_failure, watched
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A process reward model: its name in output, and its folder or hub id."""
+
+    name: str
+    folder: str
+    record: Path | None = None  # where a run keeps the figures of its stage
+
+
+def process_model_of(path: Path, stage: str | None) -> FoundModel:
+    """A model folder, or the output of a run's prm stage (default: the last). Raises ArtifactError if there is none."""
+    if is_model_folder(path) or not path.exists():
+        return FoundModel(path.resolve().name, str(path.resolve()) if path.exists() else str(path))
+    run = RunFolder.open(path)
+    names = [folder.name[3:] for folder in sorted(run.path.glob("[0-9][0-9]-*")) if "." not in folder.name]
+    trained = [name for name in names if run.find(name).finished and _scores(run.find(name).manifest().kind)]
+    if not trained or (stage is not None and stage not in trained):
+        known = ", ".join(trained) or "none yet"
+        raise ArtifactError(f"{path} has no finished prm stage{f' `{stage}`' if stage else ''}; it has {known}")
+    name = stage or trained[-1]
+    return FoundModel(name, str(run.find(name).output.resolve()), run.find(name).evaluations / "process.json")
+
+
+def _scores(kind: str) -> bool:
+    found = find_kind(kind)
+    return found is not None and found.leaves == "process_model"
+
+
+def measured(work: ProcessWork, target: Path) -> ProcessRecord:
+    """Measure in a process of its own, which writes the file. Raises StageFailed if it fails."""
+    title, log = f"measuring {work.name}", target.with_suffix(".log")
+    log.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "work.json"
+        work.write(file)
+        command = [sys.executable, "-m", "alignment.evaluation.process.job", str(file), "--output", str(target)]
+        env = environment(Hardware(), offline=Path(work.model).exists())
+        refuse_failure(watched(title, command, log, Console(stderr=True), env), title, log)
+    return ProcessRecord.read(target)
+
+
+def shown(record: ProcessRecord, target: Path, *, as_json: bool) -> None:
+    """Print the figures, or the file's contents as JSON."""
+    if as_json:
+        print(json.dumps(encode(record), indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(_bench(record))
+    if record.stress:
+        console.print(_stress(record))
+    if record.best_of:
+        console.print(_best_of(record))
+    if record.calibration_error is not None:
+        drift = f"{record.last_step_minima:.0%}" if record.last_step_minima is not None else "unknown"
+        chance = (
+            f"{record.last_step_minima_by_chance:.0%}" if record.last_step_minima_by_chance is not None else "unknown"
+        )
+        console.print(
+            f"calibration error {record.calibration_error:.3f}; lowest score on the last step in {drift}, by chance {chance}",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    console.print(f"file: {target}", highlight=False, soft_wrap=True)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left")
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place else "left", no_wrap=True, vertical="bottom")
+    return table
+
+
+def _text(one: Estimate) -> str:
+    if one.value is None or one.low is None or one.high is None:
+        return "unknown"
+    return f"{one.value:.3f} ({one.low:.3f}–{one.high:.3f})"
+
+
+def _bench(record: ProcessRecord) -> Table:
+    said = "" if record.threshold is None else f", threshold {record.threshold:.3f} from {record.threshold_from}"
+    table = _table(f"{record.model}{said}", "rows", "with error (95%)", "without (95%)", "F1", "random")
+    for one in record.subsets:
+        chance = "" if one.random_f1 is None else f"{100 * one.random_f1:.1f}"
+        counts = f"{one.name} ({one.errors} + {one.right})"
+        table.add_row(counts, _text(one.with_error), _text(one.without_error), f"{100 * one.f1:.1f}", chance)
+    return table
+
+
+def _stress(record: ProcessRecord) -> Table:
+    table = _table(
+        f"stress tests, {record.aggregate} of step scores", "test", "score rises (95%)", "mean change", "solutions"
+    )
+    for one in record.stress:
+        change = "" if one.mean_change is None else f"{one.mean_change:+.3f}"
+        table.add_row(one.name.replace("_", " "), _text(one.risen), change, str(one.solutions))
+    return table
+
+
+def _best_of(record: ProcessRecord) -> Table:
+    table = _table("best of N", "N", "product", "minimum", "last", "majority", "pass@N", "tokens")
+    for one in record.best_of:
+        figures = [_text(found) for found in (one.product, one.minimum, one.last, one.majority, one.pass_at_n)]
+        table.add_row(str(one.n), *figures, f"{one.mean_tokens:.0f}")
+    return table

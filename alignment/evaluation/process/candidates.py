@@ -1,0 +1,47 @@
+"""Samples of a policy on a task with the step scores of a process reward model: what best of N chooses from.
+
+Neighbours: ../answering.py (samples and grades), best_of.py (the curve), measure.py.
+"""
+
+from collections.abc import Sequence
+
+from alignment.core.vocabulary import Mode
+from alignment.data.rows import Problem
+from alignment.evaluation.answering import Evaluator, Question
+from alignment.evaluation.grading import correctness
+from alignment.evaluation.process.best_of import Candidate
+from alignment.inference.process_model import ProcessModel, Solution
+from alignment.rollout.scoring import Judged
+from rewards.contract import after_thinking
+
+
+def candidates(
+    evaluator: Evaluator, model: ProcessModel, problems: Sequence[Problem], samples: int, mode: Mode, seed: int
+) -> list[list[Candidate]]:
+    """`samples` answers to each problem. Those whose correctness is unknown are left out; too long ones score nothing."""
+    asked = [Question(problem, mode, flagged=False) for problem in problems for _ in range(samples)]
+    judged = evaluator.answers(asked, seed)
+    solutions = [
+        Solution(
+            [dict(one) for one in row.trajectory.opening.messages],
+            [step.text for step in model.rule.split(row.trajectory.text)],
+        )
+        for row in judged
+    ]
+    scores = model.scores(solutions)
+    found = [
+        [
+            _candidate(row, score or [])
+            for row, score in zip(judged[start : start + samples], scores[start : start + samples], strict=True)
+            if correctness(row) is not None
+        ]
+        for start in range(0, len(judged), samples)
+    ]
+    return [one for one in found if len(one) == samples]
+
+
+def _candidate(row: Judged, scores: Sequence[float]) -> Candidate:
+    made = row.trajectory
+    finished = made.stop_reason == "end"
+    answer = " ".join(after_thinking(made.text).split()) if finished else None
+    return Candidate(scores if finished else [], answer or None, correctness(row) == 1.0, len(made.token_ids))

@@ -1,0 +1,82 @@
+"""The process that measures a process reward model: `python -m alignment.evaluation.process.job WORK --output FILE`.
+
+`alignment processbench` starts it, in the environment that engines need. Neighbours: measure.py, candidates.py.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alignment.core.entry import run_child
+from alignment.core.errors import DataError
+from alignment.data.generators.corrupted import corrupted
+from alignment.data.rows import Stepwise
+from alignment.data.step_forms import read_steps
+from alignment.evaluation.answering import Evaluator
+from alignment.evaluation.process.candidates import candidates
+from alignment.evaluation.process.measure import BenchSettings, best_of, measure_judge, measure_model
+from alignment.evaluation.process.work import ProcessWork
+from alignment.evaluation.task import task_problems
+from alignment.inference.process_model import ProcessModel
+from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.steps import JudgedSteps
+
+THRESHOLD_ROWS = 400  # corrupted solutions of other problems, on which a threshold is chosen
+
+
+def main(
+    work: Annotated[Path, typer.Argument(help="The file that says what is to be measured.")],
+    output: Annotated[Path, typer.Option(help="The file for the figures.")],
+) -> None:
+    """Measure one process reward model and write process.json."""
+    run(ProcessWork.read(work), output)
+
+
+def run(work: ProcessWork, output: Path) -> None:
+    """Measure and write. Raises DataError for files without usable rows."""
+    subsets = {Path(name).stem: rows_of(Path(name)) for name in work.files}
+    for task in work.tasks:
+        problems = task_problems(task, work.count, work.seed, parameters={})
+        subsets[f"corrupted {task}"] = list(corrupted(problems, work.seed))
+    if work.judge is not None:
+        measure_judge(JudgedSteps.model_validate({"type": "judge", **work.judge}), subsets).write(output)
+        return
+    model = ProcessModel(work.model, work.engine, trust_remote_code=work.trust_remote_code)
+    record = replace(measure_model(model, subsets, _settings(work)), model=work.name)
+    if work.policy is not None:
+        settings = Evaluations.model_validate(work.settings)
+        evaluator = Evaluator(settings, work.policy, "best of N", trust_remote_code=work.trust_remote_code)
+        problems = [one for task in work.tasks for one in task_problems(task, work.count, work.seed, parameters={})]
+        found = candidates(evaluator, model, evaluator.fitting(problems), work.samples, "thinking", work.seed)
+        record = replace(record, best_of=best_of(found, work.seed))
+        evaluator.close()
+    model.close()
+    record.write(output)
+
+
+def _settings(work: ProcessWork) -> BenchSettings:
+    """The threshold: given, from a file, or from corrupted solutions of other problems of the first task."""
+    rows: list[Stepwise] = []
+    origin = "given" if work.threshold is not None else "0.5"
+    if work.threshold is None and work.threshold_file is not None:
+        rows, origin = rows_of(Path(work.threshold_file)), Path(work.threshold_file).name
+    elif work.threshold is None and work.tasks:
+        # Of the same held-out problems, after those that are measured: no row is in both.
+        problems = task_problems(work.tasks[0], work.count + THRESHOLD_ROWS, work.seed, parameters={})[work.count :]
+        rows, origin = list(corrupted(problems, work.seed + 1)), f"other corrupted {work.tasks[0]}"
+    return BenchSettings(work.threshold, rows, origin, work.aggregate, work.seed)
+
+
+def rows_of(path: Path) -> list[Stepwise]:
+    """The labelled solutions of a file. Raises DataError with the first line that cannot be read."""
+    found = list(read_steps(path))
+    for one in found:
+        if not isinstance(one, Stepwise):
+            raise DataError(f"{one.place}: {one.fault}")
+    return [one for one in found if isinstance(one, Stepwise)]
+
+
+if __name__ == "__main__":
+    run_child(main)

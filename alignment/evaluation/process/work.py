@@ -1,0 +1,30 @@
+"""ProcessWork: the file in which `alignment processbench` tells its process what to measure. Neighbour: job.py (reads it)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from alignment.core.typed_json import Json
+from alignment.recipe.process import Aggregate
+from alignment.records.file_record import FileRecord
+
+
+@dataclass(frozen=True)
+class ProcessWork(FileRecord):
+    """What is to be measured. Paths are absolute."""
+
+    model: str
+    name: str
+    files: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    count: int = 256
+    seed: int = 0
+    threshold: float | None = None
+    threshold_file: str | None = None
+    aggregate: Aggregate = "minimum"
+    engine: Literal["transformers", "vllm"] = "transformers"
+    policy: str | None = None
+    samples: int = 8
+    settings: Mapping[str, Json] | None = None  # of the evaluation that samples for best of N
+    judge: Mapping[str, Json] | None = None  # in place of a model
+    trust_remote_code: bool = False

@@ -1,0 +1,69 @@
+"""Tables of the report's part on process reward models, for the page and for Markdown.
+
+Neighbours: ../process.py (the figures), html.py and markdown.py (where the tables stand).
+"""
+
+from alignment.report.document import ProcessSection
+from alignment.report.render import phrases
+
+Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+LEGEND = (
+    "F1 is the harmonic mean of two accuracies: the exact first wrong step of solutions with one, and no step called wrong in "
+    "the others (ProcessBench). A score that rises under a stress test rewards what makes no solution better."
+)
+
+
+def bench_table(section: ProcessSection) -> Table:
+    """F1 by file or task, beside that of random scores."""
+    rows = [
+        (
+            one.name, str(one.errors), phrases.percent(one.with_error.value), str(one.right),
+            phrases.percent(one.without_error.value), phrases.percent(one.f1), phrases.percent(one.random_f1),
+        )
+        for one in section.measured.subsets
+    ]  # fmt: skip
+    return ("rows", "with error", "found %", "without", "accepted %", "F1 %", "random F1 %"), rows
+
+
+def stress_table(section: ProcessSection) -> Table:
+    """How often the score rises."""
+    rows = [
+        (one.name.replace("_", " "), phrases.percent(one.risen.value), phrases.interval(one.risen), str(one.solutions))
+        for one in section.measured.stress
+    ]
+    return ("stress test", "score rises %", "interval", "solutions"), rows
+
+
+def best_of_table(section: ProcessSection) -> Table:
+    """Accuracy by N and by how an answer is chosen."""
+    rows = [
+        (
+            str(one.n),
+            *(
+                phrases.percent(found.value)
+                for found in (one.product, one.minimum, one.last, one.majority, one.pass_at_n)
+            ),
+        )
+        for one in section.measured.best_of
+    ]
+    return ("N", "product %", "minimum %", "last %", "majority %", "pass@N %"), rows
+
+
+def tables(section: ProcessSection) -> list[Table]:
+    """Those that have rows."""
+    return [one for one in (bench_table(section), stress_table(section), best_of_table(section)) if one[1]]
+
+
+def facts(section: ProcessSection) -> str:
+    """Threshold, calibration and drift in a sentence."""
+    record, parts = section.measured, list[str]()
+    if record.threshold is not None:
+        parts.append(f"threshold {record.threshold:.3f} from {record.threshold_from}")
+    if record.calibration_error is not None:
+        parts.append(f"calibration error {record.calibration_error:.3f}")
+    if record.last_step_minima is not None:
+        chance = phrases.percent(record.last_step_minima_by_chance)
+        parts.append(
+            f"lowest score on the last step in {phrases.percent(record.last_step_minima)}%, by chance {chance}%"
+        )
+    return f"{section.stage}: {'; '.join(parts)}." if parts else f"{section.stage}."

@@ -1,0 +1,173 @@
+"""Scores of the steps of a step's rollouts: by a process reward model, or by completions of each prefix.
+
+Neighbours: rollouts.py (who asks), process_advantages.py (what is made of scores), inference/process_model.py, recipe/process.py.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from alignment.data.steps import Step, StepRule, token_ends
+from alignment.data_factory.step_labels.labelling import Ask
+from alignment.data_factory.step_labels.prefixes import Prefixes, Trace
+from alignment.inference.engine import SamplingSettings
+from alignment.inference.process_model import ProcessModel, Solution
+from alignment.recipe.process import Process, aggregated
+from alignment.rollout.sampler import TrajectorySampler
+from alignment.rollout.scoring import Judged, Scorer
+from alignment.training.context import StageContext
+from alignment.training.kinds.grpo import GrpoStage
+from alignment.training.rl.batch import RowSteps
+from rewards import NOT_APPLICABLE, Verdict
+
+NAME = "process"  # of the verdict, in metrics and rollouts.jsonl
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Judged rollouts with the verdict of the process scorer, and the steps of each."""
+
+    judged: list[Judged]
+    steps: list[RowSteps]
+
+    def figures(self) -> dict[str, float]:
+        """Means that show whether a policy has begun to please the scorer, by the names of records/metrics.py."""
+        known = [one.process for one in self.steps if one.process is not None]
+        counts = [len(one.lengths) for one in self.steps]
+        lengths = [length for one in self.steps for length in one.lengths]
+        right = [one.right for one in self.steps if one.right is not None]
+        found = {"steps_per_answer": sum(counts) / max(1, len(counts))}
+        if known:
+            found["process_score"] = sum(known) / len(known)
+        if lengths:
+            found["tokens_per_step"] = sum(lengths) / len(lengths)
+        if right:
+            found["right_fraction"] = sum(right) / len(right)
+        return found
+
+
+class StepScorer(Protocol):
+    """What scores steps: a model, or completions."""
+
+    rule: StepRule
+
+    def scores(self, judged: Sequence[Judged], steps: Sequence[Sequence[Step]], step: int) -> list[list[float] | None]:
+        """A score from 0 to 1 for each step of each rollout; None where a rollout could not be scored."""
+        ...
+
+
+class ModelScores:
+    """Scores by a process reward model, which is not trained in this stage."""
+
+    def __init__(self, model: ProcessModel) -> None:
+        self._model, self.rule = model, model.rule
+
+    def scores(self, judged: Sequence[Judged], steps: Sequence[Sequence[Step]], step: int) -> list[list[float] | None]:
+        """See StepScorer."""
+        prompts = [[dict(one) for one in made.trajectory.opening.messages] for made in judged]
+        asked = [Solution(prompt, [one.text for one in found]) for prompt, found in zip(prompts, steps, strict=True)]
+        return self._model.scores(asked)
+
+
+class CompletionScores:
+    """Values by Monte Carlo, from the policy as it is now: the right fraction of completions of each prefix."""
+
+    def __init__(self, prefixes: Prefixes, completions: int, rule: StepRule) -> None:
+        self._prefixes, self._completions, self.rule = prefixes, completions, rule
+
+    def scores(self, judged: Sequence[Judged], steps: Sequence[Sequence[Step]], step: int) -> list[list[float] | None]:
+        """See StepScorer. The last step's value is the outcome of the rollout itself."""
+        rights = [self._prefixes.right(one) for one in judged]
+        traces = [
+            Trace.of(one, self.rule, self._prefixes.sampler, right=bool(right))
+            for one, right in zip(judged, rights, strict=True)
+        ]
+        asked = [
+            (number, Ask(count, 0, self._completions))
+            for number, trace in enumerate(traces)
+            for count in range(1, len(trace.steps))
+        ]
+        values: list[list[float]] = [[] for _ in traces]
+        for (number, _), verdicts in zip(asked, self._prefixes.answer(traces, asked, step), strict=True):
+            known = [one for one in verdicts if one is not None]
+            values[number].append(sum(known) / len(known) if known else math.nan)
+        return [
+            None if right is None or any(map(math.isnan, found)) else [*found, float(right)] if trace.steps else []
+            for right, found, trace in zip(rights, values, traces, strict=True)
+        ]
+
+
+class ProcessScores:
+    """The process scorer of a grpo stage. Its verdict joins the others' and, with a weight, the reward."""
+
+    def __init__(self, context: StageContext, sampler: TrajectorySampler, scorer: Scorer) -> None:
+        stage: GrpoStage = context.stage
+        if stage.process is None:
+            raise ValueError("the stage has no `process`")
+        self._settings, self._rewards = stage.process, stage.rewards
+        self._tokenizer = sampler.tokenizer
+        self._scorer = self._opened(context, stage.process, sampler, scorer)
+
+    def _opened(
+        self, context: StageContext, settings: Process, sampler: TrajectorySampler, scorer: Scorer
+    ) -> StepScorer:
+        if settings.completions is not None:
+            rollout = context.stage.rollout
+            sampling = SamplingSettings(rollout.temperature, rollout.top_p, rollout.top_k)
+            prefixes = Prefixes(sampler.sampler, scorer, sampling, rollout.max_completion_tokens, self.is_right)
+            return CompletionScores(prefixes, settings.completions, StepRule(settings.steps.by, settings.steps.marker))
+        model = str(context.artifact(settings.stage)) if settings.stage is not None else str(settings.model)
+        return ModelScores(ProcessModel(model, settings.engine, trust_remote_code=context.recipe.trust_remote_code))
+
+    def is_right(self, judged: Judged) -> bool | None:
+        """Whether a rollout has the full reward of the verifiers; None where that is not known."""
+        if judged.trajectory.stop_reason != "end":
+            return False
+        specs = [one for one in self._rewards if judged.verdicts[one.name or one.kind].reason != NOT_APPLICABLE]
+        scores = [judged.verdicts[one.name or one.kind].score for one in specs if one.weight > 0]
+        if any(score is None for score in scores):
+            return None
+        return all(score is not None and score >= 1 - 1e-9 for score in scores)
+
+    def score(self, judged: Sequence[Judged], step: int) -> Scored:
+        """Judged rollouts with their step scores."""
+        steps = [self._scorer.rule.split(one.trajectory.text) for one in judged]
+        found = self._scorer.scores(judged, steps, step)
+        rows, verdicts = [], []
+        for one, places, scores in zip(judged, steps, found, strict=True):
+            number = None if scores is None else aggregated(scores, self._settings.aggregate)
+            of_token, lengths = self._tokens(one, places)
+            rows.append(RowSteps(of_token, scores or [], number, self.is_right(one), lengths))
+            verdicts.append(
+                Verdict(number, "scored" if number is not None else "no_steps" if scores == [] else "too_long")
+            )
+        return Scored(
+            [
+                replace(one, verdicts={**one.verdicts, NAME: verdict}, total=self._total(one.total, verdict.score))
+                for one, verdict in zip(judged, verdicts, strict=True)
+            ],
+            rows,
+        )
+
+    def _total(self, total: float | None, score: float | None) -> float | None:
+        if not self._settings.weight:
+            return total
+        return None if total is None or score is None else total + self._settings.weight * score
+
+    def _tokens(self, judged: Judged, steps: Sequence[Step]) -> tuple[list[int], list[int]]:
+        """The step of each token of the last assistant turn, -1 for none, and the number of tokens of each step."""
+        made = judged.trajectory
+        of_token = [-1] * len(made.token_ids)
+        if not steps:
+            return of_token, []
+        turn = made.assistant_turns[-1]
+        ids = made.token_ids[turn.start : turn.end]
+        starts = token_ends(self._tokenizer, ids, [one.start for one in steps])
+        ends = token_ends(self._tokenizer, ids, [one.end for one in steps])
+        taken = 0
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            first = max(start, taken)
+            of_token[turn.start + first : turn.start + end] = [number] * (end - first)
+            taken = end
+        return of_token, [of_token.count(number) for number in range(len(steps))]
