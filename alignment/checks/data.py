@@ -16,7 +16,6 @@ from alignment.data.sources import (
     can_be_imitated,
     has_messages,
     has_pairs,
-    has_steps,
     hash_split,
     is_own,
     is_readable,
@@ -24,6 +23,7 @@ from alignment.data.sources import (
     source_names,
     source_of,
 )
+from alignment.data.step_mixture import has_steps
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import StageKind, Takes, kind_of, kinds

@@ -289,7 +289,7 @@ def row_columns(source: Procedural | Table) -> set[str]:
 
 def can_be_imitated(source: Procedural | Table) -> bool:
     """Whether a source has answers to train on, and not only tests or constraints to judge answers by."""
-    return not (has_pairs(source) or has_steps(source)) and (
+    return not has_pairs(source) and (
         has_messages(source) or not row_columns(source).isdisjoint(("answer", "solution"))
     )
 
@@ -297,11 +297,6 @@ def can_be_imitated(source: Procedural | Table) -> bool:
 def has_messages(source: Procedural | Table) -> bool:
     """Whether a source holds conversations in place of problems."""
     return isinstance(source, Table) and source.fields.holds_chats
-
-
-def has_steps(source: Procedural | Table) -> bool:
-    """Whether a source holds solutions whose steps have labels."""
-    return isinstance(source, Table) and source.fields.steps
 
 
 def has_pairs(source: Procedural | Table) -> bool:
@@ -316,7 +311,6 @@ def source_conversations(
 
     left_out: takes the rows that cannot be read; without it, the first of them is an error. Raises DataError.
     """
-
     return _each(source, seed, path, partial(_as_conversation, source), left_out)
 
 
@@ -354,10 +348,9 @@ def table_places(
     for row in table_rows(source, path):
         if has_pairs(source):
             yield row.place, row_or_why(row, partial(_as_pair, source))
-        elif has_steps(source):
-            yield row.place, row_or_why(row, partial(stepwise_chat, source.id))
-        elif has_messages(source):
-            yield row.place, row_or_why(row, partial(_as_conversation, source))
+        elif source.fields.steps or has_messages(source):
+            read = partial(stepwise_chat, source.id) if source.fields.steps else partial(_as_conversation, source)
+            yield row.place, row_or_why(row, read)
         else:
             yield row.place, row_or_why(row, partial(_as_asked, source))
 

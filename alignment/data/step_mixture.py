@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from alignment.core.errors import DataError
 from alignment.data.mixture import ArtifactPath, refuse_faulty
 from alignment.data.rows import Stepwise, read_rows
-from alignment.data.sources import LeftOut, Table, has_steps, source_of, table_rows
+from alignment.data.sources import LeftOut, Procedural, Table, source_of, table_rows
 from alignment.data.step_forms import stepwise_row
 from alignment.recipe.data import MixturePart
 from alignment.recipe.schema import Recipe
+
+
+def has_steps(source: Procedural | Table) -> bool:
+    """Whether a source holds solutions whose steps have labels."""
+    return isinstance(source, Table) and source.fields.steps
 
 
 def steps_of(
