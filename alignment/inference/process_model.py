@@ -149,15 +149,15 @@ def _qwen(model: str, dtype: torch.dtype) -> _Classifier:
     if not Path(model).is_dir():
         raise ArtifactError(f"{model}: {QWEN} is loaded from a folder; download it first")
     config = AutoConfig.from_pretrained(model)
-    config.architectures = ["Qwen2Model"]
-    body = AutoModel.from_pretrained(model, config=config, dtype=dtype, use_safetensors=True)
     size = config.get_text_config().hidden_size
-    head = torch.nn.Sequential(torch.nn.Linear(size, size), torch.nn.ReLU(), torch.nn.Linear(size, 2)).to(dtype)
+    head = torch.nn.Sequential(torch.nn.Linear(size, size), torch.nn.ReLU(), torch.nn.Linear(size, 2))
+    found = _Classifier(AutoModel.from_config(config), head)
     weights: dict[str, torch.Tensor] = {}
     for path in sorted(Path(model).glob("*.safetensors")):
-        weights |= {name: one for name, one in load_file(path).items() if name.startswith("score.")}
-    head.load_state_dict({name.removeprefix("score."): one for name, one in weights.items()})
-    return _Classifier(body, head)
+        weights |= load_file(path)
+    named = {name.replace("model.", "body.", 1).replace("score.", "head.", 1): one for name, one in weights.items()}
+    found.load_state_dict({name: one for name, one in named.items() if not name.startswith("lm_head.")})
+    return found.to(dtype)
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

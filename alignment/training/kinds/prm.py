@@ -61,9 +61,11 @@ def run(context: "StageContext") -> Done:
 
 def fresh_adapter(recipe: Recipe, index: int, stage: PrmStage) -> Iterator[Issue]:
     """An adapter of a policy does not continue as one of a process reward model."""
-    if stage.lora is not None and (stage.lora.adapter != "new" or stage.lora.train_tokens):
+    lora = stage.lora
+    if lora is not None and (lora.adapter != "new" or lora.train_tokens or lora.output != "model"):
         yield Issue(
-            ("stages", index, "lora"), "write `adapter: new` and no train_tokens: the model has a head of its own"
+            ("stages", index, "lora"),
+            "write `adapter: new`, `output: model` and no train_tokens: the model has a head of its own",
         )
 
 

@@ -32,12 +32,12 @@ from alignment.data.step_template import render_steps, step_token_id
 from alignment.data.steps import faults_of
 from alignment.inference.attention import packed
 from alignment.recipe.kinds import Done
+from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.kinds.prm import PrmStage
 from alignment.training.main import train
 from alignment.training.packing_check import mixed_rows, report_padding, unpackable
-from alignment.training.policy import adapter_config
 from alignment.training.process_trainer import HEADS, ProcessModelTrainer, Rates, collate
 
 LABELS = {0: "wrong", 1: "right"}
@@ -88,7 +88,7 @@ def _model(context: StageContext, tokenizer: PreTrainedTokenizerBase) -> torch.n
         model = _loaded(context, tokenizer, None)
     if why_not is not None:
         report_padding(context, why_not)
-    adapter = adapter_config(stage.lora, tokenizer)
+    adapter = adapter_config(stage.lora, tokenizer, model)
     if adapter is None:
         return model
     adapter.task_type, adapter.exclude_modules = None, list(HEADS)
