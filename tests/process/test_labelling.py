@@ -57,6 +57,15 @@ def test_binary_search_finds_the_same_labels_with_a_fraction_of_the_completions(
     assert right.drawn == 0
 
 
+def test_a_prefix_of_a_right_solution_needs_no_completion() -> None:
+    lost = World([0.0] * 6)
+    assert lost.labels(hard_labels(5, 8, right=False, reached=2)) == [1, 1, 0, None, None]
+    assert lost.drawn == 8
+    searched = World([0.0] * 6)
+    assert searched.labels(binary_search(5, 8, right=False, reached=4)) == [1, 1, 1, 1, 0]
+    assert searched.drawn == 0
+
+
 def test_a_soft_label_is_the_fraction_that_is_right() -> None:
     assert World([1, 1, 0.5, 0.5]).labels(soft_labels(4, 4, right=True)) == [1.0, 0.25, 0.25, 1.0]
 

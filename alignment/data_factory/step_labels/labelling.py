@@ -39,27 +39,31 @@ class Labels:
 Labelling = Generator[Ask, Verdicts, Labels]
 
 
-def labelling_of(method: MonteCarlo | BinarySearch, steps: int, *, right: bool) -> Labelling:
-    """The labelling of a solution of so many steps. right: whether its own final answer is."""
+def labelling_of(method: MonteCarlo | BinarySearch, steps: int, *, right: bool, reached: int = 0) -> Labelling:
+    """The labelling of a solution of so many steps. right: whether its own final answer is.
+
+    reached: how many of its first steps a right solution of the same problem has too; hard labels count that solution as a
+    completion of theirs.
+    """
     if isinstance(method, BinarySearch):
-        return binary_search(steps, method.completions, right=right)
+        return binary_search(steps, method.completions, right=right, reached=reached)
     if method.label == "hard":
-        return hard_labels(steps, method.completions, right=right)
+        return hard_labels(steps, method.completions, right=right, reached=reached)
     if method.label == "soft":
         return soft_labels(steps, method.completions, right=right)
     return relative_labels(steps, method, right=right)
 
 
-def hard_labels(steps: int, completions: int, *, right: bool) -> Labelling:
+def hard_labels(steps: int, completions: int, *, right: bool, reached: int = 0) -> Labelling:
     """Label 1 if any completion of the prefix reaches the answer, else 0. Math-Shepherd (arXiv 2312.08935, equation 3).
 
     What follows the first 0 has no label. The last step needs no completion: the solution's own answer is its outcome.
     """
-    labels: list[float | None] = []
-    for count in range(1, steps):
-        reached = yield from _reaches(count, completions)
-        labels.append(None if reached is None else float(reached))
-        if not reached:
+    labels: list[float | None] = [1.0] * min(reached, steps - 1)
+    for count in range(len(labels) + 1, steps):
+        found = yield from _reaches(count, completions)
+        labels.append(None if found is None else float(found))
+        if not found:
             return _padded(labels, steps)
     return Labels([*labels, float(right)])
 
@@ -94,7 +98,7 @@ def relative_labels(steps: int, method: MonteCarlo, *, right: bool) -> Labelling
     return Labels(labels)
 
 
-def binary_search(steps: int, completions: int, *, right: bool) -> Labelling:
+def binary_search(steps: int, completions: int, *, right: bool, reached: int = 0) -> Labelling:
     """The first prefix from which no completion reaches the answer, by bisection. OmegaPRM (arXiv 2406.06592, section 3.2).
 
     Hard labels for about log2(steps) prefixes. They are those of `hard_labels` if no prefix recovers after a lost one. The
@@ -102,13 +106,13 @@ def binary_search(steps: int, completions: int, *, right: bool) -> Labelling:
     """
     if right:
         return Labels([1.0] * steps)
-    good, bad = 0, steps
+    good, bad = min(reached, steps - 1), steps
     while bad - good > 1:
         middle = (good + bad) // 2
-        reached = yield from _reaches(middle, completions)
-        if reached is None:
+        found = yield from _reaches(middle, completions)
+        if found is None:
             return Labels([None] * steps)
-        if reached:
+        if found:
             good = middle
         else:
             bad = middle

@@ -49,7 +49,7 @@ class Labeller:
         if isinstance(method, JudgedSteps):
             shown = [Solution(one.judged.problem.question, [step.text for step in one.steps]) for one in traces]
             return [Labelled(one.labels, one.rationale) for one in StepJudge(method).critiques(shown)]
-        labellings = [labelling_of(method, len(one.steps), right=one.right) for one in traces]
+        labellings = [labelling_of(method, len(one.steps), right=one.right, reached=one.reached) for one in traces]
         return [
             Labelled(one) for one in run(labellings, lambda asked: self._prefixes.answer(traces, asked, self._seed))
         ]

@@ -24,6 +24,7 @@ class Trace:
     steps: list[Step]
     ends: list[int]
     right: bool
+    reached: int = 0  # how many of its first steps a right solution of its problem has too
 
     @classmethod
     def of(cls, judged: Judged, rule: StepRule, sampler: Sampler, *, right: bool) -> "Trace":
@@ -35,6 +36,21 @@ class Trace:
     def prefix_ids(self, steps: int) -> list[int]:
         """The tokens of the first so many steps, after the prompt."""
         return self.judged.trajectory.token_ids[: self.ends[steps - 1]] if steps else []
+
+
+def with_reached(traces: Sequence[Trace]) -> list[Trace]:
+    """The traces with `reached`: a right solution is a completion of every prefix that it begins with."""
+    leading = {
+        (one.judged.problem.id, tuple(one.prefix_ids(count)))
+        for one in traces
+        if one.right
+        for count in range(1, len(one.steps))
+    }
+    found = []
+    for one in traces:
+        known = [(one.judged.problem.id, tuple(one.prefix_ids(count))) in leading for count in range(1, len(one.steps))]
+        found.append(replace(one, reached=known.index(False) if False in known else len(known)))
+    return found
 
 
 @dataclass

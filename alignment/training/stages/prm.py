@@ -6,6 +6,7 @@ step token is and how solutions are split. Neighbours: training/kinds/prm.py (de
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,9 @@ def build(context: StageContext) -> tuple[ProcessModelTrainer, Recorder]:
     rows = steps_of(context.recipe, load_parts(stage.data), context.artifact, left_out)
     context.leave_out(left_out)
     data = _rendered(context, tokenizer, rows)
-    settings = TrainingArguments(
-        **{**context.trainer_settings(), "lr_scheduler_type": "constant", "label_names": ["targets"]}
-    )
+    known = {field.name for field in fields(TrainingArguments)}  # TRL's configs have further ones
+    chosen = {name: value for name, value in context.trainer_settings().items() if name in known}
+    settings = TrainingArguments(**{**chosen, "lr_scheduler_type": "constant", "label_names": ["targets"]})
     recorder = Recorder(context)
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     trainer = ProcessModelTrainer(

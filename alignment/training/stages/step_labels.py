@@ -18,7 +18,7 @@ from alignment.data.rows import Problem, Stepwise, read_rows, write_rows
 from alignment.data.sources import LeftOut
 from alignment.data.steps import StepRule, faults_of
 from alignment.data_factory.step_labels.methods import Labelled, Labeller
-from alignment.data_factory.step_labels.prefixes import Prefixes, Trace
+from alignment.data_factory.step_labels.prefixes import Prefixes, Trace, with_reached
 from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.records.metrics import MetricsRow
 from alignment.rollout.groups import chance, group_mode
@@ -122,26 +122,28 @@ class _Stage:
 
     def _kept(self, judged: Sequence[Judged], counts: Counts) -> Iterator[Trace]:
         """The solutions to label, each text of a problem once; what is left out is counted."""
-        solved = {one.problem.id for one in judged if self.is_right(one)}
-        seen: set[tuple[str, str]] = set()
-        for place, one in enumerate(judged):
-            right, key = self.is_right(one), (one.problem.id, one.trajectory.text)
+        sampler, usable = self.trajectories.sampler, list[Trace]()
+        for one in judged:
+            right = self.is_right(one)
             counts.right += bool(right)
             if right is None or one.trajectory.stop_reason != "end":
                 counts.left_out_unfinished += 1
-            elif one.problem.id not in solved:
+            else:
+                usable.append(Trace.of(one, self.rule, sampler, right=right))
+        solved = {one.judged.problem.id for one in usable if one.right}
+        seen: set[tuple[str, str]] = set()
+        for place, trace in enumerate(with_reached(usable)):
+            problem, text = trace.judged.problem.id, trace.judged.trajectory.text
+            lot = chance("right", self.context.recipe.seed, problem, place)
+            if problem not in solved:
                 counts.left_out_unsolved += 1
-            elif (
-                right
-                and chance("right", self.context.recipe.seed, one.problem.id, place) >= self.stage.keep_right_fraction
-            ):
+            elif trace.right and lot >= self.stage.keep_right_fraction:
                 counts.left_out_right += 1
-            elif key not in seen:
-                seen.add(key)
-                trace = Trace.of(one, self.rule, self.trajectories.sampler, right=right)
-                counts.left_out_few_steps += not trace.steps
-                if trace.steps:
-                    yield trace
+            elif not trace.steps:
+                counts.left_out_few_steps += 1
+            elif (problem, text) not in seen:
+                seen.add((problem, text))
+                yield trace
 
     def close(self) -> None:
         """Close graders and engine."""

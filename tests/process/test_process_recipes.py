@@ -1,0 +1,80 @@
+"""What `alignment check` says of process scorers, and what the report shows of a measured process reward model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alignment.checks.recipe import checked
+from alignment.core.errors import RecipeError
+from alignment.core.resources import resource
+from alignment.core.statistics.estimate import Estimate
+from alignment.records.process import BestOfN, ProcessRecord, ProcessSubset, ScoredTrace, StressTest
+from alignment.report import write_report
+
+
+def issues(tmp_path: Path, **changes: Any) -> str:
+    """What check says of tiny-prm with these changes in its last stage."""
+    recipe = yaml.safe_load(resource("recipes/tiny-prm.yaml").read_text(encoding="utf-8"))
+    recipe["stages"][-1] = {
+        key: value for key, value in {**recipe["stages"][-1], **changes}.items() if value is not None
+    }
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    try:
+        checked(path, [])
+    except RecipeError as error:
+        return str(error)
+    return ""
+
+
+def test_tiny_prm_passes() -> None:
+    assert checked(resource("recipes/tiny-prm.yaml"), []).recipe.name == "tiny-prm"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"process": None}, "papo gives credit to steps, and nothing scores them; write `process: {stage: NAME}`"),
+        ({"process": {"stage": "labels"}}, "found `labels`, which is no prm stage before this one; did you mean `prm`"),
+        ({"algorithm": "dapo"}, "has no effect with dapo and weight 0"),
+        ({"algorithm": "vine"}, "vine needs values of prefixes, and not a model's scores; write `completions: 9`"),
+        ({"process": {"stage": "prm", "completions": 9}}, "write exactly one of them"),
+    ],
+)
+def test_a_scorer_that_cannot_work_is_named(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    assert said in issues(tmp_path, **changes)
+
+
+def estimate(value: float) -> Estimate:
+    return Estimate(value, value - 0.1, value + 0.1)
+
+
+def test_the_report_shows_what_was_measured(tmp_path: Path) -> None:
+    for number, (name, kind) in enumerate((("labels", "step_labels"), ("prm", "prm")), 1):
+        folder = tmp_path / f"{number:02d}-{name}"
+        (folder / "evaluations").mkdir(parents=True)
+        identity = {"stage": {"method": {"type": "binary_search"}}} if name == "labels" else {}
+        begun = {"name": name, "kind": kind, "identity": identity}
+        (folder / "stage.json").write_text(json.dumps(begun), encoding="utf-8")
+    record = ProcessRecord(
+        model="prm",
+        subsets=(ProcessSubset("corrupted chain-sum", 60, 40, estimate(0.8), estimate(0.9), 0.847, 0.3),),
+        f1=0.847,
+        threshold=0.4,
+        stress=(StressTest("thanks", estimate(0.25), 0.01, 100),),
+        best_of=tuple(
+            BestOfN(n, 50.0 * n, *(estimate(one) for one in (0.5, 0.6, 0.7, 0.5, 0.55, 0.9))) for n in (1, 8)
+        ),
+        traces=(ScoredTrace("5 + 9?", ("5 + 9 = 15", "<b>15</b>"), (0.1, 0.9), 0),),
+    )
+    record.write(tmp_path / "02-prm" / "evaluations" / "process.json")
+    write_report(tmp_path)
+    found = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["process"]
+    assert (found["f1"], found["best_of_8"], found["best_of_8_low"], found["majority_of_8"]) == (0.847, 0.6, 0.5, 0.55)
+    assert (found["pass_at_1"], found["stress"]) == (0.9, {"thanks": 0.25})
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Process reward model" in page and "5 + 9 = 15" in page and "&lt;b&gt;15&lt;/b&gt;" in page
+    assert "| corrupted chain-sum |" in (tmp_path / "report.md").read_text(encoding="utf-8")
