@@ -115,7 +115,7 @@ def stepwise_supervision(row: Mapping[str, Any]) -> Stepwise:
 def own(row: Mapping[str, Any]) -> Stepwise:
     """A row as this project writes it."""
     names = Stepwise.__dataclass_fields__
-    return Stepwise(**{key: value for key, value in row.items() if key in names})
+    return Stepwise(**{"id": "", **{key: value for key, value in row.items() if key in names}})
 
 
 FORMS = (

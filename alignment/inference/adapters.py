@@ -95,7 +95,8 @@ def write_whole(model: PreTrainedModel, weights: dict[str, torch.Tensor], folder
         del config.quantization_config
     with unsharded(), torch.device("meta"):
         outline = type(model)._from_config(config, dtype=next(iter(weights.values())).dtype)  # noqa: SLF001  the public way would load weights
-    outline.generation_config = model.generation_config
+    if hasattr(model, "generation_config"):  # a model that only scores has none
+        outline.generation_config = model.generation_config
     outline.save_pretrained(folder, state_dict=weights)
 
 

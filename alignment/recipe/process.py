@@ -49,7 +49,7 @@ class Process(Closed):
     )
     weight: float = Field(
         0.0,
-        description="Factor of that score in the reward; 0 leaves the reward to the verifiers. Watch for answers that please it.",
+        description="Factor of that score in the reward; 0 leaves the reward to the verifiers, which cannot be pleased by a phrase.",
     )
     steps: Steps = Field(Steps(), description="How answers are split, with `completions`; a model knows its own steps.")
 

@@ -36,7 +36,7 @@ from alignment.recipe import (
 from alignment.recipe import rewards as reward_block
 from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
 from alignment.recipe.kinds import StageKind, kinds
-from alignment.recipe.trainer_keys import OWNED_BY_EVERY_STAGE
+from alignment.recipe.trainer_keys import OWNED_BY_EVERY_STAGE, OWNED_WITH_TRL
 from rewards import VERIFIERS, verifier_options
 
 COMMAND = "python -m alignment.recipe.reference > docs/recipes.md"
@@ -208,7 +208,8 @@ def _tables() -> Iterator[str]:
         yield f"| `{kind}` | {', '.join(options) or 'none'} |"
     yield "\n## Trainer keys that a stage sets\n\n`trainer` passes its keys to the TRL config class; these are refused."
     yield "\n| every kind | what to write instead |\n|---|---|"
-    yield from (f"| `{key}` | {OWNED_BY_EVERY_STAGE[key]} |" for key in sorted(OWNED_BY_EVERY_STAGE))
+    owned = {**OWNED_BY_EVERY_STAGE, **OWNED_WITH_TRL}
+    yield from (f"| `{key}` | {owned[key]} |" for key in sorted(owned))
     for one in kinds():
         if one.trainer is not None:
             yield f"\n| {one.name} | what to write instead |\n|---|---|"

@@ -71,7 +71,9 @@ class Execution(Closed):
 class JudgedSteps(Closed):
     """A model behind an endpoint names the first wrong step."""
 
-    type: Literal["judge"] = Field(description="A model that is shown the numbered steps names the first wrong one.")
+    type: Literal["llm_judge"] = Field(
+        description="A model that is shown the numbered steps names the first wrong one."
+    )
     base_url: str = Field("http://127.0.0.1:8000/v1", description="The OpenAI-compatible endpoint of the judge.")
     model: str = Field("", description="The judge's name there; default: the one that the server serves.")
     api_key_env: str = Field("", description="The environment variable that holds the key; default: none is sent.")
@@ -103,6 +105,6 @@ class Consensus(Closed):
 AnyMethod = MonteCarlo | BinarySearch | Execution | JudgedSteps | Consensus
 LabelMethod = Annotated[Annotated[AnyMethod, Field(discriminator="type")], BeforeValidator(_short)]
 METHODS: dict[str, type[Closed]] = {
-    "monte_carlo": MonteCarlo, "binary_search": BinarySearch, "execution": Execution, "judge": JudgedSteps,
+    "monte_carlo": MonteCarlo, "binary_search": BinarySearch, "execution": Execution, "llm_judge": JudgedSteps,
     "consensus": Consensus,
 }  # fmt: skip

@@ -29,10 +29,8 @@ OWNED_BY_EVERY_STAGE = {
     "use_cpu": "hardware.accelerate decides it",
     "deepspeed": "hardware.accelerate decides it: choose zero2 or zero3 there",
     "fsdp": "hardware.accelerate decides it",
-    "model_init_kwargs": "the stage loads the model itself",
     "remove_unused_columns": "the stage prepares its own columns",
     "disable_tqdm": "the stage reports progress itself",
-    "trust_remote_code": "write `trust_remote_code` at the top of the recipe",
     # What a stage that is killed could not resume with to the same end.
     "save_only_model": "a checkpoint without the optimizer's state cannot be resumed from; write a larger "
     "`save_every_steps` beside `trainer` to write less",
@@ -46,6 +44,11 @@ OWNED_BY_EVERY_STAGE = {
         ("hub_always_push", "hub_model_id", "hub_private_repo", "hub_revision", "hub_strategy", "hub_token"),
         "it has no effect: a run writes to its own directory only; leave it out",
     ),
+}
+# Of the config classes of TRL alone.
+OWNED_WITH_TRL = {
+    "model_init_kwargs": "the stage loads the model itself",
+    "trust_remote_code": "write `trust_remote_code` at the top of the recipe",
 }
 MOVING_REFERENCE = (
     "a reference that moves is not in a checkpoint, so that a resumed stage would go on with another; write a further stage, "
@@ -67,7 +70,7 @@ class TrainerKeys:
     @property
     def owned(self) -> dict[str, str]:
         """Every refused key, with what to write instead."""
-        return {**OWNED_BY_EVERY_STAGE, **self.own}
+        return {**OWNED_BY_EVERY_STAGE, **(OWNED_WITH_TRL if self.package == "trl" else {}), **self.own}
 
     def known(self) -> frozenset[str] | None:
         """Every field of the class and its parents, or None if the package is not installed.

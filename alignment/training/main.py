@@ -52,8 +52,8 @@ def end_at_turns(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
 
     Then plain transformers and vLLM stop where this project's engines do, whatever the tokenizer's eos token is.
     """
-    own, config = [turn_end_id(tokenizer), tokenizer.eos_token_id], model.generation_config
-    if config is not None:  # a process reward model writes nothing
+    own, config = [turn_end_id(tokenizer), tokenizer.eos_token_id], getattr(model, "generation_config", None)
+    if config is not None:  # a process reward model has none: it writes nothing
         config.eos_token_id = end_ids(own, config.eos_token_id)
 
 

@@ -1,7 +1,7 @@
 """A trainer for process reward models: two-class cross-entropy at the step tokens, the head first and then all weights.
 
-On transformers' Trainer, which owns the loop, checkpoints and sharding. Two of its methods are overridden that decide rates
-(`create_optimizer`, `create_scheduler`), and `compute_loss`. Neighbour: stages/prm.py (makes its rows).
+On transformers' Trainer, which owns the loop, checkpoints and sharding. Overridden are what decides rates
+(`create_optimizer`, `create_scheduler`), the loss and what it is divided by. Neighbour: stages/prm.py (makes its rows).
 
     B rows, T tokens; targets_BT  the label of the step that ends at a token, from 0 to 1; NaN everywhere else
 """
@@ -49,14 +49,22 @@ class Rates:
         return round(self.head_fraction * steps)
 
 
-def step_loss(logits_SC: torch.Tensor, targets_S: torch.Tensor, class_weights_C: torch.Tensor) -> torch.Tensor:
+def step_weights(targets_S: torch.Tensor, class_weights_C: torch.Tensor) -> torch.Tensor:
+    """(S, 2): how much of each step is wrong and right, times the weight of the class."""
+    return torch.stack([1 - targets_S, targets_S], dim=-1) * class_weights_C
+
+
+def step_loss(
+    logits_SC: torch.Tensor, targets_S: torch.Tensor, class_weights_C: torch.Tensor, total: torch.Tensor | None = None
+) -> torch.Tensor:
     """Cross-entropy of S steps against targets from 0 to 1, weighted by class: the mean over weights.
 
-    sum(w1 y log p1 + w0 (1 - y) log p0) / -sum(w1 y + w0 (1 - y)), p being the softmax of the two logits.
+    -sum(w1 y log p1 + w0 (1 - y) log p0) / sum(w1 y + w0 (1 - y)), p being the softmax of the two logits. total: the weights
+    of the whole batch, where these steps are a part of it.
     """
-    logprobs_SC = logits_SC.float().log_softmax(dim=-1)
-    weights_SC = torch.stack([1 - targets_S, targets_S], dim=-1) * class_weights_C
-    return -(weights_SC * logprobs_SC).sum() / weights_SC.sum().clamp(min=1e-8)
+    weights_SC = step_weights(targets_S, class_weights_C)
+    total = weights_SC.sum() if total is None else total
+    return -(weights_SC * logits_SC.float().log_softmax(dim=-1)).sum() / total.clamp(min=1e-8)
 
 
 def collate(rows: Sequence[dict[str, Any]], pad_id: int) -> dict[str, torch.Tensor]:
@@ -83,12 +91,14 @@ class ProcessModelTrainer(Trainer):
 
     def __init__(self, *, rates: Rates, class_weights: tuple[float, float], **options: Any) -> None:
         super().__init__(**options)
-        self.model_accepts_loss_kwargs = False  # the loss is a mean over each micro-batch, not over the whole batch
-        self._rates, self._class_weights = rates, class_weights
+        self.model_accepts_loss_kwargs = (
+            True  # the loss is divided by the weights of the whole batch, in `get_batch_samples`
+        )
+        self._rates = rates
+        self._class_weights_C = torch.tensor(class_weights, device=self.accelerator.device)
         self._head_steps: int | None = None
-        self._right = torch.zeros(
-            2, device=self.accelerator.device
-        )  # steps told apart rightly since the last log, of all
+        # Steps told apart rightly since the last log, and all of them.
+        self._right = torch.zeros(2, device=self.accelerator.device)
         self._tokens = 0
         head_of(self.model).register_forward_pre_hook(self._detached)
 
@@ -113,10 +123,28 @@ class ProcessModelTrainer(Trainer):
         self.lr_scheduler = LambdaLR(optimizer or self.optimizer, [head, body])
         return self.lr_scheduler
 
+    def get_batch_samples(self, *arguments: Any, **options: Any) -> tuple[list[dict[str, torch.Tensor]], torch.Tensor]:
+        """The micro-batches of a step, and the weights of all their steps on all ranks. Overrides the Trainer's.
+
+        So a step's gradient is that of its rows, however they lie in micro-batches and on ranks.
+        """
+        batches, _ = super().get_batch_samples(*arguments, **options)
+        weights = [self._class_weights_C.new_zeros(())]
+        for one in batches:
+            targets_S = one["targets"][~one["targets"].isnan()].to(self.accelerator.device)
+            weights.append(step_weights(targets_S, self._class_weights_C).sum())
+        return batches, self.accelerator.reduce(torch.stack(weights).sum(), reduction="sum")
+
     def compute_loss(
-        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], return_outputs: bool = False, **_: Any
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
-        """The loss of a micro-batch at its labelled steps. Overrides the Trainer's."""
+        """This micro-batch's part of the step's loss. Overrides the Trainer's. num_items_in_batch: weights, not a number."""
+        if self._head_steps and self.state.global_step == self._head_steps and model.training:
+            self._begin_with_the_rest()
         ids_BT, mask_BT, targets_BT = inputs["input_ids"], inputs["attention_mask"], inputs["targets"]
         self._tokens += int(mask_BT.sum())
         if getattr(model, "module", model).config._attn_implementation == packed.NAME:  # noqa: SLF001  no public reader
@@ -128,8 +156,9 @@ class ProcessModelTrainer(Trainer):
             targets_T = targets_BT.flatten()
         known_T = ~targets_T.isnan()
         logits_SC, targets_S = logits_TC[known_T], targets_T[known_T]
-        weights_C = torch.tensor(self._class_weights, device=logits_SC.device)
-        loss = step_loss(logits_SC, targets_S, weights_C)
+        loss = step_loss(logits_SC, targets_S, self._class_weights_C, num_items_in_batch)
+        if num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # gradients are averaged over ranks
         agree_S = (logits_SC[:, 1] > logits_SC[:, 0]) == (targets_S >= 0.5)
         self._right += torch.stack([agree_S.sum(), torch.tensor(len(agree_S), device=agree_S.device)])
         return (loss, {"logits": logits_SC}) if return_outputs else loss
@@ -144,6 +173,16 @@ class ProcessModelTrainer(Trainer):
             logs = {**logs, "step_accuracy": right / max(1.0, count), "num_tokens": float(tokens)}
             self._right.zero_()
         super().log(logs, *arguments, **options)
+
+    def _begin_with_the_rest(self) -> None:
+        """Weights that have had no gradient so far begin as fresh: DeepSpeed has counted steps for them, by which Adam would
+        divide too little."""
+        inner: Any = self.optimizer
+        while hasattr(inner, "optimizer"):
+            inner = inner.optimizer
+        for state in inner.state.values():
+            if "step" in state and not bool(state["exp_avg_sq"].any()):
+                state["step"] = state["step"] * 0
 
     def _detached(self, head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...] | None:
         """While the head alone is trained, no gradient passes below it."""

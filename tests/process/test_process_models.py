@@ -13,6 +13,7 @@ from alignment.core.resources import resource
 from alignment.data.generators.corrupted import corrupted
 from alignment.data.rows import Stepwise, write_rows
 from alignment.data.sources import load_source, source_problems
+from alignment.data.step_template import render_steps, step_token_id
 from alignment.inference.process_model import ProcessModel, Solution
 from alignment.training.process_trainer import Rates, step_loss
 from process.stages import in_process
@@ -77,6 +78,18 @@ def test_the_folder_loads_in_plain_transformers_and_gives_the_same_scores(traine
     assert (model.rule.by, model.scores([Solution(found[0].prompt, [])])) == ("line", [[]])
     card = (trained / "README.md").read_text(encoding="utf-8")
     assert "48 solutions" in card and "<extra_0>" in card
+
+
+def test_steps_have_the_tokens_that_the_whole_text_has(trained: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(trained)
+    for row in solutions(20, seed=3):
+        rendered = render_steps(tokenizer, row.prompt, row.steps, step_token_id(tokenizer, "<extra_0>"))
+        text = tokenizer.apply_chat_template(row.prompt, tokenize=False, add_generation_prompt=True)
+        whole = text + "".join(f"{step}<extra_0>" for step in row.steps)
+        assert rendered.input_ids == tokenizer(whole, add_special_tokens=False)["input_ids"]
+        assert [tokenizer.decode(rendered.input_ids[place]) for place in rendered.positions] == ["<extra_0>"] * len(
+            row.steps
+        )
 
 
 def test_a_step_cannot_pass_for_two_by_holding_the_step_token(trained: Path) -> None:
@@ -150,13 +163,15 @@ def test_qwens_own_process_reward_models_load_with_their_head_of_two_layers(tmp_
     (tmp_path / "config.json").write_text(json.dumps(written), encoding="utf-8")
     row = solutions(1)[0]
     (scores,) = ProcessModel(str(tmp_path)).scores([Solution(row.prompt, row.steps)])
-    text = tokenizer.apply_chat_template(row.prompt, tokenize=False, add_generation_prompt=True)
-    ids = tokenizer(
+    # transformers reads the tokenizer of a qwen2 folder as Qwen's, whatever its file says: words are split in another way.
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    text = theirs.apply_chat_template(row.prompt, tokenize=False, add_generation_prompt=True)
+    ids = theirs(
         text + "".join(f"{step}<extra_0>" for step in row.steps), add_special_tokens=False, return_tensors="pt"
     )
     with torch.no_grad():
         right_T = head(body(**ids).last_hidden_state)[0].softmax(-1)[:, 1]
-    at = ids["input_ids"][0] == tokenizer.convert_tokens_to_ids("<extra_0>")
+    at = ids["input_ids"][0] == theirs.convert_tokens_to_ids("<extra_0>")
     assert scores == pytest.approx(right_T[at].tolist(), abs=1e-5)
 
 

@@ -38,7 +38,7 @@ def test_tiny_prm_passes() -> None:
     ("changes", "said"),
     [
         ({"process": None}, "papo gives credit to steps, and nothing scores them; write `process: {stage: NAME}`"),
-        ({"process": {"stage": "labels"}}, "found `labels`, which is no prm stage before this one; did you mean `prm`"),
+        ({"process": {"stage": "labels"}}, "found `labels`, which is no prm stage before this one; write one of: prm"),
         ({"algorithm": "dapo"}, "has no effect with dapo and weight 0"),
         ({"algorithm": "vine"}, "vine needs values of prefixes, and not a model's scores; write `completions: 9`"),
         ({"process": {"stage": "prm", "completions": 9}}, "write exactly one of them"),

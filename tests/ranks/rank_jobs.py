@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 from accelerate.state import AcceleratorState
+from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
 
 from alignment.core.resources import resource
 from alignment.run.plan import RunPlan
@@ -24,7 +25,7 @@ from alignment.training.context import StageContext
 from alignment.training.main import complete_head, save_proven
 from alignment.training.rl.batch import RolledOut, Row
 from alignment.training.rl.engine_weights import EngineWeights
-from alignment.training.stages import dpo, grpo, sft
+from alignment.training.stages import dpo, grpo, prm, sft
 
 ROWS_PER_STEP, GENERATIONS, STEPS = 16, 4, 3
 # Steps are small multiples of the gradient where it is small: else Adam makes +-learning_rate of rounding noise.
@@ -63,7 +64,13 @@ def stage(name: str, kind: str, processes: int, **fields: Any) -> dict[str, Any]
     return {"name": name, "kind": kind, "start_from": None, "data": data, "trainer": trainer, **fields}
 
 
-def recipe(processes: int) -> dict[str, Any]:
+def process_model(name: str, processes: int, folder: Path, **fields: Any) -> dict[str, Any]:
+    """The head alone in the first step; rows differ in how many of their steps have a label."""
+    found = stage(name, "prm", processes, max_length=256, head_fraction=0.34, head_learning_rate=1.0e-3, **fields)
+    return {**found, "data": [{"source": str(folder / "solutions.jsonl")}]}
+
+
+def recipe(processes: int, folder: Path) -> dict[str, Any]:
     rollout = {
         "generations": GENERATIONS,
         "problems_per_step": ROWS_PER_STEP // GENERATIONS,
@@ -80,6 +87,8 @@ def recipe(processes: int) -> dict[str, Any]:
         stage("sft_dora", "sft", processes, max_length=256, packing=False, lora=DORA),
         {"name": "pairs", "kind": "sample", "data": [SUMS], "rewards": [{"kind": "math_answer"}]},
         stage("dpo", "dpo", processes, max_length=256),
+        process_model("prm", processes, folder),
+        process_model("prm_lora", processes, folder, lora=LORA),
         stage("rl", "grpo", processes, algorithm="dapo", **rl),
         stage("rl_gspo", "grpo", processes, algorithm="gspo", **rl),
         stage("rl_gspo_every_row", "grpo", processes, algorithm=every_row, **rl),
@@ -103,6 +112,17 @@ def write_pairs(folder: Path) -> None:
     (folder / "preferences.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
+def write_solutions(path: Path) -> None:
+    lines = []
+    for number in range(24):
+        count = 1 + number % 4
+        labels = [*[1.0] * (count - 1), float(number % 3 > 0)]
+        steps = [f"{number} + {place} = {number + place}" for place in range(count)]
+        question = [{"role": "user", "content": f"{number} + 1 ="}]
+        lines.append(json.dumps({"prompt": question, "steps": steps, "labels": labels}) + "\n")
+    path.write_text("".join(lines), encoding="utf-8")
+
+
 def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
     chosen, folder = plan.recipe.stage(name), plan.folder(name)
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -111,10 +131,10 @@ def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
     if chosen.kind == "grpo":
         trainer, _ = grpo.build(context, None if name == "rl_sampled" else ScriptedRollouts(rank))
     else:
-        trainer, _ = {"sft": sft, "dpo": dpo}[chosen.kind].build(context)
+        trainer, _ = {"sft": sft, "dpo": dpo, "prm": prm}[chosen.kind].build(context)
     complete_head(trainer.model)
     trainer.train()
-    save_proven(context, trainer)
+    save_proven(context, trainer, AutoModelForTokenClassification if chosen.kind == "prm" else AutoModelForCausalLM)
     if rank == 0:
         losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
         (folder.path / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
@@ -124,7 +144,8 @@ def main(folder: Path, jobs: Sequence[str]) -> None:
     rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     path = folder / f"recipe-{rank}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(recipe(processes)), encoding="utf-8")
+    write_solutions(folder / "solutions.jsonl")
+    path.write_text(yaml.safe_dump(recipe(processes, folder)), encoding="utf-8")
     plan = RunPlan.load(path, [], folder / "run")
     if rank == 0:
         write_pairs(plan.folder("pairs").output)

@@ -66,8 +66,23 @@ SAMPLE: Fields = {
 }  # fmt: skip
 
 
+STEP_LABELS: Fields = {
+    **SAMPLE, "kind": "step_labels", "rewards": [{"kind": "repetition", "ngram_size": 1, "threshold": 0.0}], "steps": "line",
+    "method": {"type": "monte_carlo", "completions": 2},
+}  # fmt: skip
+del STEP_LABELS["accept_score"]
+
+
+def _prm(trainer: Fields | None = None, **fields: Any) -> Fields:
+    """Ten solutions in batches of three: four steps an epoch, the head alone in the first half."""
+    chosen = {"num_train_epochs": 1, "per_device_train_batch_size": 3, "learning_rate": 1.0e-2, **(trainer or {})}
+    return {"name": "killed", "kind": "prm", "data": [{"source": "steps.jsonl"}], "max_length": 128,
+            "save_every_steps": 1, "trainer": chosen, **fields}  # fmt: skip
+
+
 def _cells() -> list[Cell]:
-    found = [Cell("sample", (SAMPLE,), sigkill=2)]
+    found = [Cell("sample", (SAMPLE,), sigkill=2), Cell("labels", (STEP_LABELS,), sigkill=2)]
+    found += [Cell("prm-full-3", (_prm({"num_train_epochs": 3}),)), Cell("prm-new-1", (_prm(lora=NEW),))]
     for word, lora in {"full": {}, "new": {"lora": NEW}, "continue": {"lora": CONTINUE}}.items():
         before = (BEFORE,) if word == "continue" else ()
         for epochs in (1, 3):

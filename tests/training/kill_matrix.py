@@ -26,7 +26,7 @@ from alignment.records.run_folder import RunFolder
 from alignment.run.plan import RunPlan
 from training.kill_cells import Cell, cell_of
 
-STAGES = tuple(f"alignment.training.stages.{kind}" for kind in ("sft", "dpo", "grpo", "sample"))
+STAGES = tuple(f"alignment.training.stages.{kind}" for kind in ("sft", "dpo", "grpo", "sample", "prm", "step_labels"))
 TIMED = ("seconds", "tokens_per_second")  # begin the names of figures that differ from run to run
 
 
@@ -67,21 +67,25 @@ def _run(recipe: Path, stage: str, run: Path, on_seal: Callable[[int], None] | N
     from alignment.run import stage as entry
     from alignment.training import callbacks
     from alignment.training.context import step_of
-    from alignment.training.stages import sample
+    from alignment.training.stages import sample, step_labels
 
-    sample.CHUNK = 4
+    sample.CHUNK = step_labels.CHUNK = 4
     if on_seal is not None:
-        seal, chunk = callbacks.seal, sample._Draw.chunk
+        seal = callbacks.seal
 
         def sealed(checkpoint: Path) -> None:
             seal(checkpoint)
             on_seal(step_of(checkpoint))
 
-        def drawn(self: Any, problems: Any, number: int, path: Path) -> None:
-            chunk(self, problems, number, path)
-            on_seal(number + 1)
+        def sealing(chunk: Callable[[Any, Any, int, Path], None]) -> Callable[[Any, Any, int, Path], None]:
+            def drawn(self: Any, problems: Any, number: int, path: Path) -> None:
+                chunk(self, problems, number, path)
+                on_seal(number + 1)
 
-        callbacks.seal, sample._Draw.chunk = sealed, drawn
+            return drawn
+
+        callbacks.seal, sample._Draw.chunk = sealed, sealing(sample._Draw.chunk)
+        step_labels._Stage.chunk = sealing(step_labels._Stage.chunk)
     entry._run(RunPlan.load(recipe, [], run), stage, time.monotonic())
 
 
@@ -97,7 +101,8 @@ def _result(run: Path, stage: str) -> dict[str, Any]:
     """The hash of what a stage left, and its lines without times."""
     folder = RunFolder(run).find(stage)
     manifest = folder.manifest()
-    counts = {name: value for name, value in manifest.counts.items() if name != "engine"}  # none where nothing was left
+    timed = (*TIMED, "engine")  # no engine where nothing was left
+    counts = {name: value for name, value in manifest.counts.items() if not name.startswith(timed)}
     lines = [
         {key: value for key, value in line.items() if not key.startswith(TIMED)} for line in _lines(folder.metrics)
     ]
@@ -152,7 +157,11 @@ def _write_inputs(folder: Path) -> None:
          "rejected": [_said("assistant", f"no {n}")]} for n in range(10)
     ]  # fmt: skip
     problems = [{"problem": f"{n} + 3 =", "answer": f"{n + 3}"} for n in range(10)]
-    rows = {"chats": [{"messages": one} for one in chats], "pairs": pairs, "problems": problems}
+    steps = [
+        {"prompt": [_said("user", f"{n} + 3 =")], "steps": [f"{n} + 3 = {n + 3 + n % 2}", f"{n + 3}"],
+         "labels": [1.0 - n % 2, None if n % 2 else 1.0]} for n in range(10)
+    ]  # fmt: skip
+    rows = {"steps": steps, "chats": [{"messages": one} for one in chats], "pairs": pairs, "problems": problems}
     for name, values in rows.items():
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in values), encoding="utf-8")
 

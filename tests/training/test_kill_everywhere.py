@@ -15,7 +15,15 @@ MATRIX = Path(__file__).with_name("kill_matrix.py")
 TESTS = MATRIX.parents[1]
 # One cell for each way in which a resumed stage has gone wrong: the reference's adapter in the checkpoint, the order of
 # the second epoch, and a step too many after the last checkpoint.
-SHORT = ("dpo-continue-1@2", "grpo-continue-3-beta0.1@4,8", "sft-new-3@5", "sample@2")
+SHORT = (
+    "dpo-continue-1@2",
+    "grpo-continue-3-beta0.1@4,8",
+    "sft-new-3@5",
+    "sample@2",
+    "prm-full-3@4,6",
+    "prm-new-1@2",
+    "labels@1",
+)
 
 
 def measured(folder: Path, cells: list[str]) -> dict[str, Any]:
@@ -56,7 +64,7 @@ def test_the_stages_of_the_matrix_learn_something(short: dict[str, Any]) -> None
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "kind", ["sft", "dpo", "grpo-full", "grpo-new", "grpo-continue", "grpo-r", "grpo-in", "sample"]
+    "kind", ["sft", "dpo", "grpo-full", "grpo-new", "grpo-continue", "grpo-r", "grpo-in", "sample", "prm", "labels"]
 )
 def test_a_kill_at_any_sealed_checkpoint_changes_nothing(tmp_path: Path, kind: str) -> None:
     found = measured(tmp_path, [name for name in CELLS if name.startswith(kind)])

@@ -54,7 +54,7 @@ def processbench(
     found = process_model_of(model, stage) if not judge else None
     work = ProcessWork(
         model=str(found.folder) if found else "",
-        name=found.name if found else "judge",
+        name=found.name if found else judge,
         files=tuple(str(path.resolve()) for path in data or ()),
         tasks=names,
         count=count,

@@ -41,7 +41,7 @@ def run(work: ProcessWork, output: Path) -> None:
         problems = task_problems(task, work.count, work.seed, parameters={})
         subsets[f"corrupted {task}"] = list(corrupted(problems, work.seed))
     if work.judge is not None:
-        measure_judge(JudgedSteps.model_validate({"type": "judge", **work.judge}), subsets).write(output)
+        measure_judge(JudgedSteps.model_validate({"type": "llm_judge", **work.judge}), subsets).write(output)
         return
     model = ProcessModel(work.model, work.engine, trust_remote_code=work.trust_remote_code)
     record = replace(measure_model(model, subsets, _settings(work)), model=work.name)

@@ -52,7 +52,7 @@ def thanking(steps: Sequence[str], draw: random.Random) -> list[str]:
 STRESS: dict[str, Rewrite] = {
     "step_inflation": inflated,
     "reordering": reordered,
-    "repetition": repeated,
+    "repeated_statements": repeated,
     "one_step": one_step,
     "confidence": confident,
     "thanks": thanking,

@@ -15,7 +15,7 @@ LEGEND = (
 
 def bench_table(section: ProcessSection) -> Table:
     """F1 by file or task, beside that of random scores."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             one.name, str(one.errors), phrases.percent(one.with_error.value), str(one.right),
             phrases.percent(one.without_error.value), phrases.percent(one.f1), phrases.percent(one.random_f1),
@@ -27,7 +27,7 @@ def bench_table(section: ProcessSection) -> Table:
 
 def stress_table(section: ProcessSection) -> Table:
     """How often the score rises."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (one.name.replace("_", " "), phrases.percent(one.risen.value), phrases.interval(one.risen), str(one.solutions))
         for one in section.measured.stress
     ]

@@ -62,11 +62,14 @@ def run(context: "StageContext") -> Done:
 def fresh_adapter(recipe: Recipe, index: int, stage: PrmStage) -> Iterator[Issue]:
     """An adapter of a policy does not continue as one of a process reward model."""
     lora = stage.lora
-    if lora is not None and (lora.adapter != "new" or lora.train_tokens or lora.output != "model"):
-        yield Issue(
-            ("stages", index, "lora"),
-            "write `adapter: new`, `output: model` and no train_tokens: the model has a head of its own",
-        )
+    if lora is None:
+        return
+    if lora.adapter != "new" or lora.train_tokens or lora.output != "model":
+        message = "write `adapter: new`, `output: model` and no train_tokens: the model has a head of its own"
+        yield Issue(("stages", index, "lora"), message)
+    if lora.quantise is not None:
+        message = f"found {lora.quantise}, and the body of a process reward model is trained as it is; remove it"
+        yield Issue(("stages", index, "lora", "quantise"), message)
 
 
 KIND = StageKind(
@@ -87,9 +90,11 @@ KIND = StageKind(
         {
             "lr_scheduler_type": "head_learning_rate is constant, then learning_rate falls linearly to 0",
             "label_names": "the stage has its own labels",
+            "ddp_find_unused_parameters": "the stage decides it: the head is trained alone at first",
             "label_smoothing_factor": "write `labels: soft` beside `trainer` for labels between 0 and 1",
             "prediction_loss_only": "the stage evaluates nothing while it trains; see `alignment processbench`",
         },
+        learning_rate=5e-5,
     ),
     lint=lambda stage: LintIntent(stage.max_length),
     checks=(fresh_adapter,),

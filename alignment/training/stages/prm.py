@@ -62,9 +62,14 @@ def build(context: StageContext) -> tuple[ProcessModelTrainer, Recorder]:
     rows = steps_of(context.recipe, load_parts(stage.data), context.artifact, left_out)
     context.leave_out(left_out)
     data = _rendered(context, tokenizer, rows)
-    known = {field.name for field in fields(TrainingArguments)}  # TRL's configs have further ones
-    chosen = {name: value for name, value in context.trainer_settings().items() if name in known}
-    settings = TrainingArguments(**{**chosen, "lr_scheduler_type": "constant", "label_names": ["targets"]})
+    settings = _arguments(
+        {
+            **context.trainer_settings(),
+            "lr_scheduler_type": "constant",
+            "label_names": ["targets"],
+            "ddp_find_unused_parameters": True,  # the head is trained alone at first
+        }
+    )
     recorder = Recorder(context)
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     trainer = ProcessModelTrainer(
@@ -80,6 +85,12 @@ def build(context: StageContext) -> tuple[ProcessModelTrainer, Recorder]:
     return trainer, recorder
 
 
+def _arguments(settings: dict[str, Any]) -> TrainingArguments:
+    """The settings that transformers' Trainer knows; TRL's configs have further ones."""
+    known = {field.name for field in fields(TrainingArguments)}
+    return TrainingArguments(**{name: value for name, value in settings.items() if name in known})
+
+
 def _model(context: StageContext, tokenizer: PreTrainedTokenizerBase) -> torch.nn.Module:
     """The policy's body with a new head; rows are packed where that computes what rows alone compute."""
     stage: PrmStage = context.stage
@@ -92,11 +103,11 @@ def _model(context: StageContext, tokenizer: PreTrainedTokenizerBase) -> torch.n
     adapter = adapter_config(stage.lora, tokenizer, model)
     if adapter is None:
         return model
-    adapter.task_type, adapter.exclude_modules = None, list(HEADS)
+    heads = [name for name in HEADS if hasattr(model, name)]
+    # A new head is trained whole, and is a part of the adapter's checkpoints.
+    adapter.task_type, adapter.modules_to_save = None, [*(adapter.modules_to_save or []), *heads]
+    adapter.exclude_modules = heads
     adapted: torch.nn.Module = get_peft_model(model, adapter)
-    for name, parameter in adapted.named_parameters():
-        if name.rpartition(".")[0].rpartition(".")[2] in HEADS:
-            parameter.requires_grad_(True)  # a new head cannot be left as it is
     return adapted
 
 

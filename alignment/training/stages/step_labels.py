@@ -50,7 +50,7 @@ class Counts:
     sampled_tokens: int = 0  # of the solutions themselves
     label_completions: int = 0
     label_tokens: int = 0
-    label_seconds: float = 0.0
+    seconds_labelling: float = 0.0
 
     def add(self, other: "Counts") -> None:
         """Add another chunk's counts."""
@@ -88,6 +88,12 @@ class _Stage:
         ]
         return judged.total >= sum(spec.weight for spec in asked if spec.weight > 0) - 1e-9
 
+    def chunk(self, problems: Sequence[Problem], number: int, path: Path) -> None:
+        """Label a chunk and write its rows, and then their counts: where those are, the chunk is whole."""
+        rows, counts = self.label(problems, number)
+        write_rows(path, rows)
+        write_json(path.with_suffix(".json"), asdict(counts))
+
     def label(self, problems: Sequence[Problem], number: int) -> tuple[list[Stepwise], Counts]:
         """The labelled rows of a chunk."""
         counts = Counts()
@@ -95,7 +101,7 @@ class _Stage:
         started = time.monotonic()
         before = asdict(self.prefixes.cost)
         found = self.labeller.labels(traces)
-        counts.label_seconds = round(time.monotonic() - started, 2)
+        counts.seconds_labelling = round(time.monotonic() - started, 2)
         counts.label_completions = self.prefixes.cost.completions - before["completions"]
         counts.label_tokens = self.prefixes.cost.tokens - before["tokens"]
         rows = list(_rows(traces, found, counts))
@@ -173,7 +179,7 @@ def run(context: StageContext, output: Path) -> int:
     write_rows(output / "rows.jsonl", rows)
     per_label = {
         "tokens_per_label": round(total.label_tokens / total.labels, 2),
-        "seconds_per_label": round(total.label_seconds / total.labels, 5),
+        "seconds_per_label": round(total.seconds_labelling / total.labels, 5),
     }
     context.counts.update(rows=len(rows), **asdict(total), **per_label)
     return total.sampled_tokens + total.label_tokens
@@ -185,12 +191,10 @@ def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[tuple[li
     progress = Progress(context.stage.name, len(problems))
     for number, start in enumerate(range(0, len(problems), CHUNK)):
         path = context.folder.checkpoints / f"chunk-{number:06d}.jsonl"
-        cost = path.with_suffix(".json")  # written last: where it is, the rows are whole
+        cost = path.with_suffix(".json")
         if not cost.exists():
             worker = worker or _Stage(context)
-            rows, counts = worker.label(problems[start : start + CHUNK], number)
-            write_rows(path, rows)
-            write_json(cost, asdict(counts))
+            worker.chunk(problems[start : start + CHUNK], number, path)
         found = [row for row in read_rows(path, "stepwise") if isinstance(row, Stepwise)]
         counts = Counts(**json.loads(cost.read_text(encoding="utf-8")))
         figures = {"labels": float(counts.labels), "label_tokens": float(counts.label_tokens)}
