@@ -23,8 +23,6 @@ from alignment.inference.process_model import ProcessModel
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.steps import JudgedSteps
 
-THRESHOLD_ROWS = 400  # corrupted solutions of other problems, on which a threshold is chosen
-
 
 def main(
     work: Annotated[Path, typer.Argument(help="The file that says what is to be measured.")],
@@ -64,7 +62,9 @@ def _settings(work: ProcessWork) -> BenchSettings:
         rows, origin = rows_of(Path(work.threshold_file)), Path(work.threshold_file).name
     elif work.threshold is None and work.tasks:
         # Of the same held-out problems, after those that are measured: no row is in both.
-        problems = task_problems(work.tasks[0], work.count + THRESHOLD_ROWS, work.seed, parameters={})[work.count :]
+        problems = task_problems(work.tasks[0], work.count + work.threshold_rows, work.seed, parameters={})[
+            work.count :
+        ]
         rows, origin = list(corrupted(problems, work.seed + 1)), f"other corrupted {work.tasks[0]}"
     return BenchSettings(work.threshold, rows, origin, work.aggregate, work.seed)
 

@@ -21,6 +21,7 @@ class ProcessWork(FileRecord):
     seed: int = 0
     threshold: float | None = None
     threshold_file: str | None = None
+    threshold_rows: int = 400  # corrupted solutions of other problems, on which a threshold is chosen without a file
     aggregate: Aggregate = "minimum"
     engine: Literal["transformers", "vllm"] = "transformers"
     policy: str | None = None

@@ -1,0 +1,66 @@
+"""`alignment processbench` measures a model on files and tasks, and best of N with a policy, and writes one record."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+from alignment.commands.processbench.benching import shown
+from alignment.core.errors import DataError
+from alignment.core.resources import resource
+from alignment.evaluation.process.job import run
+from alignment.evaluation.process.stress import STRESS
+from alignment.evaluation.process.work import ProcessWork
+from alignment.records.process import ProcessRecord
+
+WRONG_AT_1 = {"problem": "1 + 3 + 1 =", "steps": ["1 + 3 = 4", "4 + 1 = 6", "\\boxed{6}"], "label": 1}
+RIGHT = {"problem": "1 + 3 + 1 =", "steps": ["1 + 3 = 4", "4 + 1 = 5", "\\boxed{5}"], "label": -1}
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A process reward model that has learned nothing."""
+    folder = tmp_path_factory.mktemp("scorer")
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(resource("data/base"))
+    tokenizer.add_tokens(["<extra_0>"], special_tokens=True)
+    model = AutoModelForTokenClassification.from_pretrained(resource("data/base"), num_labels=2)
+    model.config.step_token, model.config.step_split = "<extra_0>", {"by": "line"}
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_one_record_holds_f1_calibration_stress_tests_and_the_best_of_n(
+    scorer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    bench = tmp_path / "bench.json"
+    bench.write_text(json.dumps([WRONG_AT_1, RIGHT]), encoding="utf-8")
+    work = ProcessWork(
+        model=str(scorer), name="prm", files=(str(bench),), tasks=("chain-sum",), count=6, threshold_rows=10,
+        policy=str(resource("data/base")), samples=4, settings={"max_completion_tokens": 24, "engine": "transformers"},
+    )  # fmt: skip
+    run(work, tmp_path / "process.json")
+    record = ProcessRecord.read(tmp_path / "process.json")
+    by_name = {one.name: one for one in record.subsets}
+    assert (by_name["bench"].errors, by_name["bench"].right) == (1, 1)
+    assert by_name["corrupted chain-sum"].errors + by_name["corrupted chain-sum"].right == 6
+    assert record.threshold_from == "other corrupted chain-sum"
+    assert [one.name for one in record.stress] == list(STRESS)
+    assert [one.n for one in record.best_of] == [1, 2, 4]
+    first = record.best_of[0]
+    assert first.minimum == first.product == first.pass_at_n  # one answer leaves no choice
+    assert record.best_of[-1].mean_tokens > first.mean_tokens
+    shown(record, tmp_path / "process.json", as_json=False)
+    printed = capsys.readouterr().out
+    assert "corrupted chain-sum" in printed and "best of N" in printed
+
+
+def test_a_file_with_a_row_that_cannot_be_read_is_refused_by_its_line(scorer: Path, tmp_path: Path) -> None:
+    bench = tmp_path / "bench.json"
+    bench.write_text(json.dumps([RIGHT, {**RIGHT, "label": 9}]), encoding="utf-8")
+    with pytest.raises(DataError, match="label"):
+        run(ProcessWork(model=str(scorer), name="prm", files=(str(bench),)), tmp_path / "process.json")
