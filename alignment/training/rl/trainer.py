@@ -160,7 +160,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         return str(next(self.model.parameters()).dtype).removeprefix("torch.")
 
     def _advantages(
-        self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor, steps: Sequence[RowSteps] | None
+        self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor, steps: Sequence[RowSteps] | None = None
     ) -> torch.Tensor:
         """Advantages of this rank's rows, (B, C), from the rewards of all ranks: a group may lie on two of them."""
         everywhere = self.accelerator.pad_across_processes(loss_mask_BC, dim=1)
