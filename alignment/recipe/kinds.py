@@ -77,6 +77,7 @@ class StageKind(Generic[Fields]):
     policy_writes: bool = False  # its rows were sampled from a policy
     most_rows: Callable[[Fields], Mapping[Mode, float]] | None = None  # upper bound of rows by mode, if known
     batch: Callable[[Fields], tuple[int, int]] | None = None  # rows and tokens per row of one forward pass
+    holds_reference: Callable[[Fields], bool] | None = None  # whether a frozen policy lies beside the trained one
     trainer: TrainerKeys | None = None  # which keys `trainer:` may hold
     lint: Callable[[Fields], LintIntent] = _no_intent
     checks: tuple[Check[Fields], ...] = ()

@@ -49,7 +49,7 @@ Change = Callable[[Training], Training | None]
 
 def _changes(training: Training) -> Iterator[tuple[str, Change]]:
     yield "`gradient_checkpointing: true` under `trainer`", _checkpointed
-    if training.stage.kind == "grpo":
+    if hasattr(training.stage, "micro_batch"):
         yield "`micro_batch: 1`", lambda one: _with_stage(one, micro_batch=1)
     else:
         yield "`per_device_train_batch_size: 1` under `trainer`", _one_row

@@ -165,10 +165,9 @@ def _logits(shape: Shape, training: Training, tokens: int) -> float:
 
 
 def _reference(shape: Shape, training: Training) -> float:
-    """The policy at the stage's start, where a stage holds it beside the one that it trains; an adapter is switched off."""
-    algorithm = getattr(training.stage, "algorithm", None)
-    needs = training.stage.kind == "dpo" or bool(getattr(algorithm, "beta", 0.0))
-    return float(training.weight_bytes * shape.parameters) if needs and training.stage.lora is None else 0.0
+    """The policy at the stage's start, where a stage holds it beside the one that it trains."""
+    holds = kind_of(training.stage).holds_reference
+    return float(training.weight_bytes * shape.parameters) if holds is not None and holds(training.stage) else 0.0
 
 
 def _engine(shape: Shape, training: Training, device_gib: float) -> float:

@@ -47,6 +47,7 @@ KIND = StageKind(
     work=lambda stage: f"{steps_or_epochs(stage)}, rows of at most {stage.max_length} tokens",
     run=run,
     batch=lambda stage: (2 * rows_of_batch(stage), stage.max_length),  # chosen and rejected go through together
+    holds_reference=lambda stage: stage.lora is None,  # an adapter is switched off in its place
     trainer=TrainerKeys(
         "trl",
         "trainer/dpo_config.py",

@@ -143,6 +143,7 @@ KIND = StageKind(
     work=_work,
     run=run,
     batch=_batch,
+    holds_reference=lambda stage: bool(stage.algorithm.beta) and stage.lora is None,
     trainer=TrainerKeys(
         "trl",
         "trainer/grpo_config.py",
