@@ -17,6 +17,7 @@ from alignment.commands import (
     data,
     doctor,
     evaluate,
+    export,
     lint,
     merge,
     model,
@@ -46,6 +47,7 @@ COMMANDS = (
     audit.audit,
     doctor.doctor,
     merge.merge,
+    export.export,
 )
 
 app = typer.Typer(

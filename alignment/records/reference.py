@@ -17,6 +17,7 @@ from alignment.records.attempt import Attempt
 from alignment.records.card import DataCard
 from alignment.records.constraints import ConstraintsRecord
 from alignment.records.evaluation import EvaluationRecord
+from alignment.records.export import ExportRecord
 from alignment.records.follow import FollowRecord
 from alignment.records.manifest import Manifest
 from alignment.records.metrics import METRICS, VERDICT_MEAN, VERDICT_UNKNOWN, Metric, MetricsRow
@@ -43,6 +44,7 @@ runs/tiny-thinking/
     evaluations/            thinking.json, non_thinking.json; where asked for: constraints.json, follow.json; of a process reward model process.json
     manifest.json           written last: while it is missing, the stage has not finished
   budget/                   the budget sweep, the recipe's own or that of `alignment budget`: points.jsonl, outcomes/, budget.json, budget.csv, budget.png; of the command also sweep.log and sweep.progress.jsonl
+  export/STAGE/             what `alignment export` made of a stage's policy: a model folder with its card; export.json says of which
   report.json  report.md  report.html
 """
 
@@ -75,6 +77,7 @@ FILES = (
     FileSection("budget/outcomes/KEY.jsonl", ProblemOutcome, lines=True),
     FileSection("budget/budget.json", Sweep),
     FileSection("budget/adaptive.json", AdaptiveBudget),
+    FileSection("export/STAGE/export.json", ExportRecord),
 )
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "JSON"}
 

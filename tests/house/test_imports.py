@@ -23,7 +23,7 @@ LIGHT = ("rewards/", "alignment/core/", "alignment/recipe/", "alignment/records/
          "alignment/evaluation/sweep/files.py", "alignment/evaluation/adaptive_budget/budget.py",
          "alignment/serve/command.py", "alignment/serve/middleware.py", "alignment/serve/requests.py")  # fmt: skip
 TENSORS = ("alignment/training/", "alignment/inference/", "alignment/rollout/", "alignment/evaluation/",
-           "alignment/run/base_model.py", "alignment/serve/budget_processor.py")  # fmt: skip
+           "alignment/run/base_model.py", "alignment/serve/budget_processor.py", "alignment/export/")  # fmt: skip
 
 
 def name_of(path: Path) -> str:

@@ -5,15 +5,15 @@ card as Markdown), report/ (shows the same numbers).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from alignment.core.vocabulary import MODES
+from alignment.data.licences import licences
 from alignment.data.mixture import load_parts
 from alignment.data.modes import deciding_flag, query_turns
 from alignment.data.rows import Conversation
-from alignment.data.sources import Table, source_of
 from alignment.data_factory.fusion.mix import Fused
 from alignment.data_factory.fusion.pool import Pool
 from alignment.data_factory.fusion.stage import FusionStage
@@ -112,35 +112,19 @@ def _origin(recipe: Recipe, part: MixturePart, number: int, pool: Pool, used: in
     left_out = {reason: count for (where, reason), count in sorted(pool.left_out.items()) if where == number}
     read = pool.read[number]
     if part.stage is None:
-        licences = _licences(recipe, [part])
-        return CardPart(source=part.source, licences=licences, rows_read=read, rows_used=used, left_out=left_out)
+        stated = licences(recipe, [part])
+        return CardPart(source=part.source, licences=stated, rows_read=read, rows_used=used, left_out=left_out)
     policy = recipe.policy_before(part.stage) or recipe.model
     asked = load_parts(recipe.stage(part.stage).data)
     return CardPart(
         stage=part.stage,
         answers_by=policy,
         questions_of=tuple(dict.fromkeys(one.source for one in asked if one.source)),
-        licences=_licences(recipe, asked),
+        licences=licences(recipe, asked),
         rows_read=read,
         rows_used=used,
         left_out=left_out,
     )
-
-
-def _licences(recipe: Recipe, parts: Iterable[MixturePart]) -> dict[str, str]:
-    """The licence of each source, and its revision; of a local file in its place nothing is known but its name."""
-    found = {}
-    for part in parts:
-        if part.source is None:
-            continue
-        source, override = source_of(part), recipe.data.sources.get(part.source)
-        if override is not None:
-            found[part.source] = f"the local file {override.path.name} in its place; licence not recorded"
-        elif isinstance(source, Table) and source.revision:
-            found[part.source] = f"{source.licence}; revision {source.revision[:12]}"
-        else:
-            found[part.source] = source.licence
-    return found
 
 
 def _samples(rows: Sequence[Measured]) -> Iterator[CardSample]:

@@ -44,7 +44,7 @@ def render_markdown(report: Report) -> str:
         _facts(report),
         *_alarms(report),
         "## Stages",
-        _stages(report),
+        stages_table(report),
         CHANGE_LEGEND,
         *_target_lengths(report),
         *_cards(report),
@@ -86,7 +86,8 @@ def _alarms(report: Report) -> list[str]:
     return ["## Alarms", "\n".join(lines)]
 
 
-def _stages(report: Report) -> str:
+def stages_table(report: Report) -> str:
+    """Accuracy of every evaluated stage and mode, with its interval and its change."""
     rows, columns = [], report_columns(report)
     for stage in report.stages:
         for mode in MODES:

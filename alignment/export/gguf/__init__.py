@@ -1,0 +1,1 @@
+"""A model folder as one GGUF file, for llama.cpp and whoever reads its form; checked by reading it back."""
