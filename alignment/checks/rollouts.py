@@ -6,6 +6,7 @@ Neighbours: recipe.py (runs the checks), lengths.py (positions of the model), ev
 from collections.abc import Iterator, Sequence
 
 from alignment.checks.own_rewards import sampled_problems
+from alignment.checks.servers import adapters, reachable
 from alignment.core.errors import RecipeError
 from alignment.data.rows import Problem, user_turn
 from alignment.recipe.engine import EngineOptions, engine_kind
@@ -30,9 +31,15 @@ def rollouts(recipe: Recipe) -> Iterator[Issue]:
         place: Place = ("stages", index, "rollout")
         trains = kind_of(stage).trains
         yield from engine(place, rollout.engine, recipe.hardware.processes if trains else 1)
-        if trains and (rollout.engine.workers or 1) > 1:
-            told = "each training process samples in itself, from weights that change; write 1, or leave it out"
+        if trains and (rollout.engine.workers or 1) > 1 and not engine_kind(rollout.engine.type).has_workers:
+            told = (
+                "each training process samples in itself, from weights that change; write 1, leave it out, or write type "
+                "vllm_server, whose workers all processes share"
+            )
             yield Issue((*place, "engine", "workers"), told)
+        if trains:
+            yield from reachable(place, rollout.engine, recipe)
+            yield from adapters(place, stage)
         yield from thinking_budget(place, rollout.thinking_budget, rollout.max_completion_tokens)
         yield from environment(place, rollout.environment, _first(recipe, index, rollout.environment))
 

@@ -126,6 +126,10 @@ class Engine(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Free what it holds on a trainer's device, if it can. It samples again once weights are loaded."""
+        ...
+
     def close(self) -> None:
         """End the engine and free what it holds."""
         ...

@@ -106,6 +106,9 @@ class EnginePool:
         """Raises EngineError: a pool samples from the weights that it was started with."""
         raise EngineError("a pool of engines takes no new weights; a training stage samples in its own process")
 
+    def rest(self) -> None:
+        """Nothing: there is no trainer beside a pool."""
+
     def close(self) -> None:
         """End every worker."""
         for worker in self._workers:

@@ -71,7 +71,7 @@ def start_engine(settings: EngineSettings, workers: int = 1) -> Engine:
         raise EngineError(
             f"engine {kind.name} cannot run here: {problem}. Write `engine: transformers` or `engine: auto`."
         )
-    if workers > 1:
+    if workers > 1 and not kind.has_workers:
         return EnginePool(settings, workers)
     engine: Engine = kind.start(settings)
     return engine

@@ -6,13 +6,14 @@ one), docs/rollouts.md (how to write one).
 """
 
 import importlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, SerializeAsAny
+from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from alignment.core.errors import RecipeError
@@ -23,12 +24,23 @@ GROUP = "alignment.engines"  # entry points of other packages: `NAME = "package.
 BUILT_IN = {
     "auto": "alignment.inference.auto",
     "vllm": "alignment.inference.vllm.kind",
+    "vllm_server": "alignment.inference.vllm.server.kind",
     "transformers": "alignment.inference.transformers.kind",
 }
 
 
 # Options that change how fast an engine samples, but not what.
-WITHOUT_EFFECT = ("workers", "max_sequences", "gpu_memory_fraction")
+WITHOUT_EFFECT = (
+    "workers",
+    "max_sequences",
+    "gpu_memory_fraction",
+    "gpus_each",
+    "endpoints",
+    "key_variable",
+    "interface",
+    "weight_transfer",
+    "patience_seconds",
+)
 
 
 class EngineOptions(Closed):
@@ -61,6 +73,48 @@ class VllmOptions(EngineOptions):
     )
 
 
+class VllmServerOptions(EngineOptions):
+    """The options of vLLM in servers, which all ranks of a stage share."""
+
+    gpu_memory_fraction: float = Field(
+        0.85, gt=0, lt=1, description="Fraction of its GPUs' memory that each server may use."
+    )
+    gpus_each: int = Field(1, ge=1, description="GPUs of each server, over which its model is split.")
+    endpoints: list[str] = Field(
+        [],
+        description="Addresses of servers that run already, such as http://10.0.0.7:8000; default: they are started.",
+    )
+    key_variable: str = Field(
+        "VLLM_API_KEY", description="Environment variable with the key of the endpoints; servers started here make one."
+    )
+    interface: str = Field("127.0.0.1", description="Address that servers started here listen on.")
+    weight_transfer: Literal["auto", "shm", "tcp", "lora"] = Field(
+        "auto",
+        description="How weights reach the servers: shm on one machine, tcp between machines; auto decides. lora: the "
+        "adapter alone, to servers that are started here.",
+    )
+    patience_seconds: float = Field(
+        300, gt=0, description="Seconds without an answer after which a server is given up; it is named after 20."
+    )
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "VllmServerOptions":
+        if self.endpoints and self.workers is not None:
+            raise PydanticCustomError(
+                "engine_origin", "endpoints are servers that run already, and workers are started; write one of them"
+            )
+        if self.endpoints and self.weight_transfer == "lora":
+            raise PydanticCustomError(
+                "engine_adapter",
+                "endpoints do not see this machine's files, as `weight_transfer: lora` needs; write auto",
+            )
+        for address in self.endpoints:
+            if not re.fullmatch(r"http://[^/\s:]+(:\d+)?/?", address):
+                message = {"found": repr(address)}
+                raise PydanticCustomError("engine_endpoint", "found {found}; write http://HOST:PORT", message)
+        return self
+
+
 @dataclass(frozen=True)
 class EngineKind:
     """The declaration of an engine. No field may need torch; `start` imports it when called."""
@@ -69,6 +123,7 @@ class EngineKind:
     options: type[EngineOptions]
     problem: Callable[[int], str | None]  # why it cannot run here beside this many training processes, or None
     start: Callable[[Any], Any]  # from inference.engine.EngineSettings to an inference.engine.Engine
+    has_workers: bool = False  # it starts its workers itself, and they take new weights
 
 
 def engine_kind(name: str) -> EngineKind:

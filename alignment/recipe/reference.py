@@ -79,6 +79,11 @@ BELOW_KINDS: tuple[Section, ...] = (
     ),
     (engine.VllmOptions, "Engine vllm", "The keys of every engine, and these; `auto` takes them too."),
     (
+        engine.VllmServerOptions,
+        "Engine vllm_server",
+        "The keys of every engine, and these; [rollouts.md](rollouts.md#rollout-workers) says how servers work.",
+    ),
+    (
         sampling.ThinkingBudget,
         "Thinking budget",
         "`thinking_budget` of a rollout and of the evaluations; `thinking_budget: 256` is short for `{most: 256}`.",

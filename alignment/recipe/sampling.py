@@ -99,6 +99,13 @@ class Rollout(Sampling):
         False,
         description="Replace zero-variance groups, whose completions all have the same reward, by new problems, as DAPO does.",
     )
+    max_staleness: int = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Steps by which the weights that sampled a step's completions may be older than the policy: 1 samples the "
+        "next step's while this one trains, on engine vllm_server.",
+    )
     max_logprob_gap: float | None = Field(
         None,
         gt=0,

@@ -51,6 +51,7 @@ class RolloutRow(LineRecord):
     opening: Annotated[OpeningRecord | None, "the prompt, where an environment made it another than the problem's"] = (
         None
     )
+    staleness: Annotated[int, "steps by which the weights that sampled it are older than those that it trains"] = 0
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Judged:
     verdicts: Mapping[str, rewards.Verdict]
     total: float | None
 
-    def row(self, step: int) -> RolloutRow:
+    def row(self, step: int, staleness: int = 0) -> RolloutRow:
         """What rollouts.jsonl keeps of it."""
         made, own = self.trajectory, Opening(self.problem.messages, self.problem.tools)
         return RolloutRow(
@@ -48,6 +48,7 @@ class Judged:
             opening=None
             if made.opening == own
             else OpeningRecord(tuple(made.opening.messages), tuple(made.opening.tools)),
+            staleness=staleness,
         )
 
 

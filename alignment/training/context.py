@@ -4,6 +4,7 @@ Neighbours: train.py makes the context and finishes the stage, policy.py loads a
 """
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class StageContext:
     rank: int = 0
     processes: int = 1
     counts: dict[str, Any] = field(default_factory=dict)  # rows seen and left out; goes into the manifest
+    at_end: ExitStack = field(default_factory=ExitStack)  # what to close when training ends, however it does
 
     @property
     def is_main(self) -> bool:

@@ -36,7 +36,8 @@ def train(context: StageContext, build: Build, loads: Any = AutoModelForCausalLM
         resumed_from = step_of(checkpoint) if checkpoint else 0
         record_resumption(context.folder, resumed_from)
         context.drop_lines_after(resumed_from)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with context.at_end:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     done, wanted = trainer.state.global_step, trainer.state.max_steps
     if done < 1 or done < wanted:
         raise ArtifactError(

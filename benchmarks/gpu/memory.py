@@ -91,7 +91,7 @@ def trainer_of(setting: Setting, scratch: str) -> "PolicyGradientTrainer":
     class Nothing:
         """A source of rollouts that is not asked for any."""
 
-        def roll_out(self, problem_ids: object, step: int, weights: object) -> RolledOut:
+        def roll_out(self, problem_ids: object, step: int, weights: object, following: object = ()) -> RolledOut:
             raise AssertionError("nothing is trained here")
 
     return PolicyGradientTrainer(

@@ -59,6 +59,9 @@ class Parrot:
         """It has none."""
         return self.weight_version
 
+    def rest(self) -> None:
+        """Nothing is held."""
+
     def close(self) -> None:
         """Nothing is held."""
 

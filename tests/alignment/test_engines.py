@@ -158,6 +158,20 @@ def test_every_matrix_arrives_the_tied_head_among_them(
     assert torch.allclose(found, expected, atol=1e-4)
 
 
+def test_an_engine_that_rested_samples_again_once_weights_come(
+    engine: Engine, model: torch.nn.Module, prompts: list[list[int]]
+) -> None:
+    """On a GPU vLLM gives its memory back while the trainer computes; on a CPU its scheduler pauses and goes on."""
+    if engine.name == "vllm":
+        engine._sleeps = True  # type: ignore[attr-defined]  as beside a trainer on a GPU
+    before = sampled(engine, prompts, SamplingSettings(), 12)
+    for _ in range(2):
+        engine.rest()
+        engine.rest()
+        engine.load_weights(iter(model.named_parameters()))
+        assert sampled(engine, prompts, SamplingSettings(), 12) == before
+
+
 def test_a_gap_between_trainer_and_engine_stops_the_stage_and_its_cause_is_named() -> None:
     exact, coarse = ("float32", "float32"), ("bfloat16", "float32")
     refuse_gap(Gap(0.01, 0.01, exact), largest_gap(None, exact=False), step=3)

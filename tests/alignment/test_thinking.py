@@ -169,6 +169,8 @@ class Scripted:
     def load_weights(self, weights: Iterator[tuple[str, torch.Tensor]]) -> None:  # type: ignore[override]
         raise NotImplementedError
 
+    def rest(self) -> None: ...
+
     def close(self) -> None: ...
 
 

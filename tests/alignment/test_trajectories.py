@@ -67,6 +67,9 @@ class Script:
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
         return [[0.0] * (len(one) - 1) for one in sequences]
 
+    def rest(self) -> None:
+        """Nothing to free."""
+
     def close(self) -> None:
         """Nothing to end."""
 

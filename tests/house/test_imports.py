@@ -18,7 +18,8 @@ LIGHT = ("rewards/", "alignment/core/", "alignment/recipe/", "alignment/records/
          "alignment/run/", "alignment/sizing/", "alignment/checks/", "alignment/report/", "alignment/commands/", "alignment/cli.py",
          "alignment/data_factory/", "alignment/training/__init__.py", "alignment/training/kinds/",
          "alignment/rollout/references.py", "alignment/inference/engine.py", "alignment/inference/start.py", "alignment/inference/auto.py",
-         "alignment/inference/vllm/kind.py", "alignment/inference/transformers/kind.py",
+         "alignment/inference/vllm/kind.py", "alignment/inference/vllm/server/kind.py", "alignment/inference/vllm/server/starter.py",
+         "alignment/inference/transformers/kind.py",
          "alignment/evaluation/identity.py", "alignment/evaluation/task.py", "alignment/evaluation/sweep/plan.py",
          "alignment/evaluation/sweep/files.py", "alignment/evaluation/adaptive_budget/budget.py",
          "alignment/serve/command.py", "alignment/serve/middleware.py", "alignment/serve/requests.py")  # fmt: skip

@@ -41,7 +41,9 @@ class ScriptedRollouts:
     def __init__(self, rank: int) -> None:
         self._rank = rank
 
-    def roll_out(self, problem_ids: Sequence[str], step: int, weights: EngineWeights) -> RolledOut:
+    def roll_out(
+        self, problem_ids: Sequence[str], step: int, weights: EngineWeights, following: Sequence[str] = ()
+    ) -> RolledOut:
         for _ in weights():
             pass  # an engine would take them; sharded, they are gathered on all ranks
         rows, rewards = [], []
@@ -79,6 +81,8 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         "max_logprob_gap": 1000,
     }
     sampled = {**rollout, "engine": "transformers", "dynamic_sampling": True, "max_logprob_gap": None}
+    server = {"type": "vllm_server", "workers": 1}
+    adapter = {**server, "weight_transfer": "lora"}
     rl = {"rollout": rollout, "rewards": [{"kind": "math_answer"}], "micro_batch": 4}
     every_row = {"type": "gspo", "drop_zero_advantage_rows": False}
     stages = [
@@ -95,6 +99,8 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         stage("rl_kl", "grpo", processes, algorithm="grpo", **rl),
         stage("rl_lora", "grpo", processes, algorithm="dapo", lora=LORA, **rl),
         stage("rl_sampled", "grpo", processes, **{**rl, "rollout": sampled}),
+        stage("rl_server_lora", "grpo", processes, lora=LORA, **{**rl, "rollout": {**sampled, "engine": adapter}}),
+        stage("rl_server", "grpo", processes, **{**rl, "rollout": {**sampled, "engine": server}}),
     ]
     return {"name": "ranks", "model": "embedded", "seed": 3, "stages": stages}
 
@@ -129,7 +135,9 @@ def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
     base = str(resource("data/base"))
     context = StageContext(plan.recipe, chosen, plan.run, folder, base, rank, processes)
     if chosen.kind == "grpo":
-        trainer, _ = grpo.build(context, None if name == "rl_sampled" else ScriptedRollouts(rank))
+        trainer, _ = grpo.build(
+            context, None if name in ("rl_sampled", "rl_server", "rl_server_lora") else ScriptedRollouts(rank)
+        )
     else:
         trainer, _ = {"sft": sft, "dpo": dpo, "prm": prm}[chosen.kind].build(context)
     complete_head(trainer.model)

@@ -1,5 +1,6 @@
 """The trainer's gradient is TRL's own for the same algorithm, with rows packed and those without an advantage left out."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from alignment.core.resources import resource
+from alignment.inference.transformers.engine import TransformersEngine
 from grpo_trainer import grpo_trainer
 
 PROMPTS, COMPLETIONS, LONGEST = (5, 9, 3, 7), (12, 4, 20, 9), 192
@@ -169,7 +171,7 @@ def test_functions_of_your_own_are_found_by_name(made: Make, tmp_path: Path, mon
     assert_same(ours(own, inputs), {name: 2 * gradient for name, gradient in plain.items()})
 
 
-def test_several_steps_on_the_same_rollouts_and_a_tempered_policy(made: Make) -> None:
+def test_several_steps_on_the_same_rollouts_and_a_tempered_policy(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the second step on ratios are not 1; the gap is measured at temperature 1, as the engine reports it."""
     rollout = {"problems_per_step": 2, "max_completion_tokens": 16, "temperature": 0.7}
     settings = [f"stages.reasoning_rl.rollout.{key}={value}" for key, value in rollout.items()]
@@ -178,11 +180,18 @@ def test_several_steps_on_the_same_rollouts_and_a_tempered_policy(made: Make) ->
     asked: list[int] = []
     roll_out = trainer._rollouts.roll_out
 
-    def counted(problem_ids: list[str], step: int, weights: Any) -> Any:
+    def counted(problem_ids: list[str], step: int, *given: Any) -> Any:
         asked.append(step)
-        return roll_out(problem_ids, step, weights)
+        return roll_out(problem_ids, step, *given)
 
     trainer._rollouts.roll_out = counted
+    events: list[str] = []
+    for name in ("generate", "rest", "load_weights"):
+        method = getattr(TransformersEngine, name)
+        noted = lambda *given, name=name, method=method: (events.append(name), method(*given))[1]  # noqa: E731
+        monkeypatch.setattr(TransformersEngine, name, noted)
     trainer.train()
     assert asked == [0, 2]
+    drawn = "".join({"generate": "g", "rest": "r", "load_weights": "l"}[name] for name in events)
+    assert re.fullmatch(r"l+g+rlg+r", drawn), "the engine rests while the policy trains, and wakes with new weights"
     assert all(line["logprob_gap"] < 1e-5 for line in trainer.state.log_history if "logprob_gap" in line)

@@ -64,6 +64,9 @@ class TransformersEngine:
         self.weight_version = transferred(self._transfer, weights, self.weight_version + 1)
         return self.weight_version
 
+    def rest(self) -> None:
+        """Nothing: the model stays where it is."""
+
     def close(self) -> None:
         """Drop the model, which frees its memory."""
         del self._model, self._transfer

@@ -60,6 +60,7 @@ class LocalVllm:
         options = settings.options
         self._stop_ids, self._max_length = list(settings.stop_ids), settings.max_length
         self._thinking = settings.thinking
+        self._sleeps, self._resting = not on_cpu and settings.weights_change and settings.adapter is None, False
         self._model = ServedModel.of(settings)
         with _generators_kept():
             self._llm = LLM(
@@ -75,6 +76,7 @@ class LocalVllm:
                 enable_prefix_caching=False,  # its entries would belong to the old weights after a sync
                 trust_remote_code=settings.trust_remote_code,
                 disable_log_stats=True,
+                enable_sleep_mode=self._sleeps,
                 **_budgets(settings),
                 **self._model.lora_options(),
                 **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
@@ -123,8 +125,22 @@ class LocalVllm:
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> int:
         """Replace the weights by vLLM's reload; see Engine.load_weights."""
+        if self._resting:
+            self._llm.wake_up(["weights"])  # memory without contents: every weight has to come
         self.weight_version = transferred(self._transfer, weights, self.weight_version + 1)
+        if self._resting:
+            self._llm.wake_up(["kv_cache", "scheduling"])
+            self._resting = False
         return self.weight_version
+
+    def rest(self) -> None:
+        """Give a trainer's GPU back what weights and cache take (vLLM's sleep, level 2). Nothing on a CPU.
+
+        Nothing either where an adapter comes alone: the weights under it would not come again.
+        """
+        if self._sleeps and not self._resting:
+            self._llm.sleep(level=2)
+            self._resting = True
 
     def close(self) -> None:
         """Shut down vLLM's engine core."""

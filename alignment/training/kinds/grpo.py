@@ -17,7 +17,7 @@ from alignment.recipe.sampling import Rollout
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
-from alignment.training.rl.check import check_algorithm
+from alignment.training.rl.check import check_algorithm, check_staleness
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -96,6 +96,7 @@ def weights(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
 def algorithm(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
     """What the algorithm names is there, and fits how completions are sampled."""
     yield from check_algorithm(stage.algorithm, stage.rollout, ("stages", index, "algorithm"))
+    yield from check_staleness(stage.algorithm, stage.rollout, ("stages", index))
 
 
 def process(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:

@@ -17,16 +17,22 @@ from torch.nn.utils.rnn import pad_sequence
 
 from alignment.training.rl.engine_weights import EngineWeights
 
+GAP_ROWS = 4  # of each rank, whose log-probs are compared with the engine's at every step
+
 
 @dataclass(frozen=True)
 class Row:
-    """One sampled completion. logprobs are the engine's; sampled marks tokens that are the policy's own."""
+    """One sampled completion. logprobs are the engine's; sampled marks tokens that are the policy's own.
+
+    staleness: steps by which the weights that sampled it, all of its tokens, are older than the policy.
+    """
 
     prompt_ids: Sequence[int]
     completion_ids: Sequence[int]
     logprobs: Sequence[float]
     sampled: Sequence[bool]
     truncated: bool
+    staleness: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,19 +55,26 @@ class RolledOut:
     """One step's rollouts on this rank: rows, the reward of each (None: could not be judged), and figures to record.
 
     steps: one for each row, where a process scorer has looked at them.
+    probes: rows with the log-probs that the engine gives them with the policy's own weights, where `rows` have older ones.
     """
 
     rows: Sequence[Row]
     rewards: Sequence[float | None]
     figures: dict[str, float]
     steps: Sequence[RowSteps] | None = None
+    probes: Sequence[Row] = ()
 
 
 class RolloutSource(Protocol):
     """What a trainer asks for a step's rollouts: rollouts.py, or what a test gives in its place."""
 
-    def roll_out(self, problem_ids: Sequence[str], step: int, weights: EngineWeights) -> RolledOut:
-        """A completion for each id, which stands once for each generation. weights: what the trainer holds now."""
+    def roll_out(
+        self, problem_ids: Sequence[str], step: int, weights: EngineWeights, following: Sequence[str] = ()
+    ) -> RolledOut:
+        """A completion for each id, which stands once for each generation. weights: what the trainer holds now.
+
+        following: the ids of the next step, which may be sampled ahead; none after the last step.
+        """
         ...
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from alignment.core.errors import RecipeError
 from alignment.recipe.algorithm import ADVANTAGES, PROCESS_ADVANTAGES, AlgorithmFields
+from alignment.recipe.engine import engine_kind
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.named_function import named_function
 from alignment.recipe.sampling import Rollout
@@ -28,6 +29,26 @@ def check_algorithm(chosen: AlgorithmFields, rollout: Rollout, place: Place) -> 
             "compares the trainer's probabilities with the engine's, which are of the whole distribution at temperature "
             "1: write temperature 1, top_p 1 and top_k 0 under `rollout`, or leave importance_cap out",
         )
+
+
+def check_staleness(chosen: AlgorithmFields, rollout: Rollout, place: Place) -> Iterator[Issue]:
+    """Completions of older weights come from an engine beside the trainer, and the loss corrects for them.
+
+    place: where the stage stands in the recipe.
+    """
+    if not rollout.max_staleness:
+        return
+    here: Place = (*place, "rollout", "max_staleness")
+    if not engine_kind(rollout.engine.type).has_workers:
+        yield Issue(
+            here, f"engine {rollout.engine.type} samples in the trainer's process; write type vllm_server, or 0"
+        )
+    if chosen.importance_cap is None:
+        told = "weights that are a step older sample from another policy; write `importance_cap: 2` under `algorithm`, or 0"
+        yield Issue(here, told)
+    if chosen.iterations > 1:
+        told = f"algorithm.iterations {chosen.iterations} trains on rows that would be older still; write 1 there, or 0 here"
+        yield Issue(here, told)
 
 
 def _callable(place: Place, name: str, parameters: tuple[str, ...]) -> Iterator[Issue]:

@@ -17,7 +17,7 @@ from alignment.inference.weights.merged import Rounding, adapter_weights, merged
 from alignment.recipe.engine import EngineOptions
 from alignment.training.kinds.grpo import GrpoStage
 
-ADAPTER_ENGINES = ("auto", "vllm", "transformers")
+ADAPTER_ENGINES = ("auto", "vllm", "transformers", "vllm_server")
 
 
 class EngineWeights:
@@ -46,10 +46,15 @@ class EngineWeights:
         options = stage.rollout.engine
         if not isinstance(self._model, PeftModel) or stage.lora is None:
             return "there is no adapter"
-        if _dtype(options) == torch.float32:
+        way = getattr(options, "weight_transfer", None)
+        if way in ("shm", "tcp"):
+            return f"weight_transfer is {way}"
+        if _dtype(options) == torch.float32 and way != "lora":
             return "the engine computes in float32, in which nothing is lost"
         if stage.lora.quantise:
             return "the engine has no base in the same 4 bits"
+        if getattr(options, "endpoints", None):
+            return "servers that run already do not see this machine's files"
         if options.type not in ADAPTER_ENGINES:
             return f"engine {options.type} is not known to take adapters"
         return None if options.type == "transformers" else vllm_refuses(self.config.to_dict())

@@ -22,15 +22,14 @@ from alignment.recipe.algorithm import AlgorithmFields
 from alignment.training.packing_check import plain_attention
 from alignment.training.policy import without_adapter
 from alignment.training.rl.advantages import advantages_of, group_normalised
-from alignment.training.rl.batch import RolledOut, RolloutSource, Row, RowSteps, StepBatch, as_tensors
+from alignment.training.rl.ahead import without_stale
+from alignment.training.rl.batch import GAP_ROWS, RolledOut, RolloutSource, Row, RowSteps, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
 from alignment.training.rl.order import EpochSampler
 from alignment.training.rl.packing import Layout, align, pack
 from alignment.training.rl.process_advantages import StepRewards, process_advantages_of
 from alignment.training.rl.trl_trainer import GRPOTrainer
-
-GAP_ROWS = 4  # of each rank, whose log-probs are compared with the engine's at every step
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class PolicyGradientTrainer(GRPOTrainer):
     train_dataset has a column `problem` of ids, which `rollouts` understands. max_logprob_gap: mean distance in nats
     between the engine's log-probs and the trainer's, above which a step raises WeightsNotSynchronised, on every rank.
     packs: rows lie end to end, for which the model has packed attention; else they are padded. engine_dtype: what the engine
-    computes in, for the message.
+    computes in, for the message. max_staleness: steps by which rows may be older than the policy; older ones are dropped.
     """
 
     def __init__(
@@ -59,11 +58,12 @@ class PolicyGradientTrainer(GRPOTrainer):
         max_logprob_gap: float,
         packs: bool = True,
         engine_dtype: str = "float32",
+        max_staleness: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(reward_funcs=[_never_asked], **options)
         self._algorithm, self._rollouts, self._max_logprob_gap = algorithm, rollouts, max_logprob_gap
-        self._engine_dtype = engine_dtype
+        self._engine_dtype, self._max_staleness = engine_dtype, max_staleness
         self._lay_out: Callable[[torch.Tensor, torch.Tensor], Layout] = pack if packs else align
         self._process_advantages_of = process_advantages_of(algorithm)
         self._advantages_of = group_normalised if self._process_advantages_of else advantages_of(algorithm)
@@ -78,15 +78,27 @@ class PolicyGradientTrainer(GRPOTrainer):
 
     def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
         """TRL's order of problems, which a stage that is resumed in a later epoch continues."""
-        return EpochSampler.of(super()._get_train_sampler(dataset))
+        self._order = EpochSampler.of(super()._get_train_sampler(dataset))
+        return self._order
+
+    def _following(self, step: int, rows: int) -> list[str]:
+        """The problems of the next step's rows on this rank, if they may be sampled ahead and there is a next step."""
+        if not self._max_staleness or step + 1 >= self.state.max_steps:
+            return []
+        chunk = [index for index in self._order.problems_of(step + 1) for _ in range(self.num_generations)]
+        first = self.accelerator.process_index * rows
+        return [self.train_dataset[index]["problem"] for index in chunk[first : first + rows]]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor | None]:
         """One step's batch on this rank. Overrides TRL's; it shuffles the tensors and splits them into micro-batches."""
         step, model = self.state.global_step, self.accelerator.unwrap_model(self.model)
-        rolled = self._rollouts.roll_out([row["problem"] for row in inputs], step, EngineWeights(model))
-        gap = self.logprob_gap(rolled.rows[:GAP_ROWS])
+        asked = [row["problem"] for row in inputs]
+        rolled = self._rollouts.roll_out(asked, step, EngineWeights(model), self._following(step, len(asked)))
+        rolled = without_stale(rolled, self._max_staleness)
+        compared = rolled.probes or rolled.rows[:GAP_ROWS]
+        gap = self.logprob_gap(compared)
         if gap > self._max_logprob_gap:
-            found = Gap(gap, self._plain_gap(rolled.rows[:GAP_ROWS]), (self._engine_dtype, self._dtype()))
+            found = Gap(gap, self._plain_gap(compared), (self._engine_dtype, self._dtype()))
             refuse_gap(found, self._max_logprob_gap, step)
         batch = self._tensors(rolled.rows, mask_truncated=self._algorithm.mask_truncated)
         rewards_B = self._everywhere([math.nan if one is None else one for one in rolled.rewards])

@@ -47,6 +47,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         max_logprob_gap=_largest_gap(stage, settings, next(policy.parameters()).dtype),
         packs=packs,
         engine_dtype=stage.rollout.engine.resolved_dtype(on_gpu=torch.cuda.is_available()),
+        max_staleness=stage.rollout.max_staleness,
         model=policy,
         args=settings,
         train_dataset=Dataset.from_dict({"problem": [problem.id for problem in problems]}),

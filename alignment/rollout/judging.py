@@ -1,0 +1,66 @@
+"""Judges groups in a thread of its own while other completions are still being sampled.
+
+A group is judged whole, since some verifiers compare its members, and in pieces that are large enough for a verifier that
+fails on most of one to be broken. Neighbours: scoring.py (the verifiers), sampler.py (what comes in), groups.py.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from alignment.data.rows import Problem
+from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.trajectory import Trajectory
+
+PIECES = 4  # of a step's rows
+LEAST_ROWS = 16  # of a piece
+
+
+class Judging:
+    """A scorer that works beside sampling. `waited_seconds` counts what sampling did not hide."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer, self.waited_seconds = scorer, 0.0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="verdicts")
+
+    def judged(
+        self, problems: Sequence[Problem], finished: Iterable[tuple[int, Trajectory]], group: int
+    ) -> list[Judged]:
+        """The verdicts of all rollouts in the order of their problems.
+
+        finished: `(index of the problem, its rollout)` in any order. group: rows that belong together, one after another.
+        Raises what the scorer raises, as soon as it is known.
+        """
+        made: dict[int, Trajectory] = {}
+        pieces: list[tuple[list[int], Future[list[Judged]]]] = []
+        ready: list[int] = []
+        least = max(LEAST_ROWS, len(problems) // PIECES)
+        for index, trajectory in finished:
+            made[index] = trajectory
+            first = index - index % group
+            members = range(first, min(first + group, len(problems)))
+            if all(member in made for member in members):
+                ready += members
+            is_free = not pieces or pieces[-1][1].done()
+            if len(ready) >= least and is_free and len(problems) - len(made) > 0:
+                self._raise(pieces)
+                pieces.append((ready, self._begun(problems, ready, made)))
+                ready = []
+        began = time.monotonic()
+        if ready:
+            pieces.append((ready, self._begun(problems, ready, made)))
+        found = {index: row for rows, piece in pieces for index, row in zip(rows, piece.result(), strict=True)}
+        self.waited_seconds += time.monotonic() - began
+        return [found[index] for index in range(len(problems))]
+
+    def _begun(self, problems: Sequence[Problem], rows: list[int], made: dict[int, Trajectory]) -> Future[list[Judged]]:
+        return self._thread.submit(
+            self._scorer.judge, [problems[index] for index in rows], [made[index] for index in rows]
+        )
+
+    @staticmethod
+    def _raise(pieces: list[tuple[list[int], Future[list[Judged]]]]) -> None:
+        """Raise what went wrong with pieces that are done, before more is sampled in vain."""
+        for _, piece in pieces:
+            if piece.done():
+                piece.result()

@@ -1,0 +1,73 @@
+"""Verdicts that come while others are still sampled are the same verdicts, and cost what sampling does not hide."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from alignment.data.rows import Problem
+from alignment.inference.engine import Generation, GenerationRequest
+from alignment.recipe.rewards import Reward
+from alignment.rollout.environments.protocol import Opening
+from alignment.rollout.judging import Judging
+from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.trajectory import Trajectory, one_turn
+from rewards import VerdictsUnavailable
+
+GROUP, ROWS = 4, 96
+SPECS = [Reward(kind="think_format")]
+PROBLEMS = [
+    Problem(f"p{row // GROUP}", [{"role": "user", "content": "1 + 1"}], "2", None, "sums") for row in range(ROWS)
+]
+# Every third is well formed; finished in an order of its own.
+ORDER = sorted(range(ROWS), key=lambda row: row * 7 % ROWS)
+
+
+def rollout(row: int) -> Trajectory:
+    text = "<think>\nhm\n</think>\n\n2" if row % 3 == 0 else "<think>\nhm 2"
+    made = Generation(GenerationRequest([1], "thinking"), [1, 2], [0.0, 0.0], [False] * 2, "end", text, 1)
+    return one_turn(Opening(PROBLEMS[row].messages, []), made)
+
+
+def finished(seconds: float = 0.0) -> Iterator[tuple[int, Trajectory]]:
+    for row in ORDER:
+        time.sleep(seconds)
+        yield row, rollout(row)
+
+
+class Slow(Scorer):
+    """Takes 200 ms for each piece, as a model that judges would."""
+
+    asked: list[int]
+
+    def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
+        time.sleep(0.2)
+        self.asked = [*getattr(self, "asked", []), len(problems)]
+        return super().judge(problems, completions)
+
+
+def test_verdicts_are_those_of_one_batch_and_come_with_their_rows() -> None:
+    expected = Scorer(SPECS).judge(PROBLEMS, [rollout(row) for row in range(ROWS)])
+    assert {one.total for one in expected} == {0.3, 1.0}
+    assert Judging(Scorer(SPECS)).judged(PROBLEMS, finished(), GROUP) == expected
+    odd = Judging(Scorer(SPECS)).judged(PROBLEMS[:6], iter([(row, rollout(row)) for row in (5, 0, 2, 1, 4, 3)]), GROUP)
+    assert odd == expected[:6], "a rank's last group may be a part of one"
+    assert Judging(Scorer(SPECS)).judged([], iter(()), GROUP) == []
+
+
+def test_a_slow_verifier_is_hidden_behind_sampling() -> None:
+    scorer = Slow(SPECS)
+    judging = Judging(scorer)
+    judging.judged(PROBLEMS, finished(0.02), GROUP)  # about 2 s of sampling
+    assert len(scorer.asked) >= 3 and sum(scorer.asked) == ROWS and all(count % GROUP == 0 for count in scorer.asked)
+    assert judging.waited_seconds < 0.2 * len(scorer.asked) - 0.1, "less than the verdicts took"
+
+
+def test_a_verifier_that_fails_ends_sampling_at_once() -> None:
+    class Broken(Scorer):
+        def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
+            raise VerdictsUnavailable("judge", 16, 16, "no answer")
+
+    left = finished()
+    with pytest.raises(VerdictsUnavailable):
+        Judging(Broken(SPECS)).judged(PROBLEMS, left, GROUP)

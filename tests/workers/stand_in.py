@@ -1,0 +1,149 @@
+"""A server that speaks the routes of vLLM that the pool uses, on a real transformers engine, and that fails when it is told to.
+
+For tests of what the pool does with servers that hang, fail, lie or die; test_vllm_servers.py has vLLM's own.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from alignment.core.resources import resource
+from alignment.inference.engine import EngineSettings, GenerationRequest, SamplingSettings, in_order
+from alignment.inference.thinking_budget import ThinkTokens
+from alignment.inference.transformers.engine import TransformersEngine
+from alignment.inference.weights.arrivals import Arrivals
+from alignment.inference.weights.blocks import tensors
+from alignment.recipe.engine import engine_options
+from alignment.recipe.sampling import ThinkingBudget
+
+BASE = str(resource("data/base"))
+TOKENS = ThinkTokens(open_id=20, close_id=21, stop_text="", stop_ids=(30, 21, 31))
+LONGEST = 256
+
+
+def settings(**options: Any) -> EngineSettings:
+    """Of an engine on the embedded model with budgets."""
+    name = options.pop("type", "transformers")
+    return EngineSettings(BASE, LONGEST, (2,), 0, engine_options(name, dtype="float32", **options), thinking=TOKENS)
+
+
+class StandIn:
+    """One server. `fault`: hang, fail, lie, garble or die (connections end without an answer), from the next request on; `served` counts completions."""
+
+    def __init__(self, key: str = "") -> None:
+        self.fault, self.served, self.version, self.key = "", 0, "default", key
+        self.after = 10**9  # completions after which the fault begins
+        self._planted = ""
+        self._engine, self._lock, self._arrivals = TransformersEngine(settings()), threading.Lock(), Arrivals()
+        self._blocks: list[dict[str, Any]] = []
+        self.released = threading.Event()
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            """Answers by `StandIn.answer`."""
+
+            protocol_version = "HTTP/1.1"
+            timeout = 3  # of an idle connection, so that its thread ends
+
+            def do_GET(self) -> None:
+                self._reply({})
+
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                self._reply(json.loads(raw) if raw else {})
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def _reply(self, body: dict[str, Any]) -> None:
+                refused = stand_in.key and self.headers.get("Authorization") != f"Bearer {stand_in.key}"
+                status, said = (401, {"error": "no key"}) if refused else stand_in.answer(self.path, body)
+                if stand_in.fault == "die":
+                    self.close_connection = True
+                    return
+                raw = json.dumps(said).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                try:
+                    self.wfile.write(raw)
+                except OSError:
+                    self.close_connection = True  # whoever asked has given up
+
+        self.listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.listener.daemon_threads = False  # one that computes while the interpreter ends would abort it
+        self.address = f"http://127.0.0.1:{self.listener.server_address[1]}"
+        threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True).start()
+
+    def plant(self, fault: str, after: int = 0) -> None:
+        """Let a fault begin after so many more completions."""
+        self._planted, self.after = fault, self.served + after
+        if not after:
+            self.fault = fault
+
+    def answer(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Status and body for a request."""
+        if self.fault == "hang":
+            self.released.wait(60)
+        if self.fault == "fail":
+            return 500, {"error": "the engine is dead"}
+        if path == "/weight_info":
+            return 200, {"weight_version": "another-7" if self.fault == "lie" else self.version}
+        if path == "/inference/v1/generate":
+            return 200, self._generated(body)
+        if path == "/update_weights":
+            self._blocks.append(body["update_info"])
+        if path == "/finish_weight_update":
+            self._load(body["weight_version"])
+        return 200, {}
+
+    def close(self) -> None:
+        self.released.set()
+        self.listener.shutdown()
+        self.listener.server_close()
+
+    def _load(self, version: str) -> None:
+        with self._lock:
+            for told in self._blocks:
+                table = told.pop("table")
+                self._engine.load_weights(tensors(table, self._arrivals.block(**told)))
+            self._blocks, self.version = [], version
+
+    def _generated(self, body: dict[str, Any]) -> dict[str, Any]:
+        asked = body["sampling_params"]
+        with self._lock:
+            if "prompt_logprobs" in asked:
+                scores = self._engine.logprobs([body["token_ids"]])[0]
+                placed = zip(body["token_ids"][1:], scores, strict=True)
+                return {"choices": [], "prompt_logprobs": [None, *({str(t): {"logprob": s}} for t, s in placed)]}
+            budget = asked["thinking_token_budget"]
+            request = GenerationRequest(
+                body["token_ids"],
+                "thinking",
+                None if budget >= LONGEST or self.fault == "garble" else ThinkingBudget(most=budget),
+                asked["max_tokens"],
+                asked["seed"],
+            )
+            how = SamplingSettings(asked["temperature"], asked["top_p"], max(0, asked["top_k"]))
+            (made,) = in_order(self._engine.generate([request], how))
+            self.served += 1
+            if self.served >= self.after:
+                self.fault = self._planted
+        content = [{"logprob": one} for one in made.logprobs]
+        reason = "stop" if made.stop_reason == "end" else "length"
+        choice = {"token_ids": made.token_ids, "logprobs": {"content": content}, "finish_reason": reason}
+        return {"choices": [choice]}
+
+
+@contextmanager
+def stand_ins(count: int, key: str = "") -> Iterator[list[StandIn]]:
+    """So many servers, closed afterwards."""
+    servers = [StandIn(key) for _ in range(count)]
+    try:
+        yield servers
+    finally:
+        for server in servers:
+            server.close()

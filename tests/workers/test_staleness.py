@@ -1,0 +1,146 @@
+"""Completions of weights that are a step old: sampled beside training, corrected for, and dropped where they are older."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from stand_in import BASE, stand_ins
+from transformers import AutoModelForCausalLM
+
+from alignment.training.rl.ahead import Ahead, without_stale
+from alignment.training.rl.batch import RolledOut, Row
+from alignment.training.rl.order import EpochSampler
+from grpo_trainer import grpo_trainer
+from rewards import VerdictsUnavailable
+
+EIGHTS = '''"""Fraction of a completion's characters that are an 8."""
+
+
+def eights(completions):
+    return [text.count("8") / max(1, len(text)) for text in completions]
+'''
+
+
+@pytest.fixture
+def unsure(tmp_path: Path) -> Path:
+    """The embedded model with flat distributions, so that it has much to learn in few steps."""
+    policy = tmp_path / "unsure"
+    shutil.copytree(BASE, policy)
+    model = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32)
+    with torch.no_grad():
+        model.model.norm.weight.mul_(0.3)
+    model.save_pretrained(policy)
+    return policy
+
+
+def trainer(policy: Path, run: Path, monkeypatch: pytest.MonkeyPatch, engine: str, steps: int, staleness: int) -> Any:
+    """Of a stage that is rewarded for eights."""
+    (run.parent / "reward.py").write_text(EIGHTS)
+    rollout = {
+        "engine": engine,
+        "problems_per_step": 2,
+        "max_completion_tokens": 8,
+        "thinking_fraction": 0.0,
+        "max_staleness": staleness,
+    }
+    chosen = {
+        **{f"rollout.{key}": value for key, value in rollout.items()},
+        "algorithm": "{type: dapo, importance_cap: 2}",
+        "rewards": f"[{{kind: '{run.parent}/reward.py:eights'}}]",
+        "trainer": f"{{max_steps: {steps}, learning_rate: 1.0e-3, lr_scheduler_type: constant}}",
+    }
+    return grpo_trainer(
+        policy, run, monkeypatch, *(f"stages.reasoning_rl.{key}={value}" for key, value in chosen.items())
+    )
+
+
+def figures(trained: Any, name: str) -> list[float]:
+    return [line[name] for line in trained.state.log_history if name in line]
+
+
+def test_a_run_on_rollouts_of_the_step_before_learns_its_task(
+    unsure: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second step's rollouts are begun before the first step trains; every step's weights reach the server."""
+    with stand_ins(1) as (server,):
+        engine = f"{{type: vllm_server, endpoints: ['{server.address}']}}"
+        made = trainer(unsure, tmp_path / "run", monkeypatch, engine, 10, 1)
+        made.train()
+    rewards = figures(made, "reward")
+    assert len(rewards) == 10 and max(rewards[:3]) < 0.1 and min(rewards[-2:]) > 0.2
+    assert figures(made, "staleness") == [0.0] + [1.0] * 9 and figures(made, "stale_rows") == [0.0] * 10
+    assert max(figures(made, "logprob_gap")) < 1e-5, (
+        "the weights that are compared are those that were sent, not the old ones"
+    )
+    assert server.served == 10 * 16, "nothing is sampled beyond the last step, and nothing twice"
+    lines = (tmp_path / "run").glob("*-reasoning_rl/rollouts.jsonl")
+    assert '"staleness": 1' in next(lines).read_text().splitlines()[-1]
+
+
+def test_rows_that_are_older_are_dropped_and_counted(
+    unsure: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group's mean is of its other rows, and a step of old rows alone changes nothing."""
+
+    def trained(ages: Callable[[int], int]) -> tuple[Any, float]:
+        made = trainer(unsure, tmp_path / f"run-{ages(0)}", monkeypatch, "transformers", 1, 0)
+        made._max_staleness = 1
+        roll_out = made._rollouts.roll_out
+
+        def aged(problem_ids: Sequence[str], step: int, weights: Any, following: Sequence[str] = ()) -> RolledOut:
+            rolled = roll_out(problem_ids, step, weights)
+            rows = [replace(row, staleness=ages(place)) for place, row in enumerate(rolled.rows)]
+            return RolledOut(rows, [float(ages(place)) for place in range(len(rows))], rolled.figures)
+
+        made._rollouts.roll_out = aged
+        before = {name: value.clone() for name, value in made.model.named_parameters()}
+        made.train()
+        return made, max(
+            float((value.detach() - before[name]).abs().max()) for name, value in made.model.named_parameters()
+        )
+
+    some, changed = trained(lambda place: (0, 1, 2)[place % 3])
+    assert figures(some, "stale_rows") == [5.0] and figures(some, "reward") == [5 / 11] and changed > 0
+    none, changed = trained(lambda place: 2 + place % 2)
+    assert figures(none, "stale_rows") == [16.0] and changed == 0
+
+
+def test_a_dropped_row_keeps_its_place_without_a_reward_and_without_loss() -> None:
+    rows = [Row([1], [2, 3], [-1.0, -1.0], [True, True], False, staleness=age) for age in (0, 3, 1)]
+    rolled = RolledOut(rows, [1.0, 0.5, None], {"stale_rows": 2.0})
+    kept = without_stale(rolled, 1)
+    assert [row.sampled for row in kept.rows] == [[True, True], [False, False], [True, True]]
+    assert kept.rewards == [1.0, None, None] and kept.figures == {"stale_rows": 3.0}
+    assert without_stale(rolled, 3) is rolled
+
+
+def test_what_was_sampled_for_other_problems_than_a_step_asks_for_is_counted() -> None:
+    ahead: Ahead[str] = Ahead()
+    assert ahead.taken(["a"]) == (None, 0)
+    ahead.begin(["a", "a"], lambda: "made")
+    assert ahead.taken(["a", "a"]) == ("made", 0)
+    ahead.begin(["a", "b"], lambda: "made")
+    assert ahead.taken(["b", "b"]) == (None, 2) and ahead.taken(["a", "b"]) == (None, 0)
+
+    def fails() -> str:
+        raise VerdictsUnavailable("judge", 16, 16, "no answer")
+
+    ahead.begin(["a"], fails)
+    with pytest.raises(VerdictsUnavailable):
+        ahead.taken(["a"])
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_the_problems_of_a_later_step_are_known_before_it(shuffle: bool) -> None:
+    """In every epoch, the rows that do not fill a step included."""
+    sampler = EpochSampler(range(11), mini_repeat_count=2, batch_size=3, repeat_count=1, shuffle=shuffle, seed=5)
+    asked: list[int] = []
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        asked += list(sampler)
+    known = [index for step in range(9) for index in sampler.problems_of(step) for _ in range(2)]
+    assert known == asked and len(asked) == 54
