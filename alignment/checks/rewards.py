@@ -8,6 +8,7 @@ from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts
 from alignment.data.sources import row_columns, source_of
 from alignment.recipe.issue import Issue, Place
+from alignment.recipe.kinds import kind_of
 from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
@@ -32,7 +33,8 @@ def reward_specs(recipe: Recipe) -> Iterator[Issue]:
             continue
         for text in rewards.spec_problems(specs) or rewards.machine_problems(specs):
             yield _located(place, text)
-        yield from _unjudged_sources(stage, place)
+        if kind_of(stage).takes == "problems":
+            yield from _unjudged_sources(stage, place)
 
 
 def _unjudged_sources(stage: StageFields, place: Place) -> Iterator[Issue]:

@@ -35,6 +35,9 @@ BUILT_IN = {
     "fusion": "alignment.training.kinds.fusion",
     "step_labels": "alignment.training.kinds.step_labels",
     "prm": "alignment.training.kinds.prm",
+    "filter_responses": "alignment.training.kinds.filter_responses",
+    "deduplicate": "alignment.training.kinds.deduplicate",
+    "decontaminate": "alignment.training.kinds.decontaminate",
 }
 
 

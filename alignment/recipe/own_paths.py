@@ -22,6 +22,8 @@ def with_own_paths(values: Any, folder: Path) -> None:
     for stage in stages if isinstance(stages, list) else []:
         if isinstance(stage, dict):
             _with_own_data(stage, folder)
+            if isinstance(stage.get("tests"), list):
+                stage["tests"] = [_absolute(name, folder) if is_path(name, folder) else name for name in stage["tests"]]
             if isinstance(stage.get("held_out"), dict):
                 _with_own_data(stage["held_out"], folder)
 

@@ -76,6 +76,12 @@ def rewards_of(stage: StageFields) -> list[Reward]:
     return found if isinstance(found, list) else []
 
 
+def tests_of(stage: StageFields) -> list[str] | None:
+    """Sources whose problems a stage compares its rows with; empty for the recipe's evaluations, None if it does not compare."""
+    found = getattr(stage, "tests", None)
+    return found if isinstance(found, list) else None
+
+
 def max_length_of(stage: StageFields) -> int | None:
     """The stage's `max_length` in tokens, or None if its kind has no such field."""
     found = getattr(stage, "max_length", None)

@@ -1,6 +1,6 @@
-"""output/card.json of a fusion stage: its data card. It holds no time, machine or path.
+"""output/card.json of a stage that leaves rows: its data card. It holds no time, machine or path.
 
-Neighbours: data_factory/fusion/card.py (counts it), data_factory/fusion/card_page.py (card.md), report/ (shows it).
+Neighbours: data_factory/fusion/card.py and data_factory/checked_card.py (count it), report/ (shows it).
 """
 
 from collections.abc import Mapping
@@ -67,6 +67,26 @@ class CardSample:
 
 
 @dataclass(frozen=True)
+class CardCheck:
+    """One check of a stage that leaves rows out."""
+
+    name: Annotated[str, "its name"]
+    sentence: Annotated[str, "its rule"]
+    found: Annotated[int, "rows that it found; a row may be found by several checks"]
+    unknown: Annotated[int, "rows of which it could not tell, which stay"] = 0
+
+
+@dataclass(frozen=True)
+class CardExample:
+    """A row that a check found."""
+
+    check: Annotated[str, "the check"]
+    id: Annotated[str, "the row's id"]
+    evidence: Annotated[str, "by what it was found"]
+    text: Annotated[str, "the row, its beginning where it is long"]
+
+
+@dataclass(frozen=True)
 class CardFigures:
     """The figures of a data card, counted from the finished rows and not from the plan."""
 
@@ -79,15 +99,19 @@ class CardFigures:
     not_needed: Annotated[Mapping[Mode, int], "rows that could have been used, by mode"] = field(default_factory=dict)
     tokens: Annotated[CardTokens | None, "their lengths"] = None
     data: Annotated[tuple[CardPart, ...], "where the rows are from"] = ()
+    checks: Annotated[tuple[CardCheck, ...], "of a stage that checks rows, each with its count"] = ()
+    tests: Annotated[int | None, "evaluation problems that rows were compared with"] = None
+    tests_not_read: Annotated[tuple[str, ...], "evaluations whose problems could not be read, so that nothing was compared with them"] = ()  # fmt: skip
 
 
 @dataclass(frozen=True)
 class DataCard(FileRecord):
-    """The data card of a fusion stage; card.md beside it shows the same as Markdown."""
+    """The data card of a stage that leaves rows; card.md beside it shows the same as Markdown."""
 
     figures: Annotated[CardFigures, INLINE]
     stage: Annotated[str, "the stage"] = ""
     recipe: Annotated[str, "the recipe"] = ""
     seed: Annotated[int | None, "its seed"] = None
     samples: Annotated[tuple[CardSample, ...], "the first row of each mode, place of the flag and number of turns"] = ()
+    examples: Annotated[tuple[CardExample, ...], "some rows of each check, which were left out"] = ()
     schema: Annotated[Literal[1], "the version of this form"] = 1

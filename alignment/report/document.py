@@ -94,7 +94,7 @@ class MetricSummary:
 
 @dataclass(frozen=True)
 class CardSection:
-    """The data card of a fusion stage without its samples, which stay in the run directory."""
+    """The data card of a stage that leaves rows, without its samples, which stay in the run directory."""
 
     path: Annotated[str, "card.md, from the run directory"]
     figures: Annotated[CardFigures, INLINE]
@@ -120,7 +120,7 @@ class StageSection:
     follow: Annotated[FollowFigures | None, "how flags were obeyed over several turns"]
     constraints: Annotated[tuple[ConstraintTask, ...], "one for each task with constraints"]
     training: Annotated[Mapping[str, MetricSummary], "one for each metric of metrics.jsonl"]
-    card: Annotated[CardSection | None, "of a fusion stage"]
+    card: Annotated[CardSection | None, "of a stage that leaves rows with a data card"]
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from alignment.recipe.algorithm import AlgorithmFields
 from alignment.recipe.data import MixturePart
 from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.named_function import source_file
+from alignment.recipe.own_code import LM_EVAL
 from alignment.recipe.schema import Recipe
-from alignment.recipe.stage import StageFields, held_out_of, rewards_of, rollout_of
+from alignment.recipe.stage import StageFields, held_out_of, rewards_of, rollout_of, tests_of
 from rewards.own.loading import code_files, own_name
 from rewards.own.loading import is_own as is_own_code
 
@@ -35,6 +36,7 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
         "chat_template": None if recipe.chat_template is None else template_identity(recipe.chat_template),
         "data": [_as_read(recipe, describe_part(part)) for part in parts],
         **_measured(stage),
+        **_compared(recipe, stage),
         "files": {
             **dict(_local_files(recipe, (part.source for part in parts if part.source and not is_own(part.source)))),
             **_own_code(stage),
@@ -51,6 +53,20 @@ def _measured(stage: StageFields) -> dict[str, Any]:
     parts = load_parts(held.data) if held.data is not None else []
     written = held.model_dump(mode="json", exclude={"data"} if parts else set())
     return {"held_out": {**written, **({"data": [describe_part(part) for part in parts]} if parts else {})}}
+
+
+def _compared(recipe: Recipe, stage: StageFields) -> dict[str, Any]:
+    """The tests with which a stage compares its rows, where it does so: other tests leave other rows out."""
+    asked, settings = tests_of(stage), recipe.evaluations
+    if asked is None:
+        return {}
+    names = asked or settings.after_each_stage
+    parameters = {name: settings.parameters[name] for name in names if name in settings.parameters}
+    drawn = {"count": settings.count, "seed": settings.seed, "parameters": parameters}
+    # Own files are known by their contents, wherever they lie.
+    described = [describe_part(MixturePart(source=name)) for name in names if not name.startswith(LM_EVAL)]
+    return {"tests": {"sources": [_as_read(recipe, one) for one in described], **drawn,
+                      "files": dict(_local_files(recipe, (name for name in names if not is_own(name))))}}  # fmt: skip
 
 
 def _as_read(recipe: Recipe, described: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from alignment.core.vocabulary import MODES
+from alignment.records.card import CardFigures
 from alignment.records.sweep import SweepPoint
 from alignment.report.document import Report
 from alignment.report.render import phrases, process
@@ -28,6 +29,7 @@ SWEEP_HEADINGS = ("stage", "task", "budget", "accuracy %", "95% interval", "thin
 VOTE_HEADINGS = ("majority %", "best of as many %, upper bound")
 TARGET_LENGTH_HEADINGS = ("stage", "asked for", "thinking tokens", "adherence error %", "95% interval", "accuracy %")
 CARD_FRACTION_HEADINGS = ("fraction of", "asked %", "made %", "rows")
+CARD_CHECK_HEADINGS = ("check", "rows found", "could not tell", "rule")
 CARD_PART_HEADINGS = ("data", "licence", "read", "left out", "used")
 
 CHANGE_LEGEND = (
@@ -110,7 +112,7 @@ def stages_table(report: Report) -> str:
 
 
 def _cards(report: Report) -> list[str]:
-    """The data card of each fusion stage: its fractions and sources, and where the whole card is."""
+    """The data card of each stage that has one: its fractions or checks, its sources, and where the whole card is."""
     parts = []
     for stage in report.stages:
         if stage.card is None:
@@ -122,10 +124,18 @@ def _cards(report: Report) -> list[str]:
         parts += [
             f"## Data card of {cell(stage.name)}",
             f"{cell(phrases.counted(stage.counts)) or 'No counts'}. [The whole card]({path}).",
-            table(CARD_FRACTION_HEADINGS, fractions),
+            *([table(CARD_FRACTION_HEADINGS, fractions)] if fractions else []),
+            *_card_checks(stage.card.figures),
             table(CARD_PART_HEADINGS, data),
         ]
     return parts
+
+
+def _card_checks(figures: CardFigures) -> list[str]:
+    """What each check of a data card found, and what could not be compared."""
+    rows = [tuple(map(cell, phrases.card_check(one))) for one in figures.checks]
+    said = phrases.card_tests(figures)
+    return [*([table(CARD_CHECK_HEADINGS, rows)] if rows else []), *([cell(said)] if said else [])]
 
 
 def _following(report: Report) -> list[str]:

@@ -10,7 +10,7 @@ from alignment.core.statistics.estimate import Estimate
 from alignment.core.typed_json import Json
 from alignment.core.vocabulary import MODES, Mode
 from alignment.records.attempt import Attempt
-from alignment.records.card import CardFraction, CardPart
+from alignment.records.card import CardCheck, CardFigures, CardFraction, CardPart
 from alignment.report.document import Change, Number, Outcome, Report
 
 MISSING = "–"
@@ -128,6 +128,20 @@ def card_part(part: CardPart) -> tuple[str, str, str, str, str]:
         left_out or "none",
         count(part.rows_used),
     )
+
+
+def card_check(check: CardCheck) -> tuple[str, str, str, str]:
+    """A check of a data card: its name, rows found, rows of which it could not tell, and its rule."""
+    return check.name, count(check.found), count(check.unknown), check.sentence
+
+
+def card_tests(figures: CardFigures) -> str:
+    """With how many evaluation problems rows were compared, and which could not be read; empty where none were asked for."""
+    if figures.tests is None:
+        return ""
+    said = f"Compared with {count(figures.tests)} evaluation problems."
+    missing = ", ".join(figures.tests_not_read)
+    return f"{said} Not compared with {missing}, whose problems could not be read." if missing else said
 
 
 def short_hash(value: str | None) -> str:
