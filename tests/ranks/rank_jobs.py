@@ -32,6 +32,8 @@ ROWS_PER_STEP, GENERATIONS, STEPS = 16, 4, 3
 TRAINER = {"learning_rate": 3.0e-4, "adam_epsilon": 1.0e-3, "max_steps": STEPS, "max_grad_norm": 0.3}
 SUMS = {"source": "chain-sum", "split": "reasoning", "count": 32, "seed": 2}
 DORA = {"rank": 4, "alpha": 8, "variant": "dora", "targets": "mlp", "modules_to_save": ["embed_tokens"]}
+CORRECTED = {"type": "dapo", "importance_cap": 2}
+SAMPLED = ("rl_sampled", "rl_server", "rl_server_lora", "rl_ahead")  # by an engine
 LORA = {"rank": 4, "alpha": 8}  # PEFT trains tokens under ZeRO-3 on CUDA alone
 
 
@@ -83,6 +85,7 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
     sampled = {**rollout, "engine": "transformers", "dynamic_sampling": True, "max_logprob_gap": None}
     server = {"type": "vllm_server", "workers": 1}
     adapter = {**server, "weight_transfer": "lora"}
+    ahead = {**sampled, "engine": server, "max_staleness": 1}
     rl = {"rollout": rollout, "rewards": [{"kind": "math_answer"}], "micro_batch": 4}
     every_row = {"type": "gspo", "drop_zero_advantage_rows": False}
     stages = [
@@ -100,6 +103,7 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         stage("rl_lora", "grpo", processes, algorithm="dapo", lora=LORA, **rl),
         stage("rl_sampled", "grpo", processes, **{**rl, "rollout": sampled}),
         stage("rl_server_lora", "grpo", processes, lora=LORA, **{**rl, "rollout": {**sampled, "engine": adapter}}),
+        stage("rl_ahead", "grpo", processes, algorithm=CORRECTED, **{**rl, "rollout": ahead}),
         stage("rl_server", "grpo", processes, **{**rl, "rollout": {**sampled, "engine": server}}),
     ]
     return {"name": "ranks", "model": "embedded", "seed": 3, "stages": stages}
@@ -135,13 +139,12 @@ def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
     base = str(resource("data/base"))
     context = StageContext(plan.recipe, chosen, plan.run, folder, base, rank, processes)
     if chosen.kind == "grpo":
-        trainer, _ = grpo.build(
-            context, None if name in ("rl_sampled", "rl_server", "rl_server_lora") else ScriptedRollouts(rank)
-        )
+        trainer, _ = grpo.build(context, None if name in SAMPLED else ScriptedRollouts(rank))
     else:
         trainer, _ = {"sft": sft, "dpo": dpo, "prm": prm}[chosen.kind].build(context)
     complete_head(trainer.model)
-    trainer.train()
+    with context.at_end:
+        trainer.train()
     save_proven(context, trainer, AutoModelForTokenClassification if chosen.kind == "prm" else AutoModelForCausalLM)
     if rank == 0:
         losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]

@@ -47,6 +47,14 @@ def test_a_policy_that_is_trained_by_an_adapter_is_sampled_by_the_adapter_alone(
     assert len(lines) == 3 and all(json.loads(line)["logprob_gap"] < 2e-4 for line in lines)
 
 
+def test_ranks_that_sample_ahead_ask_for_the_same_problems_and_agree_with_the_server(tmp_path: Path) -> None:
+    """On two ranks, with replaced groups: the first step's weights are its own, the others' are a step old."""
+    run = trained(tmp_path, "cpu-2", 2, "rl_ahead")
+    lines = [json.loads(line) for line in (next(run.glob("*-rl_ahead")) / "metrics.jsonl").read_text().splitlines()]
+    assert [line["staleness"] for line in lines] == [0, 1, 1] and all(line["stale_rows"] == 0 for line in lines)
+    assert all(line["logprob_gap"] < 2e-4 for line in lines)
+
+
 def trained(folder: Path, config: str, processes: int, *jobs: str) -> Path:
     """The run in which the jobs were trained."""
     hardware = Hardware(accelerate=config, processes=processes)

@@ -1,6 +1,8 @@
 """Completions of weights that are a step old: sampled beside training, corrected for, and dropped where they are older."""
 
 import shutil
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +109,27 @@ def test_rows_that_are_older_are_dropped_and_counted(
     assert figures(some, "stale_rows") == [5.0] and figures(some, "reward") == [5 / 11] and changed > 0
     none, changed = trained(lambda place: 2 + place % 2)
     assert figures(none, "stale_rows") == [16.0] and changed == 0
+
+
+def test_a_stage_that_fails_does_not_wait_for_what_is_sampled_ahead(
+    unsure: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stand_ins(1) as (server,):
+        engine = f"{{type: vllm_server, endpoints: ['{server.address}']}}"
+        made = trainer(unsure, tmp_path / "run", monkeypatch, engine, 4, 1)
+        server.plant("hang", after=20)  # in the middle of the second step's
+
+        def fails(*_: Any) -> None:
+            raise ValueError("a loss that cannot be computed")
+
+        monkeypatch.setattr(made, "_compute_loss", fails)
+        began = time.monotonic()
+        with pytest.raises(ValueError, match="cannot be computed"), made._rollouts._context.at_end:
+            made.train()
+        while any(thread.name.startswith("completion") for thread in threading.enumerate()):
+            assert time.monotonic() - began < 30, "the server hangs for 60 s"
+            time.sleep(0.05)
+        assert made._rollouts._ahead._work.exception() is not None
 
 
 def test_a_dropped_row_keeps_its_place_without_a_reward_and_without_loss() -> None:
