@@ -71,10 +71,15 @@ def _same_names(recipe: Recipe, index: int) -> Iterator[Issue]:
                 yield Issue((*place, "source"), message)
 
 
+def gives_problems(recipe: Recipe, name: str) -> bool:
+    """Whether the recipe has a stage of that name that leaves problems."""
+    return any(stage.name == name and "problems" in kind_of(stage).gives for stage in recipe.stages)
+
+
 def part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: MixturePart) -> Iterator[Issue]:
     """What is wrong with a part of the data of a stage of that kind."""
     if part.stage is not None:
-        if kind.takes == "problems":
+        if kind.takes == "problems" and not gives_problems(recipe, part.stage):
             message = f"a {kind.name} stage needs problems with answers, not conversations; name a source"
             yield Issue((*place, "stage"), message)
         return

@@ -5,6 +5,7 @@ Neighbours: recipe.py (runs the checks), data.py (the sources of a stage), recip
 
 from collections.abc import Iterator
 
+from alignment.checks.data import gives_problems
 from alignment.data.parts import placed_parts
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
@@ -25,7 +26,9 @@ def stage_order(recipe: Recipe) -> Iterator[Issue]:
         takes = kind_of(stage).takes
         giving = [other.name for other in earlier if takes in kind_of(other).gives]
         for part_place, part in placed_parts(recipe, index):
-            if part.stage is not None and takes != "problems" and part.stage not in giving:
+            if part.stage is None or part.stage in giving:
+                continue
+            if takes != "problems" or gives_problems(recipe, part.stage):  # else reported with the data
                 yield Issue((*part_place, "stage"), _not_before(part.stage, stage.name, names, giving, takes))
 
 

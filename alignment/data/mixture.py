@@ -87,13 +87,18 @@ def load_parts(data: str | list[MixturePart]) -> list[MixturePart]:
         raise DataError(f"{path}: {error}") from error
 
 
-def problems_of(recipe: Recipe, parts: list[MixturePart], left_out: list[LeftOut] | None = None) -> list[Problem]:
+def problems_of(
+    recipe: Recipe,
+    parts: list[MixturePart],
+    left_out: list[LeftOut] | None = None,
+    artifact: ArtifactPath | None = None,
+) -> list[Problem]:
     """The problems of a mixture, part after part.
 
-    left_out: takes the rows that cannot be read. Raises DataError if they are more than `data.max_faulty_fraction` allows, or
+    left_out: takes the rows that cannot be read. artifact: where stages left problems; needed for parts with a stage. Raises DataError if they are more than `data.max_faulty_fraction` allows, or
     if a source has fewer than a part's `count`.
     """
-    return list(itertools.chain.from_iterable(_part_problems(recipe, part, left_out) for part in parts))
+    return list(itertools.chain.from_iterable(_part_problems(recipe, part, left_out, artifact) for part in parts))
 
 
 def conversations_of(
@@ -116,12 +121,21 @@ def conversations_of(
 def policy_rows(recipe: Recipe, parts: list[MixturePart], artifact: ArtifactPath) -> frozenset[str]:
     """Ids of the conversations that earlier stages sampled from a policy, as it wrote them.
 
-    Rows of a fusion stage are not among them: it has already left faulty rows out.
+    Rows of a fusion stage are not among them: it has already left faulty rows out. Those that a stage passed on as they
+    were are.
     """
-    stages = [part.stage for part in parts if part.stage is not None]
-    sampled = [name for name in stages if kind_of(recipe.stage(name)).policy_writes]
-    files = [artifact(name) / "rows.jsonl" for name in sampled]
+    files = [artifact(name) / "rows.jsonl" for name in dict.fromkeys(_sampled(recipe, parts))]
     return frozenset(row.id for path in files for row in read_rows(path, "conversation"))
+
+
+def _sampled(recipe: Recipe, parts: list[MixturePart]) -> Iterator[str]:
+    """Stages that sampled rows of a mixture, those behind stages that pass rows on included."""
+    for name in [part.stage for part in parts if part.stage is not None]:
+        kind = kind_of(recipe.stage(name))
+        if kind.policy_writes:
+            yield name
+        elif kind.passes_on:
+            yield from _sampled(recipe, load_parts(recipe.stage(name).data))
 
 
 def as_conversation(problem: Problem, mode: str) -> Conversation:
@@ -172,11 +186,16 @@ def _part_pairs(
     return _sound(recipe, part, left_out, lambda bad: source_pairs(source, seed=part.seed, path=path, left_out=bad))
 
 
-def _part_problems(recipe: Recipe, part: MixturePart, left_out: list[LeftOut] | None) -> Iterator[Problem]:
-    if part.source is None:
-        raise DataError(
-            f"`stage: {part.stage}` gives conversations, and this stage needs problems; write `source: NAME`"
-        )
+def _part_problems(
+    recipe: Recipe, part: MixturePart, left_out: list[LeftOut] | None, artifact: ArtifactPath | None = None
+) -> Iterator[Problem]:
+    if part.stage is not None:
+        left = None if artifact is None else artifact(part.stage) / "problems.jsonl"
+        if left is None or not left.is_file():
+            raise DataError(f"`stage: {part.stage}` gives no problems, and this stage needs them; write `source: NAME`")
+        rows = (row for row in read_rows(left, "problem") if isinstance(row, Problem))
+        yield from with_target_lengths(itertools.islice(rows, part.count), part)
+        return
     source = source_of(part)
     # Without a split, a procedural source would also draw the evaluation's problems: leave those out in any case.
     every = SPLITS if isinstance(source, Table) else TRAINING_SPLITS

@@ -1,6 +1,7 @@
 """Rows that are there twice: equal ones first, then nearly equal ones by MinHash and the exact Jaccard index.
 
-Texts with other numbers are never called nearly equal: in mathematics they are other problems. Candidates come from rensa's
+Texts with other numbers, or other signs before numbers, are never called nearly equal: in mathematics they are other
+problems. Candidates come from rensa's
 MinHash with locality-sensitive hashing (Broder 1997), and each is measured before a row goes. Neighbours: the stage kinds
 deduplicate and filter_queries.
 """
@@ -16,7 +17,8 @@ from alignment.core.errors import OptionError
 WORDS = 3  # of a shingle
 PERMUTATIONS, BANDS = 128, 16
 SEED = 17
-_NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
+# Numbers, and the signs between them: with others it is another problem.
+_NUMBERS = re.compile(r"\d+(?:[.,]\d+)*|[-+*/^=<>×÷](?=\s*[\d(])")
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 
 

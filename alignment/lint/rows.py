@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from alignment.core.errors import DataError
-from alignment.data.mixture import problems_of, refuse_faulty
+from alignment.data.mixture import ArtifactPath, problems_of, refuse_faulty
 from alignment.data.rows import Conversation, Preference, Problem
 from alignment.data.sources import LeftOut, Table, local_path, source_of, table_places
 from alignment.data.spool import Picked
@@ -87,11 +87,16 @@ def refuse_or_leave_out(
     return kept, faulty
 
 
-def sound_problems(recipe: Recipe, stage: StageFields, parts: list[MixturePart]) -> tuple[list[Problem], list[LeftOut]]:
-    """(the problems of a mixture that can be asked, rows of its tables that cannot). Raises DataError if those are too many."""
+def sound_problems(
+    recipe: Recipe, stage: StageFields, parts: list[MixturePart], artifact: ArtifactPath | None = None
+) -> tuple[list[Problem], list[LeftOut]]:
+    """(the problems of a mixture that can be asked, rows of its tables that cannot). Raises DataError if those are too many.
+
+    artifact: where stages left problems. What a stage left has been looked at there.
+    """
     left_out: list[LeftOut] = []
-    problems = problems_of(recipe, parts, left_out)
-    tables = {source.id for part in parts if isinstance(source := source_of(part), Table)}
+    problems = problems_of(recipe, parts, left_out, artifact)
+    tables = {source.id for part in parts if part.source and isinstance(source := source_of(part), Table)}
     made = frozenset(problem.id for problem in problems if problem.family not in tables)
     kept, faulty = refuse_or_leave_out(recipe, stage, problems, made)
     return list(kept), [*left_out, *faulty]

@@ -48,7 +48,8 @@ class MixturePart(Closed):
         description="A source from data/sources/ by name, a file or folder of rows by its path from the recipe, or a hub id.",
     )
     stage: str | None = Field(
-        None, description="A sample or fusion stage of this recipe to take rows from, in place of a source."
+        None,
+        description="An earlier stage of this recipe that leaves rows or problems, to take them from it in place of a source.",
     )
     fields: dict[str, Any] = Field(
         {},

@@ -35,6 +35,7 @@ BUILT_IN = {
     "fusion": "alignment.training.kinds.fusion",
     "step_labels": "alignment.training.kinds.step_labels",
     "prm": "alignment.training.kinds.prm",
+    "filter_queries": "alignment.training.kinds.filter_queries",
     "filter_responses": "alignment.training.kinds.filter_responses",
     "deduplicate": "alignment.training.kinds.deduplicate",
     "decontaminate": "alignment.training.kinds.decontaminate",
@@ -78,6 +79,7 @@ class StageKind(Generic[Fields]):
     run: Callable[[Any], Done]  # from a training.context.StageContext; writes its output folder
     gives: tuple[Takes, ...] = ()  # what later stages may take from it with `stage: NAME`
     policy_writes: bool = False  # its rows were sampled from a policy
+    passes_on: bool = False  # its rows are some of those that it takes, as they are
     most_rows: Callable[[Fields], Mapping[Mode, float]] | None = None  # upper bound of rows by mode, if known
     batch: Callable[[Fields], tuple[int, int]] | None = None  # rows and tokens per row of one forward pass
     holds_reference: Callable[[Fields], bool] | None = None  # whether a frozen policy lies beside the trained one

@@ -54,7 +54,7 @@ def refuse_failing(recipe: Recipe, stage: StageFields, problems: Sequence[Proble
 def failing(sample: Sequence[Problem], graders: dict[str, dict[str, Any]], max_fraction: float) -> Iterator[str]:
     """For each verifier that rejects too many references: how many, why, and the first of them."""
     for kind, options in graders.items():
-        graded = [(one.id, {"answer": one.answer, **one.columns}) for one in sample if _is_for(kind, one)]
+        graded = [(one.id, {"answer": one.answer, **one.columns}) for one in sample if is_for(kind, one)]
         failures = failures_of_gold(kind, graded, options) if graded else []
         if failures and len(failures) > max_fraction * len(graded):
             yield _message(sample[0].family, kind, failures, len(graded), max_fraction)
@@ -80,7 +80,7 @@ def graders_of(specs: Sequence[Reward]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _is_for(kind: str, problem: Problem) -> bool:
+def is_for(kind: str, problem: Problem) -> bool:
     """Whether a row has the columns that a kind judges."""
     others = gold_columns(kind) - {"answer"}
     held = all(column in problem.columns for column in others)

@@ -122,16 +122,16 @@ def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> Non
     weighted = [spec for spec in specs if spec.weight]
     for problem in problems:
         row = {"tools": problem.tools, **problem.columns, "answer": problem.answer}
-        if not any(rewards.is_row_of(spec.kind, _named(spec, row)) for spec in weighted):
+        if not any(rewards.is_row_of(spec.kind, named_columns(spec, row)) for spec in weighted):
             has = sorted(name for name, value in row.items() if value not in (None, "", []))
             raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {has}")
-        problems_found = (rewards.row_problem(spec.kind, _named(spec, row)) for spec in specs)
+        problems_found = (rewards.row_problem(spec.kind, named_columns(spec, row)) for spec in specs)
         trouble = next((found for found in problems_found if found is not None), None)
         if trouble is not None:
             raise DataError(f"problem {problem.id}: {trouble}")
 
 
-def _named(spec: Reward, row: dict[str, Any]) -> dict[str, Any]:
+def named_columns(spec: Reward, row: dict[str, Any]) -> dict[str, Any]:
     """A row's columns under the names that a reward's verifier knows, by the spec's `columns`."""
     named = (spec.model_extra or {}).get("columns") or {}
     return {**row, **{own: row.get(given) for own, given in named.items()}}

@@ -148,7 +148,7 @@ def _stage_subject(plan: RunPlan, stage: StageFields, count: int) -> Subject:
     def cases() -> list[Case]:
         takes = kind_of(stage).takes
         if takes == "problems":
-            return _prompts(recipe, there, count)
+            return _prompts(plan, there, count)
         if takes == "pairs":
             return _pairs(plan, there, count)
         return _chats(recipe, there, count, lambda name: plan.folder(name).output)
@@ -172,9 +172,10 @@ def _chats(recipe: Recipe, parts: list[MixturePart], count: int, artifact: Artif
     return sampled(conversations_of(recipe, parts, artifact), count, recipe.seed, policy_rows(recipe, parts, artifact))
 
 
-def _prompts(recipe: Recipe, parts: Sequence[MixturePart], count: int) -> list[Case]:
+def _prompts(plan: RunPlan, parts: Sequence[MixturePart], count: int) -> list[Case]:
     """The problems of a stage that samples, as prompts."""
-    problems = problems_of(recipe, list(parts)) if parts else []
+    recipe = plan.recipe
+    problems = problems_of(recipe, list(parts), None, lambda name: plan.folder(name).output) if parts else []
     asked = [Conversation(one.id, one.messages, "thinking", one.family, one.tools) for one in problems]
     return [Case(case.number, case.conversation, is_prompt=True) for case in sampled(asked, count, recipe.seed)]
 

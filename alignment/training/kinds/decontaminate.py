@@ -67,6 +67,7 @@ KIND = StageKind(
     work=lambda stage: f"compared with {', '.join(stage.tests) or 'the evaluations'}",
     run=run,
     gives=("rows",),
+    passes_on=True,
     lint=lambda stage: LintIntent(),
     checks=(something_to_compare, readable_tests),
 )

@@ -80,6 +80,7 @@ KIND = StageKind(
     work=lambda stage: f"each {stage.compare} once, from a Jaccard index of {stage.threshold:g} on",
     run=run,
     gives=("rows",),
+    passes_on=True,
     lint=lambda stage: LintIntent(),
     checks=(package,),
 )

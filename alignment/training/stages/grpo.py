@@ -32,7 +32,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     """The trainer of a grpo stage, ready to train. rollouts: in place of those that the recipe's engine would sample."""
     stage: GrpoStage = context.stage
     tokenizer = context.tokenizer()
-    problems, left_out = sound_problems(context.recipe, stage, load_parts(stage.data))
+    problems, left_out = sound_problems(context.recipe, stage, load_parts(stage.data), context.artifact)
     context.leave_out(left_out)
     refuse_unjudged(problems, stage.rewards)
     if context.is_main:

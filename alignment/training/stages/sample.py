@@ -24,6 +24,7 @@ from alignment.rollout.references import refuse_failing
 from alignment.rollout.sampler import RolloutRequest
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.training.context import StageContext
+from alignment.training.kinds.filter_queries import FilterQueriesStage
 from alignment.training.kinds.sample import SampleStage
 from rewards import NOT_APPLICABLE
 from rewards.contract import split_thinking
@@ -34,13 +35,13 @@ CHUNK = 64  # problems per chunk: what a kill can lose
 def run(context: StageContext, output: Path) -> int:
     """Draw, judge and write the rows; returns the tokens sampled. Raises DataError if nothing was accepted."""
     stage: SampleStage = context.stage
-    problems, left_out = sound_problems(context.recipe, stage, load_parts(stage.data))
+    problems, left_out = sound_problems(context.recipe, stage, load_parts(stage.data), context.artifact)
     context.leave_out(left_out)
     refuse_unjudged(problems, stage.rewards)
     if context.is_main:
         refuse_failing(context.recipe, stage, problems)
     context.folder.checkpoints.mkdir(parents=True, exist_ok=True)
-    judged = [row for chunk in _chunks(context, problems) for row in chunk]
+    judged = [row for chunk in judged_chunks(context, problems) for row in chunk]
     groups: dict[str, list[RolloutRow]] = {}
     for row in judged:
         groups.setdefault(row.problem, []).append(row)
@@ -60,7 +61,7 @@ def run(context: StageContext, output: Path) -> int:
         problems=len(groups),
         left_out_too_long=len(by_id) - len(groups),
         completions=len(judged),
-        accepted=sum(_accepted(row, stage) for row in judged),
+        accepted=sum(is_accepted(row, stage) for row in judged),
         unknown=sum(row.reward is None for row in judged),
         rows=len(conversations),
         preferences=pairs,
@@ -83,8 +84,11 @@ def _none_accepted(judged: list[RolloutRow], stage: SampleStage) -> str:
     )
 
 
-def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[list[RolloutRow]]:
-    """The judged completions of each chunk, from disk where it was done before."""
+def judged_chunks(context: StageContext, problems: list[Problem]) -> Iterator[list[RolloutRow]]:
+    """The judged completions of each chunk, from disk where it was done before.
+
+    The stage has `rollout`, `rewards` and `accept_score`.
+    """
     draw: _Draw | None = None
     progress = Progress(context.stage.name, len(problems))
     for number, start in enumerate(range(0, len(problems), CHUNK)):
@@ -93,7 +97,7 @@ def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[list[Rol
             draw = draw or _Draw(context)
             draw.chunk(problems[start : start + CHUNK], number, path)
         rows = list(RolloutRow.read_lines(path))
-        accepted = sum(_accepted(row, context.stage) for row in rows) / max(1, len(rows))
+        accepted = sum(is_accepted(row, context.stage) for row in rows) / max(1, len(rows))
         progress.report(min(start + CHUNK, len(problems)), accepted=accepted)
         _record(context, rows, number, len(problems), accepted)
         yield rows
@@ -141,7 +145,7 @@ class _Draw:
         self._sampler.sampler.engine.close()
 
 
-def accept_score(stage: SampleStage, verdicts: Mapping[str, VerdictRecord]) -> float:
+def accept_score(stage: SampleStage | FilterQueriesStage, verdicts: Mapping[str, VerdictRecord]) -> float:
     """The total from which a completion is accepted: the recipe's, or the highest that the weights allow its row."""
     if stage.accept_score is not None:
         return stage.accept_score
@@ -153,14 +157,15 @@ def _is_flagged(context: StageContext, problem: Problem) -> bool:
     return chance("flag", context.recipe.seed, problem.id) < context.stage.rollout.flag_fraction
 
 
-def _accepted(row: RolloutRow, stage: SampleStage) -> bool:
+def is_accepted(row: RolloutRow, stage: SampleStage | FilterQueriesStage) -> bool:
+    """Whether a completion ended by itself and has the reward that the stage asks for; one of unknown reward has not."""
     if row.reward is None or row.stop_reason != "end":
         return False
     return row.reward >= accept_score(stage, row.verdicts)
 
 
 def _pass_rate(rows: list[RolloutRow], stage: SampleStage) -> float:
-    return sum(_accepted(row, stage) for row in rows) / len(rows)
+    return sum(is_accepted(row, stage) for row in rows) / len(rows)
 
 
 def _within(rows: list[RolloutRow], stage: SampleStage) -> bool:
@@ -184,7 +189,7 @@ def _reply(row: RolloutRow) -> list[Message]:
 
 
 def _conversations(problem: Problem, rows: list[RolloutRow], stage: SampleStage) -> Iterator[Conversation]:
-    accepted = {json.dumps(_reply(row)): row for row in rows if _accepted(row, stage)}  # each reply once
+    accepted = {json.dumps(_reply(row)): row for row in rows if is_accepted(row, stage)}  # each reply once
     for index, row in enumerate(list(accepted.values())[: stage.accepted_per_problem]):
         prompt, tools = _prompt(problem, row)
         yield Conversation(f"{problem.id}#{index}", [*prompt, *_reply(row)], row.mode, problem.family, tools)
@@ -196,8 +201,10 @@ def _pairs(problem: Problem, rows: list[RolloutRow], stage: SampleStage) -> Iter
     Rollouts of several turns make none: their prompts part after the first turn.
     """
     rows = [row for row in rows if len(_reply(row)) == 1]
-    chosen = next((row for row in rows if _accepted(row, stage)), None)
-    refused = (row for row in rows if row.reward is not None and not _accepted(row, stage) and row.stop_reason == "end")
+    chosen = next((row for row in rows if is_accepted(row, stage)), None)
+    refused = (
+        row for row in rows if row.reward is not None and not is_accepted(row, stage) and row.stop_reason == "end"
+    )
     rejected = next(refused, None)
     if chosen is None or rejected is None or chosen.text == rejected.text:
         return

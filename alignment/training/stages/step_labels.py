@@ -162,7 +162,7 @@ def run(context: StageContext, output: Path) -> int:
     """Sample and label; returns the tokens sampled. Raises DataError if no row has a label."""
     stage: StepLabelsStage = context.stage
     left_out: list[LeftOut] = []
-    problems = problems_of(context.recipe, load_parts(stage.data), left_out)
+    problems = problems_of(context.recipe, load_parts(stage.data), left_out, context.artifact)
     context.leave_out(left_out)
     refuse_unjudged(problems, stage.rewards)
     refuse_failing(context.recipe, stage, problems)
