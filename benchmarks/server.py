@@ -109,7 +109,8 @@ def random_policy(folder: Path) -> str:
 def started(policy: str, tokens: int, name: str, adapter: LoraConfig | None = None, **options: object) -> Engine:
     """An engine in float32 for prompts of a few tokens. adapter: which the trainer will send alone."""
     chosen = engine_options(name, dtype="float32", **options)
-    return start_engine(EngineSettings(policy, tokens + 16, (*end_tokens(policy, None),), 0, chosen, adapter=adapter))
+    ends = end_tokens(policy, AutoTokenizer.from_pretrained(policy))
+    return start_engine(EngineSettings(policy, tokens + 16, ends, 0, chosen, adapter=adapter))
 
 
 def timed(work: Callable[[], Made]) -> tuple[float, Made]:
