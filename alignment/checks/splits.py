@@ -16,8 +16,8 @@ from alignment.recipe.stage import StageFields
 def split_overlap(recipe: Recipe) -> Iterator[Issue]:
     """Stages on one procedural family use different splits, whatever their sources are called.
 
-    The exception is a sample stage on the problems of an earlier sft stage: Qwen3 samples the thinking rows of its fusion
-    on the queries of its cold start.
+    The exceptions are a sample stage on the problems of an earlier sft stage, since Qwen3 samples the thinking rows of its
+    fusion on the queries of its cold start; and a step_labels stage on those of an earlier one, since labels train no policy.
     """
     users: dict[tuple[str, str], tuple[str, str]] = {}
     for index, stage in enumerate(recipe.stages):
@@ -37,9 +37,10 @@ def split_overlap(recipe: Recipe) -> Iterator[Issue]:
 
 
 def _asks_again(recipe: Recipe, stage: StageFields, first: str) -> bool:
-    """Whether a stage samples on problems that an earlier stage used for SFT only."""
+    """Whether a stage samples on problems that an earlier stage used for SFT only, or for labels of steps."""
     shown = kind_of(recipe.stage(first))
-    return kind_of(stage).policy_writes and shown.leaves_policy and not shown.explores
+    labelled = shown.gives == ("steps",) == kind_of(stage).gives
+    return labelled or (kind_of(stage).policy_writes and shown.leaves_policy and not shown.explores)
 
 
 def _problem_space(name: str) -> str:

@@ -85,4 +85,7 @@ class ProcessRecord(FileRecord):
     last_step_minima_by_chance: Annotated[float | None, "that of random scores"] = None
     stress: Annotated[tuple[StressTest, ...], "stress tests"] = ()
     best_of: Annotated[tuple[BestOfN, ...], "best of N on a task, with rising N"] = ()
+    answers_auc: Annotated[
+        float | None, "probability that a right one of these answers scores above a wrong one, by the aggregate"
+    ] = None
     traces: Annotated[tuple[ScoredTrace, ...], "some solutions with their scores"] = ()

@@ -10,6 +10,8 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 from alignment.commands.processbench.benching import shown
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
+from alignment.evaluation.process.best_of import Candidate
+from alignment.evaluation.process.candidates import answers_auc
 from alignment.evaluation.process.job import run
 from alignment.evaluation.process.stress import STRESS
 from alignment.evaluation.process.work import ProcessWork
@@ -54,9 +56,28 @@ def test_one_record_holds_f1_calibration_stress_tests_and_the_best_of_n(
     first = record.best_of[0]
     assert first.minimum == first.product == first.pass_at_n  # one answer leaves no choice
     assert record.best_of[-1].mean_tokens > first.mean_tokens
+    assert (
+        record.answers_auc is None or 0 <= record.answers_auc <= 1
+    )  # None where every answer is as wrong as the others
     shown(record, tmp_path / "process.json", as_json=False)
     printed = capsys.readouterr().out
     assert "corrupted chain-sum" in printed and "best of N" in printed
+
+
+def test_a_right_answer_that_scores_above_a_wrong_one_counts_for_the_area_and_one_without_a_score_does_not() -> None:
+    right, wrong, unfinished = (
+        Candidate([0.9, 0.4], "5", True, 9),
+        Candidate([0.5, 0.3], "6", False, 9),
+        Candidate([], None, False, 9),
+    )
+    assert answers_auc([[right, wrong], [unfinished]], "minimum") == 1.0
+    assert answers_auc([[right, unfinished]], "minimum") is None
+
+
+def test_a_task_without_chains_needs_a_policy(scorer: Path, tmp_path: Path) -> None:
+    work = ProcessWork(model=str(scorer), name="prm", tasks=("programs",), count=4)
+    with pytest.raises(DataError, match="--policy"):
+        run(work, tmp_path / "process.json")
 
 
 def test_a_file_with_a_row_that_cannot_be_read_is_refused_by_its_line(scorer: Path, tmp_path: Path) -> None:

@@ -30,8 +30,14 @@ def issues(tmp_path: Path, **changes: Any) -> str:
     return ""
 
 
-def test_tiny_prm_passes() -> None:
-    assert checked(resource("recipes/tiny-prm.yaml"), []).recipe.name == "tiny-prm"
+@pytest.mark.parametrize("name", ["tiny-prm", "tiny-code-prm", "tiny-prm-iterated", "qwen3-prm"])
+def test_its_recipes_pass(name: str) -> None:
+    assert checked(resource(f"recipes/{name}.yaml"), []).recipe.name == name
+
+
+def test_labels_may_be_made_twice_of_the_same_problems_and_a_policy_not_trained_on_them(tmp_path: Path) -> None:
+    labelled = [{"source": "chain-sum", "split": "fusion", "seed": 2}]
+    assert "`fusion` of `chain-sum` is already used by labels" in issues(tmp_path, data=labelled)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,8 @@ def shown(record: ProcessRecord, target: Path, *, as_json: bool) -> None:
         console.print(_stress(record))
     if record.best_of:
         console.print(_best_of(record))
+    if record.answers_auc is not None:
+        console.print(f"right answers score above wrong ones: AUC {record.answers_auc:.3f}", highlight=False)
     if record.calibration_error is not None:
         drift = f"{record.last_step_minima:.0%}" if record.last_step_minima is not None else "unknown"
         chance = (

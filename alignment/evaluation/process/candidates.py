@@ -10,7 +10,9 @@ from alignment.data.rows import Problem
 from alignment.evaluation.answering import Evaluator, Question
 from alignment.evaluation.grading import correctness
 from alignment.evaluation.process.best_of import Candidate
+from alignment.evaluation.process.calibration import area_under_curve
 from alignment.inference.process_model import ProcessModel, Solution
+from alignment.recipe.process import Aggregate, aggregated
 from alignment.rollout.scoring import Judged
 from rewards.contract import after_thinking
 
@@ -38,6 +40,14 @@ def candidates(
         for start in range(0, len(judged), samples)
     ]
     return [one for one in found if len(one) == samples]
+
+
+def answers_auc(problems: Sequence[Sequence[Candidate]], how: Aggregate) -> float | None:
+    """The probability that a right answer's score is above a wrong one's, over all answers that have a score."""
+    scored = [(aggregated(one.scores, how), one.right) for problem in problems for one in problem]
+    known = [(score, right) for score, right in scored if score is not None]
+    found = area_under_curve([score for score, _ in known], [right for _, right in known])
+    return None if found is None else round(found, 4)
 
 
 def _candidate(row: Judged, scores: Sequence[float]) -> Candidate:

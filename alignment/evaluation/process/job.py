@@ -15,7 +15,7 @@ from alignment.data.generators.corrupted import corrupted
 from alignment.data.rows import Stepwise
 from alignment.data.step_forms import read_steps
 from alignment.evaluation.answering import Evaluator
-from alignment.evaluation.process.candidates import candidates
+from alignment.evaluation.process.candidates import answers_auc, candidates
 from alignment.evaluation.process.measure import BenchSettings, best_of, measure_judge, measure_model
 from alignment.evaluation.process.work import ProcessWork
 from alignment.evaluation.task import task_problems
@@ -37,7 +37,13 @@ def run(work: ProcessWork, output: Path) -> None:
     subsets = {Path(name).stem: rows_of(Path(name)) for name in work.files}
     for task in work.tasks:
         problems = task_problems(task, work.count, work.seed, parameters={})
-        subsets[f"corrupted {task}"] = list(corrupted(problems, work.seed))
+        if planted := list(corrupted(problems, work.seed)):
+            subsets[f"corrupted {task}"] = planted
+    if not any(subsets.values()) and work.policy is None:
+        raise DataError(
+            f"no worked solution of {', '.join(work.tasks)} is a chain in which an error can be planted; write --data FILE with "
+            "step labels, or --policy, whose answers are then told apart"
+        )
     if work.judge is not None:
         measure_judge(JudgedSteps.model_validate({"type": "llm_judge", **work.judge}), subsets).write(output)
         return
@@ -48,7 +54,7 @@ def run(work: ProcessWork, output: Path) -> None:
         evaluator = Evaluator(settings, work.policy, "best of N", trust_remote_code=work.trust_remote_code)
         problems = [one for task in work.tasks for one in task_problems(task, work.count, work.seed, parameters={})]
         found = candidates(evaluator, model, evaluator.fitting(problems), work.samples, "thinking", work.seed)
-        record = replace(record, best_of=best_of(found, work.seed))
+        record = replace(record, best_of=best_of(found, work.seed), answers_auc=answers_auc(found, work.aggregate))
         evaluator.close()
     model.close()
     record.write(output)

@@ -66,4 +66,6 @@ def facts(section: ProcessSection) -> str:
         parts.append(
             f"lowest score on the last step in {phrases.percent(record.last_step_minima)}%, by chance {chance}%"
         )
+    if record.answers_auc is not None:
+        parts.append(f"right answers score above wrong ones with AUC {record.answers_auc:.3f}")
     return f"{section.stage}: {'; '.join(parts)}." if parts else f"{section.stage}."
