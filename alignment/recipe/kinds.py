@@ -31,6 +31,7 @@ BUILT_IN = {
     "sft": "alignment.training.kinds.sft",
     "grpo": "alignment.training.kinds.grpo",
     "dpo": "alignment.training.kinds.dpo",
+    "reward_model": "alignment.training.kinds.reward_model",
     "sample": "alignment.training.kinds.sample",
     "fusion": "alignment.training.kinds.fusion",
     "step_labels": "alignment.training.kinds.step_labels",

@@ -22,6 +22,7 @@ from alignment.records.follow import FollowRecord
 from alignment.records.manifest import Manifest
 from alignment.records.metrics import METRICS, VERDICT_MEAN, VERDICT_UNKNOWN, Metric, MetricsRow
 from alignment.records.process import ProcessRecord
+from alignment.records.reward_model import RewardModelRecord
 from alignment.records.rollout import PassRate, RolloutRow
 from alignment.records.run import PreparedBase, RunRecord, StageStart
 from alignment.records.sweep import ProblemOutcome, RecordedPoint, Sweep
@@ -41,7 +42,7 @@ runs/tiny-thinking/
     checkpoints/            what a killed stage resumes from; removed when the stage has finished
     tensorboard/            where the recipe says `report_to: [tensorboard]`
     output/                 the artifact: a policy (safetensors, tokenizer; with LoRA adapter/, or the adapter alone) or rows (rows.jsonl; of sample also preferences.jsonl and pass_rates.jsonl, of fusion card.md and card.json), or a process reward model
-    evaluations/            thinking.json, non_thinking.json; where asked for: constraints.json, follow.json; of a process reward model process.json
+    evaluations/            thinking.json, non_thinking.json; where asked for: constraints.json, follow.json; of a process reward model process.json, of a reward model reward_model.json
     manifest.json           written last: while it is missing, the stage has not finished
   budget/                   the budget sweep, the recipe's own or that of `alignment budget`: points.jsonl, outcomes/, budget.json, budget.csv, budget.png; of the command also sweep.log and sweep.progress.jsonl
   export/STAGE/             what `alignment export` made of a stage's policy: a model folder with its card; export.json says of which
@@ -73,6 +74,7 @@ FILES = (
     FileSection("evaluations/follow.json", FollowRecord),
     FileSection("evaluations/constraints.json", ConstraintsRecord),
     FileSection("evaluations/process.json", ProcessRecord),
+    FileSection("evaluations/reward_model.json", RewardModelRecord),
     FileSection("budget/points.jsonl", RecordedPoint, lines=True),
     FileSection("budget/outcomes/KEY.jsonl", ProblemOutcome, lines=True),
     FileSection("budget/budget.json", Sweep),

@@ -23,6 +23,7 @@ from alignment.report.document import (
     Number,
     NumberedAttempt,
     Report,
+    RewardModelSection,
     StageSection,
     SweepSection,
 )
@@ -45,6 +46,7 @@ def build_report(run: Run) -> Report:
         final=_final(run),
         sweep=_sweep(run),
         process=process_section(run),
+        reward_models=_reward_models(run),
         alarms=tuple(alarms(run, changes)),
         versions=run.versions,
         hardware=run.hardware,
@@ -52,6 +54,10 @@ def build_report(run: Run) -> Report:
         summary="",
     )
     return replace(report, summary=summary(report))
+
+
+def _reward_models(run: Run) -> tuple[RewardModelSection, ...]:
+    return tuple(RewardModelSection(one.name, one.reward_model) for one in run.stages if one.reward_model is not None)
 
 
 def _stage(stage: Stage, changes: Mapping[Mode, Change]) -> StageSection:

@@ -18,6 +18,7 @@ from alignment.records.constraints import ConstraintTask
 from alignment.records.evaluation import EvaluationFigures
 from alignment.records.follow import FollowFigures
 from alignment.records.process import ProcessRecord
+from alignment.records.reward_model import RewardModelRecord
 from alignment.records.sweep import SweepPoint
 
 SCHEMA_VERSION = 2
@@ -161,6 +162,14 @@ class ProcessSection:
 
 
 @dataclass(frozen=True)
+class RewardModelSection:
+    """What a reward model is worth on held-out pairs."""
+
+    stage: Annotated[str, "its stage"]
+    measured: Annotated[RewardModelRecord, "everything that was measured of it"]
+
+
+@dataclass(frozen=True)
 class Alarm:
     """A sign that something is wrong."""
 
@@ -186,6 +195,7 @@ class Report:
     final: Annotated[Mapping[Mode, Final], "by mode"]
     sweep: Annotated[SweepSection | None, "accuracy over thinking budgets"]
     process: Annotated[ProcessSection | None, "the last measured process reward model"]
+    reward_models: Annotated[tuple[RewardModelSection, ...], "those that were measured, in the order of the stages"]
     alarms: Annotated[tuple[Alarm, ...], "in the order of the stages"]
     versions: Annotated[Mapping[str, str], "version of each package that decides a result"]
     hardware: Annotated[Machine | None, "the machine on which the run began"]

@@ -24,6 +24,7 @@ from alignment.records.follow import FollowFigures, FollowRecord
 from alignment.records.manifest import Manifest
 from alignment.records.metrics import MetricsRow
 from alignment.records.process import ProcessRecord
+from alignment.records.reward_model import RewardModelRecord
 from alignment.records.rollout import RolloutRow
 from alignment.records.run import RunRecord, StageStart
 from alignment.records.run_folder import StageFolder
@@ -67,6 +68,7 @@ class Stage:
     follow: FollowFigures | None = None
     constraints: tuple[ConstraintTask, ...] = ()
     process: ProcessRecord | None = None
+    reward_model: RewardModelRecord | None = None
 
     def series(self, metric: str) -> list[tuple[float, float]]:
         """(step, value) for every line of metrics.jsonl that holds this metric."""
@@ -163,6 +165,7 @@ def _stage(reader: Reader, folder: StageFolder) -> Stage:
         follow=follow.figures if follow else None,
         constraints=constraints.tasks if constraints else (),
         process=reader.record(ProcessRecord, folder.evaluations / "process.json"),
+        reward_model=reader.record(RewardModelRecord, folder.evaluations / "reward_model.json"),
     )
 
 

@@ -28,6 +28,9 @@ NAMES = {
     "completions/mean_length": "completion_tokens",
     "completions/clipped_ratio": "truncated_fraction",
     "num_tokens": "tokens",
+    "accuracy": "preference_accuracy",  # TRL's names for a reward model
+    "margin": "reward_margin",
+    "mean_reward": "mean_reward",
     "rewards/chosen": "reward_chosen",
     "rewards/rejected": "reward_rejected",
     "rewards/accuracies": "preference_accuracy",

@@ -22,7 +22,8 @@ from alignment.records.metrics import MetricsRow
 from alignment.training.context import StageContext, is_sealed, step_of
 
 LOSS = "eval_loss"  # transformers' names on the left, ours (records/metrics.py) on the right
-NAMES = {LOSS: "held_out_loss", "eval_rewards/accuracies": "held_out_preference_accuracy"}
+NAMES = {LOSS: "held_out_loss", "eval_rewards/accuracies": "held_out_preference_accuracy",
+         "eval_accuracy": "held_out_preference_accuracy"}  # fmt: skip
 NEWEST = 2  # checkpoints that are kept, each with the one that was best when it was written
 
 

@@ -22,9 +22,15 @@ from alignment.training.saved import probe_logits, refuse_another_policy
 Build = Callable[[StageContext], tuple[Any, Recorder]]  # a trainer of TRL that is ready to train, and its recorder
 
 
-def train(context: StageContext, build: Build, loads: Any = AutoModelForCausalLM) -> Done:
+def train(
+    context: StageContext,
+    build: Build,
+    loads: Any = AutoModelForCausalLM,
+    measure: Callable[[Any], None] | None = None,
+) -> Done:
     """Train from the last whole checkpoint and save the policy. Raises ArtifactError if steps are missing in the end, or if
-    what was saved is not what was trained. loads: the class of transformers that loads what is saved."""
+    what was saved is not what was trained. loads: the class of transformers that loads what is saved. measure: is called
+    with the trainer, on every rank, after the last step."""
     # Where trackers write unless the user says otherwise; TensorBoard's own choice is among the checkpoints, which are cleared.
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(context.folder.tensorboard))
     os.environ.setdefault("WANDB_PROJECT", context.recipe.name)
@@ -44,6 +50,8 @@ def train(context: StageContext, build: Build, loads: Any = AutoModelForCausalLM
             f"stage {context.stage.name} took {done} of {wanted} optimizer steps: it has trained less than the recipe "
             "says and is not finished. Look at the rows it was given, and at max_steps and num_train_epochs"
         )
+    if measure is not None:
+        measure(trainer)
     save_proven(context, trainer, loads)
     return Done(done, recorder.tokens)
 

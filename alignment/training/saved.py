@@ -102,7 +102,9 @@ def refuse_another_policy(
 
 def _refused_distance(output: Path, model: torch.nn.Module, trained_TV: torch.Tensor) -> float:
     """The distance of a loaded policy's logits on the probe from the trainer's (T, V). Raises ArtifactError if they differ."""
-    distance = float((loaded_logits(model) - trained_TV).abs().mean() / trained_TV.std().clamp(min=1e-6))
+    # A reward model says one number of the whole probe, which has no deviation: its size stands for it.
+    spread = trained_TV.std() if trained_TV.numel() > 1 else trained_TV.abs().mean().clamp(min=1)
+    distance = float((loaded_logits(model) - trained_TV).abs().mean() / spread.clamp(min=1e-6))
     allowed = CLOSE.get(next(model.parameters()).dtype, CLOSE[torch.bfloat16])
     if not distance <= allowed:
         raise ArtifactError(

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 from accelerate.state import AcceleratorState
-from transformers import AutoModelForCausalLM, AutoModelForTokenClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 from alignment.core.resources import resource
 from alignment.run.plan import RunPlan
@@ -25,7 +25,7 @@ from alignment.training.context import StageContext
 from alignment.training.main import complete_head, save_proven
 from alignment.training.rl.batch import RolledOut, Row
 from alignment.training.rl.engine_weights import EngineWeights
-from alignment.training.stages import dpo, grpo, prm, sft
+from alignment.training.stages import dpo, grpo, prm, reward_model, sft
 
 ROWS_PER_STEP, GENERATIONS, STEPS = 16, 4, 3
 # Steps are small multiples of the gradient where it is small: else Adam makes +-learning_rate of rounding noise.
@@ -64,7 +64,11 @@ class ScriptedRollouts:
 def stage(name: str, kind: str, processes: int, **fields: Any) -> dict[str, Any]:
     batch = {"per_device_train_batch_size": 8 // processes}
     trainer = TRAINER if kind == "grpo" else {**TRAINER, **batch}
-    data = [{"stage": "pairs"}] if kind == "dpo" else [{**SUMS, **({"mode": "thinking"} if kind == "sft" else {})}]
+    data = (
+        [{"stage": "pairs"}]
+        if kind in ("dpo", "reward_model")
+        else [{**SUMS, **({"mode": "thinking"} if kind == "sft" else {})}]
+    )
     return {"name": name, "kind": kind, "start_from": None, "data": data, "trainer": trainer, **fields}
 
 
@@ -94,6 +98,8 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         stage("sft_dora", "sft", processes, max_length=256, packing=False, lora=DORA),
         {"name": "pairs", "kind": "sample", "data": [SUMS], "rewards": [{"kind": "math_answer"}]},
         stage("dpo", "dpo", processes, max_length=256),
+        stage("reward_model", "reward_model", processes, max_length=256),
+        stage("reward_model_lora", "reward_model", processes, max_length=256, lora=LORA),
         process_model("prm", processes, folder),
         process_model("prm_lora", processes, folder, lora=LORA),
         stage("rl", "grpo", processes, algorithm="dapo", **rl),
@@ -141,11 +147,12 @@ def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
     if chosen.kind == "grpo":
         trainer, _ = grpo.build(context, None if name in SAMPLED else ScriptedRollouts(rank))
     else:
-        trainer, _ = {"sft": sft, "dpo": dpo, "prm": prm}[chosen.kind].build(context)
+        trainer, _ = {"sft": sft, "dpo": dpo, "prm": prm, "reward_model": reward_model}[chosen.kind].build(context)
     complete_head(trainer.model)
     with context.at_end:
         trainer.train()
-    save_proven(context, trainer, AutoModelForTokenClassification if chosen.kind == "prm" else AutoModelForCausalLM)
+    loads = {"prm": AutoModelForTokenClassification, "reward_model": AutoModelForSequenceClassification}
+    save_proven(context, trainer, loads.get(chosen.kind, AutoModelForCausalLM))
     if rank == 0:
         losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
         (folder.path / "losses.json").write_text(json.dumps(losses), encoding="utf-8")

@@ -20,9 +20,22 @@ from alignment.run.launcher import launcher_config
 from alignment.run.processes import environment
 
 SCRIPT = Path(__file__).with_name("rank_jobs.py")
-ONE = ("sft", "sft_lora", "sft_dora", "dpo", "rl", "rl_gspo", "rl_kl", "rl_lora", "prm", "prm_lora")
+ONE = (
+    "sft",
+    "sft_lora",
+    "sft_dora",
+    "dpo",
+    "rl",
+    "rl_gspo",
+    "rl_kl",
+    "rl_lora",
+    "prm",
+    "prm_lora",
+    "reward_model",
+    "reward_model_lora",
+)
 JOBS = {
-    "cpu-2": ("sft", "rl", "rl_gspo", "prm"),
+    "cpu-2": ("sft", "rl", "rl_gspo", "prm", "reward_model"),
     "cpu-zero3": (
         "sft",
         "sft_lora",
@@ -36,6 +49,8 @@ JOBS = {
         "rl_sampled",
         "prm",
         "prm_lora",
+        "reward_model",
+        "reward_model_lora",
     ),
 }
 COMPARED = [(config, job) for config, jobs in JOBS.items() for job in jobs if job in ONE]

@@ -126,7 +126,7 @@ FORM = [
     replaced("another algorithm's key", "micro_batch: 32", "algorithm: {type: cispo, clip_high: 0.3}", "reasoning_rl.algorithm.clip_high: unknown key;"),
     replaced("an advantage that does not exist", "micro_batch: 32", "algorithm: {type: dapo, advantages: groups}", "algorithm.advantages: found 'groups'"),
     replaced("an unknown kind of stage", "kind: dpo", "kind: dqo", "stages.preference.kind: found 'dqo'", "did you mean `dpo`?"),
-    replaced("a stage without a kind", "    kind: dpo\n", "", "stages.preference.kind: is missing", "decontaminate, deduplicate, dpo, filter_queries, filter_responses, fusion, grpo, prm, sample, sft, step_labels", at="- name: preference"),
+    replaced("a stage without a kind", "    kind: dpo\n", "", "stages.preference.kind: is missing", "fusion, grpo, prm, reward_model, sample, sft, step_labels", at="- name: preference"),
     replaced("a stage without a name", "- name: preference\n    kind", "- kind", "name: is missing: Name of the stage", at="- kind: dpo"),
     replaced("a stage without data", "    data: tiny-cold-start\n", "", "cold_start.data: is missing: A mixture", at="- name: cold_start"),
     replaced("a stage without rewards", "    rewards: [{kind: math_answer}]\n", "", "fusion_data.rewards: is missing", at="- name: fusion_data"),

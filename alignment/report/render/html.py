@@ -15,7 +15,7 @@ from alignment.records.metrics import METRICS
 from alignment.report.document import AccuracyChange, Report, StageSection
 from alignment.report.figures import stages as charts
 from alignment.report.figures.sweep import sweep_figures
-from alignment.report.render import phrases, process
+from alignment.report.render import phrases, process, reward_models
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
@@ -100,6 +100,7 @@ def render_page(report: Report, run: Run) -> str:
         sweeps=sweep_figures(report),
         following=following_tables(report),
         process=process,
+        reward_models=reward_models,
         curves=training_curves(run),
         comparisons=comparisons(run),
         rollouts=first_and_last(run),

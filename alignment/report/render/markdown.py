@@ -11,7 +11,7 @@ from alignment.core.vocabulary import MODES
 from alignment.records.card import CardFigures
 from alignment.records.sweep import SweepPoint
 from alignment.report.document import Report
-from alignment.report.render import phrases, process
+from alignment.report.render import phrases, process, reward_models
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
@@ -53,6 +53,7 @@ def render_markdown(report: Report) -> str:
         *_following(report),
         *_sweep(report),
         *_process(report),
+        *_reward_models(report),
         "## Work",
         _work(report),
     ]
@@ -67,6 +68,13 @@ def _process(report: Report) -> list[str]:
         return []
     tables = [table(headings, rows) for headings, rows in process.tables(report.process)]
     return ["## Process reward model", cell(process.facts(report.process)), process.LEGEND, *tables]
+
+
+def _reward_models(report: Report) -> list[str]:
+    if not report.reward_models:
+        return []
+    rows = reward_models.table(report.reward_models)
+    return ["## Reward models", reward_models.LEGEND, table(reward_models.HEADINGS, rows)]
 
 
 def _facts(report: Report) -> str:

@@ -1,0 +1,242 @@
+"""Runs a reward_model stage: the policy's body with a scalar head learns which of two answers was preferred.
+
+TRL's RewardTrainer trains it (Bradley-Terry, arXiv 2203.02155, section 3.5). It drops pairs that are too long without a word: here
+they are counted, and refused above a fraction. output/ is a folder that `AutoModelForSequenceClassification` loads with one label.
+Neighbours: training/kinds/reward_model.py (declares the kind), core/statistics/preference.py (what is measured).
+"""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    set_seed,
+)
+from trl import RewardConfig, RewardTrainer
+
+from alignment.core.errors import ArtifactError, DataError
+from alignment.core.files import write_text
+from alignment.core.statistics import preference
+from alignment.core.statistics.intervals import as_text
+from alignment.core.statistics.preference import ScoredPair
+from alignment.data.mixture import load_parts, pairs_of
+from alignment.data.rows import Preference
+from alignment.data.sources import LeftOut, source_of
+from alignment.data.template import render_preference
+from alignment.recipe.data import MixturePart
+from alignment.recipe.kinds import Done
+from alignment.records.reward_model import ConfidenceBin, RewardModelRecord
+from alignment.training.adapter_config import adapter_config
+from alignment.training.callbacks import Recorder
+from alignment.training.context import StageContext
+from alignment.training.disk_table import disk_table
+from alignment.training.held_out import Measurer, measuring_settings
+from alignment.training.kinds.reward_model import RewardModelStage
+from alignment.training.main import train
+from alignment.training.policy import weights_dtype
+from alignment.training.sound_rows import sound_rows
+
+HEAD = "score"  # transformers' name of the scalar head
+FILE = "reward_model.json"
+
+
+class PairTrainer(RewardTrainer):
+    """RewardTrainer on pairs that are token ids already: chosen_ids and rejected_ids, each with its prompt."""
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
+        """The rows as they are. Overrides TRL's, which renders, tokenizes, and drops what is too long."""
+        return dataset
+
+
+def train_reward_model(context: StageContext) -> Done:
+    """Train, measure the held-out pairs, save, and prove that what was saved is what was trained."""
+    done = train(context, build, AutoModelForSequenceClassification, partial(_measure, context))
+    if context.is_main:
+        write_text(context.folder.output / "README.md", _card(context))
+    return done
+
+
+def build(context: StageContext) -> tuple[PairTrainer, Recorder]:
+    """The trainer of a reward_model stage, ready to train. Raises DataError if too few pairs are short enough."""
+    stage: RewardModelStage = context.stage
+    tokenizer = context.tokenizer()
+    rows, measured = sound_rows(context, partial(_read, context))
+    table, held = _table(context, tokenizer, "rows", rows), _table(context, tokenizer, "held-out", measured)
+    if table is None or (stage.held_out is not None and held is None):
+        raise DataError(
+            f"stage {stage.name} has no pairs to {'train on' if table is None else 'hold out'}; give it more"
+        )
+    context.counts["rows"] = len(table)
+    recorder = Recorder(context)
+    settings = RewardConfig(
+        **{
+            **context.trainer_settings(),
+            **measuring_settings(context),
+            "max_length": stage.max_length,
+            "center_rewards_coefficient": stage.centre or None,
+        }
+    )
+    model = _model(context)
+    adapter = adapter_config(stage.lora, tokenizer, model)
+    if adapter is not None:  # a new head is trained whole, and is a part of the adapter's checkpoints
+        adapter.task_type, adapter.exclude_modules = "SEQ_CLS", [HEAD]
+        adapter.modules_to_save = [*(adapter.modules_to_save or []), HEAD]
+    trainer = PairTrainer(
+        model=model,
+        args=settings,
+        train_dataset=table,
+        eval_dataset=held,
+        processing_class=tokenizer,
+        peft_config=adapter,
+        callbacks=[recorder, *([Measurer(context, len(held))] if held is not None else [])],
+    )
+    return trainer, recorder
+
+
+def _model(context: StageContext) -> PreTrainedModel:
+    """The policy's body with a new scalar head."""
+    set_seed(context.recipe.seed)  # of the head
+    trusted = context.recipe.trust_remote_code
+    try:
+        config = AutoConfig.from_pretrained(context.policy_path, num_labels=1, trust_remote_code=trusted)
+        found: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
+            context.policy_path,
+            config=config,
+            dtype=weights_dtype(context),
+            use_safetensors=True,
+            trust_remote_code=trusted,
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ArtifactError(f"{context.policy_path}: cannot be loaded for sequence classification ({error})") from error
+    return found
+
+
+def _table(
+    context: StageContext, tokenizer: PreTrainedTokenizerBase, name: str, pairs: Sequence[Preference]
+) -> Dataset | None:
+    """The pairs that are short enough, in tokens, on disk. Raises DataError if too many are not."""
+    stage: RewardModelStage = context.stage
+    table = disk_table(context, name, _rendered(tokenizer, pairs, stage.max_length))
+    too_long = len(pairs) - (0 if table is None else len(table))
+    if too_long > stage.max_too_long_fraction * len(pairs):
+        raise DataError(
+            f"{too_long} of {len(pairs)} pairs ({name}) are longer than max_length {stage.max_length}, more than "
+            f"max_too_long_fraction {stage.max_too_long_fraction:g}: the long ones would be missing from what is learned; raise "
+            "max_length, or max_too_long_fraction if that is meant"
+        )
+    context.counts["left_out_too_long"] = context.counts.get("left_out_too_long", 0) + too_long
+    return table
+
+
+def _rendered(
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], longest: int
+) -> Iterator[dict[str, list[int]]]:
+    """Whole conversations of chosen and rejected as token ids, each with the prompt before it."""
+    for pair in pairs:
+        found = render_preference(tokenizer, pair)
+        if found.longest <= longest:
+            yield {
+                "chosen_ids": found.prompt_ids + found.chosen_ids,
+                "rejected_ids": found.prompt_ids + found.rejected_ids,
+            }
+
+
+def _read(
+    context: StageContext, parts: list[MixturePart], left_out: list[LeftOut]
+) -> tuple[Sequence[Preference], frozenset[str]]:
+    """The pairs of parts, and the ids of those that a stage judged: only tables are linted."""
+    pairs = pairs_of(context.recipe, parts, context.artifact, left_out)
+    tables = {source_of(part).id for part in parts if part.source is not None}
+    return pairs, frozenset(pair.id for pair in pairs if pair.family not in tables)
+
+
+def _measure(context: StageContext, trainer: PairTrainer) -> None:
+    """Write the figures on the held-out pairs, where there are any. Collective."""
+    if trainer.eval_dataset is None:
+        return
+    found = record_of(scored(trainer, trainer.eval_dataset))
+    if context.is_main:
+        context.folder.evaluations.mkdir(exist_ok=True)
+        found.write(context.folder.evaluations / FILE)
+        context.counts["pair_accuracy"] = found.accuracy.value
+        print(
+            f"held-out pairs: {as_text(found.accuracy, 0)} right; length alone {as_text(found.length_alone, 0)}",
+            flush=True,
+        )
+
+
+def scored(trainer: PairTrainer, pairs: Dataset) -> list[ScoredPair]:
+    """Rewards of all pairs, one at a time, so that no padding is read. Every rank computes them all."""
+    model = trainer.model
+    training, device = model.training, trainer.accelerator.device
+
+    def reward(ids: list[int]) -> float:
+        return float(model(input_ids=torch.tensor([ids], device=device), use_cache=False).logits[0, 0])
+
+    model.eval()
+    found = []
+    for pair in pairs:
+        with torch.no_grad():
+            chosen, rejected = reward(pair["chosen_ids"]), reward(pair["rejected_ids"])
+        found.append(ScoredPair(chosen, rejected, len(pair["chosen_ids"]), len(pair["rejected_ids"])))
+    model.train(training)
+    return found
+
+
+def record_of(pairs: Sequence[ScoredPair]) -> RewardModelRecord:
+    """The figures of scored pairs."""
+    rewards = [reward for one in pairs for reward in (one.chosen, one.rejected)]
+    bins = preference.calibration(pairs)
+    return RewardModelRecord(
+        pairs=len(pairs),
+        accuracy=preference.accuracy(pairs),
+        length_alone=preference.length_alone(pairs),
+        prefers_longer=preference.prefers_longer(pairs),
+        accuracy_if_shorter=preference.accuracy_if_shorter(pairs),
+        length_correlation=preference.length_correlation(pairs),
+        calibration_error=preference.calibration_error(bins),
+        mean_reward=statistics.fmean(rewards) if rewards else None,
+        reward_deviation=statistics.pstdev(rewards) if rewards else None,
+        calibration=tuple(ConfidenceBin(one.pairs, one.confidence, one.right) for one in bins),
+    )
+
+
+def _card(context: StageContext) -> str:
+    stage: RewardModelStage = context.stage
+    origin = ", ".join(str(part.stage or part.source) for part in load_parts(stage.data))
+    path = context.folder.evaluations / FILE
+    found = RewardModelRecord.read(path) if path.exists() else None
+    figures = "No pairs were held out, so nothing is known of what it is worth."
+    if found is not None:
+        figures = (
+            f"On {found.pairs} held-out pairs it prefers the chosen answer in {as_text(found.accuracy, 0)}; preferring the longer "
+            f"answer would be right in {as_text(found.length_alone, 0)}, and where the chosen one is shorter the model is right "
+            f"in {as_text(found.accuracy_if_shorter, 0)}."
+        )
+    return f"""---
+library_name: transformers
+pipeline_tag: text-classification
+---
+# Reward model {context.recipe.name}/{stage.name}
+
+One number for a conversation that ends with an answer: the higher, the better the answer. Only differences between answers
+to one prompt mean something: the sigmoid of a difference is the probability that the first is preferred.
+
+- Data: {origin}; {context.counts["rows"]} pairs{", LoRA merged" if stage.lora else ""}.
+- {figures}
+- Not measured here: other domains, other policies' answers, answers written to please it.
+
+```python
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+model = AutoModelForSequenceClassification.from_pretrained(FOLDER)
+reward = model(**tokenizer(tokenizer.apply_chat_template(messages, tokenize=False), return_tensors="pt",
+                           add_special_tokens=False)).logits[0, 0]
+```
+"""

@@ -1,0 +1,139 @@
+"""A reward model learns which answer was preferred, says how much of that is length, and loads anywhere."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from alignment.core.errors import DataError
+from alignment.core.resources import resource
+from alignment.core.statistics import preference
+from alignment.core.statistics.preference import ScoredPair
+from alignment.records.reward_model import RewardModelRecord
+from alignment.report.build import build_report
+from alignment.report.render.html import render_page
+from alignment.report.render.markdown import render_markdown
+from alignment.report.run import read_run
+from alignment.run.plan import RunPlan
+from alignment.training.context import StageContext
+from alignment.training.stages.reward_model import train_reward_model
+
+TRAINER = {"max_steps": 40, "per_device_train_batch_size": 4, "learning_rate": 1.0e-3}
+
+
+def pairs_file(path: Path, count: int = 60, *, longer: bool = False) -> Path:
+    """Preferences for the right sum; longer: the right one says more."""
+    draw = random.Random(0)
+    rows = []
+    for _ in range(count):
+        one, two = draw.randint(10, 99), draw.randint(10, 99)
+        wrong = one + two + draw.choice([-7, 9, 13])
+        more = " That is the sum." * longer
+        rows.append({"prompt": f"{one} + {two} =", "chosen": f"{one + two}.{more}", "rejected": f"It is {wrong}!"})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def run_stage(folder: Path, data: Path, **fields: Any) -> tuple[StageContext, Path]:
+    """Train a stage in this process; returns its context and output folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stage = {
+        "name": "rm", "kind": "reward_model", "data": str(data), "max_length": 256, "held_out": 0.2, "trainer": TRAINER, **fields,
+    }  # fmt: skip
+    path = folder / "recipe.yaml"
+    path.write_text(
+        yaml.safe_dump({"name": "small", "model": "embedded", "seed": 3, "stages": [stage]}), encoding="utf-8"
+    )
+    plan = RunPlan.load(path, [], folder / "run")
+    plan.prepare()
+    context = StageContext(
+        plan.recipe, plan.recipe.stage("rm"), plan.run, plan.folder("rm"), str(resource("data/base"))
+    )
+    context.folder.path.mkdir(parents=True, exist_ok=True)
+    train_reward_model(context)
+    return context, context.folder.output
+
+
+def reward(output: Path, question: str, answer: str) -> float:
+    """What plain transformers says of an answer."""
+    model = AutoModelForSequenceClassification.from_pretrained(output).eval()
+    tokenizer = AutoTokenizer.from_pretrained(output)
+    talk = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    text = tokenizer.apply_chat_template(talk, tokenize=False)
+    with torch.no_grad():
+        return float(model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits[0, 0])
+
+
+def test_it_learns_to_tell_answers_apart_and_loads_in_plain_transformers(tmp_path: Path) -> None:
+    context, output = run_stage(tmp_path, pairs_file(tmp_path / "pairs.jsonl"))
+    found = RewardModelRecord.read(context.folder.evaluations / "reward_model.json")
+    assert found.pairs == context.counts["held_out_rows"] > 5
+    assert found.accuracy.value == 1.0 == context.counts["pair_accuracy"]
+    assert found.length_alone.value == 0.0, "the right answer is the shorter one here"
+    assert reward(output, "12 + 13 =", "25.") > reward(output, "12 + 13 =", "It is 32!")
+    assert AutoModelForSequenceClassification.from_pretrained(output).config.num_labels == 1
+    assert f"{found.pairs} held-out pairs" in (output / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_report_has_a_table_of_reward_models(tmp_path: Path) -> None:
+    context, _ = run_stage(tmp_path, pairs_file(tmp_path / "pairs.jsonl"))
+    run = read_run(context.run.path)
+    document = build_report(run)
+    page, text = render_page(document, run), render_markdown(document)
+    assert document.reward_models[0].measured.accuracy.value == 1.0
+    assert "<h2>Reward models</h2>" in page and "| rm |" in text and "100.0" in text
+
+
+def test_an_adapter_is_merged_with_its_head(tmp_path: Path) -> None:
+    _, output = run_stage(tmp_path, pairs_file(tmp_path / "pairs.jsonl"), lora={"rank": 8})
+    assert reward(output, "12 + 13 =", "25.") > reward(output, "12 + 13 =", "It is 32!")
+
+
+def test_pairs_that_length_explains_are_shown_as_such(tmp_path: Path) -> None:
+    context, _ = run_stage(tmp_path, pairs_file(tmp_path / "pairs.jsonl", longer=True))
+    found = RewardModelRecord.read(context.folder.evaluations / "reward_model.json")
+    assert found.length_alone.value == 1.0
+    assert found.accuracy_if_shorter.value is None, "no chosen answer is shorter, so nobody knows"
+
+
+def test_pairs_that_are_too_long_are_counted_and_too_many_are_refused(tmp_path: Path) -> None:
+    data = pairs_file(tmp_path / "pairs.jsonl", count=40)
+    long = {"prompt": "1 + 1 =", "chosen": "2. " * 200, "rejected": "3."}
+    with data.open("a", encoding="utf-8") as file:
+        file.write((json.dumps(long) + "\n") * 2)
+    few = {**TRAINER, "max_steps": 1}
+    context, _ = run_stage(tmp_path / "few", data, trainer=few)
+    assert context.counts["left_out_too_long"] in (1, 2), "equal pairs may be counted once"
+    with data.open("a", encoding="utf-8") as file:
+        for number in range(12):
+            file.write(json.dumps({**long, "prompt": f"1 + {number} ="}) + "\n")
+    with pytest.raises(DataError, match="more than max_too_long_fraction 0.1"):
+        run_stage(tmp_path / "many", data, trainer=few)
+
+
+def pair(chosen: float, rejected: float, lengths: tuple[int, int] = (5, 5)) -> ScoredPair:
+    return ScoredPair(chosen, rejected, *lengths)
+
+
+def test_ties_count_half_and_length_bias_is_seen() -> None:
+    pairs = [pair(1, 0, (9, 3)), pair(0, 1, (3, 9)), pair(2, 2, (4, 4))]
+    assert preference.accuracy(pairs).value == pytest.approx(0.5)
+    assert preference.prefers_longer(pairs).value == 1.0
+    assert preference.length_alone(pairs).value == pytest.approx(0.5)
+    assert preference.accuracy_if_shorter(pairs).value == 0.0
+    correlation = preference.length_correlation([pair(9, 3, (90, 30)), pair(5, 1, (50, 10))])
+    assert correlation == pytest.approx(1.0)
+    assert preference.length_correlation([pair(1, 1), pair(1, 1)]) is None
+
+
+def test_a_sure_model_that_is_right_half_the_time_is_badly_calibrated() -> None:
+    sure = preference.calibration([pair(5, 0), pair(0, 5)])
+    assert preference.calibration_error(sure) == pytest.approx(0.4933, abs=1e-3)  # sigmoid(5) - 0.5
+    unsure = preference.calibration([pair(0.01, 0), pair(0, 0.01)])
+    assert preference.calibration_error(unsure) == pytest.approx(0.0025, abs=1e-3)
+    assert preference.calibration_error(()) is None
