@@ -32,13 +32,16 @@ class Tests:
 def evaluation_tests(recipe: Recipe, names: Sequence[str]) -> Tests:
     """The problems of these sources; of the recipe's evaluations where none are named.
 
-    A table gives all its rows, a procedural source the problems that the evaluations draw. Tasks of lm-evaluation-harness are
-    not read. Raises DataError for a table that cannot be read.
+    A table gives all its rows. A procedural source gives the problems that the evaluations draw, which are found only where
+    all of one is repeated: two problems of a family share its template, and are other problems by a number. Tasks of
+    lm-evaluation-harness are not read. Raises DataError for a table that cannot be read.
     """
     asked = list(names) or recipe.evaluations.after_each_stage
     readable = [name for name in asked if not name.startswith(LM_EVAL)]
-    texts = [pair for name in readable for pair in _texts(recipe, name)]
-    return Tests(TestIndex.of(texts), tuple(name for name in asked if name.startswith(LM_EVAL)))
+    made = [name for name in readable if isinstance(load_source(name), Procedural)]
+    tables = [pair for name in readable if name not in made for pair in _texts(recipe, name)]
+    drawn = [pair for name in made for pair in _texts(recipe, name)]
+    return Tests(TestIndex.of(tables, whole=drawn), tuple(name for name in asked if name.startswith(LM_EVAL)))
 
 
 def _texts(recipe: Recipe, name: str) -> Iterator[tuple[str, str]]:

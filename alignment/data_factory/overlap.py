@@ -40,17 +40,23 @@ class TestIndex:
     keys: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, tests: Iterable[tuple[str, str]]) -> "TestIndex":
-        """An index of `(name, text)` pairs."""
+    def of(cls, tests: Iterable[tuple[str, str]], whole: Iterable[tuple[str, str]] = ()) -> "TestIndex":
+        """An index of `(name, text)` pairs; texts of `whole` are found only where all of one is repeated."""
         index = cls()
         for name, text in tests:
-            place, found = len(index.names), tokens_of(text)
-            index.names.append(name)
-            index.tokens.append(found)
-            index.keys.setdefault(problem_key(text), place)
-            for gram in dict.fromkeys(_grams(found)):
+            place = index._add(name, text)
+            for gram in dict.fromkeys(_grams(index.tokens[place])):
                 index.grams.setdefault(gram, []).append(place)
+        for name, text in whole:
+            index._add(name, text)
         return index
+
+    def _add(self, name: str, text: str) -> int:
+        """Add a test by its whole question; returns its place."""
+        self.names.append(name)
+        self.tokens.append(tokens_of(text))
+        self.keys.setdefault(problem_key(text), len(self.names) - 1)
+        return len(self.names) - 1
 
     def match(self, text: str) -> Match | None:
         """The first test that a text repeats, or None."""

@@ -2,8 +2,13 @@
 
 import random
 
+from alignment.data.mixture import problems_of
 from alignment.data_factory.duplicates import copies
+from alignment.data_factory.evaluations import evaluation_tests
 from alignment.data_factory.overlap import TestIndex, common_subsequence, tokens_of
+from alignment.evaluation.task import task_problems
+from alignment.recipe.data import MixturePart
+from alignment.recipe.schema import Recipe
 
 WORDS = [
     f"{first}{last}"
@@ -82,3 +87,17 @@ def test_near_copies_are_found_among_a_thousand_rows() -> None:
     found = copies([*rows, *planted], 0.8)
     assert sum(one is not None for one in found[:1000]) == 0
     assert sum(one is not None and one.of == place for place, one in enumerate(found[1000:])) >= 97
+
+
+def test_problems_of_one_template_are_not_copies_of_each_other_and_a_repeated_one_is() -> None:
+    """A family's problems differ by numbers alone, and the common subsequence would find a third of them."""
+    recipe = Recipe.model_validate({
+        "name": "sums", "model": "embedded", "stages": [{"name": "one", "kind": "sft", "data": "tiny-cold-start"}],
+        "evaluations": {"after_each_stage": ["chain-sum"], "count": 40},
+    })  # fmt: skip
+    index = evaluation_tests(recipe, []).index
+    trained = problems_of(recipe, [MixturePart(source="chain-sum", split="reasoning", count=200, seed=2)])
+    measured = task_problems("chain-sum", 40, recipe.evaluations.seed, parameters={})
+    assert len(index) == 40
+    assert [one.id for one in trained if index.match(one.question)] == []
+    assert all(index.match(one.question) for one in measured), "the evaluation's own problems are those of the index"

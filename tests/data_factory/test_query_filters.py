@@ -92,7 +92,12 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> RunPlan:
         "name": "queries",
         "model": "embedded",
         "stages": stages,
-        "evaluations": {"after_each_stage": ["chain-sum"], "count": 8, "max_prompt_tokens": 128, "max_completion_tokens": 64},
+        "evaluations": {
+            "after_each_stage": ["chain-sum"],
+            "count": 8,
+            "max_prompt_tokens": 128,
+            "max_completion_tokens": 64,
+        },
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     checked(folder / "recipe.yaml", [])
