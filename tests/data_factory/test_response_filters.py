@@ -32,6 +32,16 @@ def test_a_flag_in_the_question_does_not_hide_its_reference(checks: list[Check[C
     assert sort_rows([flagged(wrong)], checks).found["wrong_answer"] == 1
 
 
+def test_verifiers_of_other_rows_and_those_without_a_weight_make_no_answer_wrong() -> None:
+    made = [one for one in made_set() if one.fault in (None, "wrong_answer")]
+    specs = [Reward(kind="math_answer"), Reward(kind="instruction")]
+    found = sort_rows([one.row for one in made], response_checks(specs, references(made), evaluated())[:1])
+    assert found.found["wrong_answer"] == 50 and found.unknown["wrong_answer"] == 0
+    unweighted = [Reward(kind="math_answer", weight=0), Reward(kind="think_format")]
+    found = sort_rows([one.row for one in made], response_checks(unweighted, references(made), evaluated())[:1])
+    assert found.found["wrong_answer"] == 0
+
+
 def test_what_cannot_be_told_stays_and_is_counted() -> None:
     answer = {
         "role": "assistant",

@@ -12,10 +12,11 @@ from typing import Any
 import rewards
 from alignment.data.generators.families import problem_key
 from alignment.data.modes import query_turns
-from alignment.data.rows import Conversation, Problem
+from alignment.data.rows import SAMPLING_COLUMNS, Conversation, Problem
 from alignment.data_factory.filters.check import SOUND, Check, Finding
 from alignment.data_factory.overlap import TestIndex
 from alignment.recipe.rewards import Reward
+from rewards.compose import ComposedReward, total
 from rewards.contract import Rollout
 from rewards.kinds.language import LanguageConsistency, prose
 from rewards.kinds.math_answer.boxes import last_box
@@ -24,7 +25,7 @@ from rewards.kinds.repetition import Repetition
 
 Judge = Callable[[Sequence[Conversation]], list[Finding]]
 LEAST_THINKING_WORDS = 5
-WRONG = "the recipe's verifiers do not give the answer their full score"
+WRONG = "the reward is below the largest that the weights of the recipe's verifiers allow"
 REPEATED = "thinking or answer repeats itself: over two fifths of its 4-grams stood before, or it ends in a loop"
 GUESSED = f"under {LEAST_THINKING_WORDS} words of thinking, or its last part guesses and checks nothing after that"
 INCONSISTENT = "the thinking concludes another result than the answer gives"
@@ -95,30 +96,42 @@ def _wrong(specs: Sequence[Reward], references: Mapping[str, Problem]) -> Judge:
         if not places or not specs:
             return findings
         problems = [problem for problem in known if problem is not None]
-        names = sorted({name for problem in problems for name in problem.columns} - {"answer"})
-        columns: dict[str, Any] = {name: [problem.columns.get(name) for problem in problems] for name in names}
         reward = rewards.reward_function([spec.model_dump(exclude_none=True) for spec in specs])
         table = reward.verdicts(
             [found[place].prompt for place in places],
             [found[place].text for place in places],
-            answer=[problem.answer or None for problem in problems],
-            **columns,
+            **_columns(reward, problems, [rows[place] for place in places]),
         )
         reward.close()
         for place, verdicts in zip(places, table, strict=True):
-            findings[place] = _scored(verdicts)
+            findings[place] = _scored(reward, verdicts)
         return findings
 
     return judge
 
 
-def _scored(verdicts: Mapping[str, rewards.Verdict]) -> Finding:
-    """At fault if any verifier that applies gives less than its full score; unknown if one could not judge."""
-    applied = {name: one for name, one in verdicts.items() if one.applicable}
-    low = [f"{name}: {one.reason}" for name, one in applied.items() if one.score is not None and one.score < 1]
-    if low:
-        return Finding(True, "; ".join(low))
-    return SOUND if applied and all(one.score is not None for one in applied.values()) else Finding(None, "not judged")
+def _columns(reward: ComposedReward, problems: Sequence[Problem], rows: Sequence[Conversation]) -> dict[str, Any]:
+    """What verifiers read: the problems' columns, None where one has not got it, and the rows' modes and tools."""
+    read = {one.columns.get(name, name) for one in reward.components for name in one.verifier.columns}
+    names = {*(read - SAMPLING_COLUMNS), *(name for problem in problems for name in problem.columns)}
+    columns: dict[str, Any] = {name: [problem.columns.get(name) for problem in problems] for name in sorted(names)}
+    answers = [problem.answer or None for problem in problems]
+    return {
+        "tools": [row.tools or None for row in rows],
+        **columns,
+        "answer": answers,
+        "mode": [row.mode for row in rows],
+    }
+
+
+def _scored(reward: ComposedReward, verdicts: Mapping[str, rewards.Verdict]) -> Finding:
+    """At fault where the reward is below the largest that its weights allow the row; unknown where it is unknown."""
+    full = sum(one.weight for one in reward.components if one.weight > 0 and verdicts[one.name].applicable)
+    score = total(reward.components, verdicts)
+    if score is None:
+        return Finding(None, "not judged")
+    low = [f"{name}: {one.reason}" for name, one in verdicts.items() if one.applicable and one.score != 1]
+    return Finding(True, "; ".join(low)) if score < full - 1e-9 else SOUND
 
 
 def _repeated(rows: Sequence[Conversation]) -> list[Finding]:
