@@ -6,7 +6,9 @@ from alignment.data_factory.duplicates import Copy, copies
 from alignment.data_factory.filters.check import SOUND, Check, Finding, Row
 
 EQUAL = "says the same as an earlier row, but for case and white space"
-NEAR = "has a Jaccard index of {:g} or more with an earlier row over three words in a row, and the same numbers and signs"
+NEAR = (
+    "has a Jaccard index of {:g} or more with an earlier row over three words in a row, and the same numbers and signs"
+)
 
 
 def duplicate_checks(rows: Sequence[Row], text: Callable[[Row], str], threshold: float) -> list[Check[Row]]:
