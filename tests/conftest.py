@@ -2,7 +2,7 @@
 
 import pytest
 
-LONGEST_FIRST = ("tests/smoke/", "tests/ranks/", "tests/gpu/")
+LONGEST_FIRST = ("tests/smoke/", "tests/ranks/", "tests/gpu/", "tests/workers/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
