@@ -47,6 +47,7 @@ def rows(count: int) -> list[str]:
 
 
 def main() -> None:
+    """Time the search, and count the planted copies that it finds and the rows that it wrongly calls copies."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     made = rows(count)
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()

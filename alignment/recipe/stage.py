@@ -52,6 +52,14 @@ class TrainingStage(StageFields):
         {}, description="Keys of this kind's TRL config class, each checked before anything starts."
     )
 
+    def resolved_weights_dtype(self, *, on_gpu: bool, deepspeed: bool) -> str:
+        """`float32` or `bfloat16`: of the trained weights, or of what 4-bit weights are computed with."""
+        if self.weights_dtype != "auto":
+            return self.weights_dtype
+        # DeepSpeed keeps its own float32 master copy, and LoRA trains a float32 adapter on a frozen base.
+        rounded = on_gpu and (self.lora is not None or deepspeed)
+        return "bfloat16" if rounded or (self.lora is not None and self.lora.quantise is not None) else "float32"
+
 
 def held_out_of(stage: StageFields) -> HeldOut | None:
     """The stage's `held_out` block, or None if it has none."""

@@ -7,6 +7,7 @@ What has to be held follows from the recipe; how much of each layer's activation
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from alignment.inference.start import BESIDE_TRAINER
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.stage import StageFields, TrainingStage
@@ -19,7 +20,6 @@ BASE_GPU = 1.0 * GIB  # a CUDA context, its libraries' workspaces, and what the 
 NF4_BYTES = 0.55  # a weight in 4 bits with its scales
 HEAD_ROWS = 4096  # of logits that TRL's fused head makes at once
 HEAD_COLUMNS = 8192
-BESIDE_TRAINER = 0.35  # of a GPU, which vLLM takes where the recipe does not say
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,8 @@ class Training:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of a weight in the trainer, as training/policy.py chooses them."""
-        chosen = self.stage.weights_dtype
-        if chosen == "auto":
-            rounded = self.on_gpu and (self.stage.lora is not None or self.deepspeed)
-            chosen = "bfloat16" if rounded else "float32"
+        """Bytes of a weight in the trainer."""
+        chosen = self.stage.resolved_weights_dtype(on_gpu=self.on_gpu, deepspeed=self.deepspeed)
         return 2 if chosen == "bfloat16" else 4
 
     @property

@@ -39,6 +39,16 @@ def adapter_config(
     )
 
 
+def under_new_head(adapter: LoraConfig, heads: list[str], task: str | None) -> LoraConfig:
+    """The settings of an adapter on a model whose heads, by their names, are new.
+
+    They are trained whole, and are so a part of the adapter's checkpoints. task: PEFT's task type.
+    """
+    adapter.task_type, adapter.exclude_modules = task, heads
+    adapter.modules_to_save = [*(adapter.modules_to_save or []), *heads]
+    return adapter
+
+
 def _token_rows(tokens: list[int], model: torch.nn.Module | None) -> dict[str, list[int]] | None:
     """The rows of trained tokens: in the embeddings and, where the head is a matrix of its own, there too.
 

@@ -87,11 +87,8 @@ def without_adapter(policy: torch.nn.Module) -> PreTrainedModel:
 
 def weights_dtype(context: StageContext) -> torch.dtype:
     """The floating-point type of the weights in the trainer. For 4-bit weights, the one that they are computed with."""
-    chosen, lora = context.stage.weights_dtype, context.stage.lora
-    # DeepSpeed keeps its own float32 master copy, and LoRA trains a float32 adapter on a frozen base.
-    rounded = torch.cuda.is_available() and (lora is not None or is_deepspeed())
-    rounded = rounded or (lora is not None and lora.quantise is not None)
-    dtype: torch.dtype = getattr(torch, chosen) if chosen != "auto" else torch.bfloat16 if rounded else torch.float32
+    chosen = context.stage.resolved_weights_dtype(on_gpu=torch.cuda.is_available(), deepspeed=is_deepspeed())
+    dtype: torch.dtype = getattr(torch, chosen)
     return dtype
 
 

@@ -1,4 +1,4 @@
-"""The rows that an sft or dpo stage trains on and those that it holds out: what cannot be used is counted, named and left out.
+"""The rows that a stage trains on and those that it holds out: what cannot be used is counted, named and left out.
 
 Neighbours: stages/ (which rows a kind reads), lint/rows.py (what is wrong with a row), data/held_out.py (which are held out).
 """
@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from alignment.data.held_out import held_out, refuse_measured
-from alignment.data.mixture import load_parts
+from alignment.data.mixture import load_parts, pairs_of
 from alignment.data.rows import Conversation, Preference
-from alignment.data.sources import LeftOut
+from alignment.data.sources import LeftOut, source_of
 from alignment.lint.rows import refuse_or_leave_out
 from alignment.recipe.data import MixturePart
 from alignment.training.context import StageContext
@@ -29,6 +29,17 @@ def sound_rows(context: StageContext, read: Read[Row]) -> tuple[Sequence[Row], S
         return held_out(rows, stage.held_out.fraction, context.recipe.seed)
     measured = _usable(context, load_parts(stage.held_out.data), read)
     return refuse_measured(stage.name, rows, measured), measured
+
+
+def sound_pairs(context: StageContext) -> tuple[Sequence[Preference], Sequence[Preference]]:
+    """(pairs to train on, held-out pairs), as `sound_rows`. Those that a stage judged are not linted: only tables are."""
+
+    def read(parts: list[MixturePart], left_out: list[LeftOut]) -> tuple[Sequence[Preference], frozenset[str]]:
+        pairs = pairs_of(context.recipe, parts, context.artifact, left_out)
+        tables = {source_of(part).id for part in parts if part.source is not None}
+        return pairs, frozenset(pair.id for pair in pairs if pair.family not in tables)
+
+    return sound_rows(context, read)
 
 
 def _usable(context: StageContext, parts: list[MixturePart], read: Read[Row]) -> Sequence[Row]:

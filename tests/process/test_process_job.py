@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from alignment.commands.processbench.benching import shown
 from alignment.core.errors import DataError
@@ -16,6 +14,7 @@ from alignment.evaluation.process.job import run
 from alignment.evaluation.process.stress import STRESS
 from alignment.evaluation.process.work import ProcessWork
 from alignment.records.process import ProcessRecord
+from process.scorers import untrained_scorer
 
 WRONG_AT_1 = {"problem": "1 + 3 + 1 =", "steps": ["1 + 3 = 4", "4 + 1 = 6", "\\boxed{6}"], "label": 1}
 RIGHT = {"problem": "1 + 3 + 1 =", "steps": ["1 + 3 = 4", "4 + 1 = 5", "\\boxed{5}"], "label": -1}
@@ -24,15 +23,7 @@ RIGHT = {"problem": "1 + 3 + 1 =", "steps": ["1 + 3 = 4", "4 + 1 = 5", "\\boxed{
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A process reward model that has learned nothing."""
-    folder = tmp_path_factory.mktemp("scorer")
-    torch.manual_seed(0)
-    tokenizer = AutoTokenizer.from_pretrained(resource("data/base"))
-    tokenizer.add_tokens(["<extra_0>"], special_tokens=True)
-    model = AutoModelForTokenClassification.from_pretrained(resource("data/base"), num_labels=2)
-    model.config.step_token, model.config.step_split = "<extra_0>", {"by": "line"}
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return untrained_scorer(tmp_path_factory.mktemp("scorer"))
 
 
 def test_one_record_holds_f1_calibration_stress_tests_and_the_best_of_n(

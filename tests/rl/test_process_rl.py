@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from alignment.core.resources import resource
 from alignment.records.rollout import RolloutRow
 from grpo_trainer import grpo_trainer
+from process.scorers import untrained_scorer
 
 SMALL = (
     "stages.reasoning_rl.rollout.generations=4",
@@ -22,15 +21,7 @@ SMALL = (
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A process reward model that has learned nothing."""
-    folder = tmp_path_factory.mktemp("scorer")
-    torch.manual_seed(0)
-    tokenizer = AutoTokenizer.from_pretrained(resource("data/base"))
-    tokenizer.add_tokens(["<extra_0>"], special_tokens=True)
-    model = AutoModelForTokenClassification.from_pretrained(resource("data/base"), num_labels=2)
-    model.config.step_token, model.config.step_split = "<extra_0>", {"by": "line"}
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return untrained_scorer(tmp_path_factory.mktemp("scorer"))
 
 
 @pytest.mark.parametrize("algorithm", ["papo", "pure"])

@@ -89,6 +89,7 @@ def _wrong(specs: Sequence[Reward], references: Mapping[str, Problem]) -> Judge:
     """Judges answers whose reference is at hand; of others nothing is known."""
 
     def judge(rows: Sequence[Conversation]) -> list[Finding]:
+        """Whether each row's answer has less than its full score; unknown without a reference."""
         found = [response_of(row) for row in rows]
         known = [references.get(problem_key(one.question)) for one in found]
         places = [place for place, problem in enumerate(known) if problem is not None]

@@ -1,5 +1,9 @@
-"""Shared by the kinds that train on rows: their line in `alignment check`'s plan."""
+"""Shared by the kinds that train on rows: their line in `alignment check`'s plan, and a check of those with a new head."""
 
+from collections.abc import Iterator
+
+from alignment.recipe.issue import Issue
+from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 
 # Keys of a TRL config that measure held-out rows, which the stage sets itself.
@@ -19,3 +23,16 @@ def steps_or_epochs(stage: TrainingStage) -> str:
 def rows_of_batch(stage: TrainingStage) -> int:
     """Rows per device and forward pass."""
     return int(stage.trainer.get("per_device_train_batch_size", 8))
+
+
+def fresh_adapter(recipe: Recipe, index: int, stage: TrainingStage) -> Iterator[Issue]:
+    """The check of a kind whose model has a head of its own: an adapter of a policy does not continue as one of it."""
+    lora = stage.lora
+    if lora is None:
+        return
+    if lora.adapter != "new" or lora.train_tokens or lora.output != "model":
+        message = "write `adapter: new`, `output: model` and no train_tokens: the model has a head of its own"
+        yield Issue(("stages", index, "lora"), message)
+    if lora.quantise is not None:
+        message = f"found {lora.quantise}, and the body of a model with a new head is trained as it is; remove it"
+        yield Issue(("stages", index, "lora", "quantise"), message)

@@ -3,19 +3,16 @@
 Neighbours: training/stages/prm.py (how it runs), recipe/kinds.py (what a kind declares), inference/process_model.py (scores).
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.process import STEP_TOKEN
-from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.steps import Steps
 from alignment.recipe.trainer_keys import TrainerKeys
-from alignment.training.kinds.plan import rows_of_batch, steps_or_epochs
+from alignment.training.kinds.plan import fresh_adapter, rows_of_batch, steps_or_epochs
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -57,19 +54,6 @@ def run(context: "StageContext") -> Done:
     from alignment.training.stages.prm import train_process_model
 
     return train_process_model(context)
-
-
-def fresh_adapter(recipe: Recipe, index: int, stage: PrmStage) -> Iterator[Issue]:
-    """An adapter of a policy does not continue as one of a process reward model."""
-    lora = stage.lora
-    if lora is None:
-        return
-    if lora.adapter != "new" or lora.train_tokens or lora.output != "model":
-        message = "write `adapter: new`, `output: model` and no train_tokens: the model has a head of its own"
-        yield Issue(("stages", index, "lora"), message)
-    if lora.quantise is not None:
-        message = f"found {lora.quantise}, and the body of a process reward model is trained as it is; remove it"
-        yield Issue(("stages", index, "lora", "quantise"), message)
 
 
 KIND = StageKind(

@@ -4,18 +4,15 @@ Neighbours: training/stages/reward_model.py (how it runs), recipe/kinds.py (what
 is measured of it).
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from alignment.recipe.held_out import HeldOut
-from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import Done, LintIntent, StageKind
-from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
-from alignment.training.kinds.plan import MEASURING_KEYS, rows_of_batch, steps_or_epochs
+from alignment.training.kinds.plan import MEASURING_KEYS, fresh_adapter, rows_of_batch, steps_or_epochs
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -49,19 +46,6 @@ def run(context: "StageContext") -> Done:
     from alignment.training.stages.reward_model import train_reward_model
 
     return train_reward_model(context)
-
-
-def fresh_adapter(recipe: Recipe, index: int, stage: RewardModelStage) -> Iterator[Issue]:
-    """An adapter of a policy does not continue as one of a reward model."""
-    lora = stage.lora
-    if lora is None:
-        return
-    if lora.adapter != "new" or lora.train_tokens or lora.output != "model":
-        message = "write `adapter: new`, `output: model` and no train_tokens: the model has a head of its own"
-        yield Issue(("stages", index, "lora"), message)
-    if lora.quantise is not None:
-        message = f"found {lora.quantise}, and the body of a reward model is trained as it is; remove it"
-        yield Issue(("stages", index, "lora", "quantise"), message)
 
 
 KIND = StageKind(

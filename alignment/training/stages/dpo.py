@@ -8,7 +8,6 @@ data/template.py (renders pairs).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from datasets import Dataset
@@ -16,11 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from alignment.core.errors import DataError
-from alignment.data.mixture import pairs_of
 from alignment.data.rows import Preference
-from alignment.data.sources import LeftOut, source_of
 from alignment.data.template import render_preference
-from alignment.recipe.data import MixturePart
 from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
@@ -28,7 +24,7 @@ from alignment.training.disk_table import disk_table
 from alignment.training.held_out import Measurer, measuring_settings
 from alignment.training.kinds.dpo import DpoStage
 from alignment.training.policy import load_policy
-from alignment.training.sound_rows import sound_rows
+from alignment.training.sound_rows import sound_pairs
 
 
 class PairTrainer(DPOTrainer):
@@ -43,7 +39,7 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
     """The trainer of a dpo stage, ready to train. Raises DataError without pairs that are short enough."""
     stage: DpoStage = context.stage
     tokenizer = context.tokenizer()
-    rows, measured = sound_rows(context, partial(_read, context))
+    rows, measured = sound_pairs(context)
     table = disk_table(context, "rows", _rendered(context, tokenizer, rows))
     kept = 0 if table is None else len(table)
     if table is None:
@@ -83,12 +79,3 @@ def _rendered(
         rendered = render_preference(tokenizer, pair)
         if rendered.longest <= context.stage.max_length:
             yield asdict(rendered)
-
-
-def _read(
-    context: StageContext, parts: list[MixturePart], left_out: list[LeftOut]
-) -> tuple[Sequence[Preference], frozenset[str]]:
-    """The pairs of parts, and the ids of those that a stage judged: only tables are linted."""
-    pairs = pairs_of(context.recipe, parts, context.artifact, left_out)
-    tables = {source_of(part).id for part in parts if part.source is not None}
-    return pairs, frozenset(pair.id for pair in pairs if pair.family not in tables)

@@ -33,7 +33,7 @@ from alignment.data.step_template import render_steps, step_token_id
 from alignment.data.steps import faults_of
 from alignment.inference.attention import packed
 from alignment.recipe.kinds import Done
-from alignment.training.adapter_config import adapter_config
+from alignment.training.adapter_config import adapter_config, under_new_head
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.kinds.prm import PrmStage
@@ -104,10 +104,7 @@ def _model(context: StageContext, tokenizer: PreTrainedTokenizerBase) -> torch.n
     if adapter is None:
         return model
     heads = [name for name in HEADS if hasattr(model, name)]
-    # A new head is trained whole, and is a part of the adapter's checkpoints.
-    adapter.task_type, adapter.modules_to_save = None, [*(adapter.modules_to_save or []), *heads]
-    adapter.exclude_modules = heads
-    adapted: torch.nn.Module = get_peft_model(model, adapter)
+    adapted: torch.nn.Module = get_peft_model(model, under_new_head(adapter, heads, None))
     return adapted
 
 

@@ -26,14 +26,12 @@ from alignment.core.files import write_text
 from alignment.core.statistics import preference
 from alignment.core.statistics.intervals import as_text
 from alignment.core.statistics.preference import ScoredPair
-from alignment.data.mixture import load_parts, pairs_of
+from alignment.data.mixture import load_parts
 from alignment.data.rows import Preference
-from alignment.data.sources import LeftOut, source_of
 from alignment.data.template import render_preference
-from alignment.recipe.data import MixturePart
 from alignment.recipe.kinds import Done
 from alignment.records.reward_model import ConfidenceBin, RewardModelRecord
-from alignment.training.adapter_config import adapter_config
+from alignment.training.adapter_config import adapter_config, under_new_head
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.disk_table import disk_table
@@ -41,7 +39,7 @@ from alignment.training.held_out import Measurer, measuring_settings
 from alignment.training.kinds.reward_model import RewardModelStage
 from alignment.training.main import train
 from alignment.training.policy import weights_dtype
-from alignment.training.sound_rows import sound_rows
+from alignment.training.sound_rows import sound_pairs
 
 HEAD = "score"  # transformers' name of the scalar head
 FILE = "reward_model.json"
@@ -67,7 +65,7 @@ def build(context: StageContext) -> tuple[PairTrainer, Recorder]:
     """The trainer of a reward_model stage, ready to train. Raises DataError if too few pairs are short enough."""
     stage: RewardModelStage = context.stage
     tokenizer = context.tokenizer()
-    rows, measured = sound_rows(context, partial(_read, context))
+    rows, measured = sound_pairs(context)
     table, held = _table(context, tokenizer, "rows", rows), _table(context, tokenizer, "held-out", measured)
     if table is None or (stage.held_out is not None and held is None):
         raise DataError(
@@ -85,16 +83,13 @@ def build(context: StageContext) -> tuple[PairTrainer, Recorder]:
     )
     model = _model(context)
     adapter = adapter_config(stage.lora, tokenizer, model)
-    if adapter is not None:  # a new head is trained whole, and is a part of the adapter's checkpoints
-        adapter.task_type, adapter.exclude_modules = "SEQ_CLS", [HEAD]
-        adapter.modules_to_save = [*(adapter.modules_to_save or []), HEAD]
     trainer = PairTrainer(
         model=model,
         args=settings,
         train_dataset=table,
         eval_dataset=held,
         processing_class=tokenizer,
-        peft_config=adapter,
+        peft_config=None if adapter is None else under_new_head(adapter, [HEAD], "SEQ_CLS"),
         callbacks=[recorder, *([Measurer(context, len(held))] if held is not None else [])],
     )
     return trainer, recorder
@@ -146,15 +141,6 @@ def _rendered(
                 "chosen_ids": found.prompt_ids + found.chosen_ids,
                 "rejected_ids": found.prompt_ids + found.rejected_ids,
             }
-
-
-def _read(
-    context: StageContext, parts: list[MixturePart], left_out: list[LeftOut]
-) -> tuple[Sequence[Preference], frozenset[str]]:
-    """The pairs of parts, and the ids of those that a stage judged: only tables are linted."""
-    pairs = pairs_of(context.recipe, parts, context.artifact, left_out)
-    tables = {source_of(part).id for part in parts if part.source is not None}
-    return pairs, frozenset(pair.id for pair in pairs if pair.family not in tables)
 
 
 def _measure(context: StageContext, trainer: PairTrainer) -> None:
