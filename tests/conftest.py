@@ -1,7 +1,12 @@
 """The order of the tests: files whose tests start whole runs come first, so that two workers end at the same time."""
 
+import gc
+
 import pytest
 
+from alignment.core.entry import OBJECTS_BETWEEN_COLLECTIONS
+
+gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)  # as in the project's own processes
 LONGEST_FIRST = ("tests/smoke/", "tests/ranks/", "tests/gpu/", "tests/workers/")
 
 

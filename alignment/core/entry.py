@@ -4,6 +4,7 @@ Every entry point (the command line, a stage, an evaluation) uses it, so an erro
 Neighbours: errors.py (our errors), rewards/errors.py (those of rewards/), run/processes.py (shows a child's error).
 """
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from alignment.core.errors import AlignmentError
 from alignment.core.process import die_with_parent
 
 PREFIX, CONTINUED = "error: ", "  "
+# Python looks for cycles after 700 new objects; importing torch, TRL and vLLM makes millions, and none is freed.
+OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 def exit_status(error: Exception) -> int | None:
@@ -61,6 +64,7 @@ def errors_in_words(words: Callable[[Exception], str] = in_words) -> Iterator[No
 def run_child(main: Callable[..., None]) -> None:
     """Run the entry point of a child process with the arguments of its command line; the process ends with its parent."""
     die_with_parent()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     import typer
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)  # a traceback goes into the log as it is

@@ -23,6 +23,7 @@ from alignment.recipe.schema import Recipe
 from alignment.records.adapter import base_of
 from alignment.records.run_folder import RunFolder, StageFolder
 from alignment.rollout.sampler import TrajectorySampler
+from alignment.training.launched import is_deepspeed, reduce_by_gloo
 
 SEAL = "sealed.json"
 LEFT_OUT_SHOWN = 20  # rows in the log
@@ -92,6 +93,8 @@ class StageContext:
     def trainer_settings(self) -> dict[str, Any]:
         """What every TRL config gets; the recipe's `trainer:` keys come on top."""
         on_gpu = torch.cuda.is_available()
+        if is_deepspeed() and not on_gpu:
+            reduce_by_gloo()
         return {
             "output_dir": str(self.folder.checkpoints),
             "seed": self.recipe.seed,

@@ -5,7 +5,6 @@ continue to train, or the adapter alone. All weights leave a trainer through `me
 (the trainers), adapter_config.py (new adapters), inference/adapters.py and inference/weights/ (how they are loaded and merged).
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from alignment.recipe.lora import Lora
 from alignment.records.adapter import ADAPTER, ADAPTER_BASE, adapter_folder, base_of, describe_base
 from alignment.training.context import StageContext
 from alignment.training.fused import fuse
+from alignment.training.launched import is_deepspeed
 
 
 def load_policy(context: StageContext, attention: str | None = None) -> torch.nn.Module:
@@ -112,11 +112,6 @@ def complete_head(model: torch.nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, TrainableTokensWrapper) and not hasattr(module, "bias"):
             module.bias = None
-
-
-def is_deepspeed() -> bool:
-    """Whether accelerate's launcher started this process with DeepSpeed."""
-    return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
 
 
 def save_policy(context: StageContext, trainer: Any, output: Path) -> None:

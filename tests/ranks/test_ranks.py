@@ -58,11 +58,18 @@ Weights = dict[str, torch.Tensor]
 
 
 def trained(folder: Path, config: str, processes: int, jobs: tuple[str, ...]) -> Path:
-    """The run in which the jobs were trained under a launcher config."""
+    """The run in which the jobs were trained under a launcher config.
+
+    A compiler's lock lies in the cache, left by a process that was killed: a start that compiles would wait for ever.
+    """
     hardware = Hardware(accelerate=config, processes=processes)
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(launcher_config(hardware).path)]
     command = [*launch, "--num_processes", str(processes), str(SCRIPT), str(folder), *jobs]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(hardware, offline=True), timeout=900)
+    left = folder / "extensions/deepspeed_shm_comm/lock"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    env = {**environment(hardware, offline=True), "TORCH_EXTENSIONS_DIR": str(folder / "extensions")}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=900)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     return folder / "run"
 

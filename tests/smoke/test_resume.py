@@ -1,6 +1,7 @@
 """Stages that are killed outright go on from their last checkpoint and end where an uninterrupted run ends."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,19 @@ def test_a_killed_sft_stage_ends_with_the_same_weights_bit_for_bit(started: tupl
     assert [line["step"] for line in steps(tmp_path / "killed", "cold_start")] == list(range(1, 13))
 
 
-def test_a_killed_grpo_stage_resumes_with_the_same_rollouts(started: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["transformers", pytest.param("vllm", marks=pytest.mark.long)])
+def test_a_killed_grpo_stage_resumes_with_the_same_rollouts(
+    started: tuple[Path, Path], tmp_path: Path, engine: str
+) -> None:
     """Guaranteed: the same problems in the same order and groups, the same optimizer state and reference model.
 
-    On a CPU the completions and weights are the same bit for bit as well, with either engine; here the recipe's own.
+    On a CPU the completions and weights are the same bit for bit as well.
     """
-    recipe, whole = started
-    settings = ("--stage", "reasoning_rl")
-    killed = tmp_path / "killed"
-    alignment("run", recipe, "--run", killed, "--stage", "cold_start")
+    recipe, after_cold_start = started
+    whole, killed = (Path(shutil.copytree(after_cold_start, tmp_path / name)) for name in ("whole", "killed"))
     for run in (whole, killed):
-        arguments = ("run", recipe, "--run", run, *settings)
+        arguments = ("run", recipe, "--run", run, "--stage", "reasoning_rl")
+        arguments += ("--set", f"stages.reasoning_rl.rollout.engine={engine}")
         if run == killed:
             killed_when(lambda: lines(killed / "02-reasoning_rl" / "metrics.jsonl") >= 2, *arguments)
         done = alignment(*arguments)

@@ -93,14 +93,6 @@ def _deepspeed() -> Finding:
         return Finding(
             "deepspeed", "slow", "is not installed; the zero2 and zero3 launcher configs need it", "make setup"
         )
-    compilers = [tool for tool in ("g++", "ninja") if shutil.which(tool) is None]
-    if compilers and not devices():
-        return Finding(
-            "deepspeed",
-            "slow",
-            f"{' and '.join(compilers)} missing: ZeRO on a CPU compiles an operation once",
-            "apt-get install g++ ninja-build",
-        )
     return Finding("deepspeed", "ok", versions()["deepspeed"])
 
 
