@@ -80,11 +80,20 @@ def differences(one: Sequence[Generation], other: Sequence[Generation]) -> list[
 
 
 @needs_vllm
-@pytest.mark.parametrize("stop_text", [STOP_TEXT, ". so\n</think>\n"])
+@pytest.mark.parametrize(
+    ("stop_text", "count"),
+    [
+        (STOP_TEXT, 60),
+        (". so\n</think>\n", 60),
+        pytest.param(STOP_TEXT, 200, marks=pytest.mark.long),
+        pytest.param(". so\n</think>\n", 200, marks=pytest.mark.long),
+    ],
+)
 def test_both_engines_give_the_same_tokens_under_every_budget(
-    thinker: Path, prompts: list[list[int]], stop_text: str
+    thinker: Path, prompts: list[list[int]], stop_text: str, count: int
 ) -> None:
-    """200 prompts and 6 budgets, and a minimum beside: greedy, so that one token of difference shows."""
+    """`count` prompts and 6 budgets, and a minimum beside: greedy, so that one token of difference shows."""
+    prompts = prompts[:count]
     requests = [asked(prompt, budget, stop_text=stop_text) for budget in BUDGETS for prompt in prompts]
     requests += [asked(prompt, None, 24, stop_text=stop_text) for prompt in prompts[:50]]
     requests += [asked(prompt, 40, 24, stop_text=stop_text) for prompt in prompts[:50]]
