@@ -27,8 +27,29 @@ def trackers(recipe: Recipe) -> Iterator[Issue]:
 
 
 def surroundings(recipe: Recipe) -> Iterator[Issue]:
-    """The launcher config exists."""
+    """The launcher config exists, starts as many processes as the recipe says, and shards in a way that is known here."""
+    place: Place = ("hardware", "accelerate")
     try:
-        launcher_config(recipe.hardware)
+        config = launcher_config(recipe.hardware)
     except RecipeError as error:
-        yield Issue(("hardware", "accelerate"), str(error).split(": ", 1)[1])
+        yield Issue(place, str(error).split(": ", 1)[1])
+        return
+    if recipe.hardware.processes > 1 and not config.starts_several:
+        several = "cpu-ddp, cpu-fsdp2, cpu-2 or cpu-zero3" if config.hides_gpus else "gpu, fsdp2, zero2 or zero3"
+        yield Issue(
+            ("hardware", "processes"),
+            f"found {recipe.hardware.processes}, and {config.path.name} starts one process (distributed_type: "
+            f"{config.distributed_type}), which would train on a part of each batch; write 1, or `accelerate:` {several}",
+        )
+    if config.fsdp_version == 1:
+        yield Issue(
+            place,
+            f"{config.path.name} shards by FSDP 1, whose weights cannot be gathered one by one to be saved and sampled from; "
+            "write `fsdp_version: 2` under fsdp_config, as recipes/accelerate/fsdp2.yaml does",
+        )
+    elif config.loads_on_first:
+        yield Issue(
+            place,
+            f"{config.path.name} has the first process alone load weights, and the other models of a stage (engine, proof of "
+            "what is saved) would be empty; write `fsdp_cpu_ram_efficient_loading: false` under fsdp_config",
+        )

@@ -33,6 +33,8 @@ class StageStart(FileRecord):
     name: Annotated[str, "the stage's name"]
     kind: Annotated[str, "its kind"]
     identity: Annotated[Mapping[str, Json], "everything that decides its result, as in the manifest"]
+    processes: Annotated[int | None, "how many processes write its checkpoints; null where nothing is trained"] = None
+    sharding: Annotated[str | None, "the form of its checkpoints: DDP, ZeRO-2, ZeRO-3, FSDP2; null where nothing is trained"] = None  # fmt: skip
 
 
 @dataclass(frozen=True)

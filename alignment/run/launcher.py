@@ -27,6 +27,9 @@ class LauncherConfig:
     num_machines: int = 1
     num_processes: int = 1
     zero_stage: int = 0  # of DeepSpeed; 0 without it
+    fsdp_version: int = 0  # of PyTorch's FSDP; 0 without it
+    keeps_gathered: bool = False  # FSDP leaves weights whole between forward and backward pass
+    loads_on_first: bool = False  # FSDP has the first process load weights, and send them to the others
 
     @classmethod
     def read(cls, path: Path) -> "LauncherConfig":
@@ -43,6 +46,7 @@ class LauncherConfig:
                 num_machines=int(found.get("num_machines") or 1),
                 num_processes=int(found.get("num_processes") or 1),
                 zero_stage=_zero_stage(found),
+                **_fsdp(found),
             )
         except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
             fault = " ".join(str(error).split())
@@ -63,12 +67,22 @@ class LauncherConfig:
     @property
     def shards_weights(self) -> bool:
         """Whether each process holds a part of the weights (ZeRO-3, FSDP)."""
-        return self.zero_stage == 3 or self.distributed_type == "FSDP"
+        return self.zero_stage == 3 or self.fsdp_version > 0
 
     @property
     def shards_optimizer(self) -> bool:
         """Whether each process holds a part of the optimizer's state (any ZeRO stage, FSDP)."""
-        return self.zero_stage > 0 or self.distributed_type == "FSDP"
+        return self.zero_stage > 0 or self.fsdp_version > 0
+
+    @property
+    def sharding(self) -> str:
+        """In which form processes hold a training state, as a message names it; checkpoints have the same form."""
+        return f"ZeRO-{self.zero_stage}" if self.zero_stage else f"FSDP{self.fsdp_version}" if self.fsdp_version else "DDP"
+
+    @property
+    def starts_several(self) -> bool:
+        """Whether accelerate starts more than one process of a machine by it; without a type for that, it starts one."""
+        return self.distributed_type not in ("NO", "MULTI_CPU")
 
 
 def launcher_config(hardware: Hardware) -> LauncherConfig:
@@ -91,3 +105,15 @@ def _zero_stage(found: dict[str, Any]) -> int:
     if str(found.get("distributed_type")).upper() != "DEEPSPEED":
         return 0
     return int((found.get("deepspeed_config") or {}).get("zero_stage", 2))
+
+
+def _fsdp(found: dict[str, Any]) -> dict[str, Any]:
+    """FSDP's settings, from the config itself; accelerate's own default is version 1."""
+    if str(found.get("distributed_type")).upper() != "FSDP":
+        return {}
+    given = {str(key).removeprefix("fsdp_"): value for key, value in (found.get("fsdp_config") or {}).items()}
+    return {
+        "fsdp_version": int(given.get("version", 1)),
+        "keeps_gathered": given.get("reshard_after_forward") is False,
+        "loads_on_first": bool(given.get("cpu_ram_efficient_loading", True)),
+    }

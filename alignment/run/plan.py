@@ -5,7 +5,7 @@ again is resuming. Neighbours: identity.py (what decides a result), starting_mod
 records/run_folder.py (files and their hashes), runner.py (runs the stages).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -26,9 +26,15 @@ from alignment.records.manifest import Manifest
 from alignment.records.run import RunRecord, StageStart
 from alignment.records.run_folder import RunFolder, StageFolder
 from alignment.run.identity import stage_identity
+from alignment.run.launcher import launcher_config
 from alignment.run.starting_model import StartingModel
 
 State = Literal["finished", "unfinished", "fresh"]
+
+
+def has_checkpoints(folder: StageFolder) -> bool:
+    """Whether a stage has checkpoints of a trainer, from which it would go on."""
+    return any(folder.checkpoints.glob("checkpoint-*"))
 
 
 @dataclass(frozen=True)
@@ -135,14 +141,40 @@ class RunPlan:
                 f"Write `--redo {name}` to run it and later stages again (the old folder is kept beside it), or "
                 f"`--run DIRECTORY` to keep both."
             )
-        return "finished" if folder.finished else "unfinished"
+        if folder.finished:
+            return "finished"
+        self._refuse_other_processes(name)
+        return "unfinished"
+
+    def _refuse_other_processes(self, name: str) -> None:
+        """Raise StaleInputsError if a stage's checkpoints were written by other processes than would go on from them."""
+        folder, (processes, sharding) = self.folder(name), self._processes(name)
+        begun = StageStart.read(folder.path / "stage.json")
+        if begun.processes is None or processes is None or not has_checkpoints(folder):
+            return
+        if (begun.processes, begun.sharding) != (processes, sharding):
+            raise StaleInputsError(
+                f"stage {name} in {folder.path} was begun by {begun.processes} process(es) with {begun.sharding}, and its "
+                f"checkpoints have a part for each; this start has {processes} with {sharding} (hardware.processes, "
+                f"hardware.accelerate), which would go on with other batches or not at all. Write the hardware as it was, or "
+                f"`--redo {name}` to run the stage again (the old folder is kept beside it)."
+            )
+
+    def _processes(self, name: str) -> tuple[int | None, str | None]:
+        """How many processes train a stage and in which form they hold its state; None where nothing is trained."""
+        if not kind_of(self.recipe.stage(name)).trains:
+            return None, None
+        return self.recipe.hardware.processes, launcher_config(self.recipe.hardware).sharding
 
     def begin(self, name: str) -> None:
         """Record the identity of a stage in stage.json, before its process starts."""
         folder = self.folder(name)
-        if not (folder.path / "stage.json").exists():
-            kind, identity = self.recipe.stage(name).kind, self.identity(name)
-            StageStart(name, kind, identity).write(folder.path / "stage.json")
+        path, kind = folder.path / "stage.json", self.recipe.stage(name).kind
+        if not path.exists():
+            StageStart(name, kind, self.identity(name), *self._processes(name)).write(path)
+        elif not has_checkpoints(folder):  # it starts anew, perhaps on other hardware
+            processes, sharding = self._processes(name)
+            replace(StageStart.read(path), processes=processes, sharding=sharding).write(path)
 
     def set_aside(self, name: str) -> list[Path]:
         """Set aside a stage and every stage made from it, so that they run again; returns where they are now.

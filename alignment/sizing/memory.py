@@ -111,6 +111,8 @@ def memory_of(shape: Shape, training: Training, device_gib: float) -> Memory:
     # Under ZeRO-3 a layer, or the head, is gathered whole while it is used, and the next one before that is over.
     gathered = 0.0 if whole == 1 else 2.0 * training.weight_bytes * max(shape.layer, shape.vocabulary * shape.hidden)
     master = 4 if training.deepspeed and lora is None else 0
+    if config.keeps_gathered:  # until the backward pass has used them
+        gathered = float(training.computed_bytes * shape.parameters)
     gradients = own * trained / (states if config.zero_stage >= 2 or config.shards_weights else 1)
     activations = _activations(shape, training, rows * length)
     return Memory(

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from accelerate.state import PartialState
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from alignment.core.files import read_json_lines
@@ -93,11 +94,12 @@ class Recorder(TrainerCallback):
         return {"tokens": self.tokens, "tokens_per_second": round(rate, 1)}
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Seal the checkpoint that was just written.
+        """Seal the checkpoint that was just written, once every rank has written its part of it.
 
         Without the reference's adapter: it is the one that the stage starts from, which a resumed stage copies again. Where it
         lies in a checkpoint, transformers reads the adapters of subfolders alone and the trained one is lost.
         """
+        PartialState().wait_for_everyone()
         if self._context.is_main:
             checkpoint = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
             shutil.rmtree(checkpoint / REFERENCE_ADAPTER, ignore_errors=True)

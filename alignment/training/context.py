@@ -24,6 +24,7 @@ from alignment.records.adapter import base_of
 from alignment.records.run_folder import RunFolder, StageFolder
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.training.launched import is_deepspeed, reduce_by_gloo
+from alignment.training.sharded import is_fsdp, shard_on_cpu
 
 SEAL = "sealed.json"
 LEFT_OUT_SHOWN = 20  # rows in the log
@@ -113,6 +114,7 @@ class StageContext:
             "use_cpu": not on_gpu,
             "bf16": on_gpu,
             "gradient_checkpointing": on_gpu,  # on a CPU memory is not what is short
+            **({"accelerator_config": shard_on_cpu()} if is_fsdp() and not on_gpu else {}),
             "dataloader_pin_memory": on_gpu,
             **({} if (rate := default_learning_rate(self.stage)) is None else {"learning_rate": rate}),
             **self.stage.trainer,

@@ -6,18 +6,21 @@ policy.py (what is left), stages/ (the trainers).
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
 from alignment.data.turn_end import end_ids, turn_end_id
+from alignment.inference.vllm.server.ranks import Ranks
 from alignment.recipe.kinds import Done
 from alignment.records.attempt import record_resumption
 from alignment.training.callbacks import EpochOrder, Recorder
 from alignment.training.context import StageContext, step_of
 from alignment.training.policy import complete_head, save_policy
 from alignment.training.saved import probe_logits, refuse_another_policy
+from alignment.training.sharded import SumsOverGloo
 
 Build = Callable[[StageContext], tuple[Any, Recorder]]  # a trainer of TRL that is ready to train, and its recorder
 
@@ -35,15 +38,14 @@ def train(
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(context.folder.tensorboard))
     os.environ.setdefault("WANDB_PROJECT", context.recipe.name)
     trainer, recorder = build(context)
-    trainer.add_callback(EpochOrder())
-    complete_head(trainer.model)
-    checkpoint = context.last_checkpoint()
+    complete(trainer)
+    checkpoint = last_checkpoint(context)
     if context.is_main:
-        resumed_from = step_of(checkpoint) if checkpoint else 0
+        resumed_from = step_of(Path(checkpoint)) if checkpoint else 0
         record_resumption(context.folder, resumed_from)
         context.drop_lines_after(resumed_from)
     with context.at_end:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.train(resume_from_checkpoint=checkpoint)
     done, wanted = trainer.state.global_step, trainer.state.max_steps
     if done < 1 or done < wanted:
         raise ArtifactError(
@@ -54,6 +56,19 @@ def train(
         measure(trainer)
     save_proven(context, trainer, loads)
     return Done(done, recorder.tokens)
+
+
+def last_checkpoint(context: StageContext) -> str | None:
+    """The last whole checkpoint, as the first rank finds it: a shared file system may show it to others later. Collective."""
+    found: str = Ranks().from_first(lambda: str(context.last_checkpoint() or ""))
+    return found or None
+
+
+def complete(trainer: Any) -> None:
+    """Give a trainer what every kind's needs, before it trains."""
+    trainer.add_callback(EpochOrder())
+    trainer.add_callback(SumsOverGloo())
+    complete_head(trainer.model)
 
 
 def end_at_turns(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import random
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from alignment.core.resources import resource
 from alignment.run.plan import RunPlan
 from alignment.training.context import StageContext
-from alignment.training.main import complete_head, save_proven
+from alignment.training.main import complete, last_checkpoint, save_proven
 from alignment.training.rl.batch import RolledOut, Row
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.stages import dpo, grpo, prm, reward_model, sft
@@ -34,6 +35,7 @@ SUMS = {"source": "chain-sum", "split": "reasoning", "count": 32, "seed": 2}
 DORA = {"rank": 4, "alpha": 8, "variant": "dora", "targets": "mlp", "modules_to_save": ["embed_tokens"]}
 CORRECTED = {"type": "dapo", "importance_cap": 2}
 SAMPLED = ("rl_sampled", "rl_server", "rl_server_lora", "rl_ahead")  # by an engine
+RESUMED = {f"{job}_resumed": job for job in ("sft", "sft_lora", "rl")}  # from the second of three steps
 LORA = {"rank": 4, "alpha": 8}  # PEFT trains tokens under ZeRO-3 on CUDA alone
 
 
@@ -112,6 +114,9 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         stage("rl_ahead", "grpo", processes, algorithm=CORRECTED, **{**rl, "rollout": ahead}),
         stage("rl_server", "grpo", processes, **{**rl, "rollout": {**sampled, "engine": server}}),
     ]
+    for one in [one for one in stages if one["name"] in RESUMED.values()]:
+        one["save_every_steps"] = 1
+        stages.append({**one, "name": f"{one['name']}_resumed"})
     return {"name": "ranks", "model": "embedded", "seed": 3, "stages": stages}
 
 
@@ -139,6 +144,13 @@ def write_solutions(path: Path) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
+def begin_as_killed(plan: RunPlan, name: str) -> None:
+    """Leave in a stage's folder what the stage that it resumes had when it was killed in its last step."""
+    whole, killed = plan.folder(RESUMED[name]).checkpoints, plan.folder(name).checkpoints
+    shutil.copytree(whole, killed, dirs_exist_ok=True)
+    shutil.rmtree(killed / f"checkpoint-{STEPS}")
+
+
 def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
     chosen, folder = plan.recipe.stage(name), plan.folder(name)
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -148,9 +160,11 @@ def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
         trainer, _ = grpo.build(context, None if name in SAMPLED else ScriptedRollouts(rank))
     else:
         trainer, _ = {"sft": sft, "dpo": dpo, "prm": prm, "reward_model": reward_model}[chosen.kind].build(context)
-    complete_head(trainer.model)
+    complete(trainer)
+    if rank == 0 and name in RESUMED:
+        begin_as_killed(plan, name)
     with context.at_end:
-        trainer.train()
+        trainer.train(resume_from_checkpoint=last_checkpoint(context))
     loads = {"prm": AutoModelForTokenClassification, "reward_model": AutoModelForSequenceClassification}
     save_proven(context, trainer, loads.get(chosen.kind, AutoModelForCausalLM))
     if rank == 0:

@@ -1,4 +1,4 @@
-"""Several ranks train what one process trains: supervised, preferences and RL, whole weights and adapters, ZeRO-2 and 3.
+"""Several ranks train what one process trains: supervised, preferences and RL, whole weights and adapters, by DDP, ZeRO and FSDP2.
 
 rank_jobs.py does the training, all jobs of a launcher config in one start. What is compared is the policy that a stage
 leaves. Rows without a gradient are on both ranks in the first RL step, on all of one rank in the second, nowhere in the third.
@@ -7,6 +7,8 @@ leaves. Rows without a gradient are on both ranks in the first RL step, on all o
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,40 +22,32 @@ from alignment.run.launcher import launcher_config
 from alignment.run.processes import environment
 
 SCRIPT = Path(__file__).with_name("rank_jobs.py")
-ONE = (
-    "sft",
-    "sft_lora",
-    "sft_dora",
-    "dpo",
-    "rl",
-    "rl_gspo",
-    "rl_kl",
-    "rl_lora",
-    "prm",
-    "prm_lora",
-    "reward_model",
-    "reward_model_lora",
-)
+ZERO3 = ("sft", "sft_resumed", "sft_lora", "sft_dora", "dpo", "rl", "rl_gspo", "rl_gspo_every_row", "rl_kl", "rl_lora",
+         "rl_sampled", "prm", "prm_lora", "reward_model", "reward_model_lora")  # fmt: skip
+KILLED = ("sft_resumed", "sft_lora", "sft_lora_resumed", "rl_resumed")
+ALONE = ("rl_gspo_every_row", "rl_sampled")  # compared with each other, or with nothing
+# One start for each, with a job of every kind of weights and losses that is its own.
 JOBS = {
-    "cpu-2": ("sft", "rl", "rl_gspo", "prm", "reward_model"),
-    "cpu-zero3": (
-        "sft",
-        "sft_lora",
-        "sft_dora",
-        "dpo",
-        "rl",
-        "rl_gspo",
-        "rl_gspo_every_row",
-        "rl_kl",
-        "rl_lora",
-        "rl_sampled",
-        "prm",
-        "prm_lora",
-        "reward_model",
-        "reward_model_lora",
-    ),
+    "cpu-2": ("sft", "sft_resumed", "rl", "rl_gspo", "prm", "reward_model"),
+    "cpu-zero3": ZERO3,
+    "cpu-fsdp2": ("sft", "sft_resumed", "sft_lora", "dpo", "rl", "rl_lora", "rl_sampled"),
 }
-COMPARED = [(config, job) for config, jobs in JOBS.items() for job in jobs if job in ONE]
+LONG = {
+    "cpu-2": ("sft", "rl", *KILLED),
+    "cpu-zero3": ("sft", "rl", *KILLED),
+    "cpu-fsdp2": (*ZERO3, "sft_lora_resumed", "rl_resumed"),
+    "cpu-ddp": (*ZERO3, "sft_lora_resumed", "rl_resumed"),
+}
+ONE = tuple(dict.fromkeys(job.removesuffix("_resumed") for job in ZERO3 if job not in ALONE))
+COMPARED = [
+    *((config, job, JOBS) for config, jobs in JOBS.items() for job in jobs if job not in ALONE),
+    *(
+        pytest.param(config, job, LONG, marks=pytest.mark.long)
+        for config, jobs in LONG.items()
+        for job in jobs
+        if job not in (*ALONE, *JOBS.get(config, ()))
+    ),
+]
 Weights = dict[str, torch.Tensor]
 
 
@@ -79,9 +73,18 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("one"), "cpu", 1, ONE)
 
 
+Started = Callable[..., Path]
+
+
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {config: trained(tmp_path_factory.mktemp("two"), config, 2, jobs) for config, jobs in JOBS.items()}
+def together(tmp_path_factory: pytest.TempPathFactory) -> Started:
+    """The run of two ranks under a launcher config: of the jobs of JOBS, or of LONG."""
+
+    @cache
+    def started(config: str, *, long: bool = False) -> Path:
+        return trained(tmp_path_factory.mktemp("two"), config, 2, (LONG if long else JOBS)[config])
+
+    return started
 
 
 def policy(run: Path, job: str) -> Weights:
@@ -94,36 +97,50 @@ def distance(one: Weights, other: Weights) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in one)
 
 
-@pytest.mark.parametrize(("config", "job"), COMPARED)
+@pytest.mark.parametrize(("config", "job", "jobs"), COMPARED, ids=lambda value: value if isinstance(value, str) else "")
 def test_two_ranks_leave_the_policy_that_one_process_leaves(
-    alone: Path, together: dict[str, Path], config: str, job: str
+    alone: Path, together: Started, config: str, job: str, jobs: dict[str, tuple[str, ...]]
 ) -> None:
-    expected = policy(alone, job)
-    assert distance(policy(together[config], job), expected) < 1e-5
+    """Also where a stage goes on from the second step's checkpoint, in which each rank has a part."""
+    expected = policy(alone, job.removesuffix("_resumed"))
+    assert distance(policy(together(config, long=jobs is LONG), job), expected) < 1e-5
     before = load_file(resource("data/base/model.safetensors"))
     assert distance(before, {name: expected[name] for name in before if name in expected}) > 1e-4, "it was trained"
 
 
-def test_rows_that_are_left_out_on_each_rank_change_nothing(together: dict[str, Path]) -> None:
-    run = together["cpu-zero3"]
+@pytest.mark.parametrize("config", ["cpu-zero3", *(pytest.param(one, marks=pytest.mark.long) for one in ("cpu-fsdp2", "cpu-ddp"))])
+def test_rows_that_are_left_out_on_each_rank_change_nothing(together: Started, config: str) -> None:
+    run = together(config, long=config != "cpu-zero3")
     assert distance(policy(run, "rl_gspo"), policy(run, "rl_gspo_every_row")) < 1e-6
 
 
-@pytest.mark.parametrize("job", ["sft_lora", "sft_dora", "rl_lora"])
-def test_an_adapter_that_was_trained_in_shards_is_saved_whole(alone: Path, together: dict[str, Path], job: str) -> None:
+@pytest.mark.parametrize(
+    ("config", "job"),
+    [("cpu-zero3", "sft_lora"), ("cpu-zero3", "sft_dora"), ("cpu-zero3", "rl_lora"), ("cpu-fsdp2", "sft_lora"),
+     pytest.param("cpu-fsdp2", "sft_dora", marks=pytest.mark.long)],
+)  # fmt: skip
+def test_an_adapter_that_was_trained_in_shards_is_saved_whole(
+    alone: Path, together: Started, config: str, job: str
+) -> None:
+    sharded = together(config, long=(config, job) == ("cpu-fsdp2", "sft_dora"))
     whole, shards = (
-        load_file(next(run.glob(f"*-{job}/output/adapter/adapter_model.safetensors")))
-        for run in (alone, together["cpu-zero3"])
+        load_file(next(run.glob(f"*-{job}/output/adapter/adapter_model.safetensors"))) for run in (alone, sharded)
     )
     assert all(weight.numel() for weight in shards.values())
     assert distance(shards, whole) < 1e-5
 
 
-def test_each_rank_samples_from_the_policy_that_is_trained_in_shards(together: dict[str, Path]) -> None:
-    (metrics,) = together["cpu-zero3"].glob("*-rl_sampled/metrics.jsonl")
+@pytest.mark.parametrize("config", ["cpu-zero3", "cpu-fsdp2"])
+def test_each_rank_samples_from_the_policy_that_is_trained_in_shards(together: Started, config: str) -> None:
+    (metrics,) = together(config).glob("*-rl_sampled/metrics.jsonl")
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     assert len(lines) == 3
     assert all(line["logprob_gap"] < 1e-5 for line in lines)
+
+
+def test_a_resumed_stage_took_the_last_step_alone(together: Started) -> None:
+    (state,) = together("cpu-fsdp2").glob("*-sft_resumed/losses.json")
+    assert len(json.loads(state.read_text(encoding="utf-8"))) == 3, "two from the checkpoint, one of its own"
 
 
 def test_gradients_are_clipped_as_the_recipe_says_under_every_launcher_config() -> None:

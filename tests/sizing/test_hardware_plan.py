@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from alignment.cli import app
 from alignment.core.errors import OptionError
+from alignment.core.resources import resource
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.lora import Lora
 from alignment.sizing.advice import advice_for, fits
@@ -91,6 +92,19 @@ def test_zero_shards_what_its_stage_says() -> None:
     assert two.weights == 2 * shape.parameters  # DeepSpeed keeps the float32 copy, in eighths
     assert two.optimizer == 12 * shape.parameters / 8
     assert three.weights < two.weights / 3
+
+
+def test_fsdp2_shards_float32_weights_as_zero_3_shards_its_own(tmp_path: Path) -> None:
+    shape = known("Qwen/Qwen3-8B")
+    fully = memory_of(shape, sft(Hardware(accelerate="fsdp2", processes=8)), 79)
+    zero = memory_of(shape, sft(Hardware(accelerate="zero3", processes=8)), 79)
+    assert fully.optimizer == 8 * shape.parameters / 8 and zero.optimizer == 12 * shape.parameters / 8
+    assert fully.gib == pytest.approx(zero.gib, rel=0.15)
+    own = tmp_path / "own.yaml"
+    text = (resource("recipes/accelerate") / "fsdp2.yaml").read_text(encoding="utf-8")
+    own.write_text(text.replace("reshard_after_forward: true", "reshard_after_forward: false"), encoding="utf-8")
+    whole = memory_of(shape, sft(Hardware(accelerate=str(own), processes=8)), 79)
+    assert whole.weights > 2 * shape.parameters, "gathered weights stay until the backward pass"
 
 
 def test_an_adapter_takes_little_and_four_bits_less() -> None:

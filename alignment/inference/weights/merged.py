@@ -4,7 +4,6 @@ Sums are made in float32 and rounded once. Everything that leaves a trainer or a
 folders, engines, `alignment merge`. Neighbours: transfer.py (takes them into an engine), adapters.py (adapters on disk).
 """
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,8 @@ from peft.tuners.lora import LoraLayer, ParamWrapper
 from peft.tuners.trainable_tokens import TrainableTokensLayer
 from peft.utils.integrations import dequantize_bnb_weight
 from peft.utils.other import ModulesToSaveWrapper
+
+from alignment.inference.weights.gathered import gathered, parameters_of
 
 
 @dataclass
@@ -43,16 +44,19 @@ def merged_weights(
     """Yield every weight of the policy with its checkpoint name, adapters merged, one at a time.
 
     dtype: of all weights in place of their own, so that an engine that computes in float32 gets what the adapter really
-    adds. rounding: counts what coarser types keep of an adapter's updates. Under ZeRO-3 each weight is gathered, yielded and released, so every rank must consume the whole iterator.
+    adds. rounding: counts what coarser types keep of an adapter's updates. Under ZeRO-3 and FSDP2 each weight is gathered,
+    yielded and released, so every rank must consume the whole iterator.
     """
     modules = dict(model.named_modules())
-    for name, parameter in model.named_parameters():
+    for name in [name for name, _ in model.named_parameters()]:
         if is_adapter_part(name) or _is_replaced(name, modules):
             continue
         owners = [modules[owner] for owner in _owners(name)]
         around = next((owner for owner in owners if isinstance(owner, (TrainableTokensLayer, LoraLayer))), None)
-        with gathered([parameter] if around is None else list(around.parameters())), torch.no_grad():
-            whole = _written_out(parameter)
+        holder, _, own = name.rpartition(".")
+        held = [(modules[holder], own)] if around is None else parameters_of(around)
+        with gathered(held), torch.no_grad():
+            whole = _written_out(modules[holder].get_parameter(own))
             weight = whole
             for owner in owners:
                 if isinstance(owner, TrainableTokensLayer):
@@ -70,23 +74,12 @@ def adapter_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]
 
     One that is shared comes under each of its names. Collective as `merged_weights`.
     """
-    modules = dict(model.named_modules())
-    for name, parameter in model.named_parameters(remove_duplicate=False):
+    modules = dict(model.named_modules(remove_duplicate=False))
+    for name in [name for name, _ in model.named_parameters(remove_duplicate=False)]:
         if is_adapter_part(name) or (".modules_to_save." in name and not _is_replaced(name, modules)):
-            with gathered([parameter]):
-                yield name, parameter
-
-
-@contextlib.contextmanager
-def gathered(parameters: list[torch.nn.Parameter]) -> Iterator[None]:
-    """Gather ZeRO-3 shards for the duration; a no-op for whole parameters."""
-    if not any(hasattr(parameter, "ds_id") for parameter in parameters):
-        yield
-        return
-    import deepspeed
-
-    with deepspeed.zero.GatheredParameters(parameters):
-        yield
+            holder, _, own = name.rpartition(".")
+            with gathered([(modules[holder], own)]):
+                yield name, modules[holder].get_parameter(own)
 
 
 def is_adapter_part(name: str) -> bool:
