@@ -77,7 +77,9 @@ class LauncherConfig:
     @property
     def sharding(self) -> str:
         """In which form processes hold a training state, as a message names it; checkpoints have the same form."""
-        return f"ZeRO-{self.zero_stage}" if self.zero_stage else f"FSDP{self.fsdp_version}" if self.fsdp_version else "DDP"
+        return (
+            f"ZeRO-{self.zero_stage}" if self.zero_stage else f"FSDP{self.fsdp_version}" if self.fsdp_version else "DDP"
+        )
 
     @property
     def starts_several(self) -> bool:

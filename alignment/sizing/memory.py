@@ -78,6 +78,11 @@ class Training:
         return 2 if self.on_gpu else self.weight_bytes
 
     @property
+    def gathered_bytes(self) -> int:
+        """Bytes of a weight as layers compute with it, and of what they pass on: FSDP2 gathers weights rounded."""
+        return self.computed_bytes if self.config.fsdp_version else self.weight_bytes
+
+    @property
     def accumulates(self) -> bool:
         """Whether gradients of earlier micro-batches are there while one is computed."""
         rollout = getattr(self.stage, "rollout", None)
@@ -109,10 +114,10 @@ def memory_of(shape: Shape, training: Training, device_gib: float) -> Memory:
     whole = processes if config.shards_weights else 1
     own = training.weight_bytes if lora is None else 4
     # Under ZeRO-3 a layer, or the head, is gathered whole while it is used, and the next one before that is over.
-    gathered = 0.0 if whole == 1 else 2.0 * training.weight_bytes * max(shape.layer, shape.vocabulary * shape.hidden)
+    gathered = 0.0 if whole == 1 else 2.0 * training.gathered_bytes * max(shape.layer, shape.vocabulary * shape.hidden)
     master = 4 if training.deepspeed and lora is None else 0
     if config.keeps_gathered:  # until the backward pass has used them
-        gathered = float(training.computed_bytes * shape.parameters)
+        gathered = float(training.gathered_bytes * shape.parameters)
     gradients = own * trained / (states if config.zero_stage >= 2 or config.shards_weights else 1)
     activations = _activations(shape, training, rows * length)
     return Memory(
@@ -136,7 +141,7 @@ def _frozen(shape: Shape, *, quantised: bool) -> float:
 
 def layer_activations(shape: Shape, training: Training) -> float:
     """Bytes that one layer keeps of one token for its backward pass."""
-    residual, computed = training.weight_bytes, training.computed_bytes
+    residual, computed = training.gathered_bytes, training.computed_bytes
     heads, mlp = shape.query_width, shape.mlp
     if training.on_gpu:  # with Liger's layers (training/fused.py)
         # Under autocast each of the five maps that read a norm's output keeps its own rounded copy.
@@ -152,7 +157,7 @@ def layer_activations(shape: Shape, training: Training) -> float:
 def _activations(shape: Shape, training: Training, tokens: int) -> float:
     each = layer_activations(shape, training)
     if training.checkpointed:  # each layer's input, and one layer whole
-        return tokens * (shape.layers * training.weight_bytes * shape.hidden + each)
+        return tokens * (shape.layers * training.gathered_bytes * shape.hidden + each)
     return tokens * shape.layers * each
 
 

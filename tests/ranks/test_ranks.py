@@ -81,10 +81,10 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Started:
     """The run of two ranks under a launcher config: of the jobs of JOBS, or of LONG."""
 
     @cache
-    def started(config: str, *, long: bool = False) -> Path:
+    def started(config: str, long: bool) -> Path:
         return trained(tmp_path_factory.mktemp("two"), config, 2, (LONG if long else JOBS)[config])
 
-    return started
+    return lambda config, long=False: started(config, long)
 
 
 def policy(run: Path, job: str) -> Weights:
@@ -108,7 +108,9 @@ def test_two_ranks_leave_the_policy_that_one_process_leaves(
     assert distance(before, {name: expected[name] for name in before if name in expected}) > 1e-4, "it was trained"
 
 
-@pytest.mark.parametrize("config", ["cpu-zero3", *(pytest.param(one, marks=pytest.mark.long) for one in ("cpu-fsdp2", "cpu-ddp"))])
+@pytest.mark.parametrize(
+    "config", ["cpu-zero3", *(pytest.param(one, marks=pytest.mark.long) for one in ("cpu-fsdp2", "cpu-ddp"))]
+)
 def test_rows_that_are_left_out_on_each_rank_change_nothing(together: Started, config: str) -> None:
     run = together(config, long=config != "cpu-zero3")
     assert distance(policy(run, "rl_gspo"), policy(run, "rl_gspo_every_row")) < 1e-6

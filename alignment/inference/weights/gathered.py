@@ -46,4 +46,4 @@ def _whole(module: torch.nn.Module, name: str, shard: DTensor) -> Iterator[None]
     try:
         yield
     finally:
-        held[name] = shard  # type: ignore[assignment]  it is a parameter, of FSDP2's class
+        held[name] = shard  # type: ignore[assignment]  # a parameter, of FSDP2's class
