@@ -1,6 +1,6 @@
 """Run -> Report: sums up, compares and judges what a run recorded.
 
-Neighbours: run.py (the Run), document.py (the Report), changes.py and alarms.py (what is judged), render/ (its forms).
+Neighbours: run.py (the Run), document.py (the Report), changes.py and alarms/ (what is judged), render/ (its forms).
 """
 
 from collections.abc import Mapping, Sequence

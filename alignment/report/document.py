@@ -1,7 +1,7 @@
 """The report as frozen dataclasses: report.json is these as JSON, and every other form is made from them.
 
 docs/report.schema.json is made from these classes (schema.py). Neighbours: build.py (fills them), changes.py and
-alarms.py (what is judged), render/ (Markdown, the page, the terminal).
+alarms/ (what is judged), render/ (Markdown, the page, the terminal).
 """
 
 from collections.abc import Mapping

@@ -9,7 +9,8 @@ from alignment.core.statistics.estimate import Estimate
 from alignment.records.evaluation import EvaluationFigures, EvaluationRecord, Sample, TaskScore
 from alignment.records.metrics import MetricsRow
 from alignment.records.sweep import Place, SweepFigures, SweepPoint
-from alignment.report.alarms import alarms, trained_both_modes
+from alignment.report.alarms import alarms
+from alignment.report.alarms.modes import trained_both_modes
 from alignment.report.changes import accuracy_change, evaluated_before, spearman
 from alignment.report.document import AccuracyChange, Change
 from alignment.report.figures.svg import ticks

@@ -3,7 +3,7 @@
 A merge in bfloat16 drops the updates that are smaller than the weights' rounding, at small learning rates most of them:
 the engine would sample an unchanged policy under a small log-prob gap. So an engine in bfloat16 takes the adapter alone where
 it can, one in float32 takes exact sums, and where neither holds the fraction that arrives is recorded.
-Neighbours: rollouts.py (sends them), inference/weights/ (how), report/alarms.py (when too little arrives).
+Neighbours: rollouts.py (sends them), inference/weights/ (how), report/alarms/training.py (when too little arrives).
 """
 
 from collections.abc import Iterator
