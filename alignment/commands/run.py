@@ -1,11 +1,17 @@
 """`alignment run`: runs a recipe, or resumes it, up to its report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alignment.commands.options import Overrides, RecipeFile
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from alignment.run.machines import Machines
+    from alignment.run.plan import RunPlan
 
 
 def run(
@@ -22,9 +28,7 @@ def run(
     from rich.console import Console
 
     from alignment.checks.recipe import checked
-    from alignment.commands.report import write_and_print
     from alignment.run.plan import RunPlan
-    from alignment.run.runner import Runner
 
     console = Console()
     checked(recipe, set_ or [])
@@ -32,6 +36,16 @@ def run(
     for name in redo or []:
         for moved in plan.set_aside(name):
             console.print(f"set aside: {moved}", highlight=False)
-    Runner(plan, console).go(stage)
+    carry_out(plan, console, stage)
+
+
+def carry_out(
+    plan: "RunPlan", console: "Console", stage: str | None = None, machines: "Machines | None" = None
+) -> None:
+    """Run the stages of a plan, or one, and write the report. machines: those that stages train on, where there are several."""
+    from alignment.commands.report import write_and_print
+    from alignment.run.runner import Runner
+
+    Runner(plan, console, machines).go(stage)
     write_and_print(plan.run.path, console)
     console.print(f"report: {plan.run.path / 'report.html'}", highlight=False)

@@ -16,3 +16,12 @@ class Hardware(Closed):
     device_memory_gib: float = Field(
         80, gt=0, description="Memory of one device in GiB; `check` compares its estimate with it."
     )
+    interface: str | None = Field(
+        None,
+        description="Network interface of each machine for its ranks, by name, such as eth0; default: the one that faces the first machine.",
+    )
+    timeout_minutes: float = Field(
+        30,
+        gt=0,
+        description="Minutes that a rank on a GPU waits for the others in one collective operation before it fails.",
+    )

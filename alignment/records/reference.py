@@ -19,6 +19,7 @@ from alignment.records.constraints import ConstraintsRecord
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.export import ExportRecord
 from alignment.records.follow import FollowRecord
+from alignment.records.machines import FirstMachine, OtherMachine
 from alignment.records.manifest import Manifest
 from alignment.records.metrics import METRICS, VERDICT_MEAN, VERDICT_UNKNOWN, Metric, MetricsRow
 from alignment.records.process import ProcessRecord
@@ -33,6 +34,7 @@ runs/tiny-thinking/
   recipe.yaml               the resolved recipe, overrides included
   run.json                  what the directory is a run of
   base/                     the model the run starts from, where it had to be prepared (tokens added); else absent
+  machines/                 of `alignment launch`: what the machines say to each other, N-NN.log of each start on machine N, slurm.sh
   01-cold_start/
     stage.json              what the stage was begun from: written when it first starts
     attempts/NN.log         what the stage's process printed, one file per start
@@ -62,6 +64,8 @@ class FileSection:
 FILES = (
     FileSection("run.json", RunRecord),
     FileSection("base/prepared.json", PreparedBase),
+    FileSection("machines/0.json", FirstMachine),
+    FileSection("machines/N.json", OtherMachine),
     FileSection("stage.json", StageStart),
     FileSection("attempts/NN.json", Attempt),
     FileSection("manifest.json", Manifest),

@@ -87,6 +87,24 @@ class LauncherConfig:
         return self.distributed_type not in ("NO", "MULTI_CPU")
 
 
+@dataclass(frozen=True)
+class Placement:
+    """A machine among those of a run: its number from 0, how many there are, and where the first one's ranks are met."""
+
+    machine: int
+    machines: int
+    address: str
+    port: int
+
+    def flags(self, config: LauncherConfig) -> list[str]:
+        """What accelerate's launcher is given of it."""
+        found = ["--num_machines", self.machines, "--machine_rank", self.machine, "--main_process_ip", self.address,
+                 "--main_process_port", self.port, "--rdzv_backend", "static", "--same_network"]  # fmt: skip
+        if config.zero_stage:  # each machine starts its own ranks; DeepSpeed's own launcher would want a list of hosts
+            found += ["--deepspeed_multinode_launcher", "standard"]
+        return [str(one) for one in found]
+
+
 def launcher_config(hardware: Hardware) -> LauncherConfig:
     """The launcher config that a recipe names; auto is `gpu` on a machine with one, else `cpu`. Raises RecipeError."""
     name = hardware.accelerate

@@ -7,6 +7,7 @@ watch.py (shows their progress).
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from alignment.core.process import die_with_parent
 from alignment.core.progress import PROGRESS_FILE
 from alignment.recipe.hardware import Hardware
 from alignment.records.attempt import Outcome
-from alignment.run.launcher import launcher_config
+from alignment.run.launcher import Placement, launcher_config
 
 GRACE_SECONDS = 10.0
 LOG_LINES_SHOWN = 25
@@ -60,11 +61,11 @@ def preloads() -> tuple[list[str], list[str]]:
     return found, missing
 
 
-def environment(hardware: Hardware, *, offline: bool) -> dict[str, str]:
+def environment(hardware: Hardware, *, offline: bool, place: Placement | None = None) -> dict[str, str]:
     """The environment of a stage's or an evaluation's process; what the user has set already wins.
 
     But a launcher config for CPUs hides the GPUs whatever is set outside, so that training and engines agree on the
-    device.
+    device. place: of this machine among several, whose ranks then talk through the network interface that faces the first.
     """
     hidden = launcher_config(hardware).hides_gpus
     on_cpu = hidden or not devices()
@@ -84,26 +85,50 @@ def environment(hardware: Hardware, *, offline: bool) -> dict[str, str]:
         wanted |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     if on_cpu:
         wanted |= {
-            "OMP_NUM_THREADS": str(max(1, cores() // hardware.processes)),
+            "OMP_NUM_THREADS": str(max(1, cores() * (place.machines if place else 1) // hardware.processes)),
             "VLLM_CPU_KVCACHE_SPACE": "1",
             # The engine runs eagerly on a CPU. vLLM would still compile a part of its sampler, which needs a C++ compiler
             # and, uncached, most of a minute.
             "TORCHDYNAMO_DISABLE": "1",
             "LD_PRELOAD": ":".join(preloads()[0]),
         }
+    if place is not None:
+        wanted |= interfaces(hardware, place)
     no_gpu = {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"} if on_cpu else {}
     return {**wanted, **os.environ, **no_gpu}
 
 
-def training_command(hardware: Hardware, arguments: Sequence[str]) -> list[str]:
-    """`accelerate launch ... -m alignment.run.stage ARGUMENTS`."""
-    launcher = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--config_file",
-        str(launcher_config(hardware).path),
-    ]
+def interfaces(hardware: Hardware, place: Placement) -> dict[str, str]:
+    """The network interface that the ranks of several machines talk through.
+
+    gloo, which also carries what ranks agree on before NCCL, takes the address of the machine's own name, which is often
+    127.0.0.1. So it gets the interface that the first machine is reached by. NCCL finds its own unless the recipe names one.
+    """
+    named = hardware.interface
+    found = {"GLOO_SOCKET_IFNAME": named or facing(place.address)}
+    return {**found, "NCCL_SOCKET_IFNAME": named} if named else found
+
+
+def facing(address: str) -> str:
+    """The network interface by which this machine reaches an address. Raises StageFailed if there is none."""
+    import psutil  # comes with accelerate
+
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+            line.connect((address, 9))  # sends nothing
+            own = line.getsockname()[0]
+    except OSError as error:
+        raise StageFailed(
+            f"this machine does not reach the first one at {address} ({error.strerror or error})"
+        ) from error
+    return next(name for name, held in psutil.net_if_addrs().items() if any(one.address == own for one in held))
+
+
+def training_command(hardware: Hardware, arguments: Sequence[str], place: Placement | None = None) -> list[str]:
+    """`accelerate launch ... -m alignment.run.stage ARGUMENTS`, for the ranks of this machine."""
+    config = launcher_config(hardware)
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config.path)]
+    launcher += place.flags(config) if place is not None else []
     # --quiet: no traceback of the launcher after a process's own error message.
     processes = ["--quiet", "--num_processes", str(hardware.processes)]
     return [*launcher, *processes, "-m", "alignment.run.stage", *arguments]

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from rich.console import Console
 
-from alignment.core.errors import StageFailed
+from alignment.core.errors import RecipeError, StageFailed
 from alignment.core.locks import hold
 from alignment.core.typed_json import encode
 from alignment.recipe.hardware import Hardware
@@ -22,6 +22,8 @@ from alignment.records.evaluation import Identified
 from alignment.records.run_folder import StageFolder
 from alignment.run.budget_sweep import sweep_is_missing
 from alignment.run.identity import hub_sources
+from alignment.run.launcher import launcher_config
+from alignment.run.machines import Machines
 from alignment.run.plan import RunPlan
 from alignment.run.processes import Ended, environment, training_command
 from alignment.run.watch import refuse_failure, watched
@@ -35,6 +37,7 @@ class Runner:
 
     plan: RunPlan
     console: Console
+    machines: Machines | None = None  # where stages train on several
 
     def go(self, only: str | None = None) -> None:
         """Run and evaluate every unfinished stage, or only one. Raises AlignmentError; running again resumes."""
@@ -76,16 +79,41 @@ class Runner:
             self.console.print(f"resuming {name} from its last checkpoint", highlight=False)
         kind, arguments = kind_of(plan.recipe.stage(name)), self._arguments(name)
         log, started = folder.path / "attempts" / f"{number:02d}.log", time.time()
-        if kind.trains:
-            command, hardware = training_command(plan.recipe.hardware, arguments), plan.recipe.hardware
-        else:  # a launcher would start it on every machine, and all but one would wait forever
-            command, hardware = [sys.executable, "-m", "alignment.run.stage", *arguments], self._one_process()
         open_attempt(folder, number, started)
-        ended = self._watched(f"{name} ({kind.name})", command, log, hardware)
+        if kind.trains:
+            try:
+                ended = self._trained(name, arguments, log)
+            except StageFailed:  # on another machine
+                close_attempt(folder, number, started, "failed", 1)
+                raise
+        else:  # a launcher would start it on every machine, and all but one would wait forever
+            command = [sys.executable, "-m", "alignment.run.stage", *arguments]
+            ended = self._watched(f"{name} ({kind.name})", command, log, self._one_process())
         close_attempt(folder, number, started, ended.outcome, ended.exit_status)
         self._finish(ended, f"{name} ({kind.name})", log)
         if not folder.finished:
             raise StageFailed(f"{name}: its process ended without a manifest; see {folder.path / 'attempts'}")
+
+    def _trained(self, name: str, arguments: list[str], log: Path) -> Ended:
+        """Run the ranks of a stage, on all machines if there are several. Raises StageFailed that names one that failed."""
+        hardware, machines = self.plan.recipe.hardware, self.machines
+        title = f"{name} ({kind_of(self.plan.recipe.stage(name)).name})"
+        config = launcher_config(hardware)
+        if machines is None:
+            if config.several_machines:
+                raise RecipeError(
+                    f"hardware.accelerate: {config.path.name} is for {config.num_machines} machines, of which this would be one that "
+                    "waits for the others for ever; write `alignment launch RECIPE --hosts a,b,...` in place of `alignment run`"
+                )
+            return self._watched(title, training_command(hardware, arguments), log, hardware)
+        place = machines.begin(name, offline=self._offline())
+        env = environment(hardware, offline=self._offline(), place=place)
+        ended = None
+        try:
+            ended = watched(title, training_command(hardware, arguments, place), log, self.console, env, machines.tick)
+        finally:
+            machines.end(ended)
+        return ended
 
     def _evaluate(self, name: str) -> None:
         """Evaluate a stage in both modes, and the last one at the recipe's budgets too."""
@@ -122,7 +150,8 @@ class Runner:
         self._finish(self._watched(title, command, log, self._one_process()), title, log)
 
     def _watched(self, title: str, command: list[str], log: Path, hardware: Hardware) -> Ended:
-        return watched(title, command, log, self.console, environment(hardware, offline=self._offline()))
+        tick = self.machines.tick if self.machines is not None else lambda: None
+        return watched(title, command, log, self.console, environment(hardware, offline=self._offline()), tick)
 
     def _finish(self, ended: Ended, title: str, log: Path) -> None:
         refuse_failure(ended, title, log)

@@ -4,6 +4,7 @@ Neighbours: processes.py (runs it), core/progress.py (how a process reports).
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,11 +17,26 @@ from alignment.core.progress import as_line
 from alignment.run.processes import Ended, end_of_log, run
 
 
-def watched(title: str, command: list[str], log: Path, console: Console, env: dict[str, str]) -> Ended:
-    """Run a command to its end with its output in a log and its progress on the console."""
+def watched(
+    title: str,
+    command: list[str],
+    log: Path,
+    console: Console,
+    env: dict[str, str],
+    on_tick: Callable[[], None] = lambda: None,
+) -> Ended:
+    """Run a command to its end with its output in a log and its progress on the console.
+
+    on_tick is called as often; what it raises ends the command.
+    """
     progress = log.with_suffix(".progress.jsonl")
     with Watch(progress, console, title) as watch:
-        return run(command, log=log, progress=progress, env=env, on_tick=watch.tick)
+
+        def tick() -> None:
+            watch.tick()
+            on_tick()
+
+        return run(command, log=log, progress=progress, env=env, on_tick=tick)
 
 
 def refuse_failure(ended: Ended, title: str, log: Path) -> None:

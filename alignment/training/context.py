@@ -113,6 +113,7 @@ class StageContext:
             "trust_remote_code": self.recipe.trust_remote_code,
             "use_cpu": not on_gpu,
             "bf16": on_gpu,
+            "ddp_timeout": round(60 * self.recipe.hardware.timeout_minutes),
             "gradient_checkpointing": on_gpu,  # on a CPU memory is not what is short
             **({"accelerator_config": shard_on_cpu()} if is_fsdp() and not on_gpu else {}),
             "dataloader_pin_memory": on_gpu,

@@ -19,7 +19,7 @@ from alignment.records.attempt import record_resumption
 from alignment.training.callbacks import EpochOrder, Recorder
 from alignment.training.context import StageContext, step_of
 from alignment.training.policy import complete_head, save_policy
-from alignment.training.saved import probe_logits, refuse_another_policy
+from alignment.training.saved import probe_logits, refuse_another_policy, rounded_to
 from alignment.training.sharded import SumsOverGloo
 
 Build = Callable[[StageContext], tuple[Any, Recorder]]  # a trainer of TRL that is ready to train, and its recorder
@@ -93,5 +93,6 @@ def save_proven(context: StageContext, trainer: Any, loads: Any = AutoModelForCa
     save_policy(context, trainer, context.folder.output)
     if context.is_main:
         trusted = context.recipe.trust_remote_code
-        refuse_another_policy(context.folder.output, logits, loads, trust_remote_code=trusted)
+        rounded = rounded_to(trainer)
+        refuse_another_policy(context.folder.output, logits, loads, trust_remote_code=trusted, rounded=rounded)
     trainer.accelerator.wait_for_everyone()

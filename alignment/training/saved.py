@@ -76,18 +76,33 @@ def probe_ids(vocabulary: int) -> torch.Tensor:
     return torch.randint(vocabulary, (1, PROBE_TOKENS), generator=torch.Generator().manual_seed(0))
 
 
+def rounded_to(trainer: Any) -> torch.dtype | None:
+    """What the trainer rounds weights to whenever it computes, on the probe too; None where they are taken as they are.
+
+    FSDP2 rounds them while it gathers them, which no context can turn off.
+    """
+    accelerator = trainer.accelerator
+    rounds = accelerator.is_fsdp2 and accelerator.mixed_precision != "no"
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(accelerator.mixed_precision) if rounds else None
+
+
 def refuse_another_policy(
-    output: Path, trained_TV: torch.Tensor, loads: Any = AutoModelForCausalLM, *, trust_remote_code: bool = False
+    output: Path,
+    trained_TV: torch.Tensor,
+    loads: Any = AutoModelForCausalLM,
+    *,
+    trust_remote_code: bool = False,
+    rounded: torch.dtype | None = None,
 ) -> float:
     """Raise ArtifactError if the folder does not load whole in plain transformers, or computes something else.
 
-    loads: the class of transformers that loads it. Returns the mean distance of its logits from the trained policy's, in
+    loads: the class of transformers that loads it. rounded: see `rounded_to`. Returns the mean distance of its logits from the trained policy's, in
     standard deviations. A folder with an adapter alone is loaded by PEFT on its base.
     """
     if is_adapter_alone(output):
         with unsharded():
             adapted = load_adapted(str(output), dtype="auto", trust_remote_code=trust_remote_code)
-        return _refused_distance(output, adapted, trained_TV)
+        return _refused_distance(output, adapted, trained_TV, rounded)
     with unsharded():
         model, report = loads.from_pretrained(
             output, dtype="auto", use_safetensors=True, trust_remote_code=trust_remote_code, output_loading_info=True
@@ -97,15 +112,17 @@ def refuse_another_policy(
         raise ArtifactError(
             f"{output}: transformers does not load what was trained: {'; '.join(faults)}. {_WHAT_TO_DO}"
         )
-    return _refused_distance(output, model, trained_TV)
+    return _refused_distance(output, model, trained_TV, rounded)
 
 
-def _refused_distance(output: Path, model: torch.nn.Module, trained_TV: torch.Tensor) -> float:
+def _refused_distance(
+    output: Path, model: torch.nn.Module, trained_TV: torch.Tensor, rounded: torch.dtype | None
+) -> float:
     """The distance of a loaded policy's logits on the probe from the trainer's (T, V). Raises ArtifactError if they differ."""
     # A reward model says one number of the whole probe, which has no deviation: its size stands for it.
     spread = trained_TV.std() if trained_TV.numel() > 1 else trained_TV.abs().mean().clamp(min=1)
     distance = float((loaded_logits(model) - trained_TV).abs().mean() / spread.clamp(min=1e-6))
-    allowed = CLOSE.get(next(model.parameters()).dtype, CLOSE[torch.bfloat16])
+    allowed = CLOSE.get(rounded or next(model.parameters()).dtype, CLOSE[torch.bfloat16])
     if not distance <= allowed:
         raise ArtifactError(
             f"{output} is not the policy that was trained: on a probe its logits differ by {distance:.2g} standard "
