@@ -18,7 +18,8 @@ from alignment.recipe.kinds import Done
 from alignment.records.attempt import record_resumption
 from alignment.training.callbacks import EpochOrder, Recorder
 from alignment.training.context import StageContext, step_of
-from alignment.training.policy import complete_head, save_policy
+from alignment.training.load_balance import balanced_steps
+from alignment.training.policy import complete_head, save_policy, without_adapter
 from alignment.training.saved import probe_logits, refuse_another_policy, rounded_to
 from alignment.training.sharded import SumsOverGloo
 
@@ -68,6 +69,8 @@ def complete(trainer: Any) -> None:
     """Give a trainer what every kind's needs, before it trains."""
     trainer.add_callback(EpochOrder())
     trainer.add_callback(SumsOverGloo())
+    if (balanced := balanced_steps(without_adapter(trainer.model))) is not None:
+        trainer.add_callback(balanced)
     complete_head(trainer.model)
 
 

@@ -16,9 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from accelerate.state import AcceleratorState
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoModelForTokenClassification
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
+)
 
 from alignment.core.resources import resource
 from alignment.run.plan import RunPlan
@@ -97,6 +105,7 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
     stages = [
         stage("sft", "sft", processes, max_length=256, packing=False),
         stage("sft_lora", "sft", processes, max_length=256, packing=False, lora=LORA),
+        stage("sft_moe", "sft", processes, max_length=256, packing=False),
         stage("sft_dora", "sft", processes, max_length=256, packing=False, lora=DORA),
         {"name": "pairs", "kind": "sample", "data": [SUMS], "rewards": [{"kind": "math_answer"}]},
         stage("dpo", "dpo", processes, max_length=256),
@@ -114,6 +123,8 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         stage("rl_ahead", "grpo", processes, algorithm=CORRECTED, **{**rl, "rollout": ahead}),
         stage("rl_server", "grpo", processes, **{**rl, "rollout": {**sampled, "engine": server}}),
     ]
+    (experts,) = [one for one in stages if one["name"] == "sft_moe"]
+    experts["trainer"] = {**experts["trainer"], "router_aux_loss_coef": 1.0}
     for one in [one for one in stages if one["name"] in RESUMED.values()]:
         one["save_every_steps"] = 1
         stages.append({**one, "name": f"{one['name']}_resumed"})
@@ -144,6 +155,19 @@ def write_solutions(path: Path) -> None:
     path.write_text("".join(lines), encoding="utf-8")
 
 
+def write_mixture(target: Path) -> None:
+    """A random Qwen3-MoE of two layers and four experts, with the embedded model's tokenizer."""
+    tokenizer = AutoTokenizer.from_pretrained(resource("data/base"))
+    torch.manual_seed(0)
+    shape = Qwen3MoeConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, moe_intermediate_size=16, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=8, num_experts=4, num_experts_per_tok=2,
+        max_position_embeddings=1024, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    Qwen3MoeForCausalLM(shape).save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
 def begin_as_killed(plan: RunPlan, name: str) -> None:
     """Leave in a stage's folder what the stage that it resumes had when it was killed in its last step."""
     whole, killed = plan.folder(RESUMED[name]).checkpoints, plan.folder(name).checkpoints
@@ -154,7 +178,7 @@ def begin_as_killed(plan: RunPlan, name: str) -> None:
 def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
     chosen, folder = plan.recipe.stage(name), plan.folder(name)
     folder.path.mkdir(parents=True, exist_ok=True)
-    base = str(resource("data/base"))
+    base = str(plan.run.path.with_name(f"mixture-{rank}") if name == "sft_moe" else resource("data/base"))
     context = StageContext(plan.recipe, chosen, plan.run, folder, base, rank, processes)
     if chosen.kind == "grpo":
         trainer, _ = grpo.build(context, None if name in SAMPLED else ScriptedRollouts(rank))
@@ -178,6 +202,8 @@ def main(folder: Path, jobs: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_solutions(folder / "solutions.jsonl")
     path.write_text(yaml.safe_dump(recipe(processes, folder)), encoding="utf-8")
+    if "sft_moe" in jobs:  # before the trainers of a shard are asked for
+        write_mixture(folder / f"mixture-{rank}")
     plan = RunPlan.load(path, [], folder / "run")
     if rank == 0:
         write_pairs(plan.folder("pairs").output)

@@ -22,7 +22,7 @@ from alignment.run.launcher import launcher_config
 from alignment.run.processes import environment
 
 SCRIPT = Path(__file__).with_name("rank_jobs.py")
-ZERO3 = ("sft", "sft_resumed", "sft_lora", "sft_dora", "dpo", "rl", "rl_gspo", "rl_gspo_every_row", "rl_kl", "rl_lora",
+ZERO3 = ("sft", "sft_resumed", "sft_lora", "sft_dora", "sft_moe", "dpo", "rl", "rl_gspo", "rl_gspo_every_row", "rl_kl", "rl_lora",
          "rl_sampled", "prm", "prm_lora", "reward_model", "reward_model_lora")  # fmt: skip
 KILLED = ("sft_resumed", "sft_lora", "sft_lora_resumed", "rl_resumed")
 ALONE = ("rl_gspo_every_row", "rl_sampled")  # compared with each other, or with nothing
@@ -30,7 +30,7 @@ ALONE = ("rl_gspo_every_row", "rl_sampled")  # compared with each other, or with
 JOBS = {
     "cpu-2": ("sft", "sft_resumed", "rl", "rl_gspo", "prm", "reward_model"),
     "cpu-zero3": ZERO3,
-    "cpu-fsdp2": ("sft", "sft_resumed", "sft_lora", "dpo", "rl", "rl_lora", "rl_sampled"),
+    "cpu-fsdp2": ("sft", "sft_resumed", "sft_lora", "sft_moe", "dpo", "rl", "rl_lora", "rl_sampled"),
 }
 LONG = {
     "cpu-2": ("sft", "rl", *KILLED),
@@ -92,6 +92,10 @@ def policy(run: Path, job: str) -> Weights:
     return load_file(found)
 
 
+def started_from(run: Path, job: str) -> Path:
+    return (run.parent / "mixture-0" if job == "sft_moe" else resource("data/base")) / "model.safetensors"
+
+
 def distance(one: Weights, other: Weights) -> float:
     assert one.keys() == other.keys()
     return max(float((one[name] - other[name]).abs().max()) for name in one)
@@ -104,7 +108,7 @@ def test_two_ranks_leave_the_policy_that_one_process_leaves(
     """Also where a stage goes on from the second step's checkpoint, in which each rank has a part."""
     expected = policy(alone, job.removesuffix("_resumed"))
     assert distance(policy(together(config, long=jobs is LONG), job), expected) < 1e-5
-    before = load_file(resource("data/base/model.safetensors"))
+    before = load_file(started_from(together(config, long=jobs is LONG), job))
     assert distance(before, {name: expected[name] for name in before if name in expected}) > 1e-4, "it was trained"
 
 
