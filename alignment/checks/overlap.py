@@ -64,10 +64,11 @@ def _keys(declaration: str, path: Path, changed: int) -> frozenset[str]:
 
 
 def _questions(source: Table, path: Path) -> Iterator[str]:
-    """The text of each row's user turns, without the source's own instruction."""
+    """The text of each user turn of each row and of all together, without the source's own instruction."""
     for _, row in table_places(source, path):
         if isinstance(row, Problem):
             yield row.question.removesuffix(source.instruction)
         elif not isinstance(row, DataError):
             asked = row.prompt if isinstance(row, Preference) else row.messages
-            yield "\n".join(str(turn.get("content")) for turn in asked if turn.get("role") == "user")
+            turns = [str(turn.get("content")) for turn in asked if turn.get("role") == "user"]
+            yield from dict.fromkeys((*turns, "\n".join(turns)))

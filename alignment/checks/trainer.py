@@ -2,15 +2,24 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
+from alignment.recipe.trainer_keys import TrainerKeys
 
 EXPONENT_AS_TEXT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 needs a point and a sign: 1.0e-5
+_TYPES: dict[str, tuple[type, ...]] = {
+    "bool": (bool,), "int": (int,), "float": (int, float), "str": (str,), "dict": (dict,),
+    "dict[str, Any]": (dict,), "None": (type(None),),
+}  # fmt: skip
+_TYPE_NAMES = {
+    "bool": "true or false", "int": "a whole number", "float": "a number", "str": "a text", 
+    "dict": "a mapping", "dict[str, Any]": "a mapping",
+}  # fmt: skip
 WHOLE_ABOVE_ZERO = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps")
 ABOVE_ZERO = ("learning_rate", "num_train_epochs")
 
@@ -29,9 +38,30 @@ def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
             elif known is not None and key not in known:
                 yield Issue(place, f"TRL's {keys.class_name} has no such field; {nearest(key, sorted(known))}")
             else:
-                fault = _trainer_value(key, value) or _order_of_rows(key, value)
+                fault = _trainer_value(key, value) or _order_of_rows(key, value) or _idle(key, stage.trainer, keys)
+                fault = fault or _another_type(value, keys.form(key))
                 if fault is not None:
                     yield Issue(place, fault)
+
+
+def _idle(key: str, trainer: Mapping[str, Any], keys: TrainerKeys) -> str | None:
+    """Why a key would change nothing beside the others, or None."""
+    other, wanted = keys.needs.get(key, ("", ()))
+    found = trainer.get(other)
+    if not other or any(one in wanted for one in (found if isinstance(found, list) else [found])):
+        return None
+    values = " or ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in wanted)
+    return f"it has no effect unless {other} is {values}; write `{other}`, or leave it out"
+
+
+def _another_type(value: Any, form: str) -> str | None:
+    """Why a value is not of the type that a field has, such as the text "false", which would mean true; or None."""
+    allowed = {one: _TYPES[one] for one in form.split(" | ") if one in _TYPES}
+    if not form or len(allowed) < len(form.split(" | ")):
+        return None  # a type that a person does not write, which the class looks at itself
+    if any(isinstance(value, types) and (type(value) is not bool or one == "bool") for one, types in allowed.items()):
+        return None
+    return f"found {value!r}, and {' or '.join(_TYPE_NAMES[one] for one in allowed if one != 'None')} is needed"
 
 
 def _order_of_rows(key: str, value: Any) -> str | None:

@@ -3,8 +3,9 @@
 Neighbours: sources.py (which table, and where it comes from), rows.py (what a row becomes).
 """
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,33 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from alignment.core.errors import DataError
 from alignment.data.rows import Message, Preference, Problem, ToolSchema
-from alignment.data.shapes import asked, chat_of, opened, pair_of, text_of, tools_of, turns_of
+from alignment.data.shapes import (
+    BESIDE,
+    LOOKED_AT,
+    SYSTEM,
+    asked,
+    chat_of,
+    opened,
+    pair_of,
+    text_of,
+    tools_of,
+    turns_of,
+)
+from alignment.data.turns import THINKING_KEYS
 from rewards.kinds.python_tests.rows import FORMS
 
+# Fields that chats and pairs do not have.
+_OF_PROBLEMS = (
+    "question",
+    "answer",
+    "answer_after",
+    "trace",
+    "trace_before",
+    "trace_without",
+    "tests",
+    "solution",
+    "columns",
+)
 SHOWN = "\nFor example, this has to hold:\n"
 
 
@@ -24,7 +49,7 @@ class Fields(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     question: str | None = None
     prompt: str | None = None  # a list of messages that ask, in place of a question: system, user and earlier turns
-    system: str | None = None  # a text that opens the conversation of a problem
+    system: str | None = None  # a text that opens the conversation
     tools: str | None = None  # function schemas, as a list or as its JSON text
     answer: str | None = None
     answer_after: str | None = None  # the answer is what follows this mark in its field
@@ -48,6 +73,17 @@ class Fields(BaseModel):
             raise ValueError("a pair needs both `chosen` and `rejected`; write the missing one")
         if self.completion is not None and self.prompt is None:
             raise ValueError("`completion` answers a `prompt`, which is missing; write its field")
+        return self
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> "Fields":
+        shapes = [name for name in ("messages", "completion", "chosen") if getattr(self, name) is not None]
+        if len(shapes) > 1:
+            raise ValueError(f"`{shapes[0]}` and `{shapes[1]}` are fields of two shapes; keep those of one")
+        unread = [name for name in _OF_PROBLEMS if shapes and getattr(self, name)]
+        unread += ["prompt"] if shapes == ["messages"] and self.prompt is not None else []
+        if unread:
+            raise ValueError(f"`{unread[0]}` is not read beside `{shapes[0]}`; leave it out")
         return self
 
     @model_validator(mode="after")
@@ -78,6 +114,22 @@ class Fields(BaseModel):
                   self.completion, self.chosen, self.rejected, self.solution)  # fmt: skip
         tests = [field for name, field in (self.tests or {}).items() if name != "form"]
         return {name for name in (*single, *self.columns, *tests) if name is not None}
+
+    def refuse_absent(self, where: str, rows: Iterable[Any]) -> None:
+        """Raise DataError for a field that none of a table's first rows has: a misspelt `system` would change every row."""
+        seen = [row for row in itertools.islice(rows, LOOKED_AT) if isinstance(row, Mapping)]
+        had = list(dict.fromkeys(str(name) for row in seen for name in row))
+        absent = sorted(self.named - set(had))
+        if seen and absent:
+            raise DataError(f"{where}: `fields` names {absent[0]!r}, which no row has; they have {', '.join(had)}")
+
+    @property
+    def read(self) -> set[str]:
+        """The fields of a row that are read, with those that chats and pairs may have beside them."""
+        if not self.holds_chats and self.chosen is None:
+            return self.named
+        beside = BESIDE - set(SYSTEM) if self.system is not None else BESIDE
+        return self.named | beside | (set(THINKING_KEYS) if self.completion is not None else set())
 
     @property
     def given_columns(self) -> set[str]:
@@ -132,9 +184,12 @@ def lies_within(within: Mapping[str, tuple[float, float]], row: Any) -> bool:
 
 def read_messages(fields: Fields, row: Any) -> list[Message]:
     """A row's chat, its thinking where every template finds it. Raises DataError where there is none."""
+    row = _with_system(fields, row)
     if fields.completion is None:
         return chat_of(row, fields.messages or "messages")
-    return chat_of(_renamed(fields, row, ("prompt", "completion")))
+    beside = {name: row[name] for name in (*SYSTEM, *THINKING_KEYS) if name in row} if isinstance(row, dict) else {}
+    renamed = _renamed(fields, row, ("prompt", "completion"))
+    return chat_of({**beside, **renamed} if isinstance(renamed, dict) else renamed)
 
 
 def read_row_tools(fields: Fields, row: Any) -> list[ToolSchema]:
@@ -145,6 +200,7 @@ def read_row_tools(fields: Fields, row: Any) -> list[ToolSchema]:
 def read_pair(source: str, fields: Fields, index: int, row: Any) -> Preference:
     """A row as a pair of answers, both in the mode of the better one. Raises DataError for what is none."""
     names = ("prompt", "chosen", "rejected")
+    row = _with_system(fields, row)
     prompt, chosen, rejected = pair_of({**row, **_renamed(fields, row, names)} if isinstance(row, dict) else row)
     thinks, other = (bool(answer.get("reasoning_content")) for answer in (chosen, rejected))
     if thinks != other:
@@ -154,11 +210,21 @@ def read_pair(source: str, fields: Fields, index: int, row: Any) -> Preference:
 
 
 def _renamed(fields: Fields, row: Any, names: tuple[str, ...]) -> Any:
-    """The named fields of a row under the names that shapes have."""
+    """The named fields of a row under the names that shapes have. Raises DataError for one that it lacks."""
     if not isinstance(row, dict):
         return row
     own = {name: getattr(fields, name) or name for name in names}
+    missing = next((field for name, field in own.items() if field not in row and field != name), None)
+    if missing is not None:
+        raise DataError(f"no field {missing!r}; it has {', '.join(map(str, row))}")
     return {name: row[field] for name, field in own.items() if field in row}
+
+
+def _with_system(fields: Fields, row: Any) -> Any:
+    """A row of chats or pairs with the text that `system` names where shapes have it."""
+    if fields.system is None or not isinstance(row, dict):
+        return row
+    return {**{name: value for name, value in row.items() if name not in SYSTEM}, "system": row.get(fields.system)}
 
 
 def _asking_messages(fields: Fields, row: dict[str, Any]) -> list[Message]:
@@ -166,7 +232,7 @@ def _asking_messages(fields: Fields, row: dict[str, Any]) -> list[Message]:
     name = fields.prompt or fields.question or "question"
     messages = turns_of(row[name], name) if fields.prompt else asked(row[name], name)
     if fields.system:
-        messages = opened(row, messages, (fields.system,))
+        messages = opened(row, messages, SYSTEM if fields.system == "system" else (fields.system,))
     while messages and messages[-1].get("role") == "assistant":
         messages.pop()
     if not any(message.get("role") == "user" for message in messages):

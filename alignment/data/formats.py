@@ -129,13 +129,16 @@ def _arrow_rows(path: Path, batches: Callable[[Any, Path], Iterator[Any]]) -> It
     try:
         number = 0
         for batch in batches(pyarrow, path):
-            short = [
-                field.name for field in batch.schema if pyarrow.types.is_float32(field.type)
-            ]  # 0.1 would become 0.10000000149011612
+            types = pyarrow.types  # 0.1 in 32 bits would become 0.10000000149011612
+            short = {
+                field.name: "float32" if types.is_float32(field.type) else "float16"
+                for field in batch.schema
+                if types.is_float32(field.type) or types.is_float16(field.type)
+            }
             for value in batch.to_pylist():
                 number += 1
                 row = plain_row(value)
-                row.update({name: _as_written(row[name]) for name in short})
+                row.update({name: _as_written(value[name], form) for name, form in short.items()})
                 yield number, f"{path.name}, row {number}", row, ""
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as {path.suffix[1:]} ({error})") from error
@@ -184,8 +187,8 @@ def _plain(value: Any) -> Any:
         return None
 
 
-def _as_written(value: float | None) -> WrittenNumber | None:
-    """A number of 32 bits by its shortest text."""
+def _as_written(value: float | None, form: str) -> WrittenNumber | None:
+    """A number of 32 or 16 bits by its shortest text. form: numpy's name of its type."""
     import numpy
 
-    return None if value is None else WrittenNumber(str(numpy.float32(value)))
+    return None if value is None else WrittenNumber(str(numpy.dtype(form).type(value)))

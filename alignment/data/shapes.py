@@ -8,7 +8,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from alignment.core.errors import DataError
@@ -39,11 +39,13 @@ _PAIR_THEM = (
 )
 
 
+SYSTEM = ("system", "system_prompt")  # a text that opens the chat of its row
+BESIDE = frozenset({*SYSTEM, "tools", "functions"})  # read of any row that has them
 # Fields of a problem that mean something else where rewards read them.
 NOT_KEPT = (
     *SAMPLING_COLUMNS,
+    *sorted(BESIDE),
     "answer",
-    "tools",
     "solution",
     "tests",
     "prompts",
@@ -61,7 +63,6 @@ class Shape:
     gives: Gives
     question: str = ""
     solution: str | None = None
-    beside: frozenset[str] = frozenset()  # of a problem: which of `system` and `tools` its rows have
     kept: tuple[str, ...] = ()  # of a problem: further fields, which rewards of one's own may read
     refusal: str = ""
 
@@ -88,10 +89,9 @@ def recognise(row: Any) -> Shape | None:
     if question is not None and "answer" in row:
         solution = next((name for name in SOLUTIONS if isinstance(row.get(name), str)), None)
         said = "messages" if isinstance(row[question], list) else "text"
-        beside = frozenset(keys & {"system", "tools"})
-        taken = {question, solution, "system", *NOT_KEPT}
+        taken = {question, solution, *NOT_KEPT}
         kept = tuple(str(name) for name in row if name not in taken)
-        return Shape(f"problems ({question} as {said}, answer)", "problems", question, solution, beside, kept)
+        return Shape(f"problems ({question} as {said}, answer)", "problems", question, solution, kept)
     if isinstance(row.get("text"), str):
         why = "plain text has no turns, so nothing says which of it an assistant wrote; make chats of it"
         return Shape("plain text", "nothing", refusal=why)
@@ -105,8 +105,10 @@ def recognised(where: str, rows: Iterable[Any]) -> Shape:
     """
     seen = list(itertools.islice(rows, LOOKED_AT))
     shape = next((found for row in seen if (found := recognise(row)) is not None), None)
+    if shape is None and seen and all(isinstance(row, DataError) for row in seen):
+        raise DataError(f"{where}: none of its first {len(seen)} rows can be read; the first {seen[0]}")
     if shape is None:
-        first = seen[0] if seen else None
+        first = next((row for row in seen if not isinstance(row, DataError)), None)
         keys = ", ".join(map(str, first)) if isinstance(first, Mapping) else f"a {type(first).__name__}"
         raise DataError(
             f"{where}: the first row has {keys if seen else 'nothing'}, which is no shape that is known; write "
@@ -114,7 +116,10 @@ def recognised(where: str, rows: Iterable[Any]) -> Shape:
         )
     if shape.gives == "nothing":
         raise DataError(f"{where}: holds {shape.name}: {shape.refusal}")
-    return shape
+    if shape.gives != "problems":
+        return shape
+    others = (found for row in seen if (found := recognise(row)) is not None and found.question == shape.question)
+    return replace(shape, kept=tuple(dict.fromkeys(name for found in others for name in found.kept)))
 
 
 def chat_of(row: Any, name: str = "messages") -> list[Message]:
@@ -123,7 +128,7 @@ def chat_of(row: Any, name: str = "messages") -> list[Message]:
         raise DataError(f"a row is an object, and this is a {type(row).__name__}; write {EXAMPLES}")
     if row.get(name) is not None:
         return opened(row, turns_of(row[name], name))
-    if row.get("conversations") is not None:
+    if row.get("conversations") is not None and name == "messages":
         return opened(row, turns_of(row["conversations"], "conversations"))
     if "instruction" in row and name == "messages":
         return opened(row, _from_alpaca(row))
@@ -138,26 +143,23 @@ def chat_of(row: Any, name: str = "messages") -> list[Message]:
 def columns_read(row: Mapping[str, Any]) -> frozenset[str]:
     """The columns of a recognised row that are read; any other is left alone, and `alignment data` names it."""
     shape = recognise(row)
-    beside = {"tools", "functions", "system", "system_prompt"}
     if shape is None or shape.gives == "nothing":
         return frozenset()
     if shape.gives == "steps":
         return frozenset(row)  # each form has its reader
     if shape.gives == "pairs":
-        return frozenset({"chosen", "rejected", *beside, _first(row, PROMPTS) or "prompt"})
+        return frozenset({"chosen", "rejected", *BESIDE, _first(row, PROMPTS) or "prompt"})
     if shape.gives == "problems":
-        return frozenset({shape.question, "answer", shape.solution or "", "system", "tools"})
+        return frozenset({shape.question, "answer", shape.solution or "", *BESIDE})
     name = _first(row, ("messages", "conversations"))
     if name is not None:
-        return frozenset({name, *beside})
+        return frozenset({name, *BESIDE})
     asks = {"instruction", "input", "context", "history"} if "instruction" in row else {"prompt"}
     answers = ("output", "response") if "instruction" in row else ("completion", "response")
-    return frozenset({*asks, *beside, *THINKING_KEYS, _first(row, answers) or ""})
+    return frozenset({*asks, *BESIDE, *THINKING_KEYS, _first(row, answers) or ""})
 
 
-def opened(
-    row: Mapping[str, Any], turns: list[Message], names: tuple[str, ...] = ("system", "system_prompt")
-) -> list[Message]:
+def opened(row: Mapping[str, Any], turns: list[Message], names: tuple[str, ...] = SYSTEM) -> list[Message]:
     """A chat that opens with the system text which its row has beside it. Raises DataError where both have one."""
     name = _first(row, names)
     if name is None or row[name] == "":
@@ -172,7 +174,8 @@ def opened(
 
 def _thinking(row: Mapping[str, Any], answers: list[Message]) -> list[Message]:
     """The turns that answer, the last with the thinking which its row has beside it."""
-    given = {name: row[name] for name in THINKING_KEYS if isinstance(row.get(name), str) and row[name]}
+    found = {name: row.get(name) for name in THINKING_KEYS}
+    given = {name: value for name, value in found.items() if value not in (None, "") and value == value}
     return [*answers[:-1], turn({**answers[-1], **given})] if given and answers else answers
 
 

@@ -142,6 +142,7 @@ def _file_of(part: MixturePart, path: Path, fields: Fields | None) -> Table:
     split = split_name(path, None if by_hash else part.split)
     if fields is None:
         return _own(path, changed, split)
+    fields.refuse_absent(str(path), (row.value for row in read_table(path, split)))
     return _own_table(path.name, NAMED_FIELDS, fields, file=str(path), part=split)
 
 
@@ -184,7 +185,7 @@ def load_source(name: str) -> Procedural | Table:
 @lru_cache(maxsize=64)
 def _own(path: Path, changed: int, split: str) -> Table:
     """A file or folder of rows of the user's own. changed: when it was written, in nanoseconds."""
-    shape = recognised(str(path), (row.value for row in read_table(path, split) if not row.fault))
+    shape = recognised(str(path), (DataError(row.fault) if row.fault else row.value for row in read_table(path, split)))
     return _own_table(path.name, shape.name, fields_of(shape), file=str(path), part=split)
 
 
@@ -207,15 +208,13 @@ def fields_of(shape: Shape) -> Fields:
         return Fields(prompt="prompt", chosen="chosen", rejected="rejected")
     if shape.gives == "conversations":
         return Fields(messages="messages")
-    beside = {name: name for name in shape.beside}
-    named = {"question": shape.question, "answer": "answer", "trace": shape.solution, **beside}
-    return Fields.model_validate({**named, "kept": list(shape.kept)})
+    same = {name: name for name in ("answer", "system", "tools")}
+    return Fields(question=shape.question, trace=shape.solution, kept=list(shape.kept), **same)
 
 
 def _own_table(name: str, description: str, fields: Fields, *, part: str, **where: Any) -> Table:
-    said = f"{description}, split {part}" if part else description
-    licence = "not stated: data of the user's own"
-    return Table(id=name, description=said, licence=licence, kind="table", fields=fields, part=part, **where)
+    where |= {"id": name, "description": f"{description}, split {part}" if part else description, "part": part}
+    return Table(kind="table", licence="not stated: data of the user's own", fields=fields, **where)
 
 
 @cache

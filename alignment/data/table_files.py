@@ -19,7 +19,13 @@ from alignment.data.formats import TABLE_ENDINGS, is_table_file, plain_row, rows
 # As `datasets` names splits in the names of files and folders.
 SPLIT_NAME = re.compile(r"(?i)(train|training|validation|valid|val|dev|test|testing|eval|evaluation)(?=$|[-_. ])")
 TRAINING = ("train", "training")
-OTHER_DATA = (".zst", ".bz2", ".xz", ".zip", ".tar", ".tgz", ".7z", ".xlsx", ".xls", ".txt", ".pkl", ".feather", ".orc")
+# What stands beside data and holds none. Any other file of a folder that is not read is an error.
+BESIDE_DATA = (
+    ".md", ".rst", ".html", ".pdf", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".py", ".ipynb", ".sh", ".lock", ".log", ".png",
+    ".jpg", ".jpeg", ".gif", ".svg", ".sha256", ".md5", ".cff", ".bib", ".crc",
+)  # fmt: skip
+BESIDE_NAMES = ("readme", "license", "licence", "notice", "copying", "authors", "citation", "changelog", "makefile", "dockerfile",
+                "_success")  # fmt: skip
 _SAVED, _SAVED_SPLITS = "state.json", "dataset_dict.json"  # of Dataset.save_to_disk and DatasetDict.save_to_disk
 
 
@@ -106,15 +112,22 @@ def read_table(path: Path, split: str = "") -> Iterator[FileRow]:
 
 def _data_files(path: Path) -> Iterator[Path]:
     """The files of a folder and its folders that hold rows. Raises DataError for data that cannot be read."""
+    linked = next((one for one in path.rglob("*") if one.is_symlink() and one.is_dir()), None)
+    if linked is not None:
+        raise DataError(f"{linked}: is a link to a folder, which is not followed; name that folder itself, or copy it")
     for file in sorted(one for one in path.rglob("*") if one.is_file()):
-        if any(part.startswith((".", "_")) for part in file.relative_to(path).parts):
+        parts = file.relative_to(path).parts
+        named = file.name.partition(".")[0].lower() in BESIDE_NAMES and not is_table_file(file)
+        beside = named or file.suffix.lower() in BESIDE_DATA or file.name in ("dataset_info.json", "dataset_infos.json")
+        if beside or "__pycache__" in parts or any(part.startswith(".") for part in parts):
             continue
-        if is_table_file(file) and file.name not in ("dataset_info.json", "dataset_infos.json"):
+        if is_table_file(file) and not any(part.startswith("_") for part in parts):
             yield file
-        elif file.suffix.lower() in (*OTHER_DATA, ".gz"):
+        else:
+            what = f"{file.suffix or 'a file without an ending'} is no format that is read"
             raise DataError(
-                f"{file}: {file.suffix} is no format that is read; make it one of {', '.join(TABLE_ENDINGS)}, or move it "
-                "out of the folder"
+                f"{file}: {'its name begins with _' if is_table_file(file) else what}; make it one of "
+                f"{', '.join(TABLE_ENDINGS)}, or move it out of the folder"
             )
 
 

@@ -16,6 +16,30 @@ SHAREGPT_ROLES = {
 }  # fmt: skip
 ROLES = {"developer": "system", "function": "tool"}
 THINKING_KEYS = ("reasoning_content", "reasoning", "thinking")
+# Keys by which trainers leave a turn out of the loss, with the values that leave it in.
+LOSS_KEYS = {
+    **dict.fromkeys(("weight", "loss_weight", "train", "training", "trainable", "loss", "loss_mask"), (1, None)),
+    **dict.fromkeys(("mask", "masked"), (0, None)),
+}
+# Where others keep thinking. Which of it is text, and in what order, differs, so that it is not read.
+OTHER_THINKING = (
+    "reasoning_details", "reasoning_text", "thinking_blocks", "thinking_content", "thought", "thoughts", "think", "cot",
+    "chain_of_thought", "analysis", "rationale",
+)  # fmt: skip
+READ_KEYS = frozenset(
+    {
+        "role",
+        "content",
+        "from",
+        "value",
+        "tool_calls",
+        "tool_call_id",
+        "name",
+        "function_call",
+        *THINKING_KEYS,
+        *LOSS_KEYS,
+    }
+)
 
 
 def turn(message: Message) -> Message:
@@ -23,10 +47,8 @@ def turn(message: Message) -> Message:
     found = _from_sharegpt(message) if "from" in message and "role" not in message else dict(message)
     role = found.get("role")
     found["role"] = ROLES.get(role, role) if isinstance(role, str) else role
-    if found.pop("weight", 1) not in (1, None) or found.pop("train", True) not in (True, None):
-        raise DataError(
-            "a turn with `weight: 0` or `train: false` would be trained on all the same; remove the row, or the key"
-        )
+    if found["role"] == "assistant":
+        _refuse_what_is_lost(found)
     _with_tool_calls(found)
     if isinstance(found.get("content"), list):
         found["content"], thought = _joined(found["content"])
@@ -35,6 +57,22 @@ def turn(message: Message) -> Message:
     if found.get("content") is None and found.get("tool_calls"):
         found["content"] = ""
     return _thinking_apart(found)
+
+
+def _refuse_what_is_lost(found: Message) -> None:
+    """Raise DataError for an answer that is not to be trained on, or whose thinking stands where it is not read."""
+    for key, trained in LOSS_KEYS.items():
+        value = found.pop(key, None)
+        if value not in trained:
+            raise DataError(
+                f"an answer with `{key}: {value}` would be trained on all the same; remove the row, or the key"
+            )
+    other = next((key for key in OTHER_THINKING if found.get(key)), None)
+    if other is not None:
+        raise DataError(
+            f"an answer has `{other}`, which is not read as its thinking; write it as one text in `reasoning_content`, or "
+            "remove the key"
+        )
 
 
 def _from_sharegpt(message: Message) -> Message:

@@ -4,15 +4,27 @@ Neighbours: shapes.py (which columns a recognised row is read from), fields.py (
 """
 
 import itertools
+from collections.abc import Iterator
+from typing import Any
 
 from alignment.data.shapes import LOOKED_AT, columns_read
 from alignment.data.sources import NAMED_FIELDS, Procedural, Table, is_own, table_rows
+from alignment.data.turns import READ_KEYS
 
 
 def unread_columns(source: Procedural | Table) -> list[str]:
     """The columns of an own table's first rows that nothing reads, sorted; none for any other source."""
     if not isinstance(source, Table) or not is_own(source.file or source.id):
         return []
-    declared = source.fields.named if source.description.startswith(NAMED_FIELDS) else None
+    declared = source.fields.read if source.description.startswith(NAMED_FIELDS) else None
     rows = (row.value for row in itertools.islice(table_rows(source, None), LOOKED_AT) if isinstance(row.value, dict))
-    return sorted({str(name) for row in rows for name in row.keys() - (declared or columns_read(row))})
+    found = {str(name) for row in rows for name in {*row.keys() - (declared or columns_read(row)), *_of_turns(row)}}
+    return sorted(found)
+
+
+def _of_turns(row: dict[str, Any]) -> Iterator[str]:
+    """The keys of a row's turns that nothing reads: `messages.score`."""
+    for name, value in row.items():
+        for one in value if isinstance(value, list) else ():
+            if isinstance(one, dict) and one.keys() & {"role", "from"}:
+                yield from (f"{name}.{key}" for key, kept in one.items() if key not in READ_KEYS and kept is not None)

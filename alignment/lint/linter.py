@@ -15,7 +15,9 @@ from alignment.lint.template_faults import Setting
 from alignment.lint.views import View, view
 
 # Format faults in rows that a policy wrote and the rewards accepted: warnings, since one such row must not end a run.
-POLICY_FAULTS = ("unclosed_think", "think_tag_misplaced", "special_token_in_text", "flag_contradicts")
+POLICY_FAULTS = (
+    "unclosed_think", "think_tag_misplaced", "special_token_in_text", "flag_contradicts", "empty_text", "other_think_tag",
+)  # fmt: skip
 MAX_ERRORS_SHOWN = 5  # in the message that refuses a stage
 
 RowFault = Callable[[Case, Intent], Iterator[Finding]]
@@ -24,6 +26,8 @@ TemplateFault = Callable[[Setting, Sequence[View], Intent], Iterator[Finding]]
 
 ROW_FAULTS: tuple[RowFault, ...] = (
     text_faults.content_not_text,
+    text_faults.empty_text,
+    text_faults.other_think_tag,
     text_faults.half_character,
     text_faults.unclosed_think,
     text_faults.think_tag_misplaced,

@@ -12,6 +12,10 @@ from alignment.lint.findings import Finding, Intent, shown
 from rewards.contract import after_thinking
 
 TAGS = ("<think>", "</think>")
+_OTHER_THINK_TAG = re.compile(
+    r"\s*(?!(?-i:<think>))(<\s*(think|thinking|thought|thoughts)\s*>|\[think(ing)?\]|<\|\s*(begin_of_)?(think|thinking|thought)\s*\|>)",
+    re.IGNORECASE,
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -35,6 +39,38 @@ def content_not_text(case: Case, intent: Intent) -> Iterator[Finding]:
                 case.number,
                 f"the reasoning_content of message {index} is {_kind(thinking)}, so its thinking is dropped",
                 "write the thinking as one string, or remove the key",
+            )
+
+
+def empty_text(case: Case, intent: Intent) -> Iterator[Finding]:
+    """A question or an answer of white space: the policy would learn to end its turn at once."""
+    for index, message in enumerate(case.messages):
+        content = message.get("content")
+        if not isinstance(content, str) or content.strip() or message["role"] not in ("user", "assistant"):
+            continue
+        if message["role"] == "assistant" and message.get("tool_calls"):
+            continue
+        thought = message["role"] == "assistant" and bool(message.get("reasoning_content"))
+        yield Finding(
+            "empty_text",
+            "error",
+            case.number,
+            f"message {index} ({message['role']}) {'thinks and then says nothing' if thought else 'is empty'}",
+            "write its text, or remove the row",
+        )
+
+
+def other_think_tag(case: Case, intent: Intent) -> Iterator[Finding]:
+    """An answer that begins with a think block in other tags: it would be trained as the text of an answer without thinking."""
+    for index, content in _contents(case, "assistant"):
+        found = _OTHER_THINK_TAG.match(content)
+        if found and not case.messages[index].get("reasoning_content"):
+            yield Finding(
+                "other_think_tag",
+                "error",
+                case.number,
+                f"message {index} begins with {found[0].strip()}, which is not read as thinking",
+                "write <think>…</think>, or the thinking in `reasoning_content`",
             )
 
 

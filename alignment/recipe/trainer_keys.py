@@ -8,9 +8,10 @@ that it sets itself).
 import ast
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 _PARENTS = {
     "_BaseConfig": ("trl", "trainer/base_config.py", "_BaseConfig"),
@@ -29,6 +30,9 @@ OWNED_BY_EVERY_STAGE = {
     "use_cpu": "hardware.accelerate decides it",
     "deepspeed": "hardware.accelerate decides it: choose zero2 or zero3 there",
     "fsdp": "hardware.accelerate decides it",
+    "fsdp_config": "hardware.accelerate decides it",
+    "logging_strategy": "metrics, alarms and the report need every step; leave it out",
+    "logging_nan_inf_filter": "it would write the mean of earlier losses in place of NaN; leave it out",
     "remove_unused_columns": "the stage prepares its own columns",
     "disable_tqdm": "the stage reports progress itself",
     # What a stage that is killed could not resume with to the same end.
@@ -50,6 +54,7 @@ OWNED_WITH_TRL = {
     "model_init_kwargs": "the stage loads the model itself",
     "trust_remote_code": "write `trust_remote_code` at the top of the recipe",
 }
+NEEDS: Mapping[str, tuple[str, tuple[Any, ...]]] = {"liger_kernel_config": ("use_liger_kernel", (True,))}
 MOVING_REFERENCE = (
     "a reference that moves is not in a checkpoint, so that a resumed stage would go on with another; write a further stage, "
     "whose reference is the policy that it starts from"
@@ -59,12 +64,17 @@ TRUNCATION = "rows that are too long are left out and counted, never truncated"
 
 @dataclass(frozen=True)
 class TrainerKeys:
-    """The config class whose fields `trainer:` may hold. `own`: keys that the kind sets itself, with what to write instead."""
+    """The config class whose fields `trainer:` may hold.
+
+    own: keys that the kind sets itself, with what to write instead. needs: keys that change nothing unless another key has
+    one of some values; a list holds them where one of its items does.
+    """
 
     package: str
     file: str  # within the package
     class_name: str
     own: Mapping[str, str]  # beside OWNED_BY_EVERY_STAGE
+    needs: Mapping[str, tuple[str, tuple[Any, ...]]] = field(default_factory=lambda: dict(NEEDS))
     learning_rate: float | None = None  # the class's own default, for all weights; tests/house compares them
 
     @property
@@ -77,11 +87,17 @@ class TrainerKeys:
 
         Raises LookupError if the installed version has no such class.
         """
-        return _fields(self.package, self.file, self.class_name)
+        found = _fields(self.package, self.file, self.class_name)
+        return None if found is None else frozenset(found)
+
+    def form(self, key: str) -> str:
+        """The type of a field as the class writes it: `bool`, `float | None`; empty where it is not known."""
+        return (_fields(self.package, self.file, self.class_name) or {}).get(key, "")
 
 
 @cache
-def _fields(package: str, file: str, class_name: str) -> frozenset[str] | None:
+def _fields(package: str, file: str, class_name: str) -> Mapping[str, str] | None:
+    """{name: type} of every field of a class and its parents; None if the package is not installed."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return None
@@ -89,12 +105,12 @@ def _fields(package: str, file: str, class_name: str) -> frozenset[str] | None:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef) and node.name == class_name:
             names = {
-                item.target.id
+                item.target.id: ast.unparse(item.annotation)
                 for item in node.body
                 if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
             }
             for base in node.bases:
                 if isinstance(base, ast.Name) and base.id in _PARENTS:
-                    names |= _fields(*_PARENTS[base.id]) or frozenset()
-            return frozenset(name for name in names if not name.startswith("_"))
+                    names = {**(_fields(*_PARENTS[base.id]) or {}), **names}
+            return {name: form for name, form in names.items() if not name.startswith("_")}
     raise LookupError(f"{path} has no class {class_name}: this version of {package} is not the one in constraints.txt")

@@ -132,7 +132,7 @@ def _turns_of(row: dict[str, Any]) -> list[Any]:
 def _checked(returned: Any, rows: int) -> dict[str, Any]:
     """What was returned as `{"scored": [...]}`, or what is wrong with it as a whole."""
     listed = returned.tolist() if hasattr(returned, "tolist") else returned
-    if not isinstance(listed, Sequence) or isinstance(listed, str):
+    if not isinstance(listed, Sequence) or isinstance(listed, str | bytes | bytearray):
         return {"fault": "wrong_type", "detail": f"it returned {_shown(returned)}, and a list of numbers is needed"}
     if len(listed) != rows:
         return {"fault": "wrong_length", "detail": f"it returned {len(listed)} scores for {rows} completions"}
@@ -141,7 +141,7 @@ def _checked(returned: Any, rows: int) -> dict[str, Any]:
 
 def _score(value: Any) -> tuple[float | None, str, Mapping[str, Any]]:
     if isinstance(value, Verdict):
-        return value.score, value.reason, _json(value.evidence)
+        return None if value.score is None else float(value.score), str(value.reason), _json(value.evidence)
     if value is None:
         return None, "returned_none", {}
     if isinstance(value, str) or not hasattr(value, "__float__"):

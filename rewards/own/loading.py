@@ -101,14 +101,17 @@ def code_files(name: str) -> dict[str, str]:
     file = own.file if own.file is not None else _installed(own.module)
     if file is None or not file.is_file():
         return {}
+    file = file.resolve()
     found: dict[Path, bytes] = {}
     waiting = [file]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found[path] = path.read_bytes()
-            waiting += _imported_beside(path, found[path])
-    return {path.name: hashlib.sha256(text).hexdigest() for path, text in sorted(found.items())}
+            waiting += _imported_beside(path, found[path], _package_root(file))
+    root = _package_root(file)
+    names = {path: path.relative_to(root).as_posix() for path in found}
+    return {names[path]: hashlib.sha256(text).hexdigest() for path, text in sorted(found.items())}
 
 
 def where(error: BaseException, folder: Path | None) -> str:
@@ -157,9 +160,8 @@ def _module(own: OwnName) -> ModuleType:
 
 def _imported(file: Path) -> ModuleType:
     """A file as a module under its own name, or another where that is taken; modules beside it can be imported, too."""
-    folder, parts = file.parent, [file.stem]
-    while (folder / "__init__.py").is_file():
-        folder, parts = folder.parent, [folder.name, *parts]
+    folder = _package_root(file)
+    parts = list(file.relative_to(folder).with_suffix("").parts)
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -194,8 +196,16 @@ def _installed(module: str) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
 
 
-def _imported_beside(path: Path, text: bytes) -> list[Path]:
-    """The files of the same folder that a file imports, by its text."""
+def _package_root(file: Path) -> Path:
+    """The folder from which a file is imported: its own, or the one above the package that it is in."""
+    folder = file.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def _imported_beside(path: Path, text: bytes, root: Path) -> list[Path]:
+    """The files of its folder, or of one above it up to the root, that a file imports, by its text."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
@@ -207,8 +217,9 @@ def _imported_beside(path: Path, text: bytes) -> list[Path]:
         elif isinstance(node, ast.ImportFrom):
             names += [node.module] if node.module else [one.name for one in node.names]
     tops = {name.split(".")[0] for name in names}
-    files = [path.parent / f"{top}.py" for top in tops]
-    files += [one for top in tops for one in (path.parent / top).glob("**/*.py")]
+    folders = [one for one in (path.parent, *path.parent.parents) if one == root or root in one.parents]
+    files = [folder / f"{top}.py" for folder in folders for top in tops]
+    files += [one for folder in folders for top in tops for one in (folder / top).glob("**/*.py")]
     return [one for one in files if one.is_file()]
 
 

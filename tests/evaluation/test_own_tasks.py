@@ -96,7 +96,7 @@ def test_a_plain_file_of_rows_is_a_task_too(tmp_path: Path) -> None:
         ({"promt": "{question}"}, "promt: unknown key; did you mean `prompt`?"),
         ({"rows": "gone.jsonl"}, "there is no file"),
         ({"fields": {"question": "frage", "answer": "stufe", "columns": []}, "grader": {"kind": "tool_call"}}, "tool_call needs"),
-        ({"fields": {"question": "question", "answer": "antwort"}}, "has no row that can be asked"),
+        ({"fields": {"question": "question", "answer": "antwort"}}, "`fields` names 'question', which no row has"),
         ({"sampling": {"thinking": {"temprature": 1}}}, "`temprature` is no setting of sampling; did you mean `temperature`?"),
     ],
 )  # fmt: skip

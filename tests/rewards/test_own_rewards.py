@@ -133,3 +133,32 @@ def test_a_module_beside_the_recipe_is_found_by_its_name_and_its_imports_are_par
     (tmp_path / "words.py").write_text("def f(completions):\n    return [1.0] * len(completions)\n", encoding="utf-8")
     assert code_files(name)["words.py"] != before["words.py"]
     assert scores({"kind": name}, ["a"]) == [1.0]
+
+
+def test_every_file_of_a_package_is_part_of_a_reward_also_two_of_one_name(tmp_path: Path) -> None:
+    for folder in ("mine", "mine/first", "mine/second"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text("", encoding="utf-8")
+    (tmp_path / "words.py").write_text("LONGEST = 3\n", encoding="utf-8")
+    for half in ("first", "second"):
+        (tmp_path / "mine" / half / "parts.py").write_text("SHORT = 1\n", encoding="utf-8")
+    (tmp_path / "mine" / "score.py").write_text(
+        "from mine.first import parts\nfrom .second import parts as others\nimport words\n\n\n"
+        "def f(completions):\n    return [1.0] * len(completions)\n",
+        encoding="utf-8",
+    )
+    name = f"{tmp_path}/mine/score.py:f"
+    for file in ("mine/first/parts.py", "mine/second/parts.py", "words.py"):
+        before = code_files(name)
+        (tmp_path / file).write_text("CHANGED = 1\n", encoding="utf-8")
+        assert {one for one, found in code_files(name).items() if before[one] != found} == {file}
+
+
+def test_bytes_are_no_list_of_scores_and_numpy_in_a_verdict_is_one(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(
+        "import numpy\nfrom rewards import Verdict\n\n\ndef raw(completions):\n    return bytes(len(completions))\n\n\n"
+        "def exact(completions):\n    return [Verdict(numpy.float32(0.5), 'half') for _ in completions]\n",
+        encoding="utf-8",
+    )
+    assert scores({"kind": f"{tmp_path}/odd.py:raw"}, ["a", "b"]) == [None, None]
+    assert scores({"kind": f"{tmp_path}/odd.py:exact"}, ["a", "b"]) == [0.5, 0.5]

@@ -10,8 +10,8 @@ from pydantic import Field
 from alignment.recipe.held_out import HeldOut
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.stage import TrainingStage
-from alignment.recipe.trainer_keys import MOVING_REFERENCE, TRUNCATION, TrainerKeys
-from alignment.training.kinds.plan import MEASURING_KEYS, rows_of_batch, steps_or_epochs
+from alignment.recipe.trainer_keys import MOVING_REFERENCE, NEEDS, TRUNCATION, TrainerKeys
+from alignment.training.kinds.plan import MEASURING_KEYS, ROW_KEYS, rows_of_batch, steps_or_epochs
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -54,6 +54,7 @@ KIND = StageKind(
         "DPOConfig",
         {
             **MEASURING_KEYS,
+            **ROW_KEYS,
             "max_length": "write `max_length` beside `trainer`",
             "truncation_mode": TRUNCATION,
             "padding_free": "it has no effect in this version of TRL; leave it out",
@@ -62,6 +63,13 @@ KIND = StageKind(
             **dict.fromkeys(("sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps"), MOVING_REFERENCE),
         },
         learning_rate=1e-6,
+        needs={
+            **NEEDS,
+            "label_smoothing": ("loss_type", ("robust", "exo_pair", "aot", "aot_unpaired")),
+            "discopop_tau": ("loss_type", ("discopop",)),
+            "f_alpha_divergence_coef": ("f_divergence_type", ("alpha_divergence",)),
+            "precompute_ref_batch_size": ("precompute_ref_log_probs", (True,)),
+        },
     ),
     lint=lambda stage: LintIntent(stage.max_length),
 )

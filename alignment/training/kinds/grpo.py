@@ -163,6 +163,7 @@ KIND = StageKind(
             "steps_per_generation": "each optimizer step has rollouts of its own",
             "generation_batch_size": "it follows from problems_per_step and generations",
             "reward_weights": "write `weight` under each reward",
+            "neftune_noise_alpha": "the trainer would compute log-probs of another policy than the one that sampled; leave it out",
             "chat_template_kwargs": "write `thinking_fraction` under `rollout`",
         },
         learning_rate=1e-6,

@@ -9,9 +9,16 @@ from alignment.recipe.stage import TrainingStage
 # Keys of a TRL config that measure held-out rows, which the stage sets itself.
 MEASURING_KEYS = dict.fromkeys(
     ("eval_strategy", "eval_steps", "eval_on_start", "eval_delay", "per_device_eval_batch_size",
-     "eval_accumulation_steps", "load_best_model_at_end", "metric_for_best_model", "greater_is_better"),
+     "eval_accumulation_steps", "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "do_eval",
+     "batch_eval_metrics", "bf16_full_eval", "fp16_full_eval", "eval_do_concat_batches", "eval_use_gather_object",
+     "include_for_metrics", "prediction_loss_only", "label_names"),
     "write `held_out` beside `trainer`",
 )  # fmt: skip
+# Keys of a TRL config by which TRL would make token ids of rows, which the stage does itself.
+ROW_KEYS = {
+    "dataset_num_proc": "it has no effect: the stage renders its rows itself; leave it out",
+    "pad_token": "it is the tokenizer's own, and what the stage leaves would have another; leave it out",
+}
 
 
 def steps_or_epochs(stage: TrainingStage) -> str:

@@ -12,7 +12,7 @@ from alignment.recipe.held_out import HeldOut
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
-from alignment.training.kinds.plan import MEASURING_KEYS, fresh_adapter, rows_of_batch, steps_or_epochs
+from alignment.training.kinds.plan import MEASURING_KEYS, ROW_KEYS, fresh_adapter, rows_of_batch, steps_or_epochs
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -65,6 +65,8 @@ KIND = StageKind(
         "RewardConfig",
         {
             **MEASURING_KEYS,
+            **ROW_KEYS,
+            "eos_token": "the chat template says how a turn ends; leave it out",
             "max_length": "write `max_length` beside `trainer`",
             "center_rewards_coefficient": "write `centre` beside `trainer`",
         },

@@ -11,7 +11,7 @@ from alignment.recipe.held_out import HeldOut
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TRUNCATION, TrainerKeys
-from alignment.training.kinds.plan import MEASURING_KEYS, rows_of_batch, steps_or_epochs
+from alignment.training.kinds.plan import MEASURING_KEYS, ROW_KEYS, rows_of_batch, steps_or_epochs
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -66,6 +66,9 @@ KIND = StageKind(
         "SFTConfig",
         {
             **MEASURING_KEYS,
+            **ROW_KEYS,
+            "dataset_kwargs": "it has no effect: the stage renders its rows itself; leave it out",
+            "eos_token": "the chat template says how a turn ends, and generation_config where a text does; leave it out",
             "eval_packing": "write `held_out` beside `trainer`",
             "max_length": "write `max_length` beside `trainer`",
             "truncation_mode": TRUNCATION,
