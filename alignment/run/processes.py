@@ -94,7 +94,8 @@ def environment(hardware: Hardware, *, offline: bool, place: Placement | None = 
         }
     if place is not None:
         wanted |= interfaces(hardware, place)
-    no_gpu = {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"} if on_cpu else {}
+    # accelerate numbers the CPU of each rank, and torch knows no `cpu:0` when a checkpoint's optimizer is read.
+    no_gpu = {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu", "ACCELERATE_TORCH_DEVICE": "cpu"} if on_cpu else {}
     return {**wanted, **os.environ, **no_gpu}
 
 
