@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from alignment.core.entry import reported_in
-from alignment.core.errors import ArtifactError, OptionError, StageFailed
+from alignment.core.errors import AlignmentError, ArtifactError, OptionError, StageFailed
 from alignment.core.machine import versions
 from alignment.records.machines import FirstMachine, OtherMachine
 from alignment.run.launcher import Placement
@@ -96,7 +96,11 @@ class Joined:
     def _stage(self, first: FirstMachine) -> None:
         """Run this machine's ranks of a stage to their end, or until the first machine ends it."""
         self._say(replace(self._said, start=first.start, state="running", words=""))
-        command, environment = self.start(first, Placement(self.machine, first.machines, first.address, first.port))
+        try:
+            command, environment = self.start(first, Placement(self.machine, first.machines, first.address, first.port))
+        except AlignmentError as error:
+            self._say(replace(self._said, state="failed", words=str(error)))
+            raise
         log = self.run / FOLDER / f"{self.machine}-{first.start:02d}.log"
         log.unlink(missing_ok=True)  # of an earlier launch
         self.console.print(f"{first.stage} ...", highlight=False)

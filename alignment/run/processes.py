@@ -106,6 +106,8 @@ def interfaces(hardware: Hardware, place: Placement) -> dict[str, str]:
     127.0.0.1. So it gets the interface that the first machine is reached by. NCCL finds its own unless the recipe names one.
     """
     named = hardware.interface
+    if named is None and "GLOO_SOCKET_IFNAME" in os.environ:
+        return {}
     found = {"GLOO_SOCKET_IFNAME": named or facing(place.address)}
     return {**found, "NCCL_SOCKET_IFNAME": named} if named else found
 
@@ -122,7 +124,14 @@ def facing(address: str) -> str:
         raise StageFailed(
             f"this machine does not reach the first one at {address} ({error.strerror or error})"
         ) from error
-    return next(name for name, held in psutil.net_if_addrs().items() if any(one.address == own for one in held))
+    named = (name for name, held in psutil.net_if_addrs().items() if any(one.address == own for one in held))
+    found = None if own.startswith("127.") and not address.startswith("127.") else next(named, None)
+    if found is None:
+        raise StageFailed(
+            f"`{address}` is {own} on this machine, where the ranks of other machines do not reach it; write the first machine's "
+            "address under --hosts in place of its name, or `interface` under hardware"
+        )
+    return found
 
 
 def training_command(hardware: Hardware, arguments: Sequence[str], place: Placement | None = None) -> list[str]:

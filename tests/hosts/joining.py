@@ -7,15 +7,20 @@ from pathlib import Path
 from rich.console import Console
 
 from alignment.core.entry import errors_in_words
+from alignment.core.errors import StageFailed
 from alignment.records.machines import FirstMachine
 from alignment.run.join import Joined
 from alignment.run.launcher import Placement
+
+NOT_STARTED = "a stage whose ranks cannot be started"
 
 
 def main(run: Path, machine: int, seconds: float, command: list[str]) -> None:
     """Join a run whose stages are a command, with so many seconds of patience for everything."""
 
     def start(first: FirstMachine, place: Placement) -> tuple[list[str], dict[str, str]]:
+        if first.stage == NOT_STARTED:
+            raise StageFailed(command[-1])
         meets = {"STAGE": str(first.stage), "PLACE": f"{place.machine} of {place.machines} at {place.address}"}
         return command, {**os.environ, **meets}
 

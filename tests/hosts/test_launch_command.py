@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from alignment.cli import app
-from alignment.core.errors import RecipeError
+from alignment.core.errors import RecipeError, StageFailed
 from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
 from alignment.run.processes import environment, training_command
@@ -71,6 +71,8 @@ def test_ranks_of_several_machines_talk_through_the_interface_that_faces_the_fir
     assert environment(hardware, offline=True, place=place)["GLOO_SOCKET_IFNAME"] == "lo"
     named = environment(hardware.model_copy(update={"interface": "ib0"}), offline=True, place=place)
     assert named["NCCL_SOCKET_IFNAME"] == named["GLOO_SOCKET_IFNAME"] == "ib0"
+    with pytest.raises(StageFailed, match="`localhost` is 127.*in place of its name, or `interface`"):
+        environment(hardware, offline=True, place=Placement(0, 2, "localhost", 29500))
     command = training_command(hardware, ["r.yaml"], place)
     assert command[command.index("--machine_rank") + 1] == "1" and "standard" in command
     assert launcher_config(hardware).num_machines == 1, "the same config serves one machine and several"

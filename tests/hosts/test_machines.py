@@ -15,6 +15,7 @@ from alignment.core.errors import StageFailed
 from alignment.records.machines import FirstMachine
 from alignment.run.machines import Machines, first_file, join_line
 from alignment.run.processes import Ended
+from hosts.joining import NOT_STARTED
 
 JOINING = Path(__file__).with_name("joining.py")
 SHOWN = "import os; print(os.environ['STAGE'], os.environ['PLACE'])"
@@ -77,6 +78,15 @@ def test_what_fails_on_another_machine_is_said_on_the_first_with_its_words(tmp_p
     machines.begin("cold_start", offline=True)
     with pytest.raises(StageFailed, match=r"(?s)machine 1 \(other\) failed in stage cold_start .*no GPU is left"):
         ticking(machines, lambda: False)
+
+
+def test_a_machine_that_cannot_start_its_ranks_says_why(tmp_path: Path, join: Join) -> None:
+    machines, other = first(tmp_path), join("no interface faces the first machine", machine=1)
+    machines.wait()
+    machines.begin(NOT_STARTED, offline=True)
+    with pytest.raises(StageFailed, match="no interface faces the first machine"):
+        ticking(machines, lambda: False)
+    assert other.wait(20) == 1
 
 
 def test_ranks_that_lost_another_machines_say_why_that_one_failed(tmp_path: Path, join: Join) -> None:
