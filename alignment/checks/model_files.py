@@ -42,7 +42,7 @@ def _faults(model: str) -> Iterator[str]:
     elif folder.is_dir():
         yield from folder_faults(folder)
     elif not HUB_ID.fullmatch(model) or model.startswith(LOCAL_LOOKS):
-        hint = "write `embedded`, a folder, or a hub id such as Qwen/Qwen3-8B-Base"
+        hint = "write `embedded`, a folder beside the recipe, or a hub id such as Qwen/Qwen3-8B-Base"
         misspelt = difflib.get_close_matches(model, ["embedded"])
         yield f"there is no folder {model}; {'did you mean `embedded`?' if misspelt else hint}"
 

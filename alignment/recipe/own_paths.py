@@ -1,4 +1,4 @@
-"""Paths that a recipe names in `data` and `chat_template`: files of the user's own, relative to the recipe's file.
+"""Paths that a recipe names in `model`, `data` and `chat_template`: files of the user's own, relative to the recipe's file.
 
 They are made absolute when the recipe is loaded, so that every later reader, in whatever folder it runs, finds the same file.
 Neighbours: load.py (calls this), data/sources.py (reads the files).
@@ -7,6 +7,7 @@ Neighbours: load.py (calls this), data/sources.py (reads the files).
 from pathlib import Path
 from typing import Any
 
+EMBEDDED = "embedded"  # a model, and no folder
 # Of files of rows, and of files that people try: those are refused by what reads them, and not for want of a mixture.
 ENDINGS = (
     ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".gz", ".yaml", ".yml",
@@ -18,6 +19,9 @@ def with_own_paths(values: Any, folder: Path) -> None:
     """Make the paths of files in `data` and of a template absolute, in place. Anything else is left for the schema."""
     if isinstance(values, dict) and is_template_path(values.get("chat_template")):
         values["chat_template"] = _absolute(values["chat_template"], folder)
+    model = values.get("model") if isinstance(values, dict) else None
+    if isinstance(model, str) and model not in ("", EMBEDDED) and _is_elsewhere(folder / model, Path(model)):
+        values["model"] = _absolute(model, folder)
     stages = values.get("stages") if isinstance(values, dict) else None
     for stage in stages if isinstance(stages, list) else []:
         if isinstance(stage, dict):
@@ -26,6 +30,11 @@ def with_own_paths(values: Any, folder: Path) -> None:
                 stage["tests"] = [_absolute(name, folder) if is_path(name, folder) else name for name in stage["tests"]]
             if isinstance(stage.get("held_out"), dict):
                 _with_own_data(stage["held_out"], folder)
+
+
+def _is_elsewhere(beside: Path, here: Path) -> bool:
+    """Whether a folder lies beside the recipe, and the same path from the current folder is not it."""
+    return beside.is_dir() and beside.resolve() != here.resolve()
 
 
 def _with_own_data(block: dict[str, Any], folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Message, Problem
 from alignment.data.template import inert, render_continuation, render_prompt
+from alignment.data.turns_rendered import TurnsRendered
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
 from alignment.inference.sampler import Sampler
 from alignment.recipe.environment import EnvironmentChoice
@@ -69,6 +70,7 @@ class TrajectorySampler:
         self._environments = open_environments(choice)
         self._pool: ThreadPoolExecutor | None = None
         self._rendered: dict[tuple[str, Mode, bool], list[int]] = {}
+        self._turns = TurnsRendered(sampler.tokenizer)
 
     @property
     def tokenizer(self) -> "PreTrainedTokenizerBase":
@@ -120,6 +122,7 @@ class TrajectorySampler:
         if key not in self._rendered:  # a group asks the same, and a sweep at every budget
             if len(self._rendered) >= PROMPTS_REMEMBERED:
                 self._rendered.clear()
+            self._turns.prove(request.problem.id, opening.messages, opening.tools)
             self._rendered[key] = render_prompt(
                 self.tokenizer, opening.messages, request.mode, flagged=request.flagged, tools=opening.tools
             )

@@ -177,7 +177,7 @@ MEANING = [
     replaced("training on what a table keeps for evaluation", SPLIT, "{source: gsm8k-test}", "fusion_data.data.0.source: `gsm8k-test` is reserved for evaluation"),
     replaced("measuring on what is for training", "[chain-sum]", "[gsm8k-train]", "`gsm8k-train` is for training; name a source with `use: evaluation`", at="after_each"),
     replaced("a batch beyond all bounds", "micro_batch: 32\n    trainer", "micro_batch: 99999999999999999999\n    trainer", "write micro_batch 128"),
-    replaced("a model of no kind", "model: embedded", "model: mine", "there is no folder mine; write `embedded`, a folder, or a hub id"),
+    replaced("a model of no kind", "model: embedded", "model: mine", "there is no folder mine; write `embedded`, a folder beside the recipe, or a hub id"),
     replaced("a procedural source without a split", "split: fusion, ", "", "write `split`", at="- {source"),
     replaced("a procedural source without a count", ", count: 64", "", "generates an unlimited number of problems; write `count`", at="- {source"),
     replaced("dpo from a source", DPO_DATA, DPO_DATA.replace("{stage: fusion_data}", "{source: chain-sum, split: fusion, count: 9}"), "a dpo stage takes judged pairs; write `stage: NAME`", at="data: [{source"),

@@ -98,3 +98,23 @@ def test_training_on_the_rows_of_an_evaluation_is_refused_whatever_the_files_are
     found = refusal(folder, tuned(), data={"sources": sources}, evaluations=evaluations)
     assert ("10 of the 20 problems of the task `gsm8k-test` are among the rows of `gsm8k-train`" in found) == refused
     assert refused or found == ""
+
+
+def test_a_model_beside_the_recipe_is_found_from_another_folder_and_none_there_is_taken_for_it(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = folder / "recipe.yaml"
+    shutil.copytree(resource("data/base"), folder / "mine")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "mine").mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    stage = {
+        "name": "one",
+        "kind": "sft",
+        "data": [{"source": "gsm8k-train", "mode": "non_thinking"}],
+        "max_length": 64,
+    }
+    assert refusal(folder, stage, model="./mine") == ""
+    assert checked(recipe, []).recipe.model == str(folder / "mine")
+    monkeypatch.chdir(folder)
+    assert checked(recipe, []).recipe.model == "./mine"

@@ -17,6 +17,7 @@ from trl import DPOConfig, DPOTrainer
 from alignment.core.errors import DataError
 from alignment.data.rows import Preference
 from alignment.data.template import render_preference
+from alignment.data.turns_rendered import TurnsRendered
 from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
@@ -75,7 +76,9 @@ def _rendered(
     context: StageContext, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference]
 ) -> Iterator[dict[str, list[int]]]:
     """The token ids of the pairs that are short enough."""
+    turns = TurnsRendered(tokenizer)
     for pair in pairs:
+        turns.prove_pair(pair)
         rendered = render_preference(tokenizer, pair)
         if rendered.longest <= context.stage.max_length:
             yield asdict(rendered)

@@ -13,6 +13,7 @@ from alignment.core.errors import DataError
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Problem
 from alignment.data.template import render_prompt
+from alignment.data.turns_rendered import TurnsRendered
 from alignment.inference.weights.sync_check import largest_gap
 from alignment.lint.rows import sound_problems
 from alignment.rollout.environments.registry import open_environments
@@ -87,9 +88,10 @@ def _fitting(context: StageContext, tokenizer: PreTrainedTokenizerBase, problems
     """The problems whose prompt fits, each id once. Raises DataError if too few are left for one step."""
     limit = context.stage.rollout.max_prompt_tokens
     kept = {}
-    environments = open_environments(context.stage.rollout.environment)
+    environments, turns = open_environments(context.stage.rollout.environment), TurnsRendered(tokenizer)
     for problem in problems:
         opening = environments.new().reset(problem)
+        turns.prove(problem.id, opening.messages, opening.tools)
         prompt = render_prompt(tokenizer, opening.messages, "non_thinking", flagged=True, tools=opening.tools)
         if len(prompt) <= limit:
             kept[problem.id] = problem

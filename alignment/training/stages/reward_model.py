@@ -29,6 +29,7 @@ from alignment.core.statistics.preference import ScoredPair
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Preference
 from alignment.data.template import render_preference
+from alignment.data.turns_rendered import TurnsRendered
 from alignment.recipe.kinds import Done
 from alignment.records.reward_model import ConfidenceBin, RewardModelRecord
 from alignment.training.adapter_config import adapter_config, under_new_head
@@ -134,7 +135,9 @@ def _rendered(
     tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], longest: int
 ) -> Iterator[dict[str, list[int]]]:
     """Whole conversations of chosen and rejected as token ids, each with the prompt before it."""
+    turns = TurnsRendered(tokenizer)
     for pair in pairs:
+        turns.prove_pair(pair)
         found = render_preference(tokenizer, pair)
         if found.longest <= longest:
             yield {

@@ -15,6 +15,7 @@ from alignment.core.errors import DataError
 from alignment.data.mixture import conversations_of, load_parts, policy_rows
 from alignment.data.rows import Conversation
 from alignment.data.template import Rendered, render_conversation
+from alignment.data.turns_rendered import TurnsRendered
 from alignment.lint.cases import SAMPLED_ROWS, sampled
 from alignment.lint.findings import Intent
 from alignment.lint.linter import inspect, refuse_errors
@@ -129,7 +130,9 @@ def _rendered(
 ) -> Iterator[dict[str, list[int]]]:
     """Token ids and labels of the rows that are short enough. count: is called with each."""
     stage: SftStage = context.stage
+    turns = TurnsRendered(tokenizer)
     for row in rows:
+        turns.prove(row.id, row.messages, row.tools)
         rendered = render_conversation(
             tokenizer, row, loss_on_empty_think=stage.loss_on_empty_think, loss_on_history=stage.loss_on_history
         )
