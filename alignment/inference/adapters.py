@@ -34,11 +34,20 @@ class Merged:
 def load_whole(policy: str, **options: Any) -> PreTrainedModel:
     """A causal language model from a model folder, a hub id, or a folder that holds an adapter alone, which is folded in.
 
-    options: of `from_pretrained`. Raises ArtifactError if an adapter's base is gone or another, else as transformers.
+    options: of `from_pretrained`. Raises ArtifactError if an adapter's base is gone or another, or if weights of the model are
+    missing, which transformers would make up at random; else as transformers.
     """
     without_plans()
     if not is_adapter_alone(Path(policy)):
-        return AutoModelForCausalLM.from_pretrained(policy, use_safetensors=True, **options)
+        model, report = AutoModelForCausalLM.from_pretrained(
+            policy, use_safetensors=True, output_loading_info=True, **options
+        )
+        if missing := sorted(map(str, report["missing_keys"])):
+            raise ArtifactError(
+                f"{policy}: {len(missing)} weights of the model are in none of its files and would be random, such as "
+                f"{', '.join(missing[:3])}; download or convert it again"
+            )
+        return model
     model = folded(load_adapted(policy, **options))
     model.name_or_path = policy  # what an adapter that is trained on it names as its base
     return model
