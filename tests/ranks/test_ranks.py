@@ -112,6 +112,14 @@ def test_two_ranks_leave_the_policy_that_one_process_leaves(
     assert distance(before, {name: expected[name] for name in before if name in expected}) > 1e-4, "it was trained"
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("config", ["cpu-zero3", "cpu-fsdp2"])
+def test_four_ranks_leave_the_policy_that_one_process_leaves(alone: Path, tmp_path: Path, config: str) -> None:
+    jobs = ("sft", "sft_resumed", "dpo", "rl", "rl_lora")
+    run = trained(tmp_path, config, 4, jobs)
+    assert all(distance(policy(run, job), policy(alone, job.removesuffix("_resumed"))) < 1e-5 for job in jobs)
+
+
 @pytest.mark.parametrize(
     "config", ["cpu-zero3", *(pytest.param(one, marks=pytest.mark.long) for one in ("cpu-fsdp2", "cpu-ddp"))]
 )
