@@ -76,7 +76,9 @@ def recognise(row: Any) -> Shape | None:
         return Shape(f"steps with labels ({form.name})", "steps")
     if {"chosen", "rejected"} <= keys:
         return Shape("preference pairs (prompt, chosen, rejected)", "pairs")
-    if {"prompt", "completion", "label"} <= keys and str(row["label"]).lower() in LABELS:
+    completed = {"prompt", "completion", "label"} <= keys and str(row["label"]).lower() in LABELS
+    labelled = [name for name in ("label", "desirable") if isinstance(row.get(name), bool)]
+    if completed or (labelled and keys & {"messages", "conversations", "completion"}):
         return Shape("KTO labels", "nothing", refusal=_PAIR_THEM)
     for name, title in (("messages", "OpenAI messages"), ("conversations", "ShareGPT conversations")):
         if name in keys:

@@ -167,3 +167,18 @@ def test_a_test_problem_in_a_later_turn_of_a_chat_is_found(tmp_path: Path) -> No
         + "evaluations: {after_each_stage: [sums.yaml], engine: transformers, count: 1, follow_count: 1}\n"
     )
     assert "1 of the 1 problems of the task" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {**chat("?"), "label": False},
+        {**chat("?"), "label": True},
+        {"prompt": "?", "completion": "3", "desirable": False},
+    ],
+)
+def test_answers_that_are_labelled_one_by_one_are_not_imitated(tmp_path: Path, row: dict[str, Any]) -> None:
+    write_lines(tmp_path / "rows.jsonl", [row])
+    assert "holds KTO labels" in refused(recipe(tmp_path, "rows.jsonl"))
+    write_lines(tmp_path / "rows.jsonl", [{**chat("?"), "label": "science"}])
+    assert len(chats(recipe(tmp_path, "rows.jsonl"))) == 1
