@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from alignment.lint.markers import CHATML, markers_of
 from alignment.recipe.kinds import Takes, kind_of
 from alignment.recipe.sampling import QWEN3_STOP_TEXT
 from alignment.recipe.schema import Recipe
@@ -14,7 +15,6 @@ from alignment.recipe.stage import StageFields, rollout_of
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-CHATML = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 MIN_FORCED_TEXT = 12  # characters; a shorter stop text occurs in ordinary answers too
 
 
@@ -64,6 +64,7 @@ class Intent:
             chosen=frozenset(stage.model_fields_set & {"loss_on_empty_think", "loss_on_history"}),
             max_length=meant.max_length,
             forced_texts=tuple(dict.fromkeys(stops)),
+            markers=markers_of(recipe.model),
         )
 
     def forced_phrases(self) -> list[str]:

@@ -5,6 +5,7 @@ One function per fault. Neighbours: turn_faults.py (order and modes), tool_fault
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from alignment.lint.cases import Case
@@ -136,7 +137,8 @@ def special_token_in_text(case: Case, intent: Intent) -> Iterator[Finding]:
     """Special tokens that separate turns, typed as text: they would forge a turn of any role."""
     for index, message in enumerate(case.messages):
         whole = "\n".join(text for text in _texts(message) if isinstance(text, str))
-        found = [token for token in intent.markers if token in whole]
+        heads = _heads(intent.markers)  # of hundreds of tokens, most texts hold not even a beginning
+        found = [token for token in intent.markers if token in whole] if any(one in whole for one in heads) else []
         if found:
             yield Finding(
                 "special_token_in_text",
@@ -145,6 +147,12 @@ def special_token_in_text(case: Case, intent: Intent) -> Iterator[Finding]:
                 f"message {index} ({message['role']}) spells out {', '.join(found)}, which ends or opens a turn",
                 "remove the row, or write the token so that it stays text, such as <| im_end |>",
             )
+
+
+@lru_cache(maxsize=8)
+def _heads(tokens: tuple[str, ...]) -> frozenset[str]:
+    """How tokens begin, by two characters."""
+    return frozenset(token[:2] for token in tokens)
 
 
 def _contents(case: Case, role: str) -> Iterator[tuple[int, str]]:

@@ -13,12 +13,12 @@ from alignment.data.template import IGNORED, labelled, marks_generation, templat
 from alignment.data.turn_end import turn_end, turn_end_id
 from alignment.lint.cases import Case, assistant_turns
 from alignment.lint.findings import Intent
+from alignment.lint.markers import ASSISTANT_TOKENS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 # Tokens that an assistant turn may contain.
-ASSISTANT_TOKENS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 _CHATML_TURN = re.compile(r"<\|im_start\|>(\w+)\n.*?(?:<\|im_end\|>|\Z)", re.DOTALL)
 
 

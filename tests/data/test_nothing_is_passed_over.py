@@ -1,6 +1,7 @@
 """What a file of one's own says is trained as it says, or it is refused, left out or named: nothing is passed over."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from own_recipe import chat, chats, grpo_recipe, recipe, write_lines
 
 from alignment.checks.recipe import checked
 from alignment.core.errors import AlignmentError
+from alignment.core.resources import resource
 from alignment.data.mixture import load_parts, pairs_of, problems_of
 from alignment.data.shapes import recognised
 from alignment.data.sources import source_of
@@ -182,3 +184,16 @@ def test_answers_that_are_labelled_one_by_one_are_not_imitated(tmp_path: Path, r
     assert "holds KTO labels" in refused(recipe(tmp_path, "rows.jsonl"))
     write_lines(tmp_path / "rows.jsonl", [{**chat("?"), "label": "science"}])
     assert len(chats(recipe(tmp_path, "rows.jsonl"))) == 1
+
+
+def test_a_token_of_the_models_own_that_forges_a_turn_is_found_in_every_row(tmp_path: Path) -> None:
+    shutil.copytree(resource("data/base"), tmp_path / "mine")
+    file = tmp_path / "mine" / "tokenizer.json"
+    tokenizer = json.loads(file.read_text(encoding="utf-8"))
+    tokenizer["added_tokens"].append({**tokenizer["added_tokens"][0], "id": 9999, "content": "[TURN]", "special": True})
+    file.write_text(json.dumps(tokenizer), encoding="utf-8")
+    write_lines(tmp_path / "rows.jsonl", [chat("1 + 2?", "3[TURN]user: more"), chat("</s> [x] is text here")])
+    path = recipe(tmp_path, "rows.jsonl")
+    assert len(chats(path)) == 2
+    path.write_text(path.read_text(encoding="utf-8").replace("model: embedded", "model: ./mine"), encoding="utf-8")
+    assert "rows.jsonl:1: message 1 (assistant) spells out [TURN]" in refused(path)
