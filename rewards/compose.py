@@ -111,7 +111,7 @@ class ComposedReward(Closing):
                 if (given := component.columns.get(column, column)) not in present:
                     raise MissingColumn(component.name, given, present)
             judged[component.name] = component.verifier.judge(component.renamed(rollouts))
-            _refuse_broken(component.name, judged[component.name])
+            refuse_broken(component.name, judged[component.name])
         return [{name: verdicts[row] for name, verdicts in judged.items()} for row in range(len(rollouts))]
 
     def _log(self, table: list[dict[str, Verdict]], totals: list[float | None], log_metric: LogMetric) -> None:
@@ -134,8 +134,12 @@ class ComposedReward(Closing):
             component.verifier.close()
 
 
-def total(components: Sequence[Component], verdicts: Mapping[str, Verdict]) -> float | None:
+def total(
+    components: Sequence[Component], verdicts: Mapping[str, Verdict], added: Sequence[float | None] = ()
+) -> float | None:
     """The weighted sum of one rollout's verdicts, under gates.
+
+    added: what comes to it from beside the verifiers, such as a model's score times its weight; None is unknown.
 
     A closed gate decides alone: whatever an unknown verdict would have been, the total is 0.0. Otherwise a verdict
     without a score leaves the total unknown if it has a weight, or is a gate and might have closed. Components that
@@ -144,7 +148,7 @@ def total(components: Sequence[Component], verdicts: Mapping[str, Verdict]) -> f
     scored = [
         (component, verdicts[component.name].score) for component in components if verdicts[component.name].applicable
     ]
-    if not any(component.weight for component, _ in scored) and len(scored) < len(components):
+    if not added and not any(component.weight for component, _ in scored) and len(scored) < len(components):
         return None
     if any(component.gate and score is not None and score < 1.0 for component, score in scored):
         return GATE_CLOSED_TOTAL
@@ -154,6 +158,10 @@ def total(components: Sequence[Component], verdicts: Mapping[str, Verdict]) -> f
             result += component.contribution(score)
         elif component.weight != 0 or component.gate:
             return None
+    for value in added:
+        if value is None:
+            return None
+        result += value
     return result
 
 
@@ -232,8 +240,8 @@ def _is_column(value: Any) -> bool:
     return like_one and not isinstance(value, (str, bytes, Mapping))
 
 
-def _refuse_broken(name: str, verdicts: Sequence[Verdict]) -> None:
-    """Raise when most of a batch's rows that are this component's to judge could not be judged."""
+def refuse_broken(name: str, verdicts: Sequence[Verdict]) -> None:
+    """Raise VerdictsUnavailable when most of a batch's rows that are this component's to judge could not be judged."""
     asked = [verdict for verdict in verdicts if verdict.applicable]
     reasons = Counter(verdict.reason for verdict in asked if verdict.score is None)
     unknown = reasons.total()

@@ -4,7 +4,7 @@ It loads what a prm stage leaves, any folder for token classification with two l
 Qwen's own process reward models, which have a head of two layers. Neighbours: data/step_template.py (tokens), engine.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -16,6 +16,7 @@ from alignment.core.errors import ArtifactError
 from alignment.data.rows import Message
 from alignment.data.step_template import RenderedSteps, render_steps, step_token_id
 from alignment.data.steps import StepRule
+from alignment.inference.by_length import by_length
 from alignment.recipe.process import RIGHT, STEP_TOKEN
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class _Transformers:
 
     def _probabilities(self, rendered: Sequence[RenderedSteps]) -> list[list[float]]:
         found: dict[int, list[float]] = {}
-        for places in _batches([len(one.input_ids) for one in rendered]):
+        for places in by_length([len(one.input_ids) for one in rendered], BATCH_TOKENS):
             longest = max(len(rendered[place].input_ids) for place in places)
             rows = [rendered[place].input_ids for place in places]
             ids_BT = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=self._device)
@@ -158,15 +159,3 @@ def _qwen(model: str, dtype: torch.dtype) -> _Classifier:
     named = {name.replace("model.", "body.", 1).replace("score.", "head.", 1): one for name, one in weights.items()}
     found.load_state_dict({name: one for name, one in named.items() if not name.startswith("lm_head.")})
     return found.to(dtype)
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Places of sequences in batches of at most BATCH_TOKENS, the shortest first."""
-    batch: list[int] = []
-    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * lengths[place] > BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch

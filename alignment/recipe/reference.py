@@ -30,6 +30,7 @@ from alignment.recipe import (
     process,
     sampling,
     schema,
+    scorers,
     stage,
     steps,
 )
@@ -111,6 +112,17 @@ BELOW_KINDS: tuple[Section, ...] = (
         "Process",
         "`process` of a grpo stage: what scores steps ([process-rewards.md](process-rewards.md)).",
     ),
+    (
+        scorers.ScorerFields,
+        "Scorer",
+        "One item of `scorers` of a grpo stage: these keys, and those of its kind ([scorers.md](scorers.md)).",
+    ),
+    (
+        scorers.RewardModelScorer,
+        "Scorer reward_model",
+        "One item of `scorers` of a grpo stage ([scorers.md](scorers.md)).",
+    ),
+    (scorers.FluencyScorer, "Scorer fluency", "One item of `scorers` of a grpo stage ([scorers.md](scorers.md))."),
     *((one, f"Label method {name}", one.__doc__ or "") for name, one in steps.METHODS.items()),
     (reward_block.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
     (lora.Lora, "LoRA", "`lora` of a training stage."),

@@ -41,6 +41,11 @@ METRICS: dict[str, Metric] = {
     ),
     "completion_tokens": Metric("mean length of a completion (grpo)", None, "completion tokens"),
     "thinking_tokens": Metric("mean length of the thinking, in thinking mode (grpo)", None, "thinking tokens"),
+    "answer_tokens": Metric("mean tokens of what the policy wrote without its thinking (grpo)", None, "answer tokens"),
+    "distinct_bigrams": Metric(
+        "distinct fraction of at most 500 word bigrams drawn from the step's answers, which does not depend on their length; mean "
+        "over processes (grpo)", None, "distinct bigrams",
+    ),
     "zero_variance_groups": Metric("fraction of groups whose completions all have the same reward (grpo)", None, "zero-variance groups"),
     "truncated_fraction": Metric("fraction of completions cut off at the token limit (grpo)", None, "truncated fraction"),
     "logprob_gap": Metric("mean distance between the trainer's and the engine's log-probs, in nats (grpo)", None, "log-prob gap"),
@@ -76,7 +81,7 @@ METRICS: dict[str, Metric] = {
     "label_tokens": Metric("tokens sampled for the chunk's labels (step_labels)"),
     "accepted_fraction": Metric("fraction of the chunk's completions that were accepted (sample)"),
 }  # fmt: skip
-VERDICT_MEAN = Metric("mean score of a verifier over the completions it could judge (grpo)", "more")
+VERDICT_MEAN = Metric("mean score of a verifier or scorer over the completions it could judge (grpo)", "more")
 VERDICT_UNKNOWN = Metric("fraction of completions that a verifier could not judge (grpo)", "less")
 
 

@@ -30,6 +30,7 @@ from alignment.report.document import (
 from alignment.report.process import process_section
 from alignment.report.render.phrases import summary
 from alignment.report.run import Run, Stage
+from alignment.report.scores import rewards_over_steps
 
 
 def build_report(run: Run) -> Report:
@@ -47,6 +48,7 @@ def build_report(run: Run) -> Report:
         sweep=_sweep(run),
         process=process_section(run),
         reward_models=_reward_models(run),
+        rewards_over_steps=rewards_over_steps(run),
         alarms=tuple(alarms(run, changes)),
         versions=run.versions,
         hardware=run.hardware,

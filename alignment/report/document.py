@@ -170,6 +170,16 @@ class RewardModelSection:
 
 
 @dataclass(frozen=True)
+class RewardsOverSteps:
+    """One score of a stage that was paid by a reward model: the model's, or a verifier's beside it."""
+
+    stage: Annotated[str, "the stage"]
+    name: Annotated[str, "the scorer or verifier"]
+    role: Annotated[Literal["proxy", "verifier"], "`proxy` of the reward model"]
+    quarters: Annotated[tuple[float, ...], "its mean in each quarter of the steps"]
+
+
+@dataclass(frozen=True)
 class Alarm:
     """A sign that something is wrong."""
 
@@ -196,6 +206,7 @@ class Report:
     sweep: Annotated[SweepSection | None, "accuracy over thinking budgets"]
     process: Annotated[ProcessSection | None, "the last measured process reward model"]
     reward_models: Annotated[tuple[RewardModelSection, ...], "those that were measured, in the order of the stages"]
+    rewards_over_steps: Annotated[tuple[RewardsOverSteps, ...], "proxy and verified rewards of stages that a reward model paid"]  # fmt: skip
     alarms: Annotated[tuple[Alarm, ...], "in the order of the stages"]
     versions: Annotated[Mapping[str, str], "version of each package that decides a result"]
     hardware: Annotated[Machine | None, "the machine on which the run began"]

@@ -5,7 +5,7 @@ to rollouts.jsonl and the metrics. Neighbours: sampler.py (rollouts), training/r
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import rewards
@@ -15,17 +15,22 @@ from alignment.recipe.rewards import Reward
 from alignment.records.rollout import OpeningRecord, RolloutRow, VerdictRecord
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.trajectory import Trajectory
+from alignment.rollout.writing import writing
 from rewards.compose import total
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One rollout of one problem with its verdicts; total is None where a weighted verdict could not be reached."""
+    """One rollout of one problem with its verdicts; total is None where a weighted verdict could not be reached.
+
+    added: what scorers beside the verifiers bring to the total, by name; None is unknown.
+    """
 
     problem: Problem
     trajectory: Trajectory
     verdicts: Mapping[str, rewards.Verdict]
     total: float | None
+    added: Mapping[str, float | None] = field(default_factory=dict)
 
     def row(self, step: int, staleness: int = 0) -> RolloutRow:
         """What rollouts.jsonl keeps of it."""
@@ -94,6 +99,14 @@ class Scorer:
             for problem, made, verdicts in zip(problems, completions, table, strict=True)
         ]
 
+    def joined(self, judged: Judged, name: str, verdict: rewards.Verdict, weight: float, value: float | None) -> Judged:
+        """A rollout with one more verdict, from beside the verifiers, and with weight x value in its total unless weight is 0."""
+        added = dict(judged.added)
+        if weight:
+            added[name] = None if value is None else weight * value
+        reached = total(self._reward.components, judged.verdicts, list(added.values()))
+        return replace(judged, verdicts={**judged.verdicts, name: verdict}, added=added, total=reached)
+
     def _say_faults(self, table: Sequence[Mapping[str, rewards.Verdict]]) -> None:
         """Print why a reward gave no score, such as the line of the user's code that failed, once for each reason."""
         for name, verdict in (pair for row in table for pair in row.items()):
@@ -117,12 +130,15 @@ def _most(made: Trajectory) -> int | None:
     return None if made.budget is None else made.budget.most
 
 
-def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
-    """Raise DataError for a problem that no weighted reward can judge, or that a reward calls unusable."""
+def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward], *, scored: bool = False) -> None:
+    """Raise DataError for a problem that no weighted reward can judge, or that a reward calls unusable.
+
+    scored: a model with a weight scores every answer, so that no problem is without a reward.
+    """
     weighted = [spec for spec in specs if spec.weight]
     for problem in problems:
         row = {"tools": problem.tools, **problem.columns, "answer": problem.answer}
-        if not any(rewards.is_row_of(spec.kind, named_columns(spec, row)) for spec in weighted):
+        if not scored and not any(rewards.is_row_of(spec.kind, named_columns(spec, row)) for spec in weighted):
             has = sorted(name for name, value in row.items() if value not in (None, "", []))
             raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {has}")
         problems_found = (rewards.row_problem(spec.kind, named_columns(spec, row)) for spec in specs)
@@ -155,7 +171,7 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
         figures["thinking_tokens"] = sum(thinking) / len(thinking)
     figures["unknown_fraction"] = sum(row.total is None for row in judged) / len(judged)
     figures["rollout_entropy"] = drawn_entropy([row.trajectory for row in judged])
-    return figures
+    return {**figures, **writing([row.trajectory for row in judged])}
 
 
 def drawn_entropy(completions: Sequence[Trajectory]) -> float:

@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass
 from alignment.inference.start import BESIDE_TRAINER
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
+from alignment.recipe.scorers import RewardModelScorer
 from alignment.recipe.stage import StageFields, TrainingStage
 from alignment.run.launcher import LauncherConfig, launcher_config
 from alignment.sizing.cluster import GIB
-from alignment.sizing.shape import Shape
+from alignment.sizing.shape import Shape, shape_of
+from alignment.training.kinds.grpo import GrpoStage
 
 BASE_CPU = 0.75 * GIB  # an interpreter with torch, transformers and TRL
 BASE_GPU = 1.0 * GIB  # a CUDA context, its libraries' workspaces, and what the allocator cannot use
@@ -33,6 +35,7 @@ class Memory:
     logits: float = 0.0
     engine: float = 0.0  # the sampling engine's own weights and keys and values
     reference: float = 0.0  # the frozen policy of a KL term or of DPO
+    scorers: float = 0.0  # reward models, and the frozen policy that measures fluency
     base: float = 0.0
 
     @property
@@ -129,6 +132,7 @@ def memory_of(shape: Shape, training: Training, device_gib: float) -> Memory:
         logits=_logits(shape, training, rows * length),
         engine=_engine(shape, training, device_gib),
         reference=_reference(shape, training) / whole,
+        scorers=_scorers(shape, training),
         base=BASE_GPU if training.on_gpu else BASE_CPU,
     )
 
@@ -172,6 +176,19 @@ def _reference(shape: Shape, training: Training) -> float:
     """The policy at the stage's start, where a stage holds it beside the one that it trains."""
     holds = kind_of(training.stage).holds_reference
     return float(training.weight_bytes * shape.parameters) if holds is not None and holds(training.stage) else 0.0
+
+
+def _scorers(shape: Shape, training: Training) -> float:
+    """Models that score rollouts, whole on each device: bfloat16 on a GPU, else float32. A hub id's size may be unknown."""
+    scale = 2.0 if training.on_gpu else 4.0
+    stage = training.stage
+    if not isinstance(stage, GrpoStage):
+        return 0.0
+    models = [one.model for one in stage.scorers if isinstance(one, RewardModelScorer)]
+    shapes = [shape if model is None else shape_of(model) for model in models]  # a stage's is of the policy's size
+    held = [one.parameters for one in shapes if one is not None]
+    held += [shape.parameters] if stage.loads_start(training.hardware.processes) else []
+    return scale * sum(held)
 
 
 def _engine(shape: Shape, training: Training, device_gib: float) -> float:

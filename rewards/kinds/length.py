@@ -1,9 +1,9 @@
-"""Kind `length`: how a completion's length stands to what was asked, in one of five forms.
+"""Kind `length`: how a completion's length stands to what was asked, in one of six forms.
 
 Tokens are counted, never guessed from text: `completion_ids` for the whole completion, the column `thinking_tokens` for
 the think block. Tokens that a thinking budget forced are not the policy's and do not count. Forms: `l1_exact` and
 `l1_max` (L1, arXiv 2503.04697), `overlong` (DAPO, arXiv 2503.14476, equation 13), `budget` (kept by its own doing), `adherence`
-(as many thinking tokens as the row asks for).
+(as many thinking tokens as the row asks for), `least` (an answer of so many tokens: a guard where short is easy).
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,13 @@ from typing import Any, Literal
 from rewards.contract import Rollout, Verdict, not_applicable
 from rewards.kind import Group, Kind, Row
 
-Form = Literal["l1_exact", "l1_max", "overlong", "budget", "adherence"]
+Form = Literal["l1_exact", "l1_max", "overlong", "budget", "adherence", "least"]
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "l1_exact": ("budget",),
     "l1_max": ("budget",),
     "overlong": (),
+    "least": (),
     "budget": ("mode", "budget", "thinking_tokens"),
     "adherence": ("mode", "budget", "thinking_tokens"),
 }
@@ -29,7 +30,8 @@ class Length:
     With n the completion's own tokens and b its row's `budget`: l1_exact is 1 - alpha |b - n| and l1_max is
     alpha (b - n) + delta, both between 0 and 1; overlong is 0 up to max_tokens - cache_tokens, falls to -1 at
     max_tokens and stays there; budget is 1 for thinking of at most b tokens and falls to 0 at 2 b, and is 0 where
-    the thinking had to be cut off; adherence is 1 - |b - t| / b for thinking of t tokens, at least 0.
+    the thinking had to be cut off; adherence is 1 - |b - t| / b for thinking of t tokens, at least 0; least is a / min_tokens for an answer of a tokens
+    without its thinking, at most 1.
     """
 
     columns: tuple[str, ...] = ("mode", "budget")
@@ -42,28 +44,40 @@ class Length:
         delta: float = 0.5,
         max_tokens: int = 0,
         cache_tokens: int = 0,
+        min_tokens: int = 0,
     ) -> None:
-        problem = self.option_problem(form=form, alpha=alpha, max_tokens=max_tokens, cache_tokens=cache_tokens)
+        problem = self.option_problem(
+            form=form, alpha=alpha, max_tokens=max_tokens, cache_tokens=cache_tokens, min_tokens=min_tokens
+        )
         if problem is not None:
             raise ValueError(problem)
         self.form, self.alpha, self.delta = form, alpha, delta
-        self.max_tokens, self.cache_tokens = max_tokens, cache_tokens
+        self.max_tokens, self.cache_tokens, self.min_tokens = max_tokens, cache_tokens, min_tokens
         self.columns = _COLUMNS[form]
 
     @staticmethod
     def option_problem(
-        *, form: Form = "budget", alpha: float = 0.0003, delta: float = 0.5, max_tokens: int = 0, cache_tokens: int = 0
+        *,
+        form: Form = "budget",
+        alpha: float = 0.0003,
+        delta: float = 0.5,
+        max_tokens: int = 0,
+        cache_tokens: int = 0,
+        min_tokens: int = 0,
     ) -> str | None:
         """Why options do not fit together, or None when they do."""
         if form == "overlong" and not 0 < cache_tokens <= max_tokens:
             return f"overlong needs 0 < cache_tokens <= max_tokens, not {cache_tokens} and {max_tokens}"
+        if form == "least" and min_tokens < 1:
+            return f"least needs min_tokens of at least 1, not {min_tokens}"
         return None if alpha > 0 else f"alpha must be above 0, not {alpha}"
 
     def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        """One verdict per rollout. Rows without a budget are not this verifier's, except in the form `overlong`."""
-        judge = {"overlong": self._overlong, "budget": self._budget, "adherence": self._adherence}.get(
-            self.form, self._l1
-        )
+        """One verdict per rollout. Rows without a budget are not this verifier's, except in the forms `overlong` and `least`."""
+        forms = {
+            "overlong": self._overlong, "budget": self._budget, "adherence": self._adherence, "least": self._least,
+        }  # fmt: skip
+        judge = forms.get(self.form, self._l1)
         return [judge(rollout) for rollout in rollouts]
 
     def close(self) -> None:
@@ -87,6 +101,14 @@ class Length:
         over = (self.max_tokens - self.cache_tokens - tokens) / self.cache_tokens
         reason = "within" if over >= 0 else "nearly_overlong" if over > -1 else "overlong"
         return Verdict(min(0.0, max(-1.0, over)), reason, {"tokens": tokens, "max_tokens": self.max_tokens})
+
+    def _least(self, rollout: Rollout) -> Verdict:
+        tokens = own_tokens(rollout)
+        if tokens is None:
+            return Verdict(None, "tokens_unknown")
+        answered = max(0, tokens - int(rollout.columns.get("thinking_tokens") or 0))
+        reason = "long_enough" if answered >= self.min_tokens else "too_short"
+        return Verdict(_clamped(answered / self.min_tokens), reason, {"tokens": answered, "least": self.min_tokens})
 
     def _budget(self, rollout: Rollout) -> Verdict:
         over = _thought_over(rollout)
@@ -139,7 +161,7 @@ OVERLONG = {"form": "overlong", "max_tokens": 100, "cache_tokens": 20}  # free u
 
 def _total(group: Group, options: dict[str, Any], tokens: int | None, score: float | None, **known: Any) -> Row:
     """A row whose whole completion counts."""
-    known = {"budget": None if options["form"] == "overlong" else 1000, **known}
+    known = {"budget": None if options["form"] in ("overlong", "least") else 1000, **known}
     return Row(group, known.pop("completion", "Salt."), score, tokens=tokens, options=options, **known)
 
 
@@ -150,6 +172,7 @@ def _thinking(group: Group, thinking: int | None, score: float | None, **known: 
 
 
 ADHERENCE = {"form": "adherence"}  # 1 - |b - t| / b
+LEAST = {"form": "least", "min_tokens": 40}  # a / 40
 
 
 ROWS: tuple[Row, ...] = (
@@ -159,6 +182,14 @@ ROWS: tuple[Row, ...] = (
     _thinking("garbage", 0, 0.0, options=ADHERENCE),
     _thinking("unjudgeable", None, None, options=ADHERENCE),
     _thinking("adversarial", 64, 0.0, options=ADHERENCE, forced=3),  # the budget did it
+    _total("gold", LEAST, 40, 1.0),
+    _total("gold", LEAST, 4000, 1.0),
+    _total("near_miss", LEAST, 39, 0.975),
+    _total("near_miss", LEAST, 60, 0.5, columns={"thinking_tokens": 40}),  # thinking is no answer
+    _total("garbage", LEAST, 0, 0.0, completion=""),
+    _total("unjudgeable", LEAST, None, None),
+    _total("adversarial", LEAST, 50, 0.5, forced=30),  # what was forced is not the policy's
+    _total("adversarial", LEAST, 2, 0.05, completion="A long answer of 400 tokens. " * 80),
     _thinking("gold", 40, 1.0),
     _thinking("gold", 64, 1.0),
     _thinking("gold", 0, 1.0),

@@ -10,8 +10,9 @@ from alignment.core.vocabulary import Mode
 from alignment.report.alarms.evaluations import conversation_alarms, evaluation_alarms
 from alignment.report.alarms.inputs import isolation_alarms, lineage_alarms, row_alarms, start_alarms
 from alignment.report.alarms.modes import mixes_modes, trained_both_modes
-from alignment.report.alarms.rewards import accuracy_alarms, process_alarms
+from alignment.report.alarms.rewards import accuracy_alarms, process_alarms, proxy_alarms
 from alignment.report.alarms.training import gradient_alarms, training_alarms
+from alignment.report.alarms.writing import writing_alarms
 from alignment.report.document import Alarm, Change
 from alignment.report.run import Run
 
@@ -28,6 +29,8 @@ def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm
         found += gradient_alarms(stage)
         found += training_alarms(stage)
         found += process_alarms(stage)
+        found += proxy_alarms(stage)
+        found += writing_alarms(stage)
         found += isolation_alarms(stage)
         found += accuracy_alarms(stage, changes.get(stage.name, {}))
         found += evaluation_alarms(stage, fused)

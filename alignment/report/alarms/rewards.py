@@ -8,10 +8,13 @@ from statistics import fmean
 
 from alignment.core.vocabulary import Mode
 from alignment.report.alarms.evidence import alarm, quarters
+from alignment.report.alarms.trends import trend
 from alignment.report.document import Alarm, Change
 from alignment.report.run import Stage
+from alignment.report.scores import scorers_of, verifiers_of
 
 PROCESS_RISE = 0.05  # of a score and of a fraction, from the first to the last quarter of a stage
+TRUTH_FALL = 0.05  # of a verifier's mean score
 STEP_DRIFT = 2.0  # factor between them
 
 
@@ -48,3 +51,20 @@ def accuracy_alarms(stage: Stage, changes: Mapping[Mode, Change]) -> Iterator[Al
             f"{-100 * fallen:.1f} points{'' if clear else ', which chance could explain'}."
         )
         yield alarm(stage, "reward_up_accuracy_down", fallen, 0.0, message, "warning" if clear else "notice")
+
+
+def proxy_alarms(stage: Stage) -> Iterator[Alarm]:
+    """A reward model's score that clearly rises while a verifier's clearly falls (Goodhart's law, arXiv 2210.10760)."""
+    for proxy in scorers_of(stage, "reward_model"):
+        paid = trend(stage.series(f"reward/{proxy}/mean"))
+        if paid is None or not paid.rises:
+            continue
+        for name in verifiers_of(stage):
+            truth = trend(stage.series(f"reward/{name}/mean"))
+            if truth is not None and truth.falls and truth.change <= -TRUTH_FALL:
+                message = (
+                    f"The reward model {proxy} rose from {paid.first:.2f} to {paid.last:.2f} while the verifier {name} fell from "
+                    f"{truth.first:.2f} to {truth.last:.2f}: the policy pleases the model and not what it stands for. Stop "
+                    "earlier, lower its weight, or add a KL term."
+                )
+                yield alarm(stage, "proxy_up_truth_down", truth.change, -TRUTH_FALL, message)

@@ -30,6 +30,7 @@ from alignment.report.render.following import (
 )
 from alignment.report.render.samples import comparisons, first_and_last
 from alignment.report.run import Run
+from alignment.report.scores import rewards_over_steps
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,12 @@ def following_tables(report: Report) -> Following:
 def training_curves(run: Run) -> list[tuple[str, list[Curve]]]:
     """(stage, its small multiples) for every stage that logged at least two steps of something worth a picture."""
     labelled = {name: metric.label for name, metric in METRICS.items() if metric.label}
-    found = []
+    found, paid = [], rewards_over_steps(run)
     for stage in run.stages:
-        drawn = [_curve(stage.series(name), f"{stage.name}, {label}", label) for name, label in labelled.items()]
+        shown = labelled | {
+            f"reward/{one.name}/mean": f"{one.name} ({one.role})" for one in paid if one.stage == stage.name
+        }
+        drawn = [_curve(stage.series(name), f"{stage.name}, {label}", label) for name, label in shown.items()]
         if any(drawn):
             found.append((stage.name, [one for one in drawn if one]))
     return found

@@ -54,6 +54,7 @@ def render_markdown(report: Report) -> str:
         *_sweep(report),
         *_process(report),
         *_reward_models(report),
+        *_rewards_over_steps(report),
         "## Work",
         _work(report),
     ]
@@ -75,6 +76,13 @@ def _reward_models(report: Report) -> list[str]:
         return []
     rows = reward_models.table(report.reward_models)
     return ["## Reward models", reward_models.LEGEND, table(reward_models.HEADINGS, rows)]
+
+
+def _rewards_over_steps(report: Report) -> list[str]:
+    if not report.rewards_over_steps:
+        return []
+    rows = [tuple(map(cell, row)) for row in reward_models.steps_table(report.rewards_over_steps)]
+    return ["## Proxy and verified rewards", reward_models.STEPS_LEGEND, table(reward_models.STEPS_HEADINGS, rows)]
 
 
 def _facts(report: Report) -> str:

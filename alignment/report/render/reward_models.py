@@ -5,7 +5,7 @@ Neighbours: ../document.py (RewardModelSection), records/reward_model.py (the fi
 
 from collections.abc import Sequence
 
-from alignment.report.document import RewardModelSection
+from alignment.report.document import RewardModelSection, RewardsOverSteps
 from alignment.report.render import phrases
 
 LEGEND = (
@@ -30,6 +30,18 @@ def table(sections: Sequence[RewardModelSection]) -> list[tuple[str, ...]]:
         )
         for one in sections
     ]  # fmt: skip
+
+
+STEPS_LEGEND = (
+    "Mean of each score in each quarter of the steps. A reward model is a proxy, which training raises in any case; where a "
+    "verifier beside it stands still or falls, the two have parted."
+)
+STEPS_HEADINGS = ("stage", "score", "is", "first quarter", "second", "third", "last quarter")
+
+
+def steps_table(rows: Sequence[RewardsOverSteps]) -> list[tuple[str, ...]]:
+    """A row for each score, in the order of STEPS_HEADINGS."""
+    return [(one.stage, one.name, one.role, *map(_number, one.quarters)) for one in rows]
 
 
 def _number(value: float | None) -> str:

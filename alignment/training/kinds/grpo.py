@@ -15,8 +15,10 @@ from alignment.recipe.process import Process
 from alignment.recipe.rewards import Reward
 from alignment.recipe.sampling import Rollout
 from alignment.recipe.schema import Recipe
+from alignment.recipe.scorers import AnyScorer, FluencyScorer, RewardModelScorer
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
+from alignment.training.kinds.scorers import scorers
 from alignment.training.rl.check import check_algorithm, check_staleness
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class GrpoStage(TrainingStage):
 
     rollout: Rollout = Field(Rollout(), description="How completions are sampled.")
     rewards: list[Reward] = Field(min_length=1, description="The verifiers that make up the reward.")
+    scorers: list[AnyScorer] = Field([], description="Scores by a model beside the trainer, which join the rewards.")
     process: Process | None = Field(
         None, description="What scores the steps of completions, for algorithms with credit for steps."
     )
@@ -38,8 +41,27 @@ class GrpoStage(TrainingStage):
 
     @property
     def reads(self) -> list[str]:
-        """The prm stage that scores its steps."""
-        return [self.process.stage] if self.process is not None and self.process.stage is not None else []
+        """The stages whose models score its completions or their steps."""
+        named = [one.stage for one in self.scorers if isinstance(one, RewardModelScorer)]
+        named += [self.process.stage] if self.process is not None else []
+        return [one for one in named if one is not None]
+
+    @property
+    def scores_every_answer(self) -> bool:
+        """Whether a reward model with a weight gives every answer a reward, whatever the verifiers can judge."""
+        return any(one.weight for one in self.scorers if isinstance(one, RewardModelScorer))
+
+    def loads_start(self, processes: int) -> bool:
+        """Whether a frozen copy of the starting policy is loaded for a fluency scorer.
+
+        None is where the trainer holds that policy and scores with it: under a new adapter, or as the reference of a KL term;
+        with one process, since no rank may wait for another here, at the temperature at which it computes, and while nobody trains.
+        """
+        new = self.lora is not None and self.lora.adapter == "new"
+        held = (new or bool(self.algorithm.beta)) and processes == 1 and self.rollout.temperature == 1
+        return any(isinstance(one, FluencyScorer) for one in self.scorers) and not (
+            held and not self.rollout.max_staleness
+        )
 
 
 def run(context: "StageContext") -> Done:
@@ -87,8 +109,8 @@ def checkpoints(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]
 
 
 def weights(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
-    """At least one reward has a weight."""
-    if not any(spec.weight for spec in stage.rewards):
+    """At least one reward or reward model has a weight."""
+    if not any(spec.weight for spec in stage.rewards) and not stage.scores_every_answer:
         message = "every weight is 0, so every reward is 0; give one a weight"
         yield Issue(("stages", index, "rewards"), message)
 
@@ -169,5 +191,5 @@ KIND = StageKind(
         learning_rate=1e-6,
     ),
     lint=lambda stage: LintIntent(stage.rollout.max_prompt_tokens),
-    checks=(batches, checkpoints, weights, algorithm, process),
+    checks=(batches, checkpoints, weights, algorithm, process, scorers),
 )

@@ -5,7 +5,7 @@ Neighbours: rollouts.py (who asks), process_advantages.py (what is made of score
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from alignment.data.steps import Step, StepRule, token_ends
@@ -106,7 +106,7 @@ class ProcessScores:
         if stage.process is None:
             raise ValueError("the stage has no `process`")
         self._settings, self._rewards = stage.process, stage.rewards
-        self._tokenizer = sampler.tokenizer
+        self._tokenizer, self._verifiers = sampler.tokenizer, scorer
         self._scorer = self._opened(context, stage.process, sampler, scorer)
 
     def _opened(
@@ -144,16 +144,11 @@ class ProcessScores:
             )
         return Scored(
             [
-                replace(one, verdicts={**one.verdicts, NAME: verdict}, total=self._total(one.total, verdict.score))
+                self._verifiers.joined(one, NAME, verdict, self._settings.weight, verdict.score)
                 for one, verdict in zip(judged, verdicts, strict=True)
             ],
             rows,
         )
-
-    def _total(self, total: float | None, score: float | None) -> float | None:
-        if not self._settings.weight:
-            return total
-        return None if total is None or score is None else total + self._settings.weight * score
 
     def _tokens(self, judged: Judged, steps: Sequence[Step]) -> tuple[list[int], list[int]]:
         """The step of each token of the last assistant turn, -1 for none, and the number of tokens of each step."""

@@ -16,12 +16,14 @@ from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.rollout.groups import chance, group_mode, has_signal, replace_zero_variance
 from alignment.rollout.judging import Judging
 from alignment.rollout.sampler import RolloutRequest, TrajectorySampler
+from alignment.rollout.scorers.fluency import StartLogprobs
 from alignment.rollout.scoring import Judged, Scorer, summary
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.ahead import Ahead
 from alignment.training.rl.batch import GAP_ROWS, RolledOut, Row
 from alignment.training.rl.engine_weights import EngineWeights, starts_the_same
+from alignment.training.rl.model_scorers import ModelScorers
 from alignment.training.rl.process_scores import ProcessScores
 
 KEPT_ROLLOUTS = 16  # per step, in rollouts.jsonl
@@ -39,7 +41,10 @@ class Drawn:
 
 
 class Rollouts:
-    """The completions of a step, sampled and judged on this rank. Implements RolloutSource."""
+    """The completions of a step, sampled and judged on this rank. Implements RolloutSource.
+
+    start_logprobs: set where the trainer holds the policy at the stage's start, for a fluency scorer.
+    """
 
     def __init__(self, context: StageContext, problems: list[Problem]) -> None:
         stage: GrpoStage = context.stage
@@ -52,6 +57,8 @@ class Rollouts:
         self._resting = False
         self._sampler: TrajectorySampler | None = None
         self._process: ProcessScores | None = None
+        self._scorers: ModelScorers | None = None
+        self.start_logprobs: StartLogprobs | None = None
         self._ahead: Ahead[Drawn] = Ahead()
 
     def roll_out(
@@ -88,10 +95,14 @@ class Rollouts:
 
     def _drawn(self, sampler: TrajectorySampler, problem_ids: Sequence[str], step: int, weights_of_step: int) -> Drawn:
         """A step's completions from the weights that the engine holds, those of `weights_of_step`."""
-        waited = self._judging.waited_seconds
+        waited = self._seconds_verdicts()
         judged = self._completed(sampler, [self._problems[name] for name in problem_ids], step, draw=0)
         judged, replaced = self._replaced(sampler, judged, step)
-        return Drawn(judged, replaced, self._judging.waited_seconds - waited, weights_of_step)
+        return Drawn(judged, replaced, self._seconds_verdicts() - waited, weights_of_step)
+
+    def _seconds_verdicts(self) -> float:
+        """How long sampling has waited for verdicts and scores so far."""
+        return self._judging.waited_seconds + (self._scorers.seconds if self._scorers is not None else 0.0)
 
     def _rows(self, sampler: TrajectorySampler, judged: list[Judged], staleness: int) -> tuple[list[Row], list[Row]]:
         """The step's rows; where they are stale, some of them once more with the log-probs of the engine's weights now."""
@@ -122,6 +133,9 @@ class Rollouts:
             self._sampler = self._first_sampler(step, weights)
             if self._context.stage.process is not None:
                 self._process = ProcessScores(self._context, self._sampler, self._scorer)
+            if self._context.stage.scorers:
+                start, tokenizer = self.start_logprobs, self._sampler.tokenizer
+                self._scorers = ModelScorers(self._context, self._scorer, tokenizer, start)
         elif self._weights_of_step != step or self._resting:
             self._sampler.sampler.engine.load_weights(weights())
         self._weights_of_step, self._resting = step, False
@@ -152,7 +166,8 @@ class Rollouts:
             drawn_with = request_seed("draw", seed, step, draw, rank, place)
             requests.append(RolloutRequest(problem, mode, flagged, settings.thinking_budget, drawn_with))
         finished = sampler.finished(requests, self._sampling)
-        return self._judging.judged(problems, finished, settings.generations)
+        judged = self._judging.judged(problems, finished, settings.generations)
+        return judged if self._scorers is None else self._scorers.score(judged)
 
     def _replaced(self, sampler: TrajectorySampler, judged: list[Judged], step: int) -> tuple[list[Judged], int]:
         """The step's rows after dynamic sampling, and how many groups were replaced."""

@@ -152,6 +152,18 @@ class PolicyGradientTrainer(GRPOTrainer):
         distance, count = self.accelerator.reduce(sums, reduction="sum").tolist()
         return distance / max(1.0, count)
 
+    def start_logprobs(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
+        """Log-probs (nats) of completion tokens under the policy at the stage's start, for rows of prompt and completion ids.
+
+        For one process at temperature 1 whose policy has a new adapter or a reference.
+        """
+        if not rows:
+            return []
+        made = [Row(prompt, ids, [0.0] * len(ids), [True] * len(ids), truncated=False) for prompt, ids in rows]
+        with self._measuring(self.model):
+            found_BC = self._reference_logprobs(self._tensors(made, mask_truncated=False)).tolist()
+        return [of_row[: len(ids)] for of_row, (_, ids) in zip(found_BC, rows, strict=True)]
+
     def _plain_gap(self, rows: Sequence[Row]) -> float:
         """`logprob_gap` with each row under plain attention, to tell where a gap comes from. Collective."""
         model = self.accelerator.unwrap_model(self.model)

@@ -35,16 +35,17 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     tokenizer = context.tokenizer()
     problems, left_out = sound_problems(context.recipe, stage, load_parts(stage.data), context.artifact)
     context.leave_out(left_out)
-    refuse_unjudged(problems, stage.rewards)
+    refuse_unjudged(problems, stage.rewards, scored=stage.scores_every_answer)
     if context.is_main:
         refuse_failing(context.recipe, stage, problems)
     problems = _fitting(context, tokenizer, problems)
     recorder = Recorder(context)
     settings = _settings(context)  # before the policy: it tells transformers whether weights are loaded in shards
     policy, packs = packed_policy(context)
+    source = rollouts or Rollouts(context, problems)
     trainer = PolicyGradientTrainer(
         algorithm=stage.algorithm,
-        rollouts=rollouts or Rollouts(context, problems),
+        rollouts=source,
         max_logprob_gap=_largest_gap(stage, settings, next(policy.parameters()).dtype),
         packs=packs,
         engine_dtype=stage.rollout.engine.resolved_dtype(on_gpu=torch.cuda.is_available()),
@@ -56,6 +57,8 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         peft_config=adapter_config(stage.lora, tokenizer, policy),
         callbacks=[recorder],
     )
+    if isinstance(source, Rollouts) and not stage.loads_start(context.processes):
+        source.start_logprobs = trainer.start_logprobs
     return trainer, recorder
 
 

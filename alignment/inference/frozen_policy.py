@@ -1,0 +1,49 @@
+"""FrozenPolicy: a policy that is not trained any more, and the log-probs that it gives other policies' answers.
+
+Neighbours: rollout/scorers/fluency.py (who asks), adapters.py (policies that are an adapter), by_length.py (batches).
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from alignment.inference.adapters import load_whole
+from alignment.inference.by_length import by_length
+from alignment.inference.weights.unsharded import unsharded
+
+LOGITS = 1 << 27  # numbers of a pass's logits: 512 MiB in float32
+
+
+class FrozenPolicy:
+    """A policy from a folder or hub id, an adapter on its base included, in inference mode. Raises as `load_whole`."""
+
+    def __init__(self, policy: str, *, trust_remote_code: bool = False) -> None:
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+        with unsharded():
+            loaded = load_whole(policy, dtype=dtype, trust_remote_code=trust_remote_code)
+        self._model = loaded.to(self._device).eval().requires_grad_(False)
+
+    def logprobs(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
+        """Log-prob (nats, temperature 1) of each completion token, for rows of prompt ids and completion ids."""
+        whole = [[*prompt, *completion] for prompt, completion in rows]
+        most = LOGITS // self._model.config.get_text_config().vocab_size
+        found: dict[int, list[float]] = {}
+        for places in by_length([len(one) for one in whole], most):
+            longest = max(len(whole[place]) for place in places)
+            padding = [longest - len(whole[place]) for place in places]
+            ids_BT = torch.tensor(
+                [[*whole[place], *[0] * more] for place, more in zip(places, padding, strict=True)], device=self._device
+            )
+            mask_BT = torch.tensor([[1] * (longest - more) + [0] * more for more in padding], device=self._device)
+            with torch.inference_mode():
+                logits_BTV = self._model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False).logits[:, :-1]
+                logits_BTV = logits_BTV.float()
+                picked_BT = logits_BTV.gather(-1, ids_BT[:, 1:, None])[..., 0] - logits_BTV.logsumexp(-1)
+            for row, place in enumerate(places):
+                found[place] = picked_BT[row, len(rows[place][0]) - 1 : len(whole[place]) - 1].tolist()
+        return [found[place] for place in range(len(rows))]
+
+    def close(self) -> None:
+        """Free the model."""
+        del self._model

@@ -1,0 +1,54 @@
+"""ModelScorer, the seam for scores that come from a model, and joining them to the verifiers' verdicts.
+
+A scorer sees rollouts and gives verdicts; a hook then turns the scores of one group into what enters the reward. Unknown
+stays unknown: a rollout that a weighted scorer could not score has no total. Neighbours: reward_model.py and fluency.py (the
+scorers), ../scoring.py (the verifiers and the total).
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.trajectory import Trajectory
+from rewards import Verdict
+from rewards.compose import refuse_broken
+
+
+class ModelScorer(Protocol):
+    """What scores rollouts by a model. `name` is that of its verdicts; with weight 0 it only records them."""
+
+    name: str
+    weight: float
+
+    def verdicts(self, rollouts: Sequence[Trajectory]) -> list[Verdict]:
+        """A verdict for each rollout, in order: the score as it is recorded, None where it is not known."""
+        ...
+
+    def in_group(self, scores_G: Sequence[float | None]) -> list[float | None]:
+        """The hook: what enters the reward, from the scores of all rollouts of one problem."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+def with_scores(
+    verifiers: Scorer, scorers: Sequence[ModelScorer], judged: Sequence[Judged], group: int
+) -> list[Judged]:
+    """Judged rollouts with the scorers' verdicts and their part of the total.
+
+    group: rollouts of one problem, one after another. Raises rewards.VerdictsUnavailable if a scorer fails on most of them.
+    """
+    rows = list(judged)
+    for scorer in scorers:
+        found = scorer.verdicts([one.trajectory for one in rows])
+        refuse_broken(scorer.name, found)
+        values: list[float | None] = []
+        for start in range(0, len(found), group):
+            values += scorer.in_group([verdict.score for verdict in found[start : start + group]])
+        rows = [
+            verifiers.joined(one, scorer.name, verdict, scorer.weight, value)
+            for one, verdict, value in zip(rows, found, values, strict=True)
+        ]
+    return rows
