@@ -91,6 +91,8 @@ def test_length_alone_is_a_notice_unless_a_reward_asks_for_it(tmp_path: Path) ->
     assert hacks(run_of(tmp_path / "a", **courses))["reward_up_text_worse"][0] == "notice"
     asked = [{"kind": "length", "name": None, "weight": 0.5}]
     assert hacks(run_of(tmp_path / "b", asked, **courses)) == {}
+    guarded = [{**asked[0], "form": "least"}]
+    assert hacks(run_of(tmp_path / "c", guarded, **courses))["reward_up_text_worse"][0] == "notice"
 
 
 PARTED: dict[str, Course] = {"reward__taste__mean": (-0.2, 2.5, 0.2), "reward__instruction__mean": (0.6, 0.3, 0.04)}

@@ -16,7 +16,8 @@ from alignment.report.scores import scorers_of, specs
 LENGTH_FACTOR = 2.0
 DISTINCT_LEFT = 0.8  # of the distinct fraction of bigrams
 FLUENCY_LOST = 0.5  # nats per token
-ASKS_FOR_LENGTH = "length"  # a reward whose rows are meant to change their length
+ASKS_FOR_LENGTH = "length"  # a reward that is meant to change the length of answers, but for its form that guards against short ones
+GUARD = "least"
 
 
 @dataclass(frozen=True)
@@ -62,4 +63,5 @@ def _signs(stage: Stage) -> Iterator[Sign]:
 
 
 def _rewards_length(stage: Stage) -> bool:
-    return any(one.get("kind") == ASKS_FOR_LENGTH and one.get("weight") != 0 for one in specs(stage, "rewards"))
+    lengths = [one for one in specs(stage, "rewards") if one.get("kind") == ASKS_FOR_LENGTH and one.get("weight") != 0]
+    return any(one.get("form") != GUARD for one in lengths)
