@@ -115,6 +115,7 @@ class Stepwise:
     outcome: float | None = None  # the score of the final answer, where it was judged
     family: str = ""
     rationale: str = ""  # why a judge named its first wrong step
+    thinking_steps: int = 0  # how many of the steps, the first ones, stand in a think block
 
     def __post_init__(self) -> None:
         if len(self.steps) != len(self.labels):

@@ -1,7 +1,7 @@
 """From a solution in steps to the tokens that a process reward model reads, for training and for scoring alike.
 
 The prompt is rendered by the chat template, as for a policy; each step's text is followed by the step token, at which its
-score is read. Neighbours: template.py (prompts), rows.py (Stepwise).
+score is read. The step token stands in the place of the line break. Neighbours: template.py (prompts), rows.py (Stepwise).
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from alignment.core.errors import DataError
 from alignment.data.rows import Message
 from alignment.data.template import inert, render_prompt
+from rewards.contract import THINK_CLOSE, THINK_OPEN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,12 +34,24 @@ def step_token_id(tokenizer: "PreTrainedTokenizerBase", step_token: str) -> int:
 
 
 def render_steps(
-    tokenizer: "PreTrainedTokenizerBase", prompt: list[Message], steps: Sequence[str], step_id: int
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: list[Message],
+    steps: Sequence[str],
+    step_id: int,
+    thinking_steps: int = 0,
 ) -> RenderedSteps:
-    """A prompt and its solution. Special tokens are taken out of the steps, so that none can pass for the step token."""
+    """A prompt and its solution, in the think block that a policy writes around the first `thinking_steps` steps.
+
+    A policy that reads its thinking outside the block knows much less about it. Special tokens are taken out of the steps,
+    so that none can pass for the step token.
+    """
     ids = render_prompt(tokenizer, prompt, "thinking", flagged=False)
+    if thinking_steps and not tokenizer.decode(ids).rstrip().endswith(THINK_OPEN):
+        ids += tokenizer(f"{THINK_OPEN}\n", add_special_tokens=False)["input_ids"]
     positions = []
-    for step in steps:
+    for place, step in enumerate(steps):
+        if place and place == thinking_steps:
+            ids += tokenizer(f"{THINK_CLOSE}\n\n", add_special_tokens=False)["input_ids"]
         ids += tokenizer(inert(step, tokenizer), add_special_tokens=False)["input_ids"]
         positions.append(len(ids))
         ids.append(step_id)

@@ -79,6 +79,14 @@ def faults_of(steps: Sequence[str]) -> StepFaults:
     return StepFaults(tuple(empty), tuple(duplicate))
 
 
+def thinking_steps(completion: str, steps: Sequence[Step]) -> int:
+    """How many of a completion's steps are in its think block: those before `</think>`, or all if it is never closed."""
+    end = completion.find(THINK_CLOSE)
+    if end < 0:
+        return len(steps) if THINK_OPEN in completion else 0
+    return sum(step.start < end for step in steps)
+
+
 def token_ends(tokenizer: "PreTrainedTokenizerBase", token_ids: Sequence[int], ends: Sequence[int]) -> list[int]:
     """For each character position, the number of leading tokens whose text reaches it: a prefix of whole tokens.
 

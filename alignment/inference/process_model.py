@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification,
 from alignment.core.errors import ArtifactError
 from alignment.data.rows import Message
 from alignment.data.step_template import RenderedSteps, render_steps, step_token_id
-from alignment.data.steps import StepRule
+from alignment.data.steps import Step, StepRule, thinking_steps
 from alignment.inference.by_length import by_length
 from alignment.recipe.process import RIGHT, STEP_TOKEN
 
@@ -28,10 +28,16 @@ BATCH_TOKENS = 16_384  # of one forward pass, padding included
 
 @dataclass(frozen=True)
 class Solution:
-    """A prompt and the steps that answer it."""
+    """A prompt and the steps that answer it, the first `thinking_steps` of which are in a think block."""
 
     prompt: list[Message]
     steps: Sequence[str]
+    thinking_steps: int = 0
+
+    @classmethod
+    def of(cls, prompt: list[Message], completion: str, steps: Sequence[Step]) -> "Solution":
+        """A completion that was split into steps."""
+        return cls(prompt, [one.text for one in steps], thinking_steps(completion, steps))
 
 
 class Backend(Protocol):
@@ -79,7 +85,9 @@ class ProcessModel:
 
     def scores(self, solutions: Sequence[Solution]) -> list[list[float] | None]:
         """The probability that each step is right, for each solution; None for one that is longer than the model reads."""
-        rendered = [render_steps(self.tokenizer, one.prompt, one.steps, self.step_id) for one in solutions]
+        rendered = [
+            render_steps(self.tokenizer, one.prompt, one.steps, self.step_id, one.thinking_steps) for one in solutions
+        ]
         fits = [place for place, one in enumerate(rendered) if one.positions and len(one.input_ids) <= self._longest]
         found = self._backend.probabilities([rendered[place] for place in fits])
         by_place = dict(zip(fits, found, strict=True))

@@ -10,6 +10,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from alignment.recipe.closed import Closed
 
 _COMPLETIONS = "Completions from a prefix; more of them find more ways to the answer."
+_TEMPERATURE = (
+    "Sampling temperature of completions; default: the rollout's. A lower one completes right prefixes more surely."
+)
 
 
 class Steps(Closed):
@@ -34,6 +37,7 @@ class MonteCarlo(Closed):
 
     type: Literal["monte_carlo"] = Field(description="Completions from the end of each step, up to the first 0.")
     completions: int = Field(8, ge=1, description=_COMPLETIONS)
+    temperature: float | None = Field(None, gt=0, description=_TEMPERATURE)
     label: Literal["hard", "soft", "relative"] = Field(
         "hard",
         description="hard: 1 if any completion is right; soft: the fraction that is; relative: 1 if the fraction is at least "
@@ -60,6 +64,7 @@ class BinarySearch(Closed):
         description="Hard labels by binary search for the first prefix from which no completion is right.",
     )
     completions: int = Field(8, ge=1, description=_COMPLETIONS)
+    temperature: float | None = Field(None, gt=0, description=_TEMPERATURE)
 
 
 class Execution(Closed):

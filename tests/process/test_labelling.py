@@ -66,6 +66,14 @@ def test_a_prefix_of_a_right_solution_needs_no_completion() -> None:
     assert searched.drawn == 0
 
 
+def test_the_step_at_which_a_solution_parts_from_a_right_one_is_looked_at_first() -> None:
+    for first_wrong in range(3, 13):
+        world = World([1.0] * first_wrong + [0.0] * (13 - first_wrong))
+        found = world.labels(binary_search(12, 8, right=False, reached=2))
+        assert found == World(world.chances).labels(hard_labels(12, 8, right=False))
+        assert first_wrong > 3 or world.drawn == 8
+
+
 def test_a_soft_label_is_the_fraction_that_is_right() -> None:
     assert World([1, 1, 0.5, 0.5]).labels(soft_labels(4, 4, right=True)) == [1.0, 0.25, 0.25, 1.0]
 

@@ -50,6 +50,13 @@ def trained(rows: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run" / "01-prm" / "output"
 
 
+def text_of(row: Stepwise) -> str:
+    """A worked solution as a policy writes it, with the step token in place of line breaks."""
+    thinking, answer = row.steps[: row.thinking_steps], row.steps[row.thinking_steps :]
+    before, after = ("".join(f"{step}<extra_0>" for step in part) for part in (thinking, answer))
+    return f"<think>\n{before}</think>\n\n{after}"
+
+
 def by_hand(folder: Path, found: Sequence[Stepwise]) -> list[list[float]]:
     """Step scores by plain transformers, one solution at a time."""
     model, tokenizer = (
@@ -59,9 +66,7 @@ def by_hand(folder: Path, found: Sequence[Stepwise]) -> list[list[float]]:
     scores = []
     for row in found:
         text = tokenizer.apply_chat_template(row.prompt, tokenize=False, add_generation_prompt=True)
-        ids = tokenizer(
-            text + "".join(f"{step}<extra_0>" for step in row.steps), add_special_tokens=False, return_tensors="pt"
-        )
+        ids = tokenizer(text + text_of(row), add_special_tokens=False, return_tensors="pt")
         with torch.no_grad():
             right_T = model(**ids).logits[0].softmax(-1)[:, 1]
         scores.append(right_T[ids["input_ids"][0] == model.config.step_token_id].tolist())
@@ -71,7 +76,7 @@ def by_hand(folder: Path, found: Sequence[Stepwise]) -> list[list[float]]:
 def test_the_folder_loads_in_plain_transformers_and_gives_the_same_scores(trained: Path) -> None:
     found = solutions(20, seed=7)
     model = ProcessModel(str(trained))
-    scores = model.scores([Solution(row.prompt, row.steps) for row in found])
+    scores = model.scores([Solution(row.prompt, row.steps, row.thinking_steps) for row in found])
     for ours, plain, row in zip(scores, by_hand(trained, found), found, strict=True):
         assert ours is not None and len(ours) == len(row.steps)
         assert ours == pytest.approx(plain, abs=1e-5)
@@ -83,9 +88,10 @@ def test_the_folder_loads_in_plain_transformers_and_gives_the_same_scores(traine
 def test_steps_have_the_tokens_that_the_whole_text_has(trained: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(trained)
     for row in solutions(20, seed=3):
-        rendered = render_steps(tokenizer, row.prompt, row.steps, step_token_id(tokenizer, "<extra_0>"))
+        step_id = step_token_id(tokenizer, "<extra_0>")
+        rendered = render_steps(tokenizer, row.prompt, row.steps, step_id, row.thinking_steps)
         text = tokenizer.apply_chat_template(row.prompt, tokenize=False, add_generation_prompt=True)
-        whole = text + "".join(f"{step}<extra_0>" for step in row.steps)
+        whole = text + text_of(row)
         assert rendered.input_ids == tokenizer(whole, add_special_tokens=False)["input_ids"]
         assert [tokenizer.decode(rendered.input_ids[place]) for place in rendered.positions] == ["<extra_0>"] * len(
             row.steps
@@ -105,11 +111,16 @@ def test_while_the_head_alone_is_trained_nothing_below_it_moves(
     rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_process(tmp_path, resource("data/base"), prm_stage(rows, head_fraction=1.0), monkeypatch)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "01-prm" / "output")
+    step, line_break = tokenizer.convert_tokens_to_ids("<extra_0>"), tokenizer("\n")["input_ids"][0]
     after = AutoModelForTokenClassification.from_pretrained(tmp_path / "run" / "01-prm" / "output")
     before = AutoModelForTokenClassification.from_pretrained(resource("data/base"), num_labels=2)
     still = dict(before.named_parameters())
     for name, weight in after.named_parameters():
-        assert torch.equal(weight, still[name].to(weight.dtype)) != name.startswith("score"), name
+        expected = still.get(name, weight.new_zeros(0)).to(weight.dtype)
+        if name == "model.embed_tokens.weight":  # the step token alone is new, and begins as a line break
+            expected[step, :] = expected[line_break]
+        assert torch.equal(weight, expected) != name.startswith("score"), name
 
 
 def test_an_adapter_is_merged_into_a_folder_that_loads_whole(
@@ -178,7 +189,7 @@ def test_qwens_own_process_reward_models_load_with_their_head_of_two_layers(tmp_
 @pytest.mark.long
 def test_vllm_gives_the_scores_of_transformers(trained: Path) -> None:
     pytest.importorskip("vllm")
-    asked = [Solution(row.prompt, row.steps) for row in solutions(1000, seed=9)]
+    asked = [Solution(row.prompt, row.steps, row.thinking_steps) for row in solutions(1000, seed=9)]
     plain = ProcessModel(str(trained)).scores(asked)
     served = ProcessModel(str(trained), "vllm").scores(asked)
     for ours, theirs in zip(plain, served, strict=True):

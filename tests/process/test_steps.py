@@ -4,7 +4,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from alignment.core.resources import resource
-from alignment.data.steps import StepRule, faults_of, token_ends
+from alignment.data.steps import StepRule, faults_of, thinking_steps, token_ends
 
 CHAIN = "<think>\n5 + 9 = 14\n14 - 3 = 11\n</think>\n\n\\boxed{11}"
 
@@ -21,6 +21,13 @@ def test_a_blank_line_ends_a_step_and_a_single_one_does_not() -> None:
 
 def test_think_tags_belong_to_no_step() -> None:
     assert texts(StepRule("line"), CHAIN) == ["5 + 9 = 14", "14 - 3 = 11", "\\boxed{11}"]
+
+
+@pytest.mark.parametrize(
+    ("completion", "inside"), [(CHAIN, 2), ("<think>\n5 + 9 = 14\n14 - 3", 2), ("5 + 9 = 14\n\\boxed{14}", 0)]
+)
+def test_steps_in_the_think_block_are_counted(completion: str, inside: int) -> None:
+    assert thinking_steps(completion, StepRule("line").split(completion)) == inside
 
 
 def test_a_marker_begins_a_step() -> None:

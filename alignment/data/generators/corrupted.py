@@ -16,7 +16,7 @@ _LINE = re.compile(r"(-?\d+) ([+-]) (\d+) = (-?\d+)")
 def corrupted(problems: Iterable[Problem], seed: int, wrong_fraction: float = 0.5) -> Iterator[Stepwise]:
     """The worked solution of each problem as steps, `wrong_fraction` of them with a planted error.
 
-    Problems whose solution is no chain of `a + b = c` lines are passed over. The answer is the last step.
+    Problems whose solution is no chain of `a + b = c` lines are passed over. The chain is thinking, the answer the last step.
     """
     for problem in problems:
         parsed = [_LINE.fullmatch(line) for line in (problem.trace or "").split("\n")]
@@ -41,4 +41,6 @@ def _solution(problem: Problem, chain: list[re.Match[str]], wrong: int | None, d
     if wrong is not None:
         labels = [*[1.0] * wrong, 0.0, *[None] * (len(steps) - wrong - 1)]
     outcome = float(wrong is None)
-    return Stepwise(problem.id, problem.messages, steps, labels, problem.answer, outcome, problem.family)
+    return Stepwise(
+        problem.id, problem.messages, steps, labels, problem.answer, outcome, problem.family, thinking_steps=len(chain)
+    )

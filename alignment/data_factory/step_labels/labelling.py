@@ -103,12 +103,15 @@ def binary_search(steps: int, completions: int, *, right: bool, reached: int = 0
 
     Hard labels for about log2(steps) prefixes. They are those of `hard_labels` if no prefix recovers after a lost one. The
     steps of a right solution are all right; one whose last step alone is wrong is found by its outcome.
+
+    Where a right solution begins alike, the step at which the two part is looked at first: it is mostly the wrong one.
     """
     if right:
         return Labels([1.0] * steps)
     good, bad = min(reached, steps - 1), steps
+    parting = good + 1 if good else None
     while bad - good > 1:
-        middle = (good + bad) // 2
+        middle, parting = parting or (good + bad) // 2, None
         found = yield from _reaches(middle, completions)
         if found is None:
             return Labels([None] * steps)

@@ -50,9 +50,8 @@ class Labeller:
             shown = [Solution(one.judged.problem.question, [step.text for step in one.steps]) for one in traces]
             return [Labelled(one.labels, one.rationale) for one in StepJudge(method).critiques(shown)]
         labellings = [labelling_of(method, len(one.steps), right=one.right, reached=one.reached) for one in traces]
-        return [
-            Labelled(one) for one in run(labellings, lambda asked: self._prefixes.answer(traces, asked, self._seed))
-        ]
+        prefixes = self._prefixes.at(method.temperature)
+        return [Labelled(one) for one in run(labellings, lambda asked: prefixes.answer(traces, asked, self._seed))]
 
 
 def agreed(first: Labelled, second: Labelled) -> Labelled:

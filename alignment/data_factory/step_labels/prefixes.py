@@ -5,6 +5,7 @@ completions of one prefix are equal requests but for their seeds, so that engine
 labelling.py (asks), rollout/scoring.py (verdicts).
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -80,6 +81,14 @@ class Prefixes:
         self.sampler, self.right, self._scorer = sampler, right, scorer
         self._settings = replace(settings, logprobs=False)
         self._most, self.cost = max_completion_tokens, Cost()
+
+    def at(self, temperature: float | None) -> "Prefixes":
+        """These prefixes, completed at another temperature; what they cost is counted together. None: as they are."""
+        if temperature is None:
+            return self
+        found = copy.copy(self)
+        found._settings = replace(self._settings, temperature=temperature)  # noqa: SLF001  a copy of the same class
+        return found
 
     def answer(self, traces: Sequence[Trace], asked: Sequence[tuple[int, Ask]], seed: int) -> list[Verdicts]:
         """The verdicts of each ask's completions. asked: `(number of a trace, what is asked)`."""

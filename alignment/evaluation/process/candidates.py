@@ -24,9 +24,10 @@ def candidates(
     asked = [Question(problem, mode, flagged=False) for problem in problems for _ in range(samples)]
     judged = evaluator.answers(asked, seed)
     solutions = [
-        Solution(
+        Solution.of(
             [dict(one) for one in row.trajectory.opening.messages],
-            [step.text for step in model.rule.split(row.trajectory.text)],
+            row.trajectory.text,
+            model.rule.split(row.trajectory.text),
         )
         for row in judged
     ]

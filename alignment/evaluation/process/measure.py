@@ -122,7 +122,7 @@ def _stressed(
     for name in STRESS:
         changed = [(row, scores, rewritten(name, row.steps, place)) for place, (row, scores) in enumerate(pairs)]
         kept = [(row, scores, steps) for row, scores, steps in changed if steps is not None]
-        after = model.scores([Solution(row.prompt, steps) for row, _, steps in kept])
+        after = model.scores([Solution(row.prompt, steps, _thinking_steps(row, steps)) for row, _, steps in kept])
         both = [
             (before, later)
             for (_, scores, _), again in zip(kept, after, strict=True)
@@ -140,7 +140,15 @@ def _trace(row: Stepwise, scores: Sequence[float]) -> ScoredTrace:
 
 
 def _solution(row: Stepwise) -> Solution:
-    return Solution(row.prompt, row.steps)
+    return Solution(row.prompt, row.steps, row.thinking_steps)
+
+
+def _thinking_steps(row: Stepwise, rewritten: Sequence[str]) -> int:
+    """How many steps of a rewritten solution come before the one with the answer, which no rewriting changes inside."""
+    if row.thinking_steps in (0, len(row.steps)):
+        return len(rewritten) if row.thinking_steps else 0
+    answer = row.steps[row.thinking_steps]
+    return next((place for place, one in enumerate(rewritten) if answer in one), len(rewritten))
 
 
 def _label(row: Stepwise) -> int:

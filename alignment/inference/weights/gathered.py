@@ -18,16 +18,18 @@ def parameters_of(module: torch.nn.Module) -> list[Held]:
 
 
 @contextlib.contextmanager
-def gathered(held: Sequence[Held]) -> Iterator[None]:
+def gathered(held: Sequence[Held], changed_on: int | None = None) -> Iterator[None]:
     """Parameters are whole inside, on every rank. Collective for shards, a no-op for whole ones.
 
     Under FSDP2 a module then has another parameter of that name, so it has to be asked for inside.
+
+    changed_on: the rank whose changes ZeRO-3's shards take over; None: nobody's. FSDP2's shards take over none.
     """
     parameters = [module.get_parameter(name) for module, name in held]
     if any(hasattr(parameter, "ds_id") for parameter in parameters):
         import deepspeed
 
-        with deepspeed.zero.GatheredParameters(parameters):
+        with deepspeed.zero.GatheredParameters(parameters, modifier_rank=changed_on):
             yield
     else:
         with contextlib.ExitStack() as shards:

@@ -65,8 +65,10 @@ class ModelScores:
 
     def scores(self, judged: Sequence[Judged], steps: Sequence[Sequence[Step]], step: int) -> list[list[float] | None]:
         """See StepScorer."""
-        prompts = [[dict(one) for one in made.trajectory.opening.messages] for made in judged]
-        asked = [Solution(prompt, [one.text for one in found]) for prompt, found in zip(prompts, steps, strict=True)]
+        asked = [
+            Solution.of([dict(one) for one in made.trajectory.opening.messages], made.trajectory.text, found)
+            for made, found in zip(judged, steps, strict=True)
+        ]
         return self._model.scores(asked)
 
 

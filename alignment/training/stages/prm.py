@@ -32,6 +32,7 @@ from alignment.data.step_mixture import steps_of
 from alignment.data.step_template import render_steps, step_token_id
 from alignment.data.steps import faults_of
 from alignment.inference.attention import packed
+from alignment.inference.weights.gathered import gathered
 from alignment.recipe.kinds import Done
 from alignment.training.adapter_config import adapter_config, under_new_head
 from alignment.training.callbacks import Recorder
@@ -56,7 +57,8 @@ def build(context: StageContext) -> tuple[ProcessModelTrainer, Recorder]:
     """The trainer of a prm stage, ready to train. Raises DataError without rows that have labels and are short enough."""
     stage: PrmStage = context.stage
     tokenizer = context.tokenizer()
-    if stage.step_token not in tokenizer.get_vocab():
+    is_new = stage.step_token not in tokenizer.get_vocab()
+    if is_new:
         tokenizer.add_tokens([AddedToken(stage.step_token, special=True)], special_tokens=True)
     left_out: list[LeftOut] = []
     rows = steps_of(context.recipe, load_parts(stage.data), context.artifact, left_out)
@@ -75,7 +77,7 @@ def build(context: StageContext) -> tuple[ProcessModelTrainer, Recorder]:
     trainer = ProcessModelTrainer(
         rates=Rates(stage.head_learning_rate, settings.learning_rate, stage.head_fraction),
         class_weights=_class_weights(context, data),
-        model=_model(context, tokenizer),
+        model=_model(context, tokenizer, token_is_new=is_new),
         args=settings,
         train_dataset=Dataset.from_list(data),
         processing_class=tokenizer,
@@ -91,7 +93,7 @@ def _arguments(settings: dict[str, Any]) -> TrainingArguments:
     return TrainingArguments(**{name: value for name, value in settings.items() if name in known})
 
 
-def _model(context: StageContext, tokenizer: PreTrainedTokenizerBase) -> torch.nn.Module:
+def _model(context: StageContext, tokenizer: PreTrainedTokenizerBase, *, token_is_new: bool) -> torch.nn.Module:
     """The policy's body with a new head; rows are packed where that computes what rows alone compute."""
     stage: PrmStage = context.stage
     why_not = unpackable(context)
@@ -100,12 +102,22 @@ def _model(context: StageContext, tokenizer: PreTrainedTokenizerBase) -> torch.n
         model = _loaded(context, tokenizer, None)
     if why_not is not None:
         report_padding(context, why_not)
+    if token_is_new:
+        _begin_as_line_break(model, tokenizer)
     adapter = adapter_config(stage.lora, tokenizer, model)
     if adapter is None:
         return model
     heads = [name for name in HEADS if hasattr(model, name)]
     adapted: torch.nn.Module = get_peft_model(model, under_new_head(adapter, heads, None))
     return adapted
+
+
+def _begin_as_line_break(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give the new step token the embedding of the line break in whose place it stands: the frozen body has seen no other."""
+    breaks = tokenizer("\n", add_special_tokens=False)["input_ids"]
+    embedding = model.get_input_embeddings()
+    with gathered([(embedding, "weight")], changed_on=0), torch.no_grad():
+        embedding.weight[model.config.step_token_id] = embedding.weight[breaks].mean(dim=0)
 
 
 def _loaded(context: StageContext, tokenizer: PreTrainedTokenizerBase, attention: str | None) -> PreTrainedModel:
@@ -147,7 +159,7 @@ def _rendered(
     stage: PrmStage = context.stage
     step_id, found, too_long, right, wrong, odd = step_token_id(tokenizer, stage.step_token), [], 0, 0, 0, 0
     for row in (one.until_first_error() for one in rows):
-        rendered = render_steps(tokenizer, row.prompt, row.steps, step_id)
+        rendered = render_steps(tokenizer, row.prompt, row.steps, step_id, row.thinking_steps)
         if len(rendered.input_ids) > stage.max_length:
             too_long += 1
             continue

@@ -16,7 +16,7 @@ from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem, Stepwise, read_rows, write_rows
 from alignment.data.sources import LeftOut
-from alignment.data.steps import StepRule, faults_of
+from alignment.data.steps import StepRule, faults_of, thinking_steps
 from alignment.data_factory.step_labels.methods import Labelled, Labeller
 from alignment.data_factory.step_labels.prefixes import Prefixes, Trace, with_reached
 from alignment.inference.engine import SamplingSettings, request_seed
@@ -222,4 +222,5 @@ def _rows(traces: Sequence[Trace], found: Sequence[Labelled], counts: Counts) ->
             outcome=float(trace.right),
             family=problem.family,
             rationale=labelled.rationale,
+            thinking_steps=thinking_steps(trace.judged.trajectory.text, trace.steps),
         )
