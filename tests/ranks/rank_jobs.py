@@ -32,7 +32,7 @@ from alignment.core.resources import resource
 from alignment.run.plan import RunPlan
 from alignment.training.context import StageContext
 from alignment.training.main import complete, last_checkpoint, save_proven
-from alignment.training.rl.batch import RolledOut, Row
+from alignment.training.rl.batch import RolledOut, Row, RowSteps
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.stages import dpo, grpo, prm, reward_model, sft
 
@@ -58,7 +58,7 @@ class ScriptedRollouts:
     ) -> RolledOut:
         for _ in weights():
             pass  # an engine would take them; sharded, they are gathered on all ranks
-        rows, rewards = [], []
+        rows, rewards, steps = [], [], []
         for place in range(len(problem_ids)):
             group, member = divmod(self._rank * len(problem_ids) + place, GENERATIONS)
             draw = random.Random(f"{step} {group} {member}")
@@ -68,7 +68,15 @@ class ScriptedRollouts:
             rows.append(Row(prompt, completion, [-1.0] * len(completion), [True] * len(completion), truncated=False))
             varied = (group % 2 == 0, group >= ROWS_PER_STEP // GENERATIONS // 2, True)[step]
             rewards.append(float(member % 2) if varied else 1.0)
-        return RolledOut(rows, rewards, {"zero_variance_groups": 0.0})
+            steps.append(scripted_steps(draw, len(completion), right=rewards[-1] == 1))
+        return RolledOut(rows, rewards, {"zero_variance_groups": 0.0}, steps)
+
+
+def scripted_steps(draw: random.Random, tokens: int, *, right: bool) -> RowSteps:
+    """Steps of six tokens with a separator after each; one answer in five could not be scored."""
+    of_token = [-1 if place % 6 == 5 else place // 6 for place in range(tokens)]
+    scores = [draw.random() for _ in range(max(of_token) + 1)] if draw.random() > 0.2 else []
+    return RowSteps(of_token, scores, min(scores, default=None), right)
 
 
 def stage(name: str, kind: str, processes: int, **fields: Any) -> dict[str, Any]:
@@ -101,6 +109,7 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
     adapter = {**server, "weight_transfer": "lora"}
     ahead = {**sampled, "engine": server, "max_staleness": 1}
     rl = {"rollout": rollout, "rewards": [{"kind": "math_answer"}], "micro_batch": 4}
+    scorer = {"completions": 2}  # never asked: rollouts are scripted, and so are the scores of their steps
     every_row = {"type": "gspo", "drop_zero_advantage_rows": False}
     stages = [
         stage("sft", "sft", processes, max_length=256, packing=False),
@@ -114,6 +123,8 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         process_model("prm", processes, folder),
         process_model("prm_lora", processes, folder, lora=LORA),
         stage("rl", "grpo", processes, algorithm="dapo", **rl),
+        stage("rl_papo", "grpo", processes, algorithm="papo", process=scorer, **rl),
+        stage("rl_pure", "grpo", processes, algorithm="pure", process=scorer, **rl),
         stage("rl_gspo", "grpo", processes, algorithm="gspo", **rl),
         stage("rl_gspo_every_row", "grpo", processes, algorithm=every_row, **rl),
         stage("rl_kl", "grpo", processes, algorithm="grpo", **rl),

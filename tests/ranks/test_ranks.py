@@ -26,9 +26,10 @@ ZERO3 = ("sft", "sft_resumed", "sft_lora", "sft_dora", "sft_moe", "dpo", "rl", "
          "rl_sampled", "prm", "prm_lora", "reward_model", "reward_model_lora")  # fmt: skip
 KILLED = ("sft_resumed", "sft_lora", "sft_lora_resumed", "rl_resumed")
 ALONE = ("rl_gspo_every_row", "rl_sampled")  # compared with each other, or with nothing
+STEP_CREDIT = ("rl_papo", "rl_pure")
 # One start for each, with a job of every kind of weights and losses that is its own.
 JOBS = {
-    "cpu-2": ("sft", "sft_resumed", "rl", "rl_gspo", "prm", "reward_model"),
+    "cpu-2": ("sft", "sft_resumed", "rl", "rl_gspo", *STEP_CREDIT, "prm", "reward_model"),
     "cpu-zero3": ZERO3,
     "cpu-fsdp2": ("sft", "sft_resumed", "sft_lora", "sft_moe", "dpo", "rl", "rl_lora", "rl_sampled"),
 }
@@ -38,7 +39,7 @@ LONG = {
     "cpu-fsdp2": (*ZERO3, "sft_lora_resumed", "rl_resumed"),
     "cpu-ddp": (*ZERO3, "sft_lora_resumed", "rl_resumed"),
 }
-ONE = tuple(dict.fromkeys(job.removesuffix("_resumed") for job in ZERO3 if job not in ALONE))
+ONE = tuple(dict.fromkeys(job.removesuffix("_resumed") for job in (*ZERO3, *STEP_CREDIT) if job not in ALONE))
 COMPARED = [
     *((config, job, JOBS) for config, jobs in JOBS.items() for job in jobs if job not in ALONE),
     *(
