@@ -5,11 +5,13 @@ evaluation/process/ (the work).
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from alignment.commands.options import AsJson, ModelOrRun, Tasks
+
+TEMPERATURE = "Sampling temperature for best-of-N, of the whole distribution (default: as evaluations sample)."
 
 
 def processbench(
@@ -33,13 +35,7 @@ def processbench(
     engine: Annotated[
         Literal["transformers", "vllm"], typer.Option(help="What computes scores and samples answers.")
     ] = "transformers",
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            min=0.01,
-            help="Sampling temperature for best-of-N, of the whole distribution (default: as evaluations sample).",
-        ),
-    ] = None,
+    temperature: Annotated[float | None, typer.Option(min=0.01, help=TEMPERATURE)] = None,
     max_completion_tokens: Annotated[int, typer.Option(min=1, help="Longest answer for best-of-N.")] = 1024,
     seed: Annotated[int, typer.Option(help="Seed of problems, planted errors and samples.")] = 0,
     output: Annotated[
@@ -59,12 +55,6 @@ def processbench(
     if policy is not None and not names:
         raise OptionError("best-of-N needs problems: write --tasks NAME beside --policy")
     found = process_model_of(model, stage) if not judge else None
-    whole = {
-        "temperature": temperature,
-        "top_p": 1.0,
-        "top_k": 0,
-    }  # as rollouts are sampled, on which the model was trained
-    sampling = {"sampling": {"thinking": whole}} if temperature else {}
     work = ProcessWork(
         model=str(found.folder) if found else "",
         name=found.name if found else judge,
@@ -77,7 +67,7 @@ def processbench(
         engine=engine,
         policy=str(policy.resolve()) if policy else None,
         samples=samples,
-        settings={"max_completion_tokens": max_completion_tokens, "engine": engine, **sampling} if policy else None,
+        settings=_evaluation(max_completion_tokens, engine, temperature) if policy else None,
         judge={"base_url": judge} if judge else None,
     )
     recorded = found.record if found else None
@@ -85,3 +75,11 @@ def processbench(
     shown(measured(work, target), target, as_json=json_)
     if target == recorded:
         write_report(model)
+
+
+def _evaluation(max_completion_tokens: int, engine: str, temperature: float | None) -> dict[str, Any]:
+    """How the policy answers; at a temperature as rollouts are sampled, on which process models are trained."""
+    found: dict[str, Any] = {"max_completion_tokens": max_completion_tokens, "engine": engine}
+    if temperature:
+        found["sampling"] = {"thinking": {"temperature": temperature, "top_p": 1.0, "top_k": 0}}
+    return found
