@@ -10,9 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from alignment.recipe.closed import Closed
 
 _COMPLETIONS = "Completions from a prefix; more of them find more ways to the answer."
-_TEMPERATURE = (
-    "Sampling temperature of completions; default: the rollout's. A lower one completes right prefixes more surely."
-)
+_TEMPERATURE = "Sampling temperature of completions, below the rollout's for surer ones; default: the rollout's."
 
 
 class Steps(Closed):

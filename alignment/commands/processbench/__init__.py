@@ -54,7 +54,7 @@ def processbench(
         raise OptionError("there is nothing to measure on: write --data FILE with step labels, or --tasks chain-sum")
     if policy is not None and not names:
         raise OptionError("best-of-N needs problems: write --tasks NAME beside --policy")
-    found = process_model_of(model, stage) if not judge else None
+    found = None if judge else process_model_of(model, stage)
     work = ProcessWork(
         model=str(found.folder) if found else "",
         name=found.name if found else judge,
@@ -70,10 +70,9 @@ def processbench(
         settings=_evaluation(max_completion_tokens, engine, temperature) if policy else None,
         judge={"base_url": judge} if judge else None,
     )
-    recorded = found.record if found else None
-    target = output or recorded or Path("process.json")
+    target = output or (found.record if found else None) or Path("process.json")
     shown(measured(work, target), target, as_json=json_)
-    if target == recorded:
+    if found and target == found.record:
         write_report(model)
 
 
