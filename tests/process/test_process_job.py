@@ -14,7 +14,7 @@ from alignment.evaluation.process.job import run
 from alignment.evaluation.process.stress import STRESS
 from alignment.evaluation.process.work import ProcessWork
 from alignment.records.process import ProcessRecord
-from process.scorers import untrained_scorer
+from process.step_scorers import untrained_scorer
 
 WRONG_AT_1 = {"problem": "1 + 3 + 1 =", "steps": ["1 + 3 = 4", "4 + 1 = 6", "\\boxed{6}"], "label": 1}
 RIGHT = {"problem": "1 + 3 + 1 =", "steps": ["1 + 3 = 4", "4 + 1 = 5", "\\boxed{5}"], "label": -1}

@@ -7,7 +7,7 @@ import pytest
 from alignment.core.resources import resource
 from alignment.records.rollout import RolloutRow
 from grpo_trainer import grpo_trainer
-from process.scorers import untrained_scorer
+from process.step_scorers import untrained_scorer
 
 SMALL = (
     "stages.reasoning_rl.rollout.generations=4",
