@@ -29,6 +29,7 @@ def main(
     rows = list(corrupted(problems, seed))
 
     def marked(row: Stepwise, thinking_steps: int) -> Marked:
+        """A row's first wrong step, and the score of each of its steps."""
         rendered = render_steps(tokenizer, row.prompt, row.steps, line_break, thinking_steps)
         ids_T = torch.tensor(rendered.input_ids)
         with torch.inference_mode():

@@ -7,7 +7,8 @@ recipe says. Neighbours: recipe.py (runs the checks), model_files.py (reads the 
 from collections.abc import Iterator
 from pathlib import Path
 
-from alignment.checks.model_folder import ModelFolder, json_or_empty
+from alignment.checks.model_folder import ModelFolder
+from alignment.core.files import json_or_empty
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.lora import EMBEDDINGS, HEADS, PRESETS, Lora
 from alignment.recipe.schema import Recipe

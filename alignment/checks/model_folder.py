@@ -3,7 +3,6 @@
 Neighbours: model_files.py (whether they can be read at all), templates.py and commands/model/ (what asks).
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from alignment.checks.model_files import safetensors_header
+from alignment.core.files import json_or_empty
 from alignment.core.resources import resource
 from alignment.core.vocabulary import ATTENTION_LAYERS
 
@@ -164,12 +164,3 @@ def _template_in(found: Any) -> str | None:
         named = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
         found = named.get("default")
     return found if isinstance(found, str) else None
-
-
-def json_or_empty(path: Path) -> Mapping[str, Any]:
-    """The object in a JSON file; empty where there is none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -47,9 +47,8 @@ def _unjudged_sources(stage: StageFields, place: Place) -> Iterator[Issue]:
     wanted = rewards_of(stage)
     read = [columns_read(spec) for spec in wanted]
     weighted = [columns for spec, columns in zip(wanted, read, strict=True) if spec.weight and columns is not None]
-    scored = bool(getattr(stage, "scores_every_answer", False))  # a model scores what no verifier can
     for name in has:
-        if weighted and not scored and not any(columns <= has[name] for columns in weighted):
+        if weighted and not stage.scores_every_answer and not any(columns <= has[name] for columns in weighted):
             yield Issue(
                 place,
                 f"no reward with a weight can judge the rows of `{name}`, which have {', '.join(sorted(has[name]))}; "

@@ -46,9 +46,11 @@ def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
 
 def _idle(key: str, trainer: Mapping[str, Any], keys: TrainerKeys) -> str | None:
     """Why a key would change nothing beside the others, or None."""
-    other, wanted = keys.needs.get(key, ("", ()))
+    if (needed := keys.needed(key)) is None:
+        return None
+    other, wanted = needed
     found = trainer.get(other)
-    if not other or any(one in wanted for one in (found if isinstance(found, list) else [found])):
+    if any(one in wanted for one in (found if isinstance(found, list) else [found])):
         return None
     values = " or ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in wanted)
     return f"it has no effect unless {other} is {values}; write `{other}`, or leave it out"

@@ -7,7 +7,7 @@ locks.py (who may write).
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -89,6 +89,15 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(f"{path}: is damaged: not JSON at line {error.lineno} ({error.msg})") from error
     except RecursionError as error:
         raise ArtifactError(f"{path}: is damaged: nested too deeply") from error
+
+
+def json_or_empty(path: Path) -> Mapping[str, Any]:
+    """The object in a JSON file; empty where there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def as_json_line(value: object) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from alignment.inference.adapters import load_whole
-from alignment.inference.by_length import by_length
+from alignment.inference.by_length import padded_batches
 from alignment.inference.weights.unsharded import unsharded
 
 LOGITS = 1 << 27  # numbers of a pass's logits: 512 MiB in float32
@@ -29,13 +29,7 @@ class FrozenPolicy:
         whole = [[*prompt, *completion] for prompt, completion in rows]
         most = LOGITS // self._model.config.get_text_config().vocab_size
         found: dict[int, list[float]] = {}
-        for places in by_length([len(one) for one in whole], most):
-            longest = max(len(whole[place]) for place in places)
-            padding = [longest - len(whole[place]) for place in places]
-            ids_BT = torch.tensor(
-                [[*whole[place], *[0] * more] for place, more in zip(places, padding, strict=True)], device=self._device
-            )
-            mask_BT = torch.tensor([[1] * (longest - more) + [0] * more for more in padding], device=self._device)
+        for places, ids_BT, mask_BT in padded_batches(whole, most, self._device):
             with torch.inference_mode():
                 logits_BTV = self._model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False).logits[:, :-1]
                 logits_BTV = logits_BTV.float()
@@ -43,7 +37,3 @@ class FrozenPolicy:
             for row, place in enumerate(places):
                 found[place] = picked_BT[row, len(rows[place][0]) - 1 : len(whole[place]) - 1].tolist()
         return [found[place] for place in range(len(rows))]
-
-    def close(self) -> None:
-        """Free the model."""
-        del self._model

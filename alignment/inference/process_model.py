@@ -16,7 +16,7 @@ from alignment.core.errors import ArtifactError
 from alignment.data.rows import Message
 from alignment.data.step_template import RenderedSteps, render_steps, step_token_id
 from alignment.data.steps import Step, StepRule, thinking_steps
-from alignment.inference.by_length import by_length
+from alignment.inference.by_length import padded_batches
 from alignment.recipe.process import RIGHT, STEP_TOKEN
 
 if TYPE_CHECKING:
@@ -114,11 +114,8 @@ class _Transformers:
 
     def _probabilities(self, rendered: Sequence[RenderedSteps]) -> list[list[float]]:
         found: dict[int, list[float]] = {}
-        for places in by_length([len(one.input_ids) for one in rendered], BATCH_TOKENS):
-            longest = max(len(rendered[place].input_ids) for place in places)
-            rows = [rendered[place].input_ids for place in places]
-            ids_BT = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=self._device)
-            mask_BT = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=self._device)
+        rows = [one.input_ids for one in rendered]
+        for places, ids_BT, mask_BT in padded_batches(rows, BATCH_TOKENS, self._device):
             logits_BTC = self._model(ids_BT, mask_BT)
             right_BT = logits_BTC.float().softmax(dim=-1)[..., RIGHT].cpu()
             for row, place in enumerate(places):

@@ -14,7 +14,7 @@ from alignment.core.errors import ArtifactError, DataError
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Message, Preference, ToolSchema
 from alignment.data.template import inert, render_preference
-from alignment.inference.by_length import by_length
+from alignment.inference.by_length import padded_batches
 from alignment.inference.weights.unsharded import unsharded
 
 if TYPE_CHECKING:
@@ -68,20 +68,11 @@ class RewardModel:
         """The reward of each sequence of token ids, in order; batches are of about the same length, padded on the right."""
         found: dict[int, float] = {}
         most = BATCH_TOKENS if self._pad is not None else 1  # without a pad token rows cannot share a pass
-        for places in by_length([len(one) for one in sequences], most):
-            longest = max(len(sequences[place]) for place in places)
-            padding = [longest - len(sequences[place]) for place in places]
-            rows = [[*sequences[place], *[self._pad or 0] * more] for place, more in zip(places, padding, strict=True)]
-            ids_BT = torch.tensor(rows, device=self._device)
-            mask_BT = torch.tensor([[1] * (longest - more) + [0] * more for more in padding], device=self._device)
+        for places, ids_BT, mask_BT in padded_batches(sequences, most, self._device, self._pad or 0):
             with torch.inference_mode():
                 rewards_B = self._model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False).logits[:, 0]
             found.update(zip(places, rewards_B.float().tolist(), strict=True))
         return [found[place] for place in range(len(sequences))]
-
-    def close(self) -> None:
-        """Free the model."""
-        del self._model
 
     def _inert(self, message: Message) -> Message:
         """A message whose text cannot open or close a turn; without thinking where the template drops it."""

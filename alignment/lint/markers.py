@@ -3,10 +3,11 @@
 Neighbours: findings.py (Intent holds them), views.py (the same of a loaded tokenizer), text_faults.py (looks for them).
 """
 
-import json
 import re
 from functools import lru_cache
 from pathlib import Path
+
+from alignment.core.files import json_or_empty
 
 CHATML = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 # Written by an assistant, and special in some tokenizers.
@@ -22,10 +23,7 @@ def markers_of(model: str) -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def _special(file: Path, changed: int) -> tuple[str, ...]:
     """The tokens of a tokenizer that separate turns or texts. changed: when it was written, in nanoseconds."""
-    try:
-        added = json.loads(file.read_text(encoding="utf-8")).get("added_tokens", [])
-    except (OSError, ValueError):
-        return ()  # the check of the model's files says what is wrong with it
+    added = json_or_empty(file).get("added_tokens", [])  # the check of the model's files says what is wrong with it
     named = [(str(one.get("content", "")), bool(one.get("special"))) for one in added if isinstance(one, dict)]
     return tuple(
         text

@@ -36,6 +36,15 @@ class StageFields(Closed):
         """Earlier stages whose output it reads beside its policy and its data."""
         return []
 
+    @property
+    def scores_every_answer(self) -> bool:
+        """Whether a model with a weight gives every answer a reward, whatever the verifiers can judge."""
+        return False
+
+    def scoring_models(self, processes: int) -> list[str | None]:
+        """The models that it loads to score answers, by folder or hub id; None for one of its policy's size."""
+        return []
+
 
 class TrainingStage(StageFields):
     """The fields of every stage that trains."""

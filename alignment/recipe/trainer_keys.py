@@ -74,7 +74,7 @@ class TrainerKeys:
     file: str  # within the package
     class_name: str
     own: Mapping[str, str]  # beside OWNED_BY_EVERY_STAGE
-    needs: Mapping[str, tuple[str, tuple[Any, ...]]] = field(default_factory=lambda: dict(NEEDS))
+    needs: Mapping[str, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)  # beside NEEDS
     learning_rate: float | None = None  # the class's own default, for all weights; tests/house compares them
 
     @property
@@ -89,6 +89,10 @@ class TrainerKeys:
         """
         found = _fields(self.package, self.file, self.class_name)
         return None if found is None else frozenset(found)
+
+    def needed(self, key: str) -> tuple[str, tuple[Any, ...]] | None:
+        """The key without which this one changes nothing, and the values that it has to have; None for most."""
+        return {**NEEDS, **self.needs}.get(key)
 
     def form(self, key: str) -> str:
         """The type of a field as the class writes it: `bool`, `float | None`; empty where it is not known."""

@@ -49,4 +49,4 @@ def _rows(stage: Stage) -> Iterator[RewardsOverSteps]:
 
 
 def _name(spec: Mapping[str, Json]) -> str:
-    return str(spec.get("name") or str(spec.get("kind")).rpartition(":")[2])
+    return str(spec.get("name") or spec.get("kind"))

@@ -17,7 +17,8 @@ from alignment.core.machine import versions
 from alignment.records.machines import FirstMachine, OtherMachine
 from alignment.run.launcher import Placement
 from alignment.run.machines import BEAT_SECONDS, FOLDER, PATIENCE_SECONDS, first_file, other_file
-from alignment.run.processes import Ended, end_of_log, run
+from alignment.run.plan import RunPlan
+from alignment.run.processes import Ended, end_of_log, environment, run, training_command
 
 APPEAR_SECONDS = 120.0  # for the first machine to be seen alive
 
@@ -82,10 +83,11 @@ class Joined:
             raise OptionError(
                 f"--machine {self.machine}: this run has machines 1 to {first.machines - 1} beside the first"
             )
+        own = versions()
         other = [
-            f"{name} {mine or 'missing'} (there {theirs or 'missing'})"
-            for name in sorted({*first.versions, *versions()})
-            if (mine := versions().get(name)) != (theirs := first.versions.get(name))
+            f"{name} {own.get(name, 'missing')} (there {first.versions.get(name, 'missing')})"
+            for name in sorted({*first.versions, *own})
+            if own.get(name) != first.versions.get(name)
         ]
         if other:
             raise StageFailed(
@@ -148,8 +150,6 @@ class Joined:
 
 def ranks_of(run_directory: Path) -> Start:
     """Starts this machine's ranks of a stage by the launcher, as the run's own copy of the recipe says."""
-    from alignment.run.plan import RunPlan
-    from alignment.run.processes import environment, training_command
 
     def start(first: FirstMachine, place: Placement) -> tuple[list[str], dict[str, str]]:
         recipe = run_directory / "recipe.yaml"

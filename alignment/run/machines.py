@@ -1,7 +1,7 @@
 """The machines of a run as the first one sees them: who has joined, which stage they run, and who has stopped answering.
 
 They meet in the run directory, which all of them share, so that nothing listens on a network but the ranks of a stage.
-Neighbours: join.py (the other machines), records/machines.py (the files), runner.py (starts stages), commands/launch/.
+Neighbours: join.py (the other machines), records/machines.py (the files), runner.py (starts stages), commands/launch.py.
 """
 
 import secrets
@@ -9,7 +9,6 @@ import shlex
 import socket
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,12 +65,11 @@ class Machines:
         """The numbers of the other machines."""
         return range(1, len(self.names))
 
-    def wait(self, on_wait: Callable[[], None] = lambda: None) -> None:
+    def wait(self) -> None:
         """Wait until all have joined. Raises StageFailed that says what to type where, if one has not in join_seconds."""
         until = time.monotonic() + self.join_seconds
         while missing := [machine for machine in self.others if self._answer(machine) is None]:
             self._beat()
-            on_wait()
             if time.monotonic() > until:
                 raise StageFailed("\n".join(map(self._absent, missing)))
             time.sleep(0.2)

@@ -78,26 +78,26 @@ class Runner:
         if state == "unfinished":
             self.console.print(f"resuming {name} from its last checkpoint", highlight=False)
         kind, arguments = kind_of(plan.recipe.stage(name)), self._arguments(name)
+        title = f"{name} ({kind.name})"
         log, started = folder.path / "attempts" / f"{number:02d}.log", time.time()
         open_attempt(folder, number, started)
         if kind.trains:
             try:
-                ended = self._trained(name, arguments, log)
+                ended = self._trained(name, title, arguments, log)
             except StageFailed:  # on another machine
                 close_attempt(folder, number, started, "failed", 1)
                 raise
         else:  # a launcher would start it on every machine, and all but one would wait forever
             command = [sys.executable, "-m", "alignment.run.stage", *arguments]
-            ended = self._watched(f"{name} ({kind.name})", command, log, self._one_process())
+            ended = self._watched(title, command, log, self._one_process())
         close_attempt(folder, number, started, ended.outcome, ended.exit_status)
-        self._finish(ended, f"{name} ({kind.name})", log)
+        self._finish(ended, title, log)
         if not folder.finished:
             raise StageFailed(f"{name}: its process ended without a manifest; see {folder.path / 'attempts'}")
 
-    def _trained(self, name: str, arguments: list[str], log: Path) -> Ended:
+    def _trained(self, name: str, title: str, arguments: list[str], log: Path) -> Ended:
         """Run the ranks of a stage, on all machines if there are several. Raises StageFailed that names one that failed."""
         hardware, machines = self.plan.recipe.hardware, self.machines
-        title = f"{name} ({kind_of(self.plan.recipe.stage(name)).name})"
         config = launcher_config(hardware)
         if machines is None:
             if config.several_machines:

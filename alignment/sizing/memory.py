@@ -10,12 +10,10 @@ from dataclasses import asdict, dataclass
 from alignment.inference.start import BESIDE_TRAINER
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
-from alignment.recipe.scorers import RewardModelScorer
 from alignment.recipe.stage import StageFields, TrainingStage
 from alignment.run.launcher import LauncherConfig, launcher_config
 from alignment.sizing.cluster import GIB
 from alignment.sizing.shape import Shape, shape_of
-from alignment.training.kinds.grpo import GrpoStage
 
 BASE_CPU = 0.75 * GIB  # an interpreter with torch, transformers and TRL
 BASE_GPU = 1.0 * GIB  # a CUDA context, its libraries' workspaces, and what the allocator cannot use
@@ -181,14 +179,9 @@ def _reference(shape: Shape, training: Training) -> float:
 def _scorers(shape: Shape, training: Training) -> float:
     """Models that score rollouts, whole on each device: bfloat16 on a GPU, else float32. A hub id's size may be unknown."""
     scale = 2.0 if training.on_gpu else 4.0
-    stage = training.stage
-    if not isinstance(stage, GrpoStage):
-        return 0.0
-    models = [one.model for one in stage.scorers if isinstance(one, RewardModelScorer)]
-    shapes = [shape if model is None else shape_of(model) for model in models]  # a stage's is of the policy's size
-    held = [one.parameters for one in shapes if one is not None]
-    held += [shape.parameters] if stage.loads_start(training.hardware.processes) else []
-    return scale * sum(held)
+    models = training.stage.scoring_models(training.hardware.processes)
+    shapes = [shape if model is None else shape_of(model) for model in models]
+    return scale * sum(one.parameters for one in shapes if one is not None)
 
 
 def _engine(shape: Shape, training: Training, device_gib: float) -> float:

@@ -23,8 +23,8 @@ from alignment.recipe.schema import Recipe
 from alignment.records.adapter import base_of
 from alignment.records.run_folder import RunFolder, StageFolder
 from alignment.rollout.sampler import TrajectorySampler
-from alignment.training.launched import is_deepspeed, reduce_by_gloo
-from alignment.training.sharded import is_fsdp, shard_on_cpu
+from alignment.training.launched import is_deepspeed, is_fsdp, reduce_by_gloo
+from alignment.training.sharded import shard_on_cpu
 
 SEAL = "sealed.json"
 LEFT_OUT_SHOWN = 20  # rows in the log

@@ -5,7 +5,16 @@ import os
 
 def is_deepspeed() -> bool:
     """Whether accelerate's launcher started this process with DeepSpeed."""
-    return os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true"
+    return _uses("DEEPSPEED")
+
+
+def is_fsdp() -> bool:
+    """Whether accelerate's launcher started this process with FSDP."""
+    return _uses("FSDP")
+
+
+def _uses(what: str) -> bool:
+    return os.environ.get(f"ACCELERATE_USE_{what}", "false").lower() == "true"
 
 
 def reduce_by_gloo() -> None:

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
 from alignment.data.turn_end import end_ids, turn_end_id
-from alignment.inference.vllm.server.ranks import Ranks
+from alignment.inference.ranks import Ranks
 from alignment.recipe.kinds import Done
 from alignment.records.attempt import record_resumption
 from alignment.training.callbacks import EpochOrder, Recorder

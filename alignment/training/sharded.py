@@ -1,10 +1,9 @@
 """FSDP2 where accelerate leaves it out: on a CPU, so that sharded weights are rehearsed on a machine without a GPU.
 
 accelerate 1.15 reads a launcher config's FSDP settings on accelerators alone; on a CPU it trains whole copies, without a word.
-Neighbours: launched.py (DeepSpeed on a CPU), inference/weights/merged.py (gathers the shards), run/launcher.py (the configs).
+Neighbours: launched.py (whether FSDP was asked for; DeepSpeed on a CPU), inference/weights/merged.py (gathers the shards), run/launcher.py (the configs).
 """
 
-import os
 from typing import Any
 
 import torch
@@ -15,11 +14,7 @@ from torch.distributed.fsdp import FSDPModule
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from alignment.core.errors import RecipeError
-
-
-def is_fsdp() -> bool:
-    """Whether accelerate's launcher started this process with FSDP."""
-    return os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+from alignment.training.launched import is_fsdp
 
 
 def shard_on_cpu() -> dict[str, bool]:

@@ -25,10 +25,14 @@ USER, SYSTEM, TOLD = ({"role": role, "content": role[0]} for role in ("user", "s
 ANSWER = {"role": "assistant", "content": "3"}
 
 
-def turns(template: str) -> TurnsRendered:
+def with_template(template: str) -> PreTrainedTokenizerBase:
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(str(resource("data/base")))
     tokenizer.chat_template = template
-    return TurnsRendered(tokenizer)
+    return tokenizer
+
+
+def turns(template: str) -> TurnsRendered:
+    return TurnsRendered(with_template(template))
 
 
 @pytest.mark.parametrize(
@@ -56,3 +60,6 @@ def test_the_shipped_templates_write_every_turn(name: str) -> None:
     for messages in ([SYSTEM, USER, ANSWER, SYSTEM, USER, ANSWER], [SYSTEM, USER, CALL, TOLD, ANSWER], [USER, CALL]):
         proof.prove("row", messages, [TOOL])
         proof.prove("row", messages)
+        tokenizer = with_template(template_text(name))
+        text = tokenizer.apply_chat_template(messages, tools=[TOOL], tokenize=False)
+        assert [one["content"] for one in messages if one["content"] not in text] == []

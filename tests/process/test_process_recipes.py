@@ -8,11 +8,11 @@ import pytest
 import yaml
 
 from alignment.checks.recipe import checked
-from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
 from alignment.core.statistics.estimate import Estimate
 from alignment.records.process import BestOfN, ProcessRecord, ProcessSubset, ScoredTrace, StressTest
 from alignment.report import write_report
+from recipes.what_check_says import what_check_says
 
 
 def issues(tmp_path: Path, **changes: Any) -> str:
@@ -22,12 +22,7 @@ def issues(tmp_path: Path, **changes: Any) -> str:
         key: value for key, value in {**recipe["stages"][-1], **changes}.items() if value is not None
     }
     path = tmp_path / "changed.yaml"
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    try:
-        checked(path, [])
-    except RecipeError as error:
-        return str(error)
-    return ""
+    return what_check_says(path, recipe)
 
 
 @pytest.mark.parametrize("name", ["tiny-prm", "tiny-code-prm", "tiny-prm-iterated", "qwen3-prm"])

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from alignment.checks.recipe import checked
-from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
 from alignment.recipe.kinds import kinds
 from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.schema import read_stage
 from alignment.run.identity import stage_identity
+from recipes.what_check_says import what_check_says
 
 DATA = [{"source": "chain-sum", "split": "reasoning", "count": 16, "mode": "thinking"}]
 STAGE = {"kind": "sft", "data": DATA, "max_length": 256, "trainer": {"max_steps": 2}}
@@ -26,13 +25,8 @@ def said(folder: Path, *loras: dict[str, Any], **top: Any) -> str:
         {**STAGE, "name": f"stage_{split}", "data": [{**DATA[0], "split": split}], "lora": lora}
         for split, lora in zip(("cold_start", "reasoning"), loras, strict=False)
     ]
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump({"name": "own", "model": "embedded", "stages": stages, **top}), encoding="utf-8")
-    try:
-        checked(path, [])
-    except RecipeError as error:
-        return str(error)
-    return ""
+    recipe = {"name": "own", "model": "embedded", "stages": stages, **top}
+    return what_check_says(folder / "recipe.yaml", recipe)
 
 
 @pytest.mark.parametrize("lora", [

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from alignment.checks.recipe import checked
-from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
+from recipes.what_check_says import what_check_says
 
 
 def refusal(folder: Path, stage: dict[str, Any], **top: Any) -> str:
@@ -18,12 +17,7 @@ def refusal(folder: Path, stage: dict[str, Any], **top: Any) -> str:
     path = folder / "recipe.yaml"
     data = {"sources": {"gsm8k-train": {"path": str(folder / "train.jsonl")}}}
     recipe = {"name": "own", "model": "embedded", "data": data, "stages": [stage], **top}
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    try:
-        checked(path, [])
-    except RecipeError as error:
-        return str(error)
-    return ""
+    return what_check_says(path, recipe)
 
 
 @pytest.fixture

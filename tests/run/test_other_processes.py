@@ -1,4 +1,4 @@
-"""A stage that was begun by other processes is not gone on with: its checkpoints have a part for each."""
+"""A stage that was begun by other processes is not resumed: its checkpoints have a part for each."""
 
 from pathlib import Path
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import TypeGuard
 
+from alignment.report.alarms.trends import outer_quarters
 from alignment.report.document import Alarm, Level, Number
 from alignment.report.run import Stage
 
@@ -25,8 +26,10 @@ def mean_of(stage: Stage, metric: str) -> Number:
 def quarters(stage: Stage, metric: str) -> tuple[float, float] | None:
     """The means of the first and the last quarter of a metric; None with fewer than four values."""
     values = [value for _, value in stage.series(metric)]
-    quarter = len(values) // 4
-    return (fmean(values[:quarter]), fmean(values[-quarter:])) if quarter else None
+    if len(values) < 4:
+        return None
+    before, after = outer_quarters(values)
+    return fmean(before), fmean(after)
 
 
 def count_of(stage: Stage, name: str) -> float:

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from alignment.core.vocabulary import Mode
 from alignment.report.alarms.evidence import alarm, quarters
-from alignment.report.alarms.trends import trend
+from alignment.report.alarms.trends import outer_quarters, trend
 from alignment.report.document import Alarm, Change
 from alignment.report.run import Stage
 from alignment.report.scores import scorers_of, verifiers_of
@@ -37,10 +37,12 @@ def process_alarms(stage: Stage) -> Iterator[Alarm]:
 def accuracy_alarms(stage: Stage, changes: Mapping[Mode, Change]) -> Iterator[Alarm]:
     """Training reward that rises while held-out accuracy falls: a sign of reward hacking."""
     rewards = [value for _, value in stage.series("reward")]
-    quarter = max(1, len(rewards) // 4)
-    if len(rewards) < 2 or fmean(rewards[-quarter:]) <= fmean(rewards[:quarter]):
+    if len(rewards) < 2:
         return
-    risen = fmean(rewards[-quarter:]) - fmean(rewards[:quarter])
+    before, after = outer_quarters(rewards)
+    risen = fmean(after) - fmean(before)
+    if risen <= 0:
+        return
     for mode, change in changes.items():
         fallen = change.tested.accuracy
         if fallen is None or fallen >= 0:

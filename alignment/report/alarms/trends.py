@@ -36,14 +36,19 @@ class Trend:
         return self.z < -CLEAR_Z
 
 
+def outer_quarters(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    """The first and the last quarter, of at least one value each."""
+    quarter = max(1, len(values) // 4)
+    return values[:quarter], values[-quarter:]
+
+
 def trend(series: Sequence[tuple[float, float]]) -> Trend | None:
     """Of `(step, value)` in the order of steps; None with fewer than eight."""
     values = [value for _, value in series]
     if len(values) < LEAST_STEPS:
         return None
-    quarter = len(values) // 4
-    before, after = values[:quarter], values[-quarter:]
+    before, after = outer_quarters(values)
     change = fmean(after) - fmean(before)
-    error = math.sqrt((variance(before) + variance(after)) / quarter)
+    error = math.sqrt((variance(before) + variance(after)) / len(before))
     z = change / error if error > 0 else math.copysign(math.inf, change) if change else 0.0
     return Trend(fmean(before), fmean(after), z)

@@ -16,10 +16,8 @@ from alignment.report.scores import scorers_of, specs
 LENGTH_FACTOR = 2.0
 DISTINCT_LEFT = 0.8  # of the distinct fraction of bigrams
 FLUENCY_LOST = 0.5  # nats per token
-ASKS_FOR_LENGTH = (
-    "length"  # a reward that is meant to change the length of answers, but for its form that guards against short ones
-)
-GUARD = "least"
+ASKS_FOR_LENGTH = "length"  # a reward that is meant to change the length of answers
+GUARD = "least"  # its form that guards against short ones, and asks for no length
 
 
 @dataclass(frozen=True)

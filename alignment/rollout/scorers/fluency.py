@@ -47,9 +47,6 @@ class FluencyScores:
         most = self._settings.at_most
         return [None if score is None else min(max(score, FLUENCY_FLOOR), most) for score in scores_G]
 
-    def close(self) -> None:
-        """See ModelScorer."""
-
     def _answer(self, made: Trajectory) -> list[int]:
         """Places in token_ids of the last turn's sampled tokens that are no thinking."""
         if not made.assistant_turns:

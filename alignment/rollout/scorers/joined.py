@@ -28,10 +28,6 @@ class ModelScorer(Protocol):
         """The hook: what enters the reward, from the scores of all rollouts of one problem."""
         ...
 
-    def close(self) -> None:
-        """Free what it holds."""
-        ...
-
 
 def with_scores(
     verifiers: Scorer, scorers: Sequence[ModelScorer], judged: Sequence[Judged], group: int

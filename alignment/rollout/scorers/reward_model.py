@@ -33,10 +33,6 @@ class RewardModelScores:
         most = math.inf if self._settings.clip is None else self._settings.clip
         return [None if score is None else min(max(score - middle, -most), most) for score in scores_G]
 
-    def close(self) -> None:
-        """See ModelScorer."""
-        self._model.close()
-
     def _ids(self, made: Trajectory) -> list[int] | Verdict:
         """The conversation's token ids, or the verdict that it cannot be scored."""
         try:

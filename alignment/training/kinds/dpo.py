@@ -10,7 +10,7 @@ from pydantic import Field
 from alignment.recipe.held_out import HeldOut
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.stage import TrainingStage
-from alignment.recipe.trainer_keys import MOVING_REFERENCE, NEEDS, TRUNCATION, TrainerKeys
+from alignment.recipe.trainer_keys import MOVING_REFERENCE, TRUNCATION, TrainerKeys
 from alignment.training.kinds.plan import MEASURING_KEYS, ROW_KEYS, rows_of_batch, steps_or_epochs
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ KIND = StageKind(
         },
         learning_rate=1e-6,
         needs={
-            **NEEDS,
             "label_smoothing": ("loss_type", ("robust", "exo_pair", "aot", "aot_unpaired")),
             "discopop_tau": ("loss_type", ("discopop",)),
             "f_alpha_divergence_coef": ("f_divergence_type", ("alpha_divergence",)),

@@ -51,6 +51,11 @@ class GrpoStage(TrainingStage):
         """Whether a reward model with a weight gives every answer a reward, whatever the verifiers can judge."""
         return any(one.weight for one in self.scorers if isinstance(one, RewardModelScorer))
 
+    def scoring_models(self, processes: int) -> list[str | None]:
+        """Its reward models, and the frozen starting policy. A stage's reward model has the policy's size."""
+        models = [one.model for one in self.scorers if isinstance(one, RewardModelScorer)]
+        return [*models, *([None] if self.loads_start(processes) else [])]
+
     def loads_start(self, processes: int) -> bool:
         """Whether a frozen copy of the starting policy is loaded for a fluency scorer.
 

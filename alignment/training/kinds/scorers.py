@@ -3,11 +3,11 @@
 Neighbours: grpo.py (the stage), recipe/scorers.py (the settings), inference/reward_model.py (refuses the same when it loads).
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from alignment.core.files import json_or_empty
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
@@ -61,7 +61,7 @@ def _whole_groups(recipe: Recipe, stage: "GrpoStage", one: RewardModelScorer, pl
 
 def folder_problems(folder: Path) -> Iterator[str]:
     """Why a folder cannot score conversations: it is no reward model, or its tokenizer is not the model's."""
-    config = _read(folder / "config.json")
+    config = json_or_empty(folder / "config.json")
     if not config:
         yield f"{folder} has no config.json that can be read; name a reward model's folder"
         return
@@ -72,11 +72,11 @@ def folder_problems(folder: Path) -> Iterator[str]:
             f"found the architecture {architecture} with {labels} labels, and a reward model classifies sequences with one "
             "label; name the output of a reward_model stage"
         )
-    if not (folder / "chat_template.jinja").is_file() and not _read(folder / "tokenizer_config.json").get(
+    if not (folder / "chat_template.jinja").is_file() and not json_or_empty(folder / "tokenizer_config.json").get(
         "chat_template"
     ):
         yield f"{folder} has no chat template, so that nobody knows how the model was shown conversations"
-    rows, tokenizer = (config.get("text_config") or config).get("vocab_size"), _read(folder / "tokenizer.json")
+    rows, tokenizer = (config.get("text_config") or config).get("vocab_size"), json_or_empty(folder / "tokenizer.json")
     highest = max((*_ids(tokenizer), -1))
     if isinstance(rows, int) and highest >= rows:
         yield (
@@ -85,18 +85,10 @@ def folder_problems(folder: Path) -> Iterator[str]:
         )
 
 
-def _ids(tokenizer: dict[str, Any]) -> Iterator[int]:
+def _ids(tokenizer: Mapping[str, Any]) -> Iterator[int]:
     vocabulary = (tokenizer.get("model") or {}).get("vocab")
     if isinstance(vocabulary, dict):
         yield from vocabulary.values()
     elif isinstance(vocabulary, list):
         yield len(vocabulary) - 1
     yield from (one["id"] for one in tokenizer.get("added_tokens") or [])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -20,11 +20,11 @@ from alignment.core.errors import EngineError
 from alignment.core.machine import visible_gpus
 from alignment.inference.adapters import merged_copy
 from alignment.inference.engine import EngineSettings, Generation, GenerationRequest, SamplingSettings
+from alignment.inference.ranks import Ranks
 from alignment.inference.vllm.server.calls import Call
 from alignment.inference.vllm.server.client import ServerClient, ServerLost
 from alignment.inference.vllm.server.fleet import Fleet, Server
 from alignment.inference.vllm.server.launch import LaunchedServer, new_key, places
-from alignment.inference.vllm.server.ranks import Ranks
 from alignment.inference.vllm.server.requests import (
     GENERATE,
     generate_body,

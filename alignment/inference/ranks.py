@@ -1,6 +1,6 @@
-"""The ranks of a stage that share servers: the first starts them and sends weights, and all know how it went.
+"""The ranks of a stage: what the first does for all, such as starting servers, and how all know how it went.
 
-What they tell each other is JSON. Without torch.distributed there is one rank. Neighbour: pool.py.
+What they tell each other is JSON. Without torch.distributed there is one rank. Neighbours: vllm/server/pool.py and training/main.py (who ask).
 """
 
 import json
