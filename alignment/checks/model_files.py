@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from alignment.core.errors import ArtifactError
+from alignment.core.files import json_or_empty
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
 from alignment.records.adapter import base_of, is_adapter_alone
@@ -41,6 +42,7 @@ def _faults(model: str) -> Iterator[str]:
         yield from _adapter_faults(folder)
     elif folder.is_dir():
         yield from folder_faults(folder)
+        yield from _quantised(folder)
     elif not HUB_ID.fullmatch(model) or model.startswith(LOCAL_LOOKS):
         hint = "write `embedded`, a folder beside the recipe, or a hub id such as Qwen/Qwen3-8B-Base"
         misspelt = difflib.get_close_matches(model, ["embedded"])
@@ -59,6 +61,7 @@ def _adapter_faults(folder: Path) -> Iterator[str]:
         return
     if Path(base).is_dir():
         yield from folder_faults(Path(base))
+        yield from _quantised(Path(base))
     elif not HUB_ID.fullmatch(base) or base.startswith(LOCAL_LOOKS):
         yield f"{folder} is an adapter on {base}, which is not there; write its folder as base_model_name_or_path"
 
@@ -83,6 +86,18 @@ def folder_faults(folder: Path) -> Iterator[str]:
             yield f"{error}; download or convert it again"
     if weights and not any((folder / name).is_file() for name in TOKENIZERS):
         yield f"{folder} has no tokenizer ({', '.join(TOKENIZERS)}); copy the one of the model it was made from into it"
+
+
+def _quantised(folder: Path) -> Iterator[str]:
+    """Weights that were quantised for inference (fp8, AWQ, GPTQ, ...) cannot be trained, nor merged with an adapter."""
+    quantisation = json_or_empty(folder / "config.json").get("quantization_config")
+    if isinstance(quantisation, dict):
+        method = quantisation.get("quant_method", "of a kind that it does not name")
+        yield (
+            f"the weights of {folder} are quantised ({method}), for inference alone: their gradients are none, or those of "
+            "other weights; write the model that it was made from, in bfloat16 or float32, and `lora: {quantise: nf4}` where "
+            "memory is short"
+        )
 
 
 def _config_fault(path: Path) -> str | None:

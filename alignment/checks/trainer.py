@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alignment.checks.model_folder import ModelFolder
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
@@ -26,6 +27,7 @@ ABOVE_ZERO = ("learning_rate", "num_train_epochs")
 
 def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
     """Every `trainer:` key exists in its TRL config class, is not set by the stage, and has a possible value."""
+    dense = _is_dense(recipe.model)
     for index, stage in enumerate(recipe.stages):
         keys = kind_of(stage).trainer
         if keys is None or not isinstance(stage, TrainingStage):
@@ -39,9 +41,22 @@ def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
                 yield Issue(place, f"TRL's {keys.class_name} has no such field; {nearest(key, sorted(known))}")
             else:
                 fault = _trainer_value(key, value) or _order_of_rows(key, value) or _idle(key, stage.trainer, keys)
-                fault = fault or _another_type(value, keys.form(key))
+                fault = fault or _another_type(value, keys.form(key)) or (_router(key, value) if dense else None)
                 if fault is not None:
                     yield Issue(place, fault)
+
+
+def _is_dense(model: str) -> bool:
+    """Whether a local model is known to have no router of experts."""
+    folder = ModelFolder.of(model)
+    return bool(folder.config) and not any("router" in key or "expert" in key for key in folder.text_config)
+
+
+def _router(key: str, value: Any) -> str | None:
+    """Why a dense model cannot have a setting, or None."""
+    if key == "router_aux_loss_coef" and value:
+        return "balances the experts of a mixture-of-experts model, and this model has none; leave it out"
+    return None
 
 
 def _idle(key: str, trainer: Mapping[str, Any], keys: TrainerKeys) -> str | None:

@@ -9,7 +9,8 @@ from typing import TextIO
 
 from alignment.core.locks import hold
 from alignment.data.sources import Table, load_source
-from alignment.evaluation.sweep.plan import SweepPlan, files_of, planned_points
+from alignment.evaluation.identity import files_of
+from alignment.evaluation.sweep.plan import SweepPlan, planned_points
 from alignment.records.policies import named_policies
 from alignment.records.sweep import FOLDER, SWEEP, Sweep
 from alignment.run.plan import RunPlan

@@ -42,10 +42,10 @@ def _run(run_plan: RunPlan, stage: str, budgets: bool) -> None:
         settings, str(folder.output), f"evaluate {stage}", trust_remote_code=run_plan.recipe.trust_remote_code
     )
     if not all((target / f"{mode}.json").exists() for mode in MODES):
-        identity = evaluation_identity(settings, output_hash, seed)
+        identity = evaluation_identity(run_plan.recipe, output_hash)
         measure_modes(evaluator, problems, seed).write(target, stage, identity)
     if settings.follow_turns > 1 and not (target / "follow.json").exists():
-        identity = follow_identity(settings, output_hash, seed)
+        identity = follow_identity(run_plan.recipe, output_hash)
         replace(measure_follow(evaluator, problems, seed), stage=stage, identity=identity).write(target / "follow.json")
     if budgets:
         _sweep(run_plan, evaluator)

@@ -133,8 +133,7 @@ class Runner:
         """Whether an evaluation is missing. One with other settings is set aside, and its new name printed."""
         from alignment.evaluation.identity import recorded_files
 
-        settings = self.plan.recipe.evaluations
-        files, identity = recorded_files(kind, settings, folder.manifest().output_hash, settings.seed)
+        files, identity = recorded_files(kind, self.plan.recipe, folder.manifest().output_hash)
         for path in [folder.evaluations / f"{name}.json" for name in files]:
             if path.exists() and Identified.read(path).identity != encode(identity):
                 aside = path.with_suffix(f".{int(path.stat().st_mtime)}.json")

@@ -55,7 +55,16 @@ def test_the_steps_from_left_to_right_are_what_the_expression_means() -> None:
         assert str(value) == problem.answer
 
 
-@pytest.mark.parametrize("parameters", [{"max_steps": 9}, {"min_digits": 4}, {"steps": 2}, {"max_digits": "3"}])
+def test_direct_demonstrations_answer_the_same_sums_without_a_call() -> None:
+    for called, direct in zip(drawn(30), drawn(30, direct=True), strict=True):
+        assert (direct.question, direct.answer, direct.columns) == (called.question, called.answer, called.columns)
+        (turn,) = direct.demonstration
+        assert turn["content"] == called.demonstration[-1]["content"] and "tool_calls" not in turn
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"direct": 1}, {"max_steps": 9}, {"min_digits": 4}, {"steps": 2}, {"max_digits": "3"}]
+)
 def test_parameters_that_cannot_be_are_refused(parameters: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="`tool_sums` takes"):
         drawn(1, **parameters)

@@ -14,6 +14,7 @@ from alignment.core.errors import DataError, RecipeError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import MODES
 from alignment.data.own_task import task_name
+from alignment.data.sources import load_source
 from alignment.evaluation.answering import Evaluator, sampling_settings
 from alignment.evaluation.identity import evaluation_identity
 from alignment.evaluation.job import measure_modes
@@ -139,11 +140,11 @@ def test_a_measured_task_is_measured_again_when_its_file_rows_or_grader_changed_
 ) -> None:
     (tmp_path / "first").mkdir()
     grader = {"kind": "graders.py:short"}
-    before = evaluation_identity(loaded(tmp_path / "first", grader=grader).evaluations, "policy", 0)
+    before = evaluation_identity(loaded(tmp_path / "first", grader=grader), "policy")
     second = (tmp_path / "first").rename(tmp_path / "second")
 
     def now() -> Any:
-        return evaluation_identity(checked(second / "recipe.yaml", []).recipe.evaluations, "policy", 0)
+        return evaluation_identity(checked(second / "recipe.yaml", []).recipe, "policy")
 
     assert now() == before
     (second / "graders.py").write_text(GRADERS.replace("1 -", "2 -"), encoding="utf-8")
@@ -152,6 +153,21 @@ def test_a_measured_task_is_measured_again_when_its_file_rows_or_grader_changed_
     assert now() == before
     (second / "rows.jsonl").write_text(json.dumps(ROWS[0]) + "\n", encoding="utf-8")
     assert now() != before
+
+
+def test_a_shipped_task_is_measured_again_when_its_declaration_or_the_file_in_its_place_changed(tmp_path: Path) -> None:
+    rows = tmp_path / "held.jsonl"
+    row = {"question": "What is 2 + 3?", "answer": "#### 5"}
+    rows.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    recipe = written(tmp_path, "chain-sum", "gsm8k-test")
+    here = checked(recipe, [f"data.sources.gsm8k-test.path={rows}"]).recipe
+    before = evaluation_identity(here, "policy")
+    declared = load_source("chain-sum").model_dump(include={"family", "parameters"})
+    tasks = json.loads(json.dumps(before["tasks"]))
+    assert declared.items() <= tasks[0]["source"].items(), "with other parameters, the problems are others"
+    assert evaluation_identity(here, "policy") == before != evaluation_identity(here, "another policy")
+    rows.write_text(json.dumps({**row, "answer": "#### 6"}) + "\n", encoding="utf-8")
+    assert evaluation_identity(here, "policy") != before
 
 
 def test_a_task_of_the_harness_without_the_extra_says_what_to_install(tmp_path: Path) -> None:

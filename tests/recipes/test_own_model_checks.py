@@ -57,6 +57,27 @@ def test_an_adapter_on_tied_embeddings_is_refused_and_on_untied_ones_is_not(fold
     assert "ties its input embeddings" not in refusal(folder, tuned(targets=["embed_tokens"]), model=str(model))
 
 
+def test_weights_that_were_quantised_for_inference_are_refused(folder: Path) -> None:
+    model = folder / "quantised"
+    shutil.copytree(resource("data/base"), model)
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    config["quantization_config"] = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    found = refusal(folder, tuned(), model=str(model))
+    assert "model: the weights of" in found and "are quantised (fp8)" in found
+    assert "write the model that it was made from" in found
+
+
+def test_a_dense_model_has_no_experts_to_balance(folder: Path) -> None:
+    balanced = {**tuned(), "trainer": {"max_steps": 2, "router_aux_loss_coef": 0.01}}
+    assert "router_aux_loss_coef" in (found := refusal(folder, balanced)) and "this model has none" in found
+    model = folder / "experts"
+    shutil.copytree(resource("data/base"), model)
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    (model / "config.json").write_text(json.dumps({**config, "num_experts": 4}), encoding="utf-8")
+    assert "router_aux_loss_coef" not in refusal(folder, balanced, model=str(model))
+
+
 def test_a_trained_token_that_the_tokenizer_does_not_have_is_refused(folder: Path) -> None:
     assert refusal(folder, tuned(train_tokens=["<think>"])) == ""
     assert "`<plan>` is no single token" in refusal(folder, tuned(train_tokens=["<plan>"]))

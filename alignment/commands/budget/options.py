@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from alignment.core.errors import OptionError
 from alignment.core.vocabulary import MODES
 from alignment.data.sources import Table, load_source
-from alignment.evaluation.sweep.plan import SweepPlan, files_of, planned_points
+from alignment.evaluation.identity import files_of
+from alignment.evaluation.sweep.plan import SweepPlan, planned_points
 from alignment.evaluation.task import evaluation_source
 from alignment.recipe.engine import retyped
 from alignment.recipe.evaluation import Evaluations

@@ -15,7 +15,7 @@ from alignment.checks.own_tasks import task_faults
 from alignment.commands.budget.options import COMPLETION_TOKENS
 from alignment.core.errors import OptionError
 from alignment.data.sources import Table, load_source
-from alignment.evaluation.sweep.plan import files_of
+from alignment.evaluation.identity import files_of
 from alignment.evaluation.work import EvaluationWork
 from alignment.recipe.engine import retyped
 from alignment.recipe.evaluation import Evaluations

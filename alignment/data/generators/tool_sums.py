@@ -12,7 +12,7 @@ from typing import Any
 from alignment.core.errors import DataError
 from alignment.data.rows import Message, Problem, ToolSchema, user_turn
 
-TOOL_SUM_PARAMETERS = ("min_steps", "max_steps", "min_digits", "max_digits")
+TOOL_SUM_PARAMETERS = ("min_steps", "max_steps", "min_digits", "max_digits", "direct")
 SYSTEM = "One call a step."
 # Short, because a small model reads it in every prompt; the environment holds calls against its own, fuller schema.
 CALCULATOR: ToolSchema = {"name": "calculator", "parameters": {"properties": {"expression": {"type": "string"}}}}
@@ -25,16 +25,22 @@ Step = tuple[str, int]  # an operation and its operand
 def tool_sum_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
     """Problems of the family, the same ones for the same seed; they may repeat.
 
-    Parameters: `min_steps` and `max_steps` (1 to 4), `min_digits` and `max_digits` of the operands (1 to 6). Raises
-    DataError for others.
+    Parameters: `min_steps` and `max_steps` (1 to 4), `min_digits` and `max_digits` of the operands (1 to 6), and
+    `direct`: whether the demonstration answers at once, without a call. Raises DataError for others.
     """
     asked = {**_DEFAULTS, **parameters}
+    direct = asked.pop("direct", False)
     steps, digits = (asked["min_steps"], asked["max_steps"]), (asked["min_digits"], asked["max_digits"])
     bounded = all(isinstance(one, int) for one in asked.values()) and 1 <= steps[0] <= steps[1] <= _MAX_STEPS
-    if set(asked) - set(TOOL_SUM_PARAMETERS) or not bounded or not 1 <= digits[0] <= digits[1] <= _MAX_DIGITS:
+    if (
+        set(asked) - set(TOOL_SUM_PARAMETERS)
+        or not isinstance(direct, bool)
+        or not bounded
+        or not 1 <= digits[0] <= digits[1] <= _MAX_DIGITS
+    ):
         raise DataError(
-            f"`tool_sums` takes `min_steps` and `max_steps` from 1 to {_MAX_STEPS}, and `min_digits` and `max_digits` from "
-            f"1 to {_MAX_DIGITS}, but found {parameters}"
+            f"`tool_sums` takes `min_steps` and `max_steps` from 1 to {_MAX_STEPS}, `min_digits` and `max_digits` from "
+            f"1 to {_MAX_DIGITS}, and `direct` as true or false, but found {parameters}"
         )
     draw = random.Random(seed)
 
@@ -46,16 +52,17 @@ def tool_sum_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]:
         first = number()
         # A product comes first or not at all, so that the steps from left to right are what the expression means.
         signs = [draw.choice("+-*"), *(draw.choice("+-") for _ in range(draw.randint(*steps) - 1))]
-        yield _problem(first, [(sign, number()) for sign in signs])
+        yield _problem(first, [(sign, number()) for sign in signs], direct)
 
 
-def _problem(first: int, steps: list[Step]) -> Problem:
+def _problem(first: int, steps: list[Step], direct: bool) -> Problem:
     results = list(accumulate(steps, _done, initial=first))
     expressions = [f"{before} {sign} {operand}" for before, (sign, operand) in zip(results, steps, strict=False)]
     turns: list[Message] = []
-    for expression, result in zip(expressions, results[1:], strict=True):
+    for expression, result in [] if direct else zip(expressions, results[1:], strict=True):
         turns += [_call(expression), {"role": "tool", "content": str(result)}]
-    turns.append({"role": "assistant", "reasoning_content": "Done.", "content": f"\\boxed{{{results[-1]}}}"})
+    last = "In my head." if direct else "Done."
+    turns.append({"role": "assistant", "reasoning_content": last, "content": f"\\boxed{{{results[-1]}}}"})
     asked = " ".join([str(first), *(f"{sign} {operand}" for sign, operand in steps)])
     return Problem(
         id="",

@@ -11,20 +11,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from alignment.core.differences import differences
-from alignment.core.files import canonical_hash, file_hash
+from alignment.core.files import canonical_hash
 from alignment.core.typed_json import Json
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.own_task import task_content, task_name
-from alignment.data.sources import Table, is_own, load_source, local_path
+from alignment.data.own_task import task_name
+from alignment.evaluation.identity import task_identity
 from alignment.recipe.engine import WITHOUT_EFFECT
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.hardware import Hardware
-from alignment.recipe.schema import Recipe
 from alignment.records.file_record import FileRecord
 from alignment.records.policies import Policy
 from alignment.records.sweep import POINTS, Place, RecordedPoint, SweepPoint
 
-NOT_DECIDING = {"description", "licence"}
 DECIDING = ("samples", "max_prompt_tokens", "max_completion_tokens")
 
 
@@ -113,7 +111,7 @@ def planned_points(
     policies: Sequence[Policy], settings: Evaluations, files: Mapping[str, str], modes: Sequence[Mode] = MODES
 ) -> Iterator[Point]:
     """A point for each policy, task of `after_each_stage`, and mode; in thinking mode one for each budget."""
-    tasks = {name: _task(settings, name, files) for name in settings.after_each_stage}
+    tasks = {name: task_identity(settings, name, files) for name in settings.after_each_stage}
     for policy in policies:
         for name, task in tasks.items():
             for mode, budget in curve(settings, modes):
@@ -126,31 +124,6 @@ def curve(settings: Evaluations, modes: Sequence[Mode]) -> list[tuple[Mode, int 
     thinking: list[tuple[Mode, int | None]] = [("thinking", budget) for budget in sorted(set(settings.budgets))]
     plain: list[tuple[Mode, int | None]] = [("non_thinking", None)]
     return (thinking if "thinking" in modes else []) + (plain if "non_thinking" in modes else [])
-
-
-def files_of(tasks: Sequence[str], recipe: Recipe | None) -> dict[str, str]:
-    """The local files that stand in place of tasks: the recipe's overrides, and those that ship with the project."""
-    found = {}
-    for name in tasks:
-        source, override = load_source(name), None if recipe is None else recipe.data.path_of(name)
-        if isinstance(source, Table) and (path := local_path(source, override)):
-            found[name] = str(path)
-    return found
-
-
-def _task(settings: Evaluations, name: str, files: Mapping[str, str]) -> dict[str, Json]:
-    """What decides a task's problems."""
-    return {
-        "name": task_name(name),
-        "source": load_source(name).model_dump(
-            mode="json", exclude=NOT_DECIDING | ({"file"} if is_own(name) else set())
-        ),
-        "parameters": settings.parameters.get(name, {}),
-        "file": file_hash(Path(files[name])) if name in files else None,
-        **({"own_task": own} if (own := task_content(name)) is not None else {}),
-        "count": settings.count,
-        "seed": settings.seed,
-    }
 
 
 def _identity(settings: Evaluations, mode: Mode, budget: int | None) -> dict[str, Json]:
