@@ -91,6 +91,12 @@ BELOW_KINDS: tuple[Section, ...] = (
     ),
     (sampling.Rollout, "Rollout", "`rollout` of a grpo stage: the keys of Sampling, and these."),
     (
+        sampling.ProblemOrder,
+        "Problem order",
+        "`order` of a grpo stage's rollout; `order: reward_variance` is short for `{by: reward_variance}` "
+        "([rollouts.md](rollouts.md#which-problems-a-step-asks-for)).",
+    ),
+    (
         algorithm.AlgorithmFields,
         "Algorithm",
         "`algorithm` of a grpo stage: a mapping with `type`, or the name alone. [rl.md](rl.md) has the formulas.",

@@ -4,7 +4,7 @@ ThinkingBudget is both a block of a recipe and the value in a generation request
 inference/thinking_budget.py (enforces it), inference/engine.py (the request).
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -91,13 +91,41 @@ class Sampling(Closed):
     )
 
 
+class ProblemOrder(Closed):
+    """Which problems a step asks for. In a recipe, a name is short for `by`.
+
+    `reward_variance` learns how often each problem is solved and prefers those that are solved sometimes: sampling for
+    learnability (arXiv 2502.12272) with estimates that are learnt on the way (arXiv 2507.04632).
+    """
+
+    by: Literal["epoch", "reward_variance"] = Field(
+        "epoch",
+        description="epoch: each once an epoch, in random order; reward_variance: more often those whose completions' rewards vary.",
+    )
+    explore: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        description="With reward_variance, the fraction of a step's problems that were never asked before, or longest ago.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_a_name(cls, written: Any) -> Any:
+        return {"by": written} if isinstance(written, str) else written
+
+
 class Rollout(Sampling):
     """The block `rollout` of a grpo stage."""
 
     problems_per_step: int = Field(16, ge=1, description="Problems per optimizer step, over all processes.")
+    order: ProblemOrder = Field(
+        ProblemOrder(), description="Which problems a step asks for; a name is short for its `by`."
+    )
     dynamic_sampling: bool = Field(
         False,
-        description="Replace zero-variance groups, whose completions all have the same reward, by new problems, as DAPO does.",
+        description="Replace zero-variance groups, whose completions all have the same reward, by new problems, as DAPO does, "
+        "until the batch is full over all processes.",
     )
     max_staleness: int = Field(
         0,

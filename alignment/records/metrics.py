@@ -47,6 +47,11 @@ METRICS: dict[str, Metric] = {
         "over processes (grpo)", None, "distinct bigrams",
     ),
     "zero_variance_groups": Metric("fraction of groups whose completions all have the same reward (grpo)", None, "zero-variance groups"),
+    "sampled_pass_rate": Metric(
+        "fraction of the completions with every verifier's full score, of all groups that were sampled for the step, replaced ones "
+        "too (grpo with dynamic_sampling or order reward_variance)", None, "pass rate of sampled groups",
+    ),
+    "new_problems": Metric("fraction of the sampled problems that no earlier step had asked for (grpo with order reward_variance)", None, "new problems"),
     "truncated_fraction": Metric("fraction of completions cut off at the token limit (grpo)", None, "truncated fraction"),
     "logprob_gap": Metric("mean distance between the trainer's and the engine's log-probs, in nats (grpo)", None, "log-prob gap"),
     "learning_rate": Metric("learning rate", None, "learning rate"),
@@ -61,6 +66,8 @@ METRICS: dict[str, Metric] = {
     "reward_std": Metric("standard deviation of the rewards within a group, mean over groups (grpo)"),
     "unknown_fraction": Metric("fraction of completions whose total reward could not be reached (grpo)"),
     "replaced_groups": Metric("groups without variance that were replaced by fresh problems (grpo)"),
+    "sampled_groups": Metric("groups that were sampled for the step, replaced ones too (grpo with dynamic_sampling)"),
+    "sampled_zero_variance": Metric("fraction of them whose completions all have the same reward (grpo with dynamic_sampling)"),
     "staleness": Metric("mean age in steps of the weights that sampled the completions (grpo with max_staleness)"),
     "stale_rows": Metric("completions that were dropped because their weights were older than max_staleness, or because the step did not ask for them (grpo)"),
     "merge_changed_fraction": Metric("of the weights that an adapter changes, the fraction that is still changed after a merge in the engine's coarser type (grpo)", "more"),

@@ -16,6 +16,7 @@ from alignment.records.adaptive import AdaptiveBudget
 from alignment.records.attempt import Attempt
 from alignment.records.card import DataCard
 from alignment.records.constraints import ConstraintsRecord
+from alignment.records.difficulty import DifficultyState
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.export import ExportRecord
 from alignment.records.follow import FollowRecord
@@ -71,6 +72,7 @@ FILES = (
     FileSection("manifest.json", Manifest),
     FileSection("metrics.jsonl", MetricsRow, lines=True),
     FileSection("rollouts.jsonl", RolloutRow, lines=True),
+    FileSection("checkpoints/checkpoint-N/difficulty.json", DifficultyState),
     FileSection("output/pass_rates.jsonl", PassRate, lines=True),
     FileSection("output/adapter_base.json", AdapterBase),
     FileSection("output/card.json", DataCard),

@@ -120,6 +120,17 @@ class Scorer:
         self._reward.close()
 
 
+def is_right(judged: Judged, specs: Sequence[Reward]) -> bool | None:
+    """Whether a rollout that came to its end has the full score of every weighted verifier; None where that is not known."""
+    if judged.trajectory.stop_reason != "end":
+        return False
+    asked = [spec for spec in specs if judged.verdicts[spec.name or spec.kind].reason != rewards.NOT_APPLICABLE]
+    scores = [judged.verdicts[spec.name or spec.kind].score for spec in asked if spec.weight > 0]
+    if any(score is None for score in scores):
+        return None
+    return all(score is not None and score >= 1 - 1e-9 for score in scores)
+
+
 def _column(problem: Problem, made: Trajectory, name: str) -> Any:
     """A problem's value for verifiers, or None; the tools that were offered are what `tool_call` compares with."""
     return problem.columns.get(name, (made.opening.tools or None) if name == "tools" else None)

@@ -44,6 +44,7 @@ DORA = {"rank": 4, "alpha": 8, "variant": "dora", "targets": "mlp", "modules_to_
 CORRECTED = {"type": "dapo", "importance_cap": 2}
 SAMPLED = ("rl_sampled", "rl_server", "rl_server_lora", "rl_ahead")  # by an engine
 RESUMED = {f"{job}_resumed": job for job in ("sft", "sft_lora", "rl")}  # from the second of three steps
+REWARD = "def has_an_eight(completions):\n    return [float('8' in text) for text in completions]\n"
 LORA = {"rank": 4, "alpha": 8}  # PEFT trains tokens under ZeRO-3 on CUDA alone
 
 
@@ -105,10 +106,15 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         "max_logprob_gap": 1000,
     }
     sampled = {**rollout, "engine": "transformers", "dynamic_sampling": True, "max_logprob_gap": None}
+    sampled["order"] = {"by": "reward_variance", "explore": 0.5}
     server = {"type": "vllm_server", "workers": 1}
     adapter = {**server, "weight_transfer": "lora"}
     ahead = {**sampled, "engine": server, "max_staleness": 1}
     rl = {"rollout": rollout, "rewards": [{"kind": "math_answer"}], "micro_batch": 4}
+    judged = {
+        **rl,
+        "rewards": [{"kind": f"{folder}/reward.py:has_an_eight"}],
+    }  # some groups differ in it, others do not
     scorer = {"completions": 2}  # never asked: rollouts are scripted, and so are the scores of their steps
     every_row = {"type": "gspo", "drop_zero_advantage_rows": False}
     stages = [
@@ -129,10 +135,10 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         stage("rl_gspo_every_row", "grpo", processes, algorithm=every_row, **rl),
         stage("rl_kl", "grpo", processes, algorithm="grpo", **rl),
         stage("rl_lora", "grpo", processes, algorithm="dapo", lora=LORA, **rl),
-        stage("rl_sampled", "grpo", processes, **{**rl, "rollout": sampled}),
-        stage("rl_server_lora", "grpo", processes, lora=LORA, **{**rl, "rollout": {**sampled, "engine": adapter}}),
-        stage("rl_ahead", "grpo", processes, algorithm=CORRECTED, **{**rl, "rollout": ahead}),
-        stage("rl_server", "grpo", processes, **{**rl, "rollout": {**sampled, "engine": server}}),
+        stage("rl_sampled", "grpo", processes, **{**judged, "rollout": sampled}),
+        stage("rl_server_lora", "grpo", processes, lora=LORA, **{**judged, "rollout": {**sampled, "engine": adapter}}),
+        stage("rl_ahead", "grpo", processes, algorithm=CORRECTED, **{**judged, "rollout": ahead}),
+        stage("rl_server", "grpo", processes, **{**judged, "rollout": {**sampled, "engine": server}}),
     ]
     (experts,) = [one for one in stages if one["name"] == "sft_moe"]
     experts["trainer"] = {**experts["trainer"], "router_aux_loss_coef": 1.0}
@@ -212,6 +218,7 @@ def main(folder: Path, jobs: Sequence[str]) -> None:
     path = folder / f"recipe-{rank}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     write_solutions(folder / "solutions.jsonl")
+    (folder / "reward.py").write_text(REWARD, encoding="utf-8")
     path.write_text(yaml.safe_dump(recipe(processes, folder)), encoding="utf-8")
     if "sft_moe" in jobs:  # before the trainers of a shard are asked for
         write_mixture(folder / f"mixture-{rank}")

@@ -25,7 +25,7 @@ SCRIPT = Path(__file__).with_name("rank_jobs.py")
 ZERO3 = ("sft", "sft_resumed", "sft_lora", "sft_dora", "sft_moe", "dpo", "rl", "rl_gspo", "rl_gspo_every_row", "rl_kl", "rl_lora",
          "rl_sampled", "prm", "prm_lora", "reward_model", "reward_model_lora")  # fmt: skip
 KILLED = ("sft_resumed", "sft_lora", "sft_lora_resumed", "rl_resumed")
-ALONE = ("rl_gspo_every_row", "rl_sampled")  # compared with each other, or with nothing
+ALONE = ("rl_gspo_every_row",)  # compared with rl_gspo
 STEP_CREDIT = ("rl_papo", "rl_pure")
 # One start for each, with a job of every kind of weights and losses that is its own.
 JOBS = {

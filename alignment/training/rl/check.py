@@ -4,7 +4,7 @@ Imports nothing heavy but what the user's own module does. Neighbours: recipe/al
 training/kinds/grpo.py (whose check this is).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from alignment.core.errors import RecipeError
 from alignment.recipe.algorithm import ADVANTAGES, PROCESS_ADVANTAGES, AlgorithmFields
@@ -49,6 +49,20 @@ def check_staleness(chosen: AlgorithmFields, rollout: Rollout, place: Place) -> 
     if chosen.iterations > 1:
         told = f"algorithm.iterations {chosen.iterations} trains on rows that would be older still; write 1 there, or 0 here"
         yield Issue(here, told)
+
+
+def check_order(rollout: Rollout, trainer: Mapping[str, object], place: Place) -> Iterator[Issue]:
+    """What decides which problems a step asks for has an effect.
+
+    trainer: the stage's keys for TRL. place: where the stage stands in the recipe.
+    """
+    order = rollout.order
+    if order.by == "epoch" and "explore" in order.model_fields_set:
+        told = "is the fraction that `by: reward_variance` does not draw by variance; write that, or leave it out"
+        yield Issue((*place, "rollout", "order", "explore"), told)
+    if order.by != "epoch" and "shuffle_dataset" in trainer:
+        told = f"changes nothing: `rollout.order` is by {order.by}; leave one of them out"
+        yield Issue((*place, "trainer", "shuffle_dataset"), told)
 
 
 def _callable(place: Place, name: str, parameters: tuple[str, ...]) -> Iterator[Issue]:

@@ -15,11 +15,11 @@ from alignment.inference.engine import SamplingSettings
 from alignment.inference.process_model import ProcessModel, Solution
 from alignment.recipe.process import Process, aggregated
 from alignment.rollout.sampler import TrajectorySampler
-from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.scoring import Judged, Scorer, is_right
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.batch import RowSteps
-from rewards import NOT_APPLICABLE, Verdict
+from rewards import Verdict
 
 NAME = "process"  # of the verdict, in metrics and rollouts.jsonl
 
@@ -124,13 +124,7 @@ class ProcessScores:
 
     def is_right(self, judged: Judged) -> bool | None:
         """Whether a rollout has the full reward of the verifiers; None where that is not known."""
-        if judged.trajectory.stop_reason != "end":
-            return False
-        specs = [one for one in self._rewards if judged.verdicts[one.name or one.kind].reason != NOT_APPLICABLE]
-        scores = [judged.verdicts[one.name or one.kind].score for one in specs if one.weight > 0]
-        if any(score is None for score in scores):
-            return None
-        return all(score is not None and score >= 1 - 1e-9 for score in scores)
+        return is_right(judged, self._rewards)
 
     def score(self, judged: Sequence[Judged], step: int) -> Scored:
         """Judged rollouts with their step scores."""

@@ -3,61 +3,52 @@
 Neighbours: trainer.py (who asks), rollout/ (trajectories, groups, dynamic sampling, verdicts), inference/ (engines).
 """
 
-import itertools
-import random
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from alignment.core.files import append_json_lines
 from alignment.data.rows import Problem
-from alignment.inference.engine import SamplingSettings, request_seed
+from alignment.inference.ranks import Ranks
 from alignment.inference.weights.sync_check import check_weight_sync
-from alignment.rollout.groups import chance, group_mode, has_signal, replace_zero_variance
-from alignment.rollout.judging import Judging
-from alignment.rollout.sampler import RolloutRequest, TrajectorySampler
+from alignment.rollout.difficulty import DifficultyPool
+from alignment.rollout.dynamic_sampling import Filled
+from alignment.rollout.groups import has_signal
+from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scorers.fluency import StartLogprobs
 from alignment.rollout.scoring import Judged, Scorer, summary
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.ahead import Ahead
 from alignment.training.rl.batch import GAP_ROWS, RolledOut, Row
+from alignment.training.rl.draws import Drawn, Draws
 from alignment.training.rl.engine_weights import EngineWeights, starts_the_same
 from alignment.training.rl.model_scorers import ModelScorers
 from alignment.training.rl.process_scores import ProcessScores
+from alignment.training.rl.step_problems import StepProblems
 
 KEPT_ROLLOUTS = 16  # per step, in rollouts.jsonl
-REPLACEMENT_ROUNDS = 3
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A step's judged completions: those of how many groups replace others, and how long sampling waited for verdicts."""
-
-    judged: list[Judged]
-    replaced: int
-    seconds_verdicts: float
-    weights_of_step: int
 
 
 class Rollouts:
     """The completions of a step, sampled and judged on this rank. Implements RolloutSource.
 
+    pool: asks for problems in an order of its own, in place of those that it is given.
     start_logprobs: set where the trainer holds the policy at the stage's start, for a fluency scorer.
     """
 
-    def __init__(self, context: StageContext, problems: list[Problem]) -> None:
+    def __init__(self, context: StageContext, problems: list[Problem], pool: DifficultyPool | None = None) -> None:
         stage: GrpoStage = context.stage
         self._context, self._settings = context, stage.rollout
         self._problems = {problem.id: problem for problem in problems}
         self._scorer = Scorer(stage.rewards)
-        self._judging = Judging(self._scorer)
-        self._sampling = SamplingSettings(stage.rollout.temperature, stage.rollout.top_p, stage.rollout.top_k)
+        ranks = Ranks.of_a_thread(context.recipe.hardware.timeout_minutes)
+        self._step_problems = StepProblems(list(self._problems), stage.rollout, context.recipe.seed, ranks, pool)
+        self._draws = Draws(context.recipe, stage, self._problems, self._scorer, ranks)
         self._weights_of_step: int | None = None
         self._resting = False
         self._sampler: TrajectorySampler | None = None
         self._process: ProcessScores | None = None
-        self._scorers: ModelScorers | None = None
         self.start_logprobs: StartLogprobs | None = None
         self._ahead: Ahead[Drawn] = Ahead()
 
@@ -65,25 +56,23 @@ class Rollouts:
         self, problem_ids: Sequence[str], step: int, weights: EngineWeights, following: Sequence[str] = ()
     ) -> RolledOut:
         """One step's completions for the problems of this rank, each id once per generation."""
-        began = time.monotonic()
-        early, unasked = self._ahead.taken(problem_ids)
+        began, asked = time.monotonic(), self._step_problems.asked(step, problem_ids)
+        early, unasked = self._ahead.taken(asked)
         waited, sent = time.monotonic() - began, weights.for_stage(self._context.stage)
         sampler = self._fresh_sampler(step, sent)
         fresh = time.monotonic()
-        drawn = self._drawn(sampler, problem_ids, step, step) if early is None else early
+        drawn = self._drawn_now(sampler, asked, step) if early is None else early
+        learnt = self._step_problems.learn(step, drawn.outcomes)
         made = time.monotonic()
         scored = self._process.score(drawn.judged, step) if self._process is not None else None
         judged, verdicts = drawn.judged if scored is None else scored.judged, time.monotonic() - made
         verdicts += drawn.seconds_verdicts if early is None else 0.0
         rows, probes = self._rows(sampler, judged, step - drawn.weights_of_step)
         self._keep(judged, step, step - drawn.weights_of_step)
-        if following and self._settings.max_staleness:
-            self._ahead.begin(following, lambda: self._drawn(sampler, following, step + 1, step))
-        else:
-            sampler.sampler.engine.rest()  # until the next step's weights come
-            self._resting = True
+        self._rest_or_begin(sampler, step, following)
         figures = {
-            **self._figures(judged, drawn.replaced, step - drawn.weights_of_step, unasked),
+            **self._figures(judged, drawn.filled, step - drawn.weights_of_step, unasked),
+            **learnt,
             **({} if scored is None else scored.figures()),
             **({} if sent.rounding.kept is None else {"merge_changed_fraction": sent.rounding.kept}),
             "seconds_weights": fresh - began - waited,
@@ -93,16 +82,18 @@ class Rollouts:
         steps = None if scored is None else scored.steps
         return RolledOut(rows, [one.total for one in judged], figures, steps, probes)
 
-    def _drawn(self, sampler: TrajectorySampler, problem_ids: Sequence[str], step: int, weights_of_step: int) -> Drawn:
-        """A step's completions from the weights that the engine holds, those of `weights_of_step`."""
-        waited = self._seconds_verdicts()
-        judged = self._completed(sampler, [self._problems[name] for name in problem_ids], step, draw=0)
-        judged, replaced = self._replaced(sampler, judged, step)
-        return Drawn(judged, replaced, self._seconds_verdicts() - waited, weights_of_step)
+    def _drawn_now(self, sampler: TrajectorySampler, asked: Sequence[str], step: int) -> Drawn:
+        return self._draws.drawn(sampler, asked, self._step_problems.others(step, asked), step, step)
 
-    def _seconds_verdicts(self) -> float:
-        """How long sampling has waited for verdicts and scores so far."""
-        return self._judging.waited_seconds + (self._scorers.seconds if self._scorers is not None else 0.0)
+    def _rest_or_begin(self, sampler: TrajectorySampler, step: int, following: Sequence[str]) -> None:
+        """Begin the next step's completions where they may be a step old; else the engine rests until new weights come."""
+        if not (following and self._settings.max_staleness):
+            sampler.sampler.engine.rest()
+            self._resting = True
+            return
+        asked = self._step_problems.asked(step + 1, following)
+        others = self._step_problems.others(step + 1, asked)
+        self._ahead.begin(asked, lambda: self._draws.drawn(sampler, asked, others, step + 1, step))
 
     def _rows(self, sampler: TrajectorySampler, judged: list[Judged], staleness: int) -> tuple[list[Row], list[Row]]:
         """The step's rows; where they are stale, some of them once more with the log-probs of the engine's weights now."""
@@ -115,15 +106,22 @@ class Rollouts:
             replace(row, logprobs=found[len(row.prompt_ids) - 1 :]) for row, found in zip(compared, scored, strict=True)
         ]
 
-    def _figures(self, judged: list[Judged], replaced: int, staleness: int, unasked: int) -> dict[str, float]:
+    def _figures(self, judged: list[Judged], filled: Filled, staleness: int, unasked: int) -> dict[str, float]:
         """What a step's completions are like."""
-        silent = [not has_signal(group) for group in _groups(judged, self._settings.generations)]
-        processes = self._context.processes  # figures are averaged over ranks
-        ages = {"staleness": float(staleness), "stale_rows": float(unasked * processes)}
+        silent = [not has_signal(group) for group in filled.groups]
+        ages = {
+            "staleness": float(staleness),
+            "stale_rows": float(unasked * self._context.processes),
+        }  # mean over ranks
+        tried = {
+            "replaced_groups": float(filled.replaced),
+            "sampled_groups": float(filled.sampled),
+            "sampled_zero_variance": filled.without_signal / max(1, filled.sampled),
+        }
         return {
             **summary(judged),
-            "replaced_groups": float(replaced * processes),
             "zero_variance_groups": sum(silent) / len(silent),
+            **(tried if self._settings.dynamic_sampling else {}),
             **(ages if self._settings.max_staleness else {}),
         }
 
@@ -135,7 +133,7 @@ class Rollouts:
                 self._process = ProcessScores(self._context, self._sampler, self._scorer)
             if self._context.stage.scorers:
                 start, tokenizer = self.start_logprobs, self._sampler.tokenizer
-                self._scorers = ModelScorers(self._context, self._scorer, tokenizer, start)
+                self._draws.scorers = ModelScorers(self._context, self._scorer, tokenizer, start)
         elif self._weights_of_step != step or self._resting:
             self._sampler.sampler.engine.load_weights(weights())
         self._weights_of_step, self._resting = step, False
@@ -156,39 +154,6 @@ class Rollouts:
             self._context.counts["engine_weights"] = f"merged: {why_merged}" if why_merged else "the adapter alone"
         return sampler
 
-    def _completed(self, sampler: TrajectorySampler, problems: list[Problem], step: int, draw: int) -> list[Judged]:
-        """A completion for each problem, judged as groups are finished."""
-        seed, settings, rank = self._context.recipe.seed, self._settings, self._context.rank
-        requests = []
-        for place, problem in enumerate(problems):
-            mode = group_mode(problem, step, seed, settings.thinking_fraction)
-            flagged = chance("flag", seed, step, problem.id) < settings.flag_fraction
-            drawn_with = request_seed("draw", seed, step, draw, rank, place)
-            requests.append(RolloutRequest(problem, mode, flagged, settings.thinking_budget, drawn_with))
-        finished = sampler.finished(requests, self._sampling)
-        judged = self._judging.judged(problems, finished, settings.generations)
-        return judged if self._scorers is None else self._scorers.score(judged)
-
-    def _replaced(self, sampler: TrajectorySampler, judged: list[Judged], step: int) -> tuple[list[Judged], int]:
-        """The step's rows after dynamic sampling, and how many groups were replaced."""
-        if not self._settings.dynamic_sampling:
-            return judged, 0
-        size, draws = self._settings.generations, itertools.count(1)
-
-        def sample_groups(problems: list[Problem]) -> list[list[Judged]]:
-            repeated = [problem for problem in problems for _ in range(size)]
-            return _groups(self._completed(sampler, repeated, step, next(draws)), size)
-
-        fresh = self._reserve({row.problem.id for row in judged}, step)
-        groups, replaced = replace_zero_variance(_groups(judged, size), fresh, sample_groups, REPLACEMENT_ROUNDS)
-        return list(itertools.chain.from_iterable(groups)), replaced
-
-    def _reserve(self, taken: set[str], step: int) -> Iterator[Problem]:
-        """Problems that may replace groups of zero variance, in an order of this step and rank."""
-        names = sorted(set(self._problems) - taken)
-        random.Random(f"{self._context.recipe.seed}:{step}:{self._context.rank}").shuffle(names)
-        return (self._problems[name] for name in names)
-
     def _keep(self, judged: list[Judged], step: int, staleness: int) -> None:
         """Write some of the step's rollouts to rollouts.jsonl."""
         if self._context.is_main:
@@ -206,7 +171,3 @@ def _row(judged: Judged, staleness: int) -> Row:
         truncated=made.stop_reason == "length",
         staleness=staleness,
     )
-
-
-def _groups(judged: list[Judged], size: int) -> list[list[Judged]]:
-    return [judged[start : start + size] for start in range(0, len(judged), size)]

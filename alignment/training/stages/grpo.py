@@ -16,6 +16,7 @@ from alignment.data.template import render_prompt
 from alignment.data.turns_rendered import TurnsRendered
 from alignment.inference.weights.sync_check import largest_gap
 from alignment.lint.rows import sound_problems
+from alignment.rollout.difficulty import DifficultyPool
 from alignment.rollout.environments.registry import open_environments
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import refuse_unjudged
@@ -26,6 +27,7 @@ from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.packing_check import packed_policy
 from alignment.training.rl.batch import RolloutSource
 from alignment.training.rl.rollouts import Rollouts
+from alignment.training.rl.step_problems import PoolInCheckpoints
 from alignment.training.rl.trainer import PolicyGradientTrainer
 
 
@@ -42,7 +44,8 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     recorder = Recorder(context)
     settings = _settings(context)  # before the policy: it tells transformers whether weights are loaded in shards
     policy, packs = packed_policy(context)
-    source = rollouts or Rollouts(context, problems)
+    pool = _pool(context, problems)
+    source = rollouts or Rollouts(context, problems, pool)
     trainer = PolicyGradientTrainer(
         algorithm=stage.algorithm,
         rollouts=source,
@@ -55,11 +58,19 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         train_dataset=Dataset.from_dict({"problem": [problem.id for problem in problems]}),
         processing_class=tokenizer,
         peft_config=adapter_config(stage.lora, tokenizer, policy),
-        callbacks=[recorder],
+        callbacks=[*([] if pool is None else [PoolInCheckpoints(context, pool)]), recorder],  # it seals what is written
     )
     if isinstance(source, Rollouts) and not stage.loads_start(context.processes):
         source.start_logprobs = trainer.start_logprobs
     return trainer, recorder
+
+
+def _pool(context: StageContext, problems: list[Problem]) -> DifficultyPool | None:
+    """What learns which problems to ask for, where the recipe says so."""
+    order = context.stage.rollout.order
+    if order.by == "epoch":
+        return None
+    return DifficultyPool([problem.id for problem in problems], order.explore, context.recipe.seed)
 
 
 def _settings(context: StageContext) -> GRPOConfig:
