@@ -23,6 +23,7 @@ from alignment.records.card import CardCheck, CardExample, CardFigures, CardPart
 
 EXAMPLES = 3  # of each check
 LONGEST_EXAMPLE = 800  # characters
+NOT_SHOWN = "(not shown: it holds personal data or a secret)"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def checked_card(
         stage.name,
         recipe.name,
         recipe.seed,
-        examples=tuple(_examples(found)),
+        examples=tuple(_examples(found, checks)),
     )
 
 
@@ -95,13 +96,16 @@ def source_parts(recipe: Recipe, name: str) -> list[MixturePart]:
     return [*(part for part in parts if part.source is not None), *below]
 
 
-def _examples(found: Sorted[Row]) -> Iterator[CardExample]:
-    """The first rows of each check, in the order of the checks."""
+def _examples(found: Sorted[Row], checks: Sequence[Check[Row]]) -> Iterator[CardExample]:
+    """The first rows of each check, in the order of the checks; without the text of rows that hold what is private."""
+    private = {one.name for one in checks if one.private}
+    hidden = {fault.row.id for fault in found.faults if fault.check in private}
     shown = Counter[str]()
     for fault in found.faults:
         if shown[fault.check] < EXAMPLES:
             shown[fault.check] += 1
-            yield CardExample(fault.check, fault.row.id, fault.evidence, _text(fault.row)[:LONGEST_EXAMPLE])
+            text = NOT_SHOWN if fault.row.id in hidden else _text(fault.row)[:LONGEST_EXAMPLE]
+            yield CardExample(fault.check, fault.row.id, fault.evidence, text)
 
 
 def _text(row: Conversation | Problem) -> str:

@@ -38,6 +38,7 @@ BUILT_IN = {
     "prm": "alignment.training.kinds.prm",
     "filter_queries": "alignment.training.kinds.filter_queries",
     "filter_responses": "alignment.training.kinds.filter_responses",
+    "filter_quality": "alignment.training.kinds.filter_quality",
     "deduplicate": "alignment.training.kinds.deduplicate",
     "decontaminate": "alignment.training.kinds.decontaminate",
 }

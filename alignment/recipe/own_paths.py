@@ -1,4 +1,4 @@
-"""Paths that a recipe names in `model`, `data` and `chat_template`: files of the user's own, relative to the recipe's file.
+"""Paths that a recipe names in `model`, `data`, `classifiers` and `chat_template`: files of the user's own, relative to the recipe's file.
 
 They are made absolute when the recipe is loaded, so that every later reader, in whatever folder it runs, finds the same file.
 Neighbours: load.py (calls this), data/sources.py (reads the files).
@@ -28,6 +28,9 @@ def with_own_paths(values: Any, folder: Path) -> None:
             _with_own_data(stage, folder)
             if isinstance(stage.get("tests"), list):
                 stage["tests"] = [_absolute(name, folder) if is_path(name, folder) else name for name in stage["tests"]]
+            for block in stage["classifiers"] if isinstance(stage.get("classifiers"), list) else []:
+                if isinstance(block, dict) and is_path(block.get("model"), folder):
+                    block["model"] = _absolute(block["model"], folder)
             if isinstance(stage.get("held_out"), dict):
                 _with_own_data(stage["held_out"], folder)
 

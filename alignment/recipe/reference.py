@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from alignment.recipe import (
     algorithm,
+    classifier,
     data,
     engine,
     environment,
@@ -129,6 +130,11 @@ BELOW_KINDS: tuple[Section, ...] = (
         "One item of `scorers` of a grpo stage ([scorers.md](scorers.md)).",
     ),
     (scorers.FluencyScorer, "Scorer fluency", "One item of `scorers` of a grpo stage ([scorers.md](scorers.md))."),
+    (
+        classifier.Classifier,
+        "Classifier",
+        "One item of `classifiers` of a filter_quality stage ([data-factory.md](data-factory.md#quality-and-safety)).",
+    ),
     *((one, f"Label method {name}", one.__doc__ or "") for name, one in steps.METHODS.items()),
     (reward_block.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
     (lora.Lora, "LoRA", "`lora` of a training stage."),

@@ -4,9 +4,10 @@ Neighbours: plan.py (compares identities), records/manifest.py (keeps one), data
 """
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-from alignment.core.files import file_hash
+from alignment.core.files import content_hash, file_hash
 from alignment.data.chat_templates import template_identity
 from alignment.data.mixture import describe_part, load_parts
 from alignment.data.sources import Table, is_own, load_source, local_path, source_of
@@ -40,6 +41,7 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
         "files": {
             **dict(_local_files(recipe, (part.source for part in parts if part.source and not is_own(part.source)))),
             **_own_code(stage),
+            **_own_classifiers(stage),
         },
         "inputs": inputs,
     }
@@ -114,12 +116,20 @@ def _own_code(stage: StageFields) -> dict[str, str]:
     return found
 
 
+def _own_classifiers(stage: StageFields) -> dict[str, str]:
+    """A hash of each folder with a classifier that the stage names; one of the hub is known by its id and revision."""
+    folders = {Path(one.model) for one in getattr(stage, "classifiers", []) if Path(one.model).is_dir()}
+    return {folder.name: content_hash(folder) for folder in sorted(folders)}
+
+
 def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings with the names of own code without their folders, which may be renamed: the code's hash stands in `files`."""
+    """Settings with own code and classifiers without their folders, which may be renamed: their hashes stand in `files`."""
     blocks = [*(settings.get("rewards") or []), (settings.get("rollout") or {}).get("environment") or {}]
     for block in blocks:
         if is_own_code(block.get("kind")):
             block["kind"] = own_name(block["kind"]).short
+    for block in settings.get("classifiers") or []:
+        block["model"] = Path(block["model"]).name if Path(block["model"]).is_dir() else block["model"]
     return settings
 
 

@@ -32,6 +32,7 @@ class Check(Generic[Row]):
     name: str
     sentence: str
     judge: Callable[[Sequence[Row]], list[Finding]]
+    private: bool = False  # what it finds is nobody's to see, so that no example is shown
 
 
 @dataclass(frozen=True)
