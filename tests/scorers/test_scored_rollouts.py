@@ -105,6 +105,25 @@ def test_fluency_is_the_same_whoever_holds_the_starting_policy(
     assert compared, "an answer whose text gives its tokens again has the fluency that plain transformers computes"
 
 
+def test_what_fluency_has_asked_of_the_starting_policy_is_the_references_log_probs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = (f"{STAGE}scorers=[{{kind: fluency, weight: 0.5, at_most: -0.0001}}]", f"{STAGE}algorithm={{type: dapo, beta: 0.01}}",
+               f"{STAGE}rollout.thinking_fraction=0")  # fmt: skip
+    trainer = grpo_trainer(resource("data/base"), tmp_path, monkeypatch, *SMALL, *setting)
+    compute, computed = trainer._reference_logprobs, []
+
+    def counted(batch: Any) -> torch.Tensor:
+        computed.append(len(batch.ids))
+        return compute(batch)
+
+    monkeypatch.setattr(trainer, "_reference_logprobs", counted)
+    trainer.train()
+    assert sum(computed) == 16, "each of the eight rows of two steps once, though a scorer and the KL term ask"
+    first, second = (line["kl"] for line in trainer.state.log_history if "kl" in line)
+    assert first == pytest.approx(0, abs=1e-6) and second > 0
+
+
 def test_a_scorer_of_weight_0_changes_no_reward(scorer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = f"[{{kind: reward_model, model: {scorer}, weight: 0}}, {{kind: fluency}}]"
     _, rows = trained(tmp_path, monkeypatch, f"{STAGE}scorers={listed}")

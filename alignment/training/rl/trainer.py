@@ -69,6 +69,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         self._advantages_of = group_normalised if self._process_advantages_of else advantages_of(algorithm)
         self._loss_of = loss_of(algorithm)
         self._kl_sums = torch.zeros(2, device=self.accelerator.device)  # of this step: KL, tokens
+        self._start_known: dict[tuple[int, ...], torch.Tensor] = {}  # of this step's rows, by prompt length and ids
 
     @property
     def drops_zero_advantage_rows(self) -> bool:
@@ -108,7 +109,8 @@ class PolicyGradientTrainer(GRPOTrainer):
         if self.args.gradient_accumulation_steps % (self.args.steps_per_generation * self.num_iterations):
             columns["old_BC"] = self._logprobs(self.model, batch)
         if self.beta:
-            columns["reference_BC"] = self._reference_logprobs(batch)
+            columns["reference_BC"] = self._reference_of(batch)
+        self._start_known = {}
         self._record(rolled, rewards_B, gap)
         return columns
 
@@ -161,8 +163,10 @@ class PolicyGradientTrainer(GRPOTrainer):
             return []
         made = [Row(prompt, ids, [0.0] * len(ids), [True] * len(ids), truncated=False) for prompt, ids in rows]
         with self._measuring(self.model):
-            found_BC = self._reference_logprobs(self._tensors(made, mask_truncated=False)).tolist()
-        return [of_row[: len(ids)] for of_row, (_, ids) in zip(found_BC, rows, strict=True)]
+            found_BC = self._reference_logprobs(self._tensors(made, mask_truncated=False))
+        for of_row, (prompt, ids) in zip(found_BC, rows, strict=True):
+            self._start_known[len(prompt), *prompt, *ids] = of_row[: len(ids)]
+        return [of_row[: len(ids)] for of_row, (_, ids) in zip(found_BC.tolist(), rows, strict=True)]
 
     def _plain_gap(self, rows: Sequence[Row]) -> float:
         """`logprob_gap` with each row under plain attention, to tell where a gap comes from. Collective."""
@@ -236,6 +240,22 @@ class PolicyGradientTrainer(GRPOTrainer):
         parts = torch.arange(len(batch.ids), device=batch.ids.device).split(self.args.per_device_train_batch_size)
         with torch.no_grad(), disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs):
             return torch.cat([self._score(model, batch.rows(part)).logprobs_BC for part in parts])
+
+    def _reference_of(self, batch: StepBatch) -> torch.Tensor:
+        """`_reference_logprobs`, where those that a fluency scorer has asked for in this step are not computed again."""
+        prompts_B = batch.prompt_mask_BP.sum(dim=1).tolist()
+        written = [ids[kept].tolist() for ids, kept in zip(batch.ids, batch.mask.bool(), strict=True)]
+        known = [self._start_known.get((first, *ids)) for first, ids in zip(prompts_B, written, strict=True)]
+        missing_M = torch.tensor([row for row, found in enumerate(known) if found is None], device=batch.ids.device)
+        if len(missing_M) == len(known):
+            return self._reference_logprobs(batch)
+        found_BC = torch.zeros_like(batch.engine_BC)
+        if len(missing_M):
+            found_BC[missing_M] = self._reference_logprobs(batch.rows(missing_M))
+        for row, found in enumerate(known):
+            if found is not None:
+                found_BC[row, : len(found)] = found
+        return found_BC
 
     def _reference_logprobs(self, batch: StepBatch) -> torch.Tensor:
         """Under the policy at the stage's start: a model of its own, or the one under the adapter that is trained."""
