@@ -6,6 +6,7 @@ Neighbours: processes.py (runs it), core/progress.py (how a process reports).
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from alignment.core.errors import StageFailed
 from alignment.core.progress import as_line
 from alignment.run.processes import Ended, end_of_log, run
+
+SOCKETS = (
+    "VLLM_RPC_BASE_PATH"  # vLLM's variable; without it they lie in the machine's temporary folder, each under a UUID
+)
 
 
 def watched(
@@ -27,16 +32,17 @@ def watched(
 ) -> Ended:
     """Run a command to its end with its output in a log and its progress on the console.
 
-    on_tick is called as often; what it raises ends the command.
+    on_tick is called as often; what it raises ends the command. vLLM's sockets lie in a folder that goes with the command,
+    also where it is killed.
     """
     progress = log.with_suffix(".progress.jsonl")
-    with Watch(progress, console, title) as watch:
+    with TemporaryDirectory(prefix="alignment-") as sockets, Watch(progress, console, title) as watch:
 
         def tick() -> None:
             watch.tick()
             on_tick()
 
-        return run(command, log=log, progress=progress, env=env, on_tick=tick)
+        return run(command, log=log, progress=progress, env={SOCKETS: sockets, **env}, on_tick=tick)
 
 
 def refuse_failure(ended: Ended, title: str, log: Path) -> None:
