@@ -20,6 +20,7 @@ from alignment.checks.model_files import model_files
 from alignment.checks.new_tokens import new_tokens
 from alignment.checks.overlap import trained_on_the_test
 from alignment.checks.own_rewards import own_rewards
+from alignment.checks.part_settings import part_settings
 from alignment.checks.references import references
 from alignment.checks.rewards import reward_specs
 from alignment.checks.rollouts import rollouts
@@ -40,7 +41,7 @@ Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
     stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, own_rewards, model_files,
     chat_templates, adapters, lora_options, new_tokens, trained_on_the_test,
-    sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations, row_counts, held_out_rows,
+    sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations, part_settings, row_counts, held_out_rows,
 )  # fmt: skip
 
 

@@ -6,11 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alignment.checks.model_folder import ModelFolder
+from alignment.checks.trainer_values import value_faults
+from alignment.core.errors import RecipeError
+from alignment.recipe.hardware import Hardware
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
-from alignment.recipe.stage import TrainingStage
+from alignment.recipe.stage import TrainingStage, held_out_of
 from alignment.recipe.trainer_keys import TrainerKeys
+from alignment.run.launcher import launcher_config
 
 EXPONENT_AS_TEXT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 needs a point and a sign: 1.0e-5
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -27,14 +31,15 @@ ABOVE_ZERO = ("learning_rate", "num_train_epochs")
 
 def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
     """Every `trainer:` key exists in its TRL config class, is not set by the stage, and has a possible value."""
-    dense = _is_dense(recipe.model)
+    dense, on_cpu = _is_dense(recipe.model), _on_cpu(recipe.hardware)
     for index, stage in enumerate(recipe.stages):
         keys = kind_of(stage).trainer
         if keys is None or not isinstance(stage, TrainingStage):
             continue
-        known = keys.known()
+        known, faulty = keys.known(), set[str]()
         for key, value in stage.trainer.items():
             place: Place = ("stages", index, "trainer", key)
+            faulty.add(key)
             if key in keys.owned:
                 yield Issue(place, f"is set by the stage: {keys.owned[key]}")
             elif known is not None and key not in known:
@@ -44,6 +49,19 @@ def trainer_settings(recipe: Recipe) -> Iterator[Issue]:
                 fault = fault or _another_type(value, keys.form(key)) or (_router(key, value) if dense else None)
                 if fault is not None:
                     yield Issue(place, fault)
+                else:
+                    faulty.discard(key)
+        for key, fault in value_faults(stage.trainer, keys, measures=held_out_of(stage) is not None, on_cpu=on_cpu):
+            if key not in faulty:
+                yield Issue(("stages", index, "trainer", key), fault)
+
+
+def _on_cpu(hardware: Hardware) -> bool:
+    """Whether stages are known to train on a CPU."""
+    try:
+        return launcher_config(hardware).hides_gpus
+    except RecipeError:
+        return False  # surroundings says what is wrong with it
 
 
 def _is_dense(model: str) -> bool:

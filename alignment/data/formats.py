@@ -9,7 +9,7 @@ import gzip
 import importlib
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
@@ -101,10 +101,7 @@ def _csv_rows(path: Path, file: BinaryIO) -> Iterator[Found]:
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         reader = csv.DictReader(text, delimiter=_delimiter(path, file, text), strict=True)
-        names = reader.fieldnames or []
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise DataError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
+        _refuse_twice(path, reader.fieldnames or [])
         line = 2
         for row in reader:
             torn = None in row or None in row.values()
@@ -112,6 +109,13 @@ def _csv_rows(path: Path, file: BinaryIO) -> Iterator[Found]:
             line = reader.line_num + 1
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as CSV ({error}); write UTF-8 with one header line") from error
+
+
+def _refuse_twice(path: Path, columns: Sequence[str]) -> None:
+    """Raise DataError for two columns of one name, of which a row would have the last."""
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
 
 
 def _delimiter(path: Path, file: BinaryIO, text: io.TextIOWrapper) -> str:
@@ -129,6 +133,7 @@ def _arrow_rows(path: Path, batches: Callable[[Any, Path], Iterator[Any]]) -> It
     try:
         number = 0
         for batch in batches(pyarrow, path):
+            _refuse_twice(path, batch.schema.names)
             types = pyarrow.types  # 0.1 in 32 bits would become 0.10000000149011612
             short = {
                 field.name: "float32" if types.is_float32(field.type) else "float16"

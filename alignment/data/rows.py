@@ -69,9 +69,9 @@ class Problem:
 
     @property
     def right(self) -> str:
-        """What to imitate: the answer in its box, or a program that passes the tests; empty where there is neither."""
+        """What to imitate: the answer in a box, its own where it has one, or a program that passes the tests; empty where there is neither."""
         if self.answer:
-            return f"\\boxed{{{self.answer}}}"
+            return self.answer if "\\boxed{" in self.answer else f"\\boxed{{{self.answer}}}"
         return gold_program(self.columns) if self.columns.get("solution") else ""
 
 

@@ -29,7 +29,10 @@ EXAMPLES = (
 )
 
 
-LABELS = ("true", "false", "0", "1", "-1", "0.0", "1.0", "-1.0")  # of KTO; any other `label` is a column of its own
+# Labels of KTO as words, and as numbers beside a prompt and a completion; any other `label` is a column of its own.
+LABEL_WORDS = ("true", "false", "good", "bad", "desirable", "undesirable", "chosen", "rejected", "accepted")
+LABELS = (*LABEL_WORDS, "0", "1", "-1", "0.0", "1.0", "-1.0")
+LABEL_KEYS = ("label", "desirable", "kto_tag")
 LOOKED_AT = 64  # rows by which a table is recognised
 # A list of messages as text: JSON in a CSV, or Python's own text of it, which is refused.
 _MESSAGES = re.compile(r"""\s*\[\s*\{\s*['"](role|from|content|value)['"]\s*:""")
@@ -77,8 +80,8 @@ def recognise(row: Any) -> Shape | None:
     if {"chosen", "rejected"} <= keys:
         return Shape("preference pairs (prompt, chosen, rejected)", "pairs")
     completed = {"prompt", "completion", "label"} <= keys and str(row["label"]).lower() in LABELS
-    labelled = [name for name in ("label", "desirable") if isinstance(row.get(name), bool)]
-    if completed or (labelled and keys & {"messages", "conversations", "completion"}):
+    labelled = [name for name in LABEL_KEYS if str(row.get(name)).lower() in LABEL_WORDS]
+    if completed or (labelled and keys & {"messages", "conversations", "completion", "response", "output"}):
         return Shape("KTO labels", "nothing", refusal=_PAIR_THEM)
     for name, title in (("messages", "OpenAI messages"), ("conversations", "ShareGPT conversations")):
         if name in keys:
@@ -217,6 +220,8 @@ def asked(value: Any, name: str) -> list[Message]:
 
 def turns_of(value: Any, name: str) -> list[Message]:
     """A list of messages, or its JSON text as CSV holds it, in the form of templates. Raises DataError for anything else."""
+    if not isinstance(value, str | list | Mapping):
+        text_of(value, name)  # says what it is
     try:
         listed = read_json(value)
     except (ValueError, RecursionError):

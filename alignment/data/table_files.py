@@ -16,8 +16,11 @@ from alignment.core.errors import DataError
 from alignment.core.files import content_hash, file_hash
 from alignment.data.formats import TABLE_ENDINGS, is_table_file, plain_row, rows_of_file
 
-# As `datasets` names splits in the names of files and folders.
-SPLIT_NAME = re.compile(r"(?i)(train|training|validation|valid|val|dev|test|testing|eval|evaluation)(?=$|[-_. ])")
+# As `datasets` finds splits in the names of files and folders, anywhere in them: `gsm8k-test.jsonl`; and rows held out.
+SPLIT_NAME = re.compile(
+    r"(?i)(?:^|[-_. 0-9])(train|training|validation|valid|val|dev|test|testing|eval|evaluation|held[-_]?out|hold[-_]?out)"
+    r"(?=$|[-_. 0-9])"
+)
 TRAINING = ("train", "training")
 # What stands beside data and holds none. Any other file of a folder that is not read is an error.
 BESIDE_DATA = (
@@ -115,6 +118,9 @@ def _data_files(path: Path) -> Iterator[Path]:
     linked = next((one for one in path.rglob("*") if one.is_symlink() and one.is_dir()), None)
     if linked is not None:
         raise DataError(f"{linked}: is a link to a folder, which is not followed; name that folder itself, or copy it")
+    lost = next((one for one in path.rglob("*") if one.is_symlink() and not one.exists()), None)
+    if lost is not None:
+        raise DataError(f"{lost}: is a link to a file that is not there; bring the file, or remove the link")
     for file in sorted(one for one in path.rglob("*") if one.is_file()):
         parts = file.relative_to(path).parts
         named = file.name.partition(".")[0].lower() in BESIDE_NAMES and not is_table_file(file)
@@ -132,9 +138,9 @@ def _data_files(path: Path) -> Iterator[Path]:
 
 
 def _split_name(file: Path) -> str:
-    """The split that a file's name, or one of its folders' names, begins with; empty if none does."""
+    """The split that is in a file's name, or in one of its folders' names; empty if none is."""
     for part in (*file.parts[:-1], file.name):
-        found = SPLIT_NAME.match(part)
+        found = SPLIT_NAME.search(part)
         if found:
             return found[1].lower()
     return ""

@@ -49,6 +49,8 @@ def turn(message: Message) -> Message:
     found["role"] = ROLES.get(role, role) if isinstance(role, str) else role
     if found["role"] == "assistant":
         _refuse_what_is_lost(found)
+    else:
+        _refuse_what_answers_have(found)
     _with_tool_calls(found)
     if isinstance(found.get("content"), list):
         found["content"], thought = _joined(found["content"])
@@ -75,6 +77,16 @@ def _refuse_what_is_lost(found: Message) -> None:
         )
 
 
+def _refuse_what_answers_have(found: Message) -> None:
+    """Raise DataError for thinking or calls in a turn of another role, which templates drop."""
+    for key in (*THINKING_KEYS, "tool_calls", "function_call"):
+        if (value := found.get(key)) and value == value:
+            raise DataError(
+                f"a {found.get('role')} turn has `{key}`, which templates write in an assistant's turn alone; move it to the "
+                "turn that it belongs to, or remove the key"
+            )
+
+
 def _from_sharegpt(message: Message) -> Message:
     sender, value = str(message["from"]), message.get("value")
     content = f"<tool_call>\n{value}\n</tool_call>" if sender == "function_call" else value
@@ -85,7 +97,11 @@ def _from_sharegpt(message: Message) -> Message:
 def _with_tool_calls(found: Message) -> None:
     """OpenAI's older `function_call` as a list of tool calls; keys that hold nothing, as parquet writes them, are removed."""
     called = found.pop("function_call", None)
-    if called and not found.get("tool_calls"):
+    if called and found.get("tool_calls"):
+        raise DataError(
+            "a turn has `function_call` beside `tool_calls`, and only one of them is read; keep one of them"
+        )
+    if called:
         found["tool_calls"] = [{"type": "function", "function": called}]
     for key in ("tool_calls", "tool_call_id", "name"):
         if key in found and found[key] is None:

@@ -11,6 +11,8 @@ from alignment.data.shapes import LOOKED_AT, columns_read
 from alignment.data.sources import NAMED_FIELDS, Procedural, Table, is_own, table_rows
 from alignment.data.turns import READ_KEYS
 
+NAMED = ("tool", "function", "observation", "function_response")  # roles whose `name` some templates write
+
 
 def unread_columns(source: Procedural | Table) -> list[str]:
     """The columns of an own table's first rows that nothing reads, sorted; none for any other source."""
@@ -27,4 +29,5 @@ def _of_turns(row: dict[str, Any]) -> Iterator[str]:
     for name, value in row.items():
         for one in value if isinstance(value, list) else ():
             if isinstance(one, dict) and one.keys() & {"role", "from"}:
-                yield from (f"{name}.{key}" for key, kept in one.items() if key not in READ_KEYS and kept is not None)
+                read = READ_KEYS if one.get("role", one.get("from")) in NAMED else READ_KEYS - {"name"}
+                yield from (f"{name}.{key}" for key, kept in one.items() if key not in read and kept is not None)

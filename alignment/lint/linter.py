@@ -17,6 +17,7 @@ from alignment.lint.views import View, view
 # Format faults in rows that a policy wrote and the rewards accepted: warnings, since one such row must not end a run.
 POLICY_FAULTS = (
     "unclosed_think", "think_tag_misplaced", "special_token_in_text", "flag_contradicts", "empty_text", "other_think_tag",
+    "tool_results_astray",
 )  # fmt: skip
 MAX_ERRORS_SHOWN = 5  # in the message that refuses a stage
 
@@ -38,6 +39,8 @@ ROW_FAULTS: tuple[RowFault, ...] = (
     turn_faults.no_answer_to_imitate,
     tool_faults.tool_response_outside,
     tool_faults.tool_response_without_call,
+    tool_faults.tool_results_astray,
+    tool_faults.undeclared_tool,
     tool_faults.tool_calls_torn,
     tool_faults.tool_arguments_encoded_twice,
 )

@@ -29,10 +29,19 @@ AnyRow = TypeVar("AnyRow", Conversation, Problem, Preference)
 
 @dataclass(frozen=True)
 class TableFaults:
-    """How many rows a table has, and those that cannot be used, in the file's order."""
+    """How many rows a table has, and those that cannot be used, in the file's order.
+
+    thinking: of the others, the chats and pairs that think, and the problems with a worked solution.
+    """
 
     rows: int
     faulty: tuple[LeftOut, ...]
+    thinking: int = 0
+
+    @property
+    def sound(self) -> int:
+        """How many rows can be used."""
+        return self.rows - len(self.faulty)
 
 
 def table_faults(source: Table, path: Path | None, intent: Intent) -> TableFaults:
@@ -46,13 +55,17 @@ def table_faults(source: Table, path: Path | None, intent: Intent) -> TableFault
 def _table_faults(declaration: str, path: Path | None, changed: int, intent: Intent) -> TableFaults:
     """Read once for the check and for the plan. changed: when the file was written, in nanoseconds."""
     source = Table.model_validate_json(declaration)
-    rows, faulty = 0, list[LeftOut]()
+    rows, thinking, faulty = 0, 0, list[LeftOut]()
     for place, row in table_places(source, path):
         rows += 1
         why = str(row) if isinstance(row, DataError) else fault_of(row, intent)
         if why is not None:
             faulty.append(LeftOut(place, why))
-    return TableFaults(rows, tuple(faulty))
+        elif isinstance(row, Problem):
+            thinking += bool(row.trace or row.demonstration)
+        elif not isinstance(row, DataError):
+            thinking += row.mode == "thinking"
+    return TableFaults(rows, tuple(faulty), thinking)
 
 
 def fault_of(row: Conversation | Problem | Preference, intent: Intent) -> str | None:

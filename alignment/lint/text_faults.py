@@ -14,9 +14,10 @@ from rewards.contract import after_thinking
 
 TAGS = ("<think>", "</think>")
 _OTHER_THINK_TAG = re.compile(
-    r"\s*(?!(?-i:<think>))(<\s*(think|thinking|thought|thoughts)\s*>|\[think(ing)?\]|<\|\s*(begin_of_)?(think|thinking|thought)\s*\|>)",
+    r"\s*(?!(?-i:<think>))(<\s*(think|thinking|thoughts?|reasoning|scratchpad)\s*>|\[think(ing)?\]|<\|\s*(begin_of_)?(think|thinking|thought)\s*\|>)",
     re.IGNORECASE,
 )
+_TAG_WITH_MORE = re.compile(r"<think\s[^<>]*>")  # `<think time="3">`, which no template reads as the tag
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -176,7 +177,8 @@ def _misplaced(content: str, thinking: Any) -> str | None:
     if isinstance(thinking, str):
         if any(tag in content for tag in TAGS):
             return f"has think tags in its answer beside its reasoning_content: {shown(content)}"
-        return "has think tags inside its reasoning_content" if any(tag in thinking for tag in TAGS) else None
+        inside = any(tag in thinking for tag in TAGS) or _TAG_WITH_MORE.search(thinking)
+        return "has think tags inside its reasoning_content" if inside else None
     if content.count("</think>") > 1 or content.count("<think>") > 1:
         return "has more than one think block, and the text between them is lost"
     before = content.partition("<think>")[0] if "<think>" in content else ""

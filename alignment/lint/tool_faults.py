@@ -3,6 +3,7 @@
 One function per fault. Neighbours: text_faults.py, turn_faults.py, loss_faults.py (what the template does to tool turns).
 """
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -57,6 +58,48 @@ def tool_response_without_call(case: Case, intent: Intent) -> Iterator[Finding]:
                 f"message {index} is a tool response, and the turn before it has no call",
                 "put the call into `tool_calls` of the assistant turn before it",
             )
+
+
+def tool_results_astray(case: Case, intent: Intent) -> Iterator[Finding]:
+    """Results that are not one for each call, in the calls' order: templates write no ids, so a result answers by its place."""
+    for index, message in enumerate(case.messages):
+        calls = message.get("tool_calls") or []
+        results = list(itertools.takewhile(lambda one: one["role"] == "tool", case.messages[index + 1 :]))
+        torn = index > 0 and case.messages[index - 1]["role"] == "assistant"  # reported as tool_calls_torn
+        if not calls or not results or torn:
+            continue
+        called, answered = [call.get("id") for call in calls], [one.get("tool_call_id") for one in results]
+        known = all(called) and all(answered)
+        if len(calls) != len(results):
+            problem = f"has {len(calls)} call{'s' * (len(calls) != 1)}, and {len(results)} results follow it"
+        elif known and called != answered:
+            problem = (
+                f"calls {', '.join(map(str, called))}, and the results are those of {', '.join(map(str, answered))}"
+            )
+        else:
+            continue
+        yield Finding(
+            "tool_results_astray",
+            "error",
+            case.number,
+            f"message {index} {problem}",
+            "write one tool turn for each call, in the order of the calls: templates write no ids",
+        )
+
+
+def undeclared_tool(case: Case, intent: Intent) -> Iterator[Finding]:
+    """A call of a function that is not among the row's tools: the policy learns to call what it was not given."""
+    declared = {str(tool.get("function", tool).get("name")) for tool in case.conversation.tools}
+    for index, message in enumerate(case.messages):
+        for call in calls_of(message) if declared else ():
+            if call["name"] not in declared:
+                yield Finding(
+                    "undeclared_tool",
+                    "warning",
+                    case.number,
+                    f"message {index} calls {shown(call['name'])}, and the row's tools are {', '.join(sorted(declared))}",
+                    "declare it in `tools`, or remove the call",
+                )
 
 
 def tool_calls_torn(case: Case, intent: Intent) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ OWNED_BY_EVERY_STAGE = {
     "deepspeed": "hardware.accelerate decides it: choose zero2 or zero3 there",
     "fsdp": "hardware.accelerate decides it",
     "fsdp_config": "hardware.accelerate decides it",
+    "logging_steps": "metrics, alarms and the report need every step; leave it out",
     "logging_strategy": "metrics, alarms and the report need every step; leave it out",
     "logging_nan_inf_filter": "it would write the mean of earlier losses in place of NaN; leave it out",
     "remove_unused_columns": "the stage prepares its own columns",
@@ -67,7 +68,7 @@ class TrainerKeys:
     """The config class whose fields `trainer:` may hold.
 
     own: keys that the kind sets itself, with what to write instead. needs: keys that change nothing unless another key has
-    one of some values; a list holds them where one of its items does.
+    one of some values; a list holds them where one of its items does. names: the values that a key may have.
     """
 
     package: str
@@ -75,6 +76,7 @@ class TrainerKeys:
     class_name: str
     own: Mapping[str, str]  # beside OWNED_BY_EVERY_STAGE
     needs: Mapping[str, tuple[str, tuple[Any, ...]]] = field(default_factory=dict)  # beside NEEDS
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     learning_rate: float | None = None  # the class's own default, for all weights; tests/house compares them
 
     @property
@@ -118,3 +120,15 @@ def _fields(package: str, file: str, class_name: str) -> Mapping[str, str] | Non
                     names = {**(_fields(*_PARENTS[base.id]) or {}), **names}
             return {name: form for name, form in names.items() if not name.startswith("_")}
     raise LookupError(f"{path} has no class {class_name}: this version of {package} is not the one in constraints.txt")
+
+
+@cache
+def enumerated(package: str, file: str, class_name: str) -> frozenset[str]:
+    """The values of an enumeration of texts, read from its package's source; empty if that is not installed."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return frozenset()
+    tree = ast.parse((Path(spec.origin).parent / file).read_text(encoding="utf-8"))
+    found = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name)
+    values = [item.value for item in found.body if isinstance(item, ast.Assign)]
+    return frozenset(one.value for one in values if isinstance(one, ast.Constant) and isinstance(one.value, str))

@@ -98,6 +98,8 @@ ROW_FAULTS: dict[str, tuple[str, Severity, Messages]] = {
     ),
     "a response to nothing": ("tool_response_without_call", "error", [USER, RESULT, ANSWER]),
     "parallel calls torn apart": ("tool_calls_torn", "error", [USER, CALLING, CALLING, RESULT, RESULT, ANSWER]),
+    "a call without its result": ("tool_results_astray", "error", [USER, calling({"a": 1}, {"b": 2}), RESULT, ANSWER]),
+    "a result of no call": ("tool_results_astray", "error", [USER, CALLING, RESULT, RESULT, ANSWER]),
     "arguments encoded twice": (
         "tool_arguments_encoded_twice",
         "error",

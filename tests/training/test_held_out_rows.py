@@ -15,7 +15,8 @@ from alignment.core.errors import ArtifactError, RecipeError
 from alignment.core.files import read_json_lines
 from alignment.core.resources import resource
 from alignment.data.held_out import held_out, question_key
-from alignment.data.rows import Conversation
+from alignment.data.rows import Conversation, Preference
+from alignment.data.sources import LeftOut
 from alignment.data.template import IGNORED, render_conversation
 from alignment.records.run_folder import RunFolder
 from alignment.run.identity import stage_identity
@@ -237,3 +238,12 @@ def test_a_checkpoint_interval_without_effect_and_trls_own_keys_are_refused(tmp_
     assert "eval_steps: write `held_out` beside `trainer`" in str(refused.value) or "write `held_out`" in str(
         refused.value
     )
+
+
+def test_a_pair_that_the_template_writes_alike_is_left_out_and_named(tmp_path: Path) -> None:
+    context, alike = context_of(tmp_path, "dpo", "0.5"), list[LeftOut]()
+    asked: list[dict[str, str]] = [{"role": "user", "content": "1 + 2?"}]
+    chosen, same_text, other = ({"role": "assistant", "content": text} for text in ("3", "\n\n3", "4"))
+    pairs = [Preference(one["content"], asked, chosen, one, "non_thinking") for one in (same_text, other)]
+    assert len(list(dpo._rendered(context, context.tokenizer(), pairs, alike))) == 1
+    assert [one.place for one in alike] == ["\n\n3"] and "white space that the template removes" in alike[0].why

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from alignment.training.context import StageContext
 
 
+# Those that TRL knows; tests/house compares them.
+LOSSES = (
+    "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired", "apo_zero",
+    "apo_down", "discopop", "sft", "sigmoid_norm",
+)  # fmt: skip
+DIVERGENCES = ("reverse_kl", "forward_kl", "js_divergence", "alpha_divergence")
+
+
 class DpoStage(TrainingStage):
     """The fields of a dpo stage in a recipe."""
 
@@ -63,6 +71,7 @@ KIND = StageKind(
             **dict.fromkeys(("sync_ref_model", "ref_model_mixup_alpha", "ref_model_sync_steps"), MOVING_REFERENCE),
         },
         learning_rate=1e-6,
+        names={"loss_type": LOSSES, "f_divergence_type": DIVERGENCES},
         needs={
             "label_smoothing": ("loss_type", ("robust", "exo_pair", "aot", "aot_unpaired")),
             "discopop_tau": ("loss_type", ("discopop",)),

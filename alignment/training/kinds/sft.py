@@ -82,6 +82,7 @@ KIND = StageKind(
             "chat_template_path": "write `chat_template` at the top of the recipe",
         },
         learning_rate=2e-5,
+        names={"loss_type": ("nll", "dft")},
     ),
     lint=_lint,
 )

@@ -16,6 +16,7 @@ from trl import DPOConfig, DPOTrainer
 
 from alignment.core.errors import DataError
 from alignment.data.rows import Preference
+from alignment.data.sources import LeftOut
 from alignment.data.template import render_preference
 from alignment.data.turns_rendered import TurnsRendered
 from alignment.training.adapter_config import adapter_config
@@ -41,19 +42,22 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
     stage: DpoStage = context.stage
     tokenizer = context.tokenizer()
     rows, measured = sound_pairs(context)
-    table = disk_table(context, "rows", _rendered(context, tokenizer, rows))
+    alike: list[LeftOut] = []
+    table = disk_table(context, "rows", _rendered(context, tokenizer, rows, alike))
     kept = 0 if table is None else len(table)
     if table is None:
         raise DataError(
-            f"stage {stage.name} has no preference pairs to train on ({len(rows)} are longer than max_length {stage.max_length}); "
+            f"stage {stage.name} has no preference pairs to train on ({len(rows) - len(alike)} are longer than max_length {stage.max_length}); "
             "raise it, or sample more"
         )
-    held = disk_table(context, "held-out", _rendered(context, tokenizer, measured))
+    too_long = len(rows) - len(alike) - kept
+    held = disk_table(context, "held-out", _rendered(context, tokenizer, measured, alike))
     if stage.held_out is not None and held is None:
         raise DataError(
             f"all {len(measured)} held-out pairs are longer than max_length {stage.max_length}; raise it, or hold out more"
         )
-    context.counts.update(rows=kept, left_out_too_long=len(rows) - kept)
+    context.leave_out(alike)
+    context.counts.update(rows=kept, left_out_too_long=too_long)
     recorder = Recorder(context)
     # Before the policy: it tells transformers whether weights are loaded in shards.
     settings = DPOConfig(
@@ -73,12 +77,16 @@ def build(context: StageContext) -> tuple[DPOTrainer, Recorder]:
 
 
 def _rendered(
-    context: StageContext, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference]
+    context: StageContext, tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], alike: list[LeftOut]
 ) -> Iterator[dict[str, list[int]]]:
-    """The token ids of the pairs that are short enough."""
+    """The token ids of the pairs that are short enough. alike: takes those whose answers the template writes alike."""
     turns = TurnsRendered(tokenizer)
     for pair in pairs:
         turns.prove_pair(pair)
         rendered = render_preference(tokenizer, pair)
-        if rendered.longest <= context.stage.max_length:
+        if rendered.chosen_ids == rendered.rejected_ids:
+            alike.append(
+                LeftOut(pair.id, "its answers differ in white space that the template removes, so none is preferred")
+            )
+        elif rendered.longest <= context.stage.max_length:
             yield asdict(rendered)

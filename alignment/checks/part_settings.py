@@ -1,0 +1,89 @@
+"""Checks that every setting of a mixture part does what it says: in the kind that it is written for, and with such rows.
+
+Neighbours: recipe.py (runs the checks), data.py (whether a part's source fits its stage), data/mixture.py (reads the settings).
+"""
+
+from collections.abc import Iterator
+
+from alignment.checks.conversations import counts_its_own, part_faults
+from alignment.core.errors import DataError
+from alignment.data.parts import placed_parts
+from alignment.data.sources import has_messages, is_readable, row_columns, source_of
+from alignment.data.step_mixture import has_steps
+from alignment.recipe.data import MixturePart
+from alignment.recipe.issue import Issue, Place
+from alignment.recipe.kinds import kind_of
+from alignment.recipe.schema import Recipe
+from alignment.recipe.stage import StageFields
+
+OF_SOURCES = (
+    "fields",
+    "split",
+    "configuration",
+    "revision",
+    "parameters",
+    "seed",
+    "mode",
+)  # not read with `stage: NAME`
+LENGTHS = ("target_lengths", "max_review_passes", "length_matched_fraction")
+
+
+def part_settings(recipe: Recipe) -> Iterator[Issue]:
+    """No part has a setting that is not read, or a mode that its rows do not have."""
+    for index, stage in enumerate(recipe.stages):
+        for place, part in placed_parts(recipe, index):
+            for name, why in _idle(stage, part):
+                yield Issue((*place, name), f"has no effect: {why}; remove it")
+            yield from _another_mode(recipe, stage, place, part)
+
+
+def _idle(stage: StageFields, part: MixturePart) -> Iterator[tuple[str, str]]:
+    """(setting, why it is not read) of a part."""
+    takes, kind, written = kind_of(stage).takes, kind_of(stage).name, part.model_fields_set
+    if part.stage is not None:
+        yield from ((name, f"these are the rows that `{part.stage}` left") for name in OF_SOURCES if name in written)
+    elif "mode" in written and takes != "rows":
+        decides = "`rollout` says how many think" if takes == "problems" else "each row has the mode of its answer"
+        yield "mode", f"a {kind} stage takes {takes}, and {decides}"
+    if part.flag_fraction and takes != "rows":
+        decides = ", and `rollout.flag_fraction` adds the flags" if takes == "problems" else ""
+        yield "flag_fraction", f"a {kind} stage takes {takes}{decides}"
+    if not _asks(stage, part):
+        yield from ((name, "it is for problems, and these are other rows") for name in LENGTHS if getattr(part, name))
+
+
+def _asks(stage: StageFields, part: MixturePart) -> bool:
+    """Whether a part's rows are problems, whose questions and worked solutions can be changed."""
+    if part.stage is not None:
+        return kind_of(stage).takes == "problems"
+    if not is_readable(part):
+        return True  # reported by the check of the data's names
+    source = source_of(part)
+    return not (has_messages(source) or has_steps(source) or kind_of(stage).takes == "pairs")
+
+
+def _another_mode(recipe: Recipe, stage: StageFields, place: Place, part: MixturePart) -> Iterator[Issue]:
+    """Chats that think where the part says that they do not, or the reverse; problems without a solution to think."""
+    if part.stage is not None or kind_of(stage).takes != "rows" or counts_its_own(stage) or not is_readable(part):
+        return
+    try:
+        faults = part_faults(recipe, stage, part)
+    except DataError:
+        return  # reported by the check of conversations
+    if faults is None or not faults.sound:
+        return
+    thinks = part.mode == "thinking"
+    others = faults.sound - faults.thinking if thinks else faults.thinking
+    if has_messages(source_of(part)):
+        if others and "mode" in part.model_fields_set:
+            yield Issue(
+                (*place, "mode"),
+                f"found {part.mode}, and {others} of {faults.sound} rows {'do not think' if thinks else 'think'}: chats are "
+                "trained as they are; remove `mode`, or those rows",
+            )
+    elif thinks and others and "answer" in row_columns(source_of(part)):
+        yield Issue(
+            (*place, "mode") if "mode" in part.model_fields_set else place,
+            f"{others} of {faults.sound} problems have no worked solution to put into the think block; write "
+            "`mode: non_thinking`, or name the field with the solution",
+        )
