@@ -7,7 +7,7 @@ gives the judgements one by one. A spec names a kind from VERIFIERS, how it ente
 
 from rewards.compose import Component, ComposedReward, VerdictsUnavailable
 from rewards.contract import MODES, NOT_APPLICABLE, MissingColumn, Mode, Rollout, Verdict, Verifier, not_applicable
-from rewards.errors import KindUnavailable, RewardsError
+from rewards.errors import BudgetSpent, KindUnavailable, RewardsError
 from rewards.kind import Gold, Kind, Option
 from rewards.kinds.instruction.verifier import instruction_problem
 from rewards.kinds.math_answer.verifier import check_reference, check_references
@@ -33,6 +33,7 @@ __all__ = [
     "MODES",
     "NOT_APPLICABLE",
     "VERIFIERS",
+    "BudgetSpent",
     "Component",
     "ComposedReward",
     "Gold",

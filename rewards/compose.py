@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rewards.contract import MODES, THINK_CLOSE, THINK_OPEN, MissingColumn, Rollout, Verdict, Verifier
-from rewards.errors import RewardsError
+from rewards.errors import BudgetSpent, RewardsError
 from rewards.lifetime import Closing
+from rewards.spending import BUDGET_SPENT, Spending, Spends
 
 GATE_CLOSED_TOTAL = 0.0
 LOUD_FROM_ROLLOUTS = 8  # in a smaller batch a few unknown verdicts say nothing about the verifier
@@ -84,7 +85,7 @@ class ComposedReward(Closing):
     ) -> list[float | None]:
         """One total per completion; None where it could not be reached. Columns are lists, one value per completion.
 
-        Raises MissingColumn, and VerdictsUnavailable when a verifier could not judge most of the batch.
+        Raises MissingColumn, VerdictsUnavailable when a verifier could not judge most of the batch, and BudgetSpent.
         """
         table = self.verdicts(prompts, completions, completion_ids, **columns)
         totals = [total(self.components, row) for row in table]
@@ -127,6 +128,17 @@ class ComposedReward(Closing):
             log_metric(f"reward/{component.name}/unknown", float(len(scores) - len(known)))
             log_metric(f"reward/{component.name}/unknown_fraction", 1.0 - len(known) / len(scores))
         log_metric("reward/unknown_fraction", totals.count(None) / len(totals))
+
+    def spending(self) -> Spending:
+        """What the verifiers that ask a paid model have spent so far in this process."""
+        return sum((one.spending() for one in self._spend()), Spending())
+
+    def spent_in_all(self) -> Spending:
+        """What they have spent in every process that kept its judgements in the same files."""
+        return sum((one.spent_in_all() for one in self._spend()), Spending())
+
+    def _spend(self) -> list[Spends]:
+        return [one.verifier for one in self.components if isinstance(one.verifier, Spends)]
 
     def close(self) -> None:
         """Close every verifier."""
@@ -241,7 +253,14 @@ def _is_column(value: Any) -> bool:
 
 
 def refuse_broken(name: str, verdicts: Sequence[Verdict]) -> None:
-    """Raise VerdictsUnavailable when most of a batch's rows that are this component's to judge could not be judged."""
+    """Raise VerdictsUnavailable when most of a batch's rows that are this component's to judge could not be judged.
+
+    And BudgetSpent where one was not asked about, since nothing is left to spend.
+    """
+    unpaid = next((one for one in verdicts if one.reason == BUDGET_SPENT), None)
+    if unpaid is not None:
+        facts = ("tokens", "cost", "max_tokens_total", "max_cost")
+        raise BudgetSpent(name, ", ".join(f"{key} {unpaid.evidence[key]}" for key in facts if key in unpaid.evidence))
     asked = [verdict for verdict in verdicts if verdict.applicable]
     reasons = Counter(verdict.reason for verdict in asked if verdict.score is None)
     unknown = reasons.total()

@@ -19,3 +19,14 @@ class RewardsError(Exception):
 
 class KindUnavailable(RewardsError):
     """A kind that another package registers, or that is the user's own, and that cannot be used; says why."""
+
+
+class BudgetSpent(RewardsError, RuntimeError):
+    """A reward that asks a paid model has spent what it may: what is not judged has no score, and training stops."""
+
+    def __init__(self, name: str, spent: str) -> None:
+        self.name = name
+        super().__init__(
+            f"reward '{name}' has spent its budget ({spent}), and rollouts are left that it has not judged. Raise "
+            "max_tokens_total or max_cost and run again: what was judged is kept, and is not asked for or paid for again."
+        )

@@ -8,6 +8,7 @@ import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
 from rewards.compose import Component, ComposedReward
@@ -53,8 +54,12 @@ def verifier_options(kind: str) -> dict[str, Option]:
         return dict(known.options)
     start = getattr(known.verifier, "Options", known.verifier).__init__  # many options are a class of their own
     hints = get_type_hints(start)
-    own = [name for name, one in inspect.signature(start).parameters.items() if one.kind is one.KEYWORD_ONLY]
-    return {name: Option(hints[name], inspect.signature(start).parameters[name].default) for name in own}
+    own = {
+        name: one.default for name, one in inspect.signature(start).parameters.items() if one.kind is one.KEYWORD_ONLY
+    }
+    if is_dataclass(of := getattr(known.verifier, "Options", None)):
+        own |= {one.name: one.default_factory() for one in fields(of) if one.default_factory is not MISSING}
+    return {name: Option(hints[name], default) for name, default in own.items()}
 
 
 def spec_problems(specs: Sequence[Mapping[str, Any]]) -> list[str]:

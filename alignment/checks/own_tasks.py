@@ -65,7 +65,7 @@ def repeated_names(tasks: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 def _grader_faults(grader: Reward, columns: set[str], sample: Sequence[Problem]) -> Iterator[str]:
     """Why a grader cannot judge the rows of a task."""
-    spec = grader.model_dump(exclude_none=True)
+    spec = grader.spec()
     problems = rewards.spec_problems([spec]) or rewards.machine_problems([spec])
     yield from (f"grader: {text.removeprefix('reward 1: ')}" for text in problems)
     read = None if problems else columns_read(grader)

@@ -14,6 +14,7 @@ from alignment.checks.data import data_names
 from alignment.checks.evaluations import evaluations
 from alignment.checks.generators import procedural_parameters
 from alignment.checks.held_out import held_out_rows
+from alignment.checks.judges import judges
 from alignment.checks.lengths import sequence_lengths
 from alignment.checks.lora_options import lora_options
 from alignment.checks.model_files import model_files
@@ -39,7 +40,7 @@ from alignment.run.plan import RunPlan
 
 Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
-    stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, own_rewards, model_files,
+    stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, own_rewards, judges, model_files,
     chat_templates, adapters, lora_options, new_tokens, trained_on_the_test,
     sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations, part_settings, row_counts, held_out_rows,
 )  # fmt: skip

@@ -28,7 +28,7 @@ def reward_specs(recipe: Recipe) -> Iterator[Issue]:
     """Reward kinds and options exist, this machine can run them, and each applies to some rows."""
     for index, stage in enumerate(recipe.stages):
         place: Place = ("stages", index, "rewards")
-        specs = [spec.model_dump(exclude_none=True) for spec in rewards_of(stage)]
+        specs = [spec.spec() for spec in rewards_of(stage)]
         if not specs:
             continue
         for text in rewards.spec_problems(specs) or rewards.machine_problems(specs):

@@ -48,3 +48,7 @@ class OptionError(AlignmentError):
     """A command-line option or argument cannot work. Says what to write instead."""
 
     exit_status = 2
+
+
+class JudgeRefused(AlignmentError):
+    """A judge disagrees with known verdicts, or can be talked round: training on it would teach its mistakes."""

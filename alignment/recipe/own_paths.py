@@ -23,9 +23,11 @@ def with_own_paths(values: Any, folder: Path) -> None:
     if isinstance(model, str) and model not in ("", EMBEDDED) and _is_elsewhere(folder / model, Path(model)):
         values["model"] = _absolute(model, folder)
     stages = values.get("stages") if isinstance(values, dict) else None
+    _with_own_judges(values, folder)
     for stage in stages if isinstance(stages, list) else []:
         if isinstance(stage, dict):
             _with_own_data(stage, folder)
+            _with_own_verdicts(stage.get("rewards"), folder)
             if isinstance(stage.get("tests"), list):
                 stage["tests"] = [_absolute(name, folder) if is_path(name, folder) else name for name in stage["tests"]]
             for block in stage["classifiers"] if isinstance(stage.get("classifiers"), list) else []:
@@ -38,6 +40,23 @@ def with_own_paths(values: Any, folder: Path) -> None:
 def _is_elsewhere(beside: Path, here: Path) -> bool:
     """Whether a folder lies beside the recipe, and the same path from the current folder is not it."""
     return beside.is_dir() and beside.resolve() != here.resolve()
+
+
+def _with_own_judges(values: Any, folder: Path) -> None:
+    """The models of `judges`, as the recipe's own."""
+    judges = values.get("judges") if isinstance(values, dict) else None
+    for judge in judges.values() if isinstance(judges, dict) else []:
+        named = judge.get("model") if isinstance(judge, dict) else None
+        if isinstance(named, str) and named not in ("", EMBEDDED) and _is_elsewhere(folder / named, Path(named)):
+            judge["model"] = _absolute(named, folder)
+
+
+def _with_own_verdicts(rewards: Any, folder: Path) -> None:
+    """The files of known verdicts, which are always files."""
+    for reward in rewards if isinstance(rewards, list) else []:
+        asked = reward.get("agreement") if isinstance(reward, dict) else None
+        if isinstance(asked, dict) and isinstance(asked.get("data"), str) and asked["data"]:
+            asked["data"] = _absolute(asked["data"], folder)
 
 
 def _with_own_data(block: dict[str, Any], folder: Path) -> None:

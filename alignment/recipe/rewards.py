@@ -1,7 +1,10 @@
 """`rewards`: the verifiers that make up the reward, and their weights."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
+from alignment.recipe.judges import NAME, Agreement
 from alignment.recipe.own_code import short_name
 
 
@@ -15,8 +18,18 @@ class Reward(BaseModel):
     name: str | None = Field(None, description="Its name in metrics; default: its kind, or its function's name.")
     weight: float = Field(1.0, description="Factor of its score in the reward.")
     gate: bool = Field(False, description="Set the whole reward to 0 unless this score is 1.")
+    judge: str | None = Field(
+        None, pattern=NAME, description="Of `kind: judge`: the name of a model under `judges`, which is served for it."
+    )
+    agreement: Agreement | None = Field(
+        None, description="Of `kind: judge`: known verdicts with which it has to agree before a stage trains on it."
+    )
 
     @property
     def called(self) -> str:
         """Its name in metrics and verdicts."""
         return self.name or short_name(self.kind) or self.kind
+
+    def spec(self) -> dict[str, Any]:
+        """What rewards/ knows of it."""
+        return self.model_dump(exclude_none=True, exclude={"judge", "agreement"})

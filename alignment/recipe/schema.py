@@ -7,7 +7,7 @@ that need more than the document).
 
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter
+from pydantic import Field, PlainValidator, SerializeAsAny, StringConstraints, TypeAdapter
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from alignment.recipe.closed import Closed
@@ -15,6 +15,7 @@ from alignment.recipe.data import DataOverrides
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.issue import nearest
+from alignment.recipe.judges import NAME, ServedJudge
 from alignment.recipe.kinds import find_kind, kind_names, kind_of
 from alignment.recipe.stage import StageFields
 
@@ -70,6 +71,9 @@ class Recipe(Closed):
     )
     report_to: list[str] = Field([], description="Trackers that TRL logs to: tensorboard, trackio, wandb.")
     data: DataOverrides = Field(DataOverrides(), description="Local files in place of public data sets.")
+    judges: dict[Annotated[str, StringConstraints(pattern=NAME)], ServedJudge] = Field(
+        {}, description="Models that judge for rewards, by name, served while a stage trains that names them."
+    )
     stages: list[Stage] = Field(min_length=1, description="The stages, in the order they run.")
     evaluations: Evaluations = Field(Evaluations(), description="What is measured after each stage.")
 

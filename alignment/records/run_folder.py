@@ -136,6 +136,11 @@ class RunFolder:
         """The folder of the prepared base model, if the recipe needs one."""
         return self.path / "base"
 
+    @property
+    def judgements(self) -> Path:
+        """The folder with what the judges of rewards said, one file for each reward's name."""
+        return self.path / "judgements"
+
     def stage(self, number: int, name: str) -> StageFolder:
         """The folder of a stage by its number in the recipe, from 1, and its name."""
         return StageFolder(self.path / f"{number:02d}-{name}")

@@ -72,7 +72,7 @@ def _message(source: str, kind: str, failures: Sequence[GoldFailure], graded: in
 
 def graders_of(specs: Sequence[Reward]) -> dict[str, dict[str, Any]]:
     """The options of each reward kind that has gold answers; an invalid reward is reported by its own check."""
-    dumped = [spec.model_dump(exclude_none=True) for spec in specs if has_gold(spec.kind)]
+    dumped = [spec.spec() for spec in specs if has_gold(spec.kind)]
     return {
         one["kind"]: {name: value for name, value in one.items() if name not in COMMON}
         for one in dumped

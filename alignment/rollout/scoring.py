@@ -6,6 +6,7 @@ to rollouts.jsonl and the metrics. Neighbours: sampler.py (rollouts), training/r
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import rewards
@@ -14,9 +15,11 @@ from alignment.data.rows import SAMPLING_COLUMNS, Problem
 from alignment.recipe.rewards import Reward
 from alignment.records.rollout import OpeningRecord, RolloutRow, VerdictRecord
 from alignment.rollout.environments.protocol import Opening
+from alignment.rollout.judges import reward_options
 from alignment.rollout.trajectory import Trajectory
 from alignment.rollout.writing import writing
 from rewards.compose import total
+from rewards.spending import Spending
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,10 @@ class Judged:
 
 
 class Scorer:
-    """Judges completions by a recipe's reward specs."""
+    """Judges completions by a recipe's reward specs. judgements: the folder that keeps what their judges say."""
 
-    def __init__(self, specs: Sequence[Reward]) -> None:
-        self._reward = rewards.reward_function([spec.model_dump(exclude_none=True) for spec in specs])
+    def __init__(self, specs: Sequence[Reward], judgements: Path | None = None) -> None:
+        self._reward = rewards.reward_function([reward_options(spec, judgements) for spec in specs])
         read = {one.columns.get(name, name) for one in self._reward.components for name in one.verifier.columns}
         self._row_columns = read - SAMPLING_COLUMNS  # None where no problem of a batch has them
         self._said: set[tuple[str, str]] = set()  # reward and reason of faults that are in the log
@@ -114,6 +117,14 @@ class Scorer:
             if verdict.score is None and detail and key not in self._said:
                 self._said.add(key)
                 print(f"reward {name}: {verdict.reason}: {detail}", flush=True)
+
+    def spending(self) -> Spending:
+        """What judges have been asked in this process so far."""
+        return self._reward.spending()
+
+    def spent_in_all(self) -> Spending:
+        """What they have been asked in all processes of the run, earlier ones included."""
+        return self._reward.spent_in_all()
 
     def close(self) -> None:
         """Close the verifiers."""

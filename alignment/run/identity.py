@@ -20,10 +20,15 @@ from alignment.recipe.named_function import source_file
 from alignment.recipe.own_code import LM_EVAL
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, held_out_of, rewards_of, rollout_of, tests_of
+from alignment.run.judges import served_name
 from rewards.own.loading import code_files, own_name
 from rewards.own.loading import is_own as is_own_code
 
 # Settings that may change between two starts of a stage, because they cannot change its result.
+JUDGE_WITHOUT_EFFECT = (
+    "timeout_seconds", "concurrency", "retries", "patience_seconds", "judgements", "max_tokens_total", "max_cost",
+    "price_per_million_input", "price_per_million_output", "api_key_env", "agreement",
+)  # fmt: skip
 WITHOUT_EFFECT = ("save_every_steps", "max_logprob_gap", *engine.WITHOUT_EFFECT)
 
 
@@ -37,6 +42,7 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
         "chat_template": None if recipe.chat_template is None else template_identity(recipe.chat_template),
         "data": [_as_read(recipe, describe_part(part)) for part in parts],
         **_measured(stage),
+        **_judges(recipe, stage),
         **_compared(recipe, stage),
         "files": {
             **dict(_local_files(recipe, (part.source for part in parts if part.source and not is_own(part.source)))),
@@ -124,6 +130,7 @@ def _own_classifiers(stage: StageFields) -> dict[str, str]:
 
 def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with own code and classifiers without their folders, which may be renamed: their hashes stand in `files`."""
+    settings = {**settings, **({"rewards": _judged_alike(settings["rewards"])} if settings.get("rewards") else {})}
     blocks = [*(settings.get("rewards") or []), (settings.get("rollout") or {}).get("environment") or {}]
     for block in blocks:
         if is_own_code(block.get("kind")):
@@ -131,6 +138,25 @@ def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
     for block in settings.get("classifiers") or []:
         block["model"] = Path(block["model"]).name if Path(block["model"]).is_dir() else block["model"]
     return settings
+
+
+def _judged_alike(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rewards without what changes no verdict of a judge, and without keys that are left out."""
+    kept = [{name: one for name, one in block.items() if name not in ("judge", "agreement") or one} for block in blocks]
+    return [
+        {name: one for name, one in block.items() if block.get("kind") != "judge" or name not in JUDGE_WITHOUT_EFFECT}
+        for block in kept
+    ]
+
+
+def _judges(recipe: Recipe, stage: StageFields) -> dict[str, Any]:
+    """The models of the served judges that a stage's rewards name, by their content."""
+    named = {spec.judge: recipe.judges[spec.judge] for spec in rewards_of(stage) if spec.judge in recipe.judges}
+    known = {
+        name: {"model": served_name(str(name), one), "dtype": one.engine.dtype, "max_tokens": one.max_tokens}
+        for name, one in named.items()
+    }
+    return {"judges": known} if known else {}
 
 
 def _without_effectless(settings: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from alignment.records.evaluation import Identified
 from alignment.records.run_folder import StageFolder
 from alignment.run.budget_sweep import sweep_is_missing
 from alignment.run.identity import hub_sources
+from alignment.run.judge_places import judge_servers
+from alignment.run.judges import NO_JUDGES, ServedJudges
 from alignment.run.launcher import launcher_config
 from alignment.run.machines import Machines
 from alignment.run.plan import RunPlan
@@ -81,21 +83,33 @@ class Runner:
         title = f"{name} ({kind.name})"
         log, started = folder.path / "attempts" / f"{number:02d}.log", time.time()
         open_attempt(folder, number, started)
-        if kind.trains:
-            try:
-                ended = self._trained(name, title, arguments, log)
-            except StageFailed:  # on another machine
-                close_attempt(folder, number, started, "failed", 1)
-                raise
-        else:  # a launcher would start it on every machine, and all but one would wait forever
-            command = [sys.executable, "-m", "alignment.run.stage", *arguments]
-            ended = self._watched(title, command, log, self._one_process())
+        try:
+            with self._served(name, folder) as judges:
+                if kind.trains:
+                    ended = self._trained(name, title, arguments, log, judges)
+                else:  # a launcher would start it on every machine, and all but one would wait forever
+                    command = [sys.executable, "-m", "alignment.run.stage", *arguments]
+                    ended = self._watched(title, command, log, self._one_process(), judges)
+        except StageFailed:  # on another machine, or a judge that cannot be kept up
+            close_attempt(folder, number, started, "failed", 1)
+            raise
         close_attempt(folder, number, started, ended.outcome, ended.exit_status)
         self._finish(ended, title, log)
         if not folder.finished:
             raise StageFailed(f"{name}: its process ended without a manifest; see {folder.path / 'attempts'}")
 
-    def _trained(self, name: str, title: str, arguments: list[str], log: Path) -> Ended:
+    def _served(self, name: str, folder: StageFolder) -> ServedJudges:
+        """The judges that a stage's rewards name, served on this machine. Raises StageFailed where they cannot be."""
+        plan = self.plan
+        servers, hidden = judge_servers(plan.recipe, plan.recipe.stage(name), folder.path / "attempts")
+        if servers and self.machines is not None:
+            raise StageFailed(
+                f"{name}: judges are served on one machine, whose address the ranks of others do not reach; serve the model "
+                "yourself and write its `base_url` under the reward"
+            )
+        return ServedJudges(servers, hidden, lambda line: self.console.print(line, markup=False, highlight=False))
+
+    def _trained(self, name: str, title: str, arguments: list[str], log: Path, judges: ServedJudges) -> Ended:
         """Run the ranks of a stage, on all machines if there are several. Raises StageFailed that names one that failed."""
         hardware, machines = self.plan.recipe.hardware, self.machines
         config = launcher_config(hardware)
@@ -105,7 +119,7 @@ class Runner:
                     f"hardware.accelerate: {config.path.name} is for {config.num_machines} machines, of which this would be one that "
                     "waits for the others for ever; write `alignment launch RECIPE --hosts a,b,...` in place of `alignment run`"
                 )
-            return self._watched(title, training_command(hardware, arguments), log, hardware)
+            return self._watched(title, training_command(hardware, arguments), log, hardware, judges)
         place = machines.begin(name, offline=self._offline())
         env = environment(hardware, offline=self._offline(), place=place)
         ended = None
@@ -148,9 +162,16 @@ class Runner:
         log.unlink(missing_ok=True)  # so that an earlier process's error is not shown as this one's
         self._finish(self._watched(title, command, log, self._one_process()), title, log)
 
-    def _watched(self, title: str, command: list[str], log: Path, hardware: Hardware) -> Ended:
-        tick = self.machines.tick if self.machines is not None else lambda: None
-        return watched(title, command, log, self.console, environment(hardware, offline=self._offline()), tick)
+    def _watched(
+        self, title: str, command: list[str], log: Path, hardware: Hardware, judges: ServedJudges = NO_JUDGES
+    ) -> Ended:
+        def tick() -> None:
+            judges.tick()
+            if self.machines is not None:
+                self.machines.tick()
+
+        env = {**environment(hardware, offline=self._offline()), **judges.environment()}
+        return watched(title, command, log, self.console, env, tick)
 
     def _finish(self, ended: Ended, title: str, log: Path) -> None:
         refuse_failure(ended, title, log)

@@ -93,15 +93,23 @@ def test_a_checklist_score_is_a_fraction_under_the_cap_of_the_worst_that_is_miss
     assert verdict.score == pytest.approx(score, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "checklist", [None, [], "nothing", [{"severity": "major"}], [{"text": "x", "severity": "fatal"}]]
-)
+@pytest.mark.parametrize("checklist", [[], "nothing", [{"severity": "major"}], [{"text": "x", "severity": "fatal"}]])
 def test_an_unusable_checklist_or_reference_is_not_a_wrong_answer(checklist: Any) -> None:
     with JudgeServer() as server:
         (one,) = judged(server, "x", columns={"checklist": checklist}, form="checklist")
         (other,) = judged(server, "x", columns={"answer": checklist if checklist != "nothing" else " "})
     assert (one.score, one.reason) == (None, "checklist_unusable")
     assert (other.score, other.reason) == (None, "reference_unusable")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("form", "column"), [("reference", "answer"), ("checklist", "checklist"), ("rubric", "rubric")]
+)
+def test_a_row_without_the_column_is_not_this_judges_and_nobody_is_asked(form: str, column: str) -> None:
+    with JudgeServer() as server:
+        (verdict,) = judged(server, "x", columns={column: None}, form=form)
+    assert (verdict.score, verdict.applicable, verdict.evidence["column"]) == (None, False, column)
     assert server.requests == []
 
 
@@ -142,7 +150,7 @@ def test_the_judge_double_is_as_gullible_as_it_says() -> None:
 
 def test_a_marker_is_drawn_for_each_call_and_the_task_is_said_again_after_the_data() -> None:
     with JudgeServer() as server:
-        judged(server, "It is 42.", "It is 42.")
+        judged(server, "It is 42.", "So it is 42.")
     users = [one["messages"][-1]["content"] for one in server.requests]
     markers = {FENCED.findall(user)[0][0] for user in users}
     assert len(markers) == 2
@@ -203,7 +211,7 @@ def test_a_server_that_is_not_there_is_loud() -> None:
 
 def test_a_server_without_structured_output_is_asked_without_it() -> None:
     with JudgeServer(formats=False) as server:
-        verdicts = judged(server, *["It is 42."] * 3, concurrency=1)
+        verdicts = judged(server, "It is 42.", "So it is 42.", "42", concurrency=1)
     assert [one.score for one in verdicts] == [1.0] * 3
     assert ["response_format" in one for one in server.requests] == [True, False, False, False]
 
@@ -211,7 +219,7 @@ def test_a_server_without_structured_output_is_asked_without_it() -> None:
 def test_requests_go_out_side_by_side() -> None:
     with JudgeServer(*["slow"] * 4) as server:
         start = time.monotonic()
-        assert [one.score for one in judged(server, *["It is 42."] * 4, concurrency=4)] == [1.0] * 4
+        assert [one.score for one in judged(server, *(f"{by}, 42" for by in "abcd"), concurrency=4)] == [1.0] * 4
         assert time.monotonic() - start < 4.5
 
 
@@ -270,7 +278,7 @@ def test_a_pair_is_asked_in_both_orders() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"form": "refrence"}, "form must be one of reference, criteria, checklist, not 'refrence'"),
+        ({"form": "refrence"}, "form must be one of reference, criteria, checklist, rubric, not 'refrence'"),
         ({"base_url": "127.0.0.1:8000"}, "write http:// or https:// and a host"),
         ({"base_url": "http://127.0.0.1:99999/v1"}, "it is not a URL"),
         ({"base_url": "https://me:secret@host/v1"}, "no user, password or query"),

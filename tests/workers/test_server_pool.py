@@ -20,7 +20,7 @@ from alignment.inference.engine import Generation, GenerationRequest, SamplingSe
 from alignment.inference.start import start_engine
 from alignment.inference.vllm.server import fleet
 from alignment.inference.vllm.server.guard import KEY, KeyOnEveryRoute
-from alignment.inference.vllm.server.launch import Place, places
+from alignment.inference.vllm.server.place import Place, places
 from alignment.inference.vllm.server.pool import ServerPool
 from alignment.inference.weights import blocks
 from alignment.inference.weights.carriers import SharedMemory

@@ -97,7 +97,7 @@ def _wrong(specs: Sequence[Reward], references: Mapping[str, Problem]) -> Judge:
         if not places or not specs:
             return findings
         problems = [problem for problem in known if problem is not None]
-        reward = rewards.reward_function([spec.model_dump(exclude_none=True) for spec in specs])
+        reward = rewards.reward_function([spec.spec() for spec in specs])
         table = reward.verdicts(
             [found[place].prompt for place in places],
             [found[place].text for place in places],

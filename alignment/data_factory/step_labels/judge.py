@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from alignment.data_factory.step_labels.labelling import Labels
 from alignment.recipe.steps import JudgedSteps
-from rewards.kinds.judge.endpoint import Endpoint, Request
+from rewards.kinds.judge.endpoint import Connection, Endpoint, Request
 from rewards.kinds.judge.forms import first_error_form
 from rewards.kinds.judge.prompt import Part, TooLong, build
 
@@ -39,12 +39,14 @@ class StepJudge:
     def __init__(self, method: JudgedSteps) -> None:
         self._most = method.max_characters
         self._endpoint = Endpoint(
-            method.base_url,
-            method.model,
-            method.api_key_env,
-            method.timeout_seconds,
-            method.concurrency,
-            method.retries,
+            Connection(
+                method.base_url,
+                method.model,
+                method.api_key_env,
+                method.timeout_seconds,
+                method.concurrency,
+                method.retries,
+            )
         )
 
     def critiques(self, solutions: Sequence[Solution]) -> list[Critique]:
@@ -73,7 +75,7 @@ class StepJudge:
             built = build(form.task, parts, form.reply, self._most)
         except TooLong:
             return None
-        return Request(built.messages, form.schema, form.read)
+        return Request(built.messages, form.schema, form.read, built.marker)
 
 
 def labels_before(first_wrong: int, steps: int) -> Labels:

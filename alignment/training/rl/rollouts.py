@@ -14,6 +14,7 @@ from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.rollout.difficulty import DifficultyPool
 from alignment.rollout.dynamic_sampling import Filled
 from alignment.rollout.groups import has_signal
+from alignment.rollout.judges import spending_counts, spending_figures
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scorers.fluency import StartLogprobs
 from alignment.rollout.scoring import Judged, Scorer, summary
@@ -41,7 +42,8 @@ class Rollouts:
         stage: GrpoStage = context.stage
         self._context, self._settings = context, stage.rollout
         self._problems = {problem.id: problem for problem in problems}
-        self._scorer = Scorer(stage.rewards)
+        self._scorer = Scorer(stage.rewards, context.run.judgements)
+        self._spent = self._scorer.spending()
         ranks = Ranks.of_a_thread(context.recipe.hardware.timeout_minutes)
         self._step_problems = StepProblems(list(self._problems), stage.rollout, context.recipe.seed, ranks, pool)
         self._draws = Draws(context.recipe, stage, self._problems, self._scorer, ranks)
@@ -74,6 +76,7 @@ class Rollouts:
             **self._figures(judged, drawn.filled, step - drawn.weights_of_step, unasked),
             **learnt,
             **({} if scored is None else scored.figures()),
+            **self._spending(),
             **({} if sent.rounding.kept is None else {"merge_changed_fraction": sent.rounding.kept}),
             "seconds_weights": fresh - began - waited,
             "seconds_rollout": waited + time.monotonic() - fresh - verdicts,
@@ -124,6 +127,13 @@ class Rollouts:
             **(tried if self._settings.dynamic_sampling else {}),
             **(ages if self._settings.max_staleness else {}),
         }
+
+    def _spending(self) -> dict[str, float]:
+        """What judges were asked since the step before, and in the manifest what the run has spent on them."""
+        before, self._spent = self._spent, self._scorer.spending()
+        if counted := spending_counts(self._scorer.spent_in_all()):
+            self._context.counts["judges"] = counted
+        return spending_figures(self._spent - before, self._context.processes)
 
     def _fresh_sampler(self, step: int, weights: EngineWeights) -> TrajectorySampler:
         """The sampler, its engine holding the weights that the trainer holds now."""

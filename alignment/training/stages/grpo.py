@@ -18,6 +18,7 @@ from alignment.inference.weights.sync_check import largest_gap
 from alignment.lint.rows import sound_problems
 from alignment.rollout.difficulty import DifficultyPool
 from alignment.rollout.environments.registry import open_environments
+from alignment.rollout.judge_agreement import refuse_disagreeing
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import refuse_unjudged
 from alignment.training.adapter_config import adapter_config
@@ -40,6 +41,8 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     refuse_unjudged(problems, stage.rewards, scored=stage.scores_every_answer)
     if context.is_main:
         refuse_failing(context.recipe, stage, problems)
+        if agreed := refuse_disagreeing(stage.name, stage.rewards, context.run.judgements):
+            context.counts["judge_agreement"] = agreed
     problems = _fitting(context, tokenizer, problems)
     recorder = Recorder(context)
     settings = _settings(context)  # before the policy: it tells transformers whether weights are loaded in shards

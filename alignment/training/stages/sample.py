@@ -20,6 +20,7 @@ from alignment.lint.rows import sound_problems
 from alignment.records.metrics import MetricsRow
 from alignment.records.rollout import PassRate, RolloutRow, VerdictRecord
 from alignment.rollout.groups import chance, group_mode
+from alignment.rollout.judges import spending_counts
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.sampler import RolloutRequest
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
@@ -119,7 +120,7 @@ class _Draw:
         settings = context.stage.rollout
         self._context, self._settings = context, settings
         self._sampler = context.trajectory_sampler()
-        self._scorer = Scorer(context.stage.rewards)
+        self._scorer = Scorer(context.stage.rewards, context.run.judgements)
         context.counts["engine"] = self._sampler.sampler.engine.name
 
     def chunk(self, problems: list[Problem], number: int, path: Path) -> None:
@@ -140,6 +141,8 @@ class _Draw:
         write_json_lines(path, [row.row(number + 1) for row in judged])
 
     def close(self) -> None:
+        if counted := spending_counts(self._scorer.spent_in_all()):
+            self._context.counts["judges"] = counted
         self._scorer.close()
         self._sampler.close()
         self._sampler.sampler.engine.close()

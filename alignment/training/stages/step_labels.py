@@ -68,7 +68,10 @@ class _Stage:
     def __post_init__(self) -> None:
         stage: StepLabelsStage = self.context.stage
         self.stage, self.rule = stage, StepRule(stage.steps.by, stage.steps.marker)
-        self.trajectories, self.scorer = self.context.trajectory_sampler(), Scorer(stage.rewards)
+        self.trajectories, self.scorer = (
+            self.context.trajectory_sampler(),
+            Scorer(stage.rewards, self.context.run.judgements),
+        )
         self.sampling = SamplingSettings(stage.rollout.temperature, stage.rollout.top_p, stage.rollout.top_k)
         sampler = self.trajectories.sampler
         self.prefixes = Prefixes(

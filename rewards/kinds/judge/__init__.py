@@ -1,12 +1,14 @@
 """Kind `judge`: the verdict of a model, for what no rule can check.
 
-verifier.py judges · endpoint.py asks the model · prompt.py fences what it is shown · forms.py says in which shape its
-reply counts · table.py is the audit table.
+verifier.py judges by options.py · endpoint.py asks the model, judgements.py keeps what it said and what that cost, reply.py
+reads the wire · prompt.py fences what it is shown · forms.py and rubric.py say in which shape its reply counts · agreement.py
+counts how far it may be trusted · table.py is the audit table.
 """
 
 from rewards.kind import AuditSettings, Kind
+from rewards.kinds.judge.options import JudgeOptions
 from rewards.kinds.judge.table import ROWS
-from rewards.kinds.judge.verifier import Judge, JudgeOptions
+from rewards.kinds.judge.verifier import Judge
 
 AUDIT = AuditSettings(
     options={"retries": 0},  # a judge that nobody runs is found out at once

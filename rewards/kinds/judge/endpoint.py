@@ -1,10 +1,10 @@
 """Asking a model behind any OpenAI-compatible endpoint: time limits, retries, structured replies, and why there is none.
 
 verifier.py is what uses it; a local vLLM server is such an endpoint too. What goes wrong comes back as a reason, never as
-a score. The API key is read from the environment when a request is made, and is kept in no object, log or evidence.
+a score. What was asked before is not asked again (judgements.py). The API key is read from the environment when a request
+is made, and is kept in no object, log or evidence.
 """
 
-import json
 import os
 import random
 import time
@@ -12,10 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rewards.kinds.judge.judgements import Judgements, judgement_key
+from rewards.kinds.judge.reply import read_completion
+from rewards.spending import BUDGET_SPENT
+
 if TYPE_CHECKING:
     import httpx
 
 BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0  # doubled at each retry, times a random factor
+LONGEST_BACKOFF_DOUBLINGS = 6
 LARGEST_REPLY_BYTES = 2_000_000
 REPLY_TOKENS = 2048  # for the reasoning and the verdict
 TRY_AGAIN = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
@@ -23,12 +28,35 @@ FORM_REFUSED = frozenset((400, 404, 422))  # what servers say to a response_form
 
 
 @dataclass(frozen=True)
+class Connection:
+    """Where a model is, and how it is asked. `model` left empty is the one that the server serves.
+
+    patience_seconds: how long a server that is not there is waited for, beyond the retries, as one is that is being
+    started again.
+    """
+
+    base_url: str
+    model: str = ""
+    api_key_env: str = ""
+    timeout_seconds: float = 60.0
+    concurrency: int = 8
+    retries: int = 3
+    patience_seconds: float = 0.0
+    temperature: float = 0.0
+    reply_tokens: int = REPLY_TOKENS
+
+
+@dataclass(frozen=True)
 class Request:
-    """One question: its messages, the JSON schema of the reply, and what reads it (None: it is not an answer)."""
+    """One question: its messages, the JSON schema of the reply, and what reads it (None: it is not an answer).
+
+    marker: the random word in the messages, which is no part of what the question is known by.
+    """
 
     messages: Sequence[Mapping[str, str]]
     schema: Mapping[str, Any]
     read: Callable[[str], Any]
+    marker: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,78 +71,113 @@ class Reply:
 
 
 class Endpoint:
-    """A model at a base URL. `model` left empty is the one that the server serves."""
+    """A model at a base URL, with the judgements that it has given."""
 
-    def __init__(
-        self, base_url: str, model: str, api_key_env: str, timeout_seconds: float, concurrency: int, retries: int
-    ) -> None:
-        self.base_url, self.model, self.api_key_env = base_url.rstrip("/"), model, api_key_env
-        self.timeout_seconds, self.concurrency, self.retries = timeout_seconds, concurrency, retries
+    def __init__(self, connection: Connection, judgements: Judgements | None = None) -> None:
+        self.connection, self.judgements = connection, judgements or Judgements()
+        self.model, self._base_url = connection.model, connection.base_url.rstrip("/")
         self._plain = False  # the server refused a response_format and then answered without
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         """One reply per request, in order, at most `concurrency` at a time."""
         if not requests:
             return []
-        key = os.environ.get(self.api_key_env, "").strip() if self.api_key_env else ""
-        if self.api_key_env and not key:
-            return [Reply(None, "api_key_missing", {"variable": self.api_key_env})] * len(requests)
+        variable, concurrency = self.connection.api_key_env, self.connection.concurrency
+        key = os.environ.get(variable, "").strip() if variable else ""
+        if variable and not key:
+            return [Reply(None, "api_key_missing", {"variable": variable})] * len(requests)
         if not (key.isascii() and key.isprintable()):
-            return [Reply(None, "api_key_unusable", {"variable": self.api_key_env})] * len(requests)
+            return [Reply(None, "api_key_unusable", {"variable": variable})] * len(requests)
         from concurrent.futures import ThreadPoolExecutor
 
         import httpx  # both here, because a bare `import rewards` need not wait for them
 
         client = httpx.Client(
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=self.timeout_seconds,
-            trust_env=not is_loopback(self.base_url),  # a proxy cannot reach this machine's own server
-            limits=httpx.Limits(max_connections=self.concurrency),
+            timeout=self.connection.timeout_seconds,
+            trust_env=not is_loopback(self._base_url),  # a proxy cannot reach this machine's own server
+            limits=httpx.Limits(max_connections=concurrency),
         )
-        with client, ThreadPoolExecutor(self.concurrency, thread_name_prefix="judge") as threads:
+        with client, ThreadPoolExecutor(concurrency, thread_name_prefix="judge") as threads:
             return list(threads.map(lambda request: self._ask(client, request), requests))
 
     def _ask(self, client: "httpx.Client", request: Request) -> Reply:
         """A request and its retries, with exponential back-off and jitter."""
-        for attempt in range(self.retries + 1):
-            reply = self._attempt(client, request)
-            if not reply.again or attempt == self.retries:
-                break
-            backoff = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1.5)
+        began, attempts, failed = time.monotonic(), 0, 0
+        while True:
+            reply, attempts = self._attempt(client, request), attempts + 1
+            waiting = time.monotonic() - began < self.connection.patience_seconds
+            if not (reply.reason == "judge_unreachable" and waiting):
+                failed += 1
+                if not reply.again or failed > self.connection.retries:
+                    break
+            backoff = BACKOFF_SECONDS * 2 ** min(attempts - 1, LONGEST_BACKOFF_DOUBLINGS) * random.uniform(0.5, 1.5)
             time.sleep(min(LONGEST_WAIT_SECONDS, max(backoff, reply.wait_seconds)))
-        return Reply(reply.value, reply.reason, {**reply.facts, "attempts": attempt + 1})
+        return Reply(reply.value, reply.reason, {**reply.facts, "attempts": attempts})
 
     def _attempt(self, client: "httpx.Client", request: Request) -> Reply:
         import httpx
 
         try:
-            body: dict[str, Any] = {"model": self._model(client), "messages": list(request.messages)}
-            extras = {
-                "temperature": 0,
-                "max_tokens": REPLY_TOKENS,
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": "verdict", "strict": True, "schema": request.schema},
-                },
-            }
-            status, text, wait = self._post(client, body if self._plain else {**body, **extras})
-            if status in FORM_REFUSED and not self._plain:
-                status, text, wait = self._post(client, body)
-                self._plain = status == 200
+            return self._known_or_asked(client, request)
         except (httpx.TimeoutException, TimeoutError):
-            return Reply(None, "judge_timed_out", {"timeout_seconds": self.timeout_seconds}, again=True)
+            return Reply(None, "judge_timed_out", {"timeout_seconds": self.connection.timeout_seconds}, again=True)
         except httpx.HTTPError as error:
             return Reply(None, "judge_unreachable", {"error": type(error).__name__}, again=True)
         except ValueError as error:
             return Reply(None, "judge_unparsable", {"error": type(error).__name__}, again=True)
+
+    def _known_or_asked(self, client: "httpx.Client", request: Request) -> Reply:
+        """The judgement that is kept, or a new one if there is something left to spend."""
+        one, known = self.connection, self.judgements
+        settings = {"temperature": one.temperature, "max_tokens": one.reply_tokens, "schema": request.schema}
+        key = judgement_key(self._model(client), settings, request.messages, request.marker)
+        with known.alone(key):
+            kept = known.find(key)
+            value = None if kept is None else request.read(kept)
+            if value is not None:
+                known.used()
+                return Reply(value, "judged", {"cached": True})
+            if known.budget.is_spent(spent := known.spent_in_all()):
+                return Reply(None, BUDGET_SPENT, known.budget.facts(spent))
+            return self._asked(client, request, key)
+
+    def _asked(self, client: "httpx.Client", request: Request, key: str) -> Reply:
+        """What the model says now."""
+        body: dict[str, Any] = {"model": self.model, "messages": list(request.messages)}
+        extras = {
+            "temperature": self.connection.temperature,
+            "max_tokens": self.connection.reply_tokens,
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "verdict", "strict": True, "schema": request.schema},
+            },
+        }
+        status, text, wait = self._post(client, body if self._plain else {**body, **extras})
+        if status in FORM_REFUSED and not self._plain:
+            status, text, wait = self._post(client, body)
+            self._plain = status == 200
         if status != 200:
             return Reply(None, "judge_http_error", {"status": status}, again=status in TRY_AGAIN, wait_seconds=wait)
-        return _read_reply(text, request.read)
+        return self._read(text, request, key)
+
+    def _read(self, text: str, request: Request, key: str) -> Reply:
+        """The value in a chat completion, which is kept if there is one."""
+        found = read_completion(text, request.messages)
+        if found is None:
+            return Reply(None, "judge_unparsable", {"error": "not a chat completion"}, again=True)
+        value = None if found.refused or found.content is None else request.read(found.content)
+        self.judgements.keep(key, self.model, found.content if value is not None else None, found.usage)
+        if found.refused:
+            return Reply(None, "judge_refused")
+        if value is None:
+            return Reply(None, "judge_unparsable", {"finish_reason": found.finish_reason}, again=True)
+        return Reply(value, "judged")
 
     def _post(self, client: "httpx.Client", body: Mapping[str, Any]) -> tuple[int, str, float]:
         """`(status, text, seconds to wait)`. The limit is on the whole reply, not only between two of its bytes."""
-        deadline, received = time.monotonic() + self.timeout_seconds, bytearray()
-        with client.stream("POST", f"{self.base_url}/chat/completions", json=dict(body)) as response:
+        deadline, received = time.monotonic() + self.connection.timeout_seconds, bytearray()
+        with client.stream("POST", f"{self._base_url}/chat/completions", json=dict(body)) as response:
             for chunk in response.iter_bytes():
                 received += chunk
                 if len(received) > LARGEST_REPLY_BYTES:
@@ -127,7 +190,7 @@ class Endpoint:
     def _model(self, client: "httpx.Client") -> str:
         """The model's name; asked for once where none was given. Raises ValueError if the server does not say."""
         if not self.model:
-            listed = client.get(f"{self.base_url}/models").raise_for_status().json()
+            listed = client.get(f"{self._base_url}/models").raise_for_status().json()
             try:
                 self.model = str(listed["data"][0]["id"])
             except (KeyError, IndexError, TypeError) as error:
@@ -163,20 +226,3 @@ def is_loopback(base_url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _read_reply(text: str, read: Callable[[str], Any]) -> Reply:
-    """The value in a chat completion's JSON."""
-    try:
-        choice = json.loads(text)["choices"][0]
-        message = choice["message"]
-        content, refusal = message.get("content"), message.get("refusal")
-    except (ValueError, RecursionError, KeyError, IndexError, TypeError, AttributeError):
-        return Reply(None, "judge_unparsable", {"error": "not a chat completion"}, again=True)
-    if refusal or choice.get("finish_reason") == "content_filter":
-        return Reply(None, "judge_refused")
-    value = read(content) if isinstance(content, str) else None
-    if value is None:
-        cut = {"finish_reason": str(choice.get("finish_reason"))[:20]}
-        return Reply(None, "judge_unparsable", cut, again=True)
-    return Reply(value, "judged")

@@ -1,4 +1,4 @@
-"""What a judge can be asked, and how its reply becomes a score: reference, criteria, checklist, and pairs.
+"""What a judge can be asked, and how its reply becomes a score: reference, criteria, checklist, and pairs (rubric.py: rubrics).
 
 Each form is a Form: the task, the shape of the reply as a JSON schema, and the arithmetic. Only a named field of a reply
 that has exactly this shape counts; nothing is read from prose. Neighbours: prompt.py (fences), verifier.py (verdicts).
@@ -6,7 +6,7 @@ that has exactly this shape counts; nothing is read from prose. Neighbours: prom
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rewards.contract import after_thinking
@@ -42,6 +42,11 @@ class Form:
         shape = json.dumps(self.schema["properties"], ensure_ascii=False)
         return f"Answer with one JSON object and nothing else. Its fields, in this order, as JSON schema: {shape}"
 
+    def without_reasoning(self) -> "Form":
+        """The same form without the judge's reasoning: shorter, and for judges whose reasoning is worth nothing."""
+        kept = {name: one for name, one in self.schema["properties"].items() if name != "reasoning"}
+        return replace(self, schema={**self.schema, "properties": kept, "required": list(kept)})
+
     def read(self, text: str) -> dict[str, Any] | None:
         """The one object of the right shape in a reply; None where there is none, or where two say different things."""
         found = [value for value in _objects(after_thinking(text)) if _fits(value, self.schema)]
@@ -62,7 +67,7 @@ def reference_form() -> Form:
         score = {"correct": 1.0, "incorrect": 0.0}.get(value["verdict"])
         return score, value["verdict"] if score is not None else "judge_undecided", {}
 
-    return Form(task, _schema(verdict=verdict), grade)
+    return Form(task, closed_object(verdict=verdict), grade)
 
 
 def criteria_form(weights: Mapping[str, float]) -> Form:
@@ -80,7 +85,7 @@ def criteria_form(weights: Mapping[str, float]) -> Form:
         score = sum(weights[name] * levels[name] for name in CRITERIA) / whole
         return round(score, 6), "graded", {"criteria": {name: value[name] for name in CRITERIA}}
 
-    return Form(task, _schema(**dict.fromkeys(CRITERIA, level)), grade)
+    return Form(task, closed_object(**dict.fromkeys(CRITERIA, level)), grade)
 
 
 def checklist_form(items: Sequence[Mapping[str, str]]) -> Form:
@@ -98,7 +103,7 @@ def checklist_form(items: Sequence[Mapping[str, str]]) -> Form:
         named = {"satisfied": sum(met), "items": len(met), "unmet": [item["text"][:120] for item in unmet]}
         return round(score, 6), "all_satisfied" if not unmet else "unmet", named
 
-    return Form(task, _schema(**fields), grade)
+    return Form(task, closed_object(**fields), grade)
 
 
 def pair_form() -> Form:
@@ -111,7 +116,7 @@ def pair_form() -> Form:
     def grade(value: Mapping[str, Any]) -> tuple[float | None, str, dict[str, Any]]:
         return None, value["better"], {}
 
-    return Form(task, _schema(better={"type": "string", "enum": ["response_1", "response_2", "tie"]}), grade)
+    return Form(task, closed_object(better={"type": "string", "enum": ["response_1", "response_2", "tie"]}), grade)
 
 
 def first_error_form(steps: int) -> Form:
@@ -126,7 +131,7 @@ def first_error_form(steps: int) -> Form:
     def grade(value: Mapping[str, Any]) -> tuple[float | None, str, dict[str, Any]]:
         return None, str(value["first_wrong_step"]), {}
 
-    return Form(task, _schema(first_wrong_step=number), grade)
+    return Form(task, closed_object(first_wrong_step=number), grade)
 
 
 def read_checklist(value: Any) -> list[dict[str, str]] | None:
@@ -149,7 +154,7 @@ def read_checklist(value: Any) -> list[dict[str, str]] | None:
     return items
 
 
-def _schema(**fields: Mapping[str, Any]) -> dict[str, Any]:
+def closed_object(**fields: Mapping[str, Any]) -> dict[str, Any]:
     """A closed object of these fields, after the judge's reasoning, which has to come first to be of use."""
     properties = {"reasoning": {"type": "string"}, **fields}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

@@ -46,10 +46,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Messages ready to be sent, and what was left out of them or taken out of the data."""
+    """Messages ready to be sent, what was left out of them or taken out of the data, and the marker of their fences."""
 
     messages: tuple[Mapping[str, str], ...]
     facts: Mapping[str, Any]
+    marker: str = ""
 
 
 def build(task: str, parts: Sequence[Part], reply: str, max_characters: int) -> Prompt:
@@ -74,7 +75,7 @@ def build(task: str, parts: Sequence[Part], reply: str, max_characters: int) -> 
         facts["characters_left_out"] = left_out
     if removed:
         facts["imitations_removed"] = removed
-    return Prompt(({"role": "system", "content": system}, {"role": "user", "content": user}), facts)
+    return Prompt(({"role": "system", "content": system}, {"role": "user", "content": user}), facts, marker)
 
 
 def neutralised(text: str) -> tuple[str, int]:

@@ -1,58 +1,34 @@
 """Kind `judge`: the verdict of a model, for what no rule can check.
 
-Three forms: against a reference answer, by six criteria without one, or by a checklist; and `compare_pair` for two
-answers, asked in both orders. The model is behind any OpenAI-compatible endpoint (endpoint.py); what it is shown
-cannot speak to it (prompt.py); what it says counts only in the shape that was asked for (forms.py).
-No verdict, for whatever reason, is a verdict without a score.
+Four forms: against a reference answer, by six criteria without one, by a checklist, or by a rubric; and `compare_pair` for
+two answers, asked in both orders. The model is behind any OpenAI-compatible endpoint (endpoint.py); what it is shown
+cannot speak to it (prompt.py); what it says counts only in the shape that was asked for (forms.py, rubric.py), and is kept
+(judgements.py). No verdict, for whatever reason, is a verdict without a score. Neighbour: options.py.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from rewards.contract import Rollout, Verdict
-from rewards.kinds.judge.endpoint import Endpoint, Reply, Request, url_problem
-from rewards.kinds.judge.forms import (
-    CRITERIA,
-    Form,
-    checklist_form,
-    criteria_form,
-    pair_form,
-    read_checklist,
-    reference_form,
-)
+from rewards.contract import Rollout, Verdict, not_applicable
+from rewards.kinds.judge.endpoint import Connection, Endpoint, Reply, Request
+from rewards.kinds.judge.forms import Form, checklist_form, criteria_form, pair_form, read_checklist, reference_form
+from rewards.kinds.judge.judgements import Budget, Judgements
+from rewards.kinds.judge.options import JudgeOptions, problem_of
 from rewards.kinds.judge.prompt import Part, TooLong, build, prompt_text
+from rewards.kinds.judge.rubric import read_rubric, rubric_form, rubric_shown
+from rewards.spending import Spending
 
 LONGEST_REASONING = 500  # characters of a judge's reasoning that are kept as evidence
-COLUMNS: dict[str, tuple[str, ...]] = {"reference": ("answer",), "criteria": (), "checklist": ("checklist",)}
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "reference": ("answer",),
+    "criteria": (),
+    "checklist": ("checklist",),
+    "rubric": ("rubric",),
+}
 
 Prompt = str | list[dict[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class JudgeOptions:
-    """The options of the kind `judge`."""
-
-    form: Literal["reference", "criteria", "checklist"] = "reference"
-    base_url: str = "http://127.0.0.1:8000/v1"  # where `vllm serve` listens
-    model: str = ""  # left out: the one that the server serves
-    api_key_env: str = ""  # the environment variable that holds the key; left out, none is sent
-    timeout_seconds: float = 60.0  # a request
-    concurrency: int = 8
-    retries: int = 3
-    max_characters: int = 24_000  # of a request, instructions included
-    include_thinking: bool = False
-    truthfulness_weight: float = 1.0
-    helpfulness_weight: float = 1.0
-    conciseness_weight: float = 1.0
-    relevance_weight: float = 1.0
-    harmlessness_weight: float = 1.0
-    debiasing_weight: float = 1.0
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """The weight of each criterion."""
-        return {name: float(getattr(self, f"{name}_weight")) for name in CRITERIA}
 
 
 @dataclass(frozen=True)
@@ -75,25 +51,34 @@ class Judge:
         if problem is not None:
             raise ValueError(problem)
         self.options = one = JudgeOptions(**options)
-        self.columns = COLUMNS[one.form]
-        self._endpoint = Endpoint(
-            one.base_url, one.model, one.api_key_env, one.timeout_seconds, one.concurrency, one.retries
+        self.columns = () if one.rubric else COLUMNS[one.form]
+        self._rubric = read_rubric(one.rubric) if one.rubric else None
+        connection = Connection(
+            one.base_url,
+            one.model,
+            one.api_key_env,
+            one.timeout_seconds,
+            one.concurrency,
+            one.retries,
+            one.patience_seconds,
+            one.temperature,
+            one.reply_tokens,
         )
+        budget = Budget(one.max_tokens_total, one.max_cost, one.price_per_million_input, one.price_per_million_output)
+        self._endpoint = Endpoint(connection, Judgements(Path(one.judgements) if one.judgements else None, budget))
 
     @staticmethod
     def option_problem(**options: Any) -> str | None:
         """What is wrong with options whose names and types are right, or None."""
-        one, found = JudgeOptions(**options), []
-        problem = url_problem(one.base_url, sends_key=bool(one.api_key_env))
-        if problem is not None:
-            found.append(f"base_url cannot be used: {problem}")
-        if one.timeout_seconds <= 0 or one.concurrency < 1 or one.retries < 0:
-            found.append("timeout_seconds and concurrency must be above zero, and retries not below it")
-        if min(one.weights.values()) < 0 or sum(one.weights.values()) <= 0:
-            found.append("no weight of a criterion may be below zero, and one has to be above")
-        if one.max_characters < 4000:
-            found.append("max_characters must be at least 4000, of which the instructions take about half")
-        return "; ".join(found) or None
+        return problem_of(JudgeOptions(**options))
+
+    def spending(self) -> Spending:
+        """What this process has asked and spent so far."""
+        return self._endpoint.judgements.spending()
+
+    def spent_in_all(self) -> Spending:
+        """What was spent by all processes that keep their judgements in the same file."""
+        return self._endpoint.judgements.spent_in_all()
 
     def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict per rollout. An empty answer is not asked about: it scores 0."""
@@ -110,13 +95,14 @@ class Judge:
     def compare_pair(self, prompt: Prompt, a: str, b: str) -> PairVerdict:
         """Which of two answers is better. Asked in both orders; where these disagree, it is a tie."""
         form, requests, facts = pair_form(), [], {}
+        form = form if self.options.reasoning else form.without_reasoning()
         for first, second in ((a, b), (b, a)):
             parts = [Part("QUESTION", prompt_text(prompt)), Part("RESPONSE_1", first), Part("RESPONSE_2", second)]
             try:
                 built = build(form.task, parts, form.reply, self.options.max_characters)
             except TooLong as error:
                 return PairVerdict(None, "too_long", {"part": str(error).lower()})
-            requests.append(Request(built.messages, form.schema, form.read))
+            requests.append(Request(built.messages, form.schema, form.read, built.marker))
             facts = dict(built.facts)
         replies = self._endpoint.ask(requests)
         failed = next((one for one in replies if one.value is None), None)
@@ -139,6 +125,7 @@ class Judge:
         form = self._form(rollout, parts)
         if isinstance(form, Verdict):
             return form
+        form = form if self.options.reasoning else form.without_reasoning()
         if not rollout.answer:
             return Verdict(0.0, "no_answer")
         if self.options.include_thinking and rollout.thinking:
@@ -151,12 +138,15 @@ class Judge:
             return Verdict(
                 None, "too_long", {"part": str(error).lower(), "max_characters": self.options.max_characters}
             )
-        return form, built.facts, Request(built.messages, form.schema, form.read)
+        return form, built.facts, Request(built.messages, form.schema, form.read, built.marker)
 
     def _form(self, rollout: Rollout, parts: list[Part]) -> Form | Verdict:
-        """The form that fits a rollout; adds what it needs to the parts. An unusable column is a verdict."""
+        """The form that fits a rollout; adds what it needs to the parts. An empty or unusable column is a verdict."""
         if self.options.form == "criteria":
             return criteria_form(self.options.weights)
+        for column in self.columns:
+            if rollout.column("judge", column) is None:
+                return not_applicable(column)
         if self.options.form == "checklist":
             items = read_checklist(rollout.column("judge", "checklist"))
             if items is None:
@@ -164,6 +154,13 @@ class Judge:
             listed = "\n".join(f"{number}. {item['text']}" for number, item in enumerate(items, 1))
             parts.append(Part("CHECKLIST", listed, whole=True))
             return checklist_form(items)
+        if self.options.form == "rubric":
+            rubric = self._rubric or read_rubric(rollout.column("judge", "rubric"))
+            if rubric is None:
+                return Verdict(None, "rubric_unusable")
+            shown = rubric_shown(rubric, weights=self.options.aggregate == "one_grade")
+            parts.append(Part("RUBRIC", shown, whole=True))
+            return rubric_form(rubric, self.options.aggregate)
         reference = rollout.column("judge", "answer")
         if isinstance(reference, bool) or not isinstance(reference, (str, int, float)) or not str(reference).strip():
             return Verdict(None, "reference_unusable")

@@ -24,7 +24,8 @@ from alignment.inference.ranks import Ranks
 from alignment.inference.vllm.server.calls import Call
 from alignment.inference.vllm.server.client import ServerClient, ServerLost
 from alignment.inference.vllm.server.fleet import Fleet, Server
-from alignment.inference.vllm.server.launch import LaunchedServer, new_key, places
+from alignment.inference.vllm.server.launch import LaunchedServer
+from alignment.inference.vllm.server.place import new_key, places
 from alignment.inference.vllm.server.requests import (
     GENERATE,
     generate_body,

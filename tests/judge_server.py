@@ -30,8 +30,9 @@ class JudgeServer:
         reply: str | None = None,
         prefer_first: bool = False,
         gullible: bool = False,
+        usage: dict[str, Any] | None = None,
     ) -> None:
-        self.gullible = gullible
+        self.gullible, self.usage = gullible, usage
         self.failures, self.formats, self.reply, self.prefer_first = list(failures), formats, reply, prefer_first
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
@@ -78,7 +79,8 @@ def handler_of(owner: JudgeServer) -> type[BaseHTTPRequestHandler]:
                 message = {"role": "assistant", "content": None, "refusal": "I cannot grade that."}
             if failure == "cut":
                 message["content"] = message["content"][:-5]
-            return self.answer(200, {"choices": [{"message": message, "finish_reason": "stop"}]})
+            told = {} if owner.usage is None else {"usage": owner.usage}
+            return self.answer(200, {"choices": [{"message": message, "finish_reason": "stop"}], **told})
 
         def answer(self, status: int, value: Any) -> None:
             data = json.dumps(value).encode()
@@ -134,9 +136,12 @@ def verdict(fields: dict[str, Any], parts: dict[str, str], fooled: bool, prefer_
         first, second = ("good" in parts[name] for name in ("RESPONSE_1", "RESPONSE_2"))
         better = "response_1" if prefer_first or first > second else "response_2" if second > first else "tie"
         return {"better": better}
-    if "item_1" in fields:
-        items = re.findall(r"\d+\. (.*)", parts["CHECKLIST"])
+    if "item_1" in fields or "criterion_1" in fields:
+        name, part = ("item", "CHECKLIST") if "item_1" in fields else ("criterion", "RUBRIC")
+        items = re.findall(r"\d+\. (.*)", parts[part])
         return {
-            f"item_{number}": fooled or item.split()[-1] in parts["RESPONSE"] for number, item in enumerate(items, 1)
+            f"{name}_{number}": fooled or item.split()[-1] in parts["RESPONSE"] for number, item in enumerate(items, 1)
         }
+    if "grade" in fields:
+        return {"grade": 10 if fooled else min(10, len(parts["RESPONSE"].split()))}
     return {name: 5 if fooled or name in parts["RESPONSE"] else 1 for name in fields if name != "reasoning"}
