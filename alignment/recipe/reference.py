@@ -26,6 +26,7 @@ from alignment.recipe import (
     evaluation,
     hardware,
     held_out,
+    judges,
     lora,
     own_task,
     process,
@@ -137,6 +138,12 @@ BELOW_KINDS: tuple[Section, ...] = (
     ),
     *((one, f"Label method {name}", one.__doc__ or "") for name, one in steps.METHODS.items()),
     (reward_block.Reward, "Reward", "One item of `rewards`; the options of its kind stand beside these keys."),
+    (
+        judges.Agreement,
+        "Agreement",
+        "`agreement` of a reward of `kind: judge` ([judges.md](judges.md#whether-it-may-train)).",
+    ),
+    (judges.ServedJudge, "Judge", "One entry of `judges` ([judges.md](judges.md))."),
     (lora.Lora, "LoRA", "`lora` of a training stage."),
     (
         held_out.HeldOut,

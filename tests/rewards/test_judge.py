@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from judge_server import FENCED, JudgeServer
 
+from judge_server import FENCED, JudgeServer
 from rewards import Rollout, Verdict, VerdictsUnavailable, reward_function, spec_problems, verifier_options
 from rewards.kinds.judge.forms import CAPS, CRITERIA, criteria_form, reference_form
 from rewards.kinds.judge.prompt import Part, build, cut, neutralised, shares

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judge_server import JudgeServer
 
+from judge_server import JudgeServer
 from rewards import BudgetSpent, Rollout, Verdict, reward_function, spec_problems
 from rewards.kinds.judge.judgements import Judgements, JudgementsUnwritable, Usage, judgement_key
 from rewards.kinds.judge.verifier import Judge

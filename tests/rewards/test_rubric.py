@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from judge_server import JudgeServer
 
+from judge_server import JudgeServer
 from rewards import Rollout, Verdict, spec_problems
 from rewards.kinds.judge.rubric import Criterion, read_rubric, weighted_score
 from rewards.kinds.judge.verifier import Judge

@@ -1,0 +1,79 @@
+"""`alignment check` looks at judges: names, places, known verdicts; and what of them is an input of a stage."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alignment.checks.recipe import checked
+from alignment.core.errors import RecipeError
+from alignment.run.identity import stage_identity
+from judges.known_verdicts import known_sums
+
+SERVED = {"kind": "judge", "judge": "small"}
+
+
+def recipe(folder: Path, reward: dict[str, Any], **judges: dict[str, Any]) -> Path:
+    rollout = {"problems_per_step": 2, "generations": 2, "max_prompt_tokens": 128, "max_completion_tokens": 64}
+    stage = {"name": "rl", "kind": "grpo", "data": "tiny-reasoning", "rewards": [reward], "rollout": rollout}
+    stage |= {"micro_batch": 2, "trainer": {"max_steps": 1}}
+    written = {"name": "judged", "model": "embedded", "chat_template": "qwen3", "hardware": {"accelerate": "cpu"}}
+    path = folder / "judged.yaml"
+    path.write_text(yaml.safe_dump({**written, "judges": judges, "stages": [stage]}), encoding="utf-8")
+    return path
+
+
+def test_a_served_judge_and_its_known_verdicts_are_found_beside_the_recipe(tmp_path: Path) -> None:
+    known_sums(tmp_path / "known.jsonl")
+    path = recipe(tmp_path, {**SERVED, "agreement": {"data": "known.jsonl"}}, small={"model": "embedded"})
+    plan = checked(path, [])
+    (reward,) = plan.recipe.stage("rl").rewards  # type: ignore[attr-defined]
+    assert reward.agreement.data == str(tmp_path / "known.jsonl")
+    assert plan.recipe.judges["small"].engine.type == "vllm_server"
+
+
+@pytest.mark.parametrize(
+    ("reward", "judges", "message"),
+    [
+        (SERVED, {}, "rewards.judge.judge: found `small`, which is not under `judges`; write it under `judges`"),
+        ({**SERVED, "judge": "smal"}, {"small": {"model": "embedded"}}, "did you mean `small`?"),
+        ({"kind": "math_answer"}, {"small": {"model": "embedded"}}, "judges.small: no reward names it"),
+        ({"kind": "math_answer", "judge": "small"}, {"small": {"model": "embedded"}}, "is for `kind: judge`"),
+        (
+            {**SERVED, "base_url": "http://127.0.0.1:1/v1"},
+            {"small": {"model": "embedded"}},
+            "which decides that; remove it",
+        ),
+        (
+            {**SERVED, "agreement": {"data": "none.jsonl"}},
+            {"small": {"model": "embedded"}},
+            "none.jsonl: cannot be read",
+        ),
+        (SERVED, {"small": {"model": "embedded", "engine": "vllm"}}, "a judge is served by `vllm_server`"),
+        (
+            SERVED,
+            {"small": {"model": "embedded", "engine": {"endpoints": ["http://h:1"]}}},
+            "write `base_url` under the reward",
+        ),
+        ({"kind": "judge", "max_cost": 1.0}, {}, "max_cost needs price_per_million_input"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_starts(
+    reward: dict[str, Any], judges: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError) as refused:
+        checked(recipe(tmp_path, reward, **judges), [])
+    assert message in str(refused.value)
+
+
+def test_a_raised_budget_is_no_new_input_of_a_stage_and_another_judge_is(tmp_path: Path) -> None:
+    def known(reward: dict[str, Any], **judge: Any) -> dict[str, Any]:
+        found = checked(recipe(tmp_path, reward, small={"model": "embedded", **judge}), []).recipe
+        return stage_identity(found, found.stage("rl"), {})
+
+    plain = known(SERVED)
+    assert plain == known({**SERVED, "max_tokens_total": 10, "concurrency": 2, "timeout_seconds": 3.0})
+    assert plain == known(SERVED, restarts=9)
+    assert plain != known({**SERVED, "form": "criteria"})
+    assert plain != known(SERVED, max_tokens=4096)
