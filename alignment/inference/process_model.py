@@ -1,7 +1,8 @@
 """ProcessModel: scores each step of solutions with a process reward model, in transformers or in vLLM.
 
 It loads what a prm stage leaves, any folder for token classification with two labels whose config names a step token, and
-Qwen's own process reward models, which have a head of two layers. Neighbours: data/step_template.py (tokens), engine.py.
+Qwen's own process reward models, which have a head of two layers. Neighbours: data/step_template.py (tokens),
+step_logprobs.py (a policy in its place).
 """
 
 from collections.abc import Sequence
@@ -28,16 +29,37 @@ BATCH_TOKENS = 16_384  # of one forward pass, padding included
 
 @dataclass(frozen=True)
 class Solution:
-    """A prompt and the steps that answer it, the first `thinking_steps` of which are in a think block."""
+    """A prompt and the steps that answer it, the first `thinking_steps` of which are in a think block.
+
+    completion, spans: the text that was split, and where each step stands in it; without, a scorer writes the text itself.
+    """
 
     prompt: list[Message]
     steps: Sequence[str]
     thinking_steps: int = 0
+    completion: str | None = None
+    spans: Sequence[tuple[int, int]] = ()
 
     @classmethod
     def of(cls, prompt: list[Message], completion: str, steps: Sequence[Step]) -> "Solution":
         """A completion that was split into steps."""
-        return cls(prompt, [one.text for one in steps], thinking_steps(completion, steps))
+        spans = [(one.start, one.end) for one in steps]
+        return cls(prompt, [one.text for one in steps], thinking_steps(completion, steps), completion, spans)
+
+
+class StepModel(Protocol):
+    """What scores the steps of solutions and knows how completions are split: a process reward model, or a policy."""
+
+    name: str
+    rule: StepRule
+
+    def scores(self, solutions: Sequence[Solution]) -> list[list[float] | None]:
+        """A score from 0 to 1 for each step of each solution; None for one that is longer than the model reads."""
+        ...
+
+    def close(self) -> None:
+        """Free the model."""
+        ...
 
 
 class Backend(Protocol):

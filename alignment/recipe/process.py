@@ -12,6 +12,7 @@ from alignment.recipe.closed import Closed
 from alignment.recipe.steps import Steps
 
 Aggregate = Literal["product", "minimum", "last", "mean"]
+StepLogprob = Literal["minimum", "mean"]
 AGGREGATES: tuple[Aggregate, ...] = ("product", "minimum", "last", "mean")
 STEP_TOKEN = "<extra_0>"  # noqa: S105  Qwen2.5-Math-PRM's, and no password
 RIGHT = 1  # the class of a right step; 0 is that of a wrong one
@@ -41,6 +42,14 @@ class Process(Closed):
         ge=1,
         description="In place of a model: completions from the end of each step, whose right fraction is its score.",
     )
+    policy: str | None = Field(
+        None,
+        description="In place of a model: a policy, whose own log-probs of a step are its score: an earlier stage, or with a / a folder or hub id.",
+    )
+    logprob: StepLogprob = Field(
+        "minimum",
+        description="With `policy`: the probability of a step's least likely token, or the geometric mean over its tokens.",
+    )
     engine: Literal["transformers", "vllm"] = Field("transformers", description="What computes the model's scores.")
     aggregate: Aggregate = Field(
         "minimum",
@@ -51,10 +60,21 @@ class Process(Closed):
         0.0,
         description="Factor of that score in the reward; 0 leaves the reward to the verifiers, which cannot be pleased by a phrase.",
     )
-    steps: Steps = Field(Steps(), description="How answers are split, with `completions`; a model knows its own steps.")
+    steps: Steps = Field(
+        Steps(), description="How answers are split, with `completions` or `policy`; a model knows its own steps."
+    )
+
+    @property
+    def policy_stage(self) -> str | None:
+        """The stage whose policy gives log-probs; a folder or hub id has a slash."""
+        return self.policy if self.policy is not None and "/" not in self.policy else None
 
     @model_validator(mode="after")
     def _one_scorer(self) -> "Process":
-        if sum(one is not None for one in (self.stage, self.model, self.completions)) != 1:
-            raise ValueError("steps are scored by `stage`, `model` or `completions`; write exactly one of them")
+        if sum(one is not None for one in (self.stage, self.model, self.completions, self.policy)) != 1:
+            raise ValueError(
+                "steps are scored by `stage`, `model`, `policy` or `completions`; write exactly one of them"
+            )
+        if self.policy is not None and self.engine != "transformers":
+            raise ValueError("log-probs of a `policy` are computed by transformers; leave out `engine`")
         return self

@@ -43,6 +43,11 @@ def test_labels_may_be_made_twice_of_the_same_problems_and_a_policy_not_trained_
         ({"algorithm": "dapo"}, "has no effect with dapo and weight 0"),
         ({"algorithm": "vine"}, "vine needs values of prefixes, and not a model's scores; write `completions: 9`"),
         ({"process": {"stage": "prm", "completions": 9}}, "write exactly one of them"),
+        (
+            {"process": {"policy": "prm"}},
+            "found `prm`, which is no stage before this one that leaves a policy; write one of: cold_start",
+        ),
+        ({"process": {"policy": "cold_start", "engine": "vllm"}}, "computed by transformers; leave out `engine`"),
     ],
 )
 def test_a_scorer_that_cannot_work_is_named(tmp_path: Path, changes: dict[str, Any], said: str) -> None:

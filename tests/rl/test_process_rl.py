@@ -24,14 +24,16 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return untrained_scorer(tmp_path_factory.mktemp("scorer"))
 
 
-@pytest.mark.parametrize("algorithm", ["papo", "pure"])
+@pytest.mark.parametrize(
+    ("algorithm", "by"), [("papo", "model: {scorer}"), ("pure", "model: {scorer}"), ("papo", "policy: {base}")]
+)
 def test_a_step_trains_on_the_credit_of_steps(
-    algorithm: str, scorer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    algorithm: str, by: str, scorer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = (
         *SMALL,
         f"stages.reasoning_rl.algorithm={algorithm}",
-        f"stages.reasoning_rl.process={{model: {scorer}}}",
+        f"stages.reasoning_rl.process={{{by.format(scorer=scorer, base=resource('data/base'))}}}",
     )
     trainer = grpo_trainer(resource("data/base"), tmp_path, monkeypatch, *settings)
     trainer.train()

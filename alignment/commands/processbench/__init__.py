@@ -13,6 +13,19 @@ from alignment.commands.options import AsJson, ModelOrRun, Tasks
 
 TEMPERATURE = "Sampling temperature for best-of-N, of the whole distribution (default: as evaluations sample)."
 
+LOGPROBS = "MODEL is a policy: score a step by its own probability of the step's least likely token, or by the mean."
+Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Score below which a step is wrong.")]
+AnsweringPolicy = Annotated[
+    Path | None, typer.Option(help="A policy whose answers to the tasks best-of-N chooses from.")
+]
+Logprobs = Annotated[Literal["minimum", "mean"] | None, typer.Option(help=LOGPROBS)]
+SplitSteps = Annotated[
+    Literal["blank_line", "line", "statement"], typer.Option(help="How answers are split, with --logprobs.")
+]
+ModelStage = Annotated[
+    str | None, typer.Option(help="A prm stage of the run, or one with a policy for --logprobs (default: the last).")
+]
+
 
 def processbench(
     model: ModelOrRun,
@@ -20,17 +33,15 @@ def processbench(
         list[Path] | None,
         typer.Option(help="Rows with step labels, such as ProcessBench's gsm8k.json; may be repeated."),
     ] = None,
-    stage: Annotated[str | None, typer.Option(help="A prm stage of the run (default: the last).")] = None,
+    stage: ModelStage = None,
     tasks: Tasks = "",
     count: Annotated[int, typer.Option(min=1, help="Problems per task.")] = 256,
-    threshold: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Score below which a step is wrong.")
-    ] = None,
+    threshold: Threshold = None,
     threshold_from: Annotated[Path | None, typer.Option(help="Other rows, on which the threshold is chosen.")] = None,
     judge: Annotated[str, typer.Option(metavar="URL", help="A judge's endpoint, measured in place of the model.")] = "",
-    policy: Annotated[
-        Path | None, typer.Option(help="A policy whose answers to the tasks best-of-N chooses from.")
-    ] = None,
+    logprobs: Logprobs = None,
+    steps: SplitSteps = "blank_line",
+    policy: AnsweringPolicy = None,
     samples: Annotated[int, typer.Option(min=1, help="Answers to each problem for best-of-N.")] = 8,
     engine: Annotated[
         Literal["transformers", "vllm"], typer.Option(help="What computes scores and samples answers.")
@@ -50,14 +61,12 @@ def processbench(
     from alignment.report import write_report
 
     names = tuple(name for name in tasks.split(",") if name)
-    if not (data or names):
-        raise OptionError("there is nothing to measure on: write --data FILE with step labels, or --tasks chain-sum")
-    if policy is not None and not names:
-        raise OptionError("best-of-N needs problems: write --tasks NAME beside --policy")
-    found = None if judge else process_model_of(model, stage)
+    if problem := _problem(names, data, policy, logprobs, engine):
+        raise OptionError(problem)
+    found = None if judge else process_model_of(model, stage, leaves="policy" if logprobs else "process_model")
     work = ProcessWork(
         model=str(found.folder) if found else "",
-        name=found.name if found else judge,
+        name=f"log-probs of {found.name}" if found and logprobs else found.name if found else judge,
         files=tuple(str(path.resolve()) for path in data or ()),
         tasks=names,
         count=count,
@@ -65,6 +74,8 @@ def processbench(
         threshold=threshold,
         threshold_file=str(threshold_from.resolve()) if threshold_from else None,
         engine=engine,
+        logprobs=logprobs,
+        steps=steps,
         policy=str(policy.resolve()) if policy else None,
         samples=samples,
         settings=_evaluation(max_completion_tokens, engine, temperature) if policy else None,
@@ -74,6 +85,19 @@ def processbench(
     shown(measured(work, target), target, as_json=json_)
     if found and target == found.record:
         write_report(model)
+
+
+def _problem(
+    tasks: tuple[str, ...], data: list[Path] | None, policy: Path | None, logprobs: str | None, engine: str
+) -> str | None:
+    """Why options do not go together."""
+    if not (data or tasks):
+        return "there is nothing to measure on: write --data FILE with step labels, or --tasks chain-sum"
+    if policy is not None and not tasks:
+        return "best-of-N needs problems: write --tasks NAME beside --policy"
+    if logprobs and engine == "vllm":
+        return "--logprobs are computed by transformers: leave out --engine vllm"
+    return None
 
 
 def _evaluation(max_completion_tokens: int, engine: str, temperature: float | None) -> dict[str, Any]:

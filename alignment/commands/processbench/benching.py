@@ -17,7 +17,7 @@ from alignment.core.statistics.estimate import Estimate
 from alignment.core.typed_json import encode
 from alignment.evaluation.process.work import ProcessWork
 from alignment.recipe.hardware import Hardware
-from alignment.recipe.kinds import find_kind
+from alignment.recipe.kinds import Leaves, find_kind
 from alignment.records.policies import is_model_folder
 from alignment.records.process import ProcessRecord
 from alignment.records.run_folder import RunFolder
@@ -34,23 +34,25 @@ class FoundModel:
     record: Path | None = None  # where a run keeps the figures of its stage
 
 
-def process_model_of(path: Path, stage: str | None) -> FoundModel:
-    """A model folder, or the output of a run's prm stage (default: the last). Raises ArtifactError if there is none."""
+def process_model_of(path: Path, stage: str | None, *, leaves: Leaves = "process_model") -> FoundModel:
+    """A model folder, or the output of a run's stage that leaves such a model (default: the last). Raises ArtifactError."""
     if is_model_folder(path) or not path.exists():
         return FoundModel(path.resolve().name, str(path.resolve()) if path.exists() else str(path))
     run = RunFolder.open(path)
     names = [folder.name[3:] for folder in sorted(run.path.glob("[0-9][0-9]-*")) if "." not in folder.name]
-    trained = [name for name in names if run.find(name).finished and _scores(run.find(name).manifest().kind)]
+    trained = [name for name in names if run.find(name).finished and _leaves(run.find(name).manifest().kind) == leaves]
     if not trained or (stage is not None and stage not in trained):
         known = ", ".join(trained) or "none yet"
-        raise ArtifactError(f"{path} has no finished prm stage{f' `{stage}`' if stage else ''}; it has {known}")
+        raise ArtifactError(
+            f"{path} has no finished stage that leaves a {leaves.replace('_', ' ')}{f' `{stage}`' if stage else ''}; it has {known}"
+        )
     name = stage or trained[-1]
     return FoundModel(name, str(run.find(name).output.resolve()), run.find(name).evaluations / "process.json")
 
 
-def _scores(kind: str) -> bool:
+def _leaves(kind: str) -> Leaves | None:
     found = find_kind(kind)
-    return found is not None and found.leaves == "process_model"
+    return None if found is None else found.leaves
 
 
 def measured(work: ProcessWork, target: Path) -> ProcessRecord:

@@ -11,14 +11,14 @@ from alignment.evaluation.answering import Evaluator, Question
 from alignment.evaluation.grading import correctness
 from alignment.evaluation.process.best_of import Candidate
 from alignment.evaluation.process.calibration import area_under_curve
-from alignment.inference.process_model import ProcessModel, Solution
+from alignment.inference.process_model import Solution, StepModel
 from alignment.recipe.process import Aggregate, aggregated
 from alignment.rollout.scoring import Judged
 from rewards.contract import after_thinking
 
 
 def candidates(
-    evaluator: Evaluator, model: ProcessModel, problems: Sequence[Problem], samples: int, mode: Mode, seed: int
+    evaluator: Evaluator, model: StepModel, problems: Sequence[Problem], samples: int, mode: Mode, seed: int
 ) -> list[list[Candidate]]:
     """`samples` answers to each problem. Those whose correctness is unknown are left out; too long ones score nothing."""
     asked = [Question(problem, mode, flagged=False) for problem in problems for _ in range(samples)]

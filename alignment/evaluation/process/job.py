@@ -14,12 +14,14 @@ from alignment.core.errors import DataError
 from alignment.data.generators.corrupted import corrupted
 from alignment.data.rows import Stepwise
 from alignment.data.step_forms import read_steps
+from alignment.data.steps import StepRule
 from alignment.evaluation.answering import Evaluator
 from alignment.evaluation.process.candidates import answers_auc, candidates
 from alignment.evaluation.process.measure import BenchSettings, best_of, measure_judge, measure_model
 from alignment.evaluation.process.work import ProcessWork
 from alignment.evaluation.task import task_problems
-from alignment.inference.process_model import ProcessModel
+from alignment.inference.process_model import ProcessModel, StepModel
+from alignment.inference.step_logprobs import PolicyLogprobs
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.steps import JudgedSteps
 
@@ -47,7 +49,7 @@ def run(work: ProcessWork, output: Path) -> None:
     if work.judge is not None:
         measure_judge(JudgedSteps.model_validate({"type": "llm_judge", **work.judge}), subsets).write(output)
         return
-    model = ProcessModel(work.model, work.engine, trust_remote_code=work.trust_remote_code)
+    model = _model(work)
     record = replace(measure_model(model, subsets, _settings(work)), model=work.name)
     if work.policy is not None:
         settings = Evaluations.model_validate(work.settings)
@@ -58,6 +60,13 @@ def run(work: ProcessWork, output: Path) -> None:
         evaluator.close()
     model.close()
     record.write(output)
+
+
+def _model(work: ProcessWork) -> StepModel:
+    """The process reward model, or the policy in its place."""
+    if work.logprobs is None:
+        return ProcessModel(work.model, work.engine, trust_remote_code=work.trust_remote_code)
+    return PolicyLogprobs(work.model, work.logprobs, StepRule(work.steps), trust_remote_code=work.trust_remote_code)
 
 
 def _settings(work: ProcessWork) -> BenchSettings:

@@ -12,7 +12,7 @@ from alignment.evaluation.process.bench import NO_ERROR, Marked, bench_figures, 
 from alignment.evaluation.process.best_of import Candidate, best_of_curve
 from alignment.evaluation.process.calibration import calibration, last_step_minima
 from alignment.evaluation.process.stress import STRESS, rewritten, stress_figures
-from alignment.inference.process_model import ProcessModel, Solution
+from alignment.inference.process_model import Solution, StepModel
 from alignment.recipe.process import Aggregate, aggregated
 from alignment.recipe.steps import JudgedSteps
 from alignment.records.process import BestOfN, CalibrationPoint, ProcessRecord, ProcessSubset, ScoredTrace, StressTest
@@ -33,7 +33,7 @@ class BenchSettings:
     seed: int = 0
 
 
-def measure_model(model: ProcessModel, subsets: Mapping[str, Rows], settings: BenchSettings) -> ProcessRecord:
+def measure_model(model: StepModel, subsets: Mapping[str, Rows], settings: BenchSettings) -> ProcessRecord:
     """F1 on each subset, calibration, outcome drift and stress tests."""
     threshold = settings.threshold if settings.threshold is not None else 0.5
     if settings.threshold_rows:
@@ -115,7 +115,7 @@ def _marked(rows: Rows, scores: Sequence[list[float] | None]) -> list[Marked]:
 
 
 def _stressed(
-    model: ProcessModel, pairs: Sequence[tuple[Stepwise, list[float]]], settings: BenchSettings
+    model: StepModel, pairs: Sequence[tuple[Stepwise, list[float]]], settings: BenchSettings
 ) -> list[StressTest]:
     """Each test on the solutions that it changes."""
     found = []

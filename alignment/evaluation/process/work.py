@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alignment.core.typed_json import Json
-from alignment.recipe.process import Aggregate
+from alignment.data.steps import SplitBy
+from alignment.recipe.process import Aggregate, StepLogprob
 from alignment.records.file_record import FileRecord
 
 
@@ -24,6 +25,8 @@ class ProcessWork(FileRecord):
     threshold_rows: int = 400  # corrupted solutions of other problems, on which a threshold is chosen without a file
     aggregate: Aggregate = "minimum"
     engine: Literal["transformers", "vllm"] = "transformers"
+    logprobs: StepLogprob | None = None  # the model is a policy, whose own log-probs are the scores
+    steps: SplitBy = "blank_line"  # how its answers are split
     policy: str | None = None
     samples: int = 8
     settings: Mapping[str, Json] | None = None  # of the evaluation that samples for best of N

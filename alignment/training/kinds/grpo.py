@@ -43,7 +43,7 @@ class GrpoStage(TrainingStage):
     def reads(self) -> list[str]:
         """The stages whose models score its completions or their steps."""
         named = [one.stage for one in self.scorers if isinstance(one, RewardModelScorer)]
-        named += [self.process.stage] if self.process is not None else []
+        named += [self.process.stage, self.process.policy_stage] if self.process is not None else []
         return [one for one in named if one is not None]
 
     @property
@@ -52,8 +52,10 @@ class GrpoStage(TrainingStage):
         return any(one.weight for one in self.scorers if isinstance(one, RewardModelScorer))
 
     def scoring_models(self, processes: int) -> list[str | None]:
-        """Its reward models, and the frozen starting policy. A stage's reward model has the policy's size."""
+        """Its reward models, the policy that scores steps, and the frozen starting policy. A stage's model has the policy's size."""
         models = [one.model for one in self.scorers if isinstance(one, RewardModelScorer)]
+        process = self.process.policy if self.process is not None else None
+        models += [None if "/" not in process else process] if process is not None else []
         return [*models, *([None] if self.loads_start(processes) else [])]
 
     def loads_start(self, processes: int) -> bool:
@@ -140,6 +142,11 @@ def process(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
     if chosen.stage is not None and chosen.stage not in trained:
         message = f"found `{chosen.stage}`, which is no prm stage before this one; {nearest(chosen.stage, trained)}"
         yield Issue((*place, "process", "stage"), message)
+    policies = [other.name for other in recipe.stages[:index] if kind_of(other).leaves == "policy"]
+    if chosen.policy_stage is not None and chosen.policy_stage not in policies:
+        hint = nearest(chosen.policy_stage, policies) if policies else "write a hub id, or a folder as ./FOLDER"
+        message = f"found `{chosen.policy_stage}`, which is no stage before this one that leaves a policy; {hint}"
+        yield Issue((*place, "process", "policy"), message)
     if stage.algorithm.advantages not in PROCESS_ADVANTAGES and not chosen.weight:
         told = f"has no effect with {stage.algorithm.type} and weight 0; write a weight, or one of: {', '.join(PROCESS_ADVANTAGES)}"
         yield Issue((*place, "process"), told)

@@ -1,6 +1,7 @@
-"""Scores of the steps of a step's rollouts: by a process reward model, or by completions of each prefix.
+"""Scores of the steps of a step's rollouts: by a process reward model, a policy's log-probs, or completions of each prefix.
 
-Neighbours: rollouts.py (who asks), process_advantages.py (what is made of scores), inference/process_model.py, recipe/process.py.
+Neighbours: rollouts.py (who asks), process_advantages.py (what is made of scores), inference/process_model.py
+and step_logprobs.py, recipe/process.py.
 """
 
 import math
@@ -12,7 +13,8 @@ from alignment.data.steps import Step, StepRule, token_ends
 from alignment.data_factory.step_labels.labelling import Ask
 from alignment.data_factory.step_labels.prefixes import Prefixes, Trace
 from alignment.inference.engine import SamplingSettings
-from alignment.inference.process_model import ProcessModel, Solution
+from alignment.inference.process_model import ProcessModel, Solution, StepModel
+from alignment.inference.step_logprobs import PolicyLogprobs
 from alignment.recipe.process import Process, aggregated
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer, is_right
@@ -58,9 +60,9 @@ class StepScorer(Protocol):
 
 
 class ModelScores:
-    """Scores by a process reward model, which is not trained in this stage."""
+    """Scores by a process reward model, or by a policy's log-probs; neither is trained in this stage."""
 
-    def __init__(self, model: ProcessModel) -> None:
+    def __init__(self, model: StepModel) -> None:
         self._model, self.rule = model, model.rule
 
     def scores(self, judged: Sequence[Judged], steps: Sequence[Sequence[Step]], step: int) -> list[list[float] | None]:
@@ -114,13 +116,19 @@ class ProcessScores:
     def _opened(
         self, context: StageContext, settings: Process, sampler: TrajectorySampler, scorer: Scorer
     ) -> StepScorer:
+        rule = StepRule(settings.steps.by, settings.steps.marker)
         if settings.completions is not None:
             rollout = context.stage.rollout
             sampling = SamplingSettings(rollout.temperature, rollout.top_p, rollout.top_k)
             prefixes = Prefixes(sampler.sampler, scorer, sampling, rollout.max_completion_tokens, self.is_right)
-            return CompletionScores(prefixes, settings.completions, StepRule(settings.steps.by, settings.steps.marker))
+            return CompletionScores(prefixes, settings.completions, rule)
+        trusted = context.recipe.trust_remote_code
+        if settings.policy is not None:
+            stage_name = settings.policy_stage
+            policy = settings.policy if stage_name is None else str(context.artifact(stage_name))
+            return ModelScores(PolicyLogprobs(policy, settings.logprob, rule, trust_remote_code=trusted))
         model = str(context.artifact(settings.stage)) if settings.stage is not None else str(settings.model)
-        return ModelScores(ProcessModel(model, settings.engine, trust_remote_code=context.recipe.trust_remote_code))
+        return ModelScores(ProcessModel(model, settings.engine, trust_remote_code=trusted))
 
     def is_right(self, judged: Judged) -> bool | None:
         """Whether a rollout has the full reward of the verifiers; None where that is not known."""
