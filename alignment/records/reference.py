@@ -28,6 +28,7 @@ from alignment.records.reward_model import RewardModelRecord
 from alignment.records.rollout import PassRate, RolloutRow
 from alignment.records.run import PreparedBase, RunRecord, StageStart
 from alignment.records.sweep import ProblemOutcome, RecordedPoint, Sweep
+from alignment.records.trials import MixtureSearch, RowCurve, Trial
 
 COMMAND = "python -m alignment.records.reference > docs/run-directory.md"
 TREE = """\
@@ -49,6 +50,7 @@ runs/tiny-thinking/
     evaluations/            thinking.json, non_thinking.json; where asked for: constraints.json, follow.json; of a process reward model process.json, of a reward model reward_model.json
     manifest.json           written last: while it is missing, the stage has not finished
   budget/                   the budget sweep, the recipe's own or that of `alignment budget`: points.jsonl, outcomes/, budget.json, budget.csv, budget.png; of the command also sweep.log and sweep.progress.jsonl
+  trials/                   of `alignment rows` and `alignment mixture`: rows-STAGE.json, mixture-STAGE.json, and for each trial a run directory KEY/ with trial.json, whose policy is deleted once it is measured
   export/STAGE/             what `alignment export` made of a stage's policy: a model folder with its card; export.json says of which
   report.json  report.md  report.html
 """
@@ -86,6 +88,9 @@ FILES = (
     FileSection("budget/outcomes/KEY.jsonl", ProblemOutcome, lines=True),
     FileSection("budget/budget.json", Sweep),
     FileSection("budget/adaptive.json", AdaptiveBudget),
+    FileSection("trials/KEY/trial.json", Trial),
+    FileSection("trials/rows-STAGE.json", RowCurve),
+    FileSection("trials/mixture-STAGE.json", MixtureSearch),
     FileSection("export/STAGE/export.json", ExportRecord),
 )
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "JSON"}

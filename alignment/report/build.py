@@ -46,6 +46,8 @@ def build_report(run: Run) -> Report:
         stages=tuple(_stage(stage, changes[stage.name]) for stage in run.stages),
         final=_final(run),
         sweep=_sweep(run),
+        row_curves=run.row_curves,
+        mixtures=run.mixtures,
         process=process_section(run),
         reward_models=_reward_models(run),
         rewards_over_steps=rewards_over_steps(run),

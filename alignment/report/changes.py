@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.ranks import rank_correlation
 from alignment.core.typed_json import described
 from alignment.core.vocabulary import Mode
 from alignment.records.evaluation import EvaluationFigures
@@ -107,16 +108,5 @@ def spearman(points: Sequence[SweepPoint]) -> Number:
     """Spearman's rank correlation of budget and accuracy on a curve; None under three points or where one is flat."""
     known = [(point.place.budget, point.figures.accuracy.value) for point in points]
     pairs = [(budget, accuracy) for budget, accuracy in known if budget is not None and accuracy is not None]
-    if len(pairs) < 3:
-        return None
-    budgets, accuracies = _ranks([pair[0] for pair in pairs]), _ranks([pair[1] for pair in pairs])
-    middle = (len(pairs) + 1) / 2
-    covariance = sum((one - middle) * (other - middle) for one, other in zip(budgets, accuracies, strict=True))
-    spread = math.sqrt(sum((rank - middle) ** 2 for rank in budgets) * sum((rank - middle) ** 2 for rank in accuracies))
-    return round(covariance / spread, 4) if spread else None
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Ranks from 1, ties sharing their mean rank."""
-    ordered = sorted(values)
-    return [ordered.index(value) + (ordered.count(value) + 1) / 2 for value in values]
+    found = rank_correlation([float(budget) for budget, _ in pairs], [accuracy for _, accuracy in pairs])
+    return None if found is None else round(found, 4)

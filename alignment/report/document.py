@@ -20,6 +20,7 @@ from alignment.records.follow import FollowFigures
 from alignment.records.process import ProcessRecord
 from alignment.records.reward_model import RewardModelRecord
 from alignment.records.sweep import SweepPoint
+from alignment.records.trials import MixtureSearch, RowCurve
 
 SCHEMA_VERSION = 2
 Number = float | None
@@ -204,6 +205,8 @@ class Report:
     stages: Annotated[tuple[StageSection, ...], "in the order of the run"]
     final: Annotated[Mapping[Mode, Final], "by mode"]
     sweep: Annotated[SweepSection | None, "accuracy over thinking budgets"]
+    row_curves: Annotated[tuple[RowCurve, ...], "of each stage that `alignment rows` tried: accuracy over its rows"]
+    mixtures: Annotated[tuple[MixtureSearch, ...], "of each stage whose mixture `alignment mixture` searched for"]
     process: Annotated[ProcessSection | None, "the last measured process reward model"]
     reward_models: Annotated[tuple[RewardModelSection, ...], "those that were measured, in the order of the stages"]
     rewards_over_steps: Annotated[tuple[RewardsOverSteps, ...], "proxy and verified rewards of stages that a reward model paid"]  # fmt: skip

@@ -43,6 +43,11 @@ class Reader:
             self.note(path, sentence)
         return found
 
+    def matching(self, kind: type[T], folder: Path, pattern: str) -> Iterator[T]:
+        """The records in a folder's JSON files of such a name, in the order of their names."""
+        found = (self.record(kind, path) for path in sorted(folder.glob(pattern)))
+        yield from (one for one in found if one is not None)
+
     def lines(self, path: Path) -> Iterator[Any]:
         """The objects of a .jsonl file. A half-written last line and damaged lines are left out, with a note."""
         if not path.is_file():

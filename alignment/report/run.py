@@ -29,6 +29,8 @@ from alignment.records.rollout import RolloutRow
 from alignment.records.run import RunRecord, StageStart
 from alignment.records.run_folder import StageFolder
 from alignment.records.sweep import FOLDER, SWEEP, Sweep
+from alignment.records.trials import FOLDER as TRIALS
+from alignment.records.trials import MIXTURE, ROWS, MixtureSearch, RowCurve
 from alignment.report.files import Reader
 
 STAGE_FOLDER = re.compile(r"^(\d+)-([^.]+)$")  # one that was set aside ends with .redone-1 or the like
@@ -90,6 +92,8 @@ class Run:
     stages: tuple[Stage, ...]
     notes: tuple[str, ...]
     sweep: Sweep | None = None
+    row_curves: tuple[RowCurve, ...] = ()
+    mixtures: tuple[MixtureSearch, ...] = ()
 
 
 def read_run(path: Path) -> Run:
@@ -120,6 +124,7 @@ def read_run(path: Path) -> Run:
         if stage.outcome != "finished":
             reader.notes.append(f"Stage {stage.name} is not finished ({stage.outcome}).")
     sweep = reader.record(Sweep, path / FOLDER / SWEEP)
+    trials = path / TRIALS
     return Run(
         path=path,
         recipe=facts.recipe,
@@ -131,6 +136,8 @@ def read_run(path: Path) -> Run:
         stages=stages,
         notes=tuple(reader.notes),
         sweep=sweep if sweep is not None and sweep.points else None,
+        row_curves=tuple(reader.matching(RowCurve, trials, ROWS.format("*"))),
+        mixtures=tuple(reader.matching(MixtureSearch, trials, MIXTURE.format("*"))),
     )
 
 

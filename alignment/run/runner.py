@@ -53,6 +53,12 @@ class Runner:
                 if kind_of(self.plan.recipe.stage(name)).leaves_policy:
                     self._evaluate(name)
 
+    def begin(self) -> None:
+        """Make the run directory, and prepare the model that the run starts from where it has to be."""
+        self.plan.prepare()
+        with self._alone():
+            self._prepare_base()
+
     def _alone(self) -> TextIO:
         """Hold the run's lock. Raises ArtifactError if another `alignment run` works in this directory."""
         path = self.plan.run.path / ".lock"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.core.statistics.intervals import wilson
+from alignment.core.statistics.ranks import rank_correlation
 
 BINS = 10
 
@@ -71,10 +72,7 @@ def length_correlation(pairs: Sequence[ScoredPair]) -> float | None:
     """Spearman's rank correlation of reward and length over all answers; None where either does not vary."""
     rewards = [score for one in pairs for score in (one.chosen, one.rejected)]
     lengths = [float(length) for one in pairs for length in (one.chosen_length, one.rejected_length)]
-    ranked = _ranks(rewards), _ranks(lengths)
-    if len(rewards) < 3 or any(len(set(one)) < 2 for one in ranked):
-        return None
-    return statistics.correlation(*ranked)
+    return rank_correlation(rewards, lengths)
 
 
 def calibration(pairs: Sequence[ScoredPair]) -> tuple[Bin, ...]:
@@ -103,18 +101,3 @@ def _fraction(values: Sequence[float]) -> Estimate:
     if not values:
         return UNKNOWN
     return Estimate(statistics.fmean(values), *wilson(sum(values), len(values)))
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Ranks from 1; equal values share the mean of theirs."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    ranks = [0.0] * len(values)
-    start = 0
-    while start < len(order):
-        end = start
-        while end + 1 < len(order) and values[order[end + 1]] == values[order[start]]:
-            end += 1
-        for place in order[start : end + 1]:
-            ranks[place] = (start + end) / 2 + 1
-        start = end + 1
-    return ranks

@@ -15,7 +15,8 @@ from alignment.records.metrics import METRICS
 from alignment.report.document import AccuracyChange, Report, StageSection
 from alignment.report.figures import stages as charts
 from alignment.report.figures.sweep import sweep_figures
-from alignment.report.render import phrases, process, reward_models
+from alignment.report.figures.trials import row_figure
+from alignment.report.render import phrases, process, reward_models, trials
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
@@ -99,6 +100,8 @@ def render_page(report: Report, run: Run) -> str:
             for point in stage.evaluations["thinking"].target_lengths
         ],
         sweeps=sweep_figures(report),
+        trials=trials,
+        row_figures=[(curve, row_figure(curve)) for curve in report.row_curves],
         following=following_tables(report),
         process=process,
         reward_models=reward_models,

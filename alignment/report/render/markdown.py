@@ -11,7 +11,7 @@ from alignment.core.vocabulary import MODES
 from alignment.records.card import CardFigures
 from alignment.records.sweep import SweepPoint
 from alignment.report.document import Report
-from alignment.report.render import phrases, process, reward_models
+from alignment.report.render import phrases, process, reward_models, trials
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
@@ -52,6 +52,7 @@ def render_markdown(report: Report) -> str:
         *_cards(report),
         *_following(report),
         *_sweep(report),
+        *_trials(report),
         *_process(report),
         *_reward_models(report),
         *_rewards_over_steps(report),
@@ -69,6 +70,23 @@ def _process(report: Report) -> list[str]:
         return []
     tables = [table(headings, rows) for headings, rows in process.tables(report.process)]
     return ["## Process reward model", cell(process.facts(report.process)), process.LEGEND, *tables]
+
+
+def _trials(report: Report) -> list[str]:
+    parts: list[str] = []
+    for curve in report.row_curves:
+        parts += [cell(trials.row_sentence(curve)), table(trials.ROW_HEADINGS, trials.row_table(curve))]
+    if parts:
+        parts = ["## As few rows as will do", trials.ROW_LEGEND, *parts]
+    searched: list[str] = []
+    for one in report.mixtures:
+        rows = [tuple(map(cell, row)) for row in trials.mixture_table(one)]
+        searched += [
+            f"### {cell(one.stage)}",
+            *map(cell, trials.mixture_sentences(one)),
+            table(trials.MIXTURE_HEADINGS, rows),
+        ]
+    return parts + (["## Mixture search", trials.MIXTURE_LEGEND, *searched] if searched else [])
 
 
 def _reward_models(report: Report) -> list[str]:

@@ -1,0 +1,1 @@
+"""Searching for the fractions of a mixture by small trials and a regression."""
