@@ -3,7 +3,7 @@
 A group whose completions all have the same reward has no advantage. So part of a step explores (problems never asked, then
 those asked longest ago), and the rest is drawn in proportion to the variance of the reward: p(1 - p) for a reward of 0 or 1,
 as in sampling for learnability (arXiv 2502.12272). Estimates fade as the policy changes (arXiv 2507.04632, section 3).
-Neighbours: groups.py (dynamic sampling), records/difficulty.py (the file), training/rl/pool.py (trainer and checkpoints).
+Neighbours: groups.py (dynamic sampling), records/difficulty.py (the file), training/rl/step_problems.py (trainer and checkpoints).
 """
 
 import itertools

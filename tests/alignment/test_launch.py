@@ -164,6 +164,30 @@ def test_a_stage_on_a_cpu_preloads_what_was_found_and_shares_the_cores(monkeypat
     assert environment(Hardware(accelerate="cpu", processes=4 * cores), offline=False)["OMP_NUM_THREADS"] == "1"
 
 
+WAITS = """
+import statistics, time, torch
+spent = []
+for _ in range(20):
+    torch.ones(1_000_000).exp()
+    began = time.process_time()
+    time.sleep(0.02)
+    spent.append(time.process_time() - began)
+print(statistics.median(spent))
+"""
+
+
+def test_threads_of_a_stage_on_a_cpu_leave_the_core_while_they_wait() -> None:
+    """Threads that spin take the core from those that compute, where an engine or other work wants it as well."""
+    made = environment(Hardware(accelerate="cpu"), offline=False)
+
+    def waiting(policy: str) -> float:
+        env = {**os.environ, "LD_PRELOAD": made["LD_PRELOAD"], "OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": policy}
+        said = subprocess.run([sys.executable, "-c", WAITS], env=env, capture_output=True, text=True, check=True)
+        return float(said.stdout)
+
+    assert waiting(made["OMP_WAIT_POLICY"]) < 0.5 * waiting("ACTIVE"), "seconds of CPU in a sleep"
+
+
 def test_nothing_phones_home_and_nothing_is_fetched_that_need_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
