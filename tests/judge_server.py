@@ -139,9 +139,13 @@ def verdict(fields: dict[str, Any], parts: dict[str, str], fooled: bool, prefer_
     if "item_1" in fields or "criterion_1" in fields:
         name, part = ("item", "CHECKLIST") if "item_1" in fields else ("criterion", "RUBRIC")
         items = re.findall(r"\d+\. (.*)", parts[part])
-        return {
-            f"{name}_{number}": fooled or item.split()[-1] in parts["RESPONSE"] for number, item in enumerate(items, 1)
-        }
+        items = [item.removesuffix(" (quote the words of RESPONSE)") for item in items]
+        met = [fooled or item.split()[-1] in parts["RESPONSE"] for item in items]
+        quoted = {f"evidence_{number}": item.split()[-1] for number, item in enumerate(items, 1)}
+        found = {f"{name}_{number}": one for number, one in enumerate(met, 1)}
+        return {**(quoted if "evidence_1" in fields else {}), **found}
+    if "resource_1" in fields:
+        return {name: number == 1 for number, name in enumerate((one for one in fields if one != "reasoning"), 1)}
     if "grade" in fields:
         return {"grade": 10 if fooled else min(10, len(parts["RESPONSE"].split()))}
     return {name: 5 if fooled or name in parts["RESPONSE"] else 1 for name in fields if name != "reasoning"}

@@ -52,8 +52,10 @@ def _with_own_judges(values: Any, folder: Path) -> None:
 
 
 def _with_own_verdicts(rewards: Any, folder: Path) -> None:
-    """The files of known verdicts, which are always files."""
+    """The files of known verdicts and the folders of skills, which are always the user's own."""
     for reward in rewards if isinstance(rewards, list) else []:
+        if isinstance(reward, dict) and isinstance(reward.get("skill"), str) and reward["skill"]:
+            reward["skill"] = _absolute(reward["skill"], folder)
         asked = reward.get("agreement") if isinstance(reward, dict) else None
         if isinstance(asked, dict) and isinstance(asked.get("data"), str) and asked["data"]:
             asked["data"] = _absolute(asked["data"], folder)

@@ -143,6 +143,7 @@ def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
 def _judged_alike(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rewards without what changes no verdict of a judge, and without keys that are left out."""
     kept = [{name: one for name, one in block.items() if name not in ("judge", "agreement") or one} for block in blocks]
+    kept = [{**block, "skill": Path(block["skill"]).name} if block.get("skill") else block for block in kept]
     return [
         {name: one for name, one in block.items() if block.get("kind") != "judge" or name not in JUDGE_WITHOUT_EFFECT}
         for block in kept
@@ -150,13 +151,18 @@ def _judged_alike(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _judges(recipe: Recipe, stage: StageFields) -> dict[str, Any]:
-    """The models of the served judges that a stage's rewards name, by their content."""
+    """The models of the served judges that a stage's rewards name, and the skills by which they judge, by their content."""
     named = {spec.judge: recipe.judges[spec.judge] for spec in rewards_of(stage) if spec.judge in recipe.judges}
     known = {
         name: {"model": served_name(str(name), one), "dtype": one.engine.dtype, "max_tokens": one.max_tokens}
         for name, one in named.items()
     }
-    return {"judges": known} if known else {}
+    skills = {
+        Path(folder).name: content_hash(Path(folder))
+        for spec in rewards_of(stage)
+        if isinstance(folder := (spec.model_extra or {}).get("skill"), str) and Path(folder).is_dir()
+    }
+    return {**({"judges": known} if known else {}), **({"skills": skills} if skills else {})}
 
 
 def _without_effectless(settings: dict[str, Any]) -> dict[str, Any]:

@@ -77,3 +77,22 @@ def test_a_raised_budget_is_no_new_input_of_a_stage_and_another_judge_is(tmp_pat
     assert plain == known(SERVED, restarts=9)
     assert plain != known({**SERVED, "form": "criteria"})
     assert plain != known(SERVED, max_tokens=4096)
+
+
+def test_an_edited_skill_is_another_input_of_a_stage_and_a_renamed_folder_above_it_is_not(tmp_path: Path) -> None:
+    def known(folder: Path) -> dict[str, Any]:
+        reward = {"kind": "judge", "form": "skill", "skill": "sums"}
+        found = checked(recipe(folder, reward), []).recipe
+        return stage_identity(found, found.stage("rl"), {})
+
+    for folder in (tmp_path / "here", tmp_path / "there"):
+        (folder / "sums").mkdir(parents=True)
+        (folder / "sums" / "SKILL.md").write_text("---\nname: sums\n---\nLook at the number.\n", encoding="utf-8")
+        (folder / "sums" / "rubric.yaml").write_text("criteria: [{id: right, text: It is right}]\n", encoding="utf-8")
+    before = known(tmp_path / "here")
+    assert before == known(tmp_path / "there")
+    (tmp_path / "here" / "sums" / "SKILL.md").write_text("---\nname: sums\n---\nBe strict.\n", encoding="utf-8")
+    assert known(tmp_path / "here") != before
+    (tmp_path / "here" / "sums" / "rubric.yaml").write_text("criteria: 3\n", encoding="utf-8")
+    with pytest.raises(RecipeError, match="skill: .*`criteria` is a list"):
+        known(tmp_path / "here")

@@ -278,7 +278,7 @@ def test_a_pair_is_asked_in_both_orders() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"form": "refrence"}, "form must be one of reference, criteria, checklist, rubric, not 'refrence'"),
+        ({"form": "refrence"}, "form must be one of reference, criteria, checklist, rubric, skill, not 'refrence'"),
         ({"base_url": "127.0.0.1:8000"}, "write http:// or https:// and a host"),
         ({"base_url": "http://127.0.0.1:99999/v1"}, "it is not a URL"),
         ({"base_url": "https://me:secret@host/v1"}, "no user, password or query"),

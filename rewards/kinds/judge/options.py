@@ -1,11 +1,14 @@
 """The options of the kind `judge`, and what can be wrong with them together. Neighbour: verifier.py (uses them)."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from rewards.kinds.judge.endpoint import REPLY_TOKENS, url_problem
 from rewards.kinds.judge.forms import CRITERIA
 from rewards.kinds.judge.rubric import MOST_CRITERIA, Aggregate, read_rubric
+from rewards.kinds.judge.skill import SkillUnusable, read_skill
+from rewards.kinds.judge.skill_judge import SkillVerifiers
 
 LEAST_CHARACTERS = 4000
 
@@ -14,7 +17,7 @@ LEAST_CHARACTERS = 4000
 class JudgeOptions:
     """The options of the kind `judge`."""
 
-    form: Literal["reference", "criteria", "checklist", "rubric"] = "reference"
+    form: Literal["reference", "criteria", "checklist", "rubric", "skill"] = "reference"
     base_url: str = "http://127.0.0.1:8000/v1"  # where `vllm serve` listens
     model: str = ""  # left out: the one that the server serves
     api_key_env: str = ""  # the environment variable that holds the key; left out, none is sent
@@ -29,6 +32,7 @@ class JudgeOptions:
     include_thinking: bool = False
     rubric: list = field(default_factory=list)  # type: ignore[type-arg]  # of every row; left out, each has its own
     aggregate: Aggregate = "weighted"  # how a rubric becomes a score
+    skill: str = ""  # the folder of `form: skill`
     judgements: str = ""  # the file that keeps them; left out, they are kept in memory
     max_tokens_total: int = 0  # of prompts and replies; 0 is no limit, here and below
     max_cost: float = 0.0  # in the unit of the prices
@@ -79,7 +83,7 @@ def _budget_problems(one: JudgeOptions) -> list[str]:
 
 
 def _form_problems(one: JudgeOptions) -> list[str]:
-    found = []
+    found = _skill_problems(one)
     if min(one.weights.values()) < 0 or sum(one.weights.values()) <= 0:
         found.append("no weight of a criterion may be below zero, and one has to be above")
     if one.rubric and one.form != "rubric":
@@ -90,3 +94,15 @@ def _form_problems(one: JudgeOptions) -> list[str]:
             "critical, with a weight above 0"
         )
     return found
+
+
+def _skill_problems(one: JudgeOptions) -> list[str]:
+    if bool(one.skill) != (one.form == "skill"):
+        return ["`form: skill` and the folder in `skill` belong together; write both or neither"]
+    if not one.skill:
+        return []
+    try:
+        SkillVerifiers(read_skill(Path(one.skill))).close()
+    except SkillUnusable as error:
+        return [f"skill: {error}"]
+    return []

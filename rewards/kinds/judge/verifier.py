@@ -1,7 +1,7 @@
 """Kind `judge`: the verdict of a model, for what no rule can check.
 
-Four forms: against a reference answer, by six criteria without one, by a checklist, or by a rubric; and `compare_pair` for
-two answers, asked in both orders. The model is behind any OpenAI-compatible endpoint (endpoint.py); what it is shown
+Five forms: against a reference answer, by six criteria without one, by a checklist, a rubric, or a skill; and `compare_pair`
+for two answers, asked in both orders. The model is behind any OpenAI-compatible endpoint (endpoint.py); what it is shown
 cannot speak to it (prompt.py); what it says counts only in the shape that was asked for (forms.py, rubric.py), and is kept
 (judgements.py). No verdict, for whatever reason, is a verdict without a score. Neighbour: options.py.
 """
@@ -18,6 +18,8 @@ from rewards.kinds.judge.judgements import Budget, Judgements
 from rewards.kinds.judge.options import JudgeOptions, problem_of
 from rewards.kinds.judge.prompt import Part, TooLong, build, prompt_text
 from rewards.kinds.judge.rubric import read_rubric, rubric_form, rubric_shown
+from rewards.kinds.judge.skill import Skill, read_skill
+from rewards.kinds.judge.skill_judge import SkillVerifiers, choice_form, chosen, evidence_form, evidence_parts
 from rewards.spending import Spending
 
 LONGEST_REASONING = 500  # characters of a judge's reasoning that are kept as evidence
@@ -26,9 +28,18 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "criteria": (),
     "checklist": ("checklist",),
     "rubric": ("rubric",),
+    "skill": (),
 }
 
 Prompt = str | list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one rollout is asked about: the form, and what it is shown beside question and response."""
+
+    form: Form
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ class Judge:
             raise ValueError(problem)
         self.options = one = JudgeOptions(**options)
         self.columns = () if one.rubric else COLUMNS[one.form]
+        self._skill = read_skill(Path(one.skill)) if one.form == "skill" else None
+        self._verifiers: SkillVerifiers | None = None  # started when they are needed
         self._rubric = read_rubric(one.rubric) if one.rubric else None
         connection = Connection(
             one.base_url,
@@ -82,15 +95,53 @@ class Judge:
 
     def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict per rollout. An empty answer is not asked about: it scores 0."""
-        asked: list[tuple[Form, Mapping[str, Any], Request] | Verdict] = [self._question(one) for one in rollouts]
-        replies = iter(self._endpoint.ask([one[2] for one in asked if not isinstance(one, Verdict)]))
-        return [
-            one if isinstance(one, Verdict) else _verdict(one[0], {**self._said(), **one[1]}, next(replies))
-            for one in asked
-        ]
+        if self._skill is not None:
+            return self._judge_by_skill(self._skill, rollouts)
+        return self._verdicts(rollouts, [self._plan(one) for one in rollouts])
 
     def close(self) -> None:
-        """Nothing to end: connections are closed after each batch."""
+        """End what the verifiers of a skill started; connections are closed after each batch."""
+        if self._verifiers is not None:
+            self._verifiers.close()
+
+    def _judge_by_skill(self, skill: Skill, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """What the judge wants to read, then its evidence beside that of verifiers, and what follows from both."""
+        if self._verifiers is None:
+            self._verifiers = SkillVerifiers(skill)
+        checked = self._verifiers.checked(rollouts)
+        values: list[Any] = [None] * len(rollouts)
+        if skill.resources:
+            choice = Plan(choice_form(skill))
+            values = [
+                one.value if isinstance(one, Reply) else None
+                for _, one in self._replies(rollouts, [choice] * len(rollouts))
+            ]
+        plans: list[Plan | Verdict] = [
+            Plan(
+                evidence_form(skill, checks, _response(one)), tuple(evidence_parts(skill, chosen(skill, value), checks))
+            )
+            for one, checks, value in zip(rollouts, checked, values, strict=True)
+        ]
+        return self._verdicts(rollouts, plans)
+
+    def _verdicts(self, rollouts: Sequence[Rollout], plans: Sequence[Plan | Verdict]) -> list[Verdict]:
+        found = []
+        for (facts, reply), plan in zip(self._replies(rollouts, plans), plans, strict=True):
+            if isinstance(plan, Verdict):
+                found.append(plan)
+            elif isinstance(reply, Verdict):
+                found.append(reply)
+            else:
+                found.append(_verdict(plan.form, {**self._said(), **facts}, reply))
+        return found
+
+    def _replies(
+        self, rollouts: Sequence[Rollout], plans: Sequence[Plan | Verdict]
+    ) -> list[tuple[Mapping[str, Any], Reply | Verdict]]:
+        """What was sent about each rollout and the reply, or the verdict where nothing has to be asked."""
+        asked = [self._question(one, plan) for one, plan in zip(rollouts, plans, strict=True)]
+        replies = iter(self._endpoint.ask([one[1] for one in asked if not isinstance(one, Verdict)]))
+        return [({}, one) if isinstance(one, Verdict) else (one[0], next(replies)) for one in asked]
 
     def compare_pair(self, prompt: Prompt, a: str, b: str) -> PairVerdict:
         """Which of two answers is better. Asked in both orders; where these disagree, it is a tie."""
@@ -119,31 +170,29 @@ class Judge:
             return PairVerdict("tie", "orders_disagree", evidence)
         return PairVerdict(names[0].get(seen[0], "tie"), "orders_agree", evidence)
 
-    def _question(self, rollout: Rollout) -> tuple[Form, Mapping[str, Any], Request] | Verdict:
+    def _question(self, rollout: Rollout, plan: Plan | Verdict) -> tuple[Mapping[str, Any], Request] | Verdict:
         """What is asked about a rollout, or the verdict where nothing has to be."""
-        parts = [Part("QUESTION", prompt_text(rollout.prompt))]
-        form = self._form(rollout, parts)
-        if isinstance(form, Verdict):
-            return form
-        form = form if self.options.reasoning else form.without_reasoning()
+        if isinstance(plan, Verdict):
+            return plan
         if not rollout.answer:
             return Verdict(0.0, "no_answer")
+        form = plan.form if self.options.reasoning else plan.form.without_reasoning()
+        parts = [Part("QUESTION", prompt_text(rollout.prompt)), *plan.parts]
         if self.options.include_thinking and rollout.thinking:
             parts.append(Part("THINKING", rollout.thinking))
-        several = len(rollout.messages) > 1  # what was done on the way, tool results included, belongs to the response
-        parts.append(Part("RESPONSE", prompt_text(rollout.messages) if several else rollout.answer))
+        parts.append(Part("RESPONSE", _response(rollout)))
         try:
             built = build(form.task, parts, form.reply, self.options.max_characters)
         except TooLong as error:
             return Verdict(
                 None, "too_long", {"part": str(error).lower(), "max_characters": self.options.max_characters}
             )
-        return form, built.facts, Request(built.messages, form.schema, form.read, built.marker)
+        return built.facts, Request(built.messages, form.schema, form.read, built.marker)
 
-    def _form(self, rollout: Rollout, parts: list[Part]) -> Form | Verdict:
-        """The form that fits a rollout; adds what it needs to the parts. An empty or unusable column is a verdict."""
+    def _plan(self, rollout: Rollout) -> Plan | Verdict:
+        """The form that fits a rollout and what it is shown. An empty or unusable column is a verdict."""
         if self.options.form == "criteria":
-            return criteria_form(self.options.weights)
+            return Plan(criteria_form(self.options.weights))
         for column in self.columns:
             if rollout.column("judge", column) is None:
                 return not_applicable(column)
@@ -152,24 +201,26 @@ class Judge:
             if items is None:
                 return Verdict(None, "checklist_unusable")
             listed = "\n".join(f"{number}. {item['text']}" for number, item in enumerate(items, 1))
-            parts.append(Part("CHECKLIST", listed, whole=True))
-            return checklist_form(items)
+            return Plan(checklist_form(items), (Part("CHECKLIST", listed, whole=True),))
         if self.options.form == "rubric":
             rubric = self._rubric or read_rubric(rollout.column("judge", "rubric"))
             if rubric is None:
                 return Verdict(None, "rubric_unusable")
             shown = rubric_shown(rubric, weights=self.options.aggregate == "one_grade")
-            parts.append(Part("RUBRIC", shown, whole=True))
-            return rubric_form(rubric, self.options.aggregate)
+            return Plan(rubric_form(rubric, self.options.aggregate), (Part("RUBRIC", shown, whole=True),))
         reference = rollout.column("judge", "answer")
         if isinstance(reference, bool) or not isinstance(reference, (str, int, float)) or not str(reference).strip():
             return Verdict(None, "reference_unusable")
-        parts.append(Part("REFERENCE", str(reference), whole=True))
-        return reference_form()
+        return Plan(reference_form(), (Part("REFERENCE", str(reference), whole=True),))
 
     def _said(self) -> dict[str, Any]:
         """What every verdict's evidence begins with."""
         return {"model": self._endpoint.model, "form": self.options.form}
+
+
+def _response(rollout: Rollout) -> str:
+    """What is judged; of several turns all that was done on the way, tool results included."""
+    return prompt_text(rollout.messages) if len(rollout.messages) > 1 else rollout.answer
 
 
 def _verdict(form: Form, facts: Mapping[str, Any], reply: Reply) -> Verdict:

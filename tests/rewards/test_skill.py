@@ -1,0 +1,118 @@
+"""Judging by a skill: the judge gathers evidence, verifiers overrule impressions, and the score is read out without a judge."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from judge_server import FENCED, JudgeServer
+from rewards import Rollout, Verdict, spec_problems
+from rewards.kinds.judge.skill import SkillUnusable, read_skill
+from rewards.kinds.judge.skill_judge import stands_in
+from rewards.kinds.judge.verifier import Judge
+
+PROTOCOL = "---\nname: sums\ndescription: Judges sums in words.\n---\n\nLook for the number first, then at the words.\n"
+RUBRIC = """\
+criteria:
+  - {id: right, text: It gives the answer 42, weight: 3, severity: critical}
+  - {id: shown, text: It names the factor seven, weight: 1, quote: true}
+verifiers:
+  - {kind: math_answer, decides: [right]}
+"""
+
+
+@pytest.fixture
+def skill(tmp_path: Path) -> Path:
+    folder = tmp_path / "sums"
+    (folder / "references").mkdir(parents=True)
+    (folder / "SKILL.md").write_text(PROTOCOL, encoding="utf-8")
+    (folder / "rubric.yaml").write_text(RUBRIC, encoding="utf-8")
+    (folder / "references" / "tables.md").write_text("# Tables of multiplication\n6 x 7 = 42\n", encoding="utf-8")
+    (folder / "references" / "units.md").write_text("# Units\nNone here.\n", encoding="utf-8")
+    return folder
+
+
+def judged(server: JudgeServer, skill: Path, *answers: str, **columns: Any) -> list[Verdict]:
+    judge = Judge(base_url=server.base_url, form="skill", skill=str(skill), retries=0, timeout_seconds=10.0)
+    try:
+        return judge.judge(
+            [Rollout("What is 6 x 7?", answer, columns={"answer": "42", **columns}) for answer in answers]
+        )
+    finally:
+        judge.close()
+
+
+def test_a_judge_reads_what_it_chooses_and_its_evidence_becomes_the_score(skill: Path) -> None:
+    with JudgeServer() as server:
+        right, bare, wrong = judged(server, skill, "six by seven is 42", "42", "six by seven is 43")
+    assert [one.score for one in (right, bare, wrong)] == [1.0, 0.75, 0.2]
+    assert [one.reason for one in (right, bare, wrong)] == ["skill_passed", "skill_failed", "skill_failed"]
+    assert [item["by"] for item in right.evidence["items"]] == ["math_answer", "judge"]
+    choices, evidence = server.requests[:3], server.requests[3:]
+    assert all("resource_2" in json.dumps(one["response_format"]) for one in choices)
+    shown = {name: text for _, name, text in FENCED.findall(evidence[0]["messages"][-1]["content"])}
+    assert "6 x 7 = 42" in shown["RESOURCE_1"] and "RESOURCE_2" not in shown, "it asked for the first alone"
+    assert "Look for the number first" in evidence[0]["messages"][-1]["content"]
+
+
+def test_a_verifiers_evidence_overrules_the_impression(skill: Path) -> None:
+    with JudgeServer() as server:
+        (verdict,) = judged(server, skill, "not 42 but seven, so 43")
+    item = verdict.evidence["items"][0]
+    assert (item["judge"], item["met"], item["by"]) == (True, False, "math_answer"), "the judge saw a 42"
+    assert (verdict.score, verdict.evidence["overruled"]) == (0.2, 1)
+
+
+def test_without_a_verifiers_verdict_the_impression_counts(skill: Path) -> None:
+    with JudgeServer() as server:
+        (verdict,) = judged(server, skill, "seven: 42", answer=None)
+    assert (verdict.score, verdict.evidence["items"][0]["by"]) == (1.0, "judge")
+
+
+def test_a_quotation_that_does_not_stand_in_the_response_is_no_evidence(skill: Path) -> None:
+    made_up = {"evidence_1": "42", "criterion_1": True, "evidence_2": "seven times six", "criterion_2": True}
+    (skill / "references" / "tables.md").unlink()
+    (skill / "references" / "units.md").unlink()
+    with JudgeServer(reply=json.dumps(made_up)) as server:
+        (verdict,) = judged(server, skill, "It is 42.")
+    assert verdict.score == 0.75
+    assert verdict.evidence["items"][1]["by"] == "missing quotation"
+    assert len(server.requests) == 1, "without resources nothing is asked about them"
+    assert stands_in("“Seven   times”", "it is seven times six") and not stands_in("a", "a")
+
+
+def test_a_judge_that_gives_no_evidence_gives_no_score(skill: Path) -> None:
+    with JudgeServer(reply="10/10") as server:
+        (verdict, empty) = judged(server, skill, "It is 42.", "<think>42")
+    assert (verdict.score, verdict.reason) == (None, "judge_unparsable")
+    assert (empty.score, empty.reason) == (0.0, "no_answer")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("SKILL.md", "Just judge.", "begin with `---`, `name: ...`"),
+        ("SKILL.md", PROTOCOL + "x" * 7000, "move parts into references/"),
+        ("rubric.yaml", "criteria: [{text: a}]", "`criteria` is a list of {id, text"),
+        ("rubric.yaml", "criteria: [{id: a, text: b}]\nother: 1", "with `criteria` and, if wanted, `verifiers`"),
+        (
+            "rubric.yaml",
+            RUBRIC.replace("[right]", "[rihgt]"),
+            "`decides` of math_answer lists ids of criteria: right, shown",
+        ),
+        ("rubric.yaml", RUBRIC.replace("math_answer,", "math_answr,"), "no reward kind 'math_answr'"),
+        ("rubric.yaml", RUBRIC.replace("math_answer,", "judge,"), "and no judge"),
+        ("references/units.md", "", "write 1 to 8,000"),
+    ],
+)
+def test_a_folder_that_is_no_skill_is_refused_in_words(file: str, text: str, message: str, skill: Path) -> None:
+    (skill / file).write_text(text, encoding="utf-8")
+    (problem,) = spec_problems([{"kind": "judge", "form": "skill", "skill": str(skill)}])
+    assert message in problem
+
+
+def test_a_skill_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SkillUnusable, match=r"SKILL\.md: cannot be read"):
+        read_skill(tmp_path)
+    assert "belong together" in spec_problems([{"kind": "judge", "form": "skill"}])[0]
