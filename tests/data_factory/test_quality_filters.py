@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,32 @@ def test_what_is_too_short_for_a_fraction_stays_and_is_counted() -> None:
     found = sort_rows([row("short", "42")], quality_checks(["word_length", "symbols", "length"], 1, 10))
     assert len(found.kept) == 1 and found.unknown == {"word_length": 1, "symbols": 1}
     assert sort_rows([row("long", "word " * 11)], quality_checks(["length"], 1, 10)).found == {"length": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\[ ",
+        "\\begin{align} ",
+        "[asy]",
+        "$$ $",
+        "©",
+        "1.1.",
+        "a@",
+        "+49 ",
+        "…\t",
+        "-----BEGIN A",
+        "\\boxed{",
+        "```",
+        "word ",
+    ],
+)
+def test_hostile_text_takes_time_in_proportion_to_its_length(text: str) -> None:
+    checks = [*quality_checks(RULES, 1, 10**9), *safety_checks(RULES)]
+    hostile = row("hostile", text * (200_000 // len(text)))
+    started = time.process_time()
+    sort_rows([hostile], checks)
+    assert time.process_time() - started < 5
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,9 @@ NGRAM_WORDS = (
 )
 FEWEST_LINES = 8  # for rules on fractions of lines
 TOP_NGRAMS = {2: 0.20, 3: 0.18, 4: 0.16}  # most characters in the most frequent n-gram (Gopher, table A1)
-_DRAWING = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
-_FORMULAS = re.compile(r"\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)|\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.DOTALL)
+_BLOCKS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"))  # of formulas
+_ENVIRONMENT = re.compile(r"\\(begin|end)\{(\w{1,30}\*?)\}")
+LONGEST_PAGE_LINE = 200  # characters
 _PAGE_LINE = re.compile(
     r"\W*(?:(?:accept (?:all )?)?cookies?(?: policy)?|privacy policy|terms of (?:use|service)|skip to (?:main )?content|read more"
     r"|sign (?:in|up)|log ?in|share (?:this|on \w+)|subscribe(?: to our newsletter)?|all rights reserved|leave a (?:comment|reply)"
@@ -84,13 +85,36 @@ def texts_of(row: Conversation) -> list[Text]:
 
 def _outside_code(text: str) -> str:
     """A text without fenced code and drawings."""
-    fenced = "\n".join(text.split(FENCE)[::2])
-    return _DRAWING.sub(" ", fenced)
+    return _without("\n".join(text.split(FENCE)[::2]), "[asy]", "[/asy]")
 
 
 def _prose(text: str) -> str:
     """A text without code, drawings and formulas."""
-    return prose(_FORMULAS.sub(" ", _outside_code(text)))
+    found = _outside_code(text)
+    for opening, closing in _BLOCKS:
+        found = _without(found, opening, closing)
+    return prose(_without_environments(found))
+
+
+def _without(text: str, opening: str, closing: str) -> str:
+    """A text without what stands between two marks; linear in its length, also where nothing is closed."""
+    parts, place = [], 0
+    while (start := text.find(opening, place)) >= 0 and (end := text.find(closing, start + len(opening))) >= 0:
+        parts.append(text[place:start])
+        place = end + len(closing)
+    return " ".join([*parts, text[place:]])
+
+
+def _without_environments(text: str) -> str:
+    """A text without LaTeX's environments, of which the outermost counts."""
+    parts, place, opened = [], 0, None
+    for mark in _ENVIRONMENT.finditer(text):
+        if opened is None and mark[1] == "begin":
+            opened = mark
+        elif opened is not None and mark[1] == "end" and mark[2] == opened[2]:
+            parts.append(text[place : opened.start()])
+            place, opened = mark.end(), None
+    return " ".join([*parts, text[place:]])
 
 
 def quality_checks(names: Sequence[str], least_words: int, most_words: int) -> list[Check[Conversation]]:
@@ -181,7 +205,7 @@ def _ngrams(words: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
 def _page_remains(text: Text) -> Finding:
     if "lorem ipsum" in text.prose.lower():
         return Finding(True, "it has the placeholder text “lorem ipsum”")
-    line = next((line for line in text.lines if _PAGE_LINE.fullmatch(line)), None)
+    line = next((line for line in text.lines if len(line) <= LONGEST_PAGE_LINE and _PAGE_LINE.fullmatch(line)), None)
     return SOUND if line is None else Finding(True, f"the line “{line[:80]}”")
 
 
