@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from alignment.checks.conversations import part_faults
+from alignment.checks.model_folder import ModelFolder
 from alignment.checks.own_rewards import described_rewards
 from alignment.checks.rewards import columns_read
 from alignment.data.mixture import MAX_FAULTS_SHOWN, load_parts
@@ -21,6 +22,7 @@ from alignment.recipe.kinds import kind_of
 from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
+from alignment.recipe.teacher import teacher_of
 from alignment.run.hub import moving
 from alignment.run.plan import RunPlan
 from alignment.sizing.estimate import Estimate, estimates
@@ -32,7 +34,7 @@ def print_plan(plan: RunPlan, console: Console) -> None:
     found = estimates(recipe, plan.base.path)
     size = f"{found.shape.parameters:,} parameters" if found else "its size is unknown: no config.json can be read"
     console.print(f"[bold]{recipe.name}[/bold]  {recipe.pinned_model} ({size}), seed {recipe.seed}", highlight=False)
-    if not Path(plan.base.path).is_dir() and (notice := moving(recipe.model, recipe.revision)) is not None:
+    for notice in _moving(plan):
         console.print(f"notice: {notice}", highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"{recipe.hardware.processes} process(es), launcher config {recipe.hardware.accelerate}", highlight=False
@@ -62,6 +64,16 @@ def print_plan(plan: RunPlan, console: Console) -> None:
         f"after each training stage: {tasks}, {recipe.evaluations.count} problems per task and mode{talks}",
         highlight=False,
     )
+
+
+def _moving(plan: RunPlan) -> dict[str, None]:
+    """What is said of hub models that may be others one day: the recipe's, and teachers."""
+    teachers = [found for stage in plan.recipe.stages if (found := teacher_of(stage)) is not None]
+    models = [(plan.recipe.model, plan.recipe.revision)] if not Path(plan.base.path).is_dir() else []
+    models += [
+        (one.model, one.revision) for one in teachers if one.model and not ModelFolder.of(one.model).path.is_dir()
+    ]
+    return {notice: None for model, revision in models if (notice := moving(model, revision)) is not None}
 
 
 def too_large(stages: Sequence[Estimate]) -> Iterator[str]:

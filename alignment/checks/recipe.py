@@ -29,6 +29,7 @@ from alignment.checks.row_counts import row_counts
 from alignment.checks.splits import split_overlap
 from alignment.checks.stages import own_checks, stage_order
 from alignment.checks.surroundings import surroundings, trackers
+from alignment.checks.teacher import teachers
 from alignment.checks.templates import chat_templates
 from alignment.checks.trainer import trainer_settings
 from alignment.core.errors import RecipeError
@@ -41,7 +42,7 @@ from alignment.run.plan import RunPlan
 Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
     stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, own_rewards, judges, model_files,
-    chat_templates, adapters, lora_options, new_tokens, trained_on_the_test,
+    chat_templates, adapters, lora_options, new_tokens, trained_on_the_test, teachers,
     sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations, part_settings, row_counts, held_out_rows,
 )  # fmt: skip
 

@@ -32,6 +32,7 @@ BUILT_IN = {
     "grpo": "alignment.training.kinds.grpo",
     "dpo": "alignment.training.kinds.dpo",
     "reward_model": "alignment.training.kinds.reward_model",
+    "distill": "alignment.training.kinds.distill",
     "sample": "alignment.training.kinds.sample",
     "fusion": "alignment.training.kinds.fusion",
     "step_labels": "alignment.training.kinds.step_labels",

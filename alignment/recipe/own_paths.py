@@ -1,4 +1,4 @@
-"""Paths that a recipe names in `model`, `data`, `classifiers` and `chat_template`: files of the user's own, relative to the recipe's file.
+"""Paths that a recipe names in `model`, `teacher`, `data`, `classifiers` and `chat_template`: files of the user's own, relative to the recipe's file.
 
 They are made absolute when the recipe is loaded, so that every later reader, in whatever folder it runs, finds the same file.
 Neighbours: load.py (calls this), data/sources.py (reads the files).
@@ -19,15 +19,14 @@ def with_own_paths(values: Any, folder: Path) -> None:
     """Make the paths of files in `data` and of a template absolute, in place. Anything else is left for the schema."""
     if isinstance(values, dict) and is_template_path(values.get("chat_template")):
         values["chat_template"] = _absolute(values["chat_template"], folder)
-    model = values.get("model") if isinstance(values, dict) else None
-    if isinstance(model, str) and model not in ("", EMBEDDED) and _is_elsewhere(folder / model, Path(model)):
-        values["model"] = _absolute(model, folder)
+    _with_own_model(values, folder)
     stages = values.get("stages") if isinstance(values, dict) else None
     _with_own_judges(values, folder)
     for stage in stages if isinstance(stages, list) else []:
         if isinstance(stage, dict):
             _with_own_data(stage, folder)
             _with_own_verdicts(stage.get("rewards"), folder)
+            _with_own_model(stage.get("teacher"), folder)
             if isinstance(stage.get("tests"), list):
                 stage["tests"] = [_absolute(name, folder) if is_path(name, folder) else name for name in stage["tests"]]
             for block in stage["classifiers"] if isinstance(stage.get("classifiers"), list) else []:
@@ -35,6 +34,12 @@ def with_own_paths(values: Any, folder: Path) -> None:
                     block["model"] = _absolute(block["model"], folder)
             if isinstance(stage.get("held_out"), dict):
                 _with_own_data(stage["held_out"], folder)
+
+
+def _with_own_model(block: Any, folder: Path) -> None:
+    model = block.get("model") if isinstance(block, dict) else None
+    if isinstance(model, str) and model not in ("", EMBEDDED) and _is_elsewhere(folder / model, Path(model)):
+        block["model"] = _absolute(model, folder)
 
 
 def _is_elsewhere(beside: Path, here: Path) -> bool:

@@ -35,6 +35,7 @@ from alignment.recipe import (
     scorers,
     stage,
     steps,
+    teacher,
 )
 from alignment.recipe import rewards as reward_block
 from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
@@ -74,7 +75,7 @@ ABOVE_KINDS: tuple[Section, ...] = (
     (stage.TrainingStage, "Every training stage", "{training}, which train."),
 )
 BELOW_KINDS: tuple[Section, ...] = (
-    (sampling.Sampling, "Sampling", "`rollout` of a sample stage, and the first part of a grpo stage's."),
+    (sampling.Sampling, "Sampling", "`rollout` of a sample stage, and the first part of a grpo or distill stage's."),
     (
         engine.EngineOptions,
         "Engine",
@@ -92,6 +93,8 @@ BELOW_KINDS: tuple[Section, ...] = (
         "`thinking_budget` of a rollout and of the evaluations; `thinking_budget: 256` is short for `{most: 256}`.",
     ),
     (sampling.Rollout, "Rollout", "`rollout` of a grpo stage: the keys of Sampling, and these."),
+    (sampling.StudentRollout, "Student rollout", "`rollout` of a distill stage: the keys of Sampling, and these."),
+    (teacher.Teacher, "Teacher", "`teacher` of a distill or sample stage ([distillation.md](distillation.md))."),
     (
         sampling.ProblemOrder,
         "Problem order",

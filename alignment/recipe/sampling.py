@@ -140,3 +140,28 @@ class Rollout(Sampling):
         description="Largest mean difference between trainer's and engine's log-probs, in nats, above which a stage stops; "
         "default: 0.05, or 0.0002 if both compute in float32.",
     )
+
+
+class StudentRollout(Sampling):
+    """The block `rollout` of a distill stage."""
+
+    generations: int = Field(
+        1, ge=1, description="Completions per problem; nothing is compared within a group, so one will do."
+    )
+    problems_per_step: int = Field(64, ge=1, description="Problems per optimizer step, over all processes.")
+    max_logprob_gap: float | None = Field(
+        None,
+        gt=0,
+        description="Largest mean difference between trainer's and engine's log-probs, in nats, above which a stage stops; "
+        "default: 0.05, or 0.0002 if both compute in float32.",
+    )
+
+    @property
+    def dynamic_sampling(self) -> bool:
+        """False: every completion teaches something, whatever the others of its problem are like."""
+        return False
+
+    @property
+    def max_staleness(self) -> int:
+        """0: completions are the policy's own."""
+        return 0

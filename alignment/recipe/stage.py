@@ -41,6 +41,11 @@ class StageFields(Closed):
         """Whether a model with a weight gives every answer a reward, whatever the verifiers can judge."""
         return False
 
+    @property
+    def shards_scoring_models(self) -> bool:
+        """Whether those models are sharded where the trained one is; else each process has whole copies."""
+        return False
+
     def scoring_models(self, processes: int) -> list[str | None]:
         """The models that it loads to score answers, by folder or hub id; None for one of its policy's size."""
         return []

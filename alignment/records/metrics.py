@@ -39,7 +39,11 @@ METRICS: dict[str, Metric] = {
         "mean negative log-prob, in nats, of the tokens drawn in all rollouts; at temperature 1 an estimate of the policy's "
         "entropy (grpo)", None, "entropy",
     ),
-    "completion_tokens": Metric("mean length of a completion (grpo)", None, "completion tokens"),
+    "reverse_kl": Metric("reverse KL: how far the student's next-token distribution is from the teacher's, weighed by what the student would write, on its own completions, in nats per token (distill)", "less", "KL to the teacher"),
+    "forward_kl": Metric("forward KL: the same, weighed by what the teacher would write, in nats per token (distill)", "less", "KL from the teacher"),
+    "student_entropy": Metric("mean entropy of the student's next token on the same tokens, in nats (distill)", None, "student's entropy"),
+    "teacher_entropy": Metric("mean entropy of the teacher's next token on the same tokens, in nats (distill)", None, "teacher's entropy"),
+    "completion_tokens": Metric("mean length of a completion (grpo, distill)", None, "completion tokens"),
     "thinking_tokens": Metric("mean length of the thinking, in thinking mode (grpo)", None, "thinking tokens"),
     "answer_tokens": Metric("mean tokens of what the policy wrote without its thinking (grpo)", None, "answer tokens"),
     "distinct_bigrams": Metric(

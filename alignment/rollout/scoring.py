@@ -18,7 +18,7 @@ from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.judges import reward_options
 from alignment.rollout.trajectory import Trajectory
 from alignment.rollout.writing import writing
-from rewards.compose import total
+from rewards.compose import ComposedReward, total
 from rewards.spending import Spending
 
 
@@ -61,10 +61,14 @@ class Judged:
 
 
 class Scorer:
-    """Judges completions by a recipe's reward specs. judgements: the folder that keeps what their judges say."""
+    """Judges completions by a recipe's reward specs. Without any, every completion is left unjudged.
+
+    judgements: the folder that keeps what their judges say.
+    """
 
     def __init__(self, specs: Sequence[Reward], judgements: Path | None = None) -> None:
-        self._reward = rewards.reward_function([reward_options(spec, judgements) for spec in specs])
+        written = [reward_options(spec, judgements) for spec in specs]
+        self._reward = rewards.reward_function(written) if written else ComposedReward([])
         read = {one.columns.get(name, name) for one in self._reward.components for name in one.verifier.columns}
         self._row_columns = read - SAMPLING_COLUMNS  # None where no problem of a batch has them
         self._said: set[tuple[str, str]] = set()  # reward and reason of faults that are in the log
@@ -98,7 +102,7 @@ class Scorer:
         )
         self._say_faults(table)
         return [
-            Judged(problem, made, verdicts, total(self._reward.components, verdicts))
+            Judged(problem, made, verdicts, total(self._reward.components, verdicts) if verdicts else None)
             for problem, made, verdicts in zip(problems, completions, table, strict=True)
         ]
 

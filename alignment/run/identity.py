@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alignment.core.files import content_hash, file_hash
+from alignment.core.resources import resource
 from alignment.data.chat_templates import template_identity
 from alignment.data.mixture import describe_part, load_parts
 from alignment.data.sources import Table, is_own, load_source, local_path, source_of
@@ -20,6 +21,7 @@ from alignment.recipe.named_function import source_file
 from alignment.recipe.own_code import LM_EVAL
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, held_out_of, rewards_of, rollout_of, tests_of
+from alignment.recipe.teacher import teacher_of
 from alignment.run.judges import served_name
 from rewards.own.loading import code_files, own_name
 from rewards.own.loading import is_own as is_own_code
@@ -48,6 +50,7 @@ def stage_identity(recipe: Recipe, stage: StageFields, inputs: dict[str, str]) -
             **dict(_local_files(recipe, (part.source for part in parts if part.source and not is_own(part.source)))),
             **_own_code(stage),
             **_own_classifiers(stage),
+            **_teacher(stage),
         },
         "inputs": inputs,
     }
@@ -128,8 +131,17 @@ def _own_classifiers(stage: StageFields) -> dict[str, str]:
     return {folder.name: content_hash(folder) for folder in sorted(folders)}
 
 
+def _teacher(stage: StageFields) -> dict[str, str]:
+    """SHA-256 of the teacher's folder, where it is one of this machine; a stage's is among the inputs."""
+    found = teacher_of(stage)
+    if found is None or found.model is None:
+        return {}
+    folder = resource("data/base") if found.model == "embedded" else Path(found.model)
+    return {"teacher": content_hash(folder)} if folder.is_dir() else {}
+
+
 def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings with own code and classifiers without their folders, which may be renamed: their hashes stand in `files`."""
+    """Settings with own code, classifiers and a teacher without their folders, which may be renamed: their hashes stand in `files`."""
     settings = {**settings, **({"rewards": _judged_alike(settings["rewards"])} if settings.get("rewards") else {})}
     blocks = [*(settings.get("rewards") or []), (settings.get("rollout") or {}).get("environment") or {}]
     for block in blocks:
@@ -137,6 +149,9 @@ def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
             block["kind"] = own_name(block["kind"]).short
     for block in settings.get("classifiers") or []:
         block["model"] = Path(block["model"]).name if Path(block["model"]).is_dir() else block["model"]
+    teacher = settings.get("teacher") or {}
+    if Path(teacher.get("model") or "").is_absolute():
+        teacher["model"] = Path(teacher["model"]).name
     return settings
 
 

@@ -33,7 +33,7 @@ class Memory:
     logits: float = 0.0
     engine: float = 0.0  # the sampling engine's own weights and keys and values
     reference: float = 0.0  # the frozen policy of a KL term or of DPO
-    scorers: float = 0.0  # reward models, and the frozen policy that measures fluency
+    scorers: float = 0.0  # reward models, the frozen policy that measures fluency, and a teacher
     base: float = 0.0
 
     @property
@@ -130,7 +130,8 @@ def memory_of(shape: Shape, training: Training, device_gib: float) -> Memory:
         logits=_logits(shape, training, rows * length),
         engine=_engine(shape, training, device_gib),
         reference=_reference(shape, training) / whole,
-        scorers=_scorers(shape, training),
+        scorers=_scorers(shape, training)
+        / (whole if training.stage.shards_scoring_models and config.zero_stage else 1),
         base=BASE_GPU if training.on_gpu else BASE_CPU,
     )
 

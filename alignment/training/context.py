@@ -14,12 +14,14 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import read_json, read_json_lines, write_json, write_json_lines
+from alignment.core.resources import resource
 from alignment.data.sources import LeftOut
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import BESIDE_TRAINER, WHOLE_DEVICE, Serving, serve
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.schema import Recipe
+from alignment.recipe.teacher import Teacher
 from alignment.records.adapter import base_of
 from alignment.records.run_folder import RunFolder, StageFolder
 from alignment.rollout.sampler import TrajectorySampler
@@ -82,6 +84,13 @@ class StageContext:
     def artifact(self, stage_name: str) -> Path:
         """The output folder of an earlier stage."""
         return self.run.find(stage_name).output
+
+    def teacher_path(self) -> str:
+        """The folder or hub id of the stage's teacher; for stages that have a `teacher` block."""
+        chosen: Teacher = self.stage.teacher
+        if chosen.stage is not None:
+            return str(self.artifact(chosen.stage))
+        return str(resource("data/base")) if chosen.model == "embedded" else str(chosen.model)
 
     def leave_out(self, rows: Sequence[LeftOut]) -> None:
         """Count rows that cannot be used, and name the first of them in the log."""

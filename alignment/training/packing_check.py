@@ -6,6 +6,8 @@ step, the logits of two rows that are packed with those of each row alone under 
 Neighbours: training/stages/ (what they do where a model cannot be packed), saved.py (the proof at a stage's end).
 """
 
+from typing import TypeVar
+
 import torch
 from accelerate import PartialState
 from transformers import AutoConfig, PreTrainedModel
@@ -21,18 +23,20 @@ LENGTHS = (48, 80)  # tokens of the two rows; above the windows of small test mo
 # boundary may change a few tokens alone, and those by little.
 CLOSE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 
+Model = TypeVar("Model", bound=torch.nn.Module)
+
 
 def packed_policy(context: StageContext) -> tuple[torch.nn.Module, bool]:
     """The policy that a stage starts from, and whether its rows are packed: with packed attention if each is computed as alone."""
     if (why_not := unpackable(context)) is None:
-        policy = _on_device(load_policy(context, packed.register()))
+        policy = on_device(load_policy(context, packed.register()))
         if (why_not := mixed_rows(policy)) is None:
             return policy, True
     report_padding(context, why_not)
     return load_policy(context), False
 
 
-def _on_device(policy: torch.nn.Module) -> torch.nn.Module:
+def on_device(policy: Model) -> Model:
     """The policy on this process's GPU, where there is one: the check asks the kernels that will train it.
 
     A model that is sharded or quantised is where it has to be.
@@ -43,9 +47,9 @@ def _on_device(policy: torch.nn.Module) -> torch.nn.Module:
     return policy.to(PartialState().device)
 
 
-def unpackable(context: StageContext) -> str | None:
-    """Why the model that a stage starts from cannot be packed, by its config alone, or None."""
-    config = AutoConfig.from_pretrained(context.policy_path, trust_remote_code=context.recipe.trust_remote_code)
+def unpackable(context: StageContext, path: str | None = None) -> str | None:
+    """Why the model that a stage starts from, or the one at a path, cannot be packed, by its config alone, or None."""
+    config = AutoConfig.from_pretrained(path or context.policy_path, trust_remote_code=context.recipe.trust_remote_code)
     kinds = set(getattr(config.get_text_config(), "layer_types", None) or ()) - {*ATTENTION_LAYERS}
     if kinds:
         return f"its {', '.join(sorted(kinds))} layers carry a state from one row into the next"

@@ -24,6 +24,8 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     Qwen3MoeConfig,
     Qwen3MoeForCausalLM,
 )
@@ -34,14 +36,16 @@ from alignment.training.context import StageContext
 from alignment.training.main import complete, last_checkpoint, save_proven
 from alignment.training.rl.batch import RolledOut, Row, RowSteps
 from alignment.training.rl.engine_weights import EngineWeights
-from alignment.training.stages import dpo, grpo, prm, reward_model, sft
+from alignment.training.stages import distill, dpo, grpo, prm, reward_model, sft
 
 ROWS_PER_STEP, GENERATIONS, STEPS = 16, 4, 3
+RANK = int(os.environ.get("RANK", "0"))
 # Steps are small multiples of the gradient where it is small: else Adam makes +-learning_rate of rounding noise.
 TRAINER = {"learning_rate": 3.0e-4, "adam_epsilon": 1.0e-3, "max_steps": STEPS, "max_grad_norm": 0.3}
 SUMS = {"source": "chain-sum", "split": "reasoning", "count": 32, "seed": 2}
 DORA = {"rank": 4, "alpha": 8, "variant": "dora", "targets": "mlp", "modules_to_save": ["embed_tokens"]}
 CORRECTED = {"type": "dapo", "importance_cap": 2}
+SAMPLING = ("grpo", "distill")  # kinds
 SAMPLED = ("rl_sampled", "rl_server", "rl_server_lora", "rl_ahead")  # by an engine
 RESUMED = {f"{job}_resumed": job for job in ("sft", "sft_lora", "rl")}  # from the second of three steps
 REWARD = "def has_an_eight(completions):\n    return [float('8' in text) for text in completions]\n"
@@ -82,7 +86,7 @@ def scripted_steps(draw: random.Random, tokens: int, *, right: bool) -> RowSteps
 
 def stage(name: str, kind: str, processes: int, **fields: Any) -> dict[str, Any]:
     batch = {"per_device_train_batch_size": 8 // processes}
-    trainer = TRAINER if kind == "grpo" else {**TRAINER, **batch}
+    trainer = TRAINER if kind in SAMPLING else {**TRAINER, **batch}
     data = (
         [{"stage": "pairs"}]
         if kind in ("dpo", "reward_model")
@@ -116,6 +120,13 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         "rewards": [{"kind": f"{folder}/reward.py:has_an_eight"}],
     }  # some groups differ in it, others do not
     scorer = {"completions": 2}  # never asked: rollouts are scripted, and so are the scores of their steps
+    # The teacher is another file for each rank, with the same weights.
+    taught = {
+        "rollout": rollout,
+        "micro_batch": 4,
+        "divergence": "jsd",
+        "teacher": {"model": str(folder / f"teacher-{RANK}")},
+    }
     every_row = {"type": "gspo", "drop_zero_advantage_rows": False}
     stages = [
         stage("sft", "sft", processes, max_length=256, packing=False),
@@ -135,6 +146,8 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         stage("rl_gspo_every_row", "grpo", processes, algorithm=every_row, **rl),
         stage("rl_kl", "grpo", processes, algorithm="grpo", **rl),
         stage("rl_lora", "grpo", processes, algorithm="dapo", lora=LORA, **rl),
+        stage("distill", "distill", processes, **taught),
+        stage("distill_lora", "distill", processes, lora=LORA, **taught),
         stage("rl_sampled", "grpo", processes, **{**judged, "rollout": sampled}),
         stage("rl_server_lora", "grpo", processes, lora=LORA, **{**judged, "rollout": {**sampled, "engine": adapter}}),
         stage("rl_ahead", "grpo", processes, algorithm=CORRECTED, **{**judged, "rollout": ahead}),
@@ -185,6 +198,18 @@ def write_mixture(target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
+def write_teacher(target: Path) -> None:
+    """A random Qwen3 of two layers, wider than the student and with its tokenizer."""
+    tokenizer = AutoTokenizer.from_pretrained(resource("data/base"))
+    torch.manual_seed(1)
+    shape = Qwen3Config(
+        vocab_size=len(tokenizer), hidden_size=160, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, max_position_embeddings=1024, tie_word_embeddings=True,
+    )  # fmt: skip
+    Qwen3ForCausalLM(shape).save_pretrained(target)
+    tokenizer.save_pretrained(target)
+
+
 def begin_as_killed(plan: RunPlan, name: str) -> None:
     """Leave in a stage's folder what the stage that it resumes had when it was killed in its last step."""
     whole, killed = plan.folder(RESUMED[name]).checkpoints, plan.folder(name).checkpoints
@@ -197,8 +222,9 @@ def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)
     base = str(plan.run.path.with_name(f"mixture-{rank}") if name == "sft_moe" else resource("data/base"))
     context = StageContext(plan.recipe, chosen, plan.run, folder, base, rank, processes)
-    if chosen.kind == "grpo":
-        trainer, _ = grpo.build(context, None if name in SAMPLED else ScriptedRollouts(rank))
+    if chosen.kind in SAMPLING:
+        kind = {"grpo": grpo, "distill": distill}[chosen.kind]
+        trainer, _ = kind.build(context, None if name in SAMPLED else ScriptedRollouts(rank))
     else:
         trainer, _ = {"sft": sft, "dpo": dpo, "prm": prm, "reward_model": reward_model}[chosen.kind].build(context)
     complete(trainer)
@@ -214,7 +240,7 @@ def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
 
 
 def main(folder: Path, jobs: Sequence[str]) -> None:
-    rank, processes = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    rank, processes = RANK, int(os.environ.get("WORLD_SIZE", "1"))
     path = folder / f"recipe-{rank}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     write_solutions(folder / "solutions.jsonl")
@@ -222,6 +248,8 @@ def main(folder: Path, jobs: Sequence[str]) -> None:
     path.write_text(yaml.safe_dump(recipe(processes, folder)), encoding="utf-8")
     if "sft_moe" in jobs:  # before the trainers of a shard are asked for
         write_mixture(folder / f"mixture-{rank}")
+    if any(job.startswith("distill") for job in jobs):
+        write_teacher(folder / f"teacher-{rank}")
     plan = RunPlan.load(path, [], folder / "run")
     if rank == 0:
         write_pairs(plan.folder("pairs").output)

@@ -23,15 +23,15 @@ from alignment.run.processes import environment
 
 SCRIPT = Path(__file__).with_name("rank_jobs.py")
 ZERO3 = ("sft", "sft_resumed", "sft_lora", "sft_dora", "sft_moe", "dpo", "rl", "rl_gspo", "rl_gspo_every_row", "rl_kl", "rl_lora",
-         "rl_sampled", "prm", "prm_lora", "reward_model", "reward_model_lora")  # fmt: skip
+         "rl_sampled", "prm", "prm_lora", "reward_model", "reward_model_lora", "distill", "distill_lora")  # fmt: skip
 KILLED = ("sft_resumed", "sft_lora", "sft_lora_resumed", "rl_resumed")
 ALONE = ("rl_gspo_every_row",)  # compared with rl_gspo
 STEP_CREDIT = ("rl_papo", "rl_pure")
 # One start for each, with a job of every kind of weights and losses that is its own.
 JOBS = {
-    "cpu-2": ("sft", "sft_resumed", "rl", "rl_gspo", *STEP_CREDIT, "prm", "reward_model"),
+    "cpu-2": ("sft", "sft_resumed", "rl", "rl_gspo", *STEP_CREDIT, "prm", "reward_model", "distill"),
     "cpu-zero3": ZERO3,
-    "cpu-fsdp2": ("sft", "sft_resumed", "sft_lora", "sft_moe", "dpo", "rl", "rl_lora", "rl_sampled"),
+    "cpu-fsdp2": ("sft", "sft_resumed", "sft_lora", "sft_moe", "dpo", "rl", "rl_lora", "rl_sampled", "distill"),
 }
 LONG = {
     "cpu-2": ("sft", "rl", *KILLED),

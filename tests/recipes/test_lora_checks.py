@@ -82,7 +82,7 @@ def test_dora_and_dropout_on_experts_are_refused(tmp_path: Path) -> None:
 
 def test_a_stage_without_a_rate_trains_adapters_at_ten_times_the_rate_of_all_weights(tmp_path: Path) -> None:
     rates = {kind.name: kind.trainer.learning_rate for kind in kinds() if kind.trainer is not None}
-    assert rates == {"sft": 2e-5, "grpo": 1e-6, "dpo": 1e-6, "prm": 5e-5, "reward_model": 1e-4}
+    assert rates == {"sft": 2e-5, "grpo": 1e-6, "dpo": 1e-6, "prm": 5e-5, "reward_model": 1e-4, "distill": 1e-6}
     stage = read_stage({**STAGE, "name": "tune", "lora": {}})
     assert default_learning_rate(stage) == pytest.approx(2e-4)
     assert default_learning_rate(read_stage({**STAGE, "name": "tune"})) is None

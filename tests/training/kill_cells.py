@@ -80,9 +80,19 @@ def _prm(trainer: Fields | None = None, **fields: Any) -> Fields:
             "save_every_steps": 1, "trainer": chosen, **fields}  # fmt: skip
 
 
+def _distill(trainer: Fields | None = None, **fields: Any) -> Fields:
+    """Ten problems, three a step, twice each: three steps an epoch. The teacher is the wider model beside the student."""
+    sampled = {"engine": "transformers", "generations": 2, "problems_per_step": 3, "max_prompt_tokens": 64,
+               "max_completion_tokens": 24}  # fmt: skip
+    return {"name": "killed", "kind": "distill", "data": [{"source": "problems.jsonl"}], "rollout": sampled,
+            "teacher": {"model": "teacher"}, "rewards": [REWARD], "micro_batch": 3, "save_every_steps": 1,
+            "trainer": {"max_steps": 7, "learning_rate": 1.0e-2, **(trainer or {})}, **fields}  # fmt: skip
+
+
 def _cells() -> list[Cell]:
     found = [Cell("sample", (SAMPLE,), sigkill=2), Cell("labels", (STEP_LABELS,), sigkill=2)]
     found += [Cell("prm-full-3", (_prm({"num_train_epochs": 3}),)), Cell("prm-new-1", (_prm(lora=NEW),))]
+    found += [Cell("distill-full-3", (_distill(),)), Cell("distill-continue-3", (BEFORE, _distill(lora=CONTINUE)))]
     for word, lora in {"full": {}, "new": {"lora": NEW}, "continue": {"lora": CONTINUE}}.items():
         before = (BEFORE,) if word == "continue" else ()
         for epochs in (1, 3):

@@ -26,7 +26,9 @@ from alignment.records.run_folder import RunFolder
 from alignment.run.plan import RunPlan
 from training.kill_cells import Cell, cell_of
 
-STAGES = tuple(f"alignment.training.stages.{kind}" for kind in ("sft", "dpo", "grpo", "sample", "prm", "step_labels"))
+STAGES = tuple(
+    f"alignment.training.stages.{kind}" for kind in ("sft", "dpo", "grpo", "sample", "prm", "step_labels", "distill")
+)
 TIMED = ("seconds", "tokens_per_second")  # begin the names of figures that differ from run to run
 
 
@@ -151,6 +153,7 @@ def _write_inputs(folder: Path) -> None:
     """A model of 30,000 parameters that hardly knows how to answer, and a file of rows for each kind."""
     folder.mkdir(parents=True, exist_ok=True)
     _child(lambda: _write_model(folder / "model"))
+    _child(lambda: _write_model(folder / "teacher", hidden_size=48))
     chats = [_chat(number) for number in range(10)]
     pairs = [
         {"prompt": [_said("user", f"{n} + 3 =")], "chosen": [_said("assistant", f"{n + 3}")],
@@ -170,14 +173,14 @@ def _said(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def _write_model(target: Path) -> None:
+def _write_model(target: Path, **others: int) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     torch.manual_seed(0)
     base = resource("data/base")
     shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
-             "head_dim": 16, "intermediate_size": 48, "layer_types": ["full_attention"] * 2}  # fmt: skip
+             "head_dim": 16, "intermediate_size": 48, "layer_types": ["full_attention"] * 2, **others}  # fmt: skip
     config = AutoConfig.from_pretrained(base, **shape)
     model, tokenizer = (
         AutoModelForCausalLM.from_config(config, dtype=torch.float32),

@@ -23,6 +23,7 @@ SHORT = (
     "prm-full-3@4,6",
     "prm-new-1@2",
     "labels@1",
+    "distill-full-3@4",
 )
 
 
@@ -64,7 +65,8 @@ def test_the_stages_of_the_matrix_learn_something(short: dict[str, Any]) -> None
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "kind", ["sft", "dpo", "grpo-full", "grpo-new", "grpo-continue", "grpo-r", "grpo-in", "sample", "prm", "labels"]
+    "kind",
+    ["sft", "dpo", "grpo-full", "grpo-new", "grpo-continue", "grpo-r", "grpo-in", "sample", "prm", "labels", "distill"],
 )
 def test_a_kill_at_any_sealed_checkpoint_changes_nothing(tmp_path: Path, kind: str) -> None:
     found = measured(tmp_path, [name for name in CELLS if name.startswith(kind)])

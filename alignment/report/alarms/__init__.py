@@ -7,6 +7,7 @@ Neighbours: run.py (the facts), changes.py (gain or loss), document.py (puts the
 from collections.abc import Mapping
 
 from alignment.core.vocabulary import Mode
+from alignment.report.alarms.distillation import distillation_alarms
 from alignment.report.alarms.evaluations import conversation_alarms, evaluation_alarms
 from alignment.report.alarms.inputs import isolation_alarms, lineage_alarms, row_alarms, start_alarms
 from alignment.report.alarms.modes import mixes_modes, trained_both_modes
@@ -28,6 +29,7 @@ def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm
         found += row_alarms(stage)
         found += gradient_alarms(stage)
         found += training_alarms(stage)
+        found += distillation_alarms(stage)
         found += process_alarms(stage)
         found += proxy_alarms(stage)
         found += writing_alarms(stage)

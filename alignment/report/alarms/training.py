@@ -30,7 +30,8 @@ def training_alarms(stage: Stage) -> Iterator[Alarm]:
         yield alarm(stage, "truncated_fraction", cut, TRUNCATED_FRACTION, message)
     entropy = [value for _, value in stage.series("entropy")]
     kind = find_kind(stage.kind)
-    explores = kind is not None and kind.explores  # where a policy imitates, it is meant to become sure
+    taught = bool(stage.series("teacher_entropy"))  # where a policy imitates, it is meant to become sure
+    explores = kind is not None and kind.explores and not taught
     if explores and len(entropy) > 1 and entropy[0] > 0 and entropy[-1] < ENTROPY_LEFT * entropy[0]:
         message = f"Entropy fell from {entropy[0]:.3g} to {entropy[-1]:.3g}: the policy has stopped exploring."
         yield alarm(stage, "entropy_collapse", entropy[-1] / entropy[0], ENTROPY_LEFT, message)

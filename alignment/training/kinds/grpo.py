@@ -18,13 +18,12 @@ from alignment.recipe.schema import Recipe
 from alignment.recipe.scorers import AnyScorer, FluencyScorer, RewardModelScorer
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
+from alignment.training.kinds.plan import micro_batches
 from alignment.training.kinds.scorers import scorers
 from alignment.training.rl.check import check_algorithm, check_order, check_staleness
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
-
-MAX_MICRO_BATCH = 65_536  # the largest that an error message proposes
 
 
 class GrpoStage(TrainingStage):
@@ -88,15 +87,7 @@ def batches(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
         yield Issue(
             (*place, "rollout", "generations"), "the advantage of a group of one is always zero; write at least 2"
         )
-    if completions % (stage.micro_batch * processes):
-        most = min(stage.micro_batch, completions, MAX_MICRO_BATCH)
-        fitting = [size for size in range(1, most + 1) if completions % (size * processes) == 0]
-        hint = f"write micro_batch {fitting[-1]}" if fitting else "write a problems_per_step that they divide"
-        yield Issue(
-            (*place, "micro_batch"),
-            f"{rollout.problems_per_step} problems x {rollout.generations} generations are {completions} "
-            f"completions, which {processes} process(es) x micro_batch {stage.micro_batch} do not divide: {hint}",
-        )
+    yield from micro_batches(recipe, index, rollout, stage.micro_batch)
     if rollout.dynamic_sampling and (completions // processes) % rollout.generations:
         yield Issue(
             (*place, "rollout", "dynamic_sampling"),

@@ -1,6 +1,7 @@
-"""Shared by the kinds that train on rows: their line in `alignment check`'s plan, and a check of those with a new head."""
+"""Shared by kinds that train: their line in `alignment check`'s plan, and checks of batches and of models with a new head."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
@@ -19,6 +20,33 @@ ROW_KEYS = {
     "dataset_num_proc": "it has no effect: the stage renders its rows itself; leave it out",
     "pad_token": "it is the tokenizer's own, and what the stage leaves would have another; leave it out",
 }
+
+MAX_MICRO_BATCH = 65_536  # the largest that an error message proposes
+
+
+class StepRollout(Protocol):
+    """How many completions a step samples: the `rollout` of a kind that trains on its own samples."""
+
+    @property
+    def problems_per_step(self) -> int: ...
+
+    @property
+    def generations(self) -> int: ...
+
+
+def micro_batches(recipe: Recipe, index: int, rollout: StepRollout, micro_batch: int) -> Iterator[Issue]:
+    """The check that micro-batches divide the completions of a step on every process."""
+    processes, completions = recipe.hardware.processes, rollout.problems_per_step * rollout.generations
+    if completions % (micro_batch * processes) == 0:
+        return
+    most = min(micro_batch, completions, MAX_MICRO_BATCH)
+    fitting = [size for size in range(1, most + 1) if completions % (size * processes) == 0]
+    hint = f"write micro_batch {fitting[-1]}" if fitting else "write a problems_per_step that they divide"
+    yield Issue(
+        ("stages", index, "micro_batch"),
+        f"{rollout.problems_per_step} problems x {rollout.generations} generations are {completions} "
+        f"completions, which {processes} process(es) x micro_batch {micro_batch} do not divide: {hint}",
+    )
 
 
 def steps_or_epochs(stage: TrainingStage) -> str:

@@ -4,6 +4,7 @@ Neighbours: training/stages/sample.py (how it runs), recipe/kinds.py (what a kin
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from alignment.recipe.rewards import Reward
 from alignment.recipe.sampling import Sampling
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
+from alignment.recipe.teacher import Teacher
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -38,13 +40,30 @@ class SampleStage(StageFields):
     pass_rate: tuple[float, float] = Field(
         (0.0, 1.0), description="Drop problems whose fraction of accepted completions is outside these bounds."
     )
+    teacher: Teacher | None = Field(
+        None, description="The model that answers, for a student to imitate; default: the stage's policy."
+    )
+
+    @property
+    def reads(self) -> list[str]:
+        """The stage whose policy answers in place of its own."""
+        return [self.teacher.stage] if self.teacher is not None and self.teacher.stage is not None else []
 
 
 def run(context: "StageContext") -> Done:
     """Sample, judge and write the rows to output/."""
     from alignment.training.stages import sample
 
+    if context.stage.teacher is not None:
+        context = replace(context, policy_path=context.teacher_path())
     return Done(0, sample.run(context, context.folder.output))
+
+
+def pinned(recipe: Recipe, index: int, stage: SampleStage) -> Iterator[Issue]:
+    """A teacher that an engine loads is the newest of its hub id."""
+    if stage.teacher is not None and stage.teacher.revision is not None:
+        message = "engines load the newest revision of a teacher; download the commit, and write its folder as `model`"
+        yield Issue(("stages", index, "teacher", "revision"), message)
 
 
 def pass_rates(recipe: Recipe, index: int, stage: SampleStage) -> Iterator[Issue]:
@@ -83,5 +102,5 @@ KIND = StageKind(
     policy_writes=True,
     most_rows=_most_rows,
     lint=lambda stage: LintIntent(stage.rollout.max_prompt_tokens),
-    checks=(pass_rates,),
+    checks=(pass_rates, pinned),
 )

@@ -24,6 +24,10 @@ class Layout(Protocol):
         """The tokens from a column of the padded batch on, and -100 elsewhere, in the shape of the model's input."""
         ...
 
+    def laid_out(self, values_BL: torch.Tensor) -> torch.Tensor:
+        """Values of the padded batch's tokens in the shape of the model's input, zero for padding."""
+        ...
+
     def padded(self, next_token_values: torch.Tensor) -> torch.Tensor:
         """What the model says of each next token, (rows, length - 1), where the token stands in the padded batch."""
         ...
@@ -52,6 +56,10 @@ class Packed:
         """The tokens from a column on, (1, T), and -100 for those before it and for the first of each row."""
         unscored_T = (self.columns_T < first_column) | (self.position_ids_1T[0] == 0)
         return self.input_ids_1T.masked_fill(unscored_T, -100)
+
+    def laid_out(self, values_BL: torch.Tensor) -> torch.Tensor:
+        """Values of the padded batch's tokens, (1, T)."""
+        return values_BL[self.rows_T, self.columns_T][None]
 
     def padded(self, next_token_values: torch.Tensor) -> torch.Tensor:
         """Values of the next token, (1, T - 1), as values of the token itself in the padded batch, zero elsewhere."""
@@ -94,6 +102,11 @@ class Aligned:
         labels_BA = torch.full_like(self.input_ids_BA, -100)
         tokens_T = self.input_ids_BA[self.rows_T, self.positions_T]
         return labels_BA.index_put((self.rows_T, self.positions_T), tokens_T.masked_fill(~scored_T, -100))
+
+    def laid_out(self, values_BL: torch.Tensor) -> torch.Tensor:
+        """Values of the padded batch's tokens, (B, A), zero for padding."""
+        empty_BA = values_BL.new_zeros(self.input_ids_BA.shape)
+        return empty_BA.index_put((self.rows_T, self.positions_T), values_BL[self.rows_T, self.columns_T])
 
     def padded(self, next_token_values: torch.Tensor) -> torch.Tensor:
         """Values of the next token, (B, A - 1), as values of the token itself in the padded batch, zero elsewhere."""

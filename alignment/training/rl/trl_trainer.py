@@ -11,7 +11,7 @@ from trl import import_utils
 
 
 @contextmanager
-def _vllm_hidden() -> Iterator[None]:
+def vllm_hidden() -> Iterator[None]:
     """Within it TRL finds no vLLM; what it imported there stays so, and says so if `use_vllm` is asked of it."""
     found = import_utils.is_vllm_available
     import_utils.is_vllm_available = lambda min_version=None: False
@@ -21,7 +21,7 @@ def _vllm_hidden() -> Iterator[None]:
         import_utils.is_vllm_available = found
 
 
-with _vllm_hidden():
+with vllm_hidden():
     from trl import GRPOTrainer
 
 __all__ = ["GRPOTrainer"]

@@ -43,7 +43,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         refuse_failing(context.recipe, stage, problems)
         if agreed := refuse_disagreeing(stage.name, stage.rewards, context.run.judgements):
             context.counts["judge_agreement"] = agreed
-    problems = _fitting(context, tokenizer, problems)
+    problems = fitting(context, tokenizer, problems)
     recorder = Recorder(context)
     settings = _settings(context)  # before the policy: it tells transformers whether weights are loaded in shards
     policy, packs = packed_policy(context)
@@ -101,7 +101,7 @@ def _largest_gap(stage: GrpoStage, settings: GRPOConfig, weights: torch.dtype) -
     return largest_gap(stage.rollout.max_logprob_gap, exact=engine == "float32" and not coarse)
 
 
-def _fitting(context: StageContext, tokenizer: PreTrainedTokenizerBase, problems: list[Problem]) -> list[Problem]:
+def fitting(context: StageContext, tokenizer: PreTrainedTokenizerBase, problems: list[Problem]) -> list[Problem]:
     """The problems whose prompt fits, each id once. Raises DataError if too few are left for one step."""
     limit = context.stage.rollout.max_prompt_tokens
     kept = {}
