@@ -26,8 +26,8 @@ def test_a_divergence_has_the_value_of_its_formula(name: str) -> None:
 
 
 def test_the_three_golden_values_written_out() -> None:
-    """0.1438, 0.1308 and 0.0248 nats; the entropy of the teacher is 0.5623."""
-    assert [round(value, 4) for value in GOLDEN.values()] == [0.1438, 0.1308, 0.0248]
+    """0.1438, 0.1308 and 0.0249 nats; the entropy of the teacher is 0.5623."""
+    assert [round(value, 4) for value in GOLDEN.values()] == [0.1438, 0.1308, 0.0249]
     assert entropy(TEACHER).item() == pytest.approx(0.5623, abs=1e-4)
 
 
