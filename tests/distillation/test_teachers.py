@@ -15,7 +15,12 @@ from alignment.training.context import StageContext
 from alignment.training.kinds.sample import KIND
 from distillation.small_stage import ROLLOUT, SUMS, write_model
 
-SHORT = {"kind": "length", "form": "overlong", "max_tokens": 64, "cache_tokens": 8}  # any answer of so few tokens passes
+SHORT = {
+    "kind": "length",
+    "form": "overlong",
+    "max_tokens": 64,
+    "cache_tokens": 8,
+}  # any answer of so few tokens passes
 
 
 def test_a_grown_model_gives_the_same_logits_and_has_a_gradient_in_every_new_layer() -> None:

@@ -203,7 +203,7 @@ def write_teacher(target: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(resource("data/base"))
     torch.manual_seed(1)
     shape = Qwen3Config(
-        vocab_size=len(tokenizer), hidden_size=160, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=512, hidden_size=160, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, head_dim=8, max_position_embeddings=1024, tie_word_embeddings=True,
     )  # fmt: skip
     Qwen3ForCausalLM(shape).save_pretrained(target)
