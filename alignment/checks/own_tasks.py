@@ -65,6 +65,8 @@ def repeated_names(tasks: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 def _grader_faults(grader: Reward, columns: set[str], sample: Sequence[Problem]) -> Iterator[str]:
     """Why a grader cannot judge the rows of a task."""
+    if grader.judge is not None:
+        yield "grader: a judge under `judges` is served for stages alone; serve it yourself and write its `base_url`"
     spec = grader.spec()
     problems = rewards.spec_problems([spec]) or rewards.machine_problems([spec])
     yield from (f"grader: {text.removeprefix('reward 1: ')}" for text in problems)

@@ -16,6 +16,7 @@ from alignment.data.rows import SAMPLING_COLUMNS, Conversation, Problem
 from alignment.data_factory.filters.check import SOUND, Check, Finding
 from alignment.data_factory.overlap import TestIndex
 from alignment.recipe.rewards import Reward
+from alignment.rollout.judges import reward_options
 from rewards.compose import ComposedReward, total
 from rewards.contract import Rollout
 from rewards.kinds.language import LanguageConsistency, prose
@@ -97,7 +98,7 @@ def _wrong(specs: Sequence[Reward], references: Mapping[str, Problem]) -> Judge:
         if not places or not specs:
             return findings
         problems = [problem for problem in known if problem is not None]
-        reward = rewards.reward_function([spec.spec() for spec in specs])
+        reward = rewards.reward_function([reward_options(spec) for spec in specs])
         table = reward.verdicts(
             [found[place].prompt for place in places],
             [found[place].text for place in places],

@@ -11,7 +11,7 @@ from alignment.core.vocabulary import MODES
 from alignment.records.card import CardFigures
 from alignment.records.sweep import SweepPoint
 from alignment.report.document import Report
-from alignment.report.render import phrases, process, reward_models, trials
+from alignment.report.render import judges, phrases, process, reward_models, trials
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
@@ -55,6 +55,7 @@ def render_markdown(report: Report) -> str:
         *_trials(report),
         *_process(report),
         *_reward_models(report),
+        *_judges(report),
         *_rewards_over_steps(report),
         "## Work",
         _work(report),
@@ -94,6 +95,11 @@ def _reward_models(report: Report) -> list[str]:
         return []
     rows = reward_models.table(report.reward_models)
     return ["## Reward models", reward_models.LEGEND, table(reward_models.HEADINGS, rows)]
+
+
+def _judges(report: Report) -> list[str]:
+    rows = [tuple(map(cell, row)) for row in judges.table(report.stages)]
+    return ["## Judges", judges.LEGEND, table(judges.HEADINGS, rows)] if rows else []
 
 
 def _rewards_over_steps(report: Report) -> list[str]:

@@ -1,0 +1,33 @@
+"""The report says what judges cost and how far they agreed before training, on the page and in Markdown."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from report_run import write_run
+
+from alignment.records.run_folder import RunFolder
+from alignment.report import write_report
+from alignment.rollout.judge_agreement import agreement_figures
+from alignment.rollout.judges import spending_counts
+from rewards.kinds.judge.agreement import JudgeAgreement
+from rewards.spending import Spending
+
+AGREED = JudgeAgreement(32, 32, 30, 16, 1, 16, 1, 0.06, {}, 64, 0)
+
+
+def test_the_report_says_what_judges_cost_and_how_far_they_agreed(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    write_report(run)
+    assert "## Judges" not in (run / "report.md").read_text(encoding="utf-8")
+    folder = next(iter(sorted(run.glob("01-*"))))
+    stage = RunFolder(run).find(folder.name[3:])
+    counts = {
+        "judges": spending_counts(Spending(200, 5, 123_456, 1.5)),
+        "judge_agreement": {"judge": agreement_figures(AGREED)},
+    }
+    replace(stage.manifest(), counts=counts).write(stage.manifest_path)
+    write_report(run)
+    for page in ("report.md", "report.html"):
+        text = (run / page).read_text(encoding="utf-8")
+        for said in ("Judges", "123,456", "1.50", "93.8 (79.9–98.3)", "1 of 16", "0 of 64"):
+            assert said in text, f"{said} in {page}"
