@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 StopReason = Literal["end", "length"]
+Spans = tuple[tuple[int, int], ...]  # (first token, a number that holds until the next span)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Generation:
 
     token_ids, logprobs, forced: (T,). Log-probs are in nats under the policy at temperature 1. forced marks tokens that the
     engine wrote in place of the policy; their log-probs are 0. stop_reason is `end` if the policy ended its turn. Engines
-    leave text and thinking_tokens empty; sampler.py fills them in.
+    leave text and thinking_tokens empty; sampler.py fills them in. versions: `(first token, weight_version)` of each span of
+    tokens, from engines on which a completion may go on over a change of weights; empty from others.
     """
 
     request: GenerationRequest
@@ -75,6 +77,7 @@ class Generation:
     stop_reason: StopReason
     text: str = ""
     thinking_tokens: int = 0
+    versions: Spans = ()
 
     @property
     def forced_tokens(self) -> int:
@@ -138,6 +141,12 @@ class Engine(Protocol):
 def in_order(generations: Iterable[tuple[int, Generation]]) -> list[Generation]:
     """All generations in the order of their requests."""
     return [made for _, made in sorted(generations, key=lambda pair: pair[0])]
+
+
+def spans_joined(first: Spans, tokens: int, more: Spans) -> Spans:
+    """Spans of `tokens` tokens and of those after them as one; a span that goes on is one span."""
+    moved = tuple((start + tokens, value) for start, value in more)
+    return (*first, *(moved[1:] if first and moved and first[-1][1] == moved[0][1] else moved))
 
 
 def request_seed(*parts: object) -> int:

@@ -17,6 +17,7 @@ from alignment.inference.engine import (
     SamplingSettings,
     in_order,
     request_seed,
+    spans_joined,
 )
 from alignment.inference.thinking_budget import (
     CLOSE,
@@ -61,7 +62,7 @@ class Sampler:
             for place, made in self.engine.generate([request for _, request in asked], settings):
                 index = asked[place][0]
                 made, more = self._continued(made, requests[index], round_)
-                whole = _joined(begun[index], made) if index in begun else made
+                whole = joined(begun[index], made) if index in begun else made
                 if more is None:
                     yield index, self._finished(whole)
                 else:
@@ -122,6 +123,7 @@ class Sampler:
             logprobs=made.logprobs[:keep] + [0.0] * len(written),
             forced=made.forced[:keep] + [True] * len(written),
             stop_reason="length",
+            versions=tuple(span for span in made.versions if span[0] < max(1, keep)),
         )
         room = asked.max_tokens - len(kept.token_ids)
         seed = request_seed(original.seed, round_ + 1)
@@ -150,7 +152,7 @@ class Sampler:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _joined(first: Generation, more: Generation) -> Generation:
+def joined(first: Generation, more: Generation) -> Generation:
     """A generation and its continuation as one, for the first one's request."""
     return Generation(
         request=first.request,
@@ -158,4 +160,5 @@ def _joined(first: Generation, more: Generation) -> Generation:
         logprobs=first.logprobs + more.logprobs,
         forced=first.forced + more.forced,
         stop_reason=more.stop_reason,
+        versions=spans_joined(first.versions, len(first.token_ids), more.versions),
     )

@@ -130,9 +130,9 @@ class Rollout(Sampling):
     max_staleness: int = Field(
         0,
         ge=0,
-        le=1,
-        description="Steps by which the weights that sampled a step's completions may be older than the policy: 1 samples the "
-        "next step's while this one trains, on engine vllm_server.",
+        description="Steps by which the weights that sampled a step's completions may be older than the policy, on engine "
+        "vllm_server: 1 samples the next step's while this one trains; k above 1 keeps k steps under way, whose completions "
+        "go on over changes of weights.",
     )
     max_logprob_gap: float | None = Field(
         None,

@@ -29,6 +29,14 @@ class OpeningRecord:
 
 
 @dataclass(frozen=True)
+class WeightSpan:
+    """Tokens of a completion that the same weights sampled; it ends where the next one begins."""
+
+    first_token: Annotated[int, "the place of its first token, from 0"]
+    staleness: Annotated[int, "steps by which the weights that sampled it are older than those that it trains"]
+
+
+@dataclass(frozen=True)
 class RolloutRow(LineRecord):
     """One judged completion."""
 
@@ -51,7 +59,8 @@ class RolloutRow(LineRecord):
     opening: Annotated[OpeningRecord | None, "the prompt, where an environment made it another than the problem's"] = (
         None
     )
-    staleness: Annotated[int, "steps by which the weights that sampled it are older than those that it trains"] = 0
+    staleness: Annotated[int, "steps by which its oldest weights are older than those that it trains"] = 0
+    weight_spans: Annotated[tuple[WeightSpan, ...], "each span, where it went on over a change of weights"] = ()
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from typing import Any
 import rewards
 from alignment.core.errors import DataError
 from alignment.data.rows import SAMPLING_COLUMNS, Problem
+from alignment.inference.engine import Spans
 from alignment.recipe.rewards import Reward
-from alignment.records.rollout import OpeningRecord, RolloutRow, VerdictRecord
+from alignment.records.rollout import OpeningRecord, RolloutRow, VerdictRecord, WeightSpan
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.judges import reward_options
 from alignment.rollout.trajectory import Trajectory
@@ -35,8 +36,8 @@ class Judged:
     total: float | None
     added: Mapping[str, float | None] = field(default_factory=dict)
 
-    def row(self, step: int, staleness: int = 0) -> RolloutRow:
-        """What rollouts.jsonl keeps of it."""
+    def row(self, step: int, ages: Spans = ()) -> RolloutRow:
+        """What rollouts.jsonl keeps of it. ages: steps by which the weights of each span of tokens are old."""
         made, own = self.trajectory, Opening(self.problem.messages, self.problem.tools)
         return RolloutRow(
             step=step,
@@ -56,7 +57,8 @@ class Judged:
             opening=None
             if made.opening == own
             else OpeningRecord(tuple(made.opening.messages), tuple(made.opening.tools)),
-            staleness=staleness,
+            staleness=max((age for _, age in ages), default=0),
+            weight_spans=tuple(WeightSpan(start, age) for start, age in ages) if len(ages) > 1 else (),
         )
 
 

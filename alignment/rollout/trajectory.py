@@ -10,7 +10,7 @@ from typing import Literal
 
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Message
-from alignment.inference.engine import Generation
+from alignment.inference.engine import Generation, Spans, spans_joined
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.protocol import Opening
@@ -45,7 +45,8 @@ class Trajectory:
     token_ids, logprobs and loss_mask have one entry for each token after the first prompt.
 
     loss_mask is true where the policy sampled the token; forced text (a thinking budget's) and what the environment said
-    carry no loss, and their log-probs (nats) are 0 and mean nothing.
+    carry no loss, and their log-probs (nats) are 0 and mean nothing. versions: the weights of each span of tokens, as
+    Generation has them.
     """
 
     opening: Opening
@@ -58,6 +59,7 @@ class Trajectory:
     budget: ThinkingBudget | None
     stop_reason: TrajectoryEnd
     thinking_tokens: int  # over all turns
+    versions: Spans = ()
 
     @property
     def text(self) -> str:
@@ -121,8 +123,10 @@ def joined(
     ids: list[int] = []
     logprobs: list[float] = []
     mask: list[bool] = []
+    versions: Spans = ()
     for place, made in enumerate(generations):
         turns.append(Turn(as_message(made.text), made.text, len(ids), len(ids) + len(made.token_ids)))
+        versions = spans_joined(versions, len(ids), made.versions)
         ids += made.token_ids
         logprobs += made.logprobs
         mask += [not forced for forced in made.forced]
@@ -144,4 +148,5 @@ def joined(
         budget=first.request.budget,
         stop_reason=stop_reason or last.stop_reason,
         thinking_tokens=sum(made.thinking_tokens for made in generations),
+        versions=versions,
     )

@@ -59,7 +59,9 @@ class Batch:
             "total": [float(index % 2) if int(name) % 2 else 1.0 for index, name in enumerate(names)],
         }
 
-    def roll_out(self, problem_ids: Sequence[str], step: int, weights: object, following: Sequence[str] = ()) -> Any:
+    def roll_out(
+        self, problem_ids: Sequence[str], step: int, weights: object, following: Sequence[Sequence[str]] = ()
+    ) -> Any:
         """The same rows, as our trainer asks for them."""
         from alignment.training.rl.batch import RolledOut, Row
 

@@ -46,7 +46,7 @@ SUMS = {"source": "chain-sum", "split": "reasoning", "count": 32, "seed": 2}
 DORA = {"rank": 4, "alpha": 8, "variant": "dora", "targets": "mlp", "modules_to_save": ["embed_tokens"]}
 CORRECTED = {"type": "dapo", "importance_cap": 2}
 SAMPLING = ("grpo", "distill")  # kinds
-SAMPLED = ("rl_sampled", "rl_server", "rl_server_lora", "rl_ahead")  # by an engine
+SAMPLED = ("rl_sampled", "rl_server", "rl_server_lora", "rl_ahead", "rl_partial")  # by an engine
 RESUMED = {f"{job}_resumed": job for job in ("sft", "sft_lora", "rl")}  # from the second of three steps
 REWARD = "def has_an_eight(completions):\n    return [float('8' in text) for text in completions]\n"
 LORA = {"rank": 4, "alpha": 8}  # PEFT trains tokens under ZeRO-3 on CUDA alone
@@ -59,7 +59,7 @@ class ScriptedRollouts:
         self._rank = rank
 
     def roll_out(
-        self, problem_ids: Sequence[str], step: int, weights: EngineWeights, following: Sequence[str] = ()
+        self, problem_ids: Sequence[str], step: int, weights: EngineWeights, following: Sequence[Sequence[str]] = ()
     ) -> RolledOut:
         for _ in weights():
             pass  # an engine would take them; sharded, they are gathered on all ranks
@@ -151,6 +151,9 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         stage("rl_sampled", "grpo", processes, **{**judged, "rollout": sampled}),
         stage("rl_server_lora", "grpo", processes, lora=LORA, **{**judged, "rollout": {**sampled, "engine": adapter}}),
         stage("rl_ahead", "grpo", processes, algorithm=CORRECTED, **{**judged, "rollout": ahead}),
+        stage(
+            "rl_partial", "grpo", processes, algorithm=CORRECTED, **{**judged, "rollout": {**ahead, "max_staleness": 2}}
+        ),
         stage("rl_server", "grpo", processes, **{**judged, "rollout": {**sampled, "engine": server}}),
     ]
     (experts,) = [one for one in stages if one["name"] == "sft_moe"]

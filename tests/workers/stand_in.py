@@ -31,9 +31,14 @@ def settings(**options: Any) -> EngineSettings:
 
 
 class StandIn:
-    """One server. `fault`: hang, fail, lie, garble or die (connections end without an answer), from the next request on; `served` counts completions."""
+    """One server. `fault`: hang, fail, lie, garble or die (connections end without an answer), from the next request on; `served` counts completions.
+
+    token_seconds: set, completions are given token by token in so much time each, and ended by a pause, as vLLM ends them.
+    """
 
     def __init__(self, key: str = "") -> None:
+        self.token_seconds, self._pauses, self._running = 0.0, 0, threading.Event()
+        self._running.set()
         self.fault, self.served, self.version, self.key = "", 0, "default", key
         self.after = 10**9  # completions after which the fault begins
         self._planted = ""
@@ -73,7 +78,12 @@ class StandIn:
                 except OSError:
                     self.close_connection = True  # whoever asked has given up
 
-        self.listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Listener(ThreadingHTTPServer):
+            """Takes as many connections at once as a server's clients open."""
+
+            request_queue_size = 128
+
+        self.listener = Listener(("127.0.0.1", 0), Handler)
         self.listener.daemon_threads = False  # one that computes while the interpreter ends would abort it
         self.address = f"http://127.0.0.1:{self.listener.server_address[1]}"
         threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True).start()
@@ -93,14 +103,41 @@ class StandIn:
         if path == "/weight_info":
             return 200, {"weight_version": "another-7" if self.fault == "lie" else self.version}
         if path == "/inference/v1/generate":
-            return 200, self._generated(body)
+            return 200, self._by_token(body) if self.token_seconds else self._generated(body)
+        if path.startswith("/pause"):
+            self._pauses += 1
+            self._running.clear()
+        if path == "/resume":
+            self._running.set()
         if path == "/update_weights":
             self._blocks.append(body["update_info"])
         if path == "/finish_weight_update":
             self._load(body["weight_version"])
         return 200, {}
 
+    def _by_token(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A completion that is given token after token, until its end or a pause; a paused server begins none."""
+        if "prompt_logprobs" in body["sampling_params"]:
+            return self._generated(body)
+        begun = self._pauses
+        while not self._running.wait(0.01) and self._pauses == begun:
+            pass
+        whole: dict[str, Any] = (
+            {"token_ids": [], "logprobs": {"content": []}}
+            if self._pauses > begun
+            else self._generated(body)["choices"][0]
+        )
+        given = 0
+        while given < len(whole["token_ids"]) and self._pauses == begun:
+            self.released.wait(self.token_seconds)
+            given += 1
+        if (self._pauses > begun and given < len(whole["token_ids"])) or not whole["token_ids"]:
+            logprobs = {"content": whole["logprobs"]["content"][:given]}
+            whole = {"token_ids": whole["token_ids"][:given], "logprobs": logprobs, "finish_reason": "abort"}
+        return {"choices": [whole]}
+
     def close(self) -> None:
+        self._running.set()
         self.released.set()
         self.listener.shutdown()
         self.listener.server_close()

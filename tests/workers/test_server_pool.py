@@ -100,6 +100,44 @@ def test_a_call_that_is_given_up_leaves_nothing_behind_for_the_next(
     started.close()
 
 
+def test_a_completion_goes_on_over_a_change_of_weights_and_says_where(two: list[StandIn]) -> None:
+    """Each token's log-prob is that of the weights that its span names, given all tokens before it; budgets hold on the way."""
+    models = [AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32) for _ in range(2)]
+    started, made = pool(two), list[tuple[int, Generation]]()
+    with torch.no_grad():
+        for parameter in models[1].parameters():
+            parameter.mul_(1 + 0.3 * torch.randn_like(parameter))
+    for server in two:
+        server.token_seconds = 0.2
+    asked = requests(12, max_tokens=24)
+    thread = threading.Thread(target=lambda: made.extend(started.generate(asked, SamplingSettings())))
+    thread.start()
+    while sum(server.served for server in two) < 6:
+        time.sleep(0.01)
+    assert started.load_weights(iter(models[1].named_parameters())) == 1
+    for server in two:
+        server.token_seconds = 0.001
+    thread.join(60)
+    whole = in_order(made)
+    assert [one.request for one in whole] == asked
+    spans = [one.versions for one in whole]
+    assert {version for one in spans for _, version in one} == {0, 1} and all(one[0][0] == 0 for one in spans)
+    assert sum(len(one) == 2 for one in spans) >= 2, "what was under way goes on"
+    engines = [start_engine(settings()) for _ in models]
+    for engine, model in zip(engines, models, strict=True):
+        engine.load_weights(iter(model.named_parameters()))
+    for one in whole:
+        scores = [engine.logprobs([[*one.request.prompt_ids, *one.token_ids]])[0][2:] for engine in engines]
+        ends = [*(start for start, _ in one.versions[1:]), len(one.token_ids)]
+        for (start, version), end in zip(one.versions, ends, strict=True):
+            for place in range(start, end):
+                if not one.forced[place]:
+                    assert one.logprobs[place] == pytest.approx(scores[version][place], abs=1e-4)
+        assert len(one.token_ids) <= 24 and (one.request.budget is not None or not one.forced_tokens)
+    assert any(one.forced_tokens for one in whole)
+    started.close()
+
+
 @pytest.mark.parametrize("way", ["shm", "tcp"])
 def test_weights_arrive_exactly_and_are_proven(two: list[StandIn], way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 1 << 18)  # many blocks

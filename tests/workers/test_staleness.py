@@ -1,4 +1,4 @@
-"""Completions of weights that are a step old: sampled beside training, corrected for, and dropped where they are older."""
+"""Completions of weights that are some steps old: sampled beside training, corrected for, and dropped where they are older."""
 
 import shutil
 import time
@@ -12,6 +12,7 @@ import torch
 from stand_in import BASE, stand_ins
 from transformers import AutoModelForCausalLM
 
+from alignment.records.rollout import RolloutRow
 from alignment.training.rl.ahead import Ahead, without_stale
 from alignment.training.rl.batch import RolledOut, Row
 from alignment.training.rl.order import EpochSampler
@@ -83,6 +84,31 @@ def test_a_run_on_rollouts_of_the_step_before_learns_its_task(
     assert '"staleness": 1' in next(lines).read_text().splitlines()[-1]
 
 
+def test_completions_that_go_on_over_several_steps_learn_the_task(
+    unsure: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three steps are under way. Weights are sent meanwhile; no token is older than three steps, and each line says how old."""
+    with stand_ins(1) as (server,):
+        engine = f"{{type: vllm_server, endpoints: ['{server.address}']}}"
+        made = trainer(unsure, tmp_path / "run", monkeypatch, engine, 12, 3)
+        server.token_seconds = 0.02
+        with made._rollouts._context.at_end:
+            made.train()
+    rewards = figures(made, "reward")
+    assert len(rewards) == 12 and max(rewards[:3]) < 0.1 and min(rewards[-2:]) > 0.15
+    assert figures(made, "stale_rows") == [0.0] * 12 and max(figures(made, "logprob_gap")) < 1e-5
+    ages = figures(made, "staleness")
+    assert ages[0] == 0 and 0 < max(ages) <= 3 and max(figures(made, "interrupted_fraction")) > 0
+    (path,) = (tmp_path / "run").glob("*-reasoning_rl/rollouts.jsonl")
+    spans = [line.weight_spans for line in RolloutRow.read_lines(path) if line.weight_spans]
+    assert spans and all(len(one) > 1 for one in spans)
+    for one in spans:
+        assert [part.staleness for part in one] == sorted((part.staleness for part in one), reverse=True)
+        assert one[0].first_token == 0 and one[0].staleness <= 3
+    problems = [(line.step, line.problem) for line in RolloutRow.read_lines(path)]
+    assert all(len({name for at, name in problems if at == step}) == 2 for step in range(1, 13))
+
+
 def test_rows_that_are_older_are_dropped_and_counted(
     unsure: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +119,7 @@ def test_rows_that_are_older_are_dropped_and_counted(
         made._max_staleness = 1
         roll_out = made._rollouts.roll_out
 
-        def aged(problem_ids: Sequence[str], step: int, weights: Any, following: Sequence[str] = ()) -> RolledOut:
+        def aged(problem_ids: Sequence[str], step: int, weights: Any, following: Any = ()) -> RolledOut:
             rolled = roll_out(problem_ids, step, weights)
             rows = [replace(row, staleness=ages(place)) for place, row in enumerate(rolled.rows)]
             return RolledOut(rows, [float(ages(place)) for place in range(len(rows))], rolled.figures)
@@ -126,7 +152,7 @@ def test_a_stage_that_fails_does_not_wait_for_what_is_sampled_ahead(
         began = time.monotonic()
         with pytest.raises(ValueError, match="cannot be computed"), made._rollouts._context.at_end:
             made.train()
-        assert made._rollouts._ahead._work.exception(timeout=30) is not None
+        assert made._rollouts._ahead._work[1][1].exception(timeout=30) is not None
         assert time.monotonic() - began < 30, "the server hangs for 60 s"
 
 
@@ -140,19 +166,19 @@ def test_a_dropped_row_keeps_its_place_without_a_reward_and_without_loss() -> No
 
 
 def test_what_was_sampled_for_other_problems_than_a_step_asks_for_is_counted() -> None:
-    ahead: Ahead[str] = Ahead()
-    assert ahead.taken(["a"]) == (None, 0)
-    ahead.begin(["a", "a"], lambda: "made")
-    assert ahead.taken(["a", "a"]) == ("made", 0)
-    ahead.begin(["a", "b"], lambda: "made")
-    assert ahead.taken(["b", "b"]) == (None, 2) and ahead.taken(["a", "b"]) == (None, 0)
+    ahead: Ahead[str] = Ahead(2)
+    assert ahead.taken(1, ["a"]) == (None, 0)
+    ahead.begin(1, ["a", "a"], lambda: "made")
+    ahead.begin(2, ["a", "b"], lambda: "made later")
+    assert ahead.has(1) and ahead.taken(1, ["a", "a"]) == ("made", 0) and not ahead.has(1)
+    assert ahead.taken(2, ["b", "b"]) == (None, 2) and ahead.taken(2, ["a", "b"]) == (None, 0)
 
     def fails() -> str:
         raise VerdictsUnavailable("judge", 16, 16, "no answer")
 
-    ahead.begin(["a"], fails)
+    ahead.begin(3, ["a"], fails)
     with pytest.raises(VerdictsUnavailable):
-        ahead.taken(["a"])
+        ahead.taken(3, ["a"])
 
 
 @pytest.mark.parametrize("shuffle", [True, False])

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -94,6 +95,42 @@ def test_weights_reach_a_server_and_are_proven(started: ServerPool) -> None:
     check_weight_sync(started, lambda: iter(model.named_parameters()), PROBE)
     assert started.logprobs([PROBE])[0] == before, "the true weights bring back every log-prob exactly"
     assert started.weight_version == 4
+
+
+def test_completions_go_on_over_a_change_of_weights_with_log_probs_of_the_weights_that_they_name(
+    started: ServerPool,
+) -> None:
+    """vLLM ends what is under way and says how far it came; the rest is sampled by the new weights, budgets included."""
+    model = AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32)
+    first, made = started.weight_version, list[tuple[int, Generation]]()
+    long = [
+        GenerationRequest(
+            [5 + one, TOKENS.open_id, 9], "thinking", ThinkingBudget(most=90) if one % 2 else None, 200, one
+        )
+        for one in range(16)
+    ]
+    expected = {first: [], first + 1: []}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "mlp" in name:
+                parameter.mul_(1 + 0.3 * torch.randn_like(parameter))
+    thread = threading.Thread(target=lambda: made.extend(started.generate(long, SamplingSettings(temperature=1.5))))
+    thread.start()
+    time.sleep(0.4)
+    started.load_weights(iter(model.named_parameters()))
+    thread.join(120)
+    whole = in_order(made)
+    assert [one.request for one in whole] == long and any(len(one.versions) == 2 for one in whole)
+    sequences = [[*one.request.prompt_ids, *one.token_ids] for one in whole]
+    expected[first + 1] = started.logprobs(sequences)
+    started.load_weights(iter(AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32).named_parameters()))
+    expected[first] = started.logprobs(sequences)
+    for number, one in enumerate(whole):
+        ends = [*(start for start, _ in one.versions[1:]), len(one.token_ids)]
+        for (start, version), end in zip(one.versions, ends, strict=True):
+            for place in range(start, end):
+                if not one.forced[place]:
+                    assert one.logprobs[place] == pytest.approx(expected[version][number][place + 2], abs=1e-3)
 
 
 def test_a_server_asks_for_its_key(started: ServerPool) -> None:

@@ -1,9 +1,11 @@
-"""The next step's rollouts, sampled in a thread while the policy trains on this step's, and rows that are too old.
+"""The next steps' rollouts, sampled in threads while the policy trains on this step's, and rows that are too old.
 
-A step waits for the rollouts that were begun one step before, sends its weights, and only then begins the next ones: all
-tokens of a row are sampled by the same weights, and a run is the same however long a batch takes. The loss corrects for the
-older weights by importance_cap (losses.py). Asynchronous RLHF (arXiv 2410.18252, section 3) is one step off in this way.
-Neighbours: rollouts.py (what is sampled), trainer.py (drops rows).
+With max_staleness 1 a step waits for the rollouts that were begun one step before, sends its weights, and only then begins
+the next ones: all tokens of a row are sampled by the same weights, and a run is the same however long a batch takes.
+Asynchronous RLHF (arXiv 2410.18252, section 3) is one step off in this way. With k above 1, k steps are under way: weights are
+sent while they are sampled, and rows go on with the new ones, as in AReaL (arXiv 2505.24298, section 4.1).
+The loss corrects for the older weights of each token by importance_cap (losses.py). Neighbours: rollouts.py (what is sampled),
+trainer.py (drops rows).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,29 +19,31 @@ Made = TypeVar("Made")
 
 
 class Ahead(Generic[Made]):
-    """At most one step's work under way in a thread, known by the ids that it is for."""
+    """The work of at most so many steps under way, each in a thread, known by the ids that it is for."""
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ahead")
-        self._ids: tuple[str, ...] = ()
-        self._work: Future[Made] | None = None
+    def __init__(self, steps: int = 1) -> None:
+        self._threads = ThreadPoolExecutor(max(1, steps), thread_name_prefix="ahead")
+        self._work: dict[int, tuple[tuple[str, ...], Future[Made]]] = {}
 
-    def begin(self, ids: Sequence[str], work: Callable[[], Made]) -> None:
-        """Start work for ids. Nothing may be under way."""
-        self._ids, self._work = tuple(ids), self._thread.submit(work)
+    def has(self, step: int) -> bool:
+        """Whether a step's work was begun and not taken."""
+        return step in self._work
 
-    def taken(self, ids: Sequence[str]) -> tuple[Made | None, int]:
-        """What was made for these ids, once it is whole, or None; and for how many others. Raises what the work raised."""
-        known, work = self._ids, self._work
-        self._ids, self._work = (), None
-        if work is None:
+    def begin(self, step: int, ids: Sequence[str], work: Callable[[], Made]) -> None:
+        """Start the work of a step, for ids."""
+        self._work[step] = tuple(ids), self._threads.submit(work)
+
+    def taken(self, step: int, ids: Sequence[str]) -> tuple[Made | None, int]:
+        """What was made for a step's ids, once it is whole, or None; and for how many others. Raises what the work raised."""
+        if step not in self._work:
             return None, 0
+        known, work = self._work.pop(step)
         made = work.result()
         return (made, 0) if known == tuple(ids) else (None, len(known))
 
 
 def without_stale(rolled: RolledOut, most: int) -> RolledOut:
-    """The rollouts without the rows whose weights are more than `most` steps old, which are counted as `stale_rows`.
+    """The rollouts without the rows whose oldest weights are more than `most` steps old, which are counted as `stale_rows`.
 
     A dropped row keeps its place, for each rank has as many rows as the others: its reward is unknown, so that no mean
     contains it, and none of its tokens carries loss.

@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from alignment.training.rl.engine_weights import EngineWeights
 
+Following = Sequence[Sequence[str]]
 GAP_ROWS = 4  # of each rank, whose log-probs are compared with the engine's at every step
 
 
@@ -24,7 +25,7 @@ GAP_ROWS = 4  # of each rank, whose log-probs are compared with the engine's at 
 class Row:
     """One sampled completion. logprobs are the engine's; sampled marks tokens that are the policy's own.
 
-    staleness: steps by which the weights that sampled it, all of its tokens, are older than the policy.
+    staleness: steps by which the oldest weights that sampled any of its tokens are older than the policy.
     """
 
     prompt_ids: Sequence[int]
@@ -69,11 +70,11 @@ class RolloutSource(Protocol):
     """What a trainer asks for a step's rollouts: rollouts.py, or what a test gives in its place."""
 
     def roll_out(
-        self, problem_ids: Sequence[str], step: int, weights: EngineWeights, following: Sequence[str] = ()
+        self, problem_ids: Sequence[str], step: int, weights: EngineWeights, following: Following = ()
     ) -> RolledOut:
         """A completion for each id, which stands once for each generation. weights: what the trainer holds now.
 
-        following: the ids of the next step, which may be sampled ahead; none after the last step.
+        following: the ids of each of the next steps, which may be sampled ahead; none after the last step.
         """
         ...
 

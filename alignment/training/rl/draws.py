@@ -40,8 +40,11 @@ class Drawn:
 class Draws:
     """Draws of a grpo stage on this rank. scorers: set once they are opened."""
 
-    def __init__(self, recipe: Recipe, stage: GrpoStage, problems: dict[str, Problem], scorer: Scorer, ranks: Ranks):
-        self._seed, self._stage, self._settings, self._ranks = recipe.seed, stage, stage.rollout, ranks
+    def __init__(self, recipe: Recipe, stage: GrpoStage, problems: dict[str, Problem], scorer: Scorer) -> None:
+        self._seed, self._stage, self._settings = recipe.seed, stage, stage.rollout
+        ahead = stage.rollout.max_staleness
+        # Steps that are under way at the same time talk in groups of their own; without any, in the trainer's.
+        self._ranks = [Ranks.of_a_thread(recipe.hardware.timeout_minutes) for _ in range(ahead)] or [Ranks()]
         self._problems, self._judging = problems, Judging(scorer)
         self._sampling = SamplingSettings(stage.rollout.temperature, stage.rollout.top_p, stage.rollout.top_k)
         self.scorers: ModelScorers | None = None
@@ -54,7 +57,8 @@ class Draws:
         asked: this rank's problems, one for each completion. others: those that may replace them, the same on every rank.
         """
         waited, size = self._seconds_verdicts(), self._settings.generations
-        first = self._ranks.rank * len(asked)
+        ranks = self._ranks[step % len(self._ranks)]
+        first = ranks.rank * len(asked)
         judged = self._completed(
             sampler, [(first + place, self._problems[name]) for place, name in enumerate(asked)], step, draw=0
         )
@@ -68,7 +72,7 @@ class Draws:
 
         groups = in_groups(judged, size)
         if self._settings.dynamic_sampling:
-            filled = fill_with_signal(groups, (self._problems[name] for name in others), new_groups, self._ranks)
+            filled = fill_with_signal(groups, (self._problems[name] for name in others), new_groups, ranks)
         else:
             filled = Filled(groups, 0, len(groups), 0)
         return Drawn(filled, outcomes, self._seconds_verdicts() - waited, weights_of_step)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from alignment.core.files import append_json_lines
 from alignment.data.rows import Problem
+from alignment.inference.engine import Spans
 from alignment.inference.ranks import Ranks
 from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.rollout.difficulty import DifficultyPool
@@ -21,7 +22,7 @@ from alignment.rollout.scoring import Judged, Scorer, summary
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.ahead import Ahead
-from alignment.training.rl.batch import GAP_ROWS, RolledOut, Row
+from alignment.training.rl.batch import GAP_ROWS, Following, RolledOut, Row
 from alignment.training.rl.draws import Drawn, Draws
 from alignment.training.rl.engine_weights import EngineWeights, starts_the_same
 from alignment.training.rl.model_scorers import ModelScorers
@@ -44,42 +45,48 @@ class Rollouts:
         self._problems = {problem.id: problem for problem in problems}
         self._scorer = Scorer(stage.rewards, context.run.judgements)
         self._spent = self._scorer.spending()
-        ranks = Ranks.of_a_thread(context.recipe.hardware.timeout_minutes)
-        self._step_problems = StepProblems(list(self._problems), stage.rollout, context.recipe.seed, ranks, pool)
-        self._draws = Draws(context.recipe, stage, self._problems, self._scorer, ranks)
+        self._step_problems = StepProblems(list(self._problems), stage.rollout, context.recipe.seed, Ranks(), pool)
+        self._draws = Draws(context.recipe, stage, self._problems, self._scorer)
+        self._steps_of_weights: dict[int, int] = {}  # by the engine's weight_version
         self._weights_of_step: int | None = None
         self._resting = False
         self._sampler: TrajectorySampler | None = None
         self._process: ProcessScores | None = None
         self.start_logprobs: StartLogprobs | None = None
-        self._ahead: Ahead[Drawn] = Ahead()
+        self._ahead: Ahead[Drawn] = Ahead(stage.rollout.max_staleness)
 
     def roll_out(
-        self, problem_ids: Sequence[str], step: int, weights: EngineWeights, following: Sequence[str] = ()
+        self, problem_ids: Sequence[str], step: int, weights: EngineWeights, following: Following = ()
     ) -> RolledOut:
         """One step's completions for the problems of this rank, each id once per generation."""
         began, asked = time.monotonic(), self._step_problems.asked(step, problem_ids)
-        early, unasked = self._ahead.taken(asked)
-        waited, sent = time.monotonic() - began, weights.for_stage(self._context.stage)
-        sampler = self._fresh_sampler(step, sent)
-        fresh = time.monotonic()
+        sent = weights.for_stage(self._context.stage)
+        if self._settings.max_staleness > 1:  # what is under way goes on with the new weights
+            sampler, seconds_weights = self._fresh_sampler(step, sent), time.monotonic() - began
+            early, unasked = self._ahead.taken(step, asked)
+        else:
+            early, unasked = self._ahead.taken(step, asked)
+            waited = time.monotonic()
+            sampler, seconds_weights = self._fresh_sampler(step, sent), time.monotonic() - waited
         drawn = self._drawn_now(sampler, asked, step) if early is None else early
         learnt = self._step_problems.learn(step, drawn.outcomes)
         made = time.monotonic()
         scored = self._process.score(drawn.judged, step) if self._process is not None else None
         judged, verdicts = drawn.judged if scored is None else scored.judged, time.monotonic() - made
         verdicts += drawn.seconds_verdicts if early is None else 0.0
-        rows, probes = self._rows(sampler, judged, step - drawn.weights_of_step)
-        self._keep(judged, step, step - drawn.weights_of_step)
+        ages = [self._ages(one, step, drawn.weights_of_step) for one in judged]
+        rows = [_row(one, old) for one, old in zip(judged, ages, strict=True)]
+        probes = self._probes(sampler, rows) if drawn.weights_of_step < step else []
+        self._keep(judged, step, ages)
         self._rest_or_begin(sampler, step, following)
         figures = {
-            **self._figures(judged, drawn.filled, step - drawn.weights_of_step, unasked),
+            **self._figures(judged, drawn.filled, ages, unasked),
             **learnt,
             **({} if scored is None else scored.figures()),
             **self._spending(),
             **({} if sent.rounding.kept is None else {"merge_changed_fraction": sent.rounding.kept}),
-            "seconds_weights": fresh - began - waited,
-            "seconds_rollout": waited + time.monotonic() - fresh - verdicts,
+            "seconds_weights": seconds_weights,
+            "seconds_rollout": time.monotonic() - began - seconds_weights - verdicts,
             "seconds_verdicts": verdicts,  # beyond those that sampling hid
         }
         steps = None if scored is None else scored.steps
@@ -88,44 +95,56 @@ class Rollouts:
     def _drawn_now(self, sampler: TrajectorySampler, asked: Sequence[str], step: int) -> Drawn:
         return self._draws.drawn(sampler, asked, self._step_problems.others(step, asked), step, step)
 
-    def _rest_or_begin(self, sampler: TrajectorySampler, step: int, following: Sequence[str]) -> None:
-        """Begin the next step's completions where they may be a step old; else the engine rests until new weights come."""
+    def _rest_or_begin(self, sampler: TrajectorySampler, step: int, following: Following) -> None:
+        """Begin the next steps' completions where they may be older; else the engine rests until new weights come."""
         if not (following and self._settings.max_staleness):
             sampler.sampler.engine.rest()
             self._resting = True
-            return
-        asked = self._step_problems.asked(step + 1, following)
-        others = self._step_problems.others(step + 1, asked)
-        self._ahead.begin(asked, lambda: self._draws.drawn(sampler, asked, others, step + 1, step))
+        for later, given in enumerate(following, step + 1):
+            if not self._ahead.has(later):
+                self._begin(sampler, later, given, step)
 
-    def _rows(self, sampler: TrajectorySampler, judged: list[Judged], staleness: int) -> tuple[list[Row], list[Row]]:
-        """The step's rows; where they are stale, some of them once more with the log-probs of the engine's weights now."""
-        rows = [_row(one, staleness) for one in judged]
-        if not staleness:
-            return rows, []
+    def _begin(self, sampler: TrajectorySampler, later: int, given: Sequence[str], step: int) -> None:
+        asked = self._step_problems.asked(later, given)
+        others = self._step_problems.others(later, asked)
+        self._ahead.begin(later, asked, lambda: self._draws.drawn(sampler, asked, others, later, step))
+
+    def _ages(self, judged: Judged, step: int, weights_of_step: int) -> Spans:
+        """Steps by which the weights of each span of a completion's tokens are older than those that it trains.
+
+        weights_of_step: of all its tokens, where the engine does not say.
+        """
+        versions = judged.trajectory.versions
+        if not versions:
+            return ((0, step - weights_of_step),)
+        return tuple((start, step - self._steps_of_weights[version]) for start, version in versions)
+
+    def _probes(self, sampler: TrajectorySampler, rows: list[Row]) -> list[Row]:
+        """Some rows once more, with the log-probs of the engine's weights now. Collective with an adapter."""
         compared = rows[:GAP_ROWS]
         scored = sampler.sampler.engine.logprobs([[*row.prompt_ids, *row.completion_ids] for row in compared])
-        return rows, [
+        return [
             replace(row, logprobs=found[len(row.prompt_ids) - 1 :]) for row, found in zip(compared, scored, strict=True)
         ]
 
-    def _figures(self, judged: list[Judged], filled: Filled, staleness: int, unasked: int) -> dict[str, float]:
-        """What a step's completions are like."""
+    def _figures(self, judged: list[Judged], filled: Filled, ages: list[Spans], unasked: int) -> dict[str, float]:
+        """What a step's completions are like. All figures are averaged over ranks."""
         silent = [not has_signal(group) for group in filled.groups]
-        ages = {
-            "staleness": float(staleness),
-            "stale_rows": float(unasked * self._context.processes),
-        }  # mean over ranks
         tried = {
             "replaced_groups": float(filled.replaced),
             "sampled_groups": float(filled.sampled),
             "sampled_zero_variance": filled.without_signal / max(1, filled.sampled),
         }
+        older = {
+            "staleness": _mean_age(judged, ages),
+            "stale_rows": float(unasked * self._context.processes),
+            "interrupted_fraction": sum(len(one) > 1 for one in ages) / max(1, len(ages)),
+        }
         return {
             **summary(judged),
             "zero_variance_groups": sum(silent) / len(silent),
             **(tried if self._settings.dynamic_sampling else {}),
-            **(ages if self._settings.max_staleness else {}),
+            **(older if self._settings.max_staleness else {}),
         }
 
     def _spending(self) -> dict[str, float]:
@@ -147,6 +166,7 @@ class Rollouts:
         elif self._weights_of_step != step or self._resting:
             self._sampler.sampler.engine.load_weights(weights())
         self._weights_of_step, self._resting = step, False
+        self._steps_of_weights[self._sampler.sampler.engine.weight_version] = step
         return self._sampler
 
     def _first_sampler(self, step: int, weights: EngineWeights) -> TrajectorySampler:
@@ -164,14 +184,14 @@ class Rollouts:
             self._context.counts["engine_weights"] = f"merged: {why_merged}" if why_merged else "the adapter alone"
         return sampler
 
-    def _keep(self, judged: list[Judged], step: int, staleness: int) -> None:
+    def _keep(self, judged: list[Judged], step: int, ages: list[Spans]) -> None:
         """Write some of the step's rollouts to rollouts.jsonl."""
         if self._context.is_main:
-            kept = judged[:: max(1, len(judged) // KEPT_ROLLOUTS)]
-            append_json_lines(self._context.folder.rollouts, [one.row(step + 1, staleness) for one in kept])
+            kept = range(0, len(judged), max(1, len(judged) // KEPT_ROLLOUTS))
+            append_json_lines(self._context.folder.rollouts, [judged[one].row(step + 1, ages[one]) for one in kept])
 
 
-def _row(judged: Judged, staleness: int) -> Row:
+def _row(judged: Judged, ages: Spans) -> Row:
     made = judged.trajectory
     return Row(
         prompt_ids=made.prompt_ids,
@@ -179,5 +199,15 @@ def _row(judged: Judged, staleness: int) -> Row:
         logprobs=made.logprobs,
         sampled=made.loss_mask,
         truncated=made.stop_reason == "length",
-        staleness=staleness,
+        staleness=max(age for _, age in ages),
     )
+
+
+def _mean_age(judged: Sequence[Judged], ages: Sequence[Spans]) -> float:
+    """Steps by which the weights of a token are old, mean over tokens."""
+    total, tokens = 0, 0
+    for one, spans in zip(judged, ages, strict=True):
+        ends = [*(start for start, _ in spans[1:]), len(one.trajectory.token_ids)]
+        total += sum(age * (end - start) for (start, age), end in zip(spans, ends, strict=True))
+        tokens += ends[-1]
+    return total / max(1, tokens)

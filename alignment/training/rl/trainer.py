@@ -82,13 +82,14 @@ class PolicyGradientTrainer(GRPOTrainer):
         self._order = EpochSampler.of(super()._get_train_sampler(dataset))
         return self._order
 
-    def _following(self, step: int, rows: int) -> list[str]:
-        """The problems of the next step's rows on this rank, if they may be sampled ahead and there is a next step."""
-        if not self._max_staleness or step + 1 >= self.state.max_steps:
-            return []
-        chunk = [index for index in self._order.problems_of(step + 1) for _ in range(self.num_generations)]
-        first = self.accelerator.process_index * rows
-        return [self.train_dataset[index]["problem"] for index in chunk[first : first + rows]]
+    def _following(self, step: int, rows: int) -> list[list[str]]:
+        """The problems of this rank's rows in each of the next steps that may be sampled ahead."""
+        last, first = min(step + self._max_staleness, self.state.max_steps - 1), self.accelerator.process_index * rows
+        found = []
+        for later in range(step + 1, last + 1):
+            chunk = [index for index in self._order.problems_of(later) for _ in range(self.num_generations)]
+            found.append([self.train_dataset[index]["problem"] for index in chunk[first : first + rows]])
+        return found
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor | None]:
         """One step's batch on this rank. Overrides TRL's; it shuffles the tensors and splits them into micro-batches."""

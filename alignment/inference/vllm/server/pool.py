@@ -2,6 +2,7 @@
 
 Seeds belong to requests, so that servers give what one engine in this process gives, whichever answers. The servers' weight
 version is read before each call and after it: rows of other weights are never returned as these weights' own in silence.
+Completions that are under way while weights change go on with the new ones (gate.py), from any thread.
 Neighbours: launch.py, fleet.py, calls.py, requests.py, and ../../weights/server.py (weights).
 """
 
@@ -21,18 +22,23 @@ from alignment.core.machine import visible_gpus
 from alignment.inference.adapters import merged_copy
 from alignment.inference.engine import EngineSettings, Generation, GenerationRequest, SamplingSettings
 from alignment.inference.ranks import Ranks
+from alignment.inference.sampler import joined
 from alignment.inference.vllm.server.calls import Call
 from alignment.inference.vllm.server.client import ServerClient, ServerLost
 from alignment.inference.vllm.server.fleet import Fleet, Server
+from alignment.inference.vllm.server.gate import Gate
 from alignment.inference.vllm.server.launch import LaunchedServer
 from alignment.inference.vllm.server.place import new_key, places
 from alignment.inference.vllm.server.requests import (
     GENERATE,
+    continued,
     generate_body,
     generation_of,
     logprobs_body,
     logprobs_of,
     of_adapter,
+    was_interrupted,
+    without_half_a_stop_text,
 )
 from alignment.inference.weights.server import ServerTransfer
 from alignment.inference.weights.server_adapter import NAME, AdapterTransfer
@@ -42,6 +48,9 @@ from alignment.records.adapter import is_adapter_alone
 
 if TYPE_CHECKING:
     import torch
+
+
+DRAIN_SECONDS = 0.5  # in which servers answer what they were told to end
 
 
 def whole(settings: EngineSettings) -> "tuple[EngineSettings, tempfile.TemporaryDirectory[str] | None]":
@@ -59,7 +68,7 @@ class ServerPool:
 
     def __init__(self, settings: EngineSettings) -> None:
         options = cast(VllmServerOptions, settings.options)
-        self._options, self._ranks = options, Ranks()
+        self._options, self._ranks, self._gate = options, Ranks(), Gate()
         self._settings, self._merged = whole(settings)
         self._folder: Path | None = None
         self.weight_version, self._version = 0, ""
@@ -91,10 +100,7 @@ class ServerPool:
         self._refuse_other_weights()
 
         def sample(server: Server, number: int) -> Generation:
-            request = requests[number]
-            body = generate_body(request, settings, self._settings.stop_ids, self._budget(request))
-            body = of_adapter(body, self._adapter)
-            return generation_of(request, server.client.ask("POST", GENERATE, body), self._settings.thinking)
+            return self._sampled(server, requests[number], settings)
 
         call = Call(self._fleet, sample, len(requests), self._options.max_sequences)
         left = len(requests)
@@ -108,6 +114,24 @@ class ServerPool:
                 for server in self._fleet.servers:
                     server.client.drop()
         self._refuse_other_weights()
+
+    def _sampled(self, server: Server, request: GenerationRequest, settings: SamplingSettings) -> Generation:
+        """A completion from one server, in as many parts as it has versions of the weights. Raises ServerLost."""
+        thinking, asked, whole, part = self._settings.thinking, request, None, 0
+        while True:
+            with self._gate.passed():
+                body = generate_body(asked, settings, self._settings.stop_ids, self._budget(asked))
+                answer = server.client.ask("POST", GENERATE, of_adapter(body, self._adapter))
+                version = self.weight_version
+            made = generation_of(asked, answer, thinking)
+            interrupted = was_interrupted(answer)
+            made = replace(without_half_a_stop_text(made, thinking) if interrupted else made, request=request)
+            made = replace(made, versions=((0, version),) if made.token_ids else ())
+            whole = made if whole is None else joined(whole, made)
+            if not interrupted or len(whole.token_ids) >= request.max_tokens:
+                return whole
+            part += 1
+            asked = continued(asked, made, thinking, part)
 
     def logprobs(self, sequences: Sequence[list[int]]) -> list[list[float]]:
         """Log-probs by the first server that answers; see Engine.logprobs. Of an adapter: collective.
@@ -124,17 +148,33 @@ class ServerPool:
         return list(self._threads.map(scored, sequences))
 
     def load_weights(self, weights: "Iterable[tuple[str, torch.Tensor]]") -> int:
-        """Send weights to all servers, from the first rank; see Engine.load_weights. Collective."""
-        self._ranks.together()  # no rank samples while weights change
-        self.weight_version += 1
-        if not self._ranks.is_first:
-            for _ in weights:  # sharded, they are gathered on all ranks
-                pass
-        self._version, lost = self._ranks.from_first(lambda: self._sent(iter(weights)))
+        """Send weights to all servers, from the first rank; see Engine.load_weights. Collective.
+
+        Completions that are under way in other threads, on any rank, wait and go on with the new weights.
+        """
+        self._gate.close()
+        try:
+            self._ranks.together()  # no rank asks for more
+            self._interrupt()
+            self._ranks.together()  # nothing is under way
+            self.weight_version += 1
+            if not self._ranks.is_first:
+                for _ in weights:  # sharded, they are gathered on all ranks
+                    pass
+            self._version, lost = self._ranks.from_first(lambda: self._sent(iter(weights)))
+        finally:
+            self._gate.open()
         for server in self._fleet.servers:
             if server.number in lost:
                 self._fleet.lose(server, "was given up by rank 0")
         return self.weight_version
+
+    def _interrupt(self) -> None:
+        """Make the servers answer what this rank has asked for, with what they have. One that hangs is given up in time."""
+        while not self._gate.is_empty(0.0):
+            self._fleet.everywhere("/pause?mode=abort", None, "completions to be interrupted")
+            if self._gate.is_empty(DRAIN_SECONDS):
+                return  # else a request was still on its way to its server
 
     def rest(self) -> None:
         """Nothing: servers have devices of their own."""
@@ -142,6 +182,7 @@ class ServerPool:
     def close(self) -> None:
         """End the servers that were started here, and free what weights were sent from."""
         atexit.unregister(self.close)
+        self._gate.open()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._fleet.close()
         if self._transfer is not None:
@@ -208,13 +249,14 @@ class ServerPool:
         """Raise EngineError if a server holds other weights than were sent to it last."""
         for server in self._fleet.alive():
             try:
-                found = server.version()
+                with self._gate.passed():
+                    found, sent = server.version(), self._version
             except ServerLost as error:
                 self._fleet.lose(server, str(error))
                 continue
-            if found != self._version:
+            if found != sent:
                 raise EngineError(
-                    f"{server.title} holds weights of version {found!r}, and {self._version!r} was sent to it: what it "
+                    f"{server.title} holds weights of version {found!r}, and {sent!r} was sent to it: what it "
                     "samples is another policy's. Is another run using this server?"
                 )
         self._fleet.alive()

@@ -4,11 +4,12 @@ Pure functions. Neighbours: client.py (sends them), pool.py, ../in_process.py (t
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from alignment.core.errors import EngineError
-from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, as_generation
-from alignment.inference.thinking_budget import BudgetRule, ThinkTokens
+from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, as_generation, request_seed
+from alignment.inference.thinking_budget import OUTSIDE, BudgetRule, ThinkTokens, thinking_so_far
 from alignment.inference.vllm.server.client import Json
 
 GENERATE = "/inference/v1/generate"
@@ -44,7 +45,7 @@ def generation_of(request: GenerationRequest, answer: Json, thinking: ThinkToken
     """The generation in an answer. Raises EngineError for an answer that is none, or keeps another budget's rule."""
     try:
         (choice,) = answer["choices"]
-        ids = [int(token) for token in choice["token_ids"]]
+        ids = [int(token) for token in choice["token_ids"] or ()]
         found = choice["logprobs"]
         logprobs = [0.0] * len(ids) if found is None else [float(one["logprob"]) for one in found["content"]]
         ended = choice["finish_reason"] == "stop"
@@ -56,6 +57,41 @@ def generation_of(request: GenerationRequest, answer: Json, thinking: ThinkToken
         )
     _refuse_other_rule(request, ids, thinking)
     return as_generation(request, ids, logprobs, thinking, ended=ended)
+
+
+def was_interrupted(answer: Json) -> bool:
+    """Whether a server ended a completion before its end, since its weights are about to change."""
+    return [choice.get("finish_reason") for choice in answer.get("choices", [])] == ["abort"]
+
+
+def without_half_a_stop_text(made: Generation, thinking: ThinkTokens | None) -> Generation:
+    """An interrupted completion without a stop text that was being written: the server writes the whole one again."""
+    written = 0
+    while written < len(made.forced) and made.forced[-1 - written]:
+        written += 1
+    if thinking is None or not 0 < written < len(thinking.stop_ids):
+        return made
+    return replace(
+        made, token_ids=made.token_ids[:-written], logprobs=made.logprobs[:-written], forced=made.forced[:-written]
+    )
+
+
+def continued(
+    request: GenerationRequest, made: Generation, thinking: ThinkTokens | None, part: int
+) -> GenerationRequest:
+    """The request that goes on where an interrupted completion ended. part: how many came before, for a seed of its own.
+
+    Without a budget once the thinking has ended: vLLM 0.31 takes only the whole stop text for the end.
+    """
+    ids = [*request.prompt_ids, *made.token_ids]
+    thinks = thinking is None or thinking.open_id not in ids or thinking_so_far(ids, thinking) != OUTSIDE
+    return replace(
+        request,
+        prompt_ids=ids,
+        budget=request.budget if thinks else None,
+        max_tokens=request.max_tokens - len(made.token_ids),
+        seed=request_seed(request.seed, "part", part),
+    )
 
 
 def logprobs_body(ids: Sequence[int]) -> Json:
