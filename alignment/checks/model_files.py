@@ -20,6 +20,7 @@ from alignment.records.adapter import base_of, is_adapter_alone
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 MAX_HEADER = 100_000_000  # bytes; safetensors itself refuses longer headers
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 LOCAL_LOOKS = (".", "~", "models/", "runs/")
 
@@ -66,9 +67,22 @@ def _adapter_faults(folder: Path) -> Iterator[str]:
         yield f"{folder} is an adapter on {base}, which is not there; write its folder as base_model_name_or_path"
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors of a model folder that transformers reads: one file, else the shards of its index, else all."""
+    if (folder / SINGLE).is_file():
+        return [folder / SINGLE]
+    listed = json_or_empty(folder / INDEX).get("weight_map")
+    shards = sorted(set(map(str, listed.values()))) if isinstance(listed, dict) else []
+    return [folder / name for name in shards] or sorted(folder.glob("*.safetensors"))
+
+
 def folder_faults(folder: Path) -> Iterator[str]:
     """What is wrong with a model folder, by its files."""
-    weights = sorted(folder.glob("*.safetensors"))
+    weights = [path for path in weight_files(folder) if path.is_file()]
+    yield from _forms_of_weights(folder)
+    ends = folder / "generation_config.json"
+    if ends.is_file() and not _is_json(ends):
+        yield f"{ends} is damaged, and says where answers end; download it again, or remove it"
     if not (folder / "config.json").is_file():
         yield f"{folder} has no config.json, so it is not a model folder; write the folder that save_pretrained made"
     else:
@@ -86,6 +100,30 @@ def folder_faults(folder: Path) -> Iterator[str]:
             yield f"{error}; download or convert it again"
     if weights and not any((folder / name).is_file() for name in TOKENIZERS):
         yield f"{folder} has no tokenizer ({', '.join(TOKENIZERS)}); copy the one of the model it was made from into it"
+
+
+def _forms_of_weights(folder: Path) -> Iterator[str]:
+    """One file or the shards of an index, and not both or neither: transformers would read other weights, or none."""
+    present, single, indexed = (
+        sorted(folder.glob("*.safetensors")),
+        (folder / SINGLE).is_file(),
+        (folder / INDEX).is_file(),
+    )
+    if present and not single and not indexed:
+        yield f"{folder} has {present[0].name} and neither {SINGLE} nor {INDEX}; download it again, or rename a single file"
+    elif single and indexed:
+        yield f"{folder} has {SINGLE} beside {INDEX}, and only the first would be read; remove the one that is not meant"
+    for path in weight_files(folder):
+        if not path.is_file():
+            yield f"{path} is missing, and {INDEX} names it; download the model again"
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
 
 
 def _quantised(folder: Path) -> Iterator[str]:

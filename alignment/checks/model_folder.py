@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from alignment.checks.model_files import safetensors_header
+from alignment.checks.model_files import safetensors_header, weight_files
 from alignment.core.files import json_or_empty
 from alignment.core.resources import resource
 from alignment.core.vocabulary import ATTENTION_LAYERS
@@ -49,10 +49,10 @@ class ModelFolder:
     def tensors(self) -> dict[str, dict[str, Any]]:
         """dtype and shape of every tensor by name; empty where a file is damaged."""
         found: dict[str, dict[str, Any]] = {}
-        for path in sorted(self.path.glob("*.safetensors")):
+        for path in weight_files(self.path):
             try:
                 found |= safetensors_header(path)
-            except ValueError:
+            except (OSError, ValueError):
                 return {}
         return found
 

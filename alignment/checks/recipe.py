@@ -17,6 +17,7 @@ from alignment.checks.held_out import held_out_rows
 from alignment.checks.judges import judges
 from alignment.checks.lengths import sequence_lengths
 from alignment.checks.lora_options import lora_options
+from alignment.checks.model_config import model_config
 from alignment.checks.model_files import model_files
 from alignment.checks.new_tokens import new_tokens
 from alignment.checks.overlap import trained_on_the_test
@@ -42,7 +43,7 @@ from alignment.run.plan import RunPlan
 Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
     stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, own_rewards, judges, model_files,
-    chat_templates, adapters, lora_options, new_tokens, trained_on_the_test, teachers,
+    model_config, chat_templates, adapters, lora_options, new_tokens, trained_on_the_test, teachers,
     sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations, part_settings, row_counts, held_out_rows,
 )  # fmt: skip
 

@@ -5,8 +5,10 @@ base/), checks/templates.py, lint/settings.py.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Collection
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,8 @@ MARKS: dict[str, tuple[str, ...]] = {
     "qwen3": ("<|im_start|>", "<|im_end|>"),
 }
 DEFAULT = "qwen3"  # for a tokenizer that was made for none: ChatML's end of turn is added to it
+TODAY = "strftime_now"  # transformers' function of templates, by which they write today's date
+_TODAY = re.compile(TODAY + r"""\(\s*('[^']*'|"[^"]*")\s*\)""")
 _TOKEN = re.compile(r"\s*(<[^<>\s]{1,40}>|\[[A-Z_/]{1,20}\])")
 
 
@@ -81,6 +85,25 @@ def use_template(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[str]:
         return []
     found = _TOKEN.match(after_answer(tokenizer) or "")
     return [found[1]] if found else []
+
+
+def with_date(text: str, day: date) -> str:
+    """A template that writes this day where it asks for today's, as Llama's and SmolLM3's do.
+
+    So a run has one text for each row, whatever the days on which it trains, resumes and is measured. Raises DataError for a
+    template that makes up the form of its date.
+    """
+
+    def written(found: re.Match[str]) -> str:
+        return json.dumps(day.strftime(found[1][1:-1]), ensure_ascii=False)
+
+    fixed = _TODAY.sub(written, text)
+    if f"{TODAY}(" in fixed:
+        raise DataError(
+            f"the chat template asks for today's date ({TODAY}) in a form that is not written out, so that rows would differ "
+            "from day to day; write `chat_template: FILE.jinja`, a copy in which a date stands"
+        )
+    return fixed
 
 
 def _begins_with_bos(tokenizer: "PreTrainedTokenizerBase") -> bool:

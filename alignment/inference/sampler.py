@@ -132,7 +132,7 @@ class Sampler:
 
     def _finished(self, made: Generation) -> Generation:
         ids = made.token_ids[:-1] if made.stop_reason == "end" else made.token_ids
-        text = self.tokenizer.decode(ids, skip_special_tokens=False)
+        text = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         thinking = self._thinking_tokens(made.request.prompt_ids, made.token_ids)
         most = made.request.most_thinking  # what is in the block beyond it is of the stop text
         return replace(made, text=text, thinking_tokens=thinking if most is None else min(thinking, most))

@@ -7,6 +7,7 @@ Neighbours: starting_model.py (whether base/ has to be prepared), commands/model
 import importlib.util
 import os
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from alignment.core.entry import run_child
 from alignment.core.errors import AlignmentError, ArtifactError
 from alignment.core.progress import Progress
 from alignment.core.resources import resource
-from alignment.data.chat_templates import template_text, use_template
+from alignment.data.chat_templates import template_text, use_template, with_date
 from alignment.data.turn_end import end_ids
 from alignment.run.hub import pinned_folder
 from alignment.run.plan import RunPlan
@@ -109,6 +110,8 @@ def _prepare(plan: RunPlan) -> None:
         # A base model's eos token ends documents, and the template's ends turns.
         model.config.eos_token_id = tokenizer.eos_token_id
         model.generation_config.eos_token_id = end_ids([tokenizer.eos_token_id], model.generation_config.eos_token_id)
+    if isinstance(tokenizer.chat_template, str):
+        tokenizer.chat_template = with_date(tokenizer.chat_template, date.today())
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)

@@ -58,11 +58,15 @@ def moving(model: str, revision: str | None) -> str | None:
 
 def is_hub_adapter(model: str, revision: str | None) -> bool:
     """Whether a hub id is that of an adapter: it has PEFT's adapter_config.json. False if the hub cannot say."""
+    return hub_file(model, "adapter_config.json", revision) is not None
+
+
+def hub_file(model: str, name: str, revision: str | None) -> Path | None:
+    """A small file of a hub model, from the cache where there is no network; None if it has none, or the hub cannot say."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        hf_hub_download(model, "adapter_config.json", revision=revision)
+        return Path(hf_hub_download(model, name, revision=revision))
     except (HfHubHTTPError, HFValidationError, OSError):
-        return False
-    return True
+        return None

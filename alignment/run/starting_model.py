@@ -11,12 +11,12 @@ from alignment.core.errors import StaleInputsError
 from alignment.core.files import content_hash
 from alignment.core.resources import resource
 from alignment.core.typed_json import encode
-from alignment.data.chat_templates import template_identity
+from alignment.data.chat_templates import TODAY, template_identity
 from alignment.recipe.schema import Recipe
 from alignment.records.adapter import is_adapter_alone
 from alignment.records.run import PreparedBase
 from alignment.records.run_folder import RunFolder
-from alignment.run.hub import is_hub_adapter, pinned_folder
+from alignment.run.hub import hub_file, is_hub_adapter, pinned_folder
 
 PREPARED = "prepared.json"  # in base/: the settings it was prepared with
 
@@ -46,7 +46,8 @@ class StartingModel:
         """Whether base/ has to be prepared. Raises StaleInputsError if it was prepared with other settings."""
         made = self.run.base / PREPARED
         if not made.exists():
-            return bool(self.recipe.add_tokens or self.recipe.chat_template) or self.adapter() is not None
+            asked = bool(self.recipe.add_tokens or self.recipe.chat_template) or self.adapter() is not None
+            return asked or self._writes_the_date()
         changed = list(differences(encode(PreparedBase.read(made)), encode(self.settings)))
         if changed:
             raise StaleInputsError(
@@ -54,6 +55,16 @@ class StartingModel:
                 "Write `--run DIRECTORY` to use the new settings in a new run directory."
             )
         return False
+
+    def _writes_the_date(self) -> bool:
+        """Whether the model's own template writes today's date: base/ keeps one, so that rows do not change from day to day."""
+        recipe, folder = self.recipe, Path(self.recipe.model)
+        if recipe.model == "embedded":
+            return False
+        names = ("chat_template.jinja", "tokenizer_config.json")
+        local = folder.is_dir()
+        files = [folder / name if local else hub_file(recipe.model, name, recipe.revision) for name in names]
+        return any(one is not None and one.is_file() and TODAY in one.read_text("utf-8", "replace") for one in files)
 
     def adapter(self) -> Path | None:
         """The folder of the adapter that the recipe's model is; None for a whole model. Asks the hub about a hub id."""

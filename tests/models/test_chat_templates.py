@@ -1,6 +1,8 @@
 """The shipped chat templates: one text in each family's marks; ends, begin-of-text tokens and prompts that agree."""
 
 import json
+import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,12 @@ from families import FAMILIES, Family, family, tokenizer_of
 from alignment.checks.recipe import checked
 from alignment.core.errors import DataError, RecipeError
 from alignment.core.resources import resource
-from alignment.data.chat_templates import MARKS, shipped, suggested, template_identity, template_text, use_template
+from alignment.data.chat_templates import MARKS, shipped, suggested, template_identity, template_text, use_template, with_date
 from alignment.data.rows import Conversation, Preference
 from alignment.data.template import IGNORED, render_continuation, render_conversation, render_preference, render_prompt
 from alignment.data.turn_end import turn_end
 from alignment.recipe.schema import Recipe
+from alignment.run.base_model import _prepare
 from alignment.run.plan import RunPlan
 
 USER = {"role": "user", "content": "What is 1 + 2?"}
@@ -149,3 +152,25 @@ def test_a_template_that_is_not_there_is_an_error_in_words() -> None:
     with pytest.raises(DataError, match="write one of: gemma3"):
         template_text("./nowhere.jinja")
     assert Recipe.model_fields["chat_template"].default is None
+
+
+def test_a_template_that_writes_todays_date_writes_one_date_in_a_run(tmp_path: Path) -> None:
+    """Llama 3.2's and SmolLM3's own do: a stage that is resumed on another day would train on other rows."""
+    model = tmp_path / "mine"
+    shutil.copytree(resource("data/base"), model)
+    file = model / "chat_template.jinja"
+    asks = "Today is {{ strftime_now('%d %b %Y') if strftime_now is defined else '' }}."
+    file.write_text(asks + file.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "recipe.yaml").write_text(
+        "name: own\nmodel: ./mine\nhardware: {accelerate: cpu}\nstages:\n"
+        "  - {name: tune, kind: sft, data: tiny-cold-start, max_length: 512, trainer: {max_steps: 2}}\n",
+        encoding="utf-8",
+    )
+    plan = RunPlan.load(tmp_path / "recipe.yaml", [], tmp_path / "run")
+    assert plan.base.needs_preparing()
+    _prepare(plan)
+    left = (plan.run.base / "chat_template.jinja").read_text(encoding="utf-8")
+    assert f'{{{{ "{date.today():%d %b %Y}" if strftime_now is defined' in left and not plan.base.needs_preparing()
+    assert plan.base.path == str(plan.run.base)
+    with pytest.raises(DataError, match="asks for today's date"):
+        with_date("{{ strftime_now(form) }}", date.today())

@@ -42,3 +42,14 @@ def test_a_base_model_with_a_chat_template_ends_at_the_templates_token(tmp_path:
         tokenizer.convert_tokens_to_ids("<|im_end|>"),
         tokenizer.convert_tokens_to_ids("<|endoftext|>"),
     }
+
+
+@pytest.mark.parametrize("name", ["Gemma 3", "Qwen3"])  # of `generate`, and of slots
+def test_the_penalties_of_a_models_generation_config_are_not_those_of_a_policy(tmp_path: Path, name: str) -> None:
+    """`transformers.generate` fills what is not asked for from the model's own file; log-probs would be another policy's."""
+    model = build(family(name), tmp_path / "model")
+    before = engine_greedy(model, "transformers")
+    settings = GenerationConfig.from_pretrained(model)
+    settings.update(repetition_penalty=5.0, no_repeat_ngram_size=1, suppress_tokens=[before[0][0]])
+    settings.save_pretrained(model)
+    assert engine_greedy(model, "transformers") == before

@@ -7,6 +7,7 @@ Models with full causal attention in all layers are decoded by decoding.py, seve
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
+from transformers import GenerationConfig
 
 from alignment.inference.adapters import load_whole
 from alignment.inference.attention.slots import register, takes_slots
@@ -34,6 +35,7 @@ class TransformersEngine:
                 trust_remote_code=settings.trust_remote_code,
             )
         self._model, self._settings = model.to(device).eval(), settings
+        self._model.generation_config = GenerationConfig()  # `generate` would add its penalties to what is asked
         self._by_slots = takes_slots(self._model)
         if self._by_slots:
             self._model.set_attn_implementation(register())
