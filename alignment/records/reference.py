@@ -41,6 +41,7 @@ runs/tiny-thinking/
   01-cold_start/
     stage.json              what the stage was begun from: written when it first starts
     attempts/NN.log         what the stage's process printed, one file per start
+    attempts/judge-NAME.log what the server of the judge NAME printed, in all starts
     attempts/NN.json        when it started, how it ended, from which step it resumed
     metrics.jsonl           one line per logged step
     rollouts.jsonl          some rollouts of each step (grpo, sample)

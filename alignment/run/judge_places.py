@@ -17,6 +17,7 @@ from alignment.recipe.stage import StageFields, rewards_of
 from alignment.run.hub import pinned_folder
 from alignment.run.judges import JudgeProcess, model_path, served_name
 from alignment.run.launcher import launcher_config
+from alignment.run.processes import environment
 
 
 def judges_of(recipe: Recipe, stage: StageFields) -> dict[str, ServedJudge]:
@@ -31,18 +32,21 @@ def judge_servers(recipe: Recipe, stage: StageFields, folder: Path) -> tuple[lis
     folder: for their logs. Raises StageFailed where there are too few GPUs.
     """
     needed = judges_of(recipe, stage)
+    if not needed:
+        return [], {}
     gpus = [] if launcher_config(recipe.hardware).hides_gpus else visible_gpus()
     servers, left = [], gpus
     for name, one in needed.items():
         place, left = _placed(name, one.engine, left, recipe.hardware.processes) if gpus else (_all_cores(), left)
         servers.append(_server(recipe, name, one, place, folder))
-    return servers, {"CUDA_VISIBLE_DEVICES": ",".join(left)} if gpus and needed else {}
+    return servers, {"CUDA_VISIBLE_DEVICES": ",".join(left)} if gpus else {}
 
 
 def _server(recipe: Recipe, name: str, one: ServedJudge, place: Place, folder: Path) -> JudgeProcess:
     options, served_as = one.engine, served_name(name, one)
     port = free_port(options.interface)
     folder_or_id = pinned_folder(model_path(one), one.revision, trust_remote_code=recipe.trust_remote_code)
+    one_process = recipe.hardware.model_copy(update={"processes": 1})
     model = JudgeModel(served_as, folder_or_id, one.max_tokens, options, recipe.trust_remote_code)
     return JudgeProcess(
         name=name,
@@ -54,6 +58,7 @@ def _server(recipe: Recipe, name: str, one: ServedJudge, place: Place, folder: P
         log=folder / f"judge-{name}.log",
         patience_seconds=options.patience_seconds,
         restarts=one.restarts,
+        inherited=environment(one_process, offline=Path(folder_or_id).is_dir()),
     )
 
 

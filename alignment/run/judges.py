@@ -5,6 +5,7 @@ kept up ends the stage in words. Neighbours: runner.py (asks), inference/vllm/se
 rollout/judges.py (how a stage finds them), recipe/judges.py (what a recipe says).
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -46,7 +47,10 @@ def served_name(name: str, one: ServedJudge) -> str:
 
 @dataclass
 class JudgeProcess:
-    """The process of one served judge, at an address that it keeps when it is started again."""
+    """The process of one served judge, at an address that it keeps when it is started again.
+
+    inherited: the environment that a stage's process has, which vLLM on a CPU is slow without; empty for this process's.
+    """
 
     name: str
     served_as: str
@@ -57,6 +61,7 @@ class JudgeProcess:
     log: Path
     patience_seconds: float
     restarts: int
+    inherited: Mapping[str, str] = field(default_factory=dict)
     started_again: int = 0
     process: "subprocess.Popen[bytes] | None" = None
     answered: float | None = None  # None while it starts
@@ -68,9 +73,8 @@ class JudgeProcess:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         cores = ",".join(map(str, self.place.cores))
         self.began, self.answered = time.monotonic(), None
-        env = {
-            name: value for name, value in environment(self.place, self.key).items() if name != "VLLM_SERVER_DEV_MODE"
-        }
+        found = environment(self.place, self.key, self.inherited or os.environ)
+        env = {name: value for name, value in found.items() if name != "VLLM_SERVER_DEV_MODE"}
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", STARTER, cores, *self.command()],

@@ -6,6 +6,7 @@ Neighbours: launch.py (servers of a pool), judge.py (the server of a judge), sta
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alignment.core.errors import EngineError
@@ -52,13 +53,13 @@ def places(gpus: list[str], trainer_gpus: int, workers: int | None, gpus_each: i
     return [Place(gpus=tuple(group)) for group in groups[: workers or fitting]]
 
 
-def environment(place: Place, key: str) -> dict[str, str]:
+def environment(place: Place, key: str, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment of a server: what the stage's process has (run/processes.py), its devices, and its key."""
     env = {
         "VLLM_LOGGING_LEVEL": "ERROR",
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_CPU_KVCACHE_SPACE": "1",
-        **{name: value for name, value in os.environ.items() if name not in _OF_A_RANK},
+        **{name: value for name, value in inherited.items() if name not in _OF_A_RANK},
         "VLLM_SERVER_DEV_MODE": "1",  # the routes for weights
         "VLLM_ALLOW_INSECURE_SERIALIZATION": "0",  # nothing is unpickled
         plugin.ENDS_WITH_PARENT: "1",
