@@ -5,9 +5,12 @@
 Neighbours: trainer.py (who asks), divergences.py, ../rl/packing.py (how rows are laid out).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 from trl.trainer.utils import maybe_gather_lm_head_ctx
 
@@ -31,13 +34,24 @@ class Head:
         softcap = getattr(config, "final_logit_softcapping", None)
         return cls(found.weight, getattr(found, "bias", None), _scale(config), softcap)
 
+    @contextmanager
+    def whole(self) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+        """Weight and bias as every process holds them within this, sharded or not. Collective for sharded weights."""
+        with maybe_gather_lm_head_ctx(self.weight, self.bias):
+            yield _unsharded(self.weight), None if self.bias is None else _unsharded(self.bias)
+
     def logits(self, states_NH: torch.Tensor) -> torch.Tensor:
         """Logits in float32, (N, V), without gradient. Collective for sharded weights."""
-        with torch.no_grad(), maybe_gather_lm_head_ctx(self.weight, self.bias):
-            found_NV = states_NH.float() @ self.weight.float().T
-            found_NV = found_NV if self.bias is None else found_NV + self.bias.float()
+        with torch.no_grad(), self.whole() as (weight_VH, bias_V):
+            found_NV = states_NH.float() @ weight_VH.float().T
+            found_NV = found_NV if bias_V is None else found_NV + bias_V.float()
         found_NV = found_NV * self.scale
         return found_NV if self.softcap is None else self.softcap * torch.tanh(found_NV / self.softcap)
+
+
+def _unsharded(tensor: torch.Tensor) -> torch.Tensor:
+    """The whole of a tensor that FSDP2 has sharded; any other as it is."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
 def _scale(config: object) -> float:

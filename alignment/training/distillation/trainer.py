@@ -17,7 +17,6 @@ from accelerate.utils import gather_object
 from torch.nn.functional import pad
 from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 from trl.models.utils import disable_gradient_checkpointing
-from trl.trainer.utils import maybe_gather_lm_head_ctx
 
 from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.training.distillation.divergences import FORWARD_KL, REVERSE_KL, divergence, entropy
@@ -164,9 +163,9 @@ class StudentTrainer(DistillationTrainer):
         laid_out, mask_BL, head = self._lay_out(batch.ids, batch.mask), _whole(batch), Head.of(model)
         states_NH = states_before(model, laid_out, mask_BL)
         tokens_N = laid_out.model_inputs()["input_ids"][:, 1:][following(laid_out, mask_BL)]
-        with maybe_gather_lm_head_ctx(head.weight, head.bias):
+        with head.whole() as (weight_VH, bias_V):
             found: torch.Tensor = ChunkedLogProbFunction.apply(
-                states_NH, head.weight, head.bias, tokens_N, 1.0, HEAD_COLUMNS, head.softcap, head.scale, ()
+                states_NH, weight_VH, bias_V, tokens_N, 1.0, HEAD_COLUMNS, head.softcap, head.scale, ()
             )[0]
         return found
 
