@@ -20,7 +20,7 @@ THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
 NOT_APPLICABLE = "not_applicable"
 # What verifiers may read that comes from the sampling and not from a dataset's row.
-SAMPLED_COLUMNS = frozenset(("mode", "budget", "stop_reason", "forced", "thinking_tokens"))
+SAMPLED_COLUMNS = frozenset(("mode", "budget", "stop_reason", "forced", "thinking_tokens", "environment_reward"))
 _THINK_TAG = re.compile(f"{THINK_OPEN}|{THINK_CLOSE}")
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "alignment.verifiers"
 BUILT_IN: dict[str, str] = {
+    "environment": "rewards.kinds.environment",
+    "http_verify": "rewards.kinds.http_verify",
     "instruction": "rewards.kinds.instruction",
     "judge": "rewards.kinds.judge",
     "language": "rewards.kinds.language",

@@ -17,7 +17,7 @@ from alignment.core.vocabulary import Mode
 from rewards.gold import gold_program
 
 # What verifiers may read that comes from the sampling and not from a problem.
-SAMPLING_COLUMNS = frozenset(("mode", "budget", "stop_reason", "forced", "thinking_tokens"))
+SAMPLING_COLUMNS = frozenset(("mode", "budget", "stop_reason", "forced", "thinking_tokens", "environment_reward"))
 
 
 Message = dict[str, Any]  # one turn of a chat, as JSON

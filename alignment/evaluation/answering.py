@@ -18,7 +18,8 @@ from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.own_task import OwnTask
-from alignment.rollout.sampler import RolloutRequest, TrajectorySampler
+from alignment.rollout.episode import RolloutRequest
+from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged
 from alignment.rollout.trajectory import Trajectory
 
@@ -167,11 +168,12 @@ def outcome(judged: Judged) -> Outcome:
         well_formed=judged.verdicts["think_format"].score == 1.0,
         thinking_tokens=made.thinking_tokens,
         answer_tokens=made.answer_tokens,
-        truncated=made.stop_reason != "end",
+        truncated=made.stop_reason in ("length", "turns"),
         forced=made.forced_tokens > 0,
         calls_right=_calls_right(judged),
         problem=judged.problem.id,
         text=made.text,
+        fault=bool(made.fault),
     )
 
 

@@ -76,7 +76,8 @@ def _measure_mode(
     repeated = evaluator.asked(problems, mode)
     followed = list({problem.id: problem for problem in repeated}.values())[: evaluator.settings.follow_count]
     asked = evaluator.answers([Question(problem, mode, flagged=False) for problem in repeated], seed)
-    flagged = evaluator.answers([Question(problem, mode, flagged=True) for problem in followed], seed)
+    by_flag = evaluator.answers([Question(problem, mode, flagged=True) for problem in followed], seed)
+    flagged = [row for row in by_flag if not row.trajectory.fault]
     figures_of_mode = replace(
         figures(mode, [outcome(row) for row in asked]),
         seed=seed,

@@ -77,6 +77,9 @@ class EvaluationFigures:
     calls_right: Annotated[
         Estimate, "fraction of these that make exactly the reference calls, with Wilson's interval over problems"
     ] = UNKNOWN
+    environment_faults: Annotated[
+        int, "answers whose environment failed; not judged, and no part of the other figures"
+    ] = 0
     seconds: Annotated[float | None, "wall time"] = None
     engine: Annotated[str | None, "what sampled"] = None
     left_out_too_long: Annotated[

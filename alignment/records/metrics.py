@@ -69,6 +69,7 @@ METRICS: dict[str, Metric] = {
     "kl": Metric("estimated KL divergence from the reference policy, in nats per token (grpo with beta)"),
     "reward_std": Metric("standard deviation of the rewards within a group, mean over groups (grpo)"),
     "unknown_fraction": Metric("fraction of completions whose total reward could not be reached (grpo)"),
+    "environment_fault_fraction": Metric("fraction of rollouts whose environment failed, which nobody judges; only where some did (grpo)", "less"),
     "replaced_groups": Metric("groups without variance that were replaced by fresh problems (grpo)"),
     "sampled_groups": Metric("groups that were sampled for the step, replaced ones too (grpo with dynamic_sampling)"),
     "sampled_zero_variance": Metric("fraction of them whose completions all have the same reward (grpo with dynamic_sampling)"),

@@ -50,7 +50,9 @@ class RolloutRow(LineRecord):
     completion_tokens: Annotated[int, "its length, all turns and tool results included"]
     thinking_tokens: Annotated[int, "the length of its thinking"]
     forced_tokens: Annotated[int, "tokens that a budget wrote in place of the policy"]
-    stop_reason: Annotated[str, "`end`, `length` (tokens ran out) or `turns` (turns did)"]
+    stop_reason: Annotated[
+        str, "`end`, `length` (tokens ran out), `turns` (turns did) or `fault` (the environment failed)"
+    ]
     reward: Annotated[float | None, "the total; null where a weighted verdict could not be reached"]
     verdicts: Annotated[Mapping[str, VerdictRecord], "by verifier"] = field(default_factory=dict)
     messages: Annotated[

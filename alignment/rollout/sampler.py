@@ -2,64 +2,35 @@
 
 In each round every rollout that is not done asks for its next turn; its environment is stepped as soon as the turn is
 there, in a thread of its own, while the engine samples the others. The next prompt is the ids so far and those of the
-rendered continuation (data/template.py). Neighbours: trajectory.py, environments/, inference/sampler.py (one turn).
+rendered continuation (data/template.py). Neighbours: episode.py (one rollout under way), environments/, inference/sampler.py (one turn).
 """
 
 import json
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Message, Problem
 from alignment.data.template import inert, render_continuation, render_prompt
 from alignment.data.turns_rendered import TurnsRendered
-from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
+from alignment.inference.engine import SamplingSettings
 from alignment.inference.sampler import Sampler
 from alignment.recipe.environment import EnvironmentChoice
-from alignment.recipe.sampling import ThinkingBudget
 from alignment.rollout.environments.calls import as_message
-from alignment.rollout.environments.protocol import Environment, Opening
+from alignment.rollout.environments.protocol import BoundedEnvironments, EnvironmentFault, Opening
 from alignment.rollout.environments.registry import open_environments
-from alignment.rollout.trajectory import Trajectory, TrajectoryEnd, joined
+from alignment.rollout.episode import Begun, Episode, RolloutRequest, begin
+from alignment.rollout.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 PROMPTS_REMEMBERED = 4096
+FULL_SECONDS = 0.2  # before another try where others hold all sessions
 STEPPED_AT_ONCE = 16  # environments whose steps run side by side; most wait for a sandbox or for another machine
-
-
-@dataclass(frozen=True)
-class RolloutRequest:
-    """One rollout to sample: a problem, the mode it is asked for in, and by what (see data/template.render_prompt)."""
-
-    problem: Problem
-    mode: Mode
-    flagged: bool = False
-    budget: ThinkingBudget | None = None
-    seed: int = 0
-
-
-@dataclass
-class _Episode:
-    """A rollout under way."""
-
-    request: RolloutRequest
-    environment: Environment
-    opening: Opening
-    ids: list[int]  # the prompt of the next turn
-    left: int  # tokens that may still come
-    generations: list[Generation] = field(default_factory=list)
-    said: list[tuple[list[Message], list[int]]] = field(default_factory=list)
-    stopped: TrajectoryEnd | None = None  # by a limit, where the environment had more to say
-
-    def next_turn(self) -> GenerationRequest:
-        """The request for the next turn. A first turn is drawn with the rollout's own seed."""
-        asked, place = self.request, len(self.generations)
-        seed = request_seed(asked.seed, "turn", place) if place else asked.seed
-        return GenerationRequest(self.ids, asked.mode, asked.budget, self.left, seed)
 
 
 class TrajectorySampler:
@@ -78,8 +49,12 @@ class TrajectorySampler:
         return self.sampler.tokenizer
 
     def prompt_ids(self, problem: Problem, mode: Mode, *, flagged: bool = False) -> list[int]:
-        """The first prompt of a problem, with what its environment opens with."""
-        return self._opened(RolloutRequest(problem, mode, flagged))[2]
+        """The first prompt of a problem, with what its environment opens with. Raises EnvironmentFault if it does not."""
+        begun = begin(self._environments, problem)
+        begun.release()
+        if begun.fault:
+            raise EnvironmentFault(begun.fault)
+        return self._ids(RolloutRequest(problem, mode, flagged), begun.opening)
 
     def sample(
         self,
@@ -94,18 +69,30 @@ class TrajectorySampler:
         self, requests: Sequence[RolloutRequest], settings: SamplingSettings
     ) -> Iterator[tuple[int, Trajectory]]:
         """`(index of the request, its trajectory)` as each ends; otherwise as `sample`."""
-        going: dict[int, _Episode] = {}
-        for index, request in enumerate(requests):
-            environment, opening, ids = self._opened(request)
-            going[index] = _Episode(request, environment, opening, ids, self._limit)
-        while going:
-            following = set()
+        waiting, going = deque(enumerate(requests)), dict[int, Episode]()
+        while waiting or going:
+            fresh = [waiting.popleft() for _ in range(min(len(waiting), self._at_once(len(requests)) - len(going)))]
+            for (index, request), begun in zip(fresh, self._begun([one.problem for _, one in fresh]), strict=True):
+                if begun.full:
+                    waiting.append((index, request))
+                    continue
+                going[index] = Episode(request, begun, self._ids(request, begun.opening), self._limit)
+                if begun.fault:
+                    yield index, going.pop(index).unanswered(int(self.tokenizer.eos_token_id))
+            if not going:
+                time.sleep(FULL_SECONDS if waiting else 0.0)
+                continue
+            following, ending = set[int](), dict[int, Future[None]]()
             for index, goes_on in self._round(going, settings):
                 if goes_on:
                     following.add(index)
+                elif going[index].is_scored_or_held:
+                    ending[index] = self._threads.submit(going[index].finish)
                 else:
-                    one = going[index]
-                    yield index, joined(one.opening, one.generations, one.said, one.stopped)
+                    yield index, going[index].trajectory()
+            for index, future in ending.items():
+                future.result()
+                yield index, going[index].trajectory()
             going = {index: going[index] for index in sorted(following)}
 
     def close(self) -> None:
@@ -115,23 +102,37 @@ class TrajectorySampler:
             self._pool.shutdown()
             self._pool = None
 
-    def _opened(self, request: RolloutRequest) -> tuple[Environment, Opening, list[int]]:
-        environment = self._environments.new()
-        opening = environment.reset(request.problem)
+    @property
+    def _threads(self) -> ThreadPoolExecutor:
+        self._pool = self._pool or ThreadPoolExecutor(STEPPED_AT_ONCE, thread_name_prefix="environment")
+        return self._pool
+
+    def _at_once(self, requests: int) -> int:
+        """Rollouts that may be under way at one time."""
+        environments = self._environments
+        return environments.at_once if isinstance(environments, BoundedEnvironments) else requests
+
+    def _begun(self, problems: Sequence[Problem]) -> list[Begun]:
+        """A fresh environment for each problem; those of a server begin side by side."""
+        if isinstance(self._environments, BoundedEnvironments):
+            return list(self._threads.map(lambda one: begin(self._environments, one), problems))
+        return [begin(self._environments, one) for one in problems]
+
+    def _ids(self, request: RolloutRequest, opening: Opening) -> list[int]:
+        """The first prompt of a request; a group asks the same, and a sweep at every budget."""
         key = (json.dumps([opening.messages, opening.tools]), request.mode, request.flagged)
-        if key not in self._rendered:  # a group asks the same, and a sweep at every budget
+        if key not in self._rendered:
             if len(self._rendered) >= PROMPTS_REMEMBERED:
                 self._rendered.clear()
             self._turns.prove(request.problem.id, opening.messages, opening.tools)
             self._rendered[key] = render_prompt(
                 self.tokenizer, opening.messages, request.mode, flagged=request.flagged, tools=opening.tools
             )
-        return environment, opening, self._rendered[key]
+        return self._rendered[key]
 
-    def _round(self, episodes: dict[int, _Episode], settings: SamplingSettings) -> Iterator[tuple[int, bool]]:
+    def _round(self, episodes: dict[int, Episode], settings: SamplingSettings) -> Iterator[tuple[int, bool]]:
         """Sample a turn of each episode; whether each goes on, as soon as its environment has answered."""
         stepped: dict[int, Future[list[Message]]] = {}
-        pool = self._pool = self._pool or ThreadPoolExecutor(STEPPED_AT_ONCE, thread_name_prefix="environment")
         numbers = list(episodes)
         for place, made in self.sampler.generate([one.next_turn() for one in episodes.values()], settings):
             index, episode = numbers[place], episodes[numbers[place]]
@@ -139,13 +140,13 @@ class TrajectorySampler:
             if made.stop_reason != "end":
                 yield index, False
                 continue
-            stepped[index] = pool.submit(episode.environment.step, as_message(made.text))
+            stepped[index] = self._threads.submit(episode.step, as_message(made.text))
             for done in [one for one, future in stepped.items() if future.done()]:
                 yield done, self._goes_on(episodes[done], stepped.pop(done).result())
         for index, future in stepped.items():
             yield index, self._goes_on(episodes[index], future.result())
 
-    def _goes_on(self, episode: _Episode, said: list[Message]) -> bool:
+    def _goes_on(self, episode: Episode, said: list[Message]) -> bool:
         """Take in what the environment says after a turn; whether the policy has another."""
         if not said:
             return False

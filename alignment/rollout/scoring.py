@@ -4,6 +4,7 @@ Completions are judged once, with the text as the engine decoded it. The trainer
 to rollouts.jsonl and the metrics. Neighbours: sampler.py (rollouts), training/rl/rollouts.py (a step's groups).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,12 +16,14 @@ from alignment.data.rows import SAMPLING_COLUMNS, Problem
 from alignment.inference.engine import Spans
 from alignment.recipe.rewards import Reward
 from alignment.records.rollout import OpeningRecord, RolloutRow, VerdictRecord, WeightSpan
-from alignment.rollout.environments.protocol import Opening
+from alignment.rollout.environments.protocol import EnvironmentFault, Opening
 from alignment.rollout.judges import reward_options
 from alignment.rollout.trajectory import Trajectory
 from alignment.rollout.writing import writing
-from rewards.compose import ComposedReward, total
+from rewards.compose import LOUD_FROM_ROLLOUTS, LOUD_UNKNOWN_FRACTION, ComposedReward, total
 from rewards.spending import Spending
+
+FAULT = "environment_fault"  # the reason of every verdict on a rollout whose environment failed
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,23 @@ class Scorer:
     def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
         """Verdicts and totals, in order. A problem without a column that a verifier reads is not that verifier's.
 
-        Raises rewards.VerdictsUnavailable if a grader fails on most of a batch.
+        A rollout whose environment failed is nobody's to judge. Raises rewards.VerdictsUnavailable if a grader fails on most
+        of a batch, and EnvironmentFault if environments did.
         """
+        refuse_failing(completions)
+        sound = [place for place, made in enumerate(completions) if not made.fault]
+        judged = iter(self._judged([problems[place] for place in sound], [completions[place] for place in sound]))
+        return [
+            self._unjudged(problem, made) if made.fault else next(judged)
+            for problem, made in zip(problems, completions, strict=True)
+        ]
+
+    def _unjudged(self, problem: Problem, made: Trajectory) -> Judged:
+        """The verdict on a rollout whose environment failed: none."""
+        unknown = rewards.Verdict(None, FAULT, {"detail": made.fault})
+        return Judged(problem, made, {one.name: unknown for one in self._reward.components}, None)
+
+    def _judged(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
         if not problems:
             return []
         names = {*self._row_columns, *(name for problem in problems for name in problem.columns)} - {"answer", "budget"}
@@ -97,6 +115,7 @@ class Scorer:
             stop_reason=[made.stop_reason for made in completions],
             forced=[made.forced for made in completions],
             thinking_tokens=[made.thinking_tokens for made in completions],
+            environment_reward=[made.environment_reward for made in completions],
             **{
                 name: [_column(problem, made, name) for problem, made in zip(problems, completions, strict=True)]
                 for name in sorted(names)
@@ -113,7 +132,8 @@ class Scorer:
         added = dict(judged.added)
         if weight:
             added[name] = None if value is None else weight * value
-        reached = total(self._reward.components, judged.verdicts, list(added.values()))
+        fault = judged.trajectory.fault
+        reached = None if fault else total(self._reward.components, judged.verdicts, list(added.values()))
         return replace(judged, verdicts={**judged.verdicts, name: verdict}, added=added, total=reached)
 
     def _say_faults(self, table: Sequence[Mapping[str, rewards.Verdict]]) -> None:
@@ -137,8 +157,21 @@ class Scorer:
         self._reward.close()
 
 
+def refuse_failing(completions: Sequence[Trajectory]) -> None:
+    """Raise EnvironmentFault if the environments of most of a batch failed: training would follow what is left."""
+    faults = Counter(made.fault for made in completions if made.fault)
+    if len(completions) >= LOUD_FROM_ROLLOUTS and faults.total() > LOUD_UNKNOWN_FRACTION * len(completions):
+        raise EnvironmentFault(
+            f"the environment failed in {faults.total()} of {len(completions)} rollouts, most often because "
+            f"{faults.most_common(1)[0][0]}; see that it runs and answers, and start the stage again: it goes on from its "
+            "last checkpoint"
+        )
+
+
 def is_right(judged: Judged, specs: Sequence[Reward]) -> bool | None:
     """Whether a rollout that came to its end has the full score of every weighted verifier; None where that is not known."""
+    if judged.trajectory.fault:
+        return None
     if judged.trajectory.stop_reason != "end":
         return False
     asked = [spec for spec in specs if judged.verdicts[spec.name or spec.kind].reason != rewards.NOT_APPLICABLE]
@@ -182,9 +215,14 @@ def named_columns(spec: Reward, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def summary(judged: Sequence[Judged]) -> dict[str, float]:
-    """Means and unknown fractions by verdict, and properties of the completions, by the names of records/metrics.py."""
+    """Means and unknown fractions by verdict, and properties of the completions, by the names of records/metrics.py.
+
+    Rollouts whose environment failed are counted, and no part of the means.
+    """
+    given, judged = len(judged), [row for row in judged if not row.trajectory.fault]
+    failed = {"environment_fault_fraction": (given - len(judged)) / given} if given > len(judged) else {}
     if not judged:
-        return {}
+        return {**failed, "unknown_fraction": 1.0} if given else {}
     figures: dict[str, float] = {}
     for name in judged[0].verdicts:
         scores = [row.verdicts[name].score for row in judged if row.verdicts[name].applicable]
@@ -197,7 +235,8 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
     thinking = [row.trajectory.thinking_tokens for row in judged if row.trajectory.mode == "thinking"]
     if thinking:
         figures["thinking_tokens"] = sum(thinking) / len(thinking)
-    figures["unknown_fraction"] = sum(row.total is None for row in judged) / len(judged)
+    figures["unknown_fraction"] = (sum(row.total is None for row in judged) + given - len(judged)) / given
+    figures |= failed
     figures["rollout_entropy"] = drawn_entropy([row.trajectory for row in judged])
     return {**figures, **writing([row.trajectory for row in judged])}
 

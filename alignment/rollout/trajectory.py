@@ -16,7 +16,8 @@ from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.protocol import Opening
 
 # end: the environment was done. length: the tokens ran out. turns: the turns did, and the environment had more to say.
-TrajectoryEnd = Literal["end", "length", "turns"]
+# fault: the environment failed.
+TrajectoryEnd = Literal["end", "length", "turns", "fault"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Trajectory:
     stop_reason: TrajectoryEnd
     thinking_tokens: int  # over all turns
     versions: Spans = ()
+    environment_reward: float | None = None  # the environment's own score of the rollout, where it gives one
+    fault: str = ""  # of the environment, in words; such a rollout is not judged
 
     @property
     def text(self) -> str:
@@ -116,7 +119,7 @@ def joined(
     """Turn after turn as one trajectory.
 
     said: after each generation but the last, the environment's messages and the tokens that they were rendered to.
-    stop_reason: where the environment had more to say than a limit let it; else the last generation's.
+    stop_reason: where the environment failed, or had more to say than a limit let it; else the last generation's.
     """
     first, last = generations[0], generations[-1]
     turns: list[Turn] = []

@@ -17,7 +17,8 @@ from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.sampling import ThinkingBudget
-from alignment.rollout.sampler import RolloutRequest, TrajectorySampler
+from alignment.rollout.episode import RolloutRequest
+from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.trajectory import Trajectory
 
 STOP_TEXT = "\n</think>\n\n"

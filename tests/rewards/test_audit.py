@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from judge_server import JudgeServer
 
 import rewards
+from judge_server import JudgeServer
 from rewards import VERIFIERS, IsolationUnavailable, RewardSpecError, Rollout, Verdict
 from rewards.audit import audit_kind, audit_kinds, audit_references
 from rewards.gold import GoldUnknown
@@ -22,6 +22,7 @@ from rewards.registry import KINDS
 TABLES = {name: kind.table for name, kind in KINDS.items()}
 LEAST_ROWS = {
     **dict.fromkeys(("instruction", "math_answer", "python_tests"), 60),
+    "environment": 9,
     **dict.fromkeys(("judge", "language", "length", "repetition", "think_format", "tool_call"), 25),
 }
 

@@ -93,7 +93,7 @@ def converse(path: Path, opening: Opening, *, stage: str | None, adaptive: Path 
 
 def _answer(sampler: Any, talk: Conversation, question: str, console: Console) -> None:
     from alignment.inference.engine import SamplingSettings
-    from alignment.rollout.sampler import RolloutRequest
+    from alignment.rollout.episode import RolloutRequest
 
     talk.messages.append(user_turn(question))
     mode = flagged_mode(talk.messages) or "thinking"

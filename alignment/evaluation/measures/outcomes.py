@@ -31,6 +31,7 @@ class Outcome:
     problem: str = ""
     text: str = ""  # what was written, for figures of the words themselves
     calls_right: bool | None = None
+    fault: bool = False  # the environment failed, so that nothing but the count can be known
 
     @property
     def finished(self) -> bool:
@@ -77,6 +78,8 @@ def mean_of(outcomes: Sequence[Outcome], values: Sequence[float], digits: int = 
 def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
     """What one mode's answers come to, with a breakdown by task; who asked them adds the rest."""
     found, tasks = score(outcomes), list(dict.fromkeys(outcome.task for outcome in outcomes))
+    by_task = {task: [outcome for outcome in outcomes if outcome.task == task] for task in tasks}
+    outcomes, answered = [outcome for outcome in outcomes if not outcome.fault], len(outcomes)
     called = [outcome for outcome in outcomes if outcome.calls_right is not None]
     return EvaluationFigures(
         mode=mode,
@@ -91,7 +94,8 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
         finished_fraction=fraction([outcome.finished for outcome in outcomes]),
         calls_count=len(called),
         calls_right=fraction_of(called, [bool(one.calls_right) for one in called]) if called else UNKNOWN,
-        tasks=tuple(_task(task, [outcome for outcome in outcomes if outcome.task == task]) for task in tasks),
+        environment_faults=answered - len(outcomes),
+        tasks=tuple(_task(task, of_task) for task, of_task in by_task.items()),
     )
 
 

@@ -1,24 +1,33 @@
 """An environment of the user's own by name: `maze.py:Maze` beside the recipe, a class with `reset` and `step`.
 
-The class is one rollout's; its constructor's parameters are the options that a recipe may write. A class with `new` and
-`close`, or an EnvironmentKind, stands in the same place. What the code raises is an error with its file and line.
-Neighbours: registry.py (asks for it), protocol.py, rewards/own/loading.py (finds and imports the code).
+The class is one rollout's; its constructor's parameters are the options that a recipe may write. `score` and `release` are
+its to have or not (protocol.py). A class of TRL's shape (trl.py), one with `new` and `close`, or an EnvironmentKind stands in the
+same place. Neighbours: registry.py (asks for it), own_faults.py, rewards/own/loading.py (finds and imports the code).
 """
 
 import inspect
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, get_type_hints
 
 from pydantic import create_model
 from pydantic.errors import PydanticUserError
 
 from alignment.core.errors import RecipeError
 from alignment.data.rows import Message, Problem
-from alignment.rollout.environments.protocol import Environment, EnvironmentKind, EnvironmentOptions, Opening
-from rewards.own.loading import FAULTS, OwnCodeError, folder_of, load, own_name, where
+from alignment.rollout.environments.own_faults import guarded
+from alignment.rollout.environments.protocol import (
+    Environment,
+    EnvironmentKind,
+    EnvironmentOptions,
+    HoldingEnvironment,
+    Opening,
+    ScoringEnvironment,
+)
+from alignment.rollout.environments.trl import TrlEnvironments, is_trl_shape
+from rewards.own.loading import OwnCodeError, load, own_name
 
-FORM = "write a class with `reset(problem)` and `step(turn)`"
+FORM = "write a class with `reset(problem)` and `step(turn)`, or one of TRL's shape, whose other methods are tools (docs/environments.md)"
 
 
 def own_environment(name: str) -> EnvironmentKind:
@@ -30,6 +39,10 @@ def own_environment(name: str) -> EnvironmentKind:
         raise RecipeError(f"the environment cannot be used: {error}") from error
     if isinstance(found, EnvironmentKind):
         return found
+    if is_trl_shape(found):
+        return EnvironmentKind(
+            name, _options_of(found, short), lambda options: TrlEnvironments(name, found, **dict(options))
+        )
     if not isinstance(found, type):
         raise RecipeError(f"the environment {short} is a {type(found).__name__}; {FORM}")
     shared = [method for method in ("new", "close") if callable(getattr(found, method, None))]
@@ -58,18 +71,12 @@ class Guarded:
     """One rollout's environment, whose faults are named and whose answers are looked at."""
 
     def __init__(self, name: str, make: Callable[[], Any]) -> None:
-        self._name, self._folder = name, folder_of(name)
-        try:
-            self._environment = make()
-        except FAULTS as error:
-            self._refuse("its constructor", error)
+        self._name = name
+        self._environment = guarded(name, "its constructor", make)
 
     def reset(self, problem: Problem) -> Opening:
         """The opening; a list of messages by itself offers the problem's own tools. Raises RecipeError."""
-        try:
-            opening = self._environment.reset(problem)
-        except FAULTS as error:
-            self._refuse("reset", error)
+        opening = guarded(self._name, "reset", lambda: self._environment.reset(problem))
         if isinstance(opening, list):
             opening = Opening(opening, problem.tools)
         if not isinstance(opening, Opening) or not opening.messages or not _are_messages(opening.messages):
@@ -81,10 +88,7 @@ class Guarded:
 
     def step(self, turn: Message) -> list[Message]:
         """What is said after a turn. Raises RecipeError for a fault of the code, or for what is no list of messages."""
-        try:
-            said = self._environment.step(turn)
-        except FAULTS as error:
-            self._refuse("step", error)
+        said = guarded(self._name, "step", lambda: self._environment.step(turn))
         if not isinstance(said, list) or not _are_messages(said):
             raise RecipeError(
                 f"{self._short}: step returned {_shown(said)}; it has to return a list of messages, which is empty where the "
@@ -92,17 +96,28 @@ class Guarded:
             )
         return said
 
+    def score(self) -> float | None:
+        """What its own `score` returns; None without one. Raises RecipeError."""
+        if not isinstance(self._environment, ScoringEnvironment):
+            return None
+        given = guarded(self._name, "score", self._environment.score)
+        if given is not None and (isinstance(given, bool) or not isinstance(given, (int, float))):
+            raise RecipeError(f"{self._short}: score returned {_shown(given)}; it has to return a number or None")
+        return given
+
+    def release(self) -> None:
+        """Let it go."""
+        if isinstance(self._environment, HoldingEnvironment):
+            guarded(self._name, "release", self._environment.release)
+
     @property
     def _short(self) -> str:
         return own_name(self._name).short
 
-    def _refuse(self, what: str, error: BaseException) -> NoReturn:
-        raise RecipeError(f"{self._short}: {what} failed at {where(error, self._folder)}") from error
 
-
-def _options_of(found: type, short: str) -> type[EnvironmentOptions]:
+def _options_of(found: Callable[..., Any], short: str) -> type[EnvironmentOptions]:
     """A model of the parameters of a class's constructor."""
-    start = vars(found).get("__init__")
+    start = vars(found).get("__init__") if isinstance(found, type) else found
     if start is None:
         return create_model("OwnOptions", __base__=EnvironmentOptions)
     try:
@@ -110,7 +125,7 @@ def _options_of(found: type, short: str) -> type[EnvironmentOptions]:
     except (NameError, TypeError):
         hints = {}
     fields: dict[str, Any] = {}
-    for parameter in list(inspect.signature(start).parameters.values())[1:]:
+    for parameter in list(inspect.signature(start).parameters.values())[isinstance(found, type) :]:
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
         default = ... if parameter.default is parameter.empty else parameter.default

@@ -6,11 +6,20 @@ An Environment is one rollout's and keeps its state; a kind opens what its rollo
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
+from alignment.core.errors import AlignmentError
 from alignment.data.rows import Message, Problem, ToolSchema
+
+
+class EnvironmentFault(AlignmentError):
+    """An environment failed in a rollout, such as a server that died. Not the policy's doing: the rollout is not judged."""
+
+
+class EnvironmentsFull(EnvironmentFault):
+    """There is no room for another rollout now; it is begun when one that is under way has ended."""
 
 
 class EnvironmentOptions(BaseModel):
@@ -38,8 +47,30 @@ class Environment(Protocol):
         """What is said after a turn of the policy, or an empty list where the rollout is done.
 
         The turn is in the template's form: `content`, `reasoning_content`, and `tool_calls` where every call in it is
-        well formed. What a policy does wrong is answered in words; only a fault of the environment's own raises.
+        well formed. What a policy does wrong is answered in words; only a fault of the environment's own raises: an
+        EnvironmentFault ends this rollout without a verdict, anything else the stage.
         """
+        ...
+
+
+@runtime_checkable
+class ScoringEnvironment(Protocol):
+    """An environment that scores its rollout itself, which the reward `environment` reads."""
+
+    def score(self) -> float | None:
+        """Called once, after the rollout has ended for whatever reason; None where there is none.
+
+        Raises EnvironmentFault where there should have been one.
+        """
+        ...
+
+
+@runtime_checkable
+class HoldingEnvironment(Protocol):
+    """An environment that holds something for its rollout, such as a session of a server."""
+
+    def release(self) -> None:
+        """Let go of it. Called once, after the score; never raises."""
         ...
 
 
@@ -53,6 +84,16 @@ class Environments(Protocol):
     def close(self) -> None:
         """End whatever was started. It may be used again afterwards."""
         ...
+
+
+@runtime_checkable
+class BoundedEnvironments(Protocol):
+    """Environments of which only so many may be under way at once, such as sessions of a server.
+
+    Their rollouts are begun side by side, in threads.
+    """
+
+    at_once: int
 
 
 @dataclass(frozen=True)

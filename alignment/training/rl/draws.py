@@ -14,9 +14,10 @@ from alignment.inference.ranks import Ranks
 from alignment.recipe.schema import Recipe
 from alignment.rollout.difficulty import Outcome
 from alignment.rollout.dynamic_sampling import Filled, Group, fill_with_signal
+from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.judging import Judging
-from alignment.rollout.sampler import RolloutRequest, TrajectorySampler
+from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.model_scorers import ModelScorers

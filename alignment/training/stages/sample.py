@@ -19,10 +19,10 @@ from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.lint.rows import sound_problems
 from alignment.records.metrics import MetricsRow
 from alignment.records.rollout import PassRate, RolloutRow, VerdictRecord
+from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.judges import spending_counts
 from alignment.rollout.references import refuse_failing
-from alignment.rollout.sampler import RolloutRequest
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.training.context import StageContext
 from alignment.training.kinds.filter_queries import FilterQueriesStage

@@ -21,9 +21,9 @@ from alignment.data_factory.step_labels.methods import Labelled, Labeller
 from alignment.data_factory.step_labels.prefixes import Prefixes, Trace, with_reached
 from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.records.metrics import MetricsRow
+from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.references import refuse_failing
-from alignment.rollout.sampler import RolloutRequest
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.training.context import StageContext
 from alignment.training.kinds.step_labels import StepLabelsStage

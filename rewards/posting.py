@@ -1,0 +1,139 @@
+"""Posts JSON to a service and reads the JSON that it answers: limits on time and size, retries, and why there is no reply.
+
+What goes wrong comes back as a reason, never as a value. A key is read from the environment when a batch is sent, and is
+kept in no object, log or evidence. Neighbours: kinds/http_verify (the user), kinds/judge/endpoint.py (asks chat models).
+"""
+
+import json
+import os
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx
+
+BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0  # doubled at each retry, times a random factor
+LARGEST_REPLY_BYTES = 10_000_000  # a service may send the conversation back
+TRY_AGAIN = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a request led to: the JSON object of the reply, or None, and a reason; `detail` says more for a person."""
+
+    value: Mapping[str, Any] | None
+    reason: str
+    detail: str = ""
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service at a URL that takes POST requests. `key_env`: the environment variable that holds its key; or empty."""
+
+    url: str
+    key_env: str
+    timeout_seconds: float
+    concurrency: int
+    retries: int
+
+    def ask(self, bodies: Sequence[Mapping[str, Any]]) -> list[Answered]:
+        """One reply per body, in order, at most `concurrency` at a time."""
+        if not bodies:
+            return []
+        key = os.environ.get(self.key_env, "").strip() if self.key_env else ""
+        if self.key_env and not (key and key.isascii() and key.isprintable()):
+            missing = Answered(None, "api_key_missing", f"the environment variable {self.key_env} holds no key", 0)
+            return [missing] * len(bodies)
+        from concurrent.futures import ThreadPoolExecutor
+
+        import httpx  # both here, because a bare `import rewards` need not wait for them
+
+        client = httpx.Client(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=self.timeout_seconds,
+            trust_env=not is_loopback(self.url),  # a proxy cannot reach this machine's own service
+            limits=httpx.Limits(max_connections=self.concurrency),
+        )
+        with client, ThreadPoolExecutor(self.concurrency, thread_name_prefix="posting") as threads:
+            return list(threads.map(lambda body: self._ask(client, body), bodies))
+
+    def _ask(self, client: "httpx.Client", body: Mapping[str, Any]) -> Answered:
+        """A request and its retries, with exponential back-off and jitter."""
+        for attempt in range(self.retries + 1):
+            found, wait_seconds = self._attempt(client, body)
+            if wait_seconds is None or attempt == self.retries:
+                break
+            backoff = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1.5)
+            time.sleep(min(LONGEST_WAIT_SECONDS, max(backoff, wait_seconds)))
+        return Answered(found.value, found.reason, found.detail, attempt + 1)
+
+    def _attempt(self, client: "httpx.Client", body: Mapping[str, Any]) -> tuple[Answered, float | None]:
+        """A reply, and the seconds to wait before another attempt; None where that would end no better."""
+        import httpx
+
+        try:
+            status, text, wait_seconds = self._post(client, body)
+        except (httpx.TimeoutException, TimeoutError):
+            return Answered(None, "timed_out", f"no answer from {self.url} in {self.timeout_seconds:g} s"), 0.0
+        except httpx.HTTPError as error:
+            return Answered(None, "unreachable", f"{self.url}: {type(error).__name__}"), 0.0
+        except ValueError as error:
+            return Answered(None, "unparsable", f"{self.url}: {error}"), None
+        if status != 200:
+            return Answered(None, "http_error", f"{self.url} answers {status}: {text[:200]}"), (
+                wait_seconds if status in TRY_AGAIN else None
+            )
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            return Answered(None, "unparsable", f"{self.url} answers no JSON object: {text[:100]}"), None
+        return Answered(value, "answered"), None
+
+    def _post(self, client: "httpx.Client", body: Mapping[str, Any]) -> tuple[int, str, float]:
+        """`(status, text, seconds to wait)`. The limit is on the whole reply, not only between two of its bytes."""
+        deadline, received = time.monotonic() + self.timeout_seconds, bytearray()
+        with client.stream("POST", self.url, json=dict(body)) as response:
+            for chunk in response.iter_bytes():
+                received += chunk
+                if len(received) > LARGEST_REPLY_BYTES:
+                    raise ValueError("the reply is too large")
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+        wait = response.headers.get("retry-after", "")
+        return response.status_code, received.decode("utf-8", "replace"), float(wait) if wait.isdecimal() else 0.0
+
+
+def service_problem(url: str) -> str | None:
+    """Why a URL cannot be posted to, or None: on this machine by http, elsewhere by https."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for one that is no number below 65536
+    except ValueError:
+        return "it is not a URL"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "write http:// or https:// and a host, such as http://127.0.0.1:8000"
+    if parts.username or parts.password or parts.query:
+        return "it must hold no user, password or query; name the key's variable in api_key_env"
+    if parts.scheme == "http" and not is_loopback(url):
+        return "what the policy writes would be sent unencrypted; write https://, or an address of this machine"
+    return None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL is one of this machine's own addresses."""
+    import ipaddress
+    from urllib.parse import urlsplit
+
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

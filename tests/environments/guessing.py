@@ -1,0 +1,66 @@
+"""Starts and kills the servers of guessing_double.py, or, with ALIGNMENT_OPENENV_PYTHON, of guessing_openenv.py."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+REAL = os.environ.get("ALIGNMENT_OPENENV_PYTHON", "")
+SERVERS = ["double", *(["openenv"] if REAL else [])]
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass
+class Server:
+    """A server in a process of its own."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+
+    def kill(self) -> None:
+        """As a machine that is lost would."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def server(which: str = "double", sessions: int = 8, *arguments: str) -> Iterator[Server]:
+    """A server that answers GET /health."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = Path(__file__).with_name(f"guessing_{which}.py")
+    python = REAL if which == "openenv" else sys.executable
+    process = subprocess.Popen([python, str(program), str(port), str(sessions), *arguments])
+    found = Server(f"http://127.0.0.1:{port}", process)
+    try:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not answers(found.url):
+            assert process.poll() is None and time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.05)
+        yield found
+    finally:
+        found.kill()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def next_guess(text: str) -> int:
+    """Halving between 0 and 15, by what was guessed and answered so far."""
+    low, high = 0, 15
+    for guess, said in re.findall(r'"(?:guess|number)": (\d+).*?(higher|lower)', text, re.DOTALL):
+        low, high = (int(guess) + 1, high) if said == "higher" else (low, int(guess) - 1)
+    return (low + high) // 2
