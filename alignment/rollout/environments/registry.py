@@ -21,6 +21,7 @@ from rewards.own.loading import is_own
 
 ENTRY_POINTS = "alignment.environments"
 BUILT_IN = {
+    "bfcl": "alignment.rollout.environments.bfcl",
     "openenv": "alignment.rollout.environments.openenv",
     "single_turn": "alignment.rollout.environments.single_turn",
     "tools": "alignment.rollout.environments.tools",
