@@ -1,12 +1,16 @@
 """A double of an OpenEnv server: its WebSocket protocol on the environment of guessing_openenv.py, without the package.
 
-    python guessing_double.py PORT SESSIONS [mcp]
+    python guessing_double.py PORT SESSIONS [mcp | text] [dies=MESSAGES]
 
 Made from OpenEnv 0.10's openenv/core/env_server/http_server.py: one session for each connection, `reset`, `step`, `state`, `mcp` and
-`close`, errors with a code, GET /health and /schema.
+`close`, errors with a code, GET /health and /schema. With `text` an action is a text, in which the first number is the guess; with
+`dies` the process ends after so many messages, as if it were killed.
 """
 
+import itertools
 import json
+import os
+import re
 import sys
 import threading
 from http import HTTPStatus
@@ -31,8 +35,8 @@ TOOL = {"name": "guess", "description": "Guess the number.", "inputSchema": {"ty
 class Session:
     """One episode."""
 
-    def __init__(self, mcp: bool) -> None:
-        self.mcp, self.number, self.steps = mcp, 0, 0
+    def __init__(self, form: str) -> None:
+        self.mcp, self.text, self.number, self.steps = form == "mcp", form == "text", 0, 0
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """The reply to a message."""
@@ -43,12 +47,15 @@ class Session:
         if kind == "state":
             return {"type": "state", "data": {"episode_id": None, "step_count": self.steps}}
         if kind == "mcp":
-            found: dict[str, Any] = {"result": {"tools": [TOOL]}} if self.mcp else {"error": {"message": "no MCP"}}
-            return {"type": "mcp", "data": {"jsonrpc": "2.0", "id": 1, **found}}
+            listed: dict[str, Any] = {"result": {"tools": [TOOL]}} if self.mcp else {"error": {"message": "no MCP"}}
+            return {"type": "mcp", "data": {"jsonrpc": "2.0", "id": 1, **listed}}
         if kind != "step":
             return error("UNKNOWN_TYPE", f"Unknown message type: {kind}")
         self.steps += 1
         guess = data.get("arguments", {}).get("number") if self.mcp else data.get("guess")
+        if self.text:
+            found = re.search(r"\d+", str(data.get("message")))
+            guess = int(found[0]) if found else -1
         if not isinstance(guess, int):
             wrong = {"loc": ["guess"], "msg": "Input should be a valid integer"}
             return {
@@ -81,16 +88,19 @@ def page(connection: ServerConnection, request: Request) -> Response | None:
     return Response(HTTPStatus.OK, "OK", headers, body)
 
 
-def main(port: int, sessions: int, *, mcp: bool) -> None:
+def main(port: int, sessions: int, form: str, most: int) -> None:
+    count = itertools.count(1)
     free = threading.Semaphore(sessions)
 
     def serving(connection: ServerConnection) -> None:
         if not free.acquire(blocking=False):
             connection.send(json.dumps(error("CAPACITY_REACHED", f"{sessions} sessions are the most")))
             return
-        session = Session(mcp)
+        session = Session(form)
         try:
             for raw in connection:
+                if next(count) == most:
+                    os._exit(9)
                 message = json.loads(raw)
                 if message.get("type") == "close":
                     break
@@ -105,4 +115,6 @@ def main(port: int, sessions: int, *, mcp: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), mcp=sys.argv[3:] == ["mcp"])
+    dies = [int(one.removeprefix("dies=")) for one in sys.argv[3:] if one.startswith("dies=")]
+    forms = [one for one in sys.argv[3:] if not one.startswith("dies=")]
+    main(int(sys.argv[1]), int(sys.argv[2]), forms[0] if forms else "act", dies[0] if dies else -1)
