@@ -48,6 +48,7 @@ class Script:
     """
 
     name = "script"
+    weight_version = 0
 
     def __init__(self, eos: int, lines: Sequence[Sequence[list[int]]], thinking: ThinkTokens | None) -> None:
         self.eos, self.lines, self.thinking = eos, [list(one) for one in lines], thinking

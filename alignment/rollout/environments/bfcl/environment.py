@@ -51,7 +51,7 @@ class BfclEpisode:
         """Begin the scenario. Raises DataError for a row without one."""
         written = problem.columns.get("scenario")
         try:
-            scenario = json.loads(written) if isinstance(written, str) else written
+            scenario = json.loads(str(written))
             self._turns = [list(one) for one in scenario["turns"][1:]]
         except (TypeError, ValueError, KeyError) as error:
             raise DataError(
