@@ -67,7 +67,7 @@ def stage_of(kind: str, engine: str = "transformers") -> dict[str, Any]:
                 "rewards": [{"kind": "math_answer"}, {"kind": "repetition"}], "micro_batch": 4,
                 # Random answers may all score alike: the KL term and the bonus have a gradient all the same.
                 "algorithm": {"type": "dapo", "beta": 0.01, "entropy_bonus": 0.1}, "trainer": TRAINER}  # fmt: skip
-    part = {"source": f"./{'rows' if kind == 'sft' else 'pairs'}.jsonl", "mode": "non_thinking"}
+    part = {"source": "./rows.jsonl", "mode": "non_thinking"} if kind == "sft" else {"source": "./pairs.jsonl"}
     return {"name": kind, "kind": kind, "data": [part], "max_length": 400,
             "trainer": {**TRAINER, "per_device_train_batch_size": 4}}  # fmt: skip
 
