@@ -2,7 +2,8 @@
 
 A group whose completions all have the same reward has no advantage. So part of a step explores (problems never asked, then
 those asked longest ago), and the rest is drawn in proportion to the variance of the reward: p(1 - p) for a reward of 0 or 1,
-as in sampling for learnability (arXiv 2502.12272). Estimates fade as the policy changes (arXiv 2507.04632, section 3).
+as in sampling for learnability (arXiv 2502.12272). Estimates fade as the policy changes (arXiv 2507.04632, section 3). While
+few problems are known few are drawn: the same ones at every step would be learnt by heart.
 Neighbours: groups.py (dynamic sampling), records/difficulty.py (the file), training/rl/step_problems.py (trainer and checkpoints).
 """
 
@@ -18,6 +19,7 @@ from alignment.rollout.scoring import Judged, is_right
 
 KEPT_AT_A_VISIT = 0.5  # of the weight of earlier completions, when a problem is asked again
 HALF_LIFE_STEPS = 50.0  # of an estimate while the problem is not asked
+MOST_DRAWN = 1 / 8  # of the known problems, by variance in one step
 LEAST_VARIANCE = 1e-9  # so that problems are drawn at random where no reward varies
 PRIOR_COMPLETIONS = 1.0  # of the mean problem, which each estimate is mixed with
 
@@ -103,8 +105,10 @@ class DifficultyPool:
         draw = random.Random(f"{self._seed}:{step}:problems")
         explored, drawn = iter(self._by_age(draw)), iter(self._by_variance(step, draw))
         given: set[str] = set()
+        left = math.floor(len(self._known) * MOST_DRAWN)
         for place in range(len(self._problems)):
-            explores = math.floor((place + 1) * self._explore) > math.floor(place * self._explore)
+            explores = left < 1 or math.floor((place + 1) * self._explore) > math.floor(place * self._explore)
+            left -= not explores
             both = itertools.chain(explored, drawn) if explores else itertools.chain(drawn, explored)
             name = next(one for one in both if one not in given)
             given.add(name)

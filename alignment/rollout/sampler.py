@@ -34,12 +34,12 @@ STEPPED_AT_ONCE = 16  # environments whose steps run side by side; most wait for
 
 
 class TrajectorySampler:
-    """Runs rollouts of problems in environments of one kind. Use `close` when done; the engine stays its owner's."""
+    """Runs rollouts of problems in environments of one kind, from any thread. Use `close` when done; the engine stays its owner's."""
 
     def __init__(self, sampler: Sampler, choice: EnvironmentChoice, max_completion_tokens: int) -> None:
         self.sampler, self._max_turns, self._limit = sampler, choice.max_turns, max_completion_tokens
         self._environments = open_environments(choice)
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads = ThreadPoolExecutor(STEPPED_AT_ONCE, thread_name_prefix="environment")  # started when needed
         self._rendered: dict[tuple[str, Mode, bool], list[int]] = {}
         self._turns = TurnsRendered(sampler.tokenizer)
 
@@ -98,14 +98,7 @@ class TrajectorySampler:
     def close(self) -> None:
         """End what the environments started."""
         self._environments.close()
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
-
-    @property
-    def _threads(self) -> ThreadPoolExecutor:
-        self._pool = self._pool or ThreadPoolExecutor(STEPPED_AT_ONCE, thread_name_prefix="environment")
-        return self._pool
+        self._threads.shutdown()
 
     def _at_once(self, requests: int) -> int:
         """Rollouts that may be under way at one time."""
@@ -121,14 +114,15 @@ class TrajectorySampler:
     def _ids(self, request: RolloutRequest, opening: Opening) -> list[int]:
         """The first prompt of a request; a group asks the same, and a sweep at every budget."""
         key = (json.dumps([opening.messages, opening.tools]), request.mode, request.flagged)
-        if key not in self._rendered:
+        ids = self._rendered.get(key)
+        if ids is None:
             if len(self._rendered) >= PROMPTS_REMEMBERED:
                 self._rendered.clear()
             self._turns.prove(request.problem.id, opening.messages, opening.tools)
-            self._rendered[key] = render_prompt(
+            ids = self._rendered[key] = render_prompt(
                 self.tokenizer, opening.messages, request.mode, flagged=request.flagged, tools=opening.tools
             )
-        return self._rendered[key]
+        return ids
 
     def _round(self, episodes: dict[int, Episode], settings: SamplingSettings) -> Iterator[tuple[int, bool]]:
         """Sample a turn of each episode; whether each goes on, as soon as its environment has answered."""

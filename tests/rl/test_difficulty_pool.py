@@ -45,6 +45,19 @@ def test_a_step_asks_for_problems_whose_rewards_vary_and_still_for_every_other_o
     assert set(seen) == set(RATES) and min(seen.values()) >= 2, "what is too hard now may be learnt later"
 
 
+def test_few_problems_are_asked_again_while_few_are_known() -> None:
+    """The same ones at every step would be learnt by heart."""
+    names = [f"p{number:04}" for number in range(1000)]
+    pool, known, again = DifficultyPool(names, 0.25, seed=1), set[str](), list[int]()
+    for step in range(16):
+        asked = pool.ordered(step)[:16]
+        again.append(len(known & set(asked)))
+        assert again[-1] <= len(known) / 8
+        pool.observe(step, [Outcome(name, 8, 0.5, 0.25, 4) for name in asked])
+        known |= set(asked)
+    assert again[:3] == [0, 2, 3] and again[-1] == 12, "three quarters, once a hundred are known"
+
+
 def test_a_problem_that_becomes_solvable_is_found_again() -> None:
     pool = DifficultyPool(["easy", "hard", "known"], 0.25, seed=0)
     for step in range(4):

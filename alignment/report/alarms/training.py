@@ -23,6 +23,7 @@ def training_alarms(stage: Stage) -> Iterator[Alarm]:
     silent = mean_of(stage, "zero_variance_groups")
     if silent is not None and silent > ZERO_VARIANCE_GROUPS:
         message = f"{silent:.0%} of the groups had zero reward variance, hence no gradient (mean over the stage)."
+        message += " `order: reward_variance` and `dynamic_sampling` of its rollout waste fewer."
         yield alarm(stage, "zero_variance_groups", silent, ZERO_VARIANCE_GROUPS, message)
     cut = mean_of(stage, "truncated_fraction")
     if cut is not None and cut > TRUNCATED_FRACTION:

@@ -20,7 +20,7 @@ from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
 from alignment.training.kinds.plan import micro_batches
 from alignment.training.kinds.scorers import scorers
-from alignment.training.rl.check import check_algorithm, check_order, check_staleness
+from alignment.training.rl.check import check_algorithm, check_interrupted_adapter, check_order, check_staleness
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -117,6 +117,7 @@ def algorithm(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
     """What the algorithm names is there, and fits how completions are sampled."""
     yield from check_algorithm(stage.algorithm, stage.rollout, ("stages", index, "algorithm"))
     yield from check_staleness(stage.algorithm, stage.rollout, ("stages", index))
+    yield from check_interrupted_adapter(stage.rollout, trains_adapter=stage.lora is not None, place=("stages", index))
     yield from check_order(stage.rollout, stage.trainer, ("stages", index))
 
 

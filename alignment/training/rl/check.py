@@ -51,6 +51,18 @@ def check_staleness(chosen: AlgorithmFields, rollout: Rollout, place: Place) -> 
         yield Issue(here, told)
 
 
+def check_interrupted_adapter(rollout: Rollout, *, trains_adapter: bool, place: Place) -> Iterator[Issue]:
+    """Completions that go on over changes of weights are of whole weights: vLLM 0.31 cannot score and sample through an adapter
+    at the same time.
+
+    place: where the stage stands in the recipe.
+    """
+    way = getattr(rollout.engine, "weight_transfer", None)
+    if trains_adapter and rollout.max_staleness > 1 and way in ("auto", "lora"):
+        told = f"sends an adapter alone, which cannot change while completions go on (max_staleness {rollout.max_staleness}); write shm, tcp, or max_staleness 1"
+        yield Issue((*place, "rollout", "engine", "weight_transfer"), told)
+
+
 def check_order(rollout: Rollout, trainer: Mapping[str, object], place: Place) -> Iterator[Issue]:
     """What decides which problems a step asks for has an effect.
 
