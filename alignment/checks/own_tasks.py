@@ -17,6 +17,7 @@ from alignment.data.sources import Table, is_own, load_source, local_path, row_c
 from alignment.evaluation.lm_eval.names import is_lm_eval, lm_eval_fault
 from alignment.recipe.issue import nearest
 from alignment.recipe.rewards import Reward
+from alignment.rollout.environments.registry import environment_problems
 from alignment.rollout.references import SAMPLED_ROWS, failing, graders_of, measuring_problem
 from rewards.own.loading import is_own as is_own_code
 
@@ -52,6 +53,8 @@ def task_faults(name: str, max_failing_fraction: float = 0.02) -> Iterator[str]:
         return
     grader = Reward(kind="math_answer") if task is None else task.grader
     yield from _grader_faults(grader, row_columns(source), sample)
+    if task is not None and task.environment is not None:
+        yield from (f"environment: {fault}" for fault in environment_problems(task.environment))
     yield from failing(sample, graders_of([grader]), max_failing_fraction)
 
 

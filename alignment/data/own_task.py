@@ -17,7 +17,7 @@ from alignment.core.errors import DataError
 from alignment.core.files import file_hash
 from alignment.data.rows import Problem
 from alignment.recipe.issue import nearest
-from alignment.recipe.own_code import LM_EVAL, own_task, with_own_grader
+from alignment.recipe.own_code import LM_EVAL, own_task, with_own_environment, with_own_grader
 from alignment.recipe.own_task import OwnTask
 from rewards.own.loading import code_files, is_own, own_name
 
@@ -60,6 +60,7 @@ def task_of(name: str) -> OwnTask | None:
     folder, written = path.parent, {"name": path.stem, **written}
     written["rows"] = own_task(written.get("rows"), folder)
     with_own_grader(written.get("grader"), folder)
+    with_own_environment(written, folder)
     try:
         return OwnTask.model_validate(written)
     except ValidationError as error:
@@ -87,11 +88,15 @@ def task_content(name: str) -> dict[str, Any] | None:
     task = task_of(name)
     if task is None:
         return None
-    kind, rows = task.grader.kind, Path(task.rows)
-    settings = task.model_dump(mode="json", exclude={"description", "rows"})
-    if is_own(kind):
-        settings["grader"]["kind"] = own_name(kind).short
-    code = code_files(kind) if is_own(kind) else {}
+    rows = Path(task.rows)
+    unsaid = {"environment"} if task.environment is None else set()  # it is not asked for: as before there was one
+    settings = task.model_dump(mode="json", exclude={"description", "rows", *unsaid})
+    code: dict[str, str] = {}
+    for block in ("grader", "environment"):
+        kind = str((settings.get(block) or {}).get("kind"))
+        if is_own(kind):
+            settings[block]["kind"] = own_name(kind).short
+            code |= code_files(kind)
     return {**settings, "code": code, "rows": file_hash(rows) if rows.is_file() else rows.name}
 
 

@@ -16,6 +16,7 @@ from alignment.evaluation.measures.outcomes import Outcome, fraction
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve
+from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.own_task import OwnTask
 from alignment.rollout.episode import RolloutRequest
@@ -52,7 +53,16 @@ class Evaluator:
         )
         self.sampler = serve(policy, serving)
         self._graders = Graders(settings)
-        self._trajectories = TrajectorySampler(self.sampler, settings.environment, settings.max_completion_tokens)
+        self._trajectories = self._sampler_in(settings.environment)
+        tasks = [task for task in self._graders.tasks.values() if task.environment is not None]
+        self._of_task = {task.name: self._sampler_in(task.environment) for task in tasks if task.environment}
+
+    def _sampler_in(self, environment: EnvironmentChoice) -> TrajectorySampler:
+        return TrajectorySampler(self.sampler, environment, self.settings.max_completion_tokens)
+
+    def _trajectories_of(self, problem: Problem) -> TrajectorySampler:
+        """What runs a problem's rollouts: its task's environment, or the evaluation's."""
+        return self._of_task.get(problem.family, self._trajectories)
 
     @property
     def engine(self) -> str:
@@ -90,7 +100,7 @@ class Evaluator:
     def _longest_prompt(self, problem: Problem) -> int:
         """Tokens of a problem's prompt in the mode, and with the flag or without, in which it is longest."""
         return max(
-            len(self._trajectories.prompt_ids(problem, mode, flagged=flagged))
+            len(self._trajectories_of(problem).prompt_ids(problem, mode, flagged=flagged))
             for mode in MODES
             for flagged in (True, False)
         )
@@ -107,12 +117,13 @@ class Evaluator:
 
     def same_prompts(self, problem: Problem) -> bool:
         """Whether the chat template writes one prompt for both modes, so that the policy cannot know the mode."""
-        thinking, plain = (self._trajectories.prompt_ids(problem, mode) for mode in MODES)
+        thinking, plain = (self._trajectories_of(problem).prompt_ids(problem, mode) for mode in MODES)
         return thinking == plain
 
     def close(self) -> None:
         """Close the environments, the verifiers and the engine."""
-        self._trajectories.close()
+        for trajectories in (self._trajectories, *self._of_task.values()):
+            trajectories.close()
         self._graders.close()
         self.sampler.engine.close()
 
@@ -127,15 +138,15 @@ class Evaluator:
         )
 
     def _finished(self, requests: Sequence[RolloutRequest]) -> Iterator[tuple[int, Trajectory]]:
-        """`(index of the request, its trajectory)` as each ends; each task and mode is sampled with its own settings."""
-        groups: dict[SamplingSettings, list[int]] = {}
+        """`(index of the request, its trajectory)` as each ends; each task and mode has its own settings and environment."""
+        groups: dict[tuple[SamplingSettings, TrajectorySampler], list[int]] = {}
         for mode in MODES:
             for index, request in enumerate(requests):
                 if request.mode == mode:
                     how = sampling_settings(self.settings, mode, self._graders.tasks.get(request.problem.family))
-                    groups.setdefault(how, []).append(index)
-        for how, picked in groups.items():
-            for place, made in self._trajectories.finished([requests[index] for index in picked], how):
+                    groups.setdefault((how, self._trajectories_of(request.problem)), []).append(index)
+        for (how, trajectories), picked in groups.items():
+            for place, made in trajectories.finished([requests[index] for index in picked], how):
                 yield picked[place], made
 
 

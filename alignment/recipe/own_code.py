@@ -21,10 +21,10 @@ def with_own_code(values: Any, folder: Path) -> None:
     for stage in stages if isinstance(stages, list) else []:
         if isinstance(stage, dict):
             _with_own_rewards(stage.get("rewards"), folder)
-            _with_own_environment(stage.get("rollout"), folder)
+            with_own_environment(stage.get("rollout"), folder)
     evaluations = values.get("evaluations")
     if isinstance(evaluations, dict):
-        _with_own_environment(evaluations, folder)
+        with_own_environment(evaluations, folder)
         tasks = evaluations.get("after_each_stage")
         if isinstance(tasks, list):
             evaluations["after_each_stage"] = [own_task(task, folder) for task in tasks]
@@ -62,7 +62,8 @@ def _with_own_rewards(specs: Any, folder: Path) -> None:
         with_own_grader(spec, folder)
 
 
-def _with_own_environment(block: Any, folder: Path) -> None:
+def with_own_environment(block: Any, folder: Path) -> None:
+    """Make the kind of a block's `environment` absolute, in place."""
     chosen = block.get("environment") if isinstance(block, dict) else None
     if isinstance(chosen, dict) and is_own(chosen.get("kind")):
         chosen["kind"] = beside(chosen["kind"], folder)

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from alignment.core.vocabulary import MODES, Mode
 from alignment.recipe.closed import Closed
+from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.issue import nearest
 from alignment.recipe.rewards import Reward
 
@@ -29,6 +30,9 @@ class OwnTask(Closed):
     )
     grader: Reward = Field(
         Reward(kind="math_answer"), description="The reward that judges an answer, with its options; your own, too."
+    )
+    environment: EnvironmentChoice | None = Field(
+        None, description="What answers the policy's turns in this task, in place of the evaluation's `environment`."
     )
     accept_score: float = Field(1.0, description="Smallest score of the grader that counts as correct.")
     prompt: str | None = Field(None, description="What is asked, with {question} and fields of the row in it.")
