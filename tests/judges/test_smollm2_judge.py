@@ -58,6 +58,12 @@ def servers() -> list[int]:
     return [int(pid) for pid in listed.stdout.split()]
 
 
+def children(process: int) -> list[int]:
+    """The processes that it has started."""
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8")
+    return [int(pid) for pid in listed.split()]
+
+
 def test_a_served_model_judges_200_rollouts_through_a_kill_and_is_asked_nothing_twice(tmp_path: Path) -> None:
     path, folder = recipe(tmp_path, convert("smollm2-135m", tmp_path / "smollm2-135m")), tmp_path / "run"
     began, process = time.monotonic(), run(path, folder)
@@ -65,12 +71,15 @@ def test_a_served_model_judges_200_rollouts_through_a_kill_and_is_asked_nothing_
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.2)
     (server,) = servers()
+    engines = children(server)
+    assert engines, "vLLM's engine is a process of its own"
     os.kill(server, signal.SIGKILL)
     said = process.communicate(timeout=1200)[0]
     seconds = time.monotonic() - began
     assert process.returncode == 0, said
     assert "was killed by signal 9; it is started again, and the stage waits for it" in said
     assert servers() == [], "it ends with its stage"
+    assert not any(Path(f"/proc/{engine}").exists() for engine in engines), "an engine ends with its server"
     steps = [json.loads(line) for line in (folder / "01-rl" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     asked, cached = (sum(one[name] for one in steps) for name in ("judge_asked", "judge_cached"))
     unknown = sum(one["reward/judge/unknown_fraction"] for one in steps) * ROLLOUTS / STEPS

@@ -11,12 +11,16 @@ from alignment.inference.vllm.seeded import sample_by_inversion
 from alignment.inference.vllm.server.plugin import register
 
 
-class RolloutWorker(CPUWorker):
-    """A CPU worker that samples as the in-process engine does, and takes weights."""
+class JudgeWorker(CPUWorker):
+    """A CPU worker that ends with the server, whose engine vLLM would leave behind where that is killed."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         register()
         super().__init__(*arguments, **options)
+
+
+class RolloutWorker(JudgeWorker):
+    """A CPU worker that samples as the in-process engine does, and takes weights."""
 
     def load_model(self, *, load_dummy_weights: bool = False) -> None:
         """As vLLM's, and then the sampling."""

@@ -13,3 +13,7 @@ class RolloutWorker(Worker):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         register()
         super().__init__(*arguments, **options)
+
+
+class JudgeWorker(RolloutWorker):
+    """The worker of a server that judges, which ends with it."""

@@ -1,6 +1,6 @@
 """The command of a vLLM server that judges: chat completions under a name of its own. Imports neither torch nor vLLM.
 
-It takes no weights, so it has neither the routes nor the worker of a rollout server. Neighbours: launch.py (a rollout
+It takes no weights, so it has neither the routes nor the sampling of a rollout server. Neighbours: launch.py (a rollout
 server's command), place.py (its devices and environment), run/judges.py (starts, watches and ends it).
 """
 
@@ -25,6 +25,7 @@ class JudgeModel:
 def judge_command(judge: JudgeModel, place: Place, port: int) -> list[str]:
     """vLLM's OpenAI-compatible server for a judge, on the interface of its options."""
     options, on_cpu = judge.options, not place.gpus
+    worker = f"alignment.inference.vllm.server.{'cpu' if on_cpu else 'gpu'}_worker.JudgeWorker"
     asked = [
         sys.executable, "-m", "vllm.entrypoints.openai.api_server",
         "--model", judge.model,
@@ -34,6 +35,7 @@ def judge_command(judge: JudgeModel, place: Place, port: int) -> list[str]:
         "--max-num-seqs", str(options.max_sequences),
         "--host", options.interface,
         "--port", str(port),
+        "--worker-cls", worker,  # ends with the server
         "--generation-config", "vllm",  # the model's own sampling settings are not a judge's
         "--middleware", "alignment.inference.vllm.server.guard.KeyOnEveryRoute",
         "--disable-uvicorn-access-log", "--disable-log-stats",
