@@ -15,6 +15,8 @@ from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 from alignment.records.adapter import ADAPTER_CONFIG, is_adapter_alone
 
+_IN_PEFT = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout", "targets": "target_modules",
+            "modules_to_save": "modules_to_save"}  # fmt: skip
 SHARED = (*EMBEDDINGS, *HEADS)  # one matrix where embeddings are tied
 
 
@@ -62,10 +64,18 @@ def _starting_adapter(recipe: Recipe, lora: Lora, place: Place) -> Iterator[Issu
             "leave `add_tokens` out",
         )
     config = json_or_empty(Path(recipe.model) / ADAPTER_CONFIG)
-    for ours, theirs in (("rank", "r"), ("alpha", "lora_alpha")):
-        asked, has = getattr(lora, ours), config.get(theirs)
-        if ours in lora.model_fields_set and has is not None and asked != has:
-            yield Issue((*place, ours), f"found {asked}, and the adapter that it continues has {has}; leave it out")
+    variant = "dora" if config.get("use_dora") else "rslora" if config.get("use_rslora") else "lora"
+    has = {
+        "variant": variant,
+        **{ours: config[theirs] for ours, theirs in _IN_PEFT.items() if config.get(theirs) is not None},
+    }
+    for name, theirs in has.items():
+        mine, alike = getattr(lora, name), theirs
+        if isinstance(mine, list) and isinstance(theirs, list):
+            mine, alike = sorted(mine), sorted(theirs)
+        preset = name == "targets" and isinstance(mine, str)  # PEFT writes the names that it found
+        if name in lora.model_fields_set and not preset and mine != alike:
+            yield Issue((*place, name), f"found {mine}, and the adapter that it continues has {theirs}; leave it out")
 
 
 def _targets(lora: Lora, place: Place, modules: set[str], *, tied: bool) -> Iterator[Issue]:

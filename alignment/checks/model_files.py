@@ -15,7 +15,7 @@ from alignment.core.errors import ArtifactError
 from alignment.core.files import json_or_empty
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
-from alignment.records.adapter import base_of, is_adapter_alone
+from alignment.records.adapter import ADAPTER_CONFIG, base_of, is_adapter_alone
 
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -55,6 +55,13 @@ def _adapter_faults(folder: Path) -> Iterator[str]:
     weights = folder / "adapter_model.safetensors"
     if not weights.is_file():
         yield f"{folder} is an adapter without {weights.name}; save it as safetensors (PEFT: save_pretrained)"
+    config = json_or_empty(folder / ADAPTER_CONFIG)
+    method, task = config.get("peft_type", "LORA"), config.get("task_type") or "CAUSAL_LM"
+    if method != "LORA" or task != "CAUSAL_LM":
+        yield (
+            f"{folder} is an adapter of another kind (peft_type {method}, task_type {task}); only LoRA adapters of causal "
+            "language models are merged and trained on; merge it with PEFT, and write the merged model"
+        )
     try:
         base = base_of(folder)
     except ArtifactError as error:
@@ -104,6 +111,11 @@ def folder_faults(folder: Path) -> Iterator[str]:
 
 def _forms_of_weights(folder: Path) -> Iterator[str]:
     """One file or the shards of an index, and not both or neither: transformers would read other weights, or none."""
+    if (folder / ADAPTER_CONFIG).is_file():
+        yield (
+            f"{folder} has {ADAPTER_CONFIG} beside a model's weights, and transformers would load the adapter's base in their "
+            "place; move one of the two into a folder of its own"
+        )
     present, single, indexed = (
         sorted(folder.glob("*.safetensors")),
         (folder / SINGLE).is_file(),

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from alignment.checks.model_files import safetensors_header, weight_files
+from alignment.core.errors import AlignmentError
 from alignment.core.files import json_or_empty
 from alignment.core.resources import resource
 from alignment.core.vocabulary import ATTENTION_LAYERS
+from alignment.records.adapter import base_of, is_adapter_alone
 
 TEMPLATE_FILES = ("chat_template.jinja", "chat_template.json")
 
@@ -26,8 +28,12 @@ class ModelFolder:
 
     @classmethod
     def of(cls, model: str) -> "ModelFolder":
-        """The folder of a recipe's `model`; of a hub id, one that is not there."""
-        return cls(resource("data/base") if model == "embedded" else Path(model))
+        """The folder of a recipe's `model`, of an adapter's base; of a hub id, one that is not there."""
+        folder = resource("data/base") if model == "embedded" else Path(model)
+        try:
+            return cls(Path(base_of(folder)) if is_adapter_alone(folder) else folder)
+        except AlignmentError:
+            return cls(folder)  # the check of the model's files says that the base is gone
 
     @cached_property
     def config(self) -> Mapping[str, Any]:

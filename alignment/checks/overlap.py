@@ -4,6 +4,8 @@ Only local files are compared; procedural sources are kept apart by their splits
 the checks), data.py (sources that are reserved for evaluation by name).
 """
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +20,7 @@ from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
 
+_BESIDE_SIGNS = re.compile(r" ?([^\w ]) ?")
 MAX_FRACTION = 0.01  # of a task's problems that may stand in training rows by chance, such as a common question
 
 
@@ -58,9 +61,15 @@ def _keys(declaration: str, path: Path, changed: int) -> frozenset[str]:
     """A table is read once, however many stages train on it. changed: when it was written, in nanoseconds."""
     source = Table.model_validate_json(declaration)
     try:
-        return frozenset(problem_key(question) for question in _questions(source, path))
+        return frozenset(map(asked_key, _questions(source, path)))
     except DataError:
         return frozenset()  # the checks of references and of conversations say what is wrong with the rows
+
+
+def asked_key(question: str) -> str:
+    """A hash of what a question asks: without case, white space beside signs, the last mark, and in one form of each character."""
+    text = unicodedata.normalize("NFKC", question).casefold()
+    return problem_key(_BESIDE_SIGNS.sub(r"\1", " ".join(text.split())).rstrip(" .?!:;,"))
 
 
 def _questions(source: Table, path: Path) -> Iterator[str]:

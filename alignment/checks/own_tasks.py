@@ -11,6 +11,7 @@ from alignment.checks.own_rewards import dry_fault
 from alignment.checks.rewards import columns_read
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
+from alignment.data.generators.families import problem_key
 from alignment.data.own_task import task_name, task_of
 from alignment.data.rows import Problem
 from alignment.data.sources import Table, is_own, load_source, local_path, row_columns, source_names, source_problems
@@ -20,6 +21,8 @@ from alignment.recipe.rewards import Reward
 from alignment.rollout.environments.registry import environment_problems
 from alignment.rollout.references import SAMPLED_ROWS, failing, graders_of, measuring_problem
 from rewards.own.loading import is_own as is_own_code
+
+MAX_REPEATED = 0.1  # of a task's rows that may repeat others; public sets have a few
 
 
 def task_faults(name: str, max_failing_fraction: float = 0.02) -> Iterator[str]:
@@ -51,6 +54,12 @@ def task_faults(name: str, max_failing_fraction: float = 0.02) -> Iterator[str]:
         why = f": {left_out[0]}" if left_out else ""
         yield f"`{source.id}` has no row that can be asked{why}"
         return
+    asked = {problem_key(f"{one.text}\n{one.answer}") for one in sample}
+    if len(sample) - len(asked) > MAX_REPEATED * len(sample):
+        yield (
+            f"{len(sample)} of its rows ask {len(asked)} problems: what is asked twice counts as evidence twice, and intervals "
+            "would be too narrow; remove the repetitions"
+        )
     grader = Reward(kind="math_answer") if task is None else task.grader
     yield from _grader_faults(grader, row_columns(source), sample)
     if task is not None and task.environment is not None:

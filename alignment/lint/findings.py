@@ -64,7 +64,7 @@ class Intent:
             chosen=frozenset(stage.model_fields_set & {"loss_on_empty_think", "loss_on_history"}),
             max_length=meant.max_length,
             forced_texts=tuple(dict.fromkeys(stops)),
-            markers=markers_of(recipe.model),
+            markers=markers_of(recipe.model, recipe.revision),
         )
 
     def forced_phrases(self) -> list[str]:

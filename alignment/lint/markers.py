@@ -14,10 +14,30 @@ CHATML = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 ASSISTANT_TOKENS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 
 
-def markers_of(model: str) -> tuple[str, ...]:
-    """ChatML's tokens, and for a model folder those of its tokenizer.json too; of a hub id, ChatML's alone."""
+def markers_of(model: str, revision: str | None = None) -> tuple[str, ...]:
+    """ChatML's tokens, and those of the model's tokenizer.json: in its folder, or of a hub id where it is in the cache.
+
+    A stage finds it there, since it has loaded the model; `check` does not download it, and may know ChatML's tokens alone.
+    """
+    file = _tokenizer_file(model, revision)
+    known = () if file is None else _special(file, file.stat().st_mtime_ns)
+    return tuple(dict.fromkeys((*CHATML, *known)))
+
+
+def _tokenizer_file(model: str, revision: str | None) -> Path | None:
     file = Path(model) / "tokenizer.json"
-    return tuple(dict.fromkeys((*CHATML, *(_special(file, file.stat().st_mtime_ns) if file.is_file() else ()))))
+    if file.is_file():
+        return file
+    if model.count("/") != 1 or Path(model).exists():
+        return None
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(model, "tokenizer.json", revision=revision)
+    except HFValidationError:
+        return None  # the check of the model's files says that it is no id
+    return Path(found) if isinstance(found, str) else None
 
 
 @lru_cache(maxsize=8)

@@ -109,6 +109,13 @@ class Lora(Closed):
                 "an adapter that was trained on 4-bit weights is another policy on the whole ones; write `output: model`, "
                 "which leaves the weights that it was trained on with the adapter folded in"
             )
+        if not self.targets:
+            raise ValueError("`targets` names no module; write all-linear, or their names")
+        for name in ("targets", "modules_to_save", "train_tokens"):
+            listed = getattr(self, name)
+            twice = [one for one in listed if listed.count(one) > 1] if isinstance(listed, list) else []
+            if twice:
+                raise ValueError(f"`{name}` has {twice[0]!r} twice; name it once")
         whole = [name for name in self.modules_to_save if name.rpartition(".")[2] in EMBEDDINGS]
         if whole and self.train_tokens:
             raise ValueError(f"`modules_to_save: {whole}` trains every token already; leave out `train_tokens`")

@@ -1,5 +1,6 @@
 """A hub model at a revision: everything that is loaded is of that commit, and the commit is a part of the identity."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from alignment.core.errors import ArtifactError, RecipeError
 from alignment.core.resources import resource
 from alignment.run.base_model import _prepare
 from alignment.run.hub import moving, pinned_folder
+from alignment.lint.markers import CHATML, markers_of
 from alignment.run.plan import RunPlan
 
 MODEL = "some/model"
@@ -75,3 +77,12 @@ def test_a_model_that_may_move_is_said() -> None:
     assert moving(MODEL, OLD) is None
     assert "is not pinned" in str(moving(MODEL, None))
     assert "is a branch or tag, which may move" in str(moving(MODEL, "main"))
+
+
+def test_special_tokens_of_a_hub_model_in_the_cache_are_looked_for_in_rows(cached: Path) -> None:
+    file = cached / "snapshots" / OLD / "tokenizer.json"
+    tokenizer = json.loads(file.read_text(encoding="utf-8"))
+    tokenizer["added_tokens"].append({**tokenizer["added_tokens"][0], "content": "[TURN]", "special": True})
+    file.write_text(json.dumps(tokenizer), encoding="utf-8")
+    assert "[TURN]" in markers_of(MODEL, OLD) and "[TURN]" not in markers_of(MODEL, NEW)
+    assert markers_of("some/other", None) == CHATML

@@ -54,6 +54,7 @@ def said(folder: Path, edit: Callable[[Path], None], **lora: Any) -> str:
         (edited("config.json", num_hidden_layers=2), "have 4 layers, and its config.json says num_hidden_layers: 2"),
         (edited("config.json", model_type="clip"), "is a clip model, which the installed transformers does not load"),
         (edited("config.json", model_type="own", auto_map={"AutoModelForCausalLM": "own.Own"}), "set `trust_remote_code` in the recipe if you trust it"),
+        (lambda model: (model / "adapter_config.json").write_text("{}"), "beside a model's weights"),
         (beyond, "its pad_token [PAD] has the id 512, and its embeddings have 512 rows"),
     ],
 )  # fmt: skip

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from alignment.checks.overlap import asked_key
+from alignment.checks.own_tasks import task_faults
 from alignment.checks.recipe import checked
 from alignment.core.resources import resource
 from recipes.what_check_says import what_check_says
@@ -133,3 +135,22 @@ def test_a_model_beside_the_recipe_is_found_from_another_folder_and_none_there_i
     assert checked(recipe, []).recipe.model == str(folder / "mine")
     monkeypatch.chdir(folder)
     assert checked(recipe, []).recipe.model == "./mine"
+
+
+@pytest.mark.parametrize(
+    ("lora", "words"),
+    [({"targets": []}, "`targets` names no module"), ({"train_tokens": ["<think>", "<think>"]}, "'<think>' twice")],
+)
+def test_names_of_nothing_or_twice_are_refused(folder: Path, lora: dict[str, Any], words: str) -> None:
+    assert words in refusal(folder, tuned(**lora))
+
+
+@pytest.mark.parametrize("question", ["What  is\u00a07+ 7 ?", "what is 7 \uff0b 7", "WHAT IS 7 + 7."])
+def test_a_test_problem_in_other_spaces_signs_and_letters_is_found(question: str) -> None:
+    assert asked_key(question) == asked_key("What is 7 + 7?") != asked_key("What is 7 - 7?")
+
+
+def test_a_task_that_asks_the_same_again_and_again_is_refused(folder: Path) -> None:
+    asked = [{"question": f"What is {n % 3} + 1?", "answer": str(n % 3 + 1)} for n in range(30)]
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked), encoding="utf-8")
+    assert "30 of its rows ask 3 problems" in "".join(task_faults(str(folder / "test.jsonl")))

@@ -1,5 +1,8 @@
 """A PEFT adapter as a recipe's model: the run begins on it and its base merged, or goes on training it."""
 
+import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +101,31 @@ def test_what_an_adapter_cannot_be_is_said_before_anything_starts(adapter: Path,
         checked(recipe(tmp_path, lost), [])
     assert "is an adapter without adapter_model.safetensors" in str(refused.value)
     assert "is an adapter on /gone, which is not there" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("lora", "config", "words"),
+    [
+        ({"adapter": "continue", "targets": ["q_proj"]}, {}, "lora.targets: found ['q_proj'], and the adapter that it"),
+        ({"adapter": "continue", "variant": "lora"}, {"use_dora": True}, "found lora, and the adapter that it continues has dora"),
+        ({"adapter": "continue", "dropout": 0.1}, {}, "lora.dropout: found 0.1"),
+        (None, {"peft_type": "PROMPT_TUNING"}, "is an adapter of another kind (peft_type PROMPT_TUNING"),
+        (None, {"task_type": "SEQ_CLS"}, "only LoRA adapters of causal language models"),
+    ],
+)  # fmt: skip
+def test_an_adapter_that_is_another_than_the_recipe_says_is_refused(
+    adapter: Path, tmp_path: Path, lora: dict[str, Any] | None, config: dict[str, Any], words: str
+) -> None:
+    shutil.copytree(adapter, tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **config}), encoding="utf-8")
+    with pytest.raises(RecipeError, match=re.escape(words)):
+        checked(recipe(tmp_path, tmp_path / "adapter", lora), [])
+
+
+def test_targets_of_a_new_adapter_are_those_of_the_base_under_the_one_that_it_starts_from(
+    adapter: Path, tmp_path: Path
+) -> None:
+    checked(recipe(tmp_path, adapter, {"targets": ["q_proj"]}), [])
+    with pytest.raises(RecipeError, match="no module of the model is called `q_prj`; did you mean `q_proj`?"):
+        checked(recipe(tmp_path, adapter, {"targets": ["q_prj"]}), [])
