@@ -8,6 +8,7 @@ import pytest
 
 from alignment.checks.recipe import checked
 from alignment.core.errors import RecipeError
+from alignment.sizing.estimate import estimates
 from distillation.small_stage import ROLLOUT, recipe, write_model
 
 
@@ -68,3 +69,17 @@ def test_another_teacher_is_another_stage(tmp_path: Path) -> None:
     assert before == identity()
     write_model(tmp_path / "teacher", hidden=48, seed=2)
     assert before != identity()
+
+
+def test_the_memory_of_a_teacher_is_counted_and_shared_under_deepspeed(tmp_path: Path) -> None:
+    hub = {"model": "Qwen/Qwen3-8B"}  # 8,190,735,360 weights
+
+    def gib(**hardware: Any) -> float:
+        plan = checked(recipe(tmp_path, teacher=hub), [f"hardware={json.dumps(hardware)}"])
+        found = estimates(plan.recipe, plan.base.path)
+        assert found is not None
+        return found.of("learn").memory.scorers / 2**30
+
+    whole = gib(accelerate="cpu")
+    assert whole == pytest.approx(4 * 8_190_735_360 / 2**30, rel=1e-3)
+    assert gib(accelerate="cpu-zero3", processes=2) == pytest.approx(whole / 2)

@@ -17,6 +17,8 @@ from trl.trainer.utils import maybe_gather_lm_head_ctx
 from alignment.training.policy import without_adapter
 from alignment.training.rl.packing import Layout
 
+COLUMNS = 8192  # of logits that are made at once
+
 
 @dataclass(frozen=True)
 class Head:
@@ -43,7 +45,9 @@ class Head:
     def logits(self, states_NH: torch.Tensor) -> torch.Tensor:
         """Logits in float32, (N, V), without gradient. Collective for sharded weights."""
         with torch.no_grad(), self.whole() as (weight_VH, bias_V):
-            found_NV = states_NH.float() @ weight_VH.float().T
+            # In float32, as the fused loss has them, and without a float32 copy of the whole matrix.
+            parts = [states_NH.float() @ part_CH.float().T for part_CH in weight_VH.split(COLUMNS)]
+            found_NV = torch.cat(parts, dim=-1)
             found_NV = found_NV if bias_V is None else found_NV + bias_V.float()
         found_NV = found_NV * self.scale
         return found_NV if self.softcap is None else self.softcap * torch.tanh(found_NV / self.softcap)

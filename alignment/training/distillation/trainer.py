@@ -20,7 +20,7 @@ from trl.models.utils import disable_gradient_checkpointing
 
 from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.training.distillation.divergences import FORWARD_KL, REVERSE_KL, divergence, entropy
-from alignment.training.distillation.heads import Head, following, states_before
+from alignment.training.distillation.heads import COLUMNS, Head, following, states_before
 from alignment.training.distillation.trl_trainer import DistillationTrainer, fused_divergence
 from alignment.training.rl.batch import GAP_ROWS, RolledOut, RolloutSource, Row, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
@@ -28,7 +28,6 @@ from alignment.training.rl.order import EpochSampler
 from alignment.training.rl.packing import Layout, align, pack
 
 MEASURED_POSITIONS = 128  # of a micro-batch, whose whole logits are compared for the metrics
-HEAD_COLUMNS = 8192  # of logits that are made at once for log-probs
 MEASURES = ("reverse_kl", "forward_kl", "student_entropy", "teacher_entropy")
 OF_GROUPS = ("zero_variance_groups", "replaced_groups")  # figures of rollouts that mean nothing without advantages
 
@@ -165,7 +164,7 @@ class StudentTrainer(DistillationTrainer):
         tokens_N = laid_out.model_inputs()["input_ids"][:, 1:][following(laid_out, mask_BL)]
         with head.whole() as (weight_VH, bias_V):
             found: torch.Tensor = ChunkedLogProbFunction.apply(
-                states_NH, weight_VH, bias_V, tokens_N, 1.0, HEAD_COLUMNS, head.softcap, head.scale, ()
+                states_NH, weight_VH, bias_V, tokens_N, 1.0, COLUMNS, head.softcap, head.scale, ()
             )[0]
         return found
 
