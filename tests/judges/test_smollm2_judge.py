@@ -30,7 +30,9 @@ ROLLOUTS, STEPS = 200, 5
 def recipe(folder: Path, model: Path) -> Path:
     rollout = {"engine": "transformers", "generations": 4, "problems_per_step": ROLLOUTS // STEPS // 4,
                "max_prompt_tokens": 96, "max_completion_tokens": 24, "thinking_fraction": 0}  # fmt: skip
-    reward = {"kind": "judge", "judge": "small", "reasoning": False, "reply_tokens": 24, "timeout_seconds": 240.0}
+    rubric = ["It ends with a number", "It is a polite sentence"]
+    reward = {"kind": "judge", "judge": "small", "form": "rubric", "rubric": rubric, "reasoning": False}
+    reward |= {"reply_tokens": 48, "timeout_seconds": 240.0}
     data = [{"source": "chain-sum", "split": "reasoning", "count": 64, "seed": 2}]
     stage = {"name": "rl", "kind": "grpo", "data": data, "rollout": rollout, "rewards": [reward], "micro_batch": 20}
     stage |= {"trainer": {"max_steps": STEPS}}
@@ -81,11 +83,11 @@ def test_a_served_model_judges_200_rollouts_through_a_kill_and_is_asked_nothing_
     assert servers() == [], "it ends with its stage"
     assert not any(Path(f"/proc/{engine}").exists() for engine in engines), "an engine ends with its server"
     steps = [json.loads(line) for line in (folder / "01-rl" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    asked, cached = (sum(one[name] for one in steps) for name in ("judge_asked", "judge_cached"))
+    asked, cached = (sum(one.get(name, 0) for one in steps) for name in ("judge_asked", "judge_cached"))
     unknown = sum(one["reward/judge/unknown_fraction"] for one in steps) * ROLLOUTS / STEPS
     print(f"{asked:.0f} asked, {cached:.0f} cached, {unknown:.0f} of {ROLLOUTS} without a score, {seconds:.0f} s")
     assert asked + cached >= ROLLOUTS * 0.9, "but for answers that are empty, every rollout was judged by it"
-    assert unknown <= 0.05 * ROLLOUTS
+    assert unknown == 0, "no verdict was lost with the server"
     assert Manifest.read(folder / "01-rl" / "manifest.json").counts["judges"]["asked"] == len(kept(folder)) == asked
     before = kept(folder)
     again = run(path, folder, "--redo", "rl")
