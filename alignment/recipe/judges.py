@@ -12,6 +12,7 @@ from alignment.recipe.closed import Closed
 from alignment.recipe.engine import VllmServerOptions
 
 NAME = r"^[a-z][a-z0-9_]*$"
+OF_A_POOL = ("workers", "weight_transfer", "key_variable")  # options of rollout servers
 
 
 def _read_server(value: Any) -> Any:
@@ -22,6 +23,12 @@ def _read_server(value: Any) -> Any:
             told = "found {found}; a judge is served by `vllm_server`"
             raise PydanticCustomError("judge_engine", told, {"found": repr(written["type"])})
         written = {"type": "vllm_server", **written}
+        if idle := [name for name in OF_A_POOL if name in written]:
+            raise PydanticCustomError(
+                "judge_idle",
+                "a judge has one server, which does not read {names}; remove it",
+                {"names": ", ".join(idle)},
+            )
         if written.get("endpoints"):
             told = "a server that runs already needs no entry here; write `base_url` under the reward"
             raise PydanticCustomError("judge_endpoints", told)

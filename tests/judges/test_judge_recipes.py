@@ -56,6 +56,7 @@ def test_a_served_judge_and_its_known_verdicts_are_found_beside_the_recipe(tmp_p
             {"small": {"model": "embedded", "engine": {"endpoints": ["http://h:1"]}}},
             "write `base_url` under the reward",
         ),
+        (SERVED, {"small": {"model": "embedded", "engine": {"workers": 2}}}, "which does not read workers; remove it"),
         ({"kind": "judge", "max_cost": 1.0}, {}, "max_cost needs price_per_million_input"),
     ],
 )
