@@ -91,7 +91,8 @@ def train(model: Path, template: str | None, kind: str, folder: Path, engine: st
         context = StageContext(plan.recipe, plan.recipe.stage(kind), plan.run, stage, plan.policy_path(kind))
         KINDS[kind](context)
     except AlignmentError as error:
-        return Trained(None, str(error).replace(str(folder), "FOLDER").replace(str(model), "MODEL"))
+        said = str(error).replace(str(folder / "run" / "base"), "MODEL").replace(str(folder), "FOLDER")
+        return Trained(None, said.replace(str(model), "MODEL"))
     finally:
         gc.collect()
         AcceleratorState._reset_state(reset_partial_state=True)  # the next trainer's batch is another one
