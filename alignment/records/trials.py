@@ -64,7 +64,8 @@ class RowCurve(FileRecord):
     tasks: Annotated[tuple[str, ...], "the tasks, weighed by their problems"]
     points: Annotated[tuple[RowPoint, ...], "from few rows to many"]
     chosen: Annotated[
-        int | None, "the fewest rows whose accuracy is within the best's interval; null where only the most are"
+        int | None,
+        "the fewest rows from which on every accuracy is within the best's interval; null where only the most are",
     ]
     seeds: Annotated[int, "trainings at each number of rows"] = 1
 

@@ -10,7 +10,7 @@ from statistics import fmean
 from alignment.core.errors import OptionError
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import wilson
-from alignment.core.statistics.smallest import smallest_within
+from alignment.core.statistics.smallest import smallest_from_which
 from alignment.data_factory.allotment import allotted
 from alignment.records.trials import ROWS, RowCurve, RowPoint, Trial
 from alignment.run.trials import Trials
@@ -50,8 +50,8 @@ def measure_rows(trials: Trials, asked: Sequence[int], seeds: int) -> RowCurve:
 
 
 def fewest(points: Sequence[RowPoint]) -> int | None:
-    """The fewest rows whose accuracy is within the interval of the best."""
-    return smallest_within([(one.rows, one.accuracy) for one in points])
+    """The fewest rows from which on every accuracy is within the interval of the best."""
+    return smallest_from_which([(one.rows, one.accuracy) for one in points])
 
 
 def _point(found: Sequence[Trial]) -> RowPoint:

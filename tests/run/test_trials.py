@@ -14,10 +14,10 @@ from alignment.cli import app
 from alignment.core.errors import OptionError
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import wilson
-from alignment.records.trials import TRIAL, MixtureSearch, RowCurve, Trial
+from alignment.records.trials import TRIAL, MixtureSearch, RowCurve, RowPoint, Trial
 from alignment.run.mixture_search import FURTHER_SEED, SearchSettings, search_mixture
 from alignment.run.plan import RunPlan
-from alignment.run.row_curve import measure_rows, sizes_of
+from alignment.run.row_curve import fewest, measure_rows, sizes_of
 from alignment.run.trials import PlannedTrial, Trials
 
 COUNT = 400
@@ -72,6 +72,16 @@ def test_a_curve_of_measured_trials_trains_nothing_and_names_the_fewest_rows(mea
     assert curve.chosen == 32, "the first within the interval of the best, 64"
     assert curve.points[2].counts == {"chain-sum max_terms 3": 24, "chain-sum min_terms 4": 8}
     assert RowCurve.read(measured.folder / "rows-cold_start.json") == curve
+
+
+def test_a_lucky_training_on_few_rows_is_not_enough_and_a_curve_that_still_rises_names_none() -> None:
+    def point(rows: int, accuracy: float) -> RowPoint:
+        estimate = Estimate(accuracy, *wilson(accuracy * COUNT, COUNT))
+        return RowPoint(rows, {"sums": rows}, estimate, COUNT, (accuracy,), 10, 100)
+
+    assert fewest([point(10, 0.79), point(20, 0.5), point(40, 0.78), point(80, 0.8)]) == 40
+    assert fewest([point(10, 0.2), point(20, 0.5), point(40, 0.8)]) is None
+    assert fewest([point(10, 0.79), point(20, 0.8)]) == 10
 
 
 def test_the_command_puts_the_curve_into_the_report(measured: Trials) -> None:

@@ -11,7 +11,7 @@ from alignment.report.render import phrases
 
 ROW_LEGEND = (
     "The stage trained on the first rows of each part in the recipe's proportions, from the same start each time. Marked is the "
-    "smallest number whose accuracy lies within the interval of the best."
+    "smallest number from which on every accuracy lies within the interval of the best."
 )
 ROW_HEADINGS = ("rows", "accuracy %", "95% interval", "steps", "trained tokens")
 MIXTURE_LEGEND = (
