@@ -12,7 +12,8 @@ import itertools
 import time
 from dataclasses import dataclass
 
-from alignment.data.sources import load_source, source_problems
+from alignment.data.source_rows import source_problems
+from alignment.data.sources import load_source
 from alignment.data.steps import StepRule
 from alignment.data_factory.step_labels.labelling import Ask, Labelling, Labels, binary_search, hard_labels, run
 from alignment.data_factory.step_labels.prefixes import Cost, Prefixes, Trace

@@ -19,7 +19,8 @@ from alignment.core.vocabulary import Mode
 from alignment.data.mixture import as_conversation
 from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation
-from alignment.data.sources import load_source, source_problems
+from alignment.data.source_rows import source_problems
+from alignment.data.sources import load_source
 from alignment.data.template import IGNORED, render_conversation
 
 STEPS, ROWS = 60, 8

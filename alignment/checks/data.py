@@ -8,21 +8,18 @@ from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
-from alignment.data.mixture import load_parts, mixture_names
-from alignment.data.parts import placed_parts
-from alignment.data.sources import (
+from alignment.data.declared import (
     Procedural,
     Table,
     can_be_imitated,
     has_messages,
     has_pairs,
-    hash_split,
-    is_own,
-    is_readable,
     local_path,
     source_names,
-    source_of,
 )
+from alignment.data.mixture import load_parts, mixture_names
+from alignment.data.parts import placed_parts
+from alignment.data.sources import hash_split, is_own, is_readable, source_of
 from alignment.data.step_mixture import has_steps
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place, nearest

@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from alignment.data.declared import Procedural
 from alignment.data.generators.families import FAMILIES
 from alignment.data.parts import placed_parts
-from alignment.data.sources import Procedural, is_source, load_source
+from alignment.data.sources import is_source, load_source
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.schema import Recipe
 

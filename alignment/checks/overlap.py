@@ -11,10 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from alignment.core.errors import DataError
+from alignment.data.declared import Table
 from alignment.data.generators.families import problem_key
 from alignment.data.parts import local_table, placed_parts
 from alignment.data.rows import Preference, Problem
-from alignment.data.sources import Table, table_places
+from alignment.data.source_rows import table_places
 from alignment.data.table_files import last_change
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue

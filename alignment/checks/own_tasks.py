@@ -11,10 +11,12 @@ from alignment.checks.own_rewards import dry_fault
 from alignment.checks.rewards import columns_read
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
+from alignment.data.declared import Table, local_path, row_columns, source_names
 from alignment.data.generators.families import problem_key
 from alignment.data.own_task import task_name, task_of
 from alignment.data.rows import Problem
-from alignment.data.sources import Table, is_own, load_source, local_path, row_columns, source_names, source_problems
+from alignment.data.source_rows import source_problems
+from alignment.data.sources import is_own, load_source
 from alignment.evaluation.lm_eval.names import is_lm_eval, lm_eval_fault
 from alignment.recipe.issue import nearest
 from alignment.recipe.rewards import Reward

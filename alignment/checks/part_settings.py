@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from alignment.checks.conversations import counts_its_own, part_faults
 from alignment.core.errors import DataError
+from alignment.data.declared import has_messages, row_columns
 from alignment.data.parts import placed_parts
-from alignment.data.sources import has_messages, is_readable, row_columns, source_of
+from alignment.data.sources import is_readable, source_of
 from alignment.data.step_mixture import has_steps
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 
 import rewards
 from alignment.core.errors import DataError
+from alignment.data.declared import row_columns
 from alignment.data.mixture import load_parts
-from alignment.data.sources import row_columns, source_of
+from alignment.data.sources import source_of
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.rewards import Reward

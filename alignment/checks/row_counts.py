@@ -8,9 +8,11 @@ from collections.abc import Iterator
 
 from alignment.checks.conversations import counts_its_own, part_faults
 from alignment.core.errors import DataError
+from alignment.data.declared import Table
 from alignment.data.parts import placed_parts
 from alignment.data.rows import Problem
-from alignment.data.sources import Table, hash_split, source_of, table_places
+from alignment.data.source_rows import table_places
+from alignment.data.sources import hash_split, source_of
 from alignment.data.splits import split_of
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Issue, Place

@@ -1,10 +1,11 @@
-"""The licence of each source of a stage's data, for data cards and model cards. Neighbour: sources.py (the declarations)."""
+"""The licence of each source of a stage's data, for data cards and model cards. Neighbour: declared.py (the declarations)."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from alignment.core.errors import DataError
-from alignment.data.sources import Table, is_file, source_of
+from alignment.data.declared import Table
+from alignment.data.sources import is_file, source_of
 from alignment.recipe.data import MixturePart
 from alignment.recipe.schema import Recipe
 

@@ -1,6 +1,6 @@
 """Reads evaluation tasks of the user's own, and asks their rows as they say.
 
-A task is a source for evaluation alone, with what only a measurement needs beside it. sources.py reads its rows as those of
+A task is a source for evaluation alone, with what only a measurement needs beside it. source_rows.py reads its rows as those of
 any table. Neighbours: recipe/own_task.py (the fields), evaluation/task.py (its problems), evaluation/grading.py (its grader), recipe/own_code.py (paths).
 """
 

@@ -8,18 +8,11 @@ from pathlib import Path
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
+from alignment.data.declared import Table, has_messages, has_pairs, local_path
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Problem
-from alignment.data.sources import (
-    Table,
-    has_messages,
-    has_pairs,
-    hash_split,
-    is_readable,
-    local_path,
-    source_of,
-    source_problems,
-)
+from alignment.data.source_rows import source_problems
+from alignment.data.sources import hash_split, is_readable, source_of
 from alignment.recipe.data import MixturePart
 from alignment.recipe.issue import Place
 from alignment.recipe.schema import Recipe

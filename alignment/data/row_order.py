@@ -1,6 +1,6 @@
 """The rows of a table in the order of a seed: what cannot be read keeps its place in the order, and says why.
 
-Neighbours: sources.py (which rows), spool.py (where shuffled rows wait).
+Neighbours: source_rows.py (which rows), spool.py (where shuffled rows wait).
 """
 
 import random

@@ -1,7 +1,7 @@
 r"""Splits problems by a hash of their text, so that no stage sees another stage's or the evaluation's problems.
 
 Seeds alone do not keep small problems apart: two seeds both draw `2 + 3`. The hash is of the problem's own text, without
-a source's instruction ("... in \boxed{}"), so two sources have the same problem in the same split. Neighbour: sources.py.
+a source's instruction ("... in \boxed{}"), so two sources have the same problem in the same split. Neighbour: source_rows.py.
 """
 
 from collections.abc import Collection, Iterable, Iterator

@@ -1,7 +1,7 @@
 """Rows kept in a temporary file and read back by their place, so that a large table takes disk and not memory.
 
 The file has no name, and is gone when the rows are no longer used or the process ends, however it ends. Neighbours: rows.py
-(the rows), sources.py (shuffles a table through here), mixture.py (what a stage trains on).
+(the rows), source_rows.py (shuffles a table through here), mixture.py (what a stage trains on).
 """
 
 import json

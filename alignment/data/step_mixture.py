@@ -7,9 +7,11 @@ import itertools
 from collections.abc import Iterator
 
 from alignment.core.errors import DataError
+from alignment.data.declared import Procedural, Table
 from alignment.data.mixture import ArtifactPath, refuse_faulty
 from alignment.data.rows import Stepwise, read_rows
-from alignment.data.sources import LeftOut, Procedural, Table, source_of, table_rows
+from alignment.data.source_rows import LeftOut, table_rows
+from alignment.data.sources import source_of
 from alignment.data.step_forms import stepwise_row
 from alignment.recipe.data import MixturePart
 from alignment.recipe.schema import Recipe

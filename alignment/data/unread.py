@@ -7,8 +7,10 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+from alignment.data.declared import Procedural, Table
 from alignment.data.shapes import LOOKED_AT, columns_read
-from alignment.data.sources import NAMED_FIELDS, Procedural, Table, is_own, table_rows
+from alignment.data.source_rows import table_rows
+from alignment.data.sources import NAMED_FIELDS, is_own
 from alignment.data.turns import READ_KEYS
 
 NAMED = ("tool", "function", "observation", "function_response")  # roles whose `name` some templates write

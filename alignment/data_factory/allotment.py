@@ -6,8 +6,9 @@ Neighbours: run/trials.py (trains on them), mixture_search/ (the fractions).
 from collections.abc import Sequence
 
 from alignment.core.errors import OptionError
+from alignment.data.declared import Procedural
 from alignment.data.mixture import ArtifactPath, part_conversations
-from alignment.data.sources import Procedural, source_of
+from alignment.data.sources import source_of
 from alignment.recipe.data import MixturePart
 from alignment.recipe.schema import Recipe
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import Split
+from alignment.data.declared import Procedural
 from alignment.data.rows import Preference, Problem
-from alignment.data.sources import Procedural, load_source, source_problems, table_places
+from alignment.data.source_rows import source_problems, table_places
+from alignment.data.sources import load_source
 from alignment.data_factory.overlap import TestIndex
 from alignment.recipe.own_code import LM_EVAL
 from alignment.recipe.schema import Recipe

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from alignment.core.typed_json import Json
+from alignment.data.declared import Table, local_path
 from alignment.data.own_task import task_content, task_name
-from alignment.data.sources import Table, is_file, load_source, local_path
+from alignment.data.sources import is_file, load_source
 from alignment.data.table_files import table_hash
 from alignment.recipe.engine import WITHOUT_EFFECT
 from alignment.recipe.evaluation import Evaluations

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES
+from alignment.data.declared import Table
 from alignment.data.hub import is_hub_id
 from alignment.data.licences import licences, source_name
 from alignment.data.mixture import load_parts
-from alignment.data.sources import Table, source_of
+from alignment.data.sources import source_of
 from alignment.recipe.kinds import find_kind
 from alignment.recipe.schema import Recipe
 from alignment.records.evaluation import EvaluationFigures

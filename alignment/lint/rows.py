@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from alignment.core.errors import DataError
+from alignment.data.declared import Table, local_path
 from alignment.data.mixture import ArtifactPath, problems_of, refuse_faulty
 from alignment.data.rows import Conversation, Preference, Problem
-from alignment.data.sources import LeftOut, Table, local_path, source_of, table_places
+from alignment.data.source_rows import LeftOut, table_places
+from alignment.data.sources import source_of
 from alignment.data.spool import Picked
 from alignment.data.table_files import last_change
 from alignment.lint.cases import Case

@@ -1,7 +1,7 @@
 """Paths that a recipe names in `model`, `teacher`, `data`, `classifiers` and `chat_template`: files of the user's own, relative to the recipe's file.
 
 They are made absolute when the recipe is loaded, so that every later reader, in whatever folder it runs, finds the same file.
-Neighbours: load.py (calls this), data/sources.py (reads the files).
+Neighbours: load.py (calls this), data/source_rows.py (reads the files).
 """
 
 from pathlib import Path

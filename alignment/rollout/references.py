@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alignment.core.errors import DataError
+from alignment.data.declared import Procedural, Table, has_messages, has_pairs, row_columns
 from alignment.data.rows import Problem
-from alignment.data.sources import Procedural, Table, has_messages, has_pairs, row_columns
 from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of

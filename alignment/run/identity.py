@@ -10,8 +10,9 @@ from typing import Any
 from alignment.core.files import content_hash, file_hash
 from alignment.core.resources import resource
 from alignment.data.chat_templates import template_identity
+from alignment.data.declared import Table, local_path
 from alignment.data.mixture import describe_part, load_parts
-from alignment.data.sources import Table, is_own, load_source, local_path, source_of
+from alignment.data.sources import is_own, load_source, source_of
 from alignment.data.table_files import table_hash
 from alignment.recipe import engine
 from alignment.recipe.algorithm import AlgorithmFields

@@ -20,8 +20,9 @@ from alignment.core.files import canonical_hash
 from alignment.core.locks import hold
 from alignment.core.typed_json import Json, encode
 from alignment.core.vocabulary import Mode
+from alignment.data.declared import Procedural
 from alignment.data.mixture import load_parts
-from alignment.data.sources import Procedural, load_source
+from alignment.data.sources import load_source
 from alignment.data_factory.allotment import labels, part_rows, rows_there, with_counts
 from alignment.evaluation.identity import evaluation_identity
 from alignment.recipe.data import MixturePart

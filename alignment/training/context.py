@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from alignment.core.errors import ArtifactError
 from alignment.core.files import read_json, read_json_lines, write_json, write_json_lines
 from alignment.core.resources import resource
-from alignment.data.sources import LeftOut
+from alignment.data.source_rows import LeftOut
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import BESIDE_TRAINER, WHOLE_DEVICE, Serving, serve
 from alignment.recipe.kinds import kind_of

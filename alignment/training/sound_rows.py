@@ -9,7 +9,8 @@ from typing import TypeVar
 from alignment.data.held_out import held_out, refuse_measured
 from alignment.data.mixture import load_parts, pairs_of
 from alignment.data.rows import Conversation, Preference
-from alignment.data.sources import LeftOut, source_of
+from alignment.data.source_rows import LeftOut
+from alignment.data.sources import source_of
 from alignment.lint.rows import refuse_or_leave_out
 from alignment.recipe.data import MixturePart
 from alignment.training.context import StageContext

@@ -12,7 +12,8 @@ import pytest
 from alignment.core import machine
 from alignment.core.errors import EngineError
 from alignment.core.resources import resource
-from alignment.data.sources import load_source, source_problems
+from alignment.data.source_rows import source_problems
+from alignment.data.sources import load_source
 from alignment.evaluation.answering import Evaluator, Question
 from alignment.inference.engine import (
     EngineSettings,

@@ -7,8 +7,10 @@ from typing import Any, NoReturn
 import pytest
 
 from alignment.core.errors import DataError
+from alignment.data.declared import Table, row_columns
 from alignment.data.fields import Fields, read_problem
-from alignment.data.sources import Table, load_source, row_columns, source_problems
+from alignment.data.source_rows import source_problems
+from alignment.data.sources import load_source
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.rewards import Reward
 from alignment.rollout.environments.protocol import Opening

@@ -8,9 +8,11 @@ import pytest
 
 from alignment.checks.recipe import checked
 from alignment.core.errors import DataError, RecipeError
+from alignment.data.declared import Table
 from alignment.data.mixture import conversations_of, load_parts, problems_of
 from alignment.data.rows import Conversation, Problem
-from alignment.data.sources import LeftOut, Table, load_source
+from alignment.data.source_rows import LeftOut
+from alignment.data.sources import load_source
 
 SFT = "name: own\nmodel: embedded\nhardware: {{accelerate: cpu}}\nstages:\n  - {{name: tune, kind: sft, data: {data}, max_length: 512, trainer: {{max_steps: 2}}}}\n"
 GRPO = (

@@ -8,10 +8,12 @@ import pytest
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import SPLITS
+from alignment.data.declared import Procedural, source_names
 from alignment.data.generators.families import problem_key
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem
-from alignment.data.sources import Procedural, load_source, source_names, source_problems
+from alignment.data.source_rows import source_problems
+from alignment.data.sources import load_source
 from alignment.data.splits import only, split_of
 from alignment.evaluation.task import held_out
 from alignment.recipe.data import MixturePart

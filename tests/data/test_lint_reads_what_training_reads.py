@@ -6,7 +6,9 @@ import pytest
 from fuzzed_shapes import FORMATS, GOOD
 from own_recipe import chat, chats, recipe, write_lines
 
-from alignment.data.sources import Table, load_source, table_places
+from alignment.data.declared import Table
+from alignment.data.source_rows import table_places
+from alignment.data.sources import load_source
 from alignment.lint.cases import read_cases
 from alignment.lint.findings import Intent
 from alignment.lint.rows import table_faults

@@ -9,8 +9,9 @@ import pytest
 
 from alignment.checks import generators as generator_keys
 from alignment.checks.generators import OWNED, parameter_faults, parameter_names
+from alignment.data.declared import Procedural, source_names
 from alignment.data.generators.families import FAMILIES
-from alignment.data.sources import Procedural, load_source, source_names
+from alignment.data.sources import load_source
 
 GENERATED = [name for name, family in FAMILIES.items() if family.generator is not None]
 

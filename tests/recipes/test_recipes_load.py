@@ -8,8 +8,9 @@ import yaml
 from alignment.checks.recipe import checked
 from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
+from alignment.data.declared import Table, source_names
 from alignment.data.mixture import Mixture, load_parts, mixture_names
-from alignment.data.sources import Table, load_source, source_names
+from alignment.data.sources import load_source
 from alignment.recipe.hardware import Hardware
 from alignment.run.launcher import launcher_config
 

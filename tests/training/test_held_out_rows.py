@@ -16,7 +16,7 @@ from alignment.core.files import read_json_lines
 from alignment.core.resources import resource
 from alignment.data.held_out import held_out, question_key
 from alignment.data.rows import Conversation, Preference
-from alignment.data.sources import LeftOut
+from alignment.data.source_rows import LeftOut
 from alignment.data.template import IGNORED, render_conversation
 from alignment.records.run_folder import RunFolder
 from alignment.run.identity import stage_identity

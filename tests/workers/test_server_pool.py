@@ -14,7 +14,8 @@ from stand_in import BASE, StandIn, settings, stand_ins
 from transformers import AutoModelForCausalLM
 
 from alignment.core.errors import EngineError
-from alignment.data.sources import load_source, source_problems
+from alignment.data.source_rows import source_problems
+from alignment.data.sources import load_source
 from alignment.evaluation.answering import Evaluator, Question
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.start import start_engine

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from alignment.core.errors import OptionError
 from alignment.core.vocabulary import MODES
-from alignment.data.sources import Table, load_source
+from alignment.data.declared import Table
+from alignment.data.sources import load_source
 from alignment.evaluation.identity import files_of
 from alignment.evaluation.sweep.plan import SweepPlan, planned_points
 from alignment.evaluation.task import evaluation_source

@@ -15,16 +15,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from alignment.core.errors import DataError
+from alignment.data.declared import Table, has_messages, has_pairs
 from alignment.data.hub import is_hub_id
 from alignment.data.rows import Conversation, Preference, Problem
-from alignment.data.sources import (
-    LeftOut,
-    Table,
-    has_messages,
-    has_pairs,
-    source_of,
-    table_places,
-)
+from alignment.data.source_rows import LeftOut, table_places
+from alignment.data.sources import source_of
 from alignment.data.unread import unread_columns
 from alignment.lint.display import visible
 from alignment.lint.findings import Intent

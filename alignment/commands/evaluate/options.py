@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from alignment.checks.own_tasks import task_faults
 from alignment.commands.budget.options import COMPLETION_TOKENS
 from alignment.core.errors import OptionError
-from alignment.data.sources import Table, load_source
+from alignment.data.declared import Table
+from alignment.data.sources import load_source
 from alignment.evaluation.identity import files_of
 from alignment.evaluation.work import EvaluationWork
 from alignment.recipe.engine import retyped

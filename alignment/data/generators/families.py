@@ -2,7 +2,7 @@
 
 Arithmetic comes from reasoning-gym's generators with a checked answer; the worked solutions ("traces") are written here,
 since the generators give none. Neighbours: instructions.py, constraints.py and programs.py (families whose rows have
-constraints or tests in place of an answer), rows.py (Problem), sources.py (declares data sets from families).
+constraints or tests in place of an answer), rows.py (Problem), declared.py (declares data sets from families).
 """
 
 import hashlib

@@ -30,9 +30,10 @@ class FilterResponsesStage(StageFields):
 
 def run(context: "StageContext") -> Done:
     """Check every response and write those that pass to output/."""
+    from alignment.data.declared import has_messages
     from alignment.data.generators.families import problem_key
     from alignment.data.mixture import load_parts, problems_of
-    from alignment.data.sources import has_messages, source_of
+    from alignment.data.sources import source_of
     from alignment.data_factory.checked_card import source_parts
     from alignment.data_factory.evaluations import evaluation_tests
     from alignment.data_factory.filters.responses import response_checks

@@ -9,9 +9,10 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from alignment.core.vocabulary import MODES, Mode
+from alignment.data.declared import Procedural, can_be_imitated, has_messages
 from alignment.data.modes import mode_words
 from alignment.data.parts import placed_parts
-from alignment.data.sources import Procedural, can_be_imitated, has_messages, is_readable, source_of
+from alignment.data.sources import is_readable, source_of
 from alignment.data_factory.fusion.mix import halves
 from alignment.data_factory.fusion.stage import FusionStage
 from alignment.recipe.data import MixturePart

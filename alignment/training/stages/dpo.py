@@ -16,7 +16,7 @@ from trl import DPOConfig, DPOTrainer
 
 from alignment.core.errors import DataError
 from alignment.data.rows import Preference
-from alignment.data.sources import LeftOut
+from alignment.data.source_rows import LeftOut
 from alignment.data.template import render_preference
 from alignment.data.turns_rendered import TurnsRendered
 from alignment.training.adapter_config import adapter_config

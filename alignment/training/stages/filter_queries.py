@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem
-from alignment.data.sources import LeftOut
+from alignment.data.source_rows import LeftOut
 from alignment.data_factory.checked_card import Origin
 from alignment.data_factory.evaluations import evaluation_tests
 from alignment.data_factory.filters.check import sort_rows

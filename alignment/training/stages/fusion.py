@@ -16,7 +16,7 @@ from alignment.core.files import write_text
 from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts, part_conversations
 from alignment.data.rows import Conversation, Message, ToolSchema, write_rows
-from alignment.data.sources import LeftOut
+from alignment.data.source_rows import LeftOut
 from alignment.data.template import render_conversation
 from alignment.data_factory.fusion.card import Measured, make_card
 from alignment.data_factory.fusion.card_page import card_page

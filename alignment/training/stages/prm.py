@@ -27,7 +27,7 @@ from alignment.core.errors import ArtifactError, DataError
 from alignment.core.files import write_text
 from alignment.data.mixture import load_parts
 from alignment.data.rows import WRONG_BELOW, Stepwise
-from alignment.data.sources import LeftOut
+from alignment.data.source_rows import LeftOut
 from alignment.data.step_mixture import steps_of
 from alignment.data.step_template import render_steps, step_token_id
 from alignment.data.steps import faults_of
