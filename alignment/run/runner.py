@@ -113,7 +113,9 @@ class Runner:
                 f"{name}: judges are served on one machine, whose address the ranks of others do not reach; serve the model "
                 "yourself and write its `base_url` under the reward"
             )
-        return ServedJudges(servers, hidden, lambda line: self.console.print(line, markup=False, highlight=False))
+        return ServedJudges(
+            servers, hidden, lambda line: self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        )
 
     def _trained(self, name: str, title: str, arguments: list[str], log: Path, judges: ServedJudges) -> Ended:
         """Run the ranks of a stage, on all machines if there are several. Raises StageFailed that names one that failed."""

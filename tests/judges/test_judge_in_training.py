@@ -42,6 +42,8 @@ def test_questions_are_counted_and_a_second_run_asks_nothing_twice(
         again.train()
         assert len(server.requests) == asked > 0
     assert sum(one["judge_tokens"] for one in first) == 110 * asked
+    (metrics,) = tmp_path.glob("*/metrics.jsonl")
+    assert "judge_cached" in metrics.read_text(encoding="utf-8").splitlines()[-1]
     assert sum(one["judge_cost"] for one in first) == pytest.approx(2.0 * 100 * asked / 1e6)
     assert sum(one["judge_asked"] for one in first) == asked
     second = again.state.log_history[:2]
