@@ -46,11 +46,12 @@ def tokenizer() -> PreTrainedTokenizerBase:
 
 def written(folder: Path, urls: list[str], **changes: Any) -> Path:
     """A recipe with 20 episodes of RL, and an evaluation of 20 problems, beside its rows and its task."""
-    rows = [
-        {"question": "Find the number.", "answer": str(n % 16), "number": n % 16, "id": str(n)} for n in range(EPISODES)
-    ]
-    (folder / "numbers.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    task = {"rows": "numbers.jsonl", "grader": {"kind": "environment"}, "modes": ["non_thinking"]}
+    for name, title in (("numbers", "Game"), ("held", "Match")):  # no problem of the evaluation is trained on
+        rows = [
+            {"question": f"Find the number. {title} {n}", "answer": str(n), "number": n % 16} for n in range(EPISODES)
+        ]
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    task = {"rows": "held.jsonl", "grader": {"kind": "environment"}, "modes": ["non_thinking"]}
     (folder / "guessing.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")
     environment = {"kind": "openenv", "urls": urls, "sessions": 2, "max_turns": 5, "patience_seconds": 5, **changes}
     room = {
