@@ -17,7 +17,9 @@ from alignment.data.turns_rendered import TurnsRendered
 from alignment.inference.weights.sync_check import largest_gap
 from alignment.lint.rows import sound_problems
 from alignment.rollout.difficulty import DifficultyPool
+from alignment.rollout.environments.protocol import EnvironmentFault
 from alignment.rollout.environments.registry import open_environments
+from alignment.rollout.episode import begin
 from alignment.rollout.judge_agreement import refuse_disagreeing
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import refuse_unjudged
@@ -107,7 +109,11 @@ def fitting(context: StageContext, tokenizer: PreTrainedTokenizerBase, problems:
     kept = {}
     environments, turns = open_environments(context.stage.rollout.environment), TurnsRendered(tokenizer)
     for problem in problems:
-        opening = environments.new().reset(problem)
+        begun = begin(environments, problem)
+        begun.release()
+        if begun.fault:
+            raise EnvironmentFault(begun.fault)
+        opening = begun.opening
         turns.prove(problem.id, opening.messages, opening.tools)
         prompt = render_prompt(tokenizer, opening.messages, "non_thinking", flagged=True, tools=opening.tools)
         if len(prompt) <= limit:
