@@ -30,6 +30,7 @@ class Episode:
         self._session: Session | None = None
         self._actions = Actions("text", owner.options.field, [])
         self._rewards: list[float] = []
+        self._has_acted = False
 
     def reset(self, problem: Problem) -> Opening:
         """Begin an episode with the row's columns; its observation is appended to the last message."""
@@ -59,9 +60,9 @@ class Episode:
         return results
 
     def score(self) -> float | None:
-        """The rewards of the episode, or None where the server gave none."""
+        """The rewards of the episode; None where the server gave none, and 0 where the policy never acted."""
         if not self._rewards:
-            return None
+            return None if self._has_acted else 0.0
         return math.fsum(self._rewards) if self._options.reward == "sum" else self._rewards[-1]
 
     def release(self) -> None:
@@ -74,6 +75,7 @@ class Episode:
         """The observation of one action as text, and whether the episode is done."""
         if self._session is None:
             raise EnvironmentFault("the episode was not begun")
+        self._has_acted = True
         answer = self._session.ask("step", action)
         return self._taken_in(answer), answer.get("done") is True
 
