@@ -1,6 +1,6 @@
 """The plan that `alignment check` prints for a valid recipe: stages, data, work, and memory per device.
 
-Neighbours: recipe.py (the checks before it), model_files.py (headers of the weights).
+Neighbours: recipe.py (the checks before it), model/files.py (headers of the weights).
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from alignment.checks.conversations import part_faults
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.folder import ModelFolder
 from alignment.checks.own_rewards import described_rewards
 from alignment.checks.rewards import columns_read
+from alignment.checks.rows.conversations import part_faults
 from alignment.data.mixture import MAX_FAULTS_SHOWN, load_parts
 from alignment.data.own_task import task_name, task_of
 from alignment.data.sources import is_file, is_own, source_of

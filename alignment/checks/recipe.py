@@ -8,30 +8,30 @@ training/kinds/ (the checks of a kind), plan.py (what is printed if all is well)
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from alignment.checks.adapters import adapters
-from alignment.checks.conversations import conversations
-from alignment.checks.data import data_names
 from alignment.checks.evaluations import evaluations
-from alignment.checks.generators import procedural_parameters
-from alignment.checks.held_out import held_out_rows
 from alignment.checks.judges import judges
-from alignment.checks.lengths import sequence_lengths
-from alignment.checks.lora_options import lora_options
-from alignment.checks.model_config import model_config
-from alignment.checks.model_files import model_files
-from alignment.checks.new_tokens import new_tokens
-from alignment.checks.overlap import trained_on_the_test
+from alignment.checks.model.adapters import adapters
+from alignment.checks.model.config import model_config
+from alignment.checks.model.files import model_files
+from alignment.checks.model.lora_options import lora_options
+from alignment.checks.model.new_tokens import new_tokens
+from alignment.checks.model.teacher import teachers
+from alignment.checks.model.templates import chat_templates
 from alignment.checks.own_rewards import own_rewards
-from alignment.checks.part_settings import part_settings
-from alignment.checks.references import references
 from alignment.checks.rewards import reward_specs
 from alignment.checks.rollouts import rollouts
-from alignment.checks.row_counts import row_counts
-from alignment.checks.splits import split_overlap
+from alignment.checks.rows.conversations import conversations
+from alignment.checks.rows.counts import row_counts
+from alignment.checks.rows.generators import procedural_parameters
+from alignment.checks.rows.held_out import held_out_rows
+from alignment.checks.rows.lengths import sequence_lengths
+from alignment.checks.rows.overlap import trained_on_the_test
+from alignment.checks.rows.part_settings import part_settings
+from alignment.checks.rows.parts import data_names
+from alignment.checks.rows.references import references
+from alignment.checks.rows.splits import split_overlap
 from alignment.checks.stages import own_checks, stage_order
 from alignment.checks.surroundings import surroundings, trackers
-from alignment.checks.teacher import teachers
-from alignment.checks.templates import chat_templates
 from alignment.checks.trainer import trainer_settings
 from alignment.core.errors import RecipeError
 from alignment.recipe.issue import Issue

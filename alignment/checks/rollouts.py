@@ -1,6 +1,6 @@
 """Checks of sampling: engines and environments can run here, and thinking budgets leave room for an answer.
 
-Neighbours: recipe.py (runs the checks), lengths.py (positions of the model), evaluations.py.
+Neighbours: recipe.py (runs the checks), rows/lengths.py (positions of the model), evaluations.py.
 """
 
 from collections.abc import Iterator, Sequence

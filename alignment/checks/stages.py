@@ -1,11 +1,11 @@
 """Checks of the stages as a list: their names, what each takes from earlier ones, and the checks of its own kind.
 
-Neighbours: recipe.py (runs the checks), data.py (the sources of a stage), recipe/kinds.py (what a kind takes and gives).
+Neighbours: recipe.py (runs the checks), rows/parts.py (the sources of a stage), recipe/kinds.py (what a kind takes and gives).
 """
 
 from collections.abc import Iterator
 
-from alignment.checks.data import gives_problems
+from alignment.checks.rows.parts import gives_problems
 from alignment.data.parts import placed_parts
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.folder import ModelFolder
 from alignment.checks.trainer_values import value_faults
 from alignment.core.errors import RecipeError
 from alignment.recipe.hardware import Hardware

@@ -1,7 +1,7 @@
 """Chat templates: those that ship in data/templates/, one by path, and what has to go with one that replaces a model's own.
 
 Neighbours: template.py (renders with them), turn_end.py (the token that ends a turn), run/base_model.py (sets one in
-base/), checks/templates.py, lint/settings.py.
+base/), checks/model/templates.py, lint/settings.py.
 """
 
 import hashlib

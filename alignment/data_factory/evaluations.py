@@ -1,6 +1,6 @@
 """The problems that a recipe is measured on, as texts that training rows are compared with.
 
-Neighbours: overlap.py (compares), evaluation/task.py (asks the same problems), checks/overlap.py (the same question in `check`,
+Neighbours: overlap.py (compares), evaluation/task.py (asks the same problems), checks/rows/overlap.py (the same question in `check`,
 by equal questions and of local files alone).
 """
 

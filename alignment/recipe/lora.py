@@ -1,6 +1,6 @@
 """`lora`: low-rank adapters on a training stage.
 
-Neighbours: checks/adapters.py (against a model's files), training/adapter_config.py (PEFT's settings),
+Neighbours: checks/model/adapters.py (against a model's files), training/adapter_config.py (PEFT's settings),
 learning_rate.py (the rate of a stage that sets none).
 """
 

@@ -1,6 +1,6 @@
 """`teacher`: the model that a distill stage learns from, and a sample stage may sample in place of its policy.
 
-Neighbours: training/kinds/distill.py (the stage), checks/teacher.py (whether it can teach the recipe's model),
+Neighbours: training/kinds/distill.py (the stage), checks/model/teacher.py (whether it can teach the recipe's model),
 training/distillation/teacher.py (loads it).
 """
 

@@ -1,7 +1,7 @@
 """Checks that a source's references pass their own verifier: each sampled reference is judged as an answer.
 
 If a verifier rejects a correct reference, RL would punish correct answers. `alignment check` covers local files; a public
-set is not downloaded for that, so the stage that reads it calls `refuse_failing`. Neighbours: checks/references.py (the
+set is not downloaded for that, so the stage that reads it calls `refuse_failing`. Neighbours: checks/rows/references.py (the
 check), scoring.py (verdicts on rollouts).
 """
 

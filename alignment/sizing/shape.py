@@ -1,7 +1,7 @@
 """The sizes of a decoder that memory and time depend on, from its config.json, without torch and without weights.
 
 A hub id's config comes from the local cache or the hub; Qwen3's are known without a network. Neighbours: memory.py and
-duration.py (what follows from them), checks/model_files.py (other facts of a folder).
+duration.py (what follows from them), checks/model/files.py (other facts of a folder).
 """
 
 import json

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from alignment.checks import generators as generator_keys
-from alignment.checks.generators import OWNED, parameter_faults, parameter_names
+from alignment.checks.rows import generators as generator_keys
+from alignment.checks.rows.generators import OWNED, parameter_faults, parameter_names
 from alignment.data.declared import Procedural, source_names
 from alignment.data.generators.families import FAMILIES
 from alignment.data.sources import load_source

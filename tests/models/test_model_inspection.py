@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from families import build, family
 
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.folder import ModelFolder
 from alignment.commands.model.inspection import inspected, printed
 from alignment.core.errors import ArtifactError
 

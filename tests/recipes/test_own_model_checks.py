@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from alignment.checks.overlap import asked_key
 from alignment.checks.own_tasks import task_faults
 from alignment.checks.recipe import checked
+from alignment.checks.rows.overlap import asked_key
 from alignment.core.resources import resource
 from recipes.what_check_says import what_check_says
 

@@ -1,6 +1,6 @@
 """What a model lacks for the thinking pipeline, what to write in a recipe, and which stages and engines take it.
 
-Neighbours: inspection.py (prints it), checks/templates.py and checks/adapters.py (refuse what would not work).
+Neighbours: inspection.py (prints it), checks/model/templates.py and checks/model/adapters.py (refuse what would not work).
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.folder import ModelFolder
 from alignment.data.chat_templates import DEFAULT, MARKS, suggested
 from alignment.recipe.kinds import kinds
 from rewards.contract import THINK_CLOSE, THINK_OPEN

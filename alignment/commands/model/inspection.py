@@ -1,6 +1,6 @@
 """What a model folder is, and what its tokenizer and chat template do: the facts that `alignment model inspect` prints.
 
-Neighbours: advice.py (what follows from them for a recipe), checks/model_folder.py (reads the files).
+Neighbours: advice.py (what follows from them for a recipe), checks/model/folder.py (reads the files).
 """
 
 import json
@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alignment.checks.model_files import folder_faults
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.files import folder_faults
+from alignment.checks.model.folder import ModelFolder
 from alignment.commands.model.advice import TAGS, Advice, advice_for
 from alignment.core.errors import ArtifactError
 from alignment.core.resources import resource

@@ -1,7 +1,7 @@
 """The teacher of a distill stage: found, compared with the student's vocabulary, and loaded beside it.
 
 Under ZeRO-3 it is loaded in shards, as the student is; else each process has a whole copy. Neighbours: trainer.py (asks it),
-checks/teacher.py (compares folders before anything starts), ../packing_check.py (packed rows).
+checks/model/teacher.py (compares folders before anything starts), ../packing_check.py (packed rows).
 """
 
 from dataclasses import dataclass

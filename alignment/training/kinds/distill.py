@@ -1,6 +1,6 @@
 """Stage kind distill: on-policy distillation; the student samples, and learns the teacher's distribution at every token.
 
-Neighbours: training/stages/distill.py (how it runs), recipe/teacher.py (who teaches), checks/teacher.py (whether it can),
+Neighbours: training/stages/distill.py (how it runs), recipe/teacher.py (who teaches), checks/model/teacher.py (whether it can),
 recipe/kinds.py (what a kind declares), docs/distillation.md (when to use it).
 """
 

@@ -1,7 +1,7 @@
 """Checks every row of the local files that stages read: rows that can be read, and have no lint fault that needs no tokenizer.
 
 Public sets are not downloaded to check a recipe, and faults that need a tokenizer are looked for when an sft stage starts.
-Neighbours: recipe.py (runs the checks), lint/rows.py (looks at the rows), plan.py (prints what is left out).
+Neighbours: ../recipe.py (runs the checks), lint/rows.py (looks at the rows), ../plan.py (prints what is left out).
 """
 
 from collections.abc import Iterator

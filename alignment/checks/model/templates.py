@@ -1,14 +1,14 @@
 """Checks of the chat template: a local model has one that will do or the recipe names one, and one by path can be parsed.
 
-Everything is rendered through it. Neighbours: recipe.py (runs the checks), data/chat_templates.py (the templates),
-model_folder.py (a model's own), lint/ (looks at what the template makes of rows).
+Everything is rendered through it. Neighbours: ../recipe.py (runs the checks), data/chat_templates.py (the templates),
+folder.py (a model's own), lint/ (looks at what the template makes of rows).
 """
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.folder import ModelFolder
 from alignment.core.errors import DataError
 from alignment.data.chat_templates import shipped, suggested, template_file, template_text
 from alignment.data.template import marks_loss

@@ -1,12 +1,12 @@
 """Checks that local tables have as many rows as the parts of a stage take, and problems enough for one step.
 
 Counted are the rows that can be used, as stages count them. Public sets are not downloaded to check a recipe. Neighbours:
-recipe.py (runs the checks), conversations.py (which rows cannot be used).
+../recipe.py (runs the checks), conversations.py (which rows cannot be used).
 """
 
 from collections.abc import Iterator
 
-from alignment.checks.conversations import counts_its_own, part_faults
+from alignment.checks.rows.conversations import counts_its_own, part_faults
 from alignment.core.errors import DataError
 from alignment.data.declared import Table
 from alignment.data.parts import placed_parts

@@ -1,14 +1,14 @@
 """Checks that sequences fit into the model's context, if its config can be read here.
 
 An engine refuses longer sequences hours later, and training would use positions that the model has never seen. A hub
-model's context is not known before it is downloaded. Neighbours: model_files.py (whether the model can be loaded), plan.py
+model's context is not known before it is downloaded. Neighbours: ../model/files.py (whether the model can be loaded), ../plan.py
 (how much memory it needs).
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.folder import ModelFolder
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.sampling import Sampling

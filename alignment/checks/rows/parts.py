@@ -1,6 +1,6 @@
 """Checks of data: mixtures and sources exist, fit what the stage takes, and are not reserved for evaluation.
 
-Neighbours: recipe.py (runs the checks), generators.py (parameters), splits.py, references.py and conversations.py (rows).
+Neighbours: ../recipe.py (runs the checks), generators.py (parameters), splits.py, references.py and conversations.py (rows).
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,11 @@
 """Check that tokens which a recipe adds are trained: their rows are means of others, and an adapter leaves them so.
 
-Neighbours: recipe.py (runs the checks), adapters.py (the names in `lora`), run/base_model.py (adds the tokens).
+Neighbours: ../recipe.py (runs the checks), adapters.py (the names in `lora`), run/base_model.py (adds the tokens).
 """
 
 from collections.abc import Iterator
 
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.folder import ModelFolder
 from alignment.recipe.issue import Issue
 from alignment.recipe.lora import EMBEDDINGS
 from alignment.recipe.schema import Recipe

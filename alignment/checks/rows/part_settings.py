@@ -1,11 +1,11 @@
 """Checks that every setting of a mixture part does what it says: in the kind that it is written for, and with such rows.
 
-Neighbours: recipe.py (runs the checks), data.py (whether a part's source fits its stage), data/mixture.py (reads the settings).
+Neighbours: ../recipe.py (runs the checks), parts.py (whether a part's source fits its stage), data/mixture.py (reads the settings).
 """
 
 from collections.abc import Iterator
 
-from alignment.checks.conversations import counts_its_own, part_faults
+from alignment.checks.rows.conversations import counts_its_own, part_faults
 from alignment.core.errors import DataError
 from alignment.data.declared import has_messages, row_columns
 from alignment.data.parts import placed_parts

@@ -2,7 +2,7 @@
 
 If a verifier rejects a correct reference, RL would punish correct answers. Public sets are not downloaded to check a recipe:
 the stage that reads one calls `refuse_failing`. Procedural sources are correct by construction and have tests of their own.
-Neighbours: recipe.py (runs the checks), rollout/references.py (judges references).
+Neighbours: ../recipe.py (runs the checks), rollout/references.py (judges references).
 """
 
 import itertools

@@ -1,13 +1,13 @@
 """Checks of `held_out`: its rows can be read, are not trained on, and checkpoints fall on measurements.
 
-Neighbours: recipe.py (runs the checks), data.py and conversations.py (the same for rows to train on), data/held_out.py.
+Neighbours: ../recipe.py (runs the checks), parts.py and conversations.py (the same for rows to train on), data/held_out.py.
 """
 
 from collections.abc import Iterator
 
-from alignment.checks.conversations import part_faults
-from alignment.checks.data import part_issues
-from alignment.checks.overlap import question_keys
+from alignment.checks.rows.conversations import part_faults
+from alignment.checks.rows.overlap import question_keys
+from alignment.checks.rows.parts import part_issues
 from alignment.core.errors import DataError
 from alignment.data.held_out import MAX_FRACTION
 from alignment.data.mixture import load_parts, refuse_faulty

@@ -1,6 +1,6 @@
 """Checks by its files, without loading them, that the recipe's model can be loaded.
 
-Neighbours: recipe.py (runs the checks), plan.py (reads the model's size from the same headers).
+Neighbours: ../recipe.py (runs the checks), ../plan.py (reads the model's size from the same headers).
 """
 
 import difflib

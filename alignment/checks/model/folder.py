@@ -1,6 +1,6 @@
 """What a model folder's files say of it, read without torch: config.json, the tokenizer's files, headers of safetensors.
 
-Neighbours: model_files.py (whether they can be read at all), templates.py and commands/model/ (what asks).
+Neighbours: files.py (whether they can be read at all), templates.py and commands/model/ (what asks).
 """
 
 import math
@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from alignment.checks.model_files import safetensors_header, weight_files
+from alignment.checks.model.files import safetensors_header, weight_files
 from alignment.core.errors import AlignmentError
 from alignment.core.files import json_or_empty
 from alignment.core.resources import resource

@@ -1,12 +1,12 @@
 """Checks of how an adapter is trained and left: 4-bit weights, variants, modules trained whole, adapters alone.
 
-Neighbours: adapters.py (names of targets and tokens), recipe/lora.py (the block), recipe.py (runs the checks).
+Neighbours: adapters.py (names of targets and tokens), recipe/lora.py (the block), ../recipe.py (runs the checks).
 """
 
 import importlib.util
 from collections.abc import Iterator
 
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.folder import ModelFolder
 from alignment.core.errors import RecipeError
 from alignment.core.machine import devices
 from alignment.recipe.hardware import Hardware

@@ -1,6 +1,6 @@
 """Checks that no two stages use the same split of the same problems.
 
-Neighbours: recipe.py (runs the checks), data/splits.py (what a split is).
+Neighbours: ../recipe.py (runs the checks), data/splits.py (what a split is).
 """
 
 from collections.abc import Iterator

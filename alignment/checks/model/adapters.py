@@ -1,13 +1,13 @@
 """Checks of LoRA adapters against the files of a local model: targets, trained tokens, and an adapter to continue.
 
 PEFT ignores a name that matches nothing as long as another one matches, so a misspelt target would train less than the
-recipe says. Neighbours: recipe.py (runs the checks), model_files.py (reads the headers), training/policy.py (merges).
+recipe says. Neighbours: ../recipe.py (runs the checks), files.py (reads the headers), training/policy.py (merges).
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.folder import ModelFolder
 from alignment.core.files import json_or_empty
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.lora import EMBEDDINGS, HEADS, PRESETS, Lora

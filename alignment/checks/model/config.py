@@ -1,6 +1,6 @@
 """Checks that a local model's config, weights and tokenizer fit each other: what does not would be dropped, or fail late.
 
-Neighbours: recipe.py (runs the checks), model_files.py (whether the files can be read), model_folder.py (reads them).
+Neighbours: ../recipe.py (runs the checks), files.py (whether the files can be read), folder.py (reads them).
 """
 
 import ast
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from alignment.checks.model_folder import ModelFolder
+from alignment.checks.model.folder import ModelFolder
 from alignment.recipe.issue import Issue
 from alignment.recipe.lora import EMBEDDINGS
 from alignment.recipe.schema import Recipe
