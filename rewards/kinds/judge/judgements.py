@@ -86,6 +86,10 @@ class Judgements:
         self._in_all, self._here = Spending(), Spending()
         self._asking: dict[str, tuple[threading.Lock, list[int]]] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has the file, where there is one, and the budget. What is kept in memory alone is each copy's own."""
+        return type(self), (self.path, self.budget)
+
     @contextmanager
     def alone(self, key: str) -> Iterator[None]:
         """Hold a question, so that one thread asks it and the others find its answer."""
