@@ -17,7 +17,7 @@ from pathlib import Path
 
 from alignment.core.entry import reported_in
 from alignment.core.errors import StageFailed
-from alignment.core.machine import cores, devices
+from alignment.core.machine import cores, devices, others_running
 from alignment.core.process import die_with_parent
 from alignment.core.progress import PROGRESS_FILE
 from alignment.recipe.hardware import Hardware
@@ -25,6 +25,7 @@ from alignment.records.attempt import Outcome
 from alignment.run.launcher import Placement, launcher_config
 
 GRACE_SECONDS = 10.0
+BUSY = 0.25  # threads of other processes for each core, above which a machine does other work
 LOG_LINES_SHOWN = 25
 _TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 _LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
@@ -86,20 +87,27 @@ def environment(hardware: Hardware, *, offline: bool, place: Placement | None = 
     if on_cpu:
         wanted |= {
             "OMP_NUM_THREADS": str(max(1, cores() * (place.machines if place else 1) // hardware.processes)),
-            # Threads that wait sleep at once. By default OpenMP's spin for 0.2 s, and where other work or another engine
-            # wants the core, those that compute wait for those that spin: three times as slow, at times ten.
-            "OMP_WAIT_POLICY": "PASSIVE",
             "VLLM_CPU_KVCACHE_SPACE": "1",
             # The engine runs eagerly on a CPU. vLLM would still compile a part of its sampler, which needs a C++ compiler
             # and, uncached, most of a minute.
             "TORCHDYNAMO_DISABLE": "1",
             "LD_PRELOAD": ":".join(preloads()[0]),
+            **waiting_threads(others_running()),
         }
     if place is not None:
         wanted |= interfaces(hardware, place)
     # accelerate numbers the CPU of each rank, and torch knows no `cpu:0` when a checkpoint's optimizer is read.
     no_gpu = {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu", "ACCELERATE_TORCH_DEVICE": "cpu"} if on_cpu else {}
     return {**wanted, **os.environ, **no_gpu}
+
+
+def waiting_threads(others: float) -> dict[str, str]:
+    """What OpenMP's threads do while they wait for each other. others: threads of other processes that compute now.
+
+    They spin, which is a third faster on a machine with nothing else to do. Beside other work, those that compute then wait
+    for those that spin: three times as slow, at times ten. There they sleep.
+    """
+    return {"OMP_WAIT_POLICY": "PASSIVE"} if others > BUSY * cores() else {}
 
 
 def interfaces(hardware: Hardware, place: Placement) -> dict[str, str]:

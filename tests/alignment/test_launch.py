@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from alignment.core.errors import RecipeError
-from alignment.core.machine import devices
+from alignment.core.machine import devices, others_running
 from alignment.core.progress import PROGRESS_FILE
 from alignment.recipe.hardware import Hardware
 from alignment.run.launcher import LauncherConfig, launcher_config
-from alignment.run.processes import Ended, end_tree, environment, preloads, run, training_command
+from alignment.run.processes import Ended, end_tree, environment, preloads, run, training_command, waiting_threads
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a process to its parent")
 REPOSITORY = Path(__file__).parents[2]
@@ -181,7 +181,7 @@ print(statistics.median(spent))
 """
 
 
-def test_threads_of_a_stage_on_a_cpu_leave_the_core_while_they_wait() -> None:
+def test_threads_of_a_stage_beside_other_work_leave_the_core_while_they_wait() -> None:
     """Threads that spin take the core from those that compute, where an engine or other work wants it as well."""
     made = environment(Hardware(accelerate="cpu"), offline=False)
 
@@ -190,7 +190,22 @@ def test_threads_of_a_stage_on_a_cpu_leave_the_core_while_they_wait() -> None:
         said = subprocess.run([sys.executable, "-c", WAITS], env=env, capture_output=True, text=True, check=True)
         return float(said.stdout)
 
-    assert waiting(made["OMP_WAIT_POLICY"]) < 0.5 * waiting("ACTIVE"), "nanoseconds of CPU in a sleep"
+    beside = waiting_threads(others=len(os.sched_getaffinity(0)))
+    assert waiting(beside["OMP_WAIT_POLICY"]) < 0.5 * waiting("ACTIVE"), "nanoseconds of CPU in a sleep"
+    assert waiting_threads(others=0.0) == {}, "alone, threads that spin are a third faster"
+
+
+def test_a_process_that_computes_is_noticed() -> None:
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        deadline = time.monotonic() + 20
+        while others_running() < 1.5 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert others_running() >= 1
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()
 
 
 def test_nothing_phones_home_and_nothing_is_fetched_that_need_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
