@@ -1,7 +1,8 @@
 """Posts JSON to a service and reads the JSON that it answers: limits on time and size, retries, and why there is no reply.
 
 What goes wrong comes back as a reason, never as a value. A key is read from the environment when a batch is sent, and is
-kept in no object, log or evidence. Neighbours: kinds/http_verify (the user), kinds/judge/endpoint.py (asks chat models).
+kept in no object, log or evidence. Neighbours: kinds/http_verify (the user), kinds/judge/endpoint.py (asks chat models, with
+the client, the limits and the waits of this file).
 """
 
 import json
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
 BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0  # doubled at each retry, times a random factor
+MOST_DOUBLINGS = 6  # with which the longest wait is reached
 LARGEST_REPLY_BYTES = 10_000_000  # a service may send the conversation back
 TRY_AGAIN = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 
@@ -48,16 +50,9 @@ class Service:
         if self.key_env and not (key and key.isascii() and key.isprintable()):
             missing = Answered(None, "api_key_missing", f"the environment variable {self.key_env} holds no key", 0)
             return [missing] * len(bodies)
-        from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import ThreadPoolExecutor  # here, because a bare `import rewards` need not wait for it
 
-        import httpx  # both here, because a bare `import rewards` need not wait for them
-
-        client = httpx.Client(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=self.timeout_seconds,
-            trust_env=not is_loopback(self.url),  # a proxy cannot reach this machine's own service
-            limits=httpx.Limits(max_connections=self.concurrency),
-        )
+        client = client_for(self.url, key, self.timeout_seconds, self.concurrency)
         with client, ThreadPoolExecutor(self.concurrency, thread_name_prefix="posting") as threads:
             return list(threads.map(lambda body: self._ask(client, body), bodies))
 
@@ -67,8 +62,7 @@ class Service:
             found, wait_seconds = self._attempt(client, body)
             if wait_seconds is None or attempt == self.retries:
                 break
-            backoff = BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1.5)
-            time.sleep(min(LONGEST_WAIT_SECONDS, max(backoff, wait_seconds)))
+            time.sleep(seconds_before(attempt, wait_seconds))
         return Answered(found.value, found.reason, found.detail, attempt + 1)
 
     def _attempt(self, client: "httpx.Client", body: Mapping[str, Any]) -> tuple[Answered, float | None]:
@@ -76,7 +70,7 @@ class Service:
         import httpx
 
         try:
-            status, text, wait_seconds = self._post(client, body)
+            status, text, wait_seconds = posted(client, self.url, body, self.timeout_seconds, LARGEST_REPLY_BYTES)
         except (httpx.TimeoutException, TimeoutError):
             return Answered(None, "timed_out", f"no answer from {self.url} in {self.timeout_seconds:g} s"), 0.0
         except httpx.HTTPError as error:
@@ -95,22 +89,54 @@ class Service:
             return Answered(None, "unparsable", f"{self.url} answers no JSON object: {text[:100]}"), None
         return Answered(value, "answered"), None
 
-    def _post(self, client: "httpx.Client", body: Mapping[str, Any]) -> tuple[int, str, float]:
-        """`(status, text, seconds to wait)`. The limit is on the whole reply, not only between two of its bytes."""
-        deadline, received = time.monotonic() + self.timeout_seconds, bytearray()
-        with client.stream("POST", self.url, json=dict(body)) as response:
-            for chunk in response.iter_bytes():
-                received += chunk
-                if len(received) > LARGEST_REPLY_BYTES:
-                    raise ValueError("the reply is too large")
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-        wait = response.headers.get("retry-after", "")
-        return response.status_code, received.decode("utf-8", "replace"), float(wait) if wait.isdecimal() else 0.0
+
+def client_for(url: str, key: str, timeout_seconds: float, concurrency: int) -> "httpx.Client":
+    """A client for requests to a URL with a key (empty: none); to be closed by who asked for it."""
+    import httpx  # here, because a bare `import rewards` need not wait for it
+
+    return httpx.Client(
+        headers={"Authorization": f"Bearer {key}"} if key else {},
+        timeout=timeout_seconds,
+        trust_env=not is_loopback(url),  # a proxy cannot reach this machine's own service
+        limits=httpx.Limits(max_connections=concurrency),
+    )
+
+
+def posted(
+    client: "httpx.Client", url: str, body: Mapping[str, Any], timeout_seconds: float, largest_bytes: int
+) -> tuple[int, str, float]:
+    """`(status, text, seconds to wait)`. The limit is on the whole reply, not only between two of its bytes.
+
+    Raises TimeoutError and httpx's errors, and ValueError for a reply that is too large.
+    """
+    deadline, received = time.monotonic() + timeout_seconds, bytearray()
+    with client.stream("POST", url, json=dict(body)) as response:
+        for chunk in response.iter_bytes():
+            received += chunk
+            if len(received) > largest_bytes:
+                raise ValueError("the reply is too large")
+            if time.monotonic() > deadline:
+                raise TimeoutError
+    wait = response.headers.get("retry-after", "")
+    return response.status_code, received.decode("utf-8", "replace"), float(wait) if wait.isdecimal() else 0.0
+
+
+def seconds_before(retry: int, asked_seconds: float) -> float:
+    """How long to wait before a retry, counted from 0, with what the server asked for."""
+    backoff = BACKOFF_SECONDS * 2 ** min(retry, MOST_DOUBLINGS) * random.uniform(0.5, 1.5)
+    return min(LONGEST_WAIT_SECONDS, max(backoff, asked_seconds))
 
 
 def service_problem(url: str) -> str | None:
     """Why a URL cannot be posted to, or None: on this machine by http, elsewhere by https."""
+    problem = form_problem(url, "http://127.0.0.1:8000")
+    if problem is None and is_unencrypted(url):
+        return "what the policy writes would be sent unencrypted; write https://, or an address of this machine"
+    return problem
+
+
+def form_problem(url: str, example: str) -> str | None:
+    """Why a text is no URL of a service, or None. example: one that is, for the message."""
     from urllib.parse import urlsplit
 
     try:
@@ -119,12 +145,17 @@ def service_problem(url: str) -> str | None:
     except ValueError:
         return "it is not a URL"
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        return "write http:// or https:// and a host, such as http://127.0.0.1:8000"
+        return f"write http:// or https:// and a host, such as {example}"
     if parts.username or parts.password or parts.query:
         return "it must hold no user, password or query; name the key's variable in api_key_env"
-    if parts.scheme == "http" and not is_loopback(url):
-        return "what the policy writes would be sent unencrypted; write https://, or an address of this machine"
     return None
+
+
+def is_unencrypted(url: str) -> bool:
+    """Whether what is sent to a URL can be read on its way: by http, to another machine."""
+    from urllib.parse import urlsplit
+
+    return urlsplit(url).scheme == "http" and not is_loopback(url)
 
 
 def is_loopback(url: str) -> bool:

@@ -6,7 +6,6 @@ is made, and is kept in no object, log or evidence.
 """
 
 import os
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,16 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.kinds.judge.judgements import Judgements, judgement_key
 from rewards.kinds.judge.reply import read_completion
+from rewards.posting import TRY_AGAIN, client_for, form_problem, is_unencrypted, posted, seconds_before
 from rewards.spending import BUDGET_SPENT
 
 if TYPE_CHECKING:
     import httpx
 
-BACKOFF_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0  # doubled at each retry, times a random factor
-LONGEST_BACKOFF_DOUBLINGS = 6
 LARGEST_REPLY_BYTES = 2_000_000
 REPLY_TOKENS = 2048  # for the reasoning and the verdict
-TRY_AGAIN = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 529))
 FORM_REFUSED = frozenset((400, 404, 422))  # what servers say to a response_format that they do not have
 
 
@@ -88,16 +85,9 @@ class Endpoint:
             return [Reply(None, "api_key_missing", {"variable": variable})] * len(requests)
         if not (key.isascii() and key.isprintable()):
             return [Reply(None, "api_key_unusable", {"variable": variable})] * len(requests)
-        from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import ThreadPoolExecutor  # here, because a bare `import rewards` need not wait for it
 
-        import httpx  # both here, because a bare `import rewards` need not wait for them
-
-        client = httpx.Client(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=self.connection.timeout_seconds,
-            trust_env=not is_loopback(self._base_url),  # a proxy cannot reach this machine's own server
-            limits=httpx.Limits(max_connections=concurrency),
-        )
+        client = client_for(self._base_url, key, self.connection.timeout_seconds, concurrency)
         with client, ThreadPoolExecutor(concurrency, thread_name_prefix="judge") as threads:
             return list(threads.map(lambda request: self._ask(client, request), requests))
 
@@ -111,8 +101,7 @@ class Endpoint:
                 failed += 1
                 if not reply.again or failed > self.connection.retries:
                     break
-            backoff = BACKOFF_SECONDS * 2 ** min(attempts - 1, LONGEST_BACKOFF_DOUBLINGS) * random.uniform(0.5, 1.5)
-            time.sleep(min(LONGEST_WAIT_SECONDS, max(backoff, reply.wait_seconds)))
+            time.sleep(seconds_before(attempts - 1, reply.wait_seconds))
         return Reply(reply.value, reply.reason, {**reply.facts, "attempts": attempts})
 
     def _attempt(self, client: "httpx.Client", request: Request) -> Reply:
@@ -175,17 +164,8 @@ class Endpoint:
         return Reply(value, "judged")
 
     def _post(self, client: "httpx.Client", body: Mapping[str, Any]) -> tuple[int, str, float]:
-        """`(status, text, seconds to wait)`. The limit is on the whole reply, not only between two of its bytes."""
-        deadline, received = time.monotonic() + self.connection.timeout_seconds, bytearray()
-        with client.stream("POST", f"{self._base_url}/chat/completions", json=dict(body)) as response:
-            for chunk in response.iter_bytes():
-                received += chunk
-                if len(received) > LARGEST_REPLY_BYTES:
-                    raise ValueError("the reply is too large")
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-        wait = response.headers.get("retry-after", "")
-        return response.status_code, received.decode("utf-8", "replace"), float(wait) if wait.isdecimal() else 0.0
+        url = f"{self._base_url}/chat/completions"
+        return posted(client, url, body, self.connection.timeout_seconds, LARGEST_REPLY_BYTES)
 
     def _model(self, client: "httpx.Client") -> str:
         """The model's name; asked for once where none was given. Raises ValueError if the server does not say."""
@@ -200,29 +180,7 @@ class Endpoint:
 
 def url_problem(base_url: str, *, sends_key: bool) -> str | None:
     """Why a base URL cannot be used, or None."""
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(base_url)
-        _ = parts.port  # raises for one that is no number below 65536
-    except ValueError:
-        return "it is not a URL"
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return "write http:// or https:// and a host, such as http://127.0.0.1:8000/v1"
-    if parts.username or parts.password or parts.query:
-        return "it must hold no user, password or query; name the key's variable in api_key_env"
-    if sends_key and parts.scheme == "http" and not is_loopback(base_url):
+    problem = form_problem(base_url, "http://127.0.0.1:8000/v1")
+    if problem is None and sends_key and is_unencrypted(base_url):
         return "a key would be sent unencrypted; write https://"
-    return None
-
-
-def is_loopback(base_url: str) -> bool:
-    """Whether a URL is one of this machine's own addresses."""
-    import ipaddress
-    from urllib.parse import urlsplit
-
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return problem
