@@ -44,6 +44,10 @@ class StepRule:
             ]
         return [step for step in (_trimmed(completion, a, b) for a, b in spans) if step is not None]
 
+    def ends(self, written: str) -> bool:
+        """Whether what was written holds the line break, or blank line, that ends a piece; for rules by those two."""
+        return _PARTS[self.by].search(written.lstrip()) is not None
+
 
 @dataclass(frozen=True)
 class Step:

@@ -65,6 +65,15 @@ class Evaluator:
         return self._of_task.get(problem.family, self._trajectories)
 
     @property
+    def trajectories(self) -> TrajectorySampler:
+        """What samples answers in the evaluation's own environment."""
+        return self._trajectories
+
+    def judged(self, problems: Sequence[Problem], made: Sequence[Trajectory]) -> list[Judged]:
+        """Answers that were sampled elsewhere, each with its grader's verdict."""
+        return self._graders.judge(problems, made)
+
+    @property
     def engine(self) -> str:
         """The name of the engine that answers."""
         return self.sampler.engine.name

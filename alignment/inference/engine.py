@@ -40,7 +40,8 @@ class GenerationRequest:
     """One completion to sample: prompt tokens, mode, thinking budget, and maximum length in tokens.
 
     The budget applies in thinking mode only. The seed belongs to the request: its generation does not depend on the other
-    requests of its batch.
+    requests of its batch. stop_after: tokens after which it is handed back, as if its length were reached there: the search
+    that asked looks at it and asks for more.
     """
 
     prompt_ids: list[int]
@@ -48,6 +49,7 @@ class GenerationRequest:
     budget: ThinkingBudget | None = None
     max_tokens: int = 1024
     seed: int = 0
+    stop_after: tuple[int, ...] = ()
 
     @property
     def most_thinking(self) -> int | None:
@@ -157,7 +159,8 @@ def request_seed(*parts: object) -> int:
 def as_generation(
     request: GenerationRequest, ids: list[int], logprobs: list[float], tokens: ThinkTokens | None, *, ended: bool
 ) -> Generation:
-    """The generation of a request from an engine's tokens, with the forced ones marked."""
+    """The generation of a request from an engine's tokens, with the forced ones marked. ended: a stop token came last."""
+    ended = ended and (not ids or ids[-1] not in request.stop_after)
     if tokens is None or request.most_thinking is None:
         forced = [False] * len(ids)
     else:

@@ -64,7 +64,7 @@ class Sampler:
                 made, more = self._continued(made, requests[index], round_)
                 whole = joined(begun[index], made) if index in begun else made
                 if more is None:
-                    yield index, self._finished(whole)
+                    yield index, self.finished(whole)
                 else:
                     begun[index] = whole
                     following.append((index, more))
@@ -130,7 +130,8 @@ class Sampler:
         more = replace(asked, prompt_ids=asked.prompt_ids + kept.token_ids, budget=budget, max_tokens=room, seed=seed)
         return kept, more if room > 0 else None
 
-    def _finished(self, made: Generation) -> Generation:
+    def finished(self, made: Generation) -> Generation:
+        """A whole generation with its text and the number of its thinking tokens."""
         ids = made.token_ids[:-1] if made.stop_reason == "end" else made.token_ids
         text = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         thinking = self._thinking_tokens(made.request.prompt_ids, made.token_ids)

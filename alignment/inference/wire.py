@@ -89,15 +89,14 @@ def settings_from_json(found: Message) -> EngineSettings:
 def request_to_json(request: GenerationRequest) -> list[Any]:
     """A request, for `request_from_json`."""
     budget = None if request.budget is None else request.budget.model_dump(mode="json")
-    return [request.prompt_ids, request.mode, budget, request.max_tokens, request.seed]
+    return [request.prompt_ids, request.mode, budget, request.max_tokens, request.seed, list(request.stop_after)]
 
 
 def request_from_json(found: list[Any]) -> GenerationRequest:
     """The request that `request_to_json` was given."""
-    prompt_ids, mode, budget, max_tokens, seed = found
-    return GenerationRequest(
-        prompt_ids, mode, None if budget is None else ThinkingBudget.model_validate(budget), max_tokens, seed
-    )
+    prompt_ids, mode, budget, max_tokens, seed, stop_after = found
+    asked = None if budget is None else ThinkingBudget.model_validate(budget)
+    return GenerationRequest(prompt_ids, mode, asked, max_tokens, seed, tuple(stop_after))
 
 
 def generation_to_json(made: Generation) -> list[Any]:

@@ -33,6 +33,7 @@ from alignment.recipe import (
     sampling,
     schema,
     scorers,
+    search,
     stage,
     steps,
     teacher,
@@ -121,8 +122,15 @@ BELOW_KINDS: tuple[Section, ...] = (
     (
         process.Process,
         "Process",
-        "`process` of a grpo stage: what scores steps ([process-rewards.md](process-rewards.md)).",
+        "`process` of a grpo stage and of a search: what scores steps ([process-rewards.md](process-rewards.md)).",
     ),
+    (
+        search.BeamSearch,
+        "Search beam",
+        "`search` of a sample stage: step-level beam search "
+        "([process-rewards.md](process-rewards.md#guided-decoding)).",
+    ),
+    (search.BestOfN, "Search best_of", "`search` of a sample stage: the best of several answers."),
     (
         scorers.ScorerFields,
         "Scorer",

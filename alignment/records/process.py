@@ -60,6 +60,18 @@ class BestOfN:
 
 
 @dataclass(frozen=True)
+class SearchedAnswers:
+    """Accuracy of step-level beam search, with one answer to each problem."""
+
+    beams: Annotated[int, "unfinished answers that are kept after each step"]
+    expansions: Annotated[int, "next steps that are sampled for each"]
+    accuracy: Annotated[Estimate, "fraction of answers that are right, with Wilson's interval"]
+    mean_tokens: Annotated[float, "mean tokens sampled for an answer, dropped steps included"]
+    answers: Annotated[int, "answers that could be judged"]
+    unfinished: Annotated[int, "answers that reached the token limit"] = 0
+
+
+@dataclass(frozen=True)
 class ScoredTrace:
     """One solution with the score of each step."""
 
@@ -85,6 +97,7 @@ class ProcessRecord(FileRecord):
     last_step_minima_by_chance: Annotated[float | None, "that of random scores"] = None
     stress: Annotated[tuple[StressTest, ...], "stress tests"] = ()
     best_of: Annotated[tuple[BestOfN, ...], "best of N on a task, with rising N"] = ()
+    beam_search: Annotated[SearchedAnswers | None, "beam search by these scores on the same problems"] = None
     answers_auc: Annotated[
         float | None, "probability that a right one of these answers scores above a wrong one, by the aggregate"
     ] = None

@@ -163,6 +163,8 @@ def test_an_evaluation_on_two_workers_is_the_evaluation_on_one() -> None:
 def test_what_goes_over_the_line_comes_back_as_it_was() -> None:
     (request,) = requests(2)[1:]
     assert request_from_json(request_to_json(request)) == request
+    stopping = replace(request, stop_after=(7, 9))
+    assert request_from_json(request_to_json(stopping)) == stopping
     made = Generation(request, [1, 2, 3], [-0.1, 0.0, -2.5e-7], [False, True, False], "end")
     assert generation_from_json(request, generation_to_json(made)) == made
     assert settings_from_json(settings_to_json(SETTINGS)) == SETTINGS

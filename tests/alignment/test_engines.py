@@ -1,6 +1,7 @@
 """Both engines on the embedded model: same tokens, true log-probs, budgets, and weights that really arrive."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from alignment.inference.start import start_engine
 from alignment.inference.vllm.kind import vllm_problem
 from alignment.inference.weights.sync_check import Gap, check_weight_sync, largest_gap, refuse_gap
 from alignment.recipe.engine import engine_options
+from alignment.rollout.guided import line_break_ids
 
 BASE = str(resource("data/base"))
 GREEDY = SamplingSettings(temperature=0.0)
@@ -97,6 +99,24 @@ def test_what_a_request_samples_does_not_depend_on_what_else_is_asked(engine: En
     assert [made.token_ids for made in backwards] == [made.token_ids for made in together]
     assert [made.token_ids for made in alone] == [made.token_ids for made in together[:6]]
     assert len({tuple(made.token_ids) for made in together}) > 30
+
+
+def test_a_request_is_handed_back_after_its_own_stop_token_and_no_other_is(
+    engine: Engine, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]]
+) -> None:
+    breaks, hot = line_break_ids(tokenizer), SamplingSettings(temperature=1.2)
+    whole = [GenerationRequest(prompts[0], "thinking", max_tokens=24, seed=seed) for seed in range(6)]
+    cut = [replace(one, stop_after=breaks) for one in whole]
+    plain = in_order(engine.generate(whole, hot))
+    mixed = in_order(engine.generate([*whole, *cut], hot))
+    assert [one.token_ids for one in mixed[:6]] == [one.token_ids for one in plain]
+    handed_back = 0
+    for before, after in zip(plain, mixed[6:], strict=True):
+        ends = [place + 1 for place, token in enumerate(before.token_ids) if token in breaks]
+        assert after.token_ids == before.token_ids[: ends[0] if ends else None]
+        assert after.stop_reason == ("length" if ends else before.stop_reason)
+        handed_back += bool(ends)
+    assert handed_back
 
 
 def test_long_prompts_that_fill_many_batches_change_nothing(engine: Engine, prompts: list[list[int]]) -> None:

@@ -18,6 +18,18 @@ Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Score b
 AnsweringPolicy = Annotated[
     Path | None, typer.Option(help="A policy whose answers to the tasks best-of-N chooses from.")
 ]
+Beams = Annotated[
+    int, typer.Option(min=0, help="Measure step-level beam search too, with so many unfinished answers (0: do not).")
+]
+Expansions = Annotated[int, typer.Option(min=1, help="Next steps that are sampled for each of the beams.")]
+JudgeUrl = Annotated[str, typer.Option(metavar="URL", help="A judge's endpoint, measured in place of the model.")]
+LabelledRows = Annotated[
+    list[Path] | None,
+    typer.Option(help="Rows with step labels, such as ProcessBench's gsm8k.json; may be repeated."),
+]
+ScoringEngine = Annotated[
+    Literal["transformers", "vllm"], typer.Option(help="What computes scores and samples answers.")
+]
 Logprobs = Annotated[Literal["minimum", "mean"] | None, typer.Option(help=LOGPROBS)]
 SplitSteps = Annotated[
     Literal["blank_line", "line", "statement"], typer.Option(help="How answers are split, with --logprobs.")
@@ -29,23 +41,20 @@ ModelStage = Annotated[
 
 def processbench(
     model: ModelOrRun,
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(help="Rows with step labels, such as ProcessBench's gsm8k.json; may be repeated."),
-    ] = None,
+    data: LabelledRows = None,
     stage: ModelStage = None,
     tasks: Tasks = "",
     count: Annotated[int, typer.Option(min=1, help="Problems per task.")] = 256,
     threshold: Threshold = None,
     threshold_from: Annotated[Path | None, typer.Option(help="Other rows, on which the threshold is chosen.")] = None,
-    judge: Annotated[str, typer.Option(metavar="URL", help="A judge's endpoint, measured in place of the model.")] = "",
+    judge: JudgeUrl = "",
     logprobs: Logprobs = None,
     steps: SplitSteps = "blank_line",
     policy: AnsweringPolicy = None,
     samples: Annotated[int, typer.Option(min=1, help="Answers to each problem for best-of-N.")] = 8,
-    engine: Annotated[
-        Literal["transformers", "vllm"], typer.Option(help="What computes scores and samples answers.")
-    ] = "transformers",
+    beams: Beams = 0,
+    expansions: Expansions = 4,
+    engine: ScoringEngine = "transformers",
     temperature: Annotated[float | None, typer.Option(min=0.01, help=TEMPERATURE)] = None,
     max_completion_tokens: Annotated[int, typer.Option(min=1, help="Longest answer for best-of-N.")] = 1024,
     seed: Annotated[int, typer.Option(help="Seed of problems, planted errors and samples.")] = 0,
@@ -61,7 +70,7 @@ def processbench(
     from alignment.report import write_report
 
     names = tuple(name for name in tasks.split(",") if name)
-    if problem := _problem(names, data, policy, logprobs, engine):
+    if problem := _problem(names, data, policy, logprobs, engine) or _no_search(beams, steps, policy, logprobs):
         raise OptionError(problem)
     found = None if judge else process_model_of(model, stage, leaves="policy" if logprobs else "process_model")
     work = ProcessWork(
@@ -78,6 +87,8 @@ def processbench(
         steps=steps,
         policy=str(policy.resolve()) if policy else None,
         samples=samples,
+        beams=beams,
+        expansions=expansions,
         settings=_evaluation(max_completion_tokens, engine, temperature) if policy else None,
         judge={"base_url": judge} if judge else None,
     )
@@ -97,6 +108,15 @@ def _problem(
         return "best-of-N needs problems: write --tasks NAME beside --policy"
     if logprobs and engine == "vllm":
         return "--logprobs are computed by transformers: leave out --engine vllm"
+    return None
+
+
+def _no_search(beams: int, steps: str, policy: Path | None, logprobs: str | None) -> str | None:
+    """Why there can be no beam search."""
+    if beams and policy is None:
+        return "a beam search needs a policy that answers: write --policy beside --beams"
+    if beams and logprobs and steps == "statement":
+        return "beam search samples one step at a time, and statements are known in a whole program: write --steps line"
     return None
 
 

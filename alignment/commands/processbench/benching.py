@@ -80,6 +80,12 @@ def shown(record: ProcessRecord, target: Path, *, as_json: bool) -> None:
         console.print(_stress(record))
     if record.best_of:
         console.print(_best_of(record))
+    if (searched := record.beam_search) is not None:
+        console.print(
+            f"beam search, {searched.beams} beams x {searched.expansions}: {_text(searched.accuracy)} right with "
+            f"{searched.mean_tokens:.0f} tokens each, dropped ones included; {searched.unfinished} unfinished",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
     if record.answers_auc is not None:
         console.print(f"right answers score above wrong ones: AUC {record.answers_auc:.3f}", highlight=False)
     if record.calibration_error is not None:

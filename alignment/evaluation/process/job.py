@@ -17,12 +17,14 @@ from alignment.data.step_forms import read_steps
 from alignment.data.steps import StepRule
 from alignment.evaluation.answering import Evaluator
 from alignment.evaluation.process.candidates import answers_auc, candidates
+from alignment.evaluation.process.guided import searched_answers
 from alignment.evaluation.process.measure import BenchSettings, best_of, measure_judge, measure_model
 from alignment.evaluation.process.work import ProcessWork
 from alignment.evaluation.task import task_problems
 from alignment.inference.process_model import ProcessModel, StepModel
 from alignment.inference.step_logprobs import PolicyLogprobs
 from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.search import BeamSearch
 from alignment.recipe.steps import JudgedSteps
 
 
@@ -55,8 +57,12 @@ def run(work: ProcessWork, output: Path) -> None:
         settings = Evaluations.model_validate(work.settings)
         evaluator = Evaluator(settings, work.policy, "best of N", trust_remote_code=work.trust_remote_code)
         problems = [one for task in work.tasks for one in task_problems(task, work.count, work.seed, parameters={})]
-        found = candidates(evaluator, model, evaluator.fitting(problems), work.samples, "thinking", work.seed)
+        problems = evaluator.fitting(problems)
+        found = candidates(evaluator, model, problems, work.samples, "thinking", work.seed)
         record = replace(record, best_of=best_of(found, work.seed), answers_auc=answers_auc(found, work.aggregate))
+        if work.beams:
+            searched = searched_answers(evaluator, model, problems, _search(work), "thinking", work.seed)
+            record = replace(record, beam_search=searched)
         evaluator.close()
     model.close()
     record.write(output)
@@ -67,6 +73,14 @@ def _model(work: ProcessWork) -> StepModel:
     if work.logprobs is None:
         return ProcessModel(work.model, work.engine, trust_remote_code=work.trust_remote_code)
     return PolicyLogprobs(work.model, work.logprobs, StepRule(work.steps), trust_remote_code=work.trust_remote_code)
+
+
+def _search(work: ProcessWork) -> BeamSearch:
+    """The search; its scores are those of the model that is measured, whatever is named here."""
+    named = {"model": work.model, "aggregate": work.aggregate}
+    return BeamSearch.model_validate(
+        {"type": "beam", "beams": work.beams, "expansions": work.expansions, "process": named}
+    )
 
 
 def _settings(work: ProcessWork) -> BenchSettings:

@@ -29,6 +29,8 @@ class ProcessWork(FileRecord):
     steps: SplitBy = "blank_line"  # how its answers are split
     policy: str | None = None
     samples: int = 8
+    beams: int = 0  # of a beam search by the same scores; 0 for none
+    expansions: int = 4
     settings: Mapping[str, Json] | None = None  # of the evaluation that samples for best of N
     judge: Mapping[str, Json] | None = None  # in place of a model
     trust_remote_code: bool = False

@@ -62,6 +62,9 @@ class Decoder:
         self._limits = torch.tensor([one.max_tokens for one in requests])
         self._lengths = torch.tensor([len(prompt) for prompt in self._prompts])
         self._stops = torch.tensor(list(engine.stop_ids))
+        self._stop_after = (
+            [frozenset(one.stop_after) for one in requests] if any(r.stop_after for r in requests) else []
+        )
         budgets = [one.most_thinking for one in requests]
         self._clock: ThinkingClock | None = None
         if engine.thinking is not None and any(budget is not None for budget in budgets):
@@ -144,7 +147,11 @@ class Decoder:
             self._clock.advance(rows, chosen_N)
         self.sampled[rows, at_N], self.logprobs[rows, at_N] = chosen_N, logprob_N
         self.counts[rows] = at_N + 1
-        self.ended[rows] = torch.isin(chosen_N, self._stops)
+        ended_N = torch.isin(chosen_N, self._stops)
+        if self._stop_after:
+            pairs = zip(rows.tolist(), chosen_N.tolist(), strict=True)
+            ended_N |= torch.tensor([token in self._stop_after[row] for row, token in pairs], dtype=torch.bool)
+        self.ended[rows] = ended_N
 
     def _without_ended(self, cache: SlotCache, rows: torch.Tensor, over_N: torch.Tensor) -> torch.Tensor:
         """The unfinished rows, moved into the first slots: the last ones take the places of those that ended."""

@@ -5,7 +5,7 @@ samples, because keeping the logits of every step would take batch x length x vo
 clock.py, engine.py (chooses between the two).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
@@ -80,10 +80,12 @@ def logprobs(model: PreTrainedModel, sequences: Sequence[list[int]]) -> list[lis
 def _generate(
     model: PreTrainedModel, batch: list[GenerationRequest], engine: EngineSettings, sampling: SamplingSettings
 ) -> list[list[int]]:
+    shared = frozenset[int].intersection(*(frozenset(one.stop_after) for one in batch))
     configuration = GenerationConfig(
         do_sample=False,  # RowSampler chooses
         max_new_tokens=max(one.max_tokens for one in batch),
-        eos_token_id=list(engine.stop_ids),
+        # Tokens at which every row stops; those of some rows alone are found below, in what was sampled too much.
+        eos_token_id=sorted({*engine.stop_ids, *shared}),
         pad_token_id=engine.pad_id,
     )
     budgets = [one.most_thinking for one in batch]
@@ -98,10 +100,13 @@ def _generate(
         logits_processor=LogitsProcessorList([RowSampler(batch, sampling, clock)]),
     )
     rows = output_BT[:, ids_BT.shape[1] :].tolist()
-    return [_until_stop(row[: one.max_tokens], engine.stop_ids) for row, one in zip(rows, batch, strict=True)]
+    return [
+        _until_stop(row[: one.max_tokens], {*engine.stop_ids, *one.stop_after})
+        for row, one in zip(rows, batch, strict=True)
+    ]
 
 
-def _until_stop(ids: list[int], stop_ids: Sequence[int]) -> list[int]:
+def _until_stop(ids: list[int], stop_ids: Collection[int]) -> list[int]:
     for position, token in enumerate(ids):
         if token in stop_ids:
             return ids[: position + 1]

@@ -97,7 +97,6 @@ class LocalVllm:
             "temperature": settings.temperature,
             "top_p": settings.top_p,
             "top_k": settings.top_k or -1,
-            "stop_token_ids": self._stop_ids,
             "logprobs": 0 if settings.logprobs else None,  # 0: the sampled token's own
             "detokenize": False,
         }
@@ -106,7 +105,13 @@ class LocalVllm:
         unbounded = self._max_length if any(one.most_thinking is not None for one in requests) else None
         budgets = [unbounded if one.most_thinking is None else one.most_thinking for one in requests]
         parameters = [
-            SamplingParams(max_tokens=one.max_tokens, seed=one.seed, thinking_token_budget=budget, **shared)
+            SamplingParams(
+                max_tokens=one.max_tokens,
+                seed=one.seed,
+                thinking_token_budget=budget,
+                stop_token_ids=[*self._stop_ids, *one.stop_after],
+                **shared,
+            )
             for one, budget in zip(requests, budgets, strict=True)
         ]
         for index, output in self._run([one.prompt_ids for one in requests], parameters):

@@ -66,6 +66,11 @@ def facts(section: ProcessSection) -> str:
         parts.append(
             f"lowest score on the last step in {phrases.percent(record.last_step_minima)}%, by chance {chance}%"
         )
+    if (searched := record.beam_search) is not None:
+        parts.append(
+            f"beam search with {searched.beams} beams x {searched.expansions} answers "
+            f"{phrases.percent(searched.accuracy.value)}% rightly for {searched.mean_tokens:.0f} tokens"
+        )
     if record.answers_auc is not None:
         parts.append(f"right answers score above wrong ones with AUC {record.answers_auc:.3f}")
     return f"{section.stage}: {'; '.join(parts)}." if parts else f"{section.stage}."

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from alignment.recipe.algorithm import OWNED_BY_ALGORITHM, PROCESS_ADVANTAGES, Algorithm, Dapo
-from alignment.recipe.issue import Issue, Place, nearest
-from alignment.recipe.kinds import Done, LintIntent, StageKind, kind_of
+from alignment.recipe.issue import Issue, Place
+from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.process import Process
 from alignment.recipe.rewards import Reward
 from alignment.recipe.sampling import Rollout
@@ -20,6 +20,7 @@ from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
 from alignment.training.kinds.plan import micro_batches
 from alignment.training.kinds.scorers import scorers
+from alignment.training.kinds.step_scorer import step_scorer
 from alignment.training.rl.check import check_algorithm, check_interrupted_adapter, check_order, check_staleness
 
 if TYPE_CHECKING:
@@ -130,15 +131,7 @@ def process(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
             message = f"{stage.algorithm.type} gives credit to steps, and nothing scores them; write `process: {{stage: NAME}}`"
             yield Issue((*place, "algorithm"), message)
         return
-    trained = [other.name for other in recipe.stages[:index] if kind_of(other).leaves == "process_model"]
-    if chosen.stage is not None and chosen.stage not in trained:
-        message = f"found `{chosen.stage}`, which is no prm stage before this one; {nearest(chosen.stage, trained)}"
-        yield Issue((*place, "process", "stage"), message)
-    policies = [other.name for other in recipe.stages[:index] if kind_of(other).leaves == "policy"]
-    if chosen.policy_stage is not None and chosen.policy_stage not in policies:
-        hint = nearest(chosen.policy_stage, policies) if policies else "write a hub id, or a folder as ./FOLDER"
-        message = f"found `{chosen.policy_stage}`, which is no stage before this one that leaves a policy; {hint}"
-        yield Issue((*place, "process", "policy"), message)
+    yield from step_scorer(recipe, index, chosen, (*place, "process"))
     if stage.algorithm.advantages not in PROCESS_ADVANTAGES and not chosen.weight:
         told = f"has no effect with {stage.algorithm.type} and weight 0; write a weight, or one of: {', '.join(PROCESS_ADVANTAGES)}"
         yield Issue((*place, "process"), told)

@@ -13,13 +13,15 @@ from pydantic import Field
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import Mode
 from alignment.data.mixture import load_parts
-from alignment.recipe.issue import Issue
+from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.rewards import Reward
 from alignment.recipe.sampling import Sampling
 from alignment.recipe.schema import Recipe
+from alignment.recipe.search import SEARCHED_BY, BeamSearch, Search
 from alignment.recipe.stage import StageFields
 from alignment.recipe.teacher import Teacher
+from alignment.training.kinds.step_scorer import step_scorer
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -40,14 +42,19 @@ class SampleStage(StageFields):
     pass_rate: tuple[float, float] = Field(
         (0.0, 1.0), description="Drop problems whose fraction of accepted completions is outside these bounds."
     )
+    search: Search | None = Field(
+        None, description="Guided decoding: each completion is what a search by scores of steps finds; default: none."
+    )
     teacher: Teacher | None = Field(
         None, description="The model that answers, for a student to imitate; default: the stage's policy."
     )
 
     @property
     def reads(self) -> list[str]:
-        """The stage whose policy answers in place of its own."""
-        return [self.teacher.stage] if self.teacher is not None and self.teacher.stage is not None else []
+        """The stages whose policy answers in place of its own, and whose model scores steps."""
+        named = [self.teacher.stage] if self.teacher is not None else []
+        named += [self.search.process.stage, self.search.process.policy_stage] if self.search is not None else []
+        return [one for one in named if one is not None]
 
 
 def run(context: "StageContext") -> Done:
@@ -72,6 +79,34 @@ def pass_rates(recipe: Recipe, index: int, stage: SampleStage) -> Iterator[Issue
         yield Issue(("stages", index, "pass_rate"), "is [lowest, highest] between 0 and 1, such as [0.1, 0.9]")
 
 
+def search(recipe: Recipe, index: int, stage: SampleStage) -> Iterator[Issue]:
+    """What scores steps is there, and answers can be searched for: in one turn, and step by step."""
+    if stage.search is None:
+        return
+    place: Place = ("stages", index, "search")
+    chosen = stage.search.process
+    if any(spec.called == "process" for spec in stage.rewards):
+        yield Issue(
+            ("stages", index, "rewards"), "`process` is the score of the search; give the reward another `name`"
+        )
+    yield from step_scorer(recipe, index, chosen, (*place, "process"))
+    if stage.rollout.environment.kind != "single_turn":
+        found = stage.rollout.environment.kind
+        yield Issue(place, f"a search answers in one turn, and the environment is {found}; leave one of the two out")
+    if not isinstance(stage.search, BeamSearch):
+        return
+    if stage.rollout.thinking_budget.bounds_thinking:
+        yield Issue(place, "beam search enforces no thinking budget; write `type: best_of`, or leave the budget out")
+    named = next((other for other in recipe.stages[:index] if other.name == chosen.stage), None)
+    steps = getattr(named, "steps", None) if named is not None else chosen.steps
+    if steps is not None and chosen.model is None and steps.by not in SEARCHED_BY:
+        yield Issue(
+            (*place, "process"),
+            f"steps by {steps.by} are known in a whole answer alone, and beam search samples them one at a time; write "
+            f"`type: best_of`, or steps by {' or '.join(SEARCHED_BY)}",
+        )
+
+
 def _most_rows(stage: SampleStage) -> dict[Mode, float]:
     """Upper bound for accepted completions, by mode."""
     try:
@@ -85,7 +120,8 @@ def _most_rows(stage: SampleStage) -> dict[Mode, float]:
 
 def _work(stage: SampleStage) -> str:
     longest = stage.rollout.max_completion_tokens
-    return f"{stage.rollout.generations} completions per problem, at most {longest} tokens each"
+    how = {"beam": ", each by beam search", "best_of": ", each the best of several"}
+    return f"{stage.rollout.generations} completions per problem, at most {longest} tokens each{how[stage.search.type] if stage.search else ''}"
 
 
 KIND = StageKind(
@@ -102,5 +138,5 @@ KIND = StageKind(
     policy_writes=True,
     most_rows=_most_rows,
     lint=lambda stage: LintIntent(stage.rollout.max_prompt_tokens),
-    checks=(pass_rates, pinned),
+    checks=(pass_rates, pinned, search),
 )

@@ -13,8 +13,8 @@ from alignment.data.steps import Step, StepRule, token_ends
 from alignment.data_factory.step_labels.labelling import Ask
 from alignment.data_factory.step_labels.prefixes import Prefixes, Trace
 from alignment.inference.engine import SamplingSettings
-from alignment.inference.process_model import ProcessModel, Solution, StepModel
-from alignment.inference.step_logprobs import PolicyLogprobs
+from alignment.inference.open_scorer import open_step_model
+from alignment.inference.process_model import Solution, StepModel
 from alignment.recipe.process import Process, aggregated
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer, is_right
@@ -116,19 +116,14 @@ class ProcessScores:
     def _opened(
         self, context: StageContext, settings: Process, sampler: TrajectorySampler, scorer: Scorer
     ) -> StepScorer:
-        rule = StepRule(settings.steps.by, settings.steps.marker)
         if settings.completions is not None:
             rollout = context.stage.rollout
             sampling = SamplingSettings(rollout.temperature, rollout.top_p, rollout.top_k)
             prefixes = Prefixes(sampler.sampler, scorer, sampling, rollout.max_completion_tokens, self.is_right)
+            rule = StepRule(settings.steps.by, settings.steps.marker)
             return CompletionScores(prefixes, settings.completions, rule)
         trusted = context.recipe.trust_remote_code
-        if settings.policy is not None:
-            stage_name = settings.policy_stage
-            policy = settings.policy if stage_name is None else str(context.artifact(stage_name))
-            return ModelScores(PolicyLogprobs(policy, settings.logprob, rule, trust_remote_code=trusted))
-        model = str(context.artifact(settings.stage)) if settings.stage is not None else str(settings.model)
-        return ModelScores(ProcessModel(model, settings.engine, trust_remote_code=trusted))
+        return ModelScores(open_step_model(settings, context.artifact, trust_remote_code=trusted))
 
     def is_right(self, judged: Judged) -> bool | None:
         """Whether a rollout has the full reward of the verifiers; None where that is not known."""

@@ -10,19 +10,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from alignment.core.errors import DataError
-from alignment.core.files import append_json_lines, write_json_lines
+from alignment.core.files import append_json_lines, write_json, write_json_lines
 from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts
 from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Message, Preference, Problem, ToolSchema, write_rows
 from alignment.inference.engine import SamplingSettings, request_seed
+from alignment.inference.open_scorer import open_step_model
 from alignment.lint.rows import sound_problems
 from alignment.records.metrics import MetricsRow
 from alignment.records.rollout import PassRate, RolloutRow, VerdictRecord
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.groups import chance, group_mode
+from alignment.rollout.guided import VERDICT, Found, GuidedSampler
 from alignment.rollout.judges import spending_counts
 from alignment.rollout.references import refuse_failing
+from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.training.context import StageContext
 from alignment.training.kinds.filter_queries import FilterQueriesStage
@@ -30,6 +33,7 @@ from alignment.training.kinds.sample import SampleStage
 from rewards import NOT_APPLICABLE
 from rewards.contract import split_thinking
 
+SEARCHED = ".searched.json"  # beside a chunk: what its searches sampled
 CHUNK = 64  # problems per chunk: what a kill can lose
 
 
@@ -69,7 +73,12 @@ def run(context: StageContext, output: Path) -> int:
         left_out_pass_rate=len(groups) - len(kept),
         mean_pass_rate=round(sum(rates.values()) / len(rates), 4),
     )
-    return sum(row.completion_tokens for row in judged)
+    searched = [
+        json.loads(path.read_text(encoding="utf-8")) for path in context.folder.checkpoints.glob(f"*{SEARCHED}")
+    ]
+    if searched:
+        context.counts["search_tokens"] = sum(one["tokens"] for one in searched)
+    return context.counts.get("search_tokens") or sum(row.completion_tokens for row in judged)
 
 
 def _none_accepted(judged: list[RolloutRow], stage: SampleStage) -> str:
@@ -121,6 +130,7 @@ class _Draw:
         self._context, self._settings = context, settings
         self._sampler = context.trajectory_sampler()
         self._scorer = Scorer(context.stage.rewards, context.run.judgements)
+        self._guided = _guided(context, self._sampler)
         context.counts["engine"] = self._sampler.sampler.engine.name
 
     def chunk(self, problems: list[Problem], number: int, path: Path) -> None:
@@ -136,9 +146,19 @@ class _Draw:
                     drawn_with = request_seed("draw", seed, self._context.stage.name, problem.id, generation)
                     requests.append(RolloutRequest(problem, mode, flagged, settings.thinking_budget, drawn_with))
         sampling = SamplingSettings(settings.temperature, settings.top_p, settings.top_k)
-        made = self._sampler.sample(requests, sampling)
-        judged: list[Judged] = self._scorer.judge(asked, made)
+        if self._guided is None:
+            judged = self._scorer.judge(asked, self._sampler.sample(requests, sampling))
+        else:
+            judged = self._searched(self._guided.sample(requests, sampling), asked, path)
         write_json_lines(path, [row.row(number + 1) for row in judged])
+
+    def _searched(self, found: list[Found], asked: list[Problem], path: Path) -> list[Judged]:
+        """The answers that searches took, judged; what they sampled in all is kept beside the chunk."""
+        write_json(path.with_suffix(SEARCHED), {"tokens": sum(one.tokens for one in found)})
+        judged = self._scorer.judge(asked, [one.trajectory for one in found])
+        return [
+            self._scorer.joined(row, VERDICT, one.verdict, 0.0, None) for row, one in zip(judged, found, strict=True)
+        ]
 
     def close(self) -> None:
         if counted := spending_counts(self._scorer.spent_in_all()):
@@ -146,6 +166,15 @@ class _Draw:
         self._scorer.close()
         self._sampler.close()
         self._sampler.sampler.engine.close()
+
+
+def _guided(context: StageContext, trajectories: TrajectorySampler) -> GuidedSampler | None:
+    """What searches in place of plain sampling, where the stage says so."""
+    search = context.stage.search if isinstance(context.stage, SampleStage) else None
+    if search is None:
+        return None
+    model = open_step_model(search.process, context.artifact, trust_remote_code=context.recipe.trust_remote_code)
+    return GuidedSampler(trajectories, model, search, context.stage.rollout.max_completion_tokens)
 
 
 def accept_score(stage: SampleStage | FilterQueriesStage, verdicts: Mapping[str, VerdictRecord]) -> float:

@@ -31,7 +31,7 @@ def generate_body(
         "temperature": settings.temperature,
         "top_p": settings.top_p,
         "top_k": settings.top_k or -1,
-        "stop_token_ids": list(stop_ids),
+        "stop_token_ids": [*stop_ids, *request.stop_after],
         "max_tokens": request.max_tokens,
         "seed": request.seed,
         "detokenize": False,
