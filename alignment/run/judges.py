@@ -6,7 +6,6 @@ rollout/judges.py (how a stage finds them), recipe/judges.py (what a recipe says
 """
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from types import TracebackType
 
 from alignment.core.errors import StageFailed
 from alignment.core.files import content_hash
+from alignment.core.process import end_session
 from alignment.core.resources import resource
 from alignment.inference.vllm.server.place import STARTER, Place, environment
 from alignment.recipe.judges import ServedJudge
@@ -82,6 +82,7 @@ class JudgeProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=env,
+                start_new_session=True,  # with its engine, so that both can be ended
             )
 
     def fault(self) -> str | None:
@@ -111,15 +112,9 @@ class JudgeProcess:
             pass  # it starts, or hangs
 
     def end(self, *, at_once: bool = False) -> None:
-        """End the process, by force if it does not end by itself."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        try:
-            self.process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
-            self.process.wait(ENDING_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        """End the server and its engine, by force if they do not end by themselves; also the engine of a server that was killed."""
+        if self.process is not None:
+            end_session(self.process, 0 if at_once else ENDING_SECONDS)
 
     def end_of_log(self) -> str:
         """The last lines that it wrote."""

@@ -5,7 +5,6 @@ it loads our worker (plugin.py). Neighbours: place.py (its devices), fleet.py (w
 """
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from alignment.core.errors import EngineError
+from alignment.core.process import end_session
 from alignment.inference.adapters import vllm_rank
 from alignment.inference.engine import EngineSettings
 from alignment.inference.thinking_budget import OPEN
@@ -51,6 +51,7 @@ class LaunchedServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment(place, key) | ({} if settings.adapter is None else {ADAPTERS: "1"}),
+                start_new_session=True,  # with its engine, so that both can be ended
             )
 
     def wait(self) -> ServerClient:
@@ -79,13 +80,8 @@ class LaunchedServer:
         return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}; {self._said()}"
 
     def end(self, *, at_once: bool = False) -> None:
-        """End the process, by force if it does not end by itself. Its engine's process ends with it."""
-        if not at_once:
-            self.process.terminate()
-            if self.ended(ENDING_SECONDS) is not None:
-                return
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        """End the server and its engine, by force if they do not end by themselves; also the engine of a server that was killed."""
+        end_session(self.process, 0 if at_once else ENDING_SECONDS)
 
     def _said(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_SHOWN:]
