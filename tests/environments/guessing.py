@@ -1,10 +1,11 @@
-"""Starts and kills the servers of guessing_double.py, or, with ALIGNMENT_OPENENV_PYTHON, of guessing_openenv.py."""
+"""Starts and kills the servers of guessing_double.py and guessing_http.py, or, with ALIGNMENT_OPENENV_PYTHON, of guessing_openenv.py."""
 
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ class Server:
     """A server in a process of its own."""
 
     url: str
+    command: list[str]
     process: "subprocess.Popen[bytes]"
+    deaths: int = 0  # after which it was started again
 
     def kill(self) -> None:
         """As a machine that is lost would."""
@@ -39,8 +42,9 @@ def server(which: str = "double", sessions: int = 8, *arguments: str) -> Iterato
         port = free.getsockname()[1]
     program = Path(__file__).with_name(f"guessing_{which}.py")
     python = REAL if which == "openenv" else sys.executable
-    process = subprocess.Popen([python, str(program), str(port), str(sessions), *arguments])
-    found = Server(f"http://127.0.0.1:{port}", process)
+    command = [python, str(program), str(port), str(sessions), *arguments]
+    process = subprocess.Popen(command)
+    found = Server(f"http://127.0.0.1:{port}", command, process)
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not answers(found.url):
@@ -49,6 +53,25 @@ def server(which: str = "double", sessions: int = 8, *arguments: str) -> Iterato
         yield found
     finally:
         found.kill()
+
+
+@contextmanager
+def kept_up(one: Server) -> Iterator[Server]:
+    """Starts the server again, at the same address, whenever it has ended."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            if one.process.poll() is not None:
+                one.deaths, one.process = one.deaths + 1, subprocess.Popen(one.command)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield one
+    finally:
+        done.set()
+        watching.join()
 
 
 def answers(url: str) -> bool:

@@ -1,10 +1,10 @@
 """A double of an OpenEnv server: its WebSocket protocol on the environment of guessing_openenv.py, without the package.
 
-    python guessing_double.py PORT SESSIONS [mcp | text] [dies=MESSAGES]
+    python guessing_double.py PORT SESSIONS [mcp | text] [dies=STEPS]
 
 Made from OpenEnv 0.10's openenv/core/env_server/http_server.py: one session for each connection, `reset`, `step`, `state`, `mcp` and
 `close`, errors with a code, GET /health and /schema. With `text` an action is a text, in which the first number is the guess; with
-`dies` the process ends after so many messages, as if it were killed.
+`dies` the process ends at that step of episodes whose row has `trained`, as if it were killed then.
 """
 
 import itertools
@@ -37,12 +37,13 @@ class Session:
 
     def __init__(self, form: str) -> None:
         self.mcp, self.text, self.number, self.steps = form == "mcp", form == "text", 0, 0
+        self.trained = False
 
     def answer(self, message: dict[str, Any]) -> dict[str, Any]:
         """The reply to a message."""
         kind, data = message.get("type"), message.get("data") or {}
         if kind == "reset":
-            self.number, self.steps = int(data.get("number", 0)), 0
+            self.number, self.steps, self.trained = int(data.get("number", 0)), 0, bool(data.get("trained"))
             return observation({} if self.mcp else {"message": "I think of a number."}, None, done=False)
         if kind == "state":
             return {"type": "state", "data": {"episode_id": None, "step_count": self.steps}}
@@ -99,9 +100,9 @@ def main(port: int, sessions: int, form: str, most: int) -> None:
         session = Session(form)
         try:
             for raw in connection:
-                if next(count) == most:
-                    os._exit(9)
                 message = json.loads(raw)
+                if session.trained and message.get("type") == "step" and next(count) == most:
+                    os._exit(9)
                 if message.get("type") == "close":
                     break
                 connection.send(json.dumps(session.answer(message)))

@@ -19,7 +19,7 @@ from typing import Any
 from alignment.core.errors import RecipeError
 from alignment.data.rows import Message, Problem, ToolSchema
 from alignment.rollout.environments.executors import ToolError
-from alignment.rollout.environments.own_faults import guarded
+from alignment.rollout.environments.own_faults import guarded, reached_nobody
 from alignment.rollout.environments.protocol import EnvironmentFault, Opening
 from alignment.rollout.environments.tools import ToolConversation
 from rewards.own.loading import own_name
@@ -118,9 +118,10 @@ class Method:
         """Its result as text. What it raises is shown to the policy, as in TRL, but for a server that cannot be reached."""
         try:
             return str(self._owner.call(getattr(self._instance, self.name), arguments))
-        except (EnvironmentFault, ConnectionError, TimeoutError) as error:
-            raise EnvironmentFault(f"the tool {self.name} reached nobody ({type(error).__name__}: {error})") from error
         except Exception as error:
+            if isinstance(error, EnvironmentFault) or reached_nobody(error):
+                told = f"the tool {self.name} reached nobody ({type(error).__name__}: {error})"
+                raise EnvironmentFault(told) from error
             raise ToolError(str(error) or type(error).__name__) from error
 
 

@@ -1,0 +1,90 @@
+"""20 episodes of RL and 20 of an evaluation in any environment: as a recipe, and in this process with a scripted engine."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from alignment.core.resources import resource
+from alignment.data.mixture import problems_of
+from alignment.evaluation import answering
+from alignment.evaluation.answering import Evaluator, Question, outcome
+from alignment.evaluation.measures.outcomes import figures
+from alignment.evaluation.task import named_problems
+from alignment.inference.sampler import Sampler
+from alignment.recipe.load import Document
+from alignment.recipe.schema import Recipe
+from alignment.records.evaluation import EvaluationFigures
+from alignment.records.run_folder import RunFolder
+from alignment.training.context import StageContext
+from alignment.training.rl import rollouts
+from alignment.training.rl.batch import RolledOut
+from alignment.training.rl.engine_weights import EngineWeights
+from replying_policy import Replies, sampler_of
+
+EPISODES = 20
+Written = dict[str, Any]
+
+
+def written(folder: Path, environment: Written, reward: Written) -> Path:
+    """A recipe with 20 episodes of RL, and an evaluation of 20 problems, beside its rows and its task."""
+    for name, title in (("numbers", "Game"), ("held", "Match")):  # no problem of the evaluation is trained on
+        own = {"trained": True} if name == "numbers" else {}
+        rows = [
+            {"question": f"Find the number. {title} {n}", "answer": str(n), "number": n % 16, **own}
+            for n in range(EPISODES)
+        ]
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    task = {"rows": "held.jsonl", "grader": reward, "modes": ["non_thinking"]}
+    (folder / "guessing.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")
+    room = {
+        "max_prompt_tokens": 300,
+        "max_completion_tokens": 600,
+        "environment": environment,
+        "engine": "transformers",
+    }
+    stage = {
+        "name": "rl", "kind": "grpo", "data": [{"source": "numbers.jsonl", "count": EPISODES}], "micro_batch": 2,
+        "rewards": [reward, {"kind": "think_format", "weight": 0.1}],
+        "rollout": {"generations": 2, "problems_per_step": 5, "thinking_fraction": 0.0, **room},
+        "trainer": {"max_steps": 2},
+    }  # fmt: skip
+    measured = {**room, "after_each_stage": ["guessing.yaml"], "count": EPISODES, "follow_count": 1}
+    recipe = {"name": "guessing", "model": "embedded", "hardware": {"accelerate": "cpu"}, "stages": [stage]}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump({**recipe, "evaluations": measured}), encoding="utf-8")
+    return folder / "recipe.yaml"
+
+
+def loaded(path: Path) -> Recipe:
+    recipe, issues = Document(path).recipe()
+    assert recipe is not None, issues
+    return recipe
+
+
+def rolled_out(path: Path, engine: Replies, monkeypatch: pytest.MonkeyPatch) -> RolledOut:
+    """The recipe's 20 episodes as one step of its stage."""
+    recipe = loaded(path)
+    asked = recipe.stages[0].rollout.environment.model_dump()
+    monkeypatch.setattr(rollouts, "check_weight_sync", lambda *_, **__: None)
+    monkeypatch.setattr(StageContext, "trajectory_sampler", lambda *_: sampler_of(engine, **asked))
+    run = RunFolder(path.parent / "run")
+    context = StageContext(recipe, recipe.stages[0], run, run.stage(1, "rl"), str(resource("data/base")))
+    context.folder.path.mkdir(parents=True)
+    problems = problems_of(recipe, recipe.stages[0].data)
+    ids = [one.id for one in problems[:10] for _ in range(2)]
+    return rollouts.Rollouts(context, problems).roll_out(ids, 0, EngineWeights(torch.nn.Module()))
+
+
+def evaluated(path: Path, engine: Replies, monkeypatch: pytest.MonkeyPatch) -> EvaluationFigures:
+    """The figures of the recipe's evaluation."""
+    settings = loaded(path).evaluations
+    monkeypatch.setattr(answering, "serve", lambda *_, **__: Sampler(engine, engine.tokenizer, None))  # type: ignore[arg-type]
+    evaluator = Evaluator(settings, "policy", "test")
+    problems = named_problems(settings, "guessing", None)
+    rows = evaluator.answers([Question(one, "non_thinking", flagged=False) for one in problems], seed=0)
+    evaluator.close()
+    assert len(rows) == EPISODES
+    return figures("non_thinking", [outcome(row) for row in rows])
