@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "alignment.verifiers"
 BUILT_IN: dict[str, str] = {
+    "abstention": "rewards.kinds.abstention",
     "environment": "rewards.kinds.environment",
     "http_verify": "rewards.kinds.http_verify",
     "instruction": "rewards.kinds.instruction",

@@ -73,9 +73,12 @@ def _as_asked(source: Table, row: FileRow) -> Problem:
 
 
 def _asked(source: Procedural | Table, problem: Problem) -> Problem:
-    """A problem as a source asks it: with the source's instruction and name."""
+    """A problem as a source asks it: with the source's instruction and name, and the task's where a source has several."""
     asked = problem.with_question(problem.question + source.instruction) if source.instruction else problem
-    return replace(asked, id=f"{source.id}/{problem.id}", family=source.id)
+    several = isinstance(source, Procedural) and problem.family != source.family
+    return replace(
+        asked, id=f"{source.id}/{problem.id}", family=f"{source.id}/{problem.family}" if several else source.id
+    )
 
 
 def source_conversations(

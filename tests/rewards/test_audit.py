@@ -23,6 +23,7 @@ TABLES = {name: kind.table for name, kind in KINDS.items()}
 LEAST_ROWS = {
     **dict.fromkeys(("instruction", "math_answer", "python_tests"), 60),
     "environment": 9,
+    "abstention": 30,
     **dict.fromkeys(("judge", "language", "length", "repetition", "think_format", "tool_call"), 25),
 }
 

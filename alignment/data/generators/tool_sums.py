@@ -60,7 +60,7 @@ def _problem(first: int, steps: list[Step], direct: bool) -> Problem:
     expressions = [f"{before} {sign} {operand}" for before, (sign, operand) in zip(results, steps, strict=False)]
     turns: list[Message] = []
     for expression, result in [] if direct else zip(expressions, results[1:], strict=True):
-        turns += [_call(expression), {"role": "tool", "content": str(result)}]
+        turns += [calculator_call(expression), {"role": "tool", "content": str(result)}]
     last = "In my head." if direct else "Done."
     turns.append({"role": "assistant", "reasoning_content": last, "content": f"\\boxed{{{results[-1]}}}"})
     asked = " ".join([str(first), *(f"{sign} {operand}" for sign, operand in steps)])
@@ -79,7 +79,8 @@ def _done(value: int, step: Step) -> int:
     return {"+": value + operand, "-": value - operand, "*": value * operand}[sign]
 
 
-def _call(expression: str) -> Message:
+def calculator_call(expression: str) -> Message:
+    """An assistant's turn that calls the calculator."""
     function = {"name": "calculator", "arguments": {"expression": expression}}
     return {
         "role": "assistant",
