@@ -9,14 +9,25 @@ applicable to its row is no part of any of this.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
-from rewards.contract import MODES, THINK_CLOSE, THINK_OPEN, MissingColumn, Rollout, Verdict, Verifier
+from rewards.contract import (
+    MODES,
+    THINK_CLOSE,
+    THINK_OPEN,
+    MissingColumn,
+    Rollout,
+    Verdict,
+    Verifier,
+    not_applicable,
+)
 from rewards.errors import BudgetSpent, RewardsError
 from rewards.lifetime import Closing
 from rewards.spending import BUDGET_SPENT, Spending, Spends
 
 GATE_CLOSED_TOTAL = 0.0
+TASK = "task_name"  # the column that says which task a row is of, where a component is for some tasks alone
 LOUD_FROM_ROLLOUTS = 8  # in a smaller batch a few unknown verdicts say nothing about the verifier
 LOUD_UNKNOWN_FRACTION = 0.5
 
@@ -42,7 +53,7 @@ class Component:
 
     `gate`: a score below 1.0 makes the whole total 0.0. `clip`: (lowest, highest) score that enters the sum; a gate
     looks at the score before clipping. `columns`: under which name the dataset has a column that the verifier reads, where
-    that is another one.
+    that is another one. `tasks`: patterns of the rows' column `task_name`; rows of other tasks are not shown to the verifier.
     """
 
     name: str
@@ -51,6 +62,15 @@ class Component:
     gate: bool = False
     clip: tuple[float, float] | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
+
+    def verdicts(self, rollouts: list[Rollout]) -> list[Verdict]:
+        """One verdict per rollout, in order; that of a task that is not this component's is not applicable."""
+        own = [one for one in rollouts if is_of_task(one.columns.get(TASK), self.tasks)]
+        found = iter(self.verifier.judge(self.renamed(own)) if own else [])
+        return [
+            next(found) if is_of_task(one.columns.get(TASK), self.tasks) else not_applicable(TASK) for one in rollouts
+        ]
 
     def renamed(self, rollouts: list[Rollout]) -> list[Rollout]:
         """The rollouts with their columns under the names that the verifier knows."""
@@ -59,11 +79,26 @@ class Component:
         named = [{own: one.columns[given] for own, given in self.columns.items()} for one in rollouts]
         return [replace(one, columns={**one.columns, **own}) for one, own in zip(rollouts, named, strict=True)]
 
+    def clipped(self, score: float) -> float:
+        """A score within the clip."""
+        return score if self.clip is None else min(max(score, self.clip[0]), self.clip[1])
+
     def contribution(self, score: float) -> float:
         """What a score adds to the total."""
-        if self.clip is not None:
-            score = min(max(score, self.clip[0]), self.clip[1])
-        return self.weight * score
+        return self.weight * self.clipped(score)
+
+
+def is_of_task(task: Any, patterns: Sequence[str]) -> bool:
+    """Whether a row's task is one that patterns name. `*` stands for anything, and a pattern after `!` names what is left out.
+
+    Without patterns every task is, and with those after `!` alone every other.
+    """
+    named = [one for one in patterns if not one.startswith("!")]
+    left_out = [one[1:] for one in patterns if one.startswith("!")]
+    name = str(task)
+    return (not named or any(fnmatchcase(name, one) for one in named)) and not any(
+        fnmatchcase(name, one) for one in left_out
+    )
 
 
 class ComposedReward(Closing):
@@ -108,10 +143,10 @@ class ComposedReward(Closing):
         present = _row_columns(columns, len(completions))
         judged: dict[str, list[Verdict]] = {}
         for component in self.components:
-            for column in component.verifier.columns:
+            for column in (*component.verifier.columns, *([TASK] if component.tasks else [])):
                 if (given := component.columns.get(column, column)) not in present:
                     raise MissingColumn(component.name, given, present)
-            judged[component.name] = component.verifier.judge(component.renamed(rollouts))
+            judged[component.name] = component.verdicts(rollouts)
             refuse_broken(component.name, judged[component.name])
         return [{name: verdicts[row] for name, verdicts in judged.items()} for row in range(len(rollouts))]
 
@@ -175,6 +210,22 @@ def total(
             return None
         result += value
     return result
+
+
+def parts(
+    components: Sequence[Component], verdicts: Mapping[str, Verdict], added: Mapping[str, float]
+) -> dict[str, float]:
+    """The clipped score of each weighted component, of which a total is the weighted sum; nothing under a closed gate.
+
+    added: the same of scores from beside the verifiers. A component that is not applicable or could not judge has 0.0 too: of a
+    rollout without a total nothing is used.
+    """
+    scores = {one.name: verdicts[one.name].score for one in components if verdicts[one.name].applicable}
+    if any(one.gate and (score := scores.get(one.name)) is not None and score < 1.0 for one in components):
+        return {}
+    known = {one.name: (one, scores.get(one.name)) for one in components if one.weight}
+    own = {name: 0.0 if score is None else one.clipped(score) for name, (one, score) in known.items()}
+    return {**own, **added}
 
 
 def read_rollouts(

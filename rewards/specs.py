@@ -1,7 +1,7 @@
 """What a person writes, read: specs, their options, what is wrong with them, and the reward function they describe.
 
-A spec is a mapping with a `kind` (registry.py), how it enters the total (`name`, `weight`, `gate`, `clip`) and the kind's
-own options. `row_problem` and `is_row_of` ask a kind about a dataset's rows, so that nobody has to know kinds by name.
+A spec is a mapping with a `kind` (registry.py), how it enters the total (`name`, `weight`, `gate`, `clip`), the tasks
+whose rows it is for (`tasks`) and the kind's own options. `row_problem` and `is_row_of` ask a kind about a dataset's rows, so that nobody has to know kinds by name.
 """
 
 import difflib
@@ -19,7 +19,7 @@ from rewards.own.loading import is_own
 from rewards.own.verifier import short_name
 from rewards.registry import KINDS, VERIFIERS
 
-_COMMON = ("kind", "name", "weight", "gate", "clip", "columns")
+_COMMON = ("kind", "name", "weight", "gate", "clip", "columns", "tasks")
 
 
 class RewardSpecError(RewardsError, ValueError):
@@ -104,6 +104,7 @@ def reward_function(specs: Sequence[Mapping[str, Any]]) -> ComposedReward:
                 gate=spec.get("gate", False),
                 clip=None if spec.get("clip") is None else (float(spec["clip"][0]), float(spec["clip"][1])),
                 columns=dict(spec.get("columns") or {}),
+                tasks=tuple(spec.get("tasks") or ()),
             )
         )
     return ComposedReward(components)
@@ -182,6 +183,9 @@ def _problems(spec: Mapping[str, Any]) -> list[str]:
         problems.append(f"gate must be true or false, not {spec['gate']!r}")
     if not _is_clip(spec.get("clip")):
         problems.append(f"clip must be [lowest, highest], such as [0.0, 1.0], not {spec['clip']!r}")
+    tasks = spec.get("tasks")
+    if tasks is not None and not (isinstance(tasks, (list, tuple)) and tasks and all(_fits(one, str) for one in tasks)):
+        problems.append(f"tasks must be a list of names, such as [gsm8k-train, general-tasks/*], not {tasks!r}")
     return problems + _column_problems(spec)
 
 

@@ -191,10 +191,18 @@ def outcome(judged: Judged) -> Outcome:
         truncated=made.stop_reason in ("length", "turns"),
         forced=made.forced_tokens > 0,
         calls_right=_calls_right(judged),
+        answerable=_answerable(judged),
+        abstained=judged.verdicts["abstention"].reason in ("abstained", "rightly_abstained"),
         problem=judged.problem.id,
         text=made.text,
         fault=bool(made.fault),
     )
+
+
+def _answerable(judged: Judged) -> bool | None:
+    """Whether a question has an answer that can be known; None for a row that says nothing about it."""
+    found = judged.verdicts["abstention"].evidence.get("answerable")
+    return found if isinstance(found, bool) else None
 
 
 def _calls_right(judged: Judged) -> bool | None:

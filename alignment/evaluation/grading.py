@@ -17,10 +17,15 @@ from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.trajectory import Trajectory
 from rewards import Verdict
 
-# Each problem is graded by the one of CORRECTNESS that applies to it: by its task, its answer, its constraints or its tests.
+# Each problem is graded by the first of CORRECTNESS that applies to it: by its task, its answer, its constraints, its tests,
+# the answers that are known, or the calls that it asks for.
 OWN = "task"
-CORRECTNESS = (OWN, "math_answer", "instruction", "python_tests")
-OF_EVERY_TASK = [Reward(kind="think_format", weight=0.0), Reward(kind="tool_call", weight=0.0)]
+CORRECTNESS = (OWN, "math_answer", "instruction", "python_tests", "abstention", "tool_call")
+OF_EVERY_TASK = [
+    Reward(kind="think_format", weight=0.0),
+    Reward(kind="tool_call", weight=0.0),
+    Reward(kind="abstention", weight=0.0),
+]
 GRADERS = [
     Reward(kind="math_answer"),
     Reward.model_validate({"kind": "instruction", "all_or_nothing": True}),

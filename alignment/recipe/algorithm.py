@@ -33,6 +33,11 @@ class AlgorithmFields(Closed):
 
     type: str = Field(description="The preset, by its paper's name; written alone, it stands for all its defaults.")
     advantages: str = Field("group_normalised", pattern=_ONE_OF_OURS, description=_ADVANTAGES)
+    aggregation: Literal["sum_then_normalise", "normalise_then_sum"] = Field(
+        "sum_then_normalise",
+        description="sum_then_normalise: advantages of the weighted sum of rewards; normalise_then_sum: each reward is normalised "
+        "within its group before they are added up by weight (GDPO, arXiv 2601.05242), so that all have one scale.",
+    )
     average: Average = Field("tokens", description=_AVERAGE)
     beta: float = Field(0.0, ge=0, description=_BETA)
     loss: str | None = Field(
@@ -199,7 +204,7 @@ OWNED_BY_ALGORITHM: dict[str, str] = {
     "mask_truncated_completions": "write `mask_truncated` under `algorithm`",
     "num_iterations": "write `iterations` under `algorithm`",
     "entropy_coef": "write `entropy_bonus` under `algorithm`",
-    "multi_objective_aggregation": "verdicts are composed by their weights; see `rewards`",
+    "multi_objective_aggregation": "write `aggregation` under `algorithm`",
     "pad_to_multiple_of": "rows are computed without padding",
     **dict.fromkeys(
         ("vllm_importance_sampling_correction", "vllm_importance_sampling_mode", "vllm_importance_sampling_cap",

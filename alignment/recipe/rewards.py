@@ -18,6 +18,11 @@ class Reward(BaseModel):
     name: str | None = Field(None, description="Its name in metrics; default: its kind, or its function's name.")
     weight: float = Field(1.0, description="Factor of its score in the reward.")
     gate: bool = Field(False, description="Set the whole reward to 0 unless this score is 1.")
+    tasks: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Names of the tasks whose rows it judges, as reports name them; `*` stands for anything, `!NAME` leaves one out; default: every row that has what it reads.",
+    )
     judge: str | None = Field(
         None, pattern=NAME, description="Of `kind: judge`: the name of a model under `judges`, which is served for it."
     )

@@ -95,18 +95,21 @@ class ProblemOrder(Closed):
     """Which problems a step asks for. In a recipe, a name is short for `by`.
 
     `reward_variance` learns how often each problem is solved and prefers those that are solved sometimes: sampling for
-    learnability (arXiv 2502.12272) with estimates that are learnt on the way (arXiv 2507.04632).
+    learnability (arXiv 2502.12272) with estimates that are learnt on the way (arXiv 2507.04632). `task_variance` does so for
+    whole tasks, of which every step tells something, however many problems they have.
     """
 
-    by: Literal["epoch", "reward_variance"] = Field(
+    by: Literal["epoch", "reward_variance", "task_variance"] = Field(
         "epoch",
-        description="epoch: each once an epoch, in random order; reward_variance: more often those whose completions' rewards vary.",
+        description="epoch: each once an epoch, in random order; reward_variance: more often those whose completions' rewards vary; "
+        "task_variance: more often the tasks whose rewards vary, for many tasks at once.",
     )
     explore: float = Field(
         0.25,
         gt=0,
         le=1,
-        description="With reward_variance, the fraction of a step's problems that were never asked before, or longest ago.",
+        description="With reward_variance, the fraction of a step's problems that were never asked before, or longest ago; with "
+        "task_variance, the fraction that all tasks have in equal parts.",
     )
 
     @model_validator(mode="before")

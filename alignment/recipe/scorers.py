@@ -19,6 +19,11 @@ class ScorerFields(Closed):
     kind: str = Field(description="What computes the score: reward_model or fluency.")
     name: str | None = Field(None, description="Its name in metrics and verdicts; default: its kind.")
     weight: float = Field(1.0, description="Factor of its value in the reward; 0 records the score alone.")
+    tasks: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Names of the tasks whose rows it scores, as reports name them; `*` stands for anything, `!NAME` leaves one out; default: all.",
+    )
 
     @property
     def called(self) -> str:

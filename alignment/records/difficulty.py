@@ -1,4 +1,4 @@
-"""difficulty.json in a checkpoint: what a grpo stage with `order: reward_variance` has learnt about its problems.
+"""difficulty.json in a checkpoint: what a grpo stage with `order: reward_variance` or `task_variance` has learnt about its problems.
 
 Neighbours: rollout/difficulty.py (learns and draws), training/rl/pool.py (writes it with each checkpoint and reads it).
 """

@@ -77,6 +77,12 @@ class EvaluationFigures:
     calls_right: Annotated[
         Estimate, "fraction of these that make exactly the reference calls, with Wilson's interval over problems"
     ] = UNKNOWN
+    unanswerable_count: Annotated[int, "answers to questions that cannot be answered from what is given"] = 0
+    hallucination: Annotated[
+        Estimate, "fraction of these that give an answer all the same, with Wilson's interval over problems"
+    ] = UNKNOWN
+    answerable_count: Annotated[int, "answers to questions of such tasks that can be answered"] = 0
+    over_refusal: Annotated[Estimate, "fraction of these that decline to answer"] = UNKNOWN
     environment_faults: Annotated[
         int, "answers whose environment failed; not judged, and no part of the other figures"
     ] = 0

@@ -101,9 +101,21 @@ METRICS: dict[str, Metric] = {
 VERDICT_MEAN = Metric("mean score of a verifier or scorer over the completions it could judge (grpo)", "more")
 VERDICT_UNKNOWN = Metric("fraction of completions that a verifier could not judge (grpo)", "less")
 
+# Of each task, where a stage has several.
+TASK_METRICS: dict[str, Metric] = {
+    "groups_fraction": Metric("fraction of the step's groups that are the task's (grpo)"),
+    "reward": Metric("mean total reward of the task's rollouts (grpo)", "more"),
+    "pass_rate": Metric("fraction of the task's rollouts with every verifier's full score (grpo)", "more"),
+}
+
 
 def metric(name: str) -> Metric:
-    """The declaration of a metric; every verifier has `reward/NAME/mean` and `reward/NAME/unknown_fraction`."""
+    """The declaration of a metric.
+
+    Every verifier has `reward/NAME/mean` and `reward/NAME/unknown_fraction`, every task `task/NAME/` and a key of TASK_METRICS.
+    """
+    if name.startswith("task/"):
+        return TASK_METRICS.get(name.rpartition("/")[2], Metric("not declared"))
     if name.startswith("reward/"):
         return VERDICT_MEAN if name.endswith("/mean") else VERDICT_UNKNOWN
     return METRICS.get(name, Metric("not declared"))

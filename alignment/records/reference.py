@@ -22,7 +22,7 @@ from alignment.records.export import ExportRecord
 from alignment.records.follow import FollowRecord
 from alignment.records.machines import FirstMachine, OtherMachine
 from alignment.records.manifest import Manifest
-from alignment.records.metrics import METRICS, VERDICT_MEAN, VERDICT_UNKNOWN, Metric, MetricsRow
+from alignment.records.metrics import METRICS, TASK_METRICS, VERDICT_MEAN, VERDICT_UNKNOWN, Metric, MetricsRow
 from alignment.records.process import ProcessRecord
 from alignment.records.reward_model import RewardModelRecord
 from alignment.records.rollout import PassRate, RolloutRow
@@ -160,6 +160,7 @@ def _metrics() -> Iterator[str]:
         **METRICS,
         "reward/NAME/mean": VERDICT_MEAN,
         "reward/NAME/unknown_fraction": VERDICT_UNKNOWN,
+        **{f"task/NAME/{name}": one for name, one in TASK_METRICS.items()},
     }
     yield from (f"| `{name}` | {metric.better or ''} | {metric.sentence} |" for name, metric in listed.items())
     yield ""

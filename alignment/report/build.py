@@ -31,6 +31,7 @@ from alignment.report.process import process_section
 from alignment.report.render.phrases import summary
 from alignment.report.run import Run, Stage
 from alignment.report.scores import rewards_over_steps
+from alignment.report.tasks import tasks_over_steps
 
 
 def build_report(run: Run) -> Report:
@@ -51,6 +52,7 @@ def build_report(run: Run) -> Report:
         process=process_section(run),
         reward_models=_reward_models(run),
         rewards_over_steps=rewards_over_steps(run),
+        tasks_over_steps=tasks_over_steps(run),
         alarms=tuple(alarms(run, changes)),
         versions=run.versions,
         hardware=run.hardware,

@@ -181,6 +181,25 @@ class RewardsOverSteps:
 
 
 @dataclass(frozen=True)
+class Ends:
+    """A metric in the first quarter of the steps that have it and in the last."""
+
+    first: Annotated[Number, "mean of the first quarter"]
+    last: Annotated[Number, "mean of the last"]
+
+
+@dataclass(frozen=True)
+class TaskOverSteps:
+    """One task of a stage that trains on several."""
+
+    stage: Annotated[str, "the stage"]
+    task: Annotated[str, "the task"]
+    groups: Annotated[Ends, "the fraction of a step's groups that were the task's"]
+    reward: Annotated[Ends, "the mean total reward of its rollouts"]
+    pass_rate: Annotated[Ends, "the fraction of its rollouts with every verifier's full score"]
+
+
+@dataclass(frozen=True)
 class Alarm:
     """A sign that something is wrong."""
 
@@ -210,6 +229,7 @@ class Report:
     process: Annotated[ProcessSection | None, "the last measured process reward model"]
     reward_models: Annotated[tuple[RewardModelSection, ...], "those that were measured, in the order of the stages"]
     rewards_over_steps: Annotated[tuple[RewardsOverSteps, ...], "proxy and verified rewards of stages that a reward model paid"]  # fmt: skip
+    tasks_over_steps: Annotated[tuple[TaskOverSteps, ...], "each task of stages that trained on several at once"]
     alarms: Annotated[tuple[Alarm, ...], "in the order of the stages"]
     versions: Annotated[Mapping[str, str], "version of each package that decides a result"]
     hardware: Annotated[Machine | None, "the machine on which the run began"]

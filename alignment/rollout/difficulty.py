@@ -10,12 +10,13 @@ Neighbours: groups.py (dynamic sampling), records/difficulty.py (the file), trai
 import itertools
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from alignment.recipe.rewards import Reward
 from alignment.records.difficulty import DifficultyState, ProblemDifficulty
 from alignment.rollout.scoring import Judged, is_right
+from alignment.rollout.task_order import by_task, task_variances
 
 KEPT_AT_A_VISIT = 0.5  # of the weight of earlier completions, when a problem is asked again
 HALF_LIFE_STEPS = 50.0  # of an estimate while the problem is not asked
@@ -58,11 +59,14 @@ class Outcome:
 class DifficultyPool:
     """The problems of a stage. The same calls in the same order draw the same problems, on every rank.
 
-    explore: the fraction of each step that is not drawn by variance.
+    explore: the fraction of each step that is not drawn by variance. tasks: the task of each problem, where the variance is
+    that of tasks (task_order.py).
     """
 
-    def __init__(self, problems: Sequence[str], explore: float, seed: int) -> None:
-        self._problems, self._explore, self._seed = tuple(problems), explore, seed
+    def __init__(
+        self, problems: Sequence[str], explore: float, seed: int, tasks: Mapping[str, str] | None = None
+    ) -> None:
+        self._problems, self._explore, self._seed, self._tasks = tuple(problems), explore, seed, tasks
         self._known: dict[str, ProblemDifficulty] = {}
 
     def ordered(self, step: int) -> list[str]:
@@ -103,6 +107,11 @@ class DifficultyPool:
     def _ordered(self, step: int) -> Iterator[str]:
         """Problems in turn from the two lists, by the fraction that explores; from one where the other has none left."""
         draw = random.Random(f"{self._seed}:{step}:problems")
+        if self._tasks is not None:
+            names = list(dict.fromkeys(self._tasks[name] for name in self._problems))
+            variances = task_variances(names, self._known, self._tasks, step)
+            yield from by_task(self._by_age(draw), self._tasks, variances, self._explore, draw)
+            return
         explored, drawn = iter(self._by_age(draw)), iter(self._by_variance(step, draw))
         given: set[str] = set()
         left = math.floor(len(self._known) * MOST_DRAWN)

@@ -19,7 +19,7 @@ from rewards import machine_problem, spec_problems
 from rewards.gold import GoldFailure, failures_of_gold, gold_columns, has_gold
 
 SAMPLED_ROWS = 200  # of each source
-COMMON = {"kind", "name", "weight", "gate", "clip", "columns"}
+COMMON = {"kind", "name", "weight", "gate", "clip", "columns", "tasks"}
 
 
 def measuring_problem(source: Procedural | Table, *, own: bool = False) -> str | None:

@@ -20,7 +20,7 @@ from alignment.rollout.environments.protocol import EnvironmentFault, Opening
 from alignment.rollout.judges import reward_options
 from alignment.rollout.trajectory import Trajectory
 from alignment.rollout.writing import writing
-from rewards.compose import LOUD_FROM_ROLLOUTS, LOUD_UNKNOWN_FRACTION, ComposedReward, total
+from rewards.compose import LOUD_FROM_ROLLOUTS, LOUD_UNKNOWN_FRACTION, ComposedReward, is_of_task, parts, total
 from rewards.spending import Spending
 
 FAULT = "environment_fault"  # the reason of every verdict on a rollout whose environment failed
@@ -100,7 +100,11 @@ class Scorer:
     def _judged(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
         if not problems:
             return []
-        names = {*self._row_columns, *(name for problem in problems for name in problem.columns)} - {"answer", "budget"}
+        names = {*self._row_columns, *(name for problem in problems for name in problem.columns)} - {
+            "answer",
+            "budget",
+            "task_name",
+        }
         table = self._reward.verdicts(
             [made.opening.messages for made in completions],
             [made.messages for made in completions],
@@ -112,6 +116,7 @@ class Scorer:
             budget=[
                 problem.columns.get("budget", _most(made)) for problem, made in zip(problems, completions, strict=True)
             ],
+            task_name=[problem.family for problem in problems],
             stop_reason=[made.stop_reason for made in completions],
             forced=[made.forced for made in completions],
             thinking_tokens=[made.thinking_tokens for made in completions],
@@ -135,6 +140,11 @@ class Scorer:
         fault = judged.trajectory.fault
         reached = None if fault else total(self._reward.components, judged.verdicts, list(added.values()))
         return replace(judged, verdicts={**judged.verdicts, name: verdict}, added=added, total=reached)
+
+    def parts(self, judged: Judged, weights: Mapping[str, float]) -> dict[str, float]:
+        """What a rollout's total is the weighted sum of, by name, without the weights. weights: those of scores that were added."""
+        added = {name: (value or 0.0) / weights[name] for name, value in judged.added.items()}
+        return {} if judged.trajectory.fault else parts(self._reward.components, judged.verdicts, added)
 
     def _say_faults(self, table: Sequence[Mapping[str, rewards.Verdict]]) -> None:
         """Print why a reward gave no score, such as the line of the user's code that failed, once for each reason."""
@@ -191,21 +201,38 @@ def _most(made: Trajectory) -> int | None:
     return None if made.budget is None else made.budget.most
 
 
-def refuse_unjudged(problems: Sequence[Problem], specs: Sequence[Reward], *, scored: bool = False) -> None:
+def refuse_unjudged(
+    problems: Sequence[Problem], specs: Sequence[Reward], *, scored: bool = False, scored_tasks: Sequence[str] = ()
+) -> None:
     """Raise DataError for a problem that no weighted reward can judge, or that a reward calls unusable.
 
-    scored: a model with a weight scores every answer, so that no problem is without a reward.
+    scored: a model with a weight scores every answer, so that no problem is without a reward. scored_tasks: patterns of the
+    tasks whose answers such a model scores.
     """
+    _refuse_idle(problems, specs)
     weighted = [spec for spec in specs if spec.weight]
     for problem in problems:
         row = {"tools": problem.tools, **problem.columns, "answer": problem.answer}
-        if not scored and not any(rewards.is_row_of(spec.kind, named_columns(spec, row)) for spec in weighted):
+        own = [spec for spec in weighted if is_of_task(problem.family, spec.tasks or ())]
+        by_model = scored or (bool(scored_tasks) and is_of_task(problem.family, scored_tasks))
+        if not by_model and not any(rewards.is_row_of(spec.kind, named_columns(spec, row)) for spec in own):
             has = sorted(name for name, value in row.items() if value not in (None, "", []))
             raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {has}")
         problems_found = (rewards.row_problem(spec.kind, named_columns(spec, row)) for spec in specs)
         trouble = next((found for found in problems_found if found is not None), None)
         if trouble is not None:
             raise DataError(f"problem {problem.id}: {trouble}")
+
+
+def _refuse_idle(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
+    """Raise DataError for a reward whose tasks no problem is of: a misspelt name would leave it out in silence."""
+    tasks = list(dict.fromkeys(problem.family for problem in problems))
+    for spec in specs:
+        if spec.tasks and not any(is_of_task(task, spec.tasks) for task in tasks):
+            raise DataError(
+                f"reward `{spec.called}` is for the tasks {', '.join(spec.tasks)}, and no problem of this stage is of them; "
+                f"they are of {', '.join(tasks[:30])}"
+            )
 
 
 def named_columns(spec: Reward, row: dict[str, Any]) -> dict[str, Any]:

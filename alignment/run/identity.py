@@ -158,7 +158,10 @@ def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _judged_alike(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rewards without what changes no verdict of a judge, and without keys that are left out."""
-    kept = [{name: one for name, one in block.items() if name not in ("judge", "agreement") or one} for block in blocks]
+    kept = [
+        {name: one for name, one in block.items() if name not in ("judge", "agreement", "tasks") or one}
+        for block in blocks
+    ]
     kept = [{**block, "skill": Path(block["skill"]).name} if block.get("skill") else block for block in kept]
     return [
         {name: one for name, one in block.items() if block.get("kind") != "judge" or name not in JUDGE_WITHOUT_EFFECT}

@@ -17,7 +17,7 @@ from alignment.core.progress import Progress
 from alignment.records.metrics import MetricsRow
 from alignment.training.context import StageContext, seal
 
-# TRL's names on the left, ours (records/metrics.py) on the right; names under reward/ pass as they are.
+# TRL's names on the left, ours (records/metrics.py) on the right; names under reward/ and task/ pass as they are.
 NAMES = {
     "loss": "loss",
     "learning_rate": "learning_rate",
@@ -152,4 +152,4 @@ def _recorded_tokens(context: StageContext) -> int:
 
 
 def _kept(name: str) -> bool:
-    return name in NAMES or name in OWN or name.startswith("reward/")
+    return name in NAMES or name in OWN or name.startswith(("reward/", "task/"))

@@ -64,15 +64,18 @@ class Abstention:
         known = _listed(given)
         if known is None:
             return Verdict(None, "answers_unreadable", {"detail": f"{COLUMN} has to be a list of texts"})
-        said = rollout.answer
+        score, reason = self._score(rollout.answer, known)
+        return Verdict(score, reason, {"answerable": bool(known)})
+
+    def _score(self, said: str, known: Sequence[str]) -> tuple[float, str]:
         if not said:
-            return Verdict(0.0, "no_answer")
+            return 0.0, "no_answer"
         right = is_known(said, known)
         if abstains(said, self.phrase) and not right:
-            return Verdict(self.abstain_score if known else 1.0, "abstained" if known else "rightly_abstained")
+            return (self.abstain_score, "abstained") if known else (1.0, "rightly_abstained")
         if not known:
-            return Verdict(0.0, "invented")
-        return Verdict(float(right), "right" if right else "wrong")
+            return 0.0, "invented"
+        return float(right), "right" if right else "wrong"
 
 
 def abstains(answer: str, phrase: str = "") -> bool:

@@ -17,7 +17,7 @@ GIVEN = ("prompts", "completions", "completion_ids")
 ALWAYS = frozenset((*SAMPLED_COLUMNS, "completion_text"))  # what every row has, from the sampling
 TRAINERS = ("trainer_state", "log_extra", "log_metric", "environments")
 RESERVED = (
-    "kind", "name", "weight", "gate", "clip", "columns", "timeout_seconds", "memory_mib", "workers", "whole_batch",
+    "kind", "name", "weight", "gate", "clip", "columns", "tasks", "timeout_seconds", "memory_mib", "workers", "whole_batch",
 )  # fmt: skip
 OPTION_TYPES = {one.__name__: one for one in (bool, int, float, str, list, dict)}
 MESSAGE_KEYS = {"content", "role", "reasoning_content"}

@@ -39,7 +39,10 @@ def recipe_with(parts: list[MixturePart], tasks: tuple[str, ...] = ()) -> Recipe
 
 def keys(problems: list[Problem]) -> set[str]:
     """The problems themselves, without what their source adds to each."""
-    return {problem_key(problem.question.removesuffix(load_source(problem.family).instruction)) for problem in problems}
+    return {
+        problem_key(problem.question.removesuffix(load_source(problem.family.partition("/")[0]).instruction))
+        for problem in problems
+    }
 
 
 def procedural_parts(recipe: Recipe) -> list[MixturePart]:

@@ -12,10 +12,11 @@ from rewards import (
     Rollout,
     Verdict,
     VerdictsUnavailable,
+    not_applicable,
     reward_function,
     spec_problems,
 )
-from rewards.compose import completion_text, read_rollouts
+from rewards.compose import completion_text, parts, read_rollouts, total
 
 MATHS = [{"kind": "math_answer", "workers": 1}]
 
@@ -211,3 +212,34 @@ def test_columns_and_answers_may_be_numpys_and_a_completion_may_be_none() -> Non
 def test_a_parsed_message_thinks_under_either_name() -> None:
     message = {"role": "assistant", "thinking": "3 + 4", "content": "seven"}
     assert completion_text([message]) == completion_text(message) == "<think>\n3 + 4\n</think>\n\nseven"
+
+
+def test_a_component_is_shown_the_rows_of_its_tasks_alone() -> None:
+    """A judge that is paid for is not asked about another task's rows."""
+
+    class Seen(Column):
+        asked = 0
+
+        def judge(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+            self.asked += len(rollouts)
+            return super().judge(rollouts)
+
+    seen = Seen("style")
+    reward = ComposedReward([component("right"), Component("style", seen, weight=0.5, tasks=("chat/*", "!chat/code"))])
+    tasks = ["chat/poem", "sums", "chat/code"]
+    given: dict[str, Any] = {"right": [1.0] * 3, "style": [1.0] * 3}
+    assert reward(["q"] * 3, ["a"] * 3, task_name=tasks, **given) == [1.5, 1.0, 1.0]
+    assert seen.asked == 1
+    with pytest.raises(MissingColumn, match="task_name"):
+        reward(["q"] * 3, ["a"] * 3, **given)
+    assert spec_problems([{**MATHS[0], "tasks": "sums"}])[0].startswith("reward 1: tasks must be a list")
+
+
+def test_a_total_is_the_weighted_sum_of_its_parts() -> None:
+    """What normalising each reward before they are added up needs."""
+    components = [component("right", weight=2.0, clip=(0.0, 0.5)), component("shape", gate=True), component("other")]
+    verdicts = {"right": Verdict(1.0, "read"), "shape": Verdict(1.0, "read"), "other": not_applicable("other")}
+    assert parts(components, verdicts, {"taste": 0.3}) == {"right": 0.5, "shape": 1.0, "other": 0.0, "taste": 0.3}
+    assert total(components, verdicts, [0.3]) == pytest.approx(2 * 0.5 + 1.0 + 0.3)
+    closed = {**verdicts, "shape": Verdict(0.5, "read")}
+    assert parts(components, closed, {"taste": 0.3}) == {} and total(components, closed, [0.3]) == 0.0

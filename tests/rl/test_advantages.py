@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from alignment.recipe.algorithm import Dapo
-from alignment.training.rl.advantages import advantages_of, group_centred, group_normalised, has_signal, leave_one_out
+from alignment.training.rl.advantages import (
+    advantages_of,
+    group_centred,
+    group_normalised,
+    has_signal,
+    leave_one_out,
+    normalise_then_sum,
+)
 
 REWARDS_NG = torch.tensor([[1.0, 0.0, 0.0, 1.0], [3.0, 0.0, 0.0, 0.0]], dtype=torch.float64)
 MASK_NGT = torch.ones(2, 4, 3)
@@ -50,3 +57,21 @@ def test_an_unknown_reward_is_no_zero_and_moves_nothing(function: object) -> Non
 def test_an_algorithm_takes_the_function_its_recipe_names() -> None:
     assert advantages_of(Dapo()) is group_normalised
     assert advantages_of(Dapo(advantages="leave_one_out")) is leave_one_out
+
+
+def test_each_reward_is_normalised_before_they_are_added_up() -> None:
+    """GDPO: of two rewards whose scales differ a hundredfold, both count; the sum alone would hear the greater one."""
+    small_NG = torch.tensor([[0.0, 0.01, 0.0, 0.01]], dtype=torch.float64)
+    great_NG = torch.tensor([[1.0, 1.0, 0.0, 0.0]], dtype=torch.float64)
+    scores_NGV = torch.stack([small_NG, great_NG], dim=-1)
+    found = normalise_then_sum(scores_NGV, torch.tensor([1.0, 1.0]).double(), MASK_NGT)[0]
+    assert found[1] == found.max() and found[2] == found.min(), "both rewards, and neither"
+    assert found[0].item() == pytest.approx(-found[3].item(), abs=0.02) and abs(found[0]) < 0.05
+    one = normalise_then_sum(scores_NGV[..., 1:], torch.tensor([3.0]).double(), MASK_NGT)
+    torch.testing.assert_close(one, group_normalised(great_NG, MASK_NGT), rtol=1e-3, atol=0)
+
+
+def test_a_score_of_unknown_total_moves_no_reward_and_a_silent_group_stays_silent() -> None:
+    scores_NGV = torch.tensor([[[1.0, 0.0], [math.nan, math.nan], [0.0, 1.0], [0.0, 0.0]], [[1.0, 2.0]] * 4]).double()
+    found = normalise_then_sum(scores_NGV, torch.ones(2).double(), MASK_NGT)
+    assert found[0, 1] == 0 and found[1].eq(0).all() and not found.isnan().any()

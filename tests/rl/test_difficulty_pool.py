@@ -140,3 +140,29 @@ def test_a_stage_that_is_resumed_asks_for_the_problems_that_it_would_have_asked_
     assert all(0 <= line["sampled_pass_rate"] <= 1 for line in logged) and len(logged) == 9
     after = [line["reward"] for line in resumed.state.log_history if "reward" in line][-2:]
     assert after == [line["reward"] for line in logged][-2:]
+
+
+def test_tasks_that_teach_nothing_are_drawn_less_and_never_quite_left_out() -> None:
+    tasks = {f"p{number:04}": ("never", "sometimes", "always")[number % 3] for number in range(600)}
+    rates = {"never": 0.0, "sometimes": 0.5, "always": 1.0}
+    pool, asked = DifficultyPool(list(tasks), 0.3, seed=2, tasks=tasks), []
+    for step in range(24):
+        asked.append(pool.ordered(step)[:10])
+        found = [(name, rates[tasks[name]]) for name in asked[-1]]
+        pool.observe(step, [Outcome(name, 8, rate, rate * (1 - rate), round(8 * rate)) for name, rate in found])
+    names = [name for step in asked for name in step]
+    assert len(set(names)) == len(names), "problems that were never asked come first"
+    first = Counter(tasks[name] for name in asked[0])
+    assert min(first.values()) >= 3, "at first all alike"
+    late = Counter(tasks[name] for step in asked[12:] for name in step)
+    assert late["sometimes"] > 0.65 * late.total()
+    assert min(late["never"], late["always"]) >= 0.08 * late.total(), "a task may become harder or easier again"
+
+
+def test_a_pool_of_tasks_goes_on_from_a_checkpoint_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    tasks = {name: f"task {number % 4}" for number, name in enumerate(RATES)}
+    whole, second = (DifficultyPool(list(RATES), 0.25, seed=5, tasks=tasks) for _ in range(2))
+    asked = steps_of(whole, range(8))
+    whole.state().write(tmp_path / "difficulty.json")
+    second.restore(DifficultyState.read(tmp_path / "difficulty.json"))
+    assert asked + steps_of(second, range(8, 12)) == asked + steps_of(whole, range(8, 12))

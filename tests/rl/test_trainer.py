@@ -162,9 +162,11 @@ def test_functions_of_your_own_are_found_by_name(made: Make, tmp_path: Path, mon
         encoding="utf-8",
     )
     monkeypatch.chdir(tmp_path)
+    from alignment.training.rl.batch import RolledOut
+
     own = made("stages.reasoning_rl.algorithm={type: rloo, loss: my_rl:twice, advantages: my_rl:first_token_alone}")
     rewards_B, mask_BC = torch.arange(8.0).double(), torch.ones(8, 3)
-    found = own._advantages(rewards_B, mask_BC)
+    found = own._advantages(rewards_B, mask_BC, RolledOut([], [], {}))
     assert found[:, 0].tolist() == [value - 3.5 for value in range(8)] and found[:, 1:].eq(0).all()
     inputs = batch([0.0, 1.5, -0.5, 0.0])
     plain = ours(made("stages.reasoning_rl.algorithm=rloo"), inputs)

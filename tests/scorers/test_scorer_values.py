@@ -1,5 +1,7 @@
 """How a model's score enters the reward: within its group, under gates, and with what is unknown left unknown."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -47,6 +49,26 @@ def test_the_group_mean_is_that_of_known_scores_and_unknown_stays_unknown(model:
     assert scorer.in_group([0.0, 0.0, 9.0]) == [-1.5, -1.5, 1.5]
     whole = RewardModelScores(RewardModelScorer(kind="reward_model", model="m", clip=None, centre=False), model)
     assert whole.in_group([0.5, 9.0]) == [0.5, 9.0]
+
+
+def test_a_model_scores_the_rows_of_its_tasks_alone(model: RewardModel) -> None:
+    verifiers = Scorer([Reward(kind="math_answer")])
+    only = RewardModelScorer(kind="reward_model", model="m", tasks=["chat*"])
+    rows = judged(model, verifiers, ["2", "3", "2", "3"])
+    rows = [
+        replace(one, problem=replace(one.problem, family=family))
+        for one, family in zip(rows, ["sums"] * 2 + ["chats"] * 2, strict=True)
+    ]
+    scored = with_scores(verifiers, [RewardModelScores(only, model)], rows, 2)
+    assert [one.verdicts["reward_model"].applicable for one in scored] == [False, False, True, True]
+    assert [one.total for one in scored[:2]] == [1.0, 0.0], "as without the model"
+    assert [one.added.keys() for one in scored] == [set(), set(), {"reward_model"}, {"reward_model"}]
+    weights = {"math_answer": 1.0, "reward_model": 1.0}
+    for one in scored:
+        assert one.total == pytest.approx(
+            sum(weights[name] * part for name, part in verifiers.parts(one, weights).items())
+        )
+    verifiers.close()
 
 
 def test_a_closed_gate_is_not_opened_by_a_model(model: RewardModel) -> None:

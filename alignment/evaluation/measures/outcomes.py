@@ -17,6 +17,8 @@ from alignment.records.evaluation import EvaluationFigures, TaskScore
 class Outcome:
     """One answered problem. correct is None if the verifier could not judge, calls_right if no calls are expected.
 
+    abstained: whether it declined to answer, where `answerable` says whether it could have known.
+
     Outcomes of the same `problem` are samples of one thing, which the intervals take into account; an empty name says
     that the outcome stands alone.
     """
@@ -31,6 +33,8 @@ class Outcome:
     problem: str = ""
     text: str = ""  # what was written, for figures of the words themselves
     calls_right: bool | None = None
+    answerable: bool | None = None  # None where the row says nothing about it
+    abstained: bool = False
     fault: bool = False  # the environment failed, so that nothing but the count can be known
 
     @property
@@ -81,6 +85,8 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
     by_task = {task: [outcome for outcome in outcomes if outcome.task == task] for task in tasks}
     outcomes, answered = [outcome for outcome in outcomes if not outcome.fault], len(outcomes)
     called = [outcome for outcome in outcomes if outcome.calls_right is not None]
+    unanswerable = [outcome for outcome in outcomes if outcome.answerable is False]
+    answerable = [outcome for outcome in outcomes if outcome.answerable]
     return EvaluationFigures(
         mode=mode,
         count=found.count,
@@ -93,10 +99,18 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
         forced_fraction=fraction([outcome.forced for outcome in outcomes]),
         finished_fraction=fraction([outcome.finished for outcome in outcomes]),
         calls_count=len(called),
-        calls_right=fraction_of(called, [bool(one.calls_right) for one in called]) if called else UNKNOWN,
+        calls_right=_fraction_or_unknown(called, [bool(one.calls_right) for one in called]),
+        unanswerable_count=len(unanswerable),
+        hallucination=_fraction_or_unknown(unanswerable, [not one.abstained for one in unanswerable]),
+        answerable_count=len(answerable),
+        over_refusal=_fraction_or_unknown(answerable, [one.abstained for one in answerable]),
         environment_faults=answered - len(outcomes),
         tasks=tuple(_task(task, of_task) for task, of_task in by_task.items()),
     )
+
+
+def _fraction_or_unknown(outcomes: Sequence[Outcome], flags: Sequence[bool]) -> Estimate:
+    return fraction_of(outcomes, flags) if outcomes else UNKNOWN
 
 
 def _task(task: str, outcomes: Sequence[Outcome]) -> TaskScore:

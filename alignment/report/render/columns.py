@@ -39,6 +39,8 @@ class Column:
 
 COLUMNS = (
     Column("calls_right", "calls right %", phrases.percent, "calls right %", if_measured=True),
+    Column("hallucination", "hallucinated %", phrases.percent, if_measured=True),
+    Column("over_refusal", "over-refused %", phrases.percent, if_measured=True),
     Column("think_follow", "think-follow %", phrases.percent, "think-\nfollow %"),
     Column("mean_thinking_tokens", "thinking tokens", phrases.count, "thinking\ntokens"),
     Column("mean_answer_tokens", "answer tokens", phrases.count),

@@ -11,7 +11,7 @@ from alignment.core.vocabulary import MODES
 from alignment.records.card import CardFigures
 from alignment.records.sweep import SweepPoint
 from alignment.report.document import Report
-from alignment.report.render import judges, phrases, process, reward_models, trials
+from alignment.report.render import judges, phrases, process, reward_models, tasks, trials
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
@@ -48,6 +48,7 @@ def render_markdown(report: Report) -> str:
         "## Stages",
         stages_table(report),
         CHANGE_LEGEND,
+        *_tasks(report),
         *_target_lengths(report),
         *_cards(report),
         *_following(report),
@@ -57,6 +58,7 @@ def render_markdown(report: Report) -> str:
         *_reward_models(report),
         *_judges(report),
         *_rewards_over_steps(report),
+        *_tasks_over_steps(report),
         "## Work",
         _work(report),
     ]
@@ -107,6 +109,17 @@ def _rewards_over_steps(report: Report) -> list[str]:
         return []
     rows = [tuple(map(cell, row)) for row in reward_models.steps_table(report.rewards_over_steps)]
     return ["## Proxy and verified rewards", reward_models.STEPS_LEGEND, table(reward_models.STEPS_HEADINGS, rows)]
+
+
+def _tasks(report: Report) -> list[str]:
+    rows = [tuple(map(cell, row)) for row in tasks.accuracy_table(report)]
+    headings = tuple(map(cell, tasks.accuracy_headings(report)))
+    return ["## Tasks", tasks.LEGEND, table(headings, rows)] if rows else []
+
+
+def _tasks_over_steps(report: Report) -> list[str]:
+    rows = [tuple(map(cell, row)) for row in tasks.steps_table(report.tasks_over_steps)]
+    return ["## Tasks over the steps of RL", tasks.STEPS_LEGEND, table(tasks.STEPS_HEADINGS, rows)] if rows else []
 
 
 def _facts(report: Report) -> str:

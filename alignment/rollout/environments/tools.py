@@ -29,6 +29,10 @@ class ToolsOptions(EnvironmentOptions):
     """What a recipe may write beside `kind: tools`."""
 
     tools: list[ToolName] = Field(["calculator"], min_length=1, description="Tools that the policy may call.")
+    offered: Literal["always", "declared"] = Field(
+        "always",
+        description="To which problems: to all, or to those alone that declare a tool of that name, as in a mixture of tasks.",
+    )
     result_characters: int = Field(2000, ge=1, description="Longest result of a call; more is cut.")
     timeout_seconds: float = Field(8.0, gt=0, description="Longest run of one program of the python tool.")
 
@@ -36,20 +40,26 @@ class ToolsOptions(EnvironmentOptions):
 class ToolConversation:
     """One rollout with tools: what its store holds is its own."""
 
-    def __init__(self, executors: Mapping[str, Executor], result_characters: int) -> None:
-        self._executors, self._most = executors, result_characters
+    def __init__(
+        self, executors: Mapping[str, Executor], result_characters: int, *, declared_only: bool = False
+    ) -> None:
+        self._executors, self._most, self._declared_only = executors, result_characters, declared_only
         self._schemas = read_tools([one.schema for one in executors.values()]) or {}
         self._declared: frozenset[str] = frozenset()
 
     def reset(self, problem: Problem) -> Opening:
         """The problem's messages, its own tools and those that are executed; of one name, the problem's is shown."""
         own = read_tools(problem.tools) or {}
+        if self._declared_only:
+            self._executors = {name: one for name, one in self._executors.items() if name in own}
         tools = [*problem.tools, *(one.schema for name, one in self._executors.items() if name not in own)]
         self._declared = frozenset(own)
         return Opening(problem.messages, tools)
 
     def step(self, turn: Message) -> list[Message]:
         """One result for each call of a turn; nothing where it makes none, or calls what nobody executes."""
+        if not self._executors:
+            return []
         calls = calls_in(turn)
         if any(call.name in self._declared and call.name not in self._executors for call in calls):
             return []
@@ -89,7 +99,11 @@ class ToolConversations:
     def new(self) -> ToolConversation:
         """A rollout with an empty store."""
         made = [executor for name in self._options.tools for executor in self._makers[name]()]
-        return ToolConversation({one.name: one for one in made}, self._options.result_characters)
+        return ToolConversation(
+            {one.name: one for one in made},
+            self._options.result_characters,
+            declared_only=self._options.offered == "declared",
+        )
 
     def close(self) -> None:
         """End the sandbox."""

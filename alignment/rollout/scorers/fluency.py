@@ -24,7 +24,7 @@ class FluencyScores:
     """Mean log-prob in nats per token. Implements ModelScorer."""
 
     def __init__(self, settings: FluencyScorer, start: StartLogprobs, tokenizer: "PreTrainedTokenizerBase") -> None:
-        self.name, self.weight = settings.called, settings.weight
+        self.name, self.weight, self.tasks = settings.called, settings.weight, tuple(settings.tasks or ())
         self._settings, self._start, self._tokenizer = settings, start, tokenizer
 
     def verdicts(self, rollouts: Sequence[Trajectory]) -> list[Verdict]:

@@ -17,7 +17,7 @@ class RewardModelScores:
     """Scores of a reward model, which is not trained here. Implements ModelScorer."""
 
     def __init__(self, settings: RewardModelScorer, model: RewardModel) -> None:
-        self.name, self.weight = settings.called, settings.weight
+        self.name, self.weight, self.tasks = settings.called, settings.weight, tuple(settings.tasks or ())
         self._settings, self._model = settings, model
 
     def verdicts(self, rollouts: Sequence[Trajectory]) -> list[Verdict]:

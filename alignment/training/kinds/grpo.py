@@ -49,7 +49,13 @@ class GrpoStage(TrainingStage):
     @property
     def scores_every_answer(self) -> bool:
         """Whether a reward model with a weight gives every answer a reward, whatever the verifiers can judge."""
-        return any(one.weight for one in self.scorers if isinstance(one, RewardModelScorer))
+        return any(one.weight and not one.tasks for one in self.scorers if isinstance(one, RewardModelScorer))
+
+    @property
+    def scored_tasks(self) -> list[str]:
+        """Patterns of the tasks whose answers a reward model with a weight scores."""
+        models = [one for one in self.scorers if isinstance(one, RewardModelScorer) and one.weight]
+        return [task for one in models for task in one.tasks or ["*"]]
 
     def scoring_models(self, processes: int) -> list[str | None]:
         """Its reward models, the policy that scores steps, and the frozen starting policy. A stage's model has the policy's size."""
@@ -109,7 +115,7 @@ def checkpoints(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]
 
 def weights(recipe: Recipe, index: int, stage: GrpoStage) -> Iterator[Issue]:
     """At least one reward or reward model has a weight."""
-    if not any(spec.weight for spec in stage.rewards) and not stage.scores_every_answer:
+    if not any(spec.weight for spec in stage.rewards) and not stage.scored_tasks:
         message = "every weight is 0, so every reward is 0; give one a weight"
         yield Issue(("stages", index, "rewards"), message)
 

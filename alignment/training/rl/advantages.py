@@ -51,6 +51,19 @@ def leave_one_out(rewards_NG: torch.Tensor, mask_NGT: torch.Tensor) -> torch.Ten
     return group_centred(rewards_NG, mask_NGT) * known_N1 / (known_N1 - 1).clamp(min=1)
 
 
+def normalise_then_sum(scores_NGV: torch.Tensor, weights_V: torch.Tensor, mask_NGT: torch.Tensor) -> torch.Tensor:
+    """A_i = S_i / std(S), S_i = sum of w_v (r_iv - mean(r_v)) / (std(r_v) + 1e-4). GDPO (arXiv 2601.05242).
+
+    Each of V scores is normalised within its group before they are added up by weight, so that all count alike whatever their
+    scales; the sum is divided by its deviation over all completions of the step, whose mean is 0. scores_NGV is NaN where the
+    total is not known.
+    """
+    parts = [group_normalised(scores_NGV[..., part], mask_NGT) for part in range(scores_NGV.shape[-1])]
+    sums_NG = (torch.stack(parts, dim=-1) * weights_V).sum(dim=-1)
+    known = sums_NG[~scores_NGV.isnan().any(dim=-1)]
+    return sums_NG / (known.std() + EPSILON) if len(known) > 1 else sums_NG
+
+
 def has_signal(rewards_NG: torch.Tensor) -> torch.Tensor:
     """Whether the known rewards of each group differ, (N,). Rewards are compared as they are, not their deviation."""
     unknown_NG = rewards_NG.isnan()

@@ -52,9 +52,21 @@ class RowSteps:
 
 
 @dataclass(frozen=True)
+class RewardParts:
+    """The scores that rewards are the weighted sums of, in one order for all rows and ranks.
+
+    scores: (B, V), 0 where a score is not applicable. weights: (V,).
+    """
+
+    scores: Sequence[Sequence[float]]
+    weights: Sequence[float]
+
+
+@dataclass(frozen=True)
 class RolledOut:
     """One step's rollouts on this rank: rows, the reward of each (None: could not be judged), and figures to record.
 
+    parts: what each reward is the weighted sum of, for algorithms that normalise it before it is added up.
     steps: one for each row, where a process scorer has looked at them.
     probes: rows with the log-probs that the engine gives them with the policy's own weights, where `rows` have older ones.
     """
@@ -64,6 +76,7 @@ class RolledOut:
     figures: dict[str, float]
     steps: Sequence[RowSteps] | None = None
     probes: Sequence[Row] = ()
+    parts: RewardParts | None = None
 
 
 class RolloutSource(Protocol):

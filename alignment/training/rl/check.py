@@ -23,6 +23,9 @@ def check_algorithm(chosen: AlgorithmFields, rollout: Rollout, place: Place) -> 
         yield from _callable((*place, "advantages"), chosen.advantages, ("rewards_NG", "mask_NGT"))
     if chosen.loss is not None:
         yield from _callable((*place, "loss"), chosen.loss, ("tokens", "algorithm"))
+    if chosen.aggregation == "normalise_then_sum" and chosen.advantages != "group_normalised":
+        told = f"normalises each reward within its group, and `advantages: {chosen.advantages}` of the sum would not be used; leave one of them out"
+        yield Issue((*place, "aggregation"), told)
     if chosen.importance_cap is not None and (rollout.temperature, rollout.top_p, rollout.top_k) != (1, 1, 0):
         yield Issue(
             (*place, "importance_cap"),
@@ -70,7 +73,7 @@ def check_order(rollout: Rollout, trainer: Mapping[str, object], place: Place) -
     """
     order = rollout.order
     if order.by == "epoch" and "explore" in order.model_fields_set:
-        told = "is the fraction that `by: reward_variance` does not draw by variance; write that, or leave it out"
+        told = "is the fraction that `by: reward_variance` and `task_variance` do not draw by variance; write one of them, or leave it out"
         yield Issue((*place, "rollout", "order", "explore"), told)
     if order.by != "epoch" and "shuffle_dataset" in trainer:
         told = f"changes nothing: `rollout.order` is by {order.by}; leave one of them out"

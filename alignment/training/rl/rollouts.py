@@ -19,13 +19,15 @@ from alignment.rollout.judges import spending_counts, spending_figures
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scorers.fluency import StartLogprobs
 from alignment.rollout.scoring import Judged, Scorer, summary
+from alignment.rollout.task_figures import task_figures
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.ahead import Ahead
-from alignment.training.rl.batch import GAP_ROWS, Following, RolledOut, Row
+from alignment.training.rl.batch import GAP_ROWS, Following, RewardParts, RolledOut, Row
 from alignment.training.rl.draws import Drawn, Draws
 from alignment.training.rl.engine_weights import EngineWeights, starts_the_same
 from alignment.training.rl.model_scorers import ModelScorers
+from alignment.training.rl.process_scores import NAME as PROCESS
 from alignment.training.rl.process_scores import ProcessScores
 from alignment.training.rl.step_problems import StepProblems
 
@@ -43,6 +45,7 @@ class Rollouts:
         stage: GrpoStage = context.stage
         self._context, self._settings = context, stage.rollout
         self._problems = {problem.id: problem for problem in problems}
+        self._tasks = list(dict.fromkeys(problem.family for problem in problems))
         self._scorer = Scorer(stage.rewards, context.run.judgements)
         self._spent = self._scorer.spending()
         self._step_problems = StepProblems(list(self._problems), stage.rollout, context.recipe.seed, Ranks(), pool)
@@ -90,7 +93,7 @@ class Rollouts:
             "seconds_verdicts": verdicts,  # beyond those that sampling hid
         }
         steps = None if scored is None else scored.steps
-        return RolledOut(rows, [one.total for one in judged], figures, steps, probes)
+        return RolledOut(rows, [one.total for one in judged], figures, steps, probes, self._parts(judged))
 
     def _drawn_now(self, sampler: TrajectorySampler, asked: Sequence[str], step: int) -> Drawn:
         return self._draws.drawn(sampler, asked, self._step_problems.others(step, asked), step, step)
@@ -142,10 +145,20 @@ class Rollouts:
         }
         return {
             **summary(judged),
+            **task_figures(judged, self._tasks, self._context.stage.rewards),
             "zero_variance_groups": sum(silent) / len(silent),
             **(tried if self._settings.dynamic_sampling else {}),
             **(older if self._settings.max_staleness else {}),
         }
+
+    def _parts(self, judged: Sequence[Judged]) -> RewardParts:
+        """The scores that the rollouts' rewards are made of: those of verifiers, then those of models beside them."""
+        stage: GrpoStage = self._context.stage
+        weights = {one.called: one.weight for one in (*stage.rewards, *stage.scorers) if one.weight}
+        if stage.process is not None and stage.process.weight:
+            weights[PROCESS] = stage.process.weight
+        known = [self._scorer.parts(one, weights) for one in judged]
+        return RewardParts([[row.get(name, 0.0) for name in weights] for row in known], list(weights.values()))
 
     def _spending(self) -> dict[str, float]:
         """What judges were asked since the step before, and in the manifest what the run has spent on them."""

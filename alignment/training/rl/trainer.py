@@ -21,9 +21,18 @@ from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.recipe.algorithm import AlgorithmFields
 from alignment.training.packing_check import plain_attention
 from alignment.training.policy import without_adapter
-from alignment.training.rl.advantages import advantages_of, group_normalised
+from alignment.training.rl.advantages import advantages_of, group_normalised, normalise_then_sum
 from alignment.training.rl.ahead import without_stale
-from alignment.training.rl.batch import GAP_ROWS, RolledOut, RolloutSource, Row, RowSteps, StepBatch, as_tensors
+from alignment.training.rl.batch import (
+    GAP_ROWS,
+    RewardParts,
+    RolledOut,
+    RolloutSource,
+    Row,
+    RowSteps,
+    StepBatch,
+    as_tensors,
+)
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
 from alignment.training.rl.order import EpochSampler
@@ -105,7 +114,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         batch = self._tensors(rolled.rows, mask_truncated=self._algorithm.mask_truncated)
         rewards_B = self._everywhere([math.nan if one is None else one for one in rolled.rewards])
         columns = batch.columns()
-        columns["advantages_BC"] = self._advantages(rewards_B, batch.loss_mask_BC, rolled.steps)
+        columns["advantages_BC"] = self._advantages(rewards_B, batch.loss_mask_BC, rolled)
         columns["step_tokens"] = self.accelerator.reduce(batch.step_tokens, reduction="sum")
         if self.args.gradient_accumulation_steps % (self.args.steps_per_generation * self.num_iterations):
             columns["old_BC"] = self._logprobs(self.model, batch)
@@ -188,17 +197,17 @@ class PolicyGradientTrainer(GRPOTrainer):
             return "bfloat16" if self.args.bf16 else "float16"
         return str(next(self.model.parameters()).dtype).removeprefix("torch.")
 
-    def _advantages(
-        self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor, steps: Sequence[RowSteps] | None = None
-    ) -> torch.Tensor:
+    def _advantages(self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor, rolled: RolledOut) -> torch.Tensor:
         """Advantages of this rank's rows, (B, C), from the rewards of all ranks: a group may lie on two of them."""
         everywhere = self.accelerator.pad_across_processes(loss_mask_BC, dim=1)
         mask_NGT = self.accelerator.gather(everywhere).unflatten(0, (-1, self.num_generations))
         rewards_NG = rewards_B.unflatten(0, (-1, self.num_generations))
-        if self._process_advantages_of is None:
+        if self._algorithm.aggregation == "normalise_then_sum":
+            found = normalise_then_sum(*self._parts(rolled.parts, rewards_NG), mask_NGT)
+        elif self._process_advantages_of is None:
             found = self._advantages_of(rewards_NG, mask_NGT)
         else:
-            scored = self._step_rewards(steps or (), mask_NGT.shape[-1])
+            scored = self._step_rewards(rolled.steps or (), mask_NGT.shape[-1])
             found = self._process_advantages_of(rewards_NG, mask_NGT, scored, self._algorithm)
         if found.shape not in (rewards_NG.shape, mask_NGT.shape):
             raise RecipeError(
@@ -209,6 +218,13 @@ class PolicyGradientTrainer(GRPOTrainer):
         rows, longest = loss_mask_BC.shape
         first = self.accelerator.process_index * rows
         return found_NGT.flatten(0, 1)[first : first + rows, :longest].to(loss_mask_BC.dtype).contiguous()
+
+    def _parts(self, parts: RewardParts | None, rewards_NG: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The scores that all ranks' rewards are made of, (N, G, V), NaN where the reward is not known, and their weights, (V,)."""
+        if parts is None:
+            raise RecipeError("`aggregation: normalise_then_sum` needs rollouts with the parts of their rewards")
+        scores_NGV = self._grouped(parts.scores).masked_fill(rewards_NG.isnan()[..., None], math.nan)
+        return scores_NGV, torch.tensor(parts.weights, dtype=torch.float64, device=scores_NGV.device)
 
     def _step_rewards(self, steps: Sequence[RowSteps], longest: int) -> StepRewards:
         """The steps of all ranks' rows, in groups."""

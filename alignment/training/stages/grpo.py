@@ -40,7 +40,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     tokenizer = context.tokenizer()
     problems, left_out = sound_problems(context.recipe, stage, load_parts(stage.data), context.artifact)
     context.leave_out(left_out)
-    refuse_unjudged(problems, stage.rewards, scored=stage.scores_every_answer)
+    refuse_unjudged(problems, stage.rewards, scored_tasks=stage.scored_tasks)
     if context.is_main:
         refuse_failing(context.recipe, stage, problems)
         if agreed := refuse_disagreeing(stage.name, stage.rewards, context.run.judgements):
@@ -75,7 +75,8 @@ def _pool(context: StageContext, problems: list[Problem]) -> DifficultyPool | No
     order = context.stage.rollout.order
     if order.by == "epoch":
         return None
-    return DifficultyPool([problem.id for problem in problems], order.explore, context.recipe.seed)
+    tasks = {problem.id: problem.family for problem in problems} if order.by == "task_variance" else None
+    return DifficultyPool([problem.id for problem in problems], order.explore, context.recipe.seed, tasks)
 
 
 def _settings(context: StageContext) -> GRPOConfig:

@@ -31,4 +31,4 @@ def _brevity(draw: random.Random) -> Answered:
     )
 
 
-TASKS = (Task("courtesy", "preference", _courtesy), Task("brevity", "preference", _brevity))
+TASKS = (Task("preference-courtesy", "preference", _courtesy), Task("preference-brevity", "preference", _brevity))

@@ -1,0 +1,102 @@
+"""Many tasks at once: what a report says of each, of answers that were invented, and of tools that some tasks have."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from report_run import write_run
+
+from alignment.data.rows import Problem, user_turn
+from alignment.evaluation.grading import Graders, correctness
+from alignment.evaluation.measures.outcomes import Outcome, figures
+from alignment.inference.engine import Generation, GenerationRequest
+from alignment.recipe.environment import EnvironmentChoice
+from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.rewards import Reward
+from alignment.records.metrics import MetricsRow, metric
+from alignment.records.run_folder import StageFolder
+from alignment.report import write_report
+from alignment.rollout.environments.protocol import Opening
+from alignment.rollout.environments.registry import open_environments
+from alignment.rollout.scoring import Judged
+from alignment.rollout.task_figures import task_figures
+from alignment.rollout.trajectory import Trajectory, one_turn
+from rewards import Verdict
+
+
+def answer(text: str) -> Trajectory:
+    request = GenerationRequest([1], "non_thinking")
+    return one_turn(Opening([user_turn("q")], []), Generation(request, [5], [-0.5], [False], "end", text, 0))
+
+
+def asked(known: list[str], text: str) -> Outcome:
+    """What an evaluation makes of an answer to a question with these known answers."""
+    from alignment.evaluation.answering import outcome
+
+    graders = Graders(Evaluations())
+    (judged,) = graders.judge([Problem("p", [user_turn("q")], "", columns={"known_answers": known})], [answer(text)])
+    graders.close()
+    assert correctness(judged) is not None, "abstention grades it"
+    return outcome(judged)
+
+
+def test_hallucination_and_over_refusal_are_counted_apart() -> None:
+    outcomes = [
+        asked([], "I don't know."), asked([], "42"), asked([], "17"), asked(["42"], "42"), asked(["42"], "I don't know."),
+        asked(["42"], "17"), asked(["42"], "42"),
+    ]  # fmt: skip
+    found = figures("thinking", outcomes)
+    assert (found.unanswerable_count, found.answerable_count) == (3, 4)
+    assert found.hallucination.value == 0.6667 and found.over_refusal.value == 0.25
+    assert found.accuracy.value == 0.4286, "right, or rightly not known"
+    none = figures("thinking", [Outcome("sum", True, True, 0, 1, False, False)])
+    assert none.hallucination.value is None and none.answerable_count == 0
+
+
+def test_a_step_tells_its_tasks_apart_and_says_nothing_of_a_single_one() -> None:
+    def judged(task: str, score: float) -> Judged:
+        problem = Problem(f"{task}1", [user_turn("q")], "1", family=task)
+        return Judged(problem, answer("1"), {"math_answer": Verdict(score, "read")}, 2 * score)
+
+    rows = [judged("sum", 1.0), judged("sum", 0.0), judged("json", 1.0), judged("json", 1.0)]
+    specs = [Reward(kind="math_answer", weight=2.0)]
+    found = task_figures(rows, ["sum", "json", "title"], specs)
+    assert found["task/sum/reward"] == 1.0 and found["task/sum/pass_rate"] == 0.5
+    assert found["task/json/pass_rate"] == 1.0 and found["task/json/groups_fraction"] == 0.5
+    assert found["task/title/groups_fraction"] == 0.0 and "task/title/reward" not in found
+    assert task_figures(rows[:2], ["sum"], specs) == {}
+    assert all(metric(name).sentence != "not declared" for name in found)
+
+
+def test_the_report_has_a_row_for_each_task(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "tasks")
+    folder = StageFolder(run / "02-reasoning_rl")
+    lines = list(MetricsRow.read_lines(folder.metrics))
+    folder.metrics.unlink()
+    for step, line in enumerate(lines):
+        own = {
+            "task/g/sum/groups_fraction": 0.4 - step / 100,
+            "task/g/sum/pass_rate": step / 30,
+            "task/g/sum/reward": 1.0,
+        }
+        replace(line, figures={**line.figures, **own}).append(folder.metrics)
+    write_report(run)
+    page, markdown = ((run / f"report.{form}").read_text(encoding="utf-8") for form in ("html", "md"))
+    assert (
+        "Tasks over the steps of RL" in page
+        and "| reasoning\\_rl | g/sum | 37.0 → 14.0 | 1.00 → 1.00 | 10.0 → 86.7 |" in markdown
+    )
+    assert "| sum | thinking | 40.0 (34.1–46.2) | 80.0 (74.6–84.5) ▲ +40.0 |" in markdown, "and one for its accuracy"
+
+
+def test_tools_are_offered_to_the_problems_that_declare_them() -> None:
+    calculator = {"name": "calculator", "parameters": {"properties": {"expression": {"type": "string"}}}}
+    choice = {"kind": "tools", "tools": ["calculator"], "offered": "declared"}
+    opened = open_environments(EnvironmentChoice.model_validate(choice))
+    with_one, without = Problem("a", [user_turn("q")], "1", tools=[calculator]), Problem("b", [user_turn("q")], "1")
+    call = {"type": "function", "function": {"name": "calculator", "arguments": {"expression": "6 * 7"}}}
+    turn = {"role": "assistant", "content": "", "tool_calls": [call]}
+    first, second = opened.new(), opened.new()
+    assert first.reset(with_one).tools == [calculator] and second.reset(without).tools == []
+    assert [said["content"] for said in first.step(turn)] == ["42"]
+    assert second.step(turn) == [], "nobody offered it: judged as it stands"
+    opened.close()
