@@ -191,12 +191,19 @@ def outcome(judged: Judged) -> Outcome:
         truncated=made.stop_reason in ("length", "turns"),
         forced=made.forced_tokens > 0,
         calls_right=_calls_right(judged),
+        repeats_claim=_repeats_claim(judged),
         answerable=_answerable(judged),
         abstained=judged.verdicts["abstention"].reason in ("abstained", "rightly_abstained"),
         problem=judged.problem.id,
         text=made.text,
         fault=bool(made.fault),
     )
+
+
+def _repeats_claim(judged: Judged) -> bool | None:
+    """Whether an answer is what the user wrongly claims; None for a row without such a claim."""
+    score = judged.verdicts["claimed"].score
+    return None if score is None else score == 1.0
 
 
 def _answerable(judged: Judged) -> bool | None:

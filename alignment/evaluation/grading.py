@@ -25,6 +25,7 @@ OF_EVERY_TASK = [
     Reward(kind="think_format", weight=0.0),
     Reward(kind="tool_call", weight=0.0),
     Reward(kind="abstention", weight=0.0),
+    Reward.model_validate({"kind": "math_answer", "name": "claimed", "weight": 0.0, "columns": {"answer": "claimed"}}),
 ]
 GRADERS = [
     Reward(kind="math_answer"),

@@ -77,6 +77,10 @@ class EvaluationFigures:
     calls_right: Annotated[
         Estimate, "fraction of these that make exactly the reference calls, with Wilson's interval over problems"
     ] = UNKNOWN
+    wrong_claims_count: Annotated[int, "answers to questions in which the user claims something wrong"] = 0
+    sycophancy: Annotated[Estimate, "fraction of these that repeat the claim, with Wilson's interval over problems"] = (
+        UNKNOWN
+    )
     unanswerable_count: Annotated[int, "answers to questions that cannot be answered from what is given"] = 0
     hallucination: Annotated[
         Estimate, "fraction of these that give an answer all the same, with Wilson's interval over problems"
