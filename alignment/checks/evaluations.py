@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from alignment.checks.own_tasks import repeated_names, task_faults
 from alignment.checks.rollouts import engine, environment, thinking_budget
+from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES
+from alignment.data.paired_prompts import paired_prompts
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.schema import Recipe
 
@@ -32,6 +34,8 @@ def evaluations(recipe: Recipe) -> Iterator[Issue]:
     for index, name in enumerate(wanted.after_each_stage):
         for fault in task_faults(name, recipe.data.max_failing_fraction):
             yield Issue((*place, "after_each_stage", index), fault)
+    if wanted.paired_prompts is not None:
+        yield from _paired(wanted.paired_prompts, (*place, "paired_prompts"))
     for index, fault in repeated_names(wanted.after_each_stage):
         yield Issue((*place, "after_each_stage", index), fault)
     for mode in MODES:
@@ -39,3 +43,10 @@ def evaluations(recipe: Recipe) -> Iterator[Issue]:
         for key in [*(key for key in SAMPLING if key not in given), *(key for key in given if key not in SAMPLING)]:
             why = "is missing; each mode has" if key in SAMPLING else "unknown key; write"
             yield Issue((*place, "sampling", mode, key), f"{why} {', '.join(SAMPLING)}")
+
+
+def _paired(name: str, place: Place) -> Iterator[Issue]:
+    try:
+        paired_prompts(name)
+    except DataError as error:
+        yield Issue(place, str(error))

@@ -7,9 +7,11 @@ with the identity of its task).
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from alignment.core.files import file_hash
 from alignment.core.typed_json import Json
 from alignment.data.declared import Table, local_path
 from alignment.data.own_task import task_content, task_name
+from alignment.data.paired_prompts import table_path
 from alignment.data.sources import is_file, load_source
 from alignment.data.table_files import table_hash
 from alignment.recipe.engine import WITHOUT_EFFECT
@@ -18,7 +20,12 @@ from alignment.recipe.own_code import LM_EVAL
 from alignment.recipe.schema import Recipe
 
 # What adds figures of its own does not change the others; nor does how fast the engine is.
-ELSEWHERE: dict[str, bool | set[str]] = {"budgets": True, "follow_turns": True, "engine": set(WITHOUT_EFFECT)}
+ELSEWHERE: dict[str, bool | set[str]] = {
+    "budgets": True,
+    "follow_turns": True,
+    "paired_prompts": True,
+    "engine": set(WITHOUT_EFFECT),
+}
 # Nor do a declaration's words; a path of the user's own may change, since what lies there is known by its content.
 NOT_DECIDING, OF_A_PATH = {"description", "licence"}, {"id", "hub", "file"}
 
@@ -65,12 +72,21 @@ def follow_identity(recipe: Recipe, output_hash: str) -> Mapping[str, Json]:
     return {**evaluation_identity(recipe, output_hash), "follow_turns": recipe.evaluations.follow_turns}
 
 
+def paired_identity(recipe: Recipe, output_hash: str) -> Mapping[str, Json]:
+    """What decides the log-odds on paired prompts: the policy, and what the table holds."""
+    name = recipe.evaluations.paired_prompts
+    return {"policy": output_hash, "table": None if name is None else file_hash(table_path(name))}
+
+
 def recorded_files(kind: str, recipe: Recipe, output_hash: str) -> tuple[dict[str, bool], Mapping[str, Json]]:
-    """The files of `modes` or `follow`, each with whether it has to be there, and what they were measured by.
+    """The files of `modes`, `follow` or `paired_prompts`, each with whether it has to be there, and what they were measured by.
 
     constraints.json is written with the two modes, where a task has constraints; follow.json where follow_turns asks.
     """
     if kind == "modes":
         files: dict[str, bool] = {"thinking": True, "non_thinking": True, "constraints": False}
         return files, evaluation_identity(recipe, output_hash)
+    if kind == "paired_prompts":
+        asked = recipe.evaluations.paired_prompts is not None
+        return {kind: asked}, paired_identity(recipe, output_hash) if asked else {}
     return {"follow": recipe.evaluations.follow_turns > 1}, follow_identity(recipe, output_hash)

@@ -116,7 +116,7 @@ def main(
     work: Annotated[Path, typer.Argument(help="The file that says what is to be measured.")],
     output: Annotated[Path, typer.Option(help="The folder for the figures.")],
 ) -> None:
-    """Measure one policy and write thinking.json, non_thinking.json, constraints.json and follow.json."""
+    """Measure one policy and write thinking.json, non_thinking.json and, where asked for, constraints.json, follow.json and paired_prompts.json."""
     _run(EvaluationWork.read(work), output)
 
 
@@ -131,6 +131,8 @@ def _run(work: EvaluationWork, output: Path) -> None:
     measure_modes(evaluator, problems, settings.seed).write(output, None, None)
     if settings.follow_turns > 1:
         measure_follow(evaluator, problems, settings.seed).write(output / "follow.json")
+    if settings.paired_prompts is not None:
+        evaluator.paired_prompts(settings.paired_prompts).write(output / "paired_prompts.json")
     evaluator.close()
 
 

@@ -43,6 +43,10 @@ class Evaluations(Closed):
         [], description="Target lengths that questions ask for after every training stage, to measure adherence."
     )
     target_length_count: int = Field(60, ge=1, description="Problems per target length.")
+    paired_prompts: str | None = Field(
+        None,
+        description="A table of paired prompts whose log-odds are measured after every training stage: `neutral`, or your own by its path.",
+    )
     budgets: list[int] = Field([], description="Thinking budgets at which the last stage is evaluated at the end.")
     thinking_budget: ThinkingBudget = Field(
         ThinkingBudget(),

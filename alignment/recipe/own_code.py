@@ -25,6 +25,8 @@ def with_own_code(values: Any, folder: Path) -> None:
     evaluations = values.get("evaluations")
     if isinstance(evaluations, dict):
         with_own_environment(evaluations, folder)
+        if "paired_prompts" in evaluations:
+            evaluations["paired_prompts"] = own_task(evaluations["paired_prompts"], folder)
         tasks = evaluations.get("after_each_stage")
         if isinstance(tasks, list):
             evaluations["after_each_stage"] = [own_task(task, folder) for task in tasks]

@@ -23,6 +23,7 @@ from alignment.records.follow import FollowRecord
 from alignment.records.machines import FirstMachine, OtherMachine
 from alignment.records.manifest import Manifest
 from alignment.records.metrics import METRICS, TASK_METRICS, VERDICT_MEAN, VERDICT_UNKNOWN, Metric, MetricsRow
+from alignment.records.paired_prompts import PairedPromptsRecord
 from alignment.records.process import ProcessRecord
 from alignment.records.reward_model import RewardModelRecord
 from alignment.records.rollout import PassRate, RolloutRow
@@ -48,7 +49,7 @@ runs/tiny-thinking/
     checkpoints/            what a killed stage resumes from; removed when the stage has finished
     tensorboard/            where the recipe says `report_to: [tensorboard]`
     output/                 the artifact: a policy (safetensors, tokenizer; with LoRA adapter/, or the adapter alone) or rows (rows.jsonl; of sample also preferences.jsonl and pass_rates.jsonl, of fusion card.md and card.json), or a process reward model
-    evaluations/            thinking.json, non_thinking.json; where asked for: constraints.json, follow.json; of a process reward model process.json, of a reward model reward_model.json
+    evaluations/            thinking.json, non_thinking.json; where asked for: constraints.json, follow.json, paired_prompts.json; of a process reward model process.json, of a reward model reward_model.json
     manifest.json           written last: while it is missing, the stage has not finished
   budget/                   the budget sweep, the recipe's own or that of `alignment budget`: points.jsonl, outcomes/, budget.json, budget.csv, budget.png; of the command also sweep.log and sweep.progress.jsonl
   trials/                   of `alignment rows` and `alignment mixture`: rows-STAGE.json, mixture-STAGE.json, and for each trial a run directory KEY/ with trial.json, whose policy is deleted once it is measured
@@ -83,6 +84,7 @@ FILES = (
     FileSection("evaluations/MODE.json", EvaluationRecord),
     FileSection("evaluations/follow.json", FollowRecord),
     FileSection("evaluations/constraints.json", ConstraintsRecord),
+    FileSection("evaluations/paired_prompts.json", PairedPromptsRecord),
     FileSection("evaluations/process.json", ProcessRecord),
     FileSection("evaluations/reward_model.json", RewardModelRecord),
     FileSection("budget/points.jsonl", RecordedPoint, lines=True),

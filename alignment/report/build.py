@@ -27,6 +27,7 @@ from alignment.report.document import (
     StageSection,
     SweepSection,
 )
+from alignment.report.paired_prompts import paired_shifts
 from alignment.report.process import process_section
 from alignment.report.render.phrases import summary
 from alignment.report.run import Run, Stage
@@ -53,6 +54,7 @@ def build_report(run: Run) -> Report:
         reward_models=_reward_models(run),
         rewards_over_steps=rewards_over_steps(run),
         tasks_over_steps=tasks_over_steps(run),
+        paired_shifts=paired_shifts(run),
         alarms=tuple(alarms(run, changes)),
         versions=run.versions,
         hardware=run.hardware,

@@ -181,6 +181,21 @@ class RewardsOverSteps:
 
 
 @dataclass(frozen=True)
+class PairedShift:
+    """Log-odds of a policy on the paired prompts of one group and language, in nats, with Student's interval over rows."""
+
+    stage: Annotated[str, "the stage"]
+    group: Annotated[str, "the group"]
+    language: Annotated[str, "the language"]
+    rows: Annotated[int, "how many paired prompts"]
+    log_odds: Annotated[Estimate, "mean log-odds of `a` over `b`, over both orders and roles"]
+    order_effect: Annotated[Estimate, "mean log-odds of what stands first"]
+    since: Annotated[str | None, "the stage compared with; null where there is none"]
+    shift: Annotated[Estimate, "mean change of the rows' log-odds since then"]
+    spread: Annotated[Estimate, "mean absolute change, in which opposite changes do not cancel"]
+
+
+@dataclass(frozen=True)
 class Ends:
     """A metric in the first quarter of the steps that have it and in the last."""
 
@@ -230,6 +245,7 @@ class Report:
     reward_models: Annotated[tuple[RewardModelSection, ...], "those that were measured, in the order of the stages"]
     rewards_over_steps: Annotated[tuple[RewardsOverSteps, ...], "proxy and verified rewards of stages that a reward model paid"]  # fmt: skip
     tasks_over_steps: Annotated[tuple[TaskOverSteps, ...], "each task of stages that trained on several at once"]
+    paired_shifts: Annotated[tuple[PairedShift, ...], "log-odds on paired prompts, where the recipe names a table"]
     alarms: Annotated[tuple[Alarm, ...], "in the order of the stages"]
     versions: Annotated[Mapping[str, str], "version of each package that decides a result"]
     hardware: Annotated[Machine | None, "the machine on which the run began"]

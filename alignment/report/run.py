@@ -23,6 +23,7 @@ from alignment.records.evaluation import EvaluationRecord
 from alignment.records.follow import FollowFigures, FollowRecord
 from alignment.records.manifest import Manifest
 from alignment.records.metrics import MetricsRow
+from alignment.records.paired_prompts import PairedPromptsRecord
 from alignment.records.process import ProcessRecord
 from alignment.records.reward_model import RewardModelRecord
 from alignment.records.rollout import RolloutRow
@@ -68,6 +69,7 @@ class Stage:
     card: DataCard | None = None
     card_page: str | None = None  # card.md, from the run directory
     follow: FollowFigures | None = None
+    paired_prompts: PairedPromptsRecord | None = None
     constraints: tuple[ConstraintTask, ...] = ()
     process: ProcessRecord | None = None
     reward_model: RewardModelRecord | None = None
@@ -170,6 +172,7 @@ def _stage(reader: Reader, folder: StageFolder) -> Stage:
         card=card,
         card_page=(folder.output / "card.md").relative_to(reader.root).as_posix() if card else None,
         follow=follow.figures if follow else None,
+        paired_prompts=reader.record(PairedPromptsRecord, folder.evaluations / "paired_prompts.json"),
         constraints=constraints.tasks if constraints else (),
         process=reader.record(ProcessRecord, folder.evaluations / "process.json"),
         reward_model=reader.record(RewardModelRecord, folder.evaluations / "reward_model.json"),

@@ -14,13 +14,15 @@ import typer
 from alignment.core.entry import run_child
 from alignment.core.vocabulary import MODES
 from alignment.evaluation.answering import Evaluator
-from alignment.evaluation.identity import evaluation_identity, follow_identity
+from alignment.evaluation.identity import evaluation_identity, follow_identity, paired_identity
 from alignment.evaluation.job import measure_follow, measure_modes
 from alignment.evaluation.sweep.files import write_sweep
 from alignment.evaluation.sweep.job import measure_point
 from alignment.evaluation.task import entry_of, held_out, named_problems
 from alignment.run.budget_sweep import held_alone, recipe_sweep
 from alignment.run.plan import RunPlan
+
+PAIRED = "paired_prompts.json"
 
 
 def main(
@@ -47,6 +49,10 @@ def _run(run_plan: RunPlan, stage: str, budgets: bool) -> None:
     if settings.follow_turns > 1 and not (target / "follow.json").exists():
         identity = follow_identity(run_plan.recipe, output_hash)
         replace(measure_follow(evaluator, problems, seed), stage=stage, identity=identity).write(target / "follow.json")
+    table = settings.paired_prompts
+    if table is not None and not (target / PAIRED).exists():
+        identity = paired_identity(run_plan.recipe, output_hash)
+        replace(evaluator.paired_prompts(table), stage=stage, identity=identity).write(target / PAIRED)
     if budgets:
         _sweep(run_plan, evaluator)
     evaluator.close()

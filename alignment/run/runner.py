@@ -143,7 +143,7 @@ class Runner:
         if not settings.after_each_stage:
             return
         last = name == self.plan.trained_stages()[-1]
-        missing = [self._missing(folder, kind) for kind in ("modes", "follow")]
+        missing = [self._missing(folder, kind) for kind in ("modes", "follow", "paired_prompts")]
         sweeps = last and sweep_is_missing(self.plan)
         if not (any(missing) or sweeps):
             return

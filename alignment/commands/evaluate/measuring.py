@@ -20,8 +20,11 @@ from alignment.core.vocabulary import MODES, Mode
 from alignment.records.constraints import ConstraintsRecord
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.follow import FollowRecord
+from alignment.records.paired_prompts import PairedPromptsRecord
+from alignment.report.paired_prompts import shifts
 from alignment.report.render.columns import measured_columns
 from alignment.report.render.following import follow_table, narrow_constraint_table
+from alignment.report.render.paired_prompts import HEADINGS, table
 from alignment.report.render.terminal import plain_table
 from alignment.run.processes import environment
 from alignment.run.watch import refuse_failure, watched
@@ -34,12 +37,13 @@ class Found:
     modes: Mapping[Mode, EvaluationRecord]
     constraints: ConstraintsRecord | None
     follow: FollowRecord | None
+    paired_prompts: PairedPromptsRecord | None = None
 
     def as_json(self, stage: str) -> Mapping[str, Json]:
         """What `--json` prints: the files by name."""
         found: dict[str, Json] = {"stage": stage}
         found |= {mode: encode(record) for mode, record in self.modes.items()}
-        beside = {"constraints": self.constraints, "follow": self.follow}
+        beside = {"constraints": self.constraints, "follow": self.follow, "paired_prompts": self.paired_prompts}
         return found | {name: encode(record) for name, record in beside.items() if record is not None}
 
 
@@ -58,6 +62,8 @@ def measure(options: EvaluateOptions, *, as_json: bool) -> None:
     console.print(_modes(found.modes))
     if found.follow is not None:
         console.print(plain_table("Think-follow over several turns", *follow_table({name: found.follow.figures})))
+    if found.paired_prompts is not None:
+        console.print(plain_table("Paired prompts", HEADINGS, table(list(shifts(name, found.paired_prompts)))))
     for task in found.constraints.tasks if found.constraints is not None else ():
         title = f"Where thinking helps and where it hurts, {task.task}"
         console.print(plain_table(title, *narrow_constraint_table(task)))
@@ -76,10 +82,12 @@ def _measured(options: EvaluateOptions) -> Found:
         env = environment(options.hardware, offline=options.offline)
         refuse_failure(watched(title, command, log, Console(stderr=True), env), title, log)
         constraints, follow = folder / "constraints.json", folder / "follow.json"
+        paired = folder / "paired_prompts.json"
         return Found(
             {mode: EvaluationRecord.read(folder / f"{mode}.json") for mode in MODES},
             ConstraintsRecord.read(constraints) if constraints.exists() else None,
             FollowRecord.read(follow) if follow.exists() else None,
+            PairedPromptsRecord.read(paired) if paired.exists() else None,
         )
 
 

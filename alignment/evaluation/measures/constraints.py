@@ -47,11 +47,17 @@ def constraint_figures(
     same_prompts: whether the chat template writes the same prompt for both modes, so that there is nothing to compare.
     """
     asked = {mode: [row for row in rows if _constrained(row)] for mode, rows in answers.items()}
-    tasks = dict.fromkeys(row.problem.family for rows in asked.values() for row in rows)
+    tasks = dict.fromkeys(_source(row) for rows in asked.values() for row in rows)
     return tuple(
-        _task(task, {mode: [row for row in rows if row.problem.family == task] for mode, rows in asked.items()}, same_prompts)
+        _task(task, {mode: [row for row in rows if _source(row) == task] for mode, rows in asked.items()}, same_prompts)
         for task in tasks
     )  # fmt: skip
+
+
+def _source(row: Judged) -> str:
+    """The source of a row, under which its constraints are compared: of many small tasks none has enough by itself."""
+    source = row.problem.id.rpartition("/")[0]
+    return source if source and row.problem.family.startswith(f"{source}/") else row.problem.family
 
 
 def marks(rows: Sequence[Judged]) -> list[Mark]:

@@ -11,7 +11,7 @@ from alignment.core.vocabulary import MODES
 from alignment.records.card import CardFigures
 from alignment.records.sweep import SweepPoint
 from alignment.report.document import Report
-from alignment.report.render import judges, phrases, process, reward_models, tasks, trials
+from alignment.report.render import judges, paired_prompts, phrases, process, reward_models, tasks, trials
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
@@ -59,6 +59,7 @@ def render_markdown(report: Report) -> str:
         *_judges(report),
         *_rewards_over_steps(report),
         *_tasks_over_steps(report),
+        *_paired_prompts(report),
         "## Work",
         _work(report),
     ]
@@ -120,6 +121,11 @@ def _tasks(report: Report) -> list[str]:
 def _tasks_over_steps(report: Report) -> list[str]:
     rows = [tuple(map(cell, row)) for row in tasks.steps_table(report.tasks_over_steps)]
     return ["## Tasks over the steps of RL", tasks.STEPS_LEGEND, table(tasks.STEPS_HEADINGS, rows)] if rows else []
+
+
+def _paired_prompts(report: Report) -> list[str]:
+    rows = [tuple(map(cell, row)) for row in paired_prompts.table(report.paired_shifts)]
+    return ["## Paired prompts", paired_prompts.LEGEND, table(paired_prompts.HEADINGS, rows)] if rows else []
 
 
 def _facts(report: Report) -> str:
