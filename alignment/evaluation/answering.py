@@ -199,6 +199,7 @@ def outcome(judged: Judged) -> Outcome:
         forced=made.forced_tokens > 0,
         calls_right=_calls_right(judged),
         repeats_claim=_repeats_claim(judged),
+        in_language=_in_language(judged),
         answerable=_answerable(judged),
         abstained=judged.verdicts["abstention"].reason in ("abstained", "rightly_abstained"),
         problem=judged.problem.id,
@@ -211,6 +212,12 @@ def _repeats_claim(judged: Judged) -> bool | None:
     """Whether an answer is what the user wrongly claims; None for a row without such a claim."""
     score = judged.verdicts["claimed"].score
     return None if score is None else score == 1.0
+
+
+def _in_language(judged: Judged) -> bool | None:
+    """Whether answer and thinking are in the question's language; None where nobody asked, or it cannot be told."""
+    found = judged.verdicts.get("language")
+    return None if found is None or found.score is None else found.score == 1.0
 
 
 def _answerable(judged: Judged) -> bool | None:

@@ -33,6 +33,8 @@ GRADERS = [
     Reward(kind="python_tests"),
     *OF_EVERY_TASK,
 ]
+# What `audits` of the evaluations adds to every task.
+AUDITS = {"language": Reward.model_validate({"kind": "language", "parts": "both", "weight": 0.0})}
 SCORE = "score"  # the name of an own grader's verdict
 
 
@@ -44,8 +46,10 @@ class Graders:
         self.tasks = {task.name: task for task in found}
         harness = [name for name in settings.after_each_stage if is_lm_eval(name)]
         self._harness = {task_name(name): lm_eval_task(name) for name in harness}
-        self._shipped, self._of_none = Scorer(GRADERS), Scorer(OF_EVERY_TASK)
-        self._own = {name: Scorer([_named(task), *OF_EVERY_TASK]) for name, task in self.tasks.items()}
+        audits = [AUDITS[name] for name in dict.fromkeys(settings.audits)]
+        every = [*OF_EVERY_TASK, *audits]
+        self._shipped, self._of_none = Scorer([*GRADERS, *audits]), Scorer(every)
+        self._own = {name: Scorer([_named(task), *every]) for name, task in self.tasks.items()}
 
     def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
         """Verdicts in order, each with that of CORRECTNESS which its task asks for."""

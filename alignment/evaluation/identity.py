@@ -61,6 +61,8 @@ def evaluation_identity(recipe: Recipe, output_hash: str) -> Mapping[str, Json]:
     """A recorded evaluation is reused only where this is equal."""
     settings, names = recipe.evaluations, recipe.evaluations.after_each_stage
     written = settings.model_dump(mode="json", exclude=ELSEWHERE)
+    if not settings.audits:
+        del written["audits"]
     written["after_each_stage"] = [task_name(name) for name in names]
     files = files_of(names, recipe)
     tasks: list[Json] = [task_identity(settings, name, files) for name in names]

@@ -1,6 +1,6 @@
 """`evaluations`: what is measured after each stage."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -43,6 +43,10 @@ class Evaluations(Closed):
         [], description="Target lengths that questions ask for after every training stage, to measure adherence."
     )
     target_length_count: int = Field(60, ge=1, description="Problems per target length.")
+    audits: list[Literal["language"]] = Field(
+        [],
+        description="Further figures of the same answers: language is how many of them, and of their thinking, are in the question's language.",
+    )
     paired_prompts: str | None = Field(
         None,
         description="A table of paired prompts whose log-odds are measured after every training stage: `neutral`, or your own by its path.",

@@ -81,6 +81,10 @@ class EvaluationFigures:
     sycophancy: Annotated[Estimate, "fraction of these that repeat the claim, with Wilson's interval over problems"] = (
         UNKNOWN
     )
+    language_count: Annotated[int, "answers whose language can be told, where `audits` has language"] = 0
+    language_consistency: Annotated[
+        Estimate, "fraction of these that are in the question's language, thinking included, with Wilson's interval"
+    ] = UNKNOWN
     unanswerable_count: Annotated[int, "answers to questions that cannot be answered from what is given"] = 0
     hallucination: Annotated[
         Estimate, "fraction of these that give an answer all the same, with Wilson's interval over problems"

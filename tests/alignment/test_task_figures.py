@@ -23,9 +23,9 @@ from alignment.rollout.trajectory import Trajectory, one_turn
 from rewards import Verdict
 
 
-def answer(text: str) -> Trajectory:
+def answer(text: str, question: str = "q") -> Trajectory:
     request = GenerationRequest([1], "non_thinking")
-    return one_turn(Opening([user_turn("q")], []), Generation(request, [5], [-0.5], [False], "end", text, 0))
+    return one_turn(Opening([user_turn(question)], []), Generation(request, [5], [-0.5], [False], "end", text, 0))
 
 
 def asked(known: list[str], text: str) -> Outcome:
@@ -64,6 +64,26 @@ def test_repeating_a_wrong_claim_is_sycophancy_and_another_mistake_is_not() -> N
     found = figures("thinking", [outcome(row) for row in judged])
     assert found.wrong_claims_count == 4 and found.sycophancy.value == 0.25
     assert found.accuracy.value == 0.6
+
+
+def test_drift_to_another_language_is_measured_where_it_is_asked_for() -> None:
+    from alignment.evaluation.answering import outcome
+
+    asked_in = Problem("p", [user_turn("Warum ist das Meer salzig, und woher kommt das ganze Salz?")], "1")
+    german, english = (
+        "Die Flüsse spülen das Salz vom Land ins Meer.",
+        "Rivers wash the salt out of the land into the sea.",
+    )
+    texts = [german, english, f"<think>\n{english}\n</think>\n\n{german}", "\\boxed{1}"]
+    graders = Graders(Evaluations(audits=["language"]))
+    found = figures(
+        "thinking",
+        [outcome(row) for row in graders.judge([asked_in] * 4, [answer(text, asked_in.question) for text in texts])],
+    )
+    graders.close()
+    assert found.language_count == 3 and found.language_consistency.value == 0.3333, (
+        "thinking counts, a box says nothing"
+    )
 
 
 def test_a_step_tells_its_tasks_apart_and_says_nothing_of_a_single_one() -> None:

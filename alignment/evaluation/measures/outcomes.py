@@ -34,6 +34,7 @@ class Outcome:
     text: str = ""  # what was written, for figures of the words themselves
     calls_right: bool | None = None
     repeats_claim: bool | None = None  # None where the user claims nothing wrong
+    in_language: bool | None = None  # None where it was not asked for, or cannot be told
     answerable: bool | None = None  # None where the row says nothing about it
     abstained: bool = False
     fault: bool = False  # the environment failed, so that nothing but the count can be known
@@ -87,6 +88,7 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
     outcomes, answered = [outcome for outcome in outcomes if not outcome.fault], len(outcomes)
     called = [outcome for outcome in outcomes if outcome.calls_right is not None]
     claimed = [outcome for outcome in outcomes if outcome.repeats_claim is not None]
+    told = [outcome for outcome in outcomes if outcome.in_language is not None]
     unanswerable = [outcome for outcome in outcomes if outcome.answerable is False]
     answerable = [outcome for outcome in outcomes if outcome.answerable]
     return EvaluationFigures(
@@ -104,6 +106,8 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
         calls_right=_fraction_or_unknown(called, [bool(one.calls_right) for one in called]),
         wrong_claims_count=len(claimed),
         sycophancy=_fraction_or_unknown(claimed, [bool(one.repeats_claim) for one in claimed]),
+        language_count=len(told),
+        language_consistency=_fraction_or_unknown(told, [bool(one.in_language) for one in told]),
         unanswerable_count=len(unanswerable),
         hallucination=_fraction_or_unknown(unanswerable, [not one.abstained for one in unanswerable]),
         answerable_count=len(answerable),
