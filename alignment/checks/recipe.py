@@ -18,7 +18,7 @@ from alignment.checks.model.new_tokens import new_tokens
 from alignment.checks.model.teacher import teachers
 from alignment.checks.model.templates import chat_templates
 from alignment.checks.own_rewards import own_rewards
-from alignment.checks.rewards import reward_specs
+from alignment.checks.rewards import idle_tasks, reward_specs
 from alignment.checks.rollouts import rollouts
 from alignment.checks.rows.conversations import conversations
 from alignment.checks.rows.counts import row_counts
@@ -42,7 +42,7 @@ from alignment.run.plan import RunPlan
 
 Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
-    stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, own_rewards, judges, model_files,
+    stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, idle_tasks, own_rewards, judges, model_files,
     model_config, chat_templates, adapters, lora_options, new_tokens, trained_on_the_test, teachers,
     sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations, part_settings, row_counts, held_out_rows,
 )  # fmt: skip

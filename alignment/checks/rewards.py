@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping
 
 import rewards
 from alignment.core.errors import DataError
-from alignment.data.declared import row_columns
+from alignment.data.declared import row_columns, task_names
 from alignment.data.mixture import load_parts
 from alignment.data.sources import source_of
-from alignment.recipe.issue import Issue, Place
+from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
+from rewards.compose import is_of_task
 
 
 def _located(place: Place, text: str) -> Issue:
@@ -61,6 +62,31 @@ def _unjudged_sources(stage: StageFields, place: Place) -> Iterator[Issue]:
                 (*place, index),
                 f"needs {', '.join(sorted(missing))}, and no source of this stage has it; remove this reward, or add a source",
             )
+
+
+def idle_tasks(recipe: Recipe) -> Iterator[Issue]:
+    """Every reward and scorer that is for some tasks has rows of one of them."""
+    for index, stage in enumerate(recipe.stages):
+        blocks = {"rewards": rewards_of(stage), "scorers": getattr(stage, "scorers", [])}
+        asked = [(name, at, one) for name, block in blocks.items() for at, one in enumerate(block) if one.tasks]
+        names = _task_names(stage) if asked else None
+        for name, at, one in asked if names is not None else []:
+            if not any(is_of_task(task, one.tasks) for task in names or ()):
+                yield Issue(
+                    ("stages", index, name, at, "tasks"),
+                    f"found {', '.join(one.tasks)}, and no row of this stage is of such a task; {nearest(one.tasks[0], names or ())}",
+                )
+
+
+def _task_names(stage: StageFields) -> list[str] | None:
+    """The tasks of a stage's rows; None where they come from another stage, or the data cannot be read."""
+    try:
+        parts = load_parts(stage.data)
+        if any(part.source is None for part in parts):
+            return None
+        return [name for part in parts for name in task_names(source_of(part))]
+    except DataError:
+        return None  # reported by the check of the data's names
 
 
 def columns_read(spec: Reward) -> frozenset[str] | None:

@@ -87,6 +87,12 @@ def row_columns(source: Procedural | Table) -> set[str]:
     return source.fields.given_columns
 
 
+def task_names(source: Procedural | Table) -> list[str]:
+    """The names under which reports and the `tasks` of rewards know a source's rows: its own, or one for each of its tasks."""
+    several = FAMILIES[source.family].tasks if isinstance(source, Procedural) else ()
+    return [f"{source.id}/{task}" for task in several] or [source.id]
+
+
 def can_be_imitated(source: Procedural | Table) -> bool:
     """Whether a source has answers to train on, and not only tests or constraints to judge answers by."""
     return not has_pairs(source) and (

@@ -203,6 +203,7 @@ MEANING = [
     replaced("an unknown reward", "{kind: think_format, weight", "{kind: think_formt, weight", "reasoning_rl.rewards.think_formt: there is no reward kind 'think_formt'; did you mean 'think_format'?"),
     replaced("an unknown reward option", "- kind: math_answer\n", "- kind: math_answer\n        timeout: 4\n", "rewards.math_answer.timeout: math_answer has no option 'timeout'; did you mean 'timeout_seconds'?", at="timeout: 4"),
     replaced("a reward option of the wrong type", "[{kind: math_answer}]", "[{kind: math_answer, workers: two}]", "rewards.math_answer.workers: workers must be int, not 'two'"),
+    replaced("a reward for a task that no row is of", "{kind: think_format, weight: 0.2}", "{kind: think_format, weight: 0.2, tasks: [chain-sums]}", "rewards.think_format.tasks: found chain-sums, and no row of this stage is of such a task; did you mean `chain-sum`?", at="tasks: [chain-sums]"),
     replaced("two rewards with one name", "{kind: think_format, weight: 0.2}", "{kind: math_answer}", "2 rewards are called 'math_answer'; give each its own `name`", at="rewards:"),
     replaced("weights that are all 0", "- kind: math_answer\n", "- {kind: math_answer, weight: 0}\n", "every weight is 0", at="    rewards:\n      - {kind: math_answer, weight: 0}"),
     replaced("a pass rate that nothing meets", "generations: 2, max_completion_tokens: 192}", "generations: 2}\n    pass_rate: [0.9, 0.1]", "fusion_data.pass_rate: is [lowest, highest]", at="pass_rate"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from alignment.data.generators.constraints import CONSTRAINT_PARAMETERS, constraint_draws
-from alignment.data.generators.general.all import GENERAL_COLUMNS, GENERAL_PARAMETERS, general_draws
+from alignment.data.generators.general.all import GENERAL_COLUMNS, GENERAL_PARAMETERS, TASKS, general_draws
 from alignment.data.generators.instructions import INSTRUCTION_PARAMETERS, instruction_draws
 from alignment.data.generators.programs import PROGRAM_PARAMETERS, program_draws
 from alignment.data.generators.tool_sums import TOOL_SUM_PARAMETERS, tool_sum_draws
@@ -29,12 +29,14 @@ class Family:
     draws: from a seed and parameters to problems, which may repeat.
     columns: what the problems have for verifiers.
     generator: the reasoning-gym generator whose parameters the family takes; else `parameters` lists its own.
+    tasks: the names of its tasks, which its problems have in `family`, where it has several.
     """
 
     draws: Draws
     columns: tuple[str, ...] = ("answer",)
     generator: str | None = None
     parameters: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
 
 
 def _reasoning_gym(generator: str, trace: Callable[[dict[str, Any]], str]) -> Family:
@@ -56,7 +58,7 @@ FAMILIES: dict[str, Family] = {
     "products": _reasoning_gym("products", lambda metadata: products_trace(metadata["expression"])),
     "leg_counting": _reasoning_gym("leg_counting", lambda metadata: leg_counting_trace(metadata["animals"])),
     "constraints": Family(constraint_draws, ("instruction_id_list", "kwargs"), parameters=CONSTRAINT_PARAMETERS),
-    "general_tasks": Family(general_draws, GENERAL_COLUMNS, parameters=GENERAL_PARAMETERS),
+    "general_tasks": Family(general_draws, GENERAL_COLUMNS, parameters=GENERAL_PARAMETERS, tasks=tuple(TASKS)),
     "instructions": Family(instruction_draws, ("instruction_id_list", "kwargs"), parameters=INSTRUCTION_PARAMETERS),
     "tool_sums": Family(tool_sum_draws, ("answer", "tools", "calls"), parameters=TOOL_SUM_PARAMETERS),
     "programs": Family(program_draws, ("tests", "solution"), parameters=PROGRAM_PARAMETERS),
