@@ -10,6 +10,7 @@ from alignment.checks.rollouts import engine, environment, thinking_budget
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES
 from alignment.data.paired_prompts import paired_prompts
+from alignment.recipe.evaluation import LEAST_SAMPLES
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.schema import Recipe
 
@@ -34,6 +35,9 @@ def evaluations(recipe: Recipe) -> Iterator[Issue]:
     for index, name in enumerate(wanted.after_each_stage):
         for fault in task_faults(name, recipe.data.max_failing_fraction):
             yield Issue((*place, "after_each_stage", index), fault)
+    if "calibration" in wanted.audits and wanted.samples < LEAST_SAMPLES:
+        told = f"calibration compares samples of a problem, and `samples` is {wanted.samples}; write {LEAST_SAMPLES} or more"
+        yield Issue((*place, "audits"), told)
     if wanted.paired_prompts is not None:
         yield from _paired(wanted.paired_prompts, (*place, "paired_prompts"))
     for index, fault in repeated_names(wanted.after_each_stage):

@@ -33,7 +33,7 @@ GRADERS = [
     Reward(kind="python_tests"),
     *OF_EVERY_TASK,
 ]
-# What `audits` of the evaluations adds to every task.
+# What `audits` of the evaluations adds to every task; calibration needs no verdict of its own.
 AUDITS = {"language": Reward.model_validate({"kind": "language", "parts": "both", "weight": 0.0})}
 SCORE = "score"  # the name of an own grader's verdict
 
@@ -46,7 +46,7 @@ class Graders:
         self.tasks = {task.name: task for task in found}
         harness = [name for name in settings.after_each_stage if is_lm_eval(name)]
         self._harness = {task_name(name): lm_eval_task(name) for name in harness}
-        audits = [AUDITS[name] for name in dict.fromkeys(settings.audits)]
+        audits = [AUDITS[name] for name in dict.fromkeys(settings.audits) if name in AUDITS]
         every = [*OF_EVERY_TASK, *audits]
         self._shipped, self._of_none = Scorer([*GRADERS, *audits]), Scorer(every)
         self._own = {name: Scorer([_named(task), *every]) for name, task in self.tasks.items()}

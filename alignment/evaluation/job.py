@@ -23,6 +23,7 @@ from alignment.evaluation.grading import correctness
 from alignment.evaluation.measures.constraints import constraint_figures
 from alignment.evaluation.measures.conversations import converse, follow_figures, follow_samples, plan_conversations
 from alignment.evaluation.measures.outcomes import figures, fraction
+from alignment.evaluation.measures.self_consistency import Confidence, self_consistency
 from alignment.evaluation.measures.target_length import adherence
 from alignment.evaluation.task import named_problems
 from alignment.evaluation.work import EvaluationWork
@@ -78,8 +79,12 @@ def _measure_mode(
     asked = evaluator.answers([Question(problem, mode, flagged=False) for problem in repeated], seed)
     by_flag = evaluator.answers([Question(problem, mode, flagged=True) for problem in followed], seed)
     flagged = [row for row in by_flag if not row.trajectory.fault]
+    sure = self_consistency(asked) if "calibration" in evaluator.settings.audits else Confidence()
     figures_of_mode = replace(
         figures(mode, [outcome(row) for row in asked]),
+        confidence_count=sure.answers,
+        confidence=sure.mean,
+        calibration_error=sure.error,
         seed=seed,
         think_follow=fraction([follows_mode(row.trajectory.text, mode) for row in flagged]),
         think_follow_count=len(flagged),

@@ -10,6 +10,8 @@ from alignment.recipe.engine import Engine, VllmOptions
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.sampling import ThinkingBudget
 
+LEAST_SAMPLES = 4  # of a problem, for the audit `calibration`: with fewer there are hardly any degrees of confidence
+
 
 class Evaluations(Closed):
     """The block `evaluations` of a recipe."""
@@ -43,9 +45,10 @@ class Evaluations(Closed):
         [], description="Target lengths that questions ask for after every training stage, to measure adherence."
     )
     target_length_count: int = Field(60, ge=1, description="Problems per target length.")
-    audits: list[Literal["language"]] = Field(
+    audits: list[Literal["language", "calibration"]] = Field(
         [],
-        description="Further figures of the same answers: language is how many of them, and of their thinking, are in the question's language.",
+        description="Further figures of the same answers: language is how many of them, thinking included, are in the question's language, "
+        "calibration whether answers that most samples of a problem give are right as often.",
     )
     paired_prompts: str | None = Field(
         None,

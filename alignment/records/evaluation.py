@@ -85,6 +85,13 @@ class EvaluationFigures:
     language_consistency: Annotated[
         Estimate, "fraction of these that are in the question's language, thinking included, with Wilson's interval"
     ] = UNKNOWN
+    confidence_count: Annotated[int, "answers whose confidence is known, where `audits` has calibration"] = 0
+    confidence: Annotated[
+        Estimate, "mean fraction of a problem's other samples that give the same answer, with Student's interval"
+    ] = UNKNOWN
+    calibration_error: Annotated[
+        float | None, "mean distance between that fraction and how often such answers are right"
+    ] = None
     unanswerable_count: Annotated[int, "answers to questions that cannot be answered from what is given"] = 0
     hallucination: Annotated[
         Estimate, "fraction of these that give an answer all the same, with Wilson's interval over problems"

@@ -8,6 +8,7 @@ from report_run import write_run
 from alignment.data.rows import Problem, user_turn
 from alignment.evaluation.grading import Graders, correctness
 from alignment.evaluation.measures.outcomes import Outcome, figures
+from alignment.evaluation.measures.self_consistency import self_consistency
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.evaluation import Evaluations
@@ -84,6 +85,22 @@ def test_drift_to_another_language_is_measured_where_it_is_asked_for() -> None:
     assert found.language_count == 3 and found.language_consistency.value == 0.3333, (
         "thinking counts, a box says nothing"
     )
+
+
+def test_a_policy_that_is_surer_than_right_has_a_calibration_error() -> None:
+    graders = Graders(Evaluations())
+    problems = [Problem(f"p{number}", [user_turn("q")], "4") for number in range(8)]
+    asked = [problem for problem in problems for _ in range(5)]
+    wrongs = ["\\boxed{5}"] * 5  # always the same, and wrong half of the time
+    texts = [text for number in range(8) for text in (["\\boxed{4}"] * 5 if number % 2 else wrongs)]
+    sure = self_consistency(graders.judge(asked, [answer(text) for text in texts]))
+    assert (sure.answers, sure.mean.value, sure.error) == (40, 1.0, 0.5)
+    split = ["\\boxed{4}", "\\boxed{4}", "\\boxed{4}", "\\boxed{7}", "no idea"]
+    honest = self_consistency(graders.judge(asked, [answer(text) for text in split * 8]))
+    assert honest.answers == 32, "without an answer there is no confidence"
+    assert honest.mean.value == 0.375 and honest.error is not None and honest.error < 0.5
+    assert self_consistency(graders.judge(asked[:3], [answer("\\boxed{4}")] * 3)).error is None
+    graders.close()
 
 
 def test_a_step_tells_its_tasks_apart_and_says_nothing_of_a_single_one() -> None:

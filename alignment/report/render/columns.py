@@ -41,6 +41,8 @@ COLUMNS = (
     Column("calls_right", "calls right %", phrases.percent, "calls right %", if_measured=True),
     Column("sycophancy", "repeats wrong claims %", phrases.percent, if_measured=True),
     Column("language_consistency", "question's language %", phrases.percent, if_measured=True),
+    Column("confidence", "self-consistency %", phrases.percent, if_measured=True),
+    Column("calibration_error", "calibration error %", phrases.percent, if_measured=True),
     Column("hallucination", "hallucinated %", phrases.percent, if_measured=True),
     Column("over_refusal", "over-refused %", phrases.percent, if_measured=True),
     Column("think_follow", "think-follow %", phrases.percent, "think-\nfollow %"),
