@@ -11,7 +11,7 @@ from alignment.core.errors import DataError
 from alignment.core.progress import Progress
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
-from alignment.evaluation.grading import Graders, correctness
+from alignment.evaluation.grading import LANGUAGE, Graders, correctness
 from alignment.evaluation.measures.outcomes import Outcome, fraction
 from alignment.evaluation.measures.paired_prompts import measure_paired_prompts
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
@@ -216,7 +216,7 @@ def _repeats_claim(judged: Judged) -> bool | None:
 
 def _in_language(judged: Judged) -> bool | None:
     """Whether answer and thinking are in the question's language; None where nobody asked, or it cannot be told."""
-    found = judged.verdicts.get("language")
+    found = judged.verdicts.get(LANGUAGE)
     return None if found is None or found.score is None else found.score == 1.0
 
 

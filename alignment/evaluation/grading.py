@@ -15,7 +15,8 @@ from alignment.recipe.own_task import OwnTask
 from alignment.recipe.rewards import Reward
 from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.trajectory import Trajectory
-from rewards import Verdict
+from rewards import Rollout, Verdict
+from rewards.kinds.language import LanguageConsistency
 
 # Each problem is graded by the first of CORRECTNESS that applies to it: by its task, its answer, its constraints, its tests,
 # the answers that are known, or the calls that it asks for.
@@ -33,8 +34,7 @@ GRADERS = [
     Reward(kind="python_tests"),
     *OF_EVERY_TASK,
 ]
-# What `audits` of the evaluations adds to every task; calibration needs no verdict of its own.
-AUDITS = {"language": Reward.model_validate({"kind": "language", "parts": "both", "weight": 0.0})}
+LANGUAGE = "language"  # the name of the audit's verdict
 SCORE = "score"  # the name of an own grader's verdict
 
 
@@ -46,10 +46,10 @@ class Graders:
         self.tasks = {task.name: task for task in found}
         harness = [name for name in settings.after_each_stage if is_lm_eval(name)]
         self._harness = {task_name(name): lm_eval_task(name) for name in harness}
-        audits = [AUDITS[name] for name in dict.fromkeys(settings.audits) if name in AUDITS]
-        every = [*OF_EVERY_TASK, *audits]
-        self._shipped, self._of_none = Scorer([*GRADERS, *audits]), Scorer(every)
-        self._own = {name: Scorer([_named(task), *every]) for name, task in self.tasks.items()}
+        self._shipped, self._of_none = Scorer(GRADERS), Scorer(OF_EVERY_TASK)
+        self._own = {name: Scorer([_named(task), *OF_EVERY_TASK]) for name, task in self.tasks.items()}
+        # Not among the scorers, which stop where most rows cannot be judged: of sums nobody can say in which language they are.
+        self._language = LanguageConsistency(parts="both") if "language" in settings.audits else None
 
     def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
         """Verdicts in order, each with that of CORRECTNESS which its task asks for."""
@@ -58,7 +58,15 @@ class Graders:
             picked = [place for place, problem in enumerate(problems) if problem.family == name]
             found = self._of(name).judge([problems[one] for one in picked], [completions[one] for one in picked])
             judged |= {place: self._accepted(row) for place, row in zip(picked, found, strict=True)}
-        return [judged[place] for place in range(len(problems))]
+        return self._audited([judged[place] for place in range(len(problems))])
+
+    def _audited(self, rows: list[Judged]) -> list[Judged]:
+        """With the verdict on the language of answer and thinking, where the evaluation asks for it."""
+        if self._language is None:
+            return rows
+        made = [Rollout(row.trajectory.opening.messages, row.trajectory.text) for row in rows]
+        found = self._language.judge(made)
+        return [replace(row, verdicts={**row.verdicts, LANGUAGE: one}) for row, one in zip(rows, found, strict=True)]
 
     def close(self) -> None:
         """End the verifiers."""

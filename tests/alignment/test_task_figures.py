@@ -75,11 +75,11 @@ def test_drift_to_another_language_is_measured_where_it_is_asked_for() -> None:
         "Die Flüsse spülen das Salz vom Land ins Meer.",
         "Rivers wash the salt out of the land into the sea.",
     )
-    texts = [german, english, f"<think>\n{english}\n</think>\n\n{german}", "\\boxed{1}"]
+    texts = [german, english, f"<think>\n{english}\n</think>\n\n{german}", *["\\boxed{1}"] * 9]
     graders = Graders(Evaluations(audits=["language"]))
     found = figures(
         "thinking",
-        [outcome(row) for row in graders.judge([asked_in] * 4, [answer(text, asked_in.question) for text in texts])],
+        [outcome(row) for row in graders.judge([asked_in] * 12, [answer(text, asked_in.question) for text in texts])],
     )
     graders.close()
     assert found.language_count == 3 and found.language_consistency.value == 0.3333, (
