@@ -1,8 +1,9 @@
 r"""Kind `math_answer`: is the final answer of a rollout mathematically the reference answer?
 
 reading.py finds the answer · notation.py brings it to one notation · comparison.py settles what needs no algebra, with
-quantities.py (numbers and units), forms.py (choices, sets, named unknowns) and elementary.py and expressions.py (values) · symbolic.py the
-rest, in a process of its own · verifier.py judges · table.py is the audit table.
+quantities.py and units.py (numbers and units), sentences.py (what a sentence says), forms.py (choices, sets, named
+unknowns), elementary.py and expressions.py (values) · symbolic.py the rest, in a process of its own · verifier.py judges
+· table.py is the audit table.
 """
 
 from collections.abc import Mapping

@@ -20,7 +20,7 @@ _JOINS = re.compile(
 _NAME = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?:_\{?\w+\}?)?\s*=\s*$")  # of what a box holds
 # What stands right before an answer that it denies.
 NEGATED = re.compile(
-    r"(?:\b(?:not|isn't|isn’t|never|cannot be|can't be|neither|nor)|\\neq?|≠|\\not\s*=?|(?<![\w)}!])!=)(?:\s|\$|\\\(|\\\[|\*|=|be\b|equal to\b|the answer\b|definitely\b)*$",
+    r"(?:\b(?:not|isn't|isn’t|never|cannot be|can't be|neither|nor)|\\neq?|≠|\\not\s*=?|(?<![\w)}!])!=|不是|不为|不等于|并非)(?:\s|\$|\\\(|\\\[|\*|=|be\b|equal to\b|the answer\b|definitely\b)*$",
     re.IGNORECASE,
 )
 

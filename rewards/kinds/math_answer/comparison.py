@@ -7,6 +7,7 @@ elementary.py). What an answer could use to keep a grader busy is refused before
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from rewards.kinds.math_answer import elementary, forms
@@ -14,16 +15,19 @@ from rewards.kinds.math_answer.boxes import boxes_in
 from rewards.kinds.math_answer.notation import (
     compact,
     has_lost_escapes,
+    is_wrapped,
     normalise,
     top_level,
     unwrapped,
     without_doubled_escapes,
 )
-from rewards.kinds.math_answer.quantities import Quantity, quantity, split_unit
+from rewards.kinds.math_answer.quantities import Quantity, measured, quantity, split_unit
 from rewards.kinds.math_answer.reading import announced_in
+from rewards.kinds.math_answer.sentences import said_in
 
 Finding = tuple[float | None, str]  # score, reason
 
+_TOWER_OF_ANY = re.compile(r"\^[\s({]*[^\s^{}()]{1,12}\s*\^[\s({]*[^\s^{}()]{1,12}\s*\^")
 _TOWER = re.compile(r"\d[)}\s]*\^[\s({]*\d+[)}\s]*\^[\s({]*\d")
 _COSTLY = re.compile(
     r"(?:\\exp.*){3}|\d{4,}[)}\s]*!|!\s*!\s*!|\^\s*\{?\s*[-+]?\(?\d{4,}|\d[eE][-+]?\d{4,}|(?:[-+]\s*){20}|(?:\\int.*){3}|(?:\\(?:sum|prod|binom|int|lim).*){5}",
@@ -35,16 +39,14 @@ _MOST_POWERS, _MOST_COMMANDS, _DEEPEST = 25, 60, 25
 _BASE = re.compile(r"(?<=\d)_\{?(\d+)\}?$")
 _JUXTAPOSED = re.compile(r"(?<![\w^])[-+]?\d[\d.]*\s+(?=[-+]?\d)")
 _NUMBER_AND_WORDS = re.compile(r"[-+]?\d[\d.,]*\s+[A-Za-z]{2,}[A-Za-z -]*")
-_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
-_ANNOUNCED = re.compile(r"\banswer\b", re.IGNORECASE)
-_VERB = re.compile(
-    r"\b(?:is|are|equals|was|were|be|makes|gives)\b\s*:?\s*(?!.*\b(?:is|are|equals|was|were|be|makes|gives)\b)",
-    re.DOTALL,
-)
+_DECIMAL_COMMA = re.compile(r"([-+]?(?:[1-9]\d{0,2}(?: \d{3})+|\d+)),(\d+)(?!\d)([^,;]*)", re.DOTALL)
+_NEARLY = Fraction(5, 10**6)  # relative: six significant digits
+_ANNOUNCED = re.compile(r"\banswers?\b|答案", re.IGNORECASE)
 _MISSING = frozenset(("nan", "none", "null", "n/a", "na", "<na>", ""))
 _JOINED = re.compile(r"\b(?:and|or)\b")
 _ORDERED = re.compile(r"[()\[\]<>]|\\(?:[lg]eq|neq|in)(?![A-Za-z])")
 _ABOUT = re.compile(r"^([A-Za-z](?:_\{?\w+\}?)?)\s*\\(?:approx|doteq|simeq)(?![A-Za-z])")
+_LETTER_FIRST = re.compile(r"\(?([A-J])\)?(?:\s+|\s*,\s*)(?=[\d\\])")  # of an option that is written out: `C 15`
 _NAMED = re.compile(r"(?:[A-Za-z](?:_\{?\w+\}?)?|[A-Za-z]\([A-Za-z]\)|\\[a-z]+)\s*=\s*([^=<>]+)", re.DOTALL)
 _DEEPEST_READING = 3  # options within answers, units within lists
 
@@ -78,7 +80,7 @@ def reference_text(value: Any) -> str | None:
         box = boxes_in(text)
         if box is not None:
             return normalise(box) or None
-    if " " in text or "answer" in text.casefold():
+    if " " in text or ":" in text or "答案" in text or "answer" in text.casefold():
         text = _without_sentence(text)
     return normalise(text) or None
 
@@ -87,18 +89,16 @@ def _without_sentence(text: str) -> str:
     """The answer in a sentence that gives one; a text that is none as it is."""
     if _ANNOUNCED.search(text) and (found := announced_in(text)):
         return found
-    if len(re.findall(r"\b[A-Za-z]{2,}\b", text)) >= 3 and (verb := _VERB.search(text)):
-        rest = normalise(text[verb.end() :])
-        if quantity(rest) is not None or (rest and elementary.is_readable(rest)):
-            return rest
-    return text
+    return said_in(text) or text
 
 
 def answer_text(answer: str) -> str:
     """What was found as the final answer, normalised: without a sentence around it, as in `\\text{The answer is } 42`."""
     if _ANNOUNCED.search(answer) and (found := announced_in(unwrapped(answer))):
-        answer = found
-    return normalise(answer)
+        return normalise(found)
+    if is_wrapped(answer) and "=" in answer:
+        answer = unwrapped(answer)
+    return normalise(said_in(answer) or answer)
 
 
 def settle(reference: str, answer: str, depth: int = 0) -> Finding | Open:
@@ -106,16 +106,17 @@ def settle(reference: str, answer: str, depth: int = 0) -> Finding | Open:
     expected, given = quantity(reference), quantity(answer)
     if expected is not None and given is not None:
         return _settle_numbers(expected, given)
-    if expected is not None and _DECIMAL_COMMA.fullmatch(answer):
-        decimal = quantity(answer.replace(",", "."))
+    if expected is not None and (comma := _DECIMAL_COMMA.fullmatch(answer)):
+        decimal = quantity(f"{comma[1].replace(' ', '')}.{comma[2]}{comma[3]}")
         if decimal is not None and expected.matches(decimal):
             return 1.0, "equal_number"
     literal = _settle_text(reference, answer, depth)
     if literal is not None:
         return literal
     if answer == reference:  # still to be read: a reference that nobody can read is not rewarded for being copied
-        readable = elementary.is_readable(reference) or elementary.is_readable(forms.both_signs(reference))
-        return (1.0, "equivalent") if readable else Open(reference, answer)
+        both = forms.both_signs(reference)
+        readable = measured(reference) is not None or elementary.is_readable(reference) or elementary.is_readable(both)
+        return (1.0, "equivalent") if readable else Open(both, both)
     return _settle_mathematics(reference, answer)
 
 
@@ -148,7 +149,8 @@ def _settle_text(reference: str, answer: str, depth: int) -> Finding | Open | No
 
 
 def _literally(text: str) -> str:
-    return re.sub(r"\s+", "", unwrapped(text))
+    """A date, score, time or address without spaces and case; "p.m." is "pm"."""
+    return re.sub(r"\s+|(?<=[AaPpMm])\.", "", unwrapped(text)).casefold()
 
 
 def _folded(words: str) -> str:
@@ -169,6 +171,8 @@ def _settle_choice(reference: str, answer: str, depth: int) -> Finding | Open | 
     chosen = given or (written[0] if written else None)
     if chosen is not None:
         return (1.0, "same_choice") if chosen == wanted else (0.0, "different_choice")
+    if letter is not None and (first := _LETTER_FIRST.match(unwrapped(answer))):
+        return (1.0, "same_choice") if first[1] == letter else (0.0, "different_choice")
     if option is not None and depth < _DEEPEST_READING:
         return settle(normalise(option[1]), answer, depth + 1)
     return None
@@ -178,12 +182,24 @@ def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
     """Values in a common form, by elementary.py where that can say."""
     if forms.is_endless(answer) != forms.is_endless(reference):
         return 0.0, "different"
-    if _NUMBER_AND_WORDS.fullmatch(answer):  # and yet no quantity: the words change or deny the number
+    if quantity(answer) is None and _NUMBER_AND_WORDS.fullmatch(
+        unwrapped(answer)
+    ):  # and yet no quantity: the words change or deny the number
         return 0.0, "different"
     answer = _ABOUT.sub(r"\1=", answer)
     answer, rounded = forms.without_approximation(answer)
     reference, _ = forms.without_approximation(reference)
-    if rounded is not None and not _roughly(answer, rounded):
+    if rounded is not None:
+        if not _roughly(answer, rounded):
+            return 0.0, "different"
+        if "." in reference and _rounds_to(answer, rounded) and settle(reference, rounded) == (1.0, "equal_number"):
+            return 1.0, "equal_number"
+    answer = _computed(answer) if "=" not in reference else answer
+    measured = _settle_measured(reference, answer)
+    if measured is not None:
+        return measured
+    named = forms.counts_by_name(reference), forms.counts_by_name(answer)
+    if named[0] and named[1] and named[0].keys() == named[1].keys() and named[0] != named[1]:
         return 0.0, "different"
     (wanted, unit), (given, other) = split_unit(reference), split_unit(answer)
     if unit is not None and other is not None and (unit.dimensions, unit.factor) != (other.dimensions, other.factor):
@@ -201,6 +217,33 @@ def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
     return 0.0, "answer_too_large" if isinstance(elementary.read(two), elementary.TooLarge) else "different"
 
 
+def _settle_measured(reference: str, answer: str) -> Finding | None:
+    """Two exact values, of which one has a unit, a scale or a percent sign; None where that is not for them to say."""
+    wanted, given = measured(reference), measured(answer)
+    if wanted is None or given is None:
+        return None
+    if wanted.matches(given):
+        return 1.0, "equivalent"
+    if wanted.unit is not None and given.unit is not None and not wanted.unit.measures_as(given.unit):
+        return 0.0, "different_unit"
+    if not (wanted.percent or given.percent):
+        return None
+    one, other = Fraction(wanted.value), Fraction(given.value)
+    if "." in reference + answer:
+        factors = (1,) if wanted.percent == given.percent else (Fraction(1, 100), 1) if wanted.percent else (100, 1)
+        if any(abs(one * factor - other) <= _NEARLY * abs(other) for factor in factors):
+            return 1.0, "equivalent"
+    return 0.0, "different_number"
+
+
+def _computed(answer: str) -> str:
+    """What a chain of equal values comes to: of `2+3=5` the 5; any other text as it is."""
+    pieces = [piece.strip() for piece in answer.split("=")]
+    if len(pieces) < 2 or any(elementary.value(piece) is None for piece in pieces):
+        return answer
+    return pieces[-1] if all(elementary.settle(pieces[0], piece) for piece in pieces[1:]) else answer
+
+
 def _as_list(text: str) -> str:
     """Values with "and" or "or" between them as a list; anything else as it is."""
     if not _JOINED.search(text) or _ORDERED.search(text):  # of intervals "or" makes a union
@@ -211,7 +254,7 @@ def _as_list(text: str) -> str:
 
 def _left_open(reference: str, answer: str) -> Finding | Open:
     """What is asked of a computer algebra system, unless the answer could keep it busy."""
-    if _TOWER.search(answer) and not _TOWER.search(reference):
+    if (_TOWER.search(answer) or _TOWER_OF_ANY.search(answer)) and not _TOWER.search(reference):
         return 0.0, "answer_too_large"
     if is_costly(answer) and not is_costly(reference):
         return 0.0, "answer_too_costly"
@@ -251,6 +294,16 @@ def _roughly(exact: str, rounded: str) -> bool:
         return True
     one, other = float(first), float(second)
     return abs(one - other) * 20 <= max(abs(one), abs(other))
+
+
+def _rounds_to(exact: str, rounded: str) -> bool:
+    """Whether a value, rounded to the digits of a decimal fraction, is that fraction."""
+    value, places = elementary.value(exact), len(rounded.partition(".")[2])
+    return (
+        value is not None
+        and re.fullmatch(r"-?\d+\.\d+", rounded) is not None
+        and f"{float(value):.{places}f}" == rounded
+    )
 
 
 def is_costly(text: str) -> bool:

@@ -17,6 +17,8 @@ LARGEST_FACTORIAL = 2_000
 LARGEST_OF_A_CHOICE = 4_000  # n of n over k
 # An irrational value is a float. Within these bounds its error stays far below CLOSE and APART.
 SMALLEST_FLOAT, LARGEST_FLOAT = 1e-6, 1e6
+LOST = 1e-8  # a term so much smaller than the rest would not be seen in a float
+LARGEST_ROOT = 12  # of which a power is taken
 POINTS = 4  # at which expressions with letters are compared
 PRIME = 100_003  # letters stand for fractions between -3 and 3
 
@@ -76,6 +78,7 @@ class _Expression:
     letters: set[str]
     position: int = 0
     depth: int = 0
+    in_function: bool = False
 
     def whole(self) -> Number:
         """The value of all tokens."""
@@ -106,6 +109,10 @@ class _Expression:
         while self._next() in ("-", "+"):
             minus = self._take() == "-"
             term = self._product()
+            if isinstance(total, float) != isinstance(term, float):
+                small, large = sorted((abs(float(total)), abs(float(term))))
+                if small < LOST * large:
+                    raise Unread  # a term that the digits of a float cannot show
             total = _bounded(total - term if minus else total + term)
         self.depth -= 1
         return total
@@ -164,9 +171,13 @@ class _Expression:
         if self._next() != "^":
             return value
         self._take()
-        exponent = self._argument()
-        if self._next() == "^" or not isinstance(exponent, Fraction) or exponent.denominator != 1:
+        if self._is_degrees():
+            return value * math.pi / 180
+        exponent = self._atom() if self._next() == "(" else self._argument()
+        if self._next() == "^" or not isinstance(exponent, Fraction) or exponent.denominator > LARGEST_ROOT:
             raise Unread
+        if exponent.denominator != 1:  # of a negative number the real root, where there is one
+            value, exponent = _root(value, exponent.denominator), Fraction(exponent.numerator)
         if isinstance(value, Fraction) and abs(value) != 1 and value and abs(exponent) * _bits(value) > 4 * MOST_BITS:
             raise Oversized
         if abs(exponent) > LARGEST_POWER or _bits(value) * abs(exponent) > 2 * MOST_BITS:
@@ -174,6 +185,15 @@ class _Expression:
         if isinstance(value, float) and abs(exponent) > 64:
             raise Unread
         return _bounded(value ** int(exponent))
+
+    def _is_degrees(self) -> bool:
+        """Whether the sign of degrees follows, which is read in the argument of a function."""
+        ahead = self.tokens[self.position : self.position + 3]
+        taken = 1 if ahead[:1] == ["\\circ"] else 3 if ahead == ["{", "\\circ", "}"] else 0
+        if taken and not self.in_function:
+            raise Unread
+        self.position += taken
+        return taken > 0
 
     def _argument(self) -> Number:
         """What stands in braces, or one character: `x^10` is not `x^{10}` to everyone."""
@@ -200,9 +220,9 @@ class _Expression:
             return self._rooted()
         if piece == "\\binom":
             return _choices(self._argument(), self._argument())
-        if piece == "(":
+        if piece in ("(", "{"):
             value = self._sum()
-            self._take(")")
+            self._take(")" if piece == "(" else "}")
             return value
         if piece in _FUNCTIONS:
             return self._applied(_FUNCTIONS[piece])
@@ -226,7 +246,9 @@ class _Expression:
         if self._next() not in ("(", "{"):
             raise Unread
         closing = ")" if self._take() == "(" else "}"
+        outer, self.in_function = self.in_function, True
         value = self._sum()
+        self.in_function = outer
         self._take(closing)
         if self._next() == "^" or not -LARGEST_ARGUMENT <= value <= LARGEST_ARGUMENT:
             raise Unread

@@ -13,27 +13,43 @@ from rewards.kinds.math_answer.quantities import quantity
 
 _CASES = re.compile(r"\\begin\{(cases|array|aligned|align\*?|gathered)\}(?:\{[^{}]*\})?(.*)\\end\{\1\}", re.DOTALL)
 _MATRIX = re.compile(r"\\begin\{([bp]?matrix)\}(.*)\\end\{\1\}", re.DOTALL)
-_IN = re.compile(r"([A-Za-z]|\\[a-z]+|\([a-z, ]+\))\s*\\in(?![A-Za-z])\s*(.+)", re.DOTALL)
+_IN = re.compile(r"([A-Za-z](?:_\{?\w+\}?|\([A-Za-z]\))?|\\[a-z]+|\([a-z, ]+\))\s*\\in(?![A-Za-z])\s*(.+)", re.DOTALL)
+_SET_BUILDER = re.compile(r"\\\{\s*([A-Za-z])\s*(?:\\in\s*\\(?:mathbb\s*\{?R\}?|R)\s*)?[|:]\s*(.+?)\s*\\\}", re.DOTALL)
+_ABSOLUTE = re.compile(r"\|([^|<>]+)\|\s*(<|>|\\leq|\\geq)(?![A-Za-z])\s*([^<>|]+)")
+_UNEQUAL = re.compile(r"[A-Za-z]\s*\\neq(?![A-Za-z])\s*([^<>=,]+)")
+_ALL_BUT = re.compile(r"\\mathbb\{R\}\s*\\(?:setminus|backslash)\s*\\\{([^{},]+)\\\}")
+_ALL_EXCEPT = re.compile(
+    r"(?:the set of )?all real (?:numbers|values) except (?:for )?(?:[a-z]\s*=\s*)?(.+)", re.IGNORECASE
+)
+_ROWS = re.compile(r"\[\s*\[[^\[\]]+\](?:\s*,\s*\[[^\[\]]+\])*\s*\]")
+_UNION_LETTER = re.compile(r"(?<=[)\]])\s*(?:U|(?:\\text\s*\{\s*)?\bor\b\s*\}?)\s*(?=[(\[])")
 _MEMBER = re.compile(r"[a-z]\s*\\in(?![A-Za-z])\s*(?=\\mathbb|\\R|\(-\\infty)")
-_RESIDUE = re.compile(r"(.+?)\s*\\?(?:\\pmod|\(?\\bmod|\(?\\mod|\(\s*mod)\s*\{?\s*(\d+)\s*\}?\s*\)?$", re.DOTALL)
+_RESIDUE = re.compile(
+    r"(.+?)\s*(?:\\pmod|\(?\s*(?:\\b?mod|\\?text\s*\{\s*mod\s*\}|\bmod\b))\s*\{?\s*(\d+)\s*\}?\s*\)?$", re.DOTALL
+)
 _NAME = r"(?:[A-Za-z](?:_\{?\w{1,4}\}?|')?|\\(?:theta|alpha|beta|gamma|lambda|mu|phi|omega)|[a-zA-Z]\([a-zA-Z]\))"
 _NAMED_TUPLE = re.compile(rf"\(\s*({_NAME}(?:\s*,\s*{_NAME})+)\s*\)\s*=\s*(\(.+\))", re.DOTALL)
-_NAMED_POINT = re.compile(r"[A-Z](?:_\{?\w\}?|')?\s*=?\s*(\([^()]*,.*\))", re.DOTALL)
+_NAMED_POINT = re.compile(
+    r"(?:\\(?:vec|overrightarrow|mathbf)\s*\{\s*\w+\s*\}|[A-Z])(?:_\{?\w\}?|')?\s*=?\s*(\([^()]*,.*\))", re.DOTALL
+)
 _ASSIGNED = re.compile(rf"({_NAME})\s*=\s*([^=<>]+)", re.DOTALL)
 _COMPARED = re.compile(r"(<|>|\\leq(?![A-Za-z])|\\geq(?![A-Za-z]))")
 _UNKNOWN = re.compile(rf"{_NAME}")
-_OR = re.compile(r"\s*(?:\\text\s*\{\s*or\s*\}|\\vee(?![A-Za-z])|\bor\b)\s*")
+_OR = re.compile(r"\s*(?:\\text\s*\{\s*,?\s*or\s*\}|\\vee(?![A-Za-z])|\bor\b)\s*")
 _AND_OR = re.compile(r"\s*(?:\\text\s*\{\s*(?:and|or)\s*\}|\\(?:wedge|vee|lor|land)(?![A-Za-z])|\b(?:and|or)\b)\s*")
 _AND = re.compile(r"\s*(?:\\text\s*\{\s*and\s*\}|\\wedge(?![A-Za-z])|\band\b)\s*")
 _INTERVALS = re.compile(r"[(\[{\\].*[)\]}]", re.DOTALL)
 _SIGNED = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
+_IN_BRACKETS = re.compile(r"\s*\(\s*(?=\\(?:approx|doteq|simeq)(?![A-Za-z]))([^()]*)\)$")
 _APPROXIMATELY = re.compile(r"\\approx(?![A-Za-z])|\\doteq(?![A-Za-z])|\\simeq(?![A-Za-z])")
 
 _CHOICE = re.compile(r"\(?\s*([A-Z])\s*\)?[.:]?")
 _CHOICE_WITH_TEXT = re.compile(
     r"(?:(?:option|choice|answer)\s+)?(?:\(\s*([A-Z])\s*\)|([A-Z])\s*[).:])\s*(?!\s*$)(.+)", re.DOTALL | re.IGNORECASE
 )
-_LITERAL = re.compile(r"\d+(?:\s*-\s*\d+)+|\d+(?:\s*:\s*\d+){2,}|\d{1,4}/\d{1,2}/\d{1,4}")
+_LITERAL = re.compile(
+    r"\d+(?:\s*-\s*\d+)+(?: [A-Za-z]+)*|\d+(?:\.\d+){2,}|\d{1,2}(?::\d{2})?\s*[ap]\.?m\.?|\d+(?:\s*:\s*\d+){2,}|\d{1,4}/\d{1,2}/\d{1,4}"
+)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/\d{2,4}|\d+(?::\d+){2,}")
 _ENDLESS = re.compile(r"\.\.\.|\\ldots|\betc\b")
 
@@ -42,7 +58,8 @@ _EMPTY, _REALS = r"\emptyset", r"\mathbb{R}"
 _SETS = {
     **dict.fromkeys(
         (_EMPTY, r"\{\}", "no solution", "no real solution", "no answer", "the empty set", "empty set", "no real root",
-         "no root", "there is no solution", "there are no solution", "no solution exist", "no such number", "none exist", "no value"),
+         "no root", "there is no solution", "there are no solution", "no solution exist", "no such number", "none exist", "no value",
+         "there are no real solution", "there is no real solution", "no such x exist", "none", "no integer solution", "无解", "空集", "無解"),
         _EMPTY,
     ),
     **dict.fromkeys(
@@ -50,6 +67,12 @@ _SETS = {
          "all real value", "the set of all real number", "set of all real number", "real number", "all number", r"\R"),
         _REALS,
     ),
+    **dict.fromkeys((r"\mathbb{Z}", "all integer", "integer", "the set of all integer", "any integer"), r"\mathbb{Z}"),
+    **dict.fromkeys((r"\mathbb{Z}^+", r"\mathbb{Z}^{+}", r"\mathbb{Z}_{+}", "all positive integer", "positive integer"), r"\mathbb{Z}^+"),
+    **dict.fromkeys((r"\mathbb{R}^+", r"\mathbb{R}^{+}", r"\mathbb{R}_{+}", r"(0,\infty)", r"(0,+\infty)", "all positive real number",
+                     "positive real number", "all positive real"), r"(0,\infty)"),
+    **dict.fromkeys((r"\infty", r"+\infty", "infinity", "positive infinity"), r"\infty"),
+    **dict.fromkeys((r"-\infty", "negative infinity", "minus infinity"), r"-\infty"),
     **dict.fromkeys(("does not exist", "dne", "the limit does not exist", "limit does not exist"), "does not exist"),
     **dict.fromkeys(("infinitely many", "infinitely many solution", "infinite", "infinite solution"), "infinitely many"),
 }  # fmt: skip
@@ -66,13 +89,15 @@ def known_set(text: str) -> str | None:
     words = (
         re.sub(r"(?:\s+for)?(?:\s+all)?\s+[xytn]$", "", plain.casefold()) if plain[:1].isalpha() else plain.casefold()
     )
-    return _SETS.get(" ".join(word if word == "does" else word.removesuffix("s") for word in words.split()))
+    return _SETS.get(
+        " ".join(word if word == "does" or len(word) < 4 else word.removesuffix("s") for word in words.split())
+    )
 
 
 def choice(text: str) -> str | None:
     """The letter of an answer that is a choice and nothing else: `B`, `(B)`, `B.`."""
     plain = unwrapped(text).strip() if "\\" in text else text
-    found = _CHOICE.fullmatch(plain)
+    found = _CHOICE.fullmatch(re.sub(r"^(?:option|choice)\s+(?=\(?[A-Z]\b)", "", plain, flags=re.IGNORECASE))
     return found[1] if found else None
 
 
@@ -88,7 +113,7 @@ def choice_with_text(text: str) -> tuple[str, str] | None:
 
 def is_literal(text: str) -> bool:
     """Whether a reference is a date, a score, a range or a telephone number, which is never computed."""
-    return _LITERAL.fullmatch(text) is not None and (text.count("/") != 1)
+    return _LITERAL.fullmatch(unwrapped(text).casefold()) is not None and (text.count("/") != 1)
 
 
 def is_date(text: str) -> bool:
@@ -105,13 +130,15 @@ def without_approximation(text: str) -> tuple[str, str | None]:
     """`a \\approx b` as a and b; None for b where a text has none."""
     if "approx" not in text and "doteq" not in text and "simeq" not in text:
         return text, None
-    exact, *rounded = _APPROXIMATELY.split(text)
+    exact, *rounded = _APPROXIMATELY.split(_IN_BRACKETS.sub(r"\1", text))
     return exact.strip(), rounded[-1].strip() if rounded else None
 
 
 def aligned(reference: str, answer: str) -> tuple[str, str]:
     """Both texts in a form in which they can be compared, where they have one in common."""
     reference, answer = _flat(reference), _flat(answer)
+    if reference.startswith("\\{") != answer.startswith("\\{"):
+        reference, answer = _only_member(reference), _only_member(answer)
     reference, answer = _without_residue(reference, answer)
     if _SIGNED.search(reference) or _SIGNED.search(answer):
         reference, answer = both_signs(reference), both_signs(answer)
@@ -123,13 +150,27 @@ def aligned(reference: str, answer: str) -> tuple[str, str]:
     return _without_names(reference, answer)
 
 
+def _only_member(text: str) -> str:
+    """The member of a set that has one, where it is a tuple; anything else as it is."""
+    inner = text[2:-2].strip() if text.startswith("\\{") and text.endswith("\\}") else ""
+    return inner if inner.startswith("(") and closes_at_the_end(inner) else text
+
+
 def _flat(text: str) -> str:
-    """Systems of equations as lists, and `x \\in S` as S."""
+    """Systems of equations as lists, `x \\in S` as S, and `{x | condition}` as the condition."""
     if "\\begin" in text:
-        found = _CASES.fullmatch(text)
+        found = _CASES.fullmatch(text.removeprefix("\\{").strip()) or ("=" in text and _MATRIX.fullmatch(text)) or None
         if found:
-            rows = [row.replace("&", " ").strip().rstrip(",") for row in re.split(r"\\\\", found[2])]
+            rows = [row.replace("&", " ").strip().rstrip(",.") for row in re.split(r"\\\\", found[2])]
             text = ", ".join(row for row in rows if row)
+    if text.startswith("\\{") and (builder := _SET_BUILDER.fullmatch(text)):
+        text = builder[2]
+    if (all_but := _ALL_BUT.fullmatch(text) or _ALL_EXCEPT.fullmatch(unwrapped(text))) is not None:
+        text = rf"x\neq {all_but[1]}"
+    if text.startswith("[[") and text.endswith("]]") and _ROWS.fullmatch(text):
+        rows = [" & ".join(top_level(row)) for row in re.findall(r"\[([^\[\]]+)\]", text)]
+        text = "\\begin{pmatrix}" + r" \\ ".join(rows) + "\\end{pmatrix}"
+    text = _UNION_LETTER.sub(r"\\cup", text)
     if "\\in" in text and (found := _IN.fullmatch(text)):
         return found[2].strip()
     return text
@@ -143,9 +184,14 @@ def _without_residue(reference: str, answer: str) -> tuple[str, str]:
     if wanted and given:
         if wanted[2] != given[2]:
             return reference, answer
-        return _after_congruence(wanted[1]), _after_congruence(given[1])
+        one, other = _after_congruence(wanted[1]), _after_congruence(given[1])
+        if re.fullmatch(r"-?\d{1,30}", one) and re.fullmatch(r"-?\d{1,30}", other) and int(wanted[2]):
+            return str(int(one) % int(wanted[2])), str(int(other) % int(wanted[2]))
+        return one, other
     if wanted:
         return _after_congruence(wanted[1]), answer
+    if given and given[1].isdigit() and int(given[1]) >= int(given[2]):  # 5 mod 3 is no 5
+        return reference, str(int(given[1]) % int(given[2])) if int(given[2]) else answer
     return (reference, _after_congruence(given[1])) if given else (reference, answer)
 
 
@@ -176,10 +222,25 @@ def _signs_of(piece: str) -> list[str]:
 
 def _solution_set(text: str) -> str | None:
     """The intervals that an inequality in one unknown stands for, as text; None where it is none."""
-    if not _COMPARED.search(text) or len(text) > 300:
+    if len(text) > 300:
         return None
+    if unequal := _UNEQUAL.fullmatch(text):
+        return rf"(-\infty,{unequal[1]})\cup({unequal[1]},\infty)"
+    if not _COMPARED.search(text):
+        return None
+    if within := _ABSOLUTE.fullmatch(text):
+        name, sign, bound = within.groups()
+        smaller = sign in ("<", r"\leq")
+        text = (
+            f"-({bound}){sign}{name}{sign}{bound}"
+            if smaller
+            else f"{name}{sign}{bound} or {name}{_MIRRORED[sign]}-({bound})"
+        )
     parts = [_interval(part) for part in _OR.split(text)]
     return None if None in parts else r"\cup".join(part for part in parts if part is not None)
+
+
+_MIRRORED = {">": "<", r"\geq": r"\leq"}
 
 
 def _interval(text: str) -> str | None:
@@ -289,17 +350,28 @@ def counted_list(text: str) -> str:
     r"""A list whose numbers have units, without them: `9 \text{ hens and } 10 \text{ rabbits}` as `9, 10`."""
     plain = unwrapped(text)
     if (
-        not (" and " in plain or "," in plain or ";" in plain)
+        not (" and " in plain or "," in plain or ";" in plain or "和" in plain)
         or len(plain) > 200
-        or not re.search(r"\d\s+[A-Za-z]", plain)
+        or not re.search(r"\d\s*[^\W\d_]", plain)
     ):
         return text
-    pieces = [piece.strip() for part in top_level(plain) for piece in re.split(r"\s+and\s+", part) if piece.strip()]
+    pieces = [piece.strip() for part in top_level(plain) for piece in re.split(r"\s+and\s+|和", part) if piece.strip()]
     found = [quantity(piece) for piece in pieces]
     numbers = [re.match(r"[-+]?\d+(?:[.,]\d+)*", piece) for piece in pieces]
     if len(pieces) < 2 or any(one is None or one.percent for one in found):
         return text
     return ", ".join(number[0] for number in numbers if number is not None)
+
+
+def counts_by_name(text: str) -> dict[str, str] | None:
+    r"""What is counted in a list, each with its number: `5 \text{ apples and } 3 \text{ pears}`; None for anything else."""
+    plain = unwrapped(text)
+    if not (" and " in plain or "," in plain) or len(plain) > 200:
+        return None
+    pieces = [piece.strip() for part in top_level(plain) for piece in re.split(r"\s+and\s+", part) if piece.strip()]
+    found = [re.fullmatch(r"(-?\d+(?:\.\d+)?)\s+([A-Za-z]{3,})", piece) for piece in pieces]
+    named = {one[2].casefold(): one[1] for one in found if one}
+    return named if len(pieces) > 1 and len(named) == len(pieces) else None
 
 
 def word_of(text: str) -> str | None:

@@ -5,19 +5,38 @@ changes the number or denies it makes the text something else than a number.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 
+from rewards.kinds.math_answer import elementary
 from rewards.kinds.math_answer.notation import NUMBER_PATTERN, unwrapped
+from rewards.kinds.math_answer.units import Unit, known_unit
 
 _SIMPLE = re.compile(r"[-+]?\d{1,300}(?:\.\d{1,300})?")
 _NUMBER_FIRST = re.compile(rf"({NUMBER_PATTERN})\s*(%|percent\b)?\s*(.*)", re.DOTALL)
 _LONGEST_UNIT = 60  # characters
 _MOST_UNIT_WORDS = 6
 
-_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "lakh": 5, "crore": 7}
+_SCALES = {
+    "hundred": 2,
+    "thousand": 3,
+    "million": 6,
+    "billion": 9,
+    "trillion": 12,
+    "quadrillion": 15,
+    "quintillion": 18,
+    "myriad": 4,
+    "lakh": 5,
+    "crore": 7,
+    "万": 4,
+    "萬": 4,
+    "亿": 8,
+    "億": 8,
+    "千": 3,
+    "百": 2,
+}
 _SCALE = {
     **{name: Fraction(10**power) for name, power in _SCALES.items()},
     **{f"{name}s": Fraction(10**power) for name, power in _SCALES.items()},
@@ -36,7 +55,7 @@ _COUNT = {word: value for value, word in enumerate(_ONES.split())} | {
 }
 
 # Words after a number that change or deny it, so that it is not a number with a unit.
-_NO_UNIT = frozenset(
+NO_UNIT = frozenset(
     [
         "percent",
         "squared",
@@ -101,56 +120,41 @@ _NO_UNIT = frozenset(
         "unless",
         "instead",
         "about",
+        "between",
+        "from",
+        "at",
+        "double",
+        "twice",
+        "half",
+        "root",
+        *[
+            "nicht",
+            "kein",
+            "keine",
+            "pas",
+            "non",
+            "falsch",
+            "faux",
+            "falso",
+            "menos",
+            "moins",
+            "weniger",
+            "mehr",
+            "millionen",
+            "milliarden",
+            "millones",
+            "milliards",
+        ],
+        *["tausend", "hundert", "mil", "mille", "halbe"],
     ]
 )
-_NEUTRAL = frozenset(["unit", "units", "in", "all", "total", "altogether", "each"])
-
-_Dimensions = tuple[tuple[str, int], ...]
-
-
-def _units() -> dict[str, tuple[Fraction, str]]:
-    """Each name of a unit: how many of its dimension's own it is, and the dimension."""
-    listed: dict[str, dict[Fraction | int | str, str]] = {
-        "length": {1: "m meter metre", 1000: "km kilometer kilometre", "1/100": "cm centimeter centimetre",
-                   "1/1000": "mm millimeter millimetre", "1609344/1000": "mi mile", "254/10000": "in inch inches",
-                   "3048/10000": "ft foot feet", "9144/10000": "yd yard"},
-        "time": {1: "s sec second", 60: "min minute", 3600: "h hr hour", 86400: "day", 604800: "week",
-                 "1/1000": "ms millisecond"},
-        "month": {1: "month", 12: "year yr"},
-        "mass": {1: "kg kilogram", "1/1000": "g gram", "1/1000000": "mg milligram", 1000: "t ton tonne",
-                 "45359237/100000000": "lb pound", "45359237/1600000000": "oz ounce"},
-        "volume": {1: "L l liter litre", "1/1000": "mL ml milliliter millilitre"},
-        "gallon": {1: "gallon gal", "1/4": "quart", "1/8": "pint", "1/16": "cup"},
-        "money": {1: "dollar usd bucks buck", "1/100": "cent penny pennies"},
-        "euro": {1: "euro eur"}, "yuan": {1: "yuan rmb"}, "rupee": {1: "rupee"},
-        "angle": {1: "degree deg \\circ", "573/10": "radian rad"},
-        "acre": {1: "acre"}, "hectare": {1: "hectare ha"},
-        "force": {1: "N newton"}, "energy": {1: "J joule", 1000: "kJ"}, "power": {1: "W watt", 1000: "kW"},
-        "voltage": {1: "V volt"}, "current": {1: "A amp ampere"}, "frequency": {1: "Hz hertz", 1000: "kHz"},
-        "amount": {1: "mol mole"}, "temperature": {1: "K kelvin"}, "pressure": {1: "Pa", 1000: "kPa"},
-    }  # fmt: skip
-    found: dict[str, tuple[Fraction, str]] = {}
-    for dimension, names in listed.items():
-        for factor, words in names.items():
-            for word in words.split():
-                found[word] = (Fraction(factor), dimension)
-                if len(word) > 2 and word.islower():
-                    found[f"{word}s"] = found[word]
-    return found
-
-
-_UNITS = _units()
-_COMPOUND = {"mph": "mi/h", "kmh": "km/h", "kph": "km/h", "fps": "ft/s", "sqft": "ft^2", "sq": ""}
-_FACTOR = re.compile(r"([A-Za-z]+|\\circ)(?:\^\{?(-?[1-3])\}?)?")
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A unit of measurement: how many of its dimensions' own it is. `name`: as it was written."""
-
-    name: str
-    factor: Fraction
-    dimensions: _Dimensions
+_ORDINAL = re.compile(r"\w*(?:teen|tie|illion|usand|undred)ths?")  # a part: "thirtieths"
+_CHANGED_IN_CHINESE = re.compile(r"[不非负負半多余餘倍分之百千万萬亿億十几幾零一二三四五六七八九两以约約和或]")
+_SIGN_WORD = re.compile(r"(?:negative|minus)\s+", re.IGNORECASE)
+_CURRENCY = re.compile(r"(?:Rs\.?|USD|US|EUR|GBP|INR|CNY|RMB)\s*(?=[\d.])")
+_CHINESE = re.compile(r"[零〇一二两兩三四五六七八九十百千万萬亿億]{1,12}")
+_CHINESE_DIGITS = {"〇": 0, "两": 2, "兩": 2, **{sign: value for value, sign in enumerate("零一二三四五六七八九")}}
+_FOREIGN_WORD = re.compile(r"(?!не|нет)[^\W\d_][^\W\d_'’. -]{0,19}")
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ class Quantity:
     def matches(self, other: "Quantity") -> bool:
         """Equal values. 50% is both 50 (the sign was left out) and 0.5. Two units that are known are converted."""
         if self.unit is not None and other.unit is not None:
-            if self.unit.dimensions != other.unit.dimensions:
+            if not self.unit.measures_as(other.unit):
                 return False
             if self.unit.factor != other.unit.factor:
                 return Fraction(self.value) * self.unit.factor == Fraction(other.value) * other.unit.factor
@@ -195,13 +199,26 @@ def quantity(text: str) -> Quantity | None:
         return Quantity(number, percent=found[2] is not None)
     if len(rest) > _LONGEST_UNIT:
         return None
-    first, _, after = rest.replace("-", " ").strip().partition(" ")
+    spelt = unwrapped(rest).replace("-", " ").strip()
+    first, _, after = (
+        (spelt[:1], "", spelt[1:]) if spelt[:1] in _SCALE and not spelt.isascii() else spelt.partition(" ")
+    )
     scale = _SCALE.get(first.lower(), _PART.get(first.lower()))
     if scale is not None and found[2] is None:
         can_be, unit = _unit_of(after.strip())
         return Quantity(Fraction(number) * scale, unit=unit) if can_be else None
     can_be, unit = _unit_of(rest)
     return Quantity(number, percent=found[2] is not None, unit=unit) if can_be else None
+
+
+def measured(text: str) -> Quantity | None:
+    r"""A normalised text that is one exact value, alone, with a unit or in percent: `33\frac{1}{3}%`, `\frac12 \text{ hours}`."""
+    found = quantity(text)
+    if found is not None:
+        return found
+    bare, unit = split_unit(text)
+    value = elementary.value(bare.rstrip("% "))
+    return Quantity(value, bare.endswith("%"), unit) if isinstance(value, Fraction) else None
 
 
 def split_unit(text: str) -> tuple[str, Unit | None]:
@@ -216,7 +233,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
 _ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")  # of which degrees are no decoration
 _UNIT_AT_THE_END = re.compile(
     r"\s*(?:\\(?:text|mbox|mathrm)\s*\{[^{}]{1,40}\}(?:\^\{?[23]\}?)?|(?:\^\{?\\circ\}?|\\circ)(?:\s*(?:\\(?:text|mathrm)\{[CF]\}|[CF]))?"
-    r"|(?<=[\d})])\s*(?:km|cm|mm|kg|mg|mL|ml|mph|Hz|kJ|kW)(?:\^\{?[23]\}?)?|(?<=[\d})])\s+[A-Za-z]{3,}(?:\s+[A-Za-z]+){0,3})$"
+    r"|(?<=[\d})])\s*(?:km|cm|mm|nm|kg|mg|mL|ml|mph|Hz|kJ|kW|kN|MB|GB|eV|[ms](?=\s?[/^]))(?:/(?:[a-z]{1,2}))?(?:\^\{?[23]\}?)?|(?<=[\d})])\s+[A-Za-z]{3,}(?:\s+[A-Za-z]+){0,3})$"
 )
 
 
@@ -228,56 +245,70 @@ def _unit_of(text: str) -> tuple[bool, Unit | None]:
     bare = plain.removeprefix("^").replace("{\\circ}", r"\circ")
     words = re.findall(r"[A-Za-z]+", bare)
     lowered = {word.lower() for word in words if len(word) > 1}
-    if len(words) > _MOST_UNIT_WORDS or lowered & _NO_UNIT or lowered & (_PART.keys() | _SCALE.keys() | _COUNT.keys()):
+    if len(words) > _MOST_UNIT_WORDS or lowered & NO_UNIT or lowered & (_PART.keys() | _SCALE.keys() | _COUNT.keys()):
         return False, None
-    known = _compound(bare)
+    if any(map(_ORDINAL.fullmatch, lowered)):
+        return False, None
+    known = known_unit(bare)
     if known is not None:
         return True, known
-    if not re.fullmatch(r"[A-Za-z][A-Za-z' -]*", bare):
-        return bare.replace(" ", "") in (r"\circC", r"\circF"), None
+    if not bare.isascii():
+        return _FOREIGN_WORD.fullmatch(bare) is not None and not _CHANGED_IN_CHINESE.search(bare), None
+    if not re.fullmatch(r"[A-Za-z][A-Za-z' -]*|[A-Za-z]{3,}\s?/\s?[A-Za-z]+", bare):
+        return False, None
     for word in words if len(words) > 1 else ():  # "hours of work", "US dollars"
-        if len(word) > 2 and (found := _compound(word)) is not None:
+        if len(word) > 2 and "/" not in bare and (found := known_unit(word)) is not None:
             return True, found
     return len(bare) > 2, None
 
 
-def _compound(text: str) -> Unit | None:
-    """A unit made of known ones: `km/h`, `m/s^2`, `square feet`, `dollars per hour`."""
-    spelt = re.sub(r"\bper\b|\ba\b(?=\s)|\ban\b", "/", text)
-    spelt = re.sub(r"\b(?:square|sq\.?)\s+([A-Za-z]+)|\b([A-Za-z]+)\s+squared\b", r"\1\2^2", spelt)
-    spelt = re.sub(r"\bcubic\s+([A-Za-z]+)", r"\1^3", spelt)
-    for short, long in _COMPOUND.items():
-        if spelt.strip() == short:
-            spelt = long
-    factor, dimensions, sign, place = Fraction(1), dict[str, int](), 1, 0
-    spelt = re.sub(r"\s*([*/])\s*", r"\1", spelt.strip())
-    while place < len(spelt):
-        if spelt[place] in "*/ ":
-            sign = -1 if spelt[place] == "/" else sign
-            place += 1
-            continue
-        found = _FACTOR.match(spelt, place)
-        known = (
-            None if found is None else _UNITS.get(found[1]) or _UNITS.get(found[1].lower() if len(found[1]) > 2 else "")
-        )
-        if found is None or known is None:
-            return None
-        power = sign * int(found[2] or 1)
-        factor *= known[0] ** power
-        dimensions[known[1]] = dimensions.get(known[1], 0) + power
-        place = found.end()
-    return Unit(text, factor, tuple(sorted(dimensions.items()))) if dimensions else None
-
-
 def _in_words(text: str) -> Quantity | None:
-    """A number that is written in words: `twelve`, `twenty-one`, `three fourths`."""
-    plain = unwrapped(text)
-    if len(plain) > 80 or not re.fullmatch(r"[A-Za-z][A-Za-z -]*", plain.strip()):
+    """A number that is written in words, alone or with what is counted: `twelve`, `negative two`, `three apples`."""
+    plain = unwrapped(text).strip()
+    if (sign := _SIGN_WORD.match(plain) or _CURRENCY.match(plain)) and len(plain) > sign.end():
+        found = quantity(plain[sign.end() :].strip())
+        if found is None or found.value < 0:
+            return None
+        return replace(found, value=-found.value) if sign.re is _SIGN_WORD else found
+    if _CHINESE.fullmatch(plain):
+        return Quantity(Fraction(_counted_in_chinese(plain)))
+    if len(plain) > 80 or not re.fullmatch(r"[A-Za-z][A-Za-z -]*", plain):
         return None
-    words = [word for word in re.split(r"[\s-]+", plain.strip().lower()) if word != "and"]
-    part = _PART.get(words[-1]) if len(words) > 1 or words[-1] == "half" else None
-    counted = _counted(words[:-1] if part is not None else words) if len(words) > 1 or part is None else 1
-    return None if counted is None else Quantity(Fraction(counted) * (part or 1))
+    words = re.split(r"[\s-]+", plain.lower())
+    for end in range(len(words), 0, -1):
+        said, counted = _said([word for word in words[:end] if word != "and"]), words[end:]
+        if said is None or counted[:1] in (["of"], ["or"], ["and"]):
+            continue
+        can_be, unit = _unit_of(" ".join(counted[1:] if counted[:1] in (["a"], ["an"]) else counted))
+        return Quantity(said, unit=unit) if can_be else None
+    return None
+
+
+def _said(words: list[str]) -> Fraction | None:
+    """The number that English words say: `twenty one`, `three fourths`, `two a half`, `half a million`."""
+    if words[-2:] in (["a", "half"], ["one", "half"], ["a", "quarter"]) and len(words) > 2:
+        whole = _counted(words[:-2])
+        return None if whole is None else whole + _PART[words[-1]]
+    if words[:2] == ["half", "a"]:
+        scale = _SCALE.get(" ".join(words[2:]))
+        return None if scale is None else scale / 2
+    part = _PART.get(words[-1]) if len(words) > 1 or words == ["half"] else None
+    above = words[:-1] if part is not None else words
+    counted = 1 if part is not None and above in ([], ["a"]) else _counted(above) if above else None
+    return None if counted is None else Fraction(counted) * (part or 1)
+
+
+def _counted_in_chinese(text: str) -> int:
+    """The number that Chinese numerals say: 十二, 三百零五, 两万."""
+    total, section, digit = 0, 0, 0
+    for sign in text:
+        if sign in _CHINESE_DIGITS:
+            digit = _CHINESE_DIGITS[sign]
+        elif sign in "十百千":
+            section, digit = section + (digit or 1) * 10 ** ("十百千".index(sign) + 1), 0
+        else:
+            total, section, digit = (total + section + digit) * int(_SCALE[sign]), 0, 0
+    return total + section + digit
 
 
 def _counted(words: list[str]) -> int | None:

@@ -9,28 +9,31 @@ import re
 from rewards.contract import without_end_tokens
 from rewards.kinds.math_answer.boxes import BOX_CHARACTERS, BOXES, NEGATED, last_box, last_boxes
 from rewards.kinds.math_answer.notation import NUMBER_PATTERN as _NUMBER
-from rewards.kinds.math_answer.notation import closes_at_the_end
+from rewards.kinds.math_answer.notation import PLAIN_FUNCTION, closes_at_the_end, in_ascii, normalise
+from rewards.kinds.math_answer.quantities import measured
+from rewards.kinds.math_answer.sentences import DENIED, with_unit
 
 LOOK_BACK_CHARACTERS = 200_000  # how far from its end an announcement is searched for; boxes are found anywhere
 LOOKED_AT_CHARACTERS = 300  # of the last line, for equations that are listed
 LAST_CHARACTERS = 20_000  # how far from its end a number or formula that nothing announces is searched for
 
-_DENIED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)\b|n['’]t\b", re.IGNORECASE)
-
 _MARKER = re.compile(
-    r"(?:\banswers?\**\s*(?:(?:is|are)\b|:|=|would be\b|should be\b|must be\b)\s*:?|####|答案(?:应该|应当)?\**\s*(?:是|为|：|:|=))\s*(?:(?:for sure|definitely|clearly|certainly|surely|indeed|simply|therefore|thus)\b)?\s*(?:\*\*(?=\s))?",
+    r"(?:\banswers?\**\s*(?:(?:is|are)\b|:|=|would be\b|should be\b|must be\b)\s*:?|####|\b(?:correct|right)\s+(?:option|choice)\**\s*(?:is\b|:)|【答案】|答案\**\s*(?:应该|应当|应)?\**\s*(?:是|为|為|选|選|：|:|=)\s*(?:选|選)?|故(?:答案)?[选選]择?)\s*(?:(?:for sure|definitely|clearly|certainly|surely|indeed|simply|therefore|thus)\b)?\s*(?:\*\*(?=\s))?",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
+_BARE_BOX = re.compile(r"\\boxed\s?(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z]))")
 _SPAN = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(((?:[^\\\n]|\\[^()\n])+)\\\)|\\\[((?:[^\\]|\\[^\[\]])+)\\\]")
-_EMPHASIS = re.compile(r"(\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1")
+_EMPHASIS = re.compile(r"(\*\*\*|\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1")
 _IS_NUMBER = re.compile(
     rf"[^$]{{0,200}}?\b(?:is|are|equals|was|be)\s+(?:equal to\s+)?({_NUMBER}(?:/\d+)?%?)(?![\w.,/^*]*[\d\\])[^$]*$"
 )
-_CHOICE = re.compile(r"\(?([A-Z])\)?(?=[.,:;)]|\s*$|\s+(?:because|since|as|is)\b)")
+_CHOICE = re.compile(
+    r"(?:(?i:option|choice)\s+)?[:：]?\s*\(?([A-Z])\)?(?=[.,:;)。，、；]|\s*$|\s+(?:because|since|as|is)\b)"
+)
 
 # Units that are glued to a number, and what may stand right after one that is not: a letter or a sign makes it another.
-_GLUED = r"(?:km|cm|mm|m|kg|mg|g|ml|mL|L|l|s|h|hr|hrs|min|mins|ft|in|lb|lbs|oz|mph|kph|Hz|kW|W|V|N|J|K|°C?|°F)(?:\^?[23²³])?(?:/[a-z]{1,2})?(?![A-Za-z\d])"
+_GLUED = r"(?:km|cm|mm|m|kg|mg|g|ml|mL|L|l|s|h|hr|hrs|min|mins|ft|in|lb|lbs|oz|mph|kph|Hz|kW|W|V|N|J|K|°C?|°F)(?:\^?\{?[23²³]\}?)?(?:/[a-z]{1,2})?(?![A-Za-z\d])|(?:hrs|min|lbs|mph|USD|EUR|GBP|CNY|RMB|kWh|MHz|GHz|[kMGT]B|ms|ns|nm|[kM]Pa|[kMG]?eV|cm3|m3|(?!sqrt|arctan)[A-Za-z]{4,})(?![A-Za-z\d(])"
 # A number whose thousands are set apart by blanks, as in French, is one number and not its last group.
 _SPACED_NUMBER = r"[-+]?[1-9]\d{0,2}(?:[ \u00a0\u2009\u202f]\d{3})+(?!\d)(?:[.,]\d+)?"
 _BARE = rf"(?<![\w.^{{}}\\/])(?<![A-Za-z]-)(?:{_SPACED_NUMBER}|{_NUMBER})(?:\s?/\s?\d+(?![\d.]*\d))?(?::\d+)*%?(?:(?=\s?{_GLUED})|(?![A-Za-z_\\^(]|\.\d))"
@@ -49,9 +52,20 @@ _IS_EXPRESSION = re.compile(r"[\\^*/+<>=·×÷(]|\d\s?-\s?\d|\d[a-zA-Z]")
 # Where what follows an answer begins: a reason, a remark, a condition.
 _REMARK = re.compile(
     r"\s*[,;:—]?\s*[(\[]?\s*\b(?:because|since|as|for|which|where|so|due|given|it|that|this|thus|hence|namely|but|when|if|after|with|by|making|we|i|"
-    r"assuming|therefore|obtained|found|from|rounded|after|approximately)\b.*$",
+    r"assuming|therefore|obtained|found|from|rounded|after|approximately|not|rather|instead|done)\b.*$",
     re.IGNORECASE | re.DOTALL,
 )
+_REMARK_IN_CHINESE = re.compile(
+    r"(?<=\S)\s*[，,；;。（(]?\s*(?:因为|因為|由于|由於|所以|不是|而不|而非|理由|其中|注意).*$", re.DOTALL
+)
+_CORRECT_OPTION = re.compile(
+    r"\b(?:option|choice|answer)\s*\**\(?([A-Z])\)?\**\s+is\s+(?:the\s+)?(?:correct|right)\b", re.IGNORECASE
+)
+_HALF_OPEN = re.compile(r"\[[^()\[\],;]{1,40},[^()\[\],;]{1,40}\)|\([^()\[\],;]{1,40},[^()\[\],;]{1,40}\]")
+_IN_BRACKETS = re.compile(r"(\S.{0,80}?)\s+\(\s*(?:=|or\b|i\.e\.,?)?\s*([^()]{1,80})\)$")
+_OR_ELSE = re.compile(r"([^,;]{1,80}?)\s*,?\s+(?:or|i\.e\.,?)\s+([^,;]{1,80})")
+_TAGS = re.compile(r"</?(?:b|strong|em|i|u|mark|code|span)>", re.IGNORECASE)
+_UNIT_POWER = re.compile(r"(?<=\d)(\s?(?:[kcm]?m|ft|in))(?:\s?\^\s?\{?[23]\}?|[23])(?!\w)")
 _PLAIN_WORDS = re.compile(rf"(?<!\\)\b[A-Za-z]{{3,}}|[{_CJK}]")
 _OPTION = re.compile(r"(?:(?:option|choice)\s+)?\(?([A-Z])\)?\.?", re.IGNORECASE)
 _CHANGED_AFTER = frozenset(
@@ -98,6 +112,8 @@ def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False,
     of an equation. values: how many the reference lists: so many boxes of one line, or so many equations with commas
     between them, are one answer.
     """
+    if "\\boxed" in text:
+        text = _BARE_BOX.sub(r"\\boxed{\1}", text)
     box, end = last_boxes(text, values)
     if require_boxed:
         return box or None
@@ -117,7 +133,8 @@ def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False,
 
 
 def _has_announcement(tail: str) -> bool:
-    return "answer" in tail.lower() or "####" in tail or "答案" in tail
+    lowered = tail.lower()
+    return any(word in lowered for word in ("answer", "####", "答案", "故选", "故選", "option", "choice"))
 
 
 def _announced(tail: str) -> str | None:
@@ -135,7 +152,7 @@ def _announced(tail: str) -> str | None:
     if rest.startswith(("$$", "\\[")):
         span = _SPAN.match(rest)
         return _content(span) if span else None
-    lines = rest.splitlines()
+    lines = _TAGS.sub("", rest).splitlines()
     return answer_in_sentence(lines[0]) if lines else None
 
 
@@ -167,7 +184,7 @@ def _content(span: re.Match[str]) -> str:
 
 def answer_in_sentence(line: str) -> str | None:
     """The answer in the rest of a line that announced one: without emphasis, remark and unit words; None if denied."""
-    line = line[:BOX_CHARACTERS].strip()
+    line = _REMARK_IN_CHINESE.sub("", line[:BOX_CHARACTERS].strip())
     if line.count("**") % 2:  # what it closes was opened before
         line = line.replace("**", "", 1) if line.startswith("**") else "".join(line.rsplit("**", 1))
     emphasis = _EMPHASIS.match(line)
@@ -183,8 +200,9 @@ def answer_in_sentence(line: str) -> str | None:
     if choice and not re.match(r"\(?[A-Z]\)?\s*[,;]\s*\(?[A-Z]\)?\s*(?:$|[.,;]|and\b)", line):
         return choice[1]
     sentence = re.split(r"[.。!！](?:\s|$)|。", line, maxsplit=1)[0].strip()
-    if _DENIED.search(sentence.split(",")[0]):
+    if DENIED.search(sentence.split(",")[0]):
         return None
+    sentence = _without_alternative(sentence)
     spans = list(_SPAN.finditer(sentence))
     said = _IS_NUMBER.match(sentence, spans[-1].end()) if spans else None
     if said:  # "The largest $n$ is 34": what the formula is said to be, and not the formula
@@ -208,7 +226,8 @@ def _listed_spans(rest: str) -> list[str]:
 
 def _without_remark(sentence: str) -> str:
     """The number in a sentence that holds one, or the sentence up to a remark."""
-    shortened = _REMARK.sub("", sentence, count=1).strip() if re.match(r"[-+(\[{\\\d.$]", sentence) else sentence
+    begins = re.match(r"[-+(\[{\\\d.$√½¼¾π]|[A-Za-z](?=\s?[-+*/^=_(,])", sentence)
+    shortened = _REMARK.sub("", sentence, count=1).strip() if begins else sentence
     sentence = (shortened or sentence).strip(" ,;:")
     numbers = _NUMBERS.findall(sentence)
     # A number inside a sentence is the answer only if it is the only one, and no word after it changes it.
@@ -217,14 +236,27 @@ def _without_remark(sentence: str) -> str:
         and _PLAIN_WORDS.search(sentence)
         and not _IS_EXPRESSION.search(sentence.replace(numbers[0], ""))
     ):
-        after = set(re.findall(r"[a-z]+", sentence.partition(numbers[0])[2].lower()))
-        return sentence if after & _CHANGED_AFTER else numbers[0]
+        following = sentence.partition(numbers[0])[2]
+        after = set(re.findall(r"[a-z]+", following.lower()))
+        return sentence if after & _CHANGED_AFTER else with_unit(numbers[0], following)
+    return sentence
+
+
+def _without_alternative(sentence: str) -> str:
+    """A sentence without what says the same value again: `1/2 (or 0.5)`, `7 (5+2)`, `1/2, or 50%`."""
+    for again in (_IN_BRACKETS.fullmatch(sentence), _OR_ELSE.fullmatch(sentence)):
+        if again:
+            first, second = measured(normalise(again[1])), measured(normalise(again[2]))
+            if first is not None and second is not None and first.matches(second):
+                return again[1]
     return sentence
 
 
 def _last_mentioned(text: str, whole: bool) -> str | None:
     """The last formula or number of a text that announces nothing: a whole one, never a part of a larger expression."""
-    text = _SPACED.sub(" ", text)
+    text = re.sub(r"[^\S\n]{2,}", " ", PLAIN_FUNCTION.sub(r"\\\1", in_ascii(_SPACED.sub(" ", text))))
+    if (chosen := _CORRECT_OPTION.search(text)) and not NEGATED.search(text[: chosen.start()][-40:]):
+        return chosen[1].upper()
     spans = list(_SPAN.finditer(text))
     span = spans[-1] if spans else None
     rest = text[span.end() :] if span else text
@@ -248,9 +280,10 @@ def _listed_equations(text: str, values: int) -> str | None:
 
 def _last_expression(text: str) -> str | None:
     """The number or expression in which the last digit or command of a text stands."""
-    place = max((text.rfind(sign) for sign in "0123456789\\"), default=-1)
+    shown = _UNIT_POWER.sub(lambda one: one[1] + "_" * (len(one[0]) - len(one[1])), text)  # the 2 of 16 cm^2
+    place = max((shown.rfind(sign) for sign in "0123456789\\"), default=-1)
     if place < 0:
-        chosen = _OPTION.fullmatch(text.strip())
+        chosen = _OPTION.fullmatch(_bare(text))
         return chosen[1] if chosen else None
     numbers = [one for one in _NUMBERS.finditer(text) if one.start() <= place < one.end()]
     line = text.rfind("\n", 0, place) + 1
@@ -260,9 +293,16 @@ def _last_expression(text: str) -> str | None:
     larger = whole is not None and (found is None or len(whole[0].strip()) > len(found[0].strip()))
     if whole is not None and larger and whole.start() <= place and _IS_EXPRESSION.search(whole[0]):
         found = whole
+    interval = next(
+        (one for one in _HALF_OPEN.finditer(text, max(line, place - 90)) if one.start() <= place < one.end()), None
+    )
+    if interval is not None:
+        found = interval
     if found is None or NEGATED.search(text[max(0, found.start() - 40) : found.start()]):
         return None
-    return _right_side(found[0]) if found is whole else found[0]
+    if found is interval:
+        return found[0]
+    return _right_side(found[0]) if found is whole else with_unit(found[0], text[found.end() :])
 
 
 def _right_side(expression: str) -> str:

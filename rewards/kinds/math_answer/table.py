@@ -2,6 +2,7 @@
 
 from rewards.kind import Group, Row
 from rewards.kinds.math_answer.table_forms import WRITTEN_RIGHT, WRITTEN_UNJUDGEABLE, WRITTEN_WRONG
+from rewards.kinds.math_answer.table_notations import NOTED_RIGHT, NOTED_WRONG
 
 GOLD: tuple[tuple[str, str], ...] = (
     (r"\frac{3}{4}", r"\boxed{\dfrac{9}{12}}"),  # first, because it starts the processes that read mathematics
@@ -127,5 +128,7 @@ ROWS: tuple[Row, ...] = (
     *_rows("gold", WRITTEN_RIGHT, 1.0),
     *_rows("near_miss", WRITTEN_WRONG, 0.0),
     *_rows("unjudgeable", WRITTEN_UNJUDGEABLE, None),
+    *_rows("gold", NOTED_RIGHT, 1.0),
+    *_rows("near_miss", NOTED_WRONG, 0.0),
     *(Row("adversarial", text, score, {"answer": reference}) for reference, text, score in ADVERSARIAL),
 )

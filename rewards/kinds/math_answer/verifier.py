@@ -27,7 +27,7 @@ from rewards.kinds.math_answer.comparison import (
     settle,
 )
 from rewards.kinds.math_answer.forms import known_set, word_of
-from rewards.kinds.math_answer.quantities import quantity
+from rewards.kinds.math_answer.quantities import measured
 from rewards.kinds.math_answer.reading import final_answer
 from rewards.pool import Outcome, VerificationPool
 
@@ -180,7 +180,7 @@ def check_references(answers: Sequence[str]) -> list[str | None]:
 def _is_readable(text: str) -> bool:
     """Whether a normalised text can be read without a process."""
     return (
-        quantity(text) is not None
+        measured(text) is not None
         or word_of(text) is not None
         or known_set(text) is not None
         or elementary.is_readable(text)
