@@ -20,6 +20,7 @@ from rewards.contract import (
     Rollout,
     Verdict,
     Verifier,
+    content_text,
     not_applicable,
 )
 from rewards.errors import BudgetSpent, RewardsError
@@ -271,10 +272,14 @@ def _messages(completion: Any) -> tuple[Mapping[str, Any], ...]:
     return (completion,) if isinstance(completion, Mapping) else tuple(completion)
 
 
+THINKING_KEYS = ("reasoning_content", "reasoning", "thinking")  # of parsed messages, by servers and templates
+
+
 def completion_text(completion: Any) -> str:
     """A completion as one text; None is an empty one.
 
-    Of messages, the last assistant turn; its `reasoning_content`, or `thinking`, becomes a think block.
+    Of messages, the last assistant turn; its `reasoning_content`, `reasoning` or `thinking`, or its parts of that type,
+    become a think block.
     """
     if completion is None or isinstance(completion, str):
         return completion or ""
@@ -283,10 +288,15 @@ def completion_text(completion: Any) -> str:
     turns = [message for message in completion if message.get("role", "assistant") == "assistant"]
     if not turns:
         return ""
-    content = turns[-1].get("content") or ""
-    if not isinstance(content, str):
-        content = "".join(part.get("text") or "" for part in content)
-    reasoning = turns[-1].get("reasoning_content") or turns[-1].get("thinking")
+    content, reasoning = (
+        content_text(turns[-1].get("content")),
+        next(filter(None, map(turns[-1].get, THINKING_KEYS)), None),
+    )
+    if reasoning is None and isinstance(turns[-1].get("content"), (list, tuple)):
+        parts = [
+            part for part in turns[-1]["content"] if isinstance(part, Mapping) and part.get("type") in THINKING_KEYS
+        ]
+        reasoning = "".join(str(part.get(part["type"]) or "") for part in parts)
     return f"{THINK_OPEN}\n{reasoning}\n{THINK_CLOSE}\n\n{content}" if reasoning else content
 
 

@@ -128,6 +128,14 @@ def without_end_tokens(text: str) -> str:
     return text
 
 
+def content_text(content: Any) -> str:
+    """A chat message's content as text: of a list of parts, the texts that are shown, and not those of thinking."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    parts = [{"text": part} if isinstance(part, str) else part for part in content]
+    return "".join(str(part.get("text") or "") for part in parts if isinstance(part, Mapping))
+
+
 def after_thinking(text: str) -> str:
     """What follows the last `</think>`, or the whole text where there is none; an opening tag in it stays."""
     return text.rpartition(THINK_CLOSE)[2]

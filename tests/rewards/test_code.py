@@ -205,12 +205,20 @@ def test_the_fence_that_defines_what_is_tested_is_the_program() -> None:
 
 def test_what_a_row_needs_of_the_programs_own_objects_is_found_when_data_is_loaded() -> None:
     for test in ("assert P(3) == P(3)", "x = [2, 1]\ng(x)\nassert x == [1, 2]", "with V() as x:\n    assert x == 5",
+                 "assert sorted([P(2), P(1)])[0].x == 1", "assert str(P()) == 'p'", "assert next(g(3)) == 0", "assert g() is g()",
+                 "assert {P(1)} == {P(1)}", "v = P()\nv += 1\nassert v.x == 1", "assert -P(1) == 3",
+                 "x = [3, 1]\nassert g(x) is None\nassert x == [1, 3]", "x, y = [1], [2]\ng(x, y)\nassert x == [1, 2]",
+                 "x = [0]\nfor i in range(3):\n    g(x)\nassert x[0] == 3", "x = [2, 1]\ng(l=x)\nassert x == [1, 2]",
+                 "x = [1]\nf = g\nf(x)\nassert len(x) == 2",
                  "import datetime\nassert g() == datetime.date(2024, 1, 1)", "try:\n    g()\nexcept Wrong:\n    pass"):  # fmt: skip
         assert "the tests" in str(check_tests({"form": "asserts", "asserts": [test]})), test
     for test in (
         "for n in [1, 2]:\n    assert f(n) == n",
         "x = [2, 1]\nassert g(x) == [1, 2]",
         "assert P(3).size == 3",
+        "x = [2, 1]\nassert g(x) == 3\nassert f(x) == 2",
+        "assert sorted(g(3)) == [1, 2]",
+        "assert g(3) is None",
     ):
         assert check_tests({"form": "asserts", "asserts": [test]}) is None, test
 

@@ -101,6 +101,9 @@ def test_completions_may_be_strings_or_messages() -> None:
     tools = [{"role": "assistant", "content": None}, {"role": "tool", "content": "7"}]
     assert completion_text([*tools, {"role": "assistant", "content": [{"type": "text", "text": "seven"}]}]) == "seven"
     assert completion_text([]) == ""
+    parts = [{"type": "thinking", "thinking": "3 + 4"}, {"type": "text", "text": "seven"}]
+    for message in ({"reasoning": "3 + 4", "content": "seven"}, {"content": parts}):
+        assert completion_text([{"role": "assistant", **message}]) == "<think>\n3 + 4\n</think>\n\nseven"
 
 
 def test_a_completion_of_messages_reaches_verifiers_whole() -> None:

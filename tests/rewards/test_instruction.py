@@ -54,7 +54,7 @@ def test_what_cannot_be_judged_has_no_score_and_is_named() -> None:
     unknown = verdict_on("Salt.", [NO_COMMA, "punctuation:no_full_stop"], [{}, {}])
     assert (unknown.score, unknown.reason) == (None, "instruction_unknown")
     assert unknown.evidence == {"instruction": "punctuation:no_full_stop"}
-    unusable = verdict_on("Salt.", [WORDS], [{"num_words": "5", "relation": "less than"}])
+    unusable = verdict_on("Salt.", [WORDS], [{"num_words": "five", "relation": "less than"}])
     assert (unusable.score, unusable.reason) == (None, "kwargs_unusable")
     assert unusable.evidence["instruction"] == WORDS
     assert "num_words" in unusable.evidence["problem"]

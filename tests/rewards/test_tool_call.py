@@ -212,6 +212,30 @@ def test_the_calls_of_all_turns_are_judged_together_structured_or_written() -> N
             0.0,
         ),
         ({"role": "assistant", "content": "", "tool_calls": ["get_weather"]}, 0.0),
+        ({"role": "assistant", "content": [{"type": "text", "text": written}]}, 1.0),
+        (
+            {
+                "role": "assistant",
+                "content": "",
+                "function_call": {"name": "get_weather", "arguments": '{"city": "Rome"}'},
+            },
+            1.0,
+        ),
+        ({"role": "assistant", "content": "", "tool_calls": [{"name": "get_weather", "args": {"city": "Rome"}}]}, 1.0),
+        (
+            {
+                "role": "assistant",
+                "content": [{"type": "tool_use", "id": "1", "name": "get_weather", "input": {"city": "Rome"}}],
+            },
+            1.0,
+        ),
+        (
+            {
+                "role": "assistant",
+                "content": [{"type": "thinking", "thinking": written}, {"type": "text", "text": "."}],
+            },
+            0.0,
+        ),
     ):
         turns = ({"role": "assistant", "content": "", "tool_calls": [step]}, result, second, result, done)
         judged = Rollout("?", "Sunny in both.", columns={"tools": TOOLS, "calls": TWO}, messages=turns)

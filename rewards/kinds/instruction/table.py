@@ -202,6 +202,15 @@ AS_TABLES_HAVE_THEM: tuple[tuple[Group, Constraint, str, float], ...] = (
     ("gold", ("keywords:forbidden_words", {"forbidden_words": ["$5"]}), "It costs 5 dollars.", 1.0),
     ("near_miss", ("keywords:forbidden_words", {"forbidden_words": ["C++"]}), "Write C++, then.", 0.0),
     ("garbage", ("keywords:forbidden_words", {"forbidden_words": ["C++"]}), "", 0.0),
+    (
+        "near_miss",
+        ("keywords:forbidden_words", {"forbidden_words": ["猫"]}),
+        "我的猫很好。",
+        0.0,
+    ),  # no spaces between words
+    ("gold", ("keywords:forbidden_words", {"forbidden_words": ["猫"]}), "我的狗很好。", 1.0),
+    ("gold", ("length_constraints:number_words", {"num_words": "3", "relation": "at least"}), "One two three.", 1.0),
+    ("near_miss", ("length_constraints:number_words", {"num_words": "3", "relation": "at least"}), "One two.", 0.0),
 )
 
 ROWS: tuple[Row, ...] = (

@@ -12,11 +12,18 @@ from dataclasses import dataclass
 
 from rewards.contract import without_end_tokens
 
-_PYTHON = re.compile(r"\{?\.?(?:python[\d.]*|py3?|pypy3?)(?![\w+#-])", re.IGNORECASE)
+_PYTHON = re.compile(r"\{?\.?(?:i?python[\d.]*|py3?|pypy3?)(?![\w+#-])", re.IGNORECASE)
 _OPENS = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)$")
 _OPENS_AFTER_PROSE = re.compile(r"^[^`\n]*[^`\s][ \t]*(`{3,})[ \t]*((?:python[\d.]*|py3?)\b[^\n`]*)$", re.IGNORECASE)
+_OPENS_AFTER_COLON = re.compile(r"^[^`\n]*[:：]\**[ \t]*(`{3,})[ \t]*()$")
+_CUT_MARK = re.compile(r"\n`{1,2}\s*$")  # what is left of a mark where the text was cut off
+_NEUTRAL = frozenset(("code", "text", "txt", "plaintext", "plain", "solution", "answer"))  # languages that name none
+_QUOTED = re.compile(r"^> ?(?=[`~]{3})", re.MULTILINE)
+_WRAPPED = re.compile(
+    r"^\s*(?:\[(?:BEGIN|PYTHON|CODE)\]|python3?)[ \t]*\n(.*?)(?:\n\[(?:DONE|END|/PYTHON|/CODE)\].*)?$", re.DOTALL
+)
 _TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
-_INVISIBLE = str.maketrans({**dict.fromkeys("\ufeff\u200b\u200c\u200d\u2060"), "\u00a0": " ", "\u3000": " "})
+_INVISIBLE = str.maketrans({**dict.fromkeys("\ufeff\u200b\u200c\u200d\u2060\u00ad"), "\u00a0": " ", "\u3000": " "})
 # Linear, because answers are hostile: no line is left before its own end, and no quantifier gives back what it took.
 _LOOKS_LIKE_CODE = re.compile(
     r"^[^\S\n]*+((def|class|import|from|for|while|if|return|print|with|try|async|@\w+)\b|[\w.\[\],][\w.\[\], ]*+\s*+=[^=])"
@@ -44,9 +51,9 @@ class Fence:
         return _PYTHON.match(self.language) is not None
 
     @property
-    def says_something(self) -> bool:
-        """Whether there is more in it than comments and white space."""
-        return any(line.strip() and not line.lstrip().startswith("#") for line in self.text.splitlines())
+    def readings(self) -> tuple[str, ...]:
+        """Its texts that hold more than comments and white space, the shorter first."""
+        return tuple(text for text in dict.fromkeys((self.text, self.longer)) if _says_something(text))
 
 
 def program_texts(answer: str, wanted: Collection[str] = ()) -> tuple[tuple[str, ...], bool]:
@@ -59,13 +66,24 @@ def program_texts(answer: str, wanted: Collection[str] = ()) -> tuple[tuple[str,
     tagged = _TAGGED.findall(answer)
     if tagged:
         answer = tagged[-1]
+    if _QUOTED.search(answer):
+        answer = re.sub(r"^> ?", "", answer, flags=re.MULTILINE)
     fences = _fences(answer)[-_MOST_FENCES:]
-    for chosen in ([one for one in fences if one.is_python], [one for one in fences if not one.language]):
-        worded = [one for one in chosen if one.says_something]
-        defining = [one for one in worded if _defines(one.text, wanted)]
+    plain = [one for one in fences if not one.language]
+    neutral = [one for one in fences if one.language.lower() in _NEUTRAL]
+    for chosen in ([one for one in fences if one.is_python], plain, neutral):
+        worded = [one for one in chosen if one.readings]
+        defining = [one for one in worded if _defines(one.text + one.longer, wanted)]
+        coded = [
+            one for one in worded if _LOOKS_LIKE_CODE.search(one.text)
+        ]  # a plain fence may hold an example's input
         if worded:
-            fence = (defining or worded)[-1]
-            return tuple(dict.fromkeys(filter(None, (fence.text, fence.longer)))), True
+            fence = (defining or coded or worded)[-1]
+            return fence.readings, True
+    if len(fences) == 1 and not fences[0].text.strip():  # opened in the prompt, and only closed here
+        answer, fences = answer[: answer.rfind("```")], []
+    if wrapped := _WRAPPED.match(answer):
+        answer = wrapped[1]
     if fences or not _LOOKS_LIKE_CODE.search(answer):
         return (), False
     start = _STARTS_CODE.search(answer)
@@ -75,6 +93,10 @@ def program_texts(answer: str, wanted: Collection[str] = ()) -> tuple[tuple[str,
     else:
         readings.append(_without_prose_after(answer))
     return tuple(dict.fromkeys(readings)), False
+
+
+def _says_something(text: str) -> bool:
+    return any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines())
 
 
 def dedented(text: str) -> str:
@@ -112,13 +134,18 @@ def _fences(answer: str) -> list[Fence]:
     for place, number in enumerate(marks):
         if number <= taken:
             continue
-        opened = _OPENS.match(lines[number].rstrip("\n")) or _OPENS_AFTER_PROSE.match(lines[number].rstrip("\n"))
+        line = lines[number].rstrip("\n")
+        opened = _OPENS.match(line) or _OPENS_AFTER_PROSE.match(line) or _OPENS_AFTER_COLON.match(line)
         if not opened:
             continue
         ends = [_closing(lines[one], opened[1], lines[number]) for one in marks[place + 1 :][:_MOST_FENCES]]
         closes = [(marks[place + 1 + at], end) for at, end in enumerate(ends) if end is not None]
         if not closes:
-            fences.append(Fence(opened[2].strip(), "".join(lines[number + 1 :])))
+            text = _CUT_MARK.sub("\n", "".join(lines[number + 1 :]))
+            worded = [
+                one for one in marks[place + 1 :] if lines[one].lstrip().startswith(opened[1])
+            ]  # it closes, and prose goes on
+            fences.append(Fence(opened[2].strip(), text, "".join(lines[number + 1 : worded[0]]) if worded else ""))
             break
         first, last = closes[0], _last_before_the_next(closes, lines)
         text = "".join(lines[number + 1 : first[0]]) + first[1]
@@ -135,7 +162,7 @@ def _closing(line: str, mark: str, opening: str) -> str | None:
     if set(stripped) == {mark[0]} and len(stripped) >= len(mark):
         return "" if indent <= own + 3 else None
     glued = stripped.endswith(mark) and not stripped.endswith(mark[0] * (len(mark) + 1)) and stripped.count(mark) == 1
-    return f"{line.rstrip()[: -len(mark)]}\n" if glued and mark[0] == "`" else None
+    return f"{line.rstrip()[: -len(mark)]}\n" if glued else None
 
 
 def _last_before_the_next(closes: list[tuple[int, str]], lines: list[str]) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rewards.kinds.python_tests.modules import missing_module
-from rewards.kinds.python_tests.objects import ALIASES, objects_needed
+from rewards.kinds.python_tests.objects import ALIASES, COMPARATORS, objects_needed
 from rewards.kinds.python_tests.program import dedented
 from rewards.sandbox.examination import Asserts, Calls, StandardStreams, Tests
 from rewards.sandbox.inside.wire import WireError
@@ -126,7 +126,7 @@ def _run(
     """Tests that have to be run, if there is a program that they can judge. Raises UnreadableTests."""
     remote = remote or {}
     _refuse_without_modules([prelude, *tests], names - remote.keys())
-    needed = objects_needed([*tests], (names | remote.keys()) - ALIASES.keys())
+    needed = objects_needed([*tests], (names | remote.keys()) - ALIASES.keys() - (COMPARATORS - remote.keys()))
     if needed is not None:
         raise UnreadableTests(needed)
     return Asserts(tests, prelude, names, remote)

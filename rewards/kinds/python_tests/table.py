@@ -164,6 +164,7 @@ TYPED = "class Solution:\n    def add(self, a: Optional[int], b: int) -> List[in
 GREATEST = {"form": "calls", "entry_point": "gcd", "calls": [[4, 6]], "outputs": [2]}
 HALF = {"form": "stdio", "inputs": ["1\n"], "outputs": ["0.5 2\n"]}
 USES_NUMPY = {"form": "asserts", "asserts": ["assert np.allclose(f(3), [9.0])"]}
+USES_ISCLOSE = {"form": "asserts", "asserts": ["assert isclose(f(3), 9.0)"]}
 EXPECTS_ERROR = {"form": "asserts", "asserts": ["try:\n    f('a') == 1\n    assert False\nexcept TypeError:\n    pass"]}
 COMPARES_OBJECTS = {"form": "asserts", "asserts": ["assert P(3) == P(3)"]}
 
@@ -188,6 +189,20 @@ WRITTEN = (
     _said(f"Here is the function:\n\n{ADD}\n", 1.0),
     _said(f"<answer>\n{ADD}\n</answer>", 1.0),
     _said(f"```python\n\ufeff{ADD}\n```<|im_end|>", 1.0),
+    _said(f"~~~python\n{ADD}~~~", 1.0),
+    _said(f"```python\n{ADD}\n``` This adds.", 1.0),
+    _said(f"```python\n{ADD}\n``", 1.0),  # cut off within the mark
+    _said(f"```code\n{ADD}\n```", 1.0),
+    _said(f"Answer: ```\n{ADD}\n```", 1.0),
+    _said("> ```python\n> def add(a, b):\n>     return a + b\n> ```", 1.0),
+    _said("> ```python\n> def add(a, b):\n>     return a - b\n> ```", 0.0),
+    _said(f"```python\n# ```\n{ADD}\n```", 1.0),
+    _said(f"{ADD}\n```", 1.0),  # the fence was opened in the prompt
+    _said(f"[BEGIN]\n{ADD}\n[DONE]", 1.0),
+    _said(f"python\n{ADD}", 1.0),
+    _said("[BEGIN]\ndef add(a, b):\n    return a - b\n[DONE]", 0.0),
+    _said(f"```\n{READS}\n```\nFor example:\n```\n1 2\n```", 1.0, STDIO),
+    _row("gold", STDIO, f"{READS}\nimport sys\nsys.stdout.close()", 1.0),
     _row("gold", STDIO, f"{READS}\nexit()", 1.0),
     _row("gold", STDIO, "a, b = map(int, open('/dev/stdin').read().split())\nprint(a + b)", 1.0),
     _row("gold", STDIO, "import atexit\natexit.register(lambda: print(sum(map(int, input().split()))))", 1.0),
@@ -201,6 +216,8 @@ WRITTEN = (
     _row("garbage", HALF, "print('nan 2')"),
     _row("unjudgeable", COMPARES_OBJECTS, "class P:\n    def __init__(self, x): self.x = x", None),
     _row("adversarial", USES_NUMPY, "class np:\n    @staticmethod\n    def allclose(a, b): return True\ndef f(x): return 0"),
+    _row("adversarial", USES_ISCLOSE, "def isclose(a, b): return True\ndef f(x): return 0"),
+    _row("gold", USES_ISCLOSE, "def f(x): return 9.0", 1.0),
     _row("adversarial", EXPECTS_ERROR, "def f(x): return object()"),
 )  # fmt: skip
 

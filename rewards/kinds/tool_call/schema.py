@@ -58,7 +58,11 @@ class Tool:
     def is_default(self, name: str, value: Any) -> bool:
         """Whether a value is what a call that leaves the argument out would mean."""
         schema = _resolved(self.properties.get(name), self.parameters)
-        return "default" in schema and type(schema["default"]) is type(value) and bool(schema["default"] == value)
+        if "default" not in schema:
+            return False
+        default = schema["default"]
+        numbers = all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in (default, value))
+        return (numbers or type(default) is type(value)) and bool(default == value)
 
     def argument_misfits(self, name: str, value: Any) -> list[Misfit]:
         """In what one argument's value does not fit; empty for an argument that is not declared."""
@@ -131,7 +135,7 @@ def _value_misfits(value: Any, schema: Any, root: Mapping[str, Any], path: str, 
         if all(found):
             yield from min(found, key=len)
         return
-    names = schema.get("type", "any")
+    names = schema.get("type") or "any"  # a table writes null for a type that is not given
     types = [TYPE_NAMES.get(str(name).lower()) for name in (names if isinstance(names, (list, tuple)) else [names])]
     if schema.get("nullable") is True and value is None:
         return

@@ -71,6 +71,9 @@ MORE_TOOLS = [FORECAST, NOW, NOW]  # one is listed twice
 OSLO_FORECAST: list[dict[str, Any]] = [{"forecast": {"place": ["Oslo", None], "unit": ["", "N/A", "celsius"]}}]
 FILE: list[dict[str, Any]] = [{"name": "forecast", "arguments": {"place": "main.py"}}]
 TAGGED: list[dict[str, Any]] = [{"name": "forecast", "arguments": {"place": "</think>"}}]
+LOCALE: list[dict[str, Any]] = [{"name": "forecast", "arguments": {"place": "en-US"}}]
+SCALE = [{"name": "scale", "parameters": {"type": "object", "properties": {"by": {"type": None, "default": 1.0}}}}]
+SCALED: list[dict[str, Any]] = [{"name": "scale", "arguments": {}}]
 CALL_NOW: list[dict[str, Any]] = [{"name": "now", "arguments": {}}]
 
 
@@ -135,6 +138,15 @@ ROWS: tuple[Row, ...] = (
     _more("near_miss", FILE, call("forecast", place="Main.py"), 0.0),
     _more("near_miss", CALL_NOW, call("now", zone="utc"), 0.0),
     _more("near_miss", TAGGED, "<think>\n" + call("forecast", place="</think>"), 0.0),
+    _more("gold", CALL_NOW, "<tool_call>\n{\"name\": \"now\", \"arguments\": null}\n</tool_call>", 1.0),
+    _more("gold", [{"name": "now"}], "<tool_call>\n{\"name\": \"now\"}\n</tool_call>", 1.0),
+    _more("gold", LOCALE, call("forecast", place="en-US"), 1.0),
+    _row("gold", SCALED, "<tool_call>\n{\"name\": \"scale\"}\n</tool_call>", 1.0, SCALE),  # nothing is required
+    _row("gold", SCALED, call("scale", by=1), 1.0, SCALE),  # the default 1.0, written as a whole number
+    _row("near_miss", SCALED, call("scale", by=2), 0.0, SCALE),
+    _row("near_miss", SCALED, call("scale", by=True), 0.0, SCALE),
+    _more("near_miss", FILE, "<tool_call>\n{\"name\": \"forecast\"}\n</tool_call>", 0.0),
+    _more("near_miss", LOCALE, call("forecast", place="enus"), 0.0),
     _row("garbage", [], PARIS_GOLD, 0.0, []),
     _row("adversarial", PARIS, f"<think>\n{PARIS_GOLD}\n</think>\n\nIt is sunny.", 0.0),
     _row("adversarial", PARIS, "\n".join(call("get_weather", city="Paris", days=day) for day in range(10)), 0.0),

@@ -19,7 +19,7 @@ _SEPARATORS = re.compile(r"[\s,.]+")
 _JOINED = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 # What shows that a text is a name, a path, a pattern or a program, in which every sign and capital counts.
 _EXACT = re.compile(
-    r"[=^$\\{}\[\]<>|*@#~;_`]|[a-z0-9][A-Z]|[^\W\d_]{2}\.[^\W\d_]|[^\W\d_]\.[^\W\d_]{2}|[a-z]\.[a-z]|//|\w/\w+/\w"
+    r"[=^$\\{}\[\]<>|*@#~;_`]|[a-z0-9][A-Z]|[^\W\d_]{2}\.[^\W\d_]|[^\W\d_]\.[^\W\d_]{2}|[a-z]\.[a-z]|//|\w/\w+/\w|^[a-z]{2,3}-[A-Z]{2,4}$"
 )
 _INITIALS = re.compile(r"(?:\b[A-Z]\.){2,}")
 
@@ -99,8 +99,8 @@ def _read_call(entry: Any) -> ExpectedCall:
         entry = entry["function"]
     if not isinstance(entry, Mapping):
         raise ValueError("a reference call is a mapping")
-    if set(entry) == {"name", "arguments"}:
-        arguments = read_json(entry["arguments"])
+    if isinstance(entry.get("name"), str) and set(entry) <= {"name", "arguments"}:
+        arguments = read_json(entry.get("arguments") or {})
         if not isinstance(entry["name"], str) or not isinstance(arguments, Mapping):
             raise ValueError("a plain reference call has a name and a mapping of arguments")
         return ExpectedCall(entry["name"], {name: (value,) for name, value in arguments.items()}, nested=False)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rewards.contract import THINK_CLOSE, THINK_OPEN, Rollout, Verdict, not_applicable, split_thinking
+from rewards.contract import THINK_CLOSE, THINK_OPEN, Rollout, Verdict, content_text, not_applicable, split_thinking
 from rewards.kinds.tool_call.schema import Tool, read_tools
 from rewards.kinds.tool_call.values import ExpectedCall, read_calls, reference_problem
 
@@ -111,17 +111,27 @@ def calls_of(rollout: Rollout, most: int = MOST_CALLS) -> list[Call]:
     calls: list[Call] = []
     for message in rollout.messages:
         if message.get("role", "assistant") == "assistant" and len(calls) < most:
-            calls += [_structured(one) for one in message.get("tool_calls") or ()]
             content = message.get("content")
-            calls += made_calls(spoken(content) if isinstance(content, str) else "", most)
+            calls += [_structured(one) for one in _entries(message)]
+            calls += made_calls(spoken(content_text(content)), most)
     return calls[:most]
 
 
+def _entries(message: Mapping[str, Any]) -> list[Any]:
+    """The calls of a chat message: its `tool_calls`, the older `function_call`, and its content's parts `tool_use`."""
+    content = message.get("content")
+    parts = content if isinstance(content, (list, tuple)) else ()
+    used = [part for part in parts if isinstance(part, Mapping) and part.get("type") in ("tool_use", "tool_call")]
+    older = message.get("function_call")
+    return [*(message.get("tool_calls") or ()), *([older] if older else []), *used]
+
+
 def _structured(value: Any) -> Call:
-    """An entry of a chat message's `tool_calls`; its arguments may be JSON text, as OpenAI's are."""
+    """An entry of a chat message's calls; its arguments may be JSON text, as OpenAI's are, or be called otherwise."""
     function = value.get("function", value) if isinstance(value, Mapping) else None
     name = function.get("name") if isinstance(function, Mapping) else None
-    arguments = function.get("arguments") if isinstance(function, Mapping) else None
+    keys = ("arguments", "args", "input")
+    arguments = next(filter(None, map(function.get, keys)), None) if isinstance(function, Mapping) else None
     if isinstance(name, str) and not arguments:
         return Call(name, {}, bare=arguments is None)
     if isinstance(arguments, str):
@@ -189,7 +199,7 @@ def _compare(tools: Mapping[str, Tool], call: Call, wanted: ExpectedCall) -> Fin
     if call.name is None or call.name not in tools or call.name != wanted.name:
         return _unmatched(tools, call)
     tool = tools[call.name]
-    if call.bare and tool.properties:
+    if call.bare and tool.required:
         return Finding(None, "malformed_json")
     misfits = [one for one in tool.misfits(call.arguments) if not wanted.overrides(one, call.arguments)]
     wrong = {one.top: (one.reason, one.argument) for one in reversed(misfits)}
@@ -261,7 +271,7 @@ def _read_block(answer: str, start: int) -> tuple[Call, int]:
     after = close + len(CALL_CLOSE)
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return nothing, after
-    if set(value) == {"name"}:
+    if set(value) == {"name"} or (set(value) == {"name", "arguments"} and value["arguments"] is None):
         return Call(value["name"], {}, bare=True), after
     if set(value) != {"name", "arguments"}:
         return nothing, after

@@ -188,7 +188,8 @@ def _run_program(stream: wire.Stream, code: types.CodeType, stdin: str) -> int:
         threads._shutdown()  # noqa: SLF001  waits for its threads, as the end of a program does
     if "atexit" in sys.modules:
         sys.modules["atexit"]._run_exitfuncs()  # noqa: SLF001  as the end of a program does
-    sys.stdout.flush()
+    if not sys.stdout.closed:
+        sys.stdout.flush()
     return status & 0xFF
 
 

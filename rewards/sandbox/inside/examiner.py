@@ -18,6 +18,8 @@ from . import wire
 _NOT_PLAIN = "the program returned something that is not plain data, which is never compared"
 # Modules that tests use by these names without importing them. A program's own would be handed the expected values.
 ALIASES = {"np": "numpy", "numpy": "numpy", "pd": "pandas", "pandas": "pandas"}
+# Functions that compare, which tests may use without importing them: a program's own could say yes to everything.
+COMPARATORS = {"isclose": "math", "allclose": "numpy", "array_equal": "numpy"}
 LONGEST_DETAIL = 300
 PROGRAM_DESCRIPTOR = 4  # the judge's end of the program's channel, handed on by the judge
 
@@ -140,7 +142,9 @@ def examine(candidate: Candidate, order: dict[str, Any]) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": "tests"}
     for name in {*order["names"], *order["remote"]}:
         module = ALIASES.get(name, name if name in sys.stdlib_module_names else "")
-        if not module or name in order["remote"]:
+        if name in COMPARATORS and name not in order["remote"]:
+            namespace[name] = getattr(importlib.import_module(COMPARATORS[name]), name)
+        elif not module or name in order["remote"]:
             namespace[name] = Remote(candidate, name)
         elif module in sys.stdlib_module_names or importlib.util.find_spec(module) is not None:
             namespace[name] = importlib.import_module(module)

@@ -67,8 +67,14 @@ def parameters_of(check: Check) -> Mapping[str, Any]:
 
 def given(kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
     """A row's values as they were before a table held them: without None and NaN, whole floats as whole numbers."""
-    values = {name: _plain(value) for name, value in (kwargs or {}).items()}
+    values = {name: _counted(name, _plain(value)) for name, value in (kwargs or {}).items()}
     return {name: value for name, value in values.items() if value is not None and value == value}
+
+
+def _counted(name: str, value: Any) -> Any:
+    """A number that a data set holds as text, such as `num_words: "5"`, as a number."""
+    is_count = name.startswith("num_") or name in ("nth_paragraph", "frequency", "let_frequency", "capital_frequency")
+    return int(value) if is_count and isinstance(value, str) and value.isdecimal() and len(value) < 10 else value
 
 
 def _plain(value: Any) -> Any:

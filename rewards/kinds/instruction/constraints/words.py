@@ -18,6 +18,9 @@ _HALVES = re.compile(
 )
 
 
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")  # Thai to Chinese
+
+
 def existence(text: str, *, keywords: Words) -> bool:
     """Every keyword is there."""
     return all(_occurrences(text, keyword) for keyword in keywords)
@@ -34,8 +37,10 @@ def forbidden_words(text: str, *, forbidden_words: Words) -> bool:
 
 
 def _whole(word: str) -> str:
-    """A pattern for a word by itself. A sign at its end (`$5`, `C++`) ends it without more."""
-    start, end = (r"\b" if side.isalnum() or side == "_" else "" for side in (word[:1], word[-1:]))
+    """A pattern for a word by itself. A sign at its end (`$5`, `C++`), or a script without spaces, ends it without more."""
+    start, end = (
+        r"\b" if (side.isalnum() and not _UNSPACED.match(side)) or side == "_" else "" for side in (word[:1], word[-1:])
+    )
     return f"{start}{re.escape(word)}{end}"
 
 
