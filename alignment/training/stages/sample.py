@@ -227,12 +227,18 @@ def _conversations(problem: Problem, rows: list[RolloutRow], stage: SampleStage)
         yield Conversation(f"{problem.id}#{index}", [*prompt, *_reply(row)], row.mode, problem.family, tools)
 
 
+def _thinks_unasked(row: RolloutRow) -> bool:
+    return row.mode == "non_thinking" and bool(split_thinking(row.text)[0])
+
+
 def _pairs(problem: Problem, rows: list[RolloutRow], stage: SampleStage) -> Iterator[Preference]:
     """At most one pair per problem: the first accepted answer over the first that was judged and refused.
 
-    Rollouts of several turns make none: their prompts part after the first turn.
+    Rollouts of several turns make none: their prompts part after the first turn. Neither does one that thinks after the empty
+    think block of its prompt: as an answer in a chat it would not continue that prompt.
     """
-    rows = [row for row in rows if len(_reply(row)) == 1]
+    flagged = stage.rollout.flag_fraction >= 1.0
+    rows = [row for row in rows if len(_reply(row)) == 1 and (flagged or not _thinks_unasked(row))]
     chosen = next((row for row in rows if is_accepted(row, stage)), None)
     refused = (
         row for row in rows if row.reward is not None and not is_accepted(row, stage) and row.stop_reason == "end"
@@ -241,7 +247,6 @@ def _pairs(problem: Problem, rows: list[RolloutRow], stage: SampleStage) -> Iter
     if chosen is None or rejected is None or chosen.text == rejected.text:
         return
     prompt, tools = _prompt(problem, chosen)
-    flagged = stage.rollout.flag_fraction >= 1.0
     messages = with_flag(prompt, chosen.mode) if flagged else prompt
     (better,), (worse,) = _reply(chosen), _reply(rejected)
     yield Preference(problem.id, messages, better, worse, chosen.mode, problem.family, tools)
