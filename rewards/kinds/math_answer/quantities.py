@@ -154,6 +154,8 @@ _SIGN_WORD = re.compile(r"(?:negative|minus)\s+", re.IGNORECASE)
 _CURRENCY = re.compile(r"(?:Rs\.?|USD|US|EUR|GBP|INR|CNY|RMB)\s*(?=[\d.])")
 _CHINESE = re.compile(r"[零〇一二两兩三四五六七八九十百千万萬亿億]{1,12}")
 _CHINESE_DIGITS = {"〇": 0, "两": 2, "兩": 2, **{sign: value for value, sign in enumerate("零一二三四五六七八九")}}
+_ONE_OF_SEVERAL = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_SEVERAL_UNITS = re.compile(r"\d+\s*[A-Za-z]+(?:,?\s*(?:and\s+)?\d+(?:\.\d+)?\s*[A-Za-z]+){1,2}\.?")
 _FOREIGN_WORD = re.compile(r"(?!не|нет)[^\W\d_][^\W\d_'’. -]{0,19}")
 
 
@@ -208,7 +210,21 @@ def quantity(text: str) -> Quantity | None:
         can_be, unit = _unit_of(after.strip())
         return Quantity(Fraction(number) * scale, unit=unit) if can_be else None
     can_be, unit = _unit_of(rest)
-    return Quantity(number, percent=found[2] is not None, unit=unit) if can_be else None
+    return Quantity(number, percent=found[2] is not None, unit=unit) if can_be else _in_several_units(text)
+
+
+def _in_several_units(text: str) -> Quantity | None:
+    """A quantity in units of one dimension, the larger first: `2 hours 30 minutes`, `5 feet 6 inches`."""
+    plain = unwrapped(text).strip()
+    if not _SEVERAL_UNITS.fullmatch(plain):
+        return None
+    pieces = [(Fraction(number), known_unit(unit)) for number, unit in _ONE_OF_SEVERAL.findall(plain)]
+    first, total, least = pieces[0][1], Fraction(0), None
+    for number, unit in pieces:
+        if first is None or unit is None or unit.dimensions != first.dimensions or (least and unit.factor >= least):
+            return None
+        total, least = total + number * unit.factor, unit.factor
+    return Quantity(total / first.factor, unit=first) if first is not None else None
 
 
 def measured(text: str) -> Quantity | None:
@@ -241,6 +257,8 @@ def _unit_of(text: str) -> tuple[bool, Unit | None]:
     """Whether what follows a number can be its unit, and which it is where that is known."""
     plain = re.sub(r"[~\s]+", " ", unwrapped(text).replace(r"\cdot", "*").replace(r"\,", " ")).strip(" .-()")
     if not plain:
+        return True, None
+    if plain == "times":  # how often
         return True, None
     bare = plain.removeprefix("^").replace("{\\circ}", r"\circ")
     words = re.findall(r"[A-Za-z]+", bare)

@@ -17,10 +17,14 @@ LOOK_BACK_CHARACTERS = 200_000  # how far from its end an announcement is search
 LOOKED_AT_CHARACTERS = 300  # of the last line, for equations that are listed
 LAST_CHARACTERS = 20_000  # how far from its end a number or formula that nothing announces is searched for
 
-_MARKER = re.compile(
-    r"(?:\banswers?\**\s*(?:(?:is|are)\b|:|=|would be\b|should be\b|must be\b)\s*:?|####|\b(?:correct|right)\s+(?:option|choice)\**\s*(?:is\b|:)|【答案】|答案\**\s*(?:应该|应当|应)?\**\s*(?:是|为|為|选|選|：|:|=)\s*(?:选|選)?|故(?:答案)?[选選]择?)\s*(?:(?:for sure|definitely|clearly|certainly|surely|indeed|simply|therefore|thus)\b)?\s*(?:\*\*(?=\s))?",
-    re.IGNORECASE,
+_SAID = r"\banswers?\**\s*(?:(?:is|are)\b|:|=|would be\b|should be\b|must be\b)\s*:?|####"
+_SAID_OTHERWISE = (
+    r"|\b(?:correct|right)\s+(?:option|choice)\**\s*(?:is\b|:)|【答案】"
+    r"|答案\**\s*(?:应该|应当|应)?\**\s*(?:是|为|為|选|選|：|:|=)\s*(?:选|選)?|故(?:答案)?[选選]择?"
 )
+_SURELY = r"\s*(?:(?:for sure|definitely|clearly|certainly|surely|indeed|simply|therefore|thus)\b)?\s*(?:\*\*(?=\s))?"
+_MARKER = re.compile(rf"(?:{_SAID}){_SURELY}", re.IGNORECASE)  # most texts need no more, and it is faster
+_MARKER_OF_ANY_KIND = re.compile(rf"(?:{_SAID}{_SAID_OTHERWISE}){_SURELY}", re.IGNORECASE)
 _TAG = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
 _BARE_BOX = re.compile(r"\\boxed\s?(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z]))")
 _SPAN = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(((?:[^\\\n]|\\[^()\n])+)\\\)|\\\[((?:[^\\]|\\[^\[\]])+)\\\]")
@@ -112,7 +116,7 @@ def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False,
     of an equation. values: how many the reference lists: so many boxes of one line, or so many equations with commas
     between them, are one answer.
     """
-    if "\\boxed" in text:
+    if "\\boxed" in text and text.count("\\boxed") > text.count("\\boxed{"):
         text = _BARE_BOX.sub(r"\\boxed{\1}", text)
     box, end = last_boxes(text, values)
     if require_boxed:
@@ -123,12 +127,12 @@ def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False,
     found = _announced(tail) if _has_announcement(tail) else None
     if box is not None:
         return found if found is not None and _says_something(found) else box or None
-    if found is not None or _MARKER.search(tail) or _TAG.search(tail):
+    if found is not None or _markers_in(tail) or _TAG.search(tail):
         return found
     if "\\boxed" in tail or "\\fbox" in tail:  # one that was never closed, or was denied
         return None
     tail = tail[-LAST_CHARACTERS:]
-    listed = _listed_equations(tail, values) if whole and values > 1 else None
+    listed = _listed_equations(tail, values) if values > 1 else None
     return listed or _last_mentioned(tail, whole)
 
 
@@ -139,11 +143,11 @@ def _has_announcement(tail: str) -> bool:
 
 def _announced(tail: str) -> str | None:
     """What the last announcement or tag of a text holds."""
-    tags, markers = list(_TAG.finditer(tail)), list(_MARKER.finditer(tail))
+    tags, markers = list(_TAG.finditer(tail)) if "<" in tail else [], _markers_in(tail)
     if tags and (not markers or markers[-1].start() < tags[-1].end()):
         inner = tags[-1][1].strip()
         box = last_box(inner)
-        if box is None and _MARKER.search(inner):
+        if box is None and _markers_in(inner):
             return _announced(inner)
         return (box if box is not None else _bare(inner)) or None
     if not markers:
@@ -152,8 +156,14 @@ def _announced(tail: str) -> str | None:
     if rest.startswith(("$$", "\\[")):
         span = _SPAN.match(rest)
         return _content(span) if span else None
-    lines = _TAGS.sub("", rest).splitlines()
-    return answer_in_sentence(lines[0]) if lines else None
+    line = next(iter(rest.splitlines()), "")
+    return answer_in_sentence(_TAGS.sub("", line) if "<" in line else line) if line else None
+
+
+def _markers_in(text: str) -> list[re.Match[str]]:
+    """Where a text announces an answer."""
+    plain = not any(word in text for word in ("option", "choice", "Option", "Choice", "答", "故"))
+    return list((_MARKER if plain else _MARKER_OF_ANY_KIND).finditer(text))
 
 
 def announced_in(text: str) -> str | None:

@@ -42,12 +42,16 @@ _SCALED = re.compile(
 _UNIT = re.compile(
     r"\s?((?:(?:square|cubic|sq\.?)\s)?(?:[A-Za-z]+|°\s?[CF]?|[\u3400-\u9fff]{1,3})(?:\^?\{?[23²³]\}?)?)(\s?(?:/|\bper\b)\s?[A-Za-z]+(?:\^?\{?[23²³]\}?)?)?"
 )
+_RATIO = re.compile(r"\d+(?:\s*:\s*\d+)+")
+_UNITS_AT_THE_END = re.compile(
+    r"(?<=[\w})])\s+(?:(?:square|cubic)\s+)?(?:units?|[kcm]?m|inches|feet|meters|degrees|dollars)$"
+)
 _NO_UNIT_HERE = frozenset(["in", "a", "A", "I", "h", "t", "l"])  # words and names before they are units
 
 
 def said_in(text: str) -> str | None:
     """What a sentence or a label says the answer is; None for a text that is neither, or says something else."""
-    if len(text) > LONGEST_SENTENCE:
+    if len(text) > LONGEST_SENTENCE or not (" " in text or ":" in text or "=" in text or "," in text):
         return None
     plain = _MARKS.sub("", re.sub(r"\s+", " ", unwrapped(text))).strip().rstrip(".!").strip()
     if affirmed := _AFFIRMED.match(plain):
@@ -71,7 +75,10 @@ def said_in(text: str) -> str | None:
 def _is_value(text: str) -> bool:
     """Whether a text is a number, perhaps with a unit, or a formula."""
     text = normalise(text)
-    return bool(text) and (quantity(text) is not None or elementary.is_readable(text))
+    if quantity(text) is not None or _RATIO.fullmatch(text):
+        return True
+    bare = _UNITS_AT_THE_END.sub("", text)
+    return bool(bare) and elementary.is_readable(bare)
 
 
 def _is_list(text: str) -> bool:

@@ -140,6 +140,13 @@ NOTED_RIGHT: tuple[tuple[object, str], ...] = (
     (r"1\frac12 hours", r"\boxed{90 minutes}"),
     (r"33\frac{1}{3} percent", r"\boxed{\frac13}"),
     (r"\\begin{pmatrix}1\\\\2\\end{pmatrix}", r"\boxed{\begin{pmatrix}1\\2\end{pmatrix}}"),
+    ("2.5 hours", r"\boxed{2 hours 30 minutes}"),
+    ("2 hours 30 minutes", r"\boxed{150 minutes}"),
+    ("66 inches", r"\boxed{5\text{ feet and }6\text{ inches}}"),
+    ("5 times", r"\boxed{5}"),
+    ("5:3", r"\boxed{\text{The ratio is } 5:3}"),
+    (r"\pi", r"\boxed{\text{The area is }\pi\text{ square units}}"),
+    ("1,2", "x = 1 or x = 2"),
 )  # fmt: skip
 
 NOTED_WRONG: tuple[tuple[object, str], ...] = (
@@ -168,6 +175,12 @@ NOTED_WRONG: tuple[tuple[object, str], ...] = (
     (r"33\frac13\%", r"\boxed{\frac14}"),
     ("5", r"\boxed{\lim_{x\to 0}\frac{\sin(\tan(\sin(\tan x)))}{x^{50}}}"),
     ("5", r"\boxed{e^{e^{e^{e^{e}}}}}"),
+    ("2.5 hours", r"\boxed{2 hours 50 minutes}"),
+    ("66 inches", r"\boxed{6\text{ feet and }5\text{ inches}}"),
+    ("5:3", r"\boxed{\text{The ratio is } 3:5}"),
+    ("1,2", "x = 1 or x = 3"),
+    ("5", r"\boxed{\text{at least 5}}"),
+    ("4", r"\boxed{\text{n is a multiple of 4}}"),
     ("42", "The answer is <b>43</b>."),
     ("7", "So the answer is 7 (5+3)."),
     ("1/2", "The answer is 1/2, or 60%."),
