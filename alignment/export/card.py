@@ -19,7 +19,7 @@ from alignment.data.sources import source_of
 from alignment.recipe.kinds import find_kind
 from alignment.recipe.schema import Recipe
 from alignment.records.evaluation import EvaluationFigures
-from alignment.records.export import GgufFile
+from alignment.records.export import GgufFile, QuantisedExport
 from alignment.report.document import Report, StageSection
 from alignment.report.render import phrases
 from alignment.report.render.markdown import CHANGE_LEGEND, cell, stages_table, table
@@ -37,11 +37,20 @@ class CardFacts:
     licence: str | None = None
     thinks: bool = False
     gguf: Sequence[GgufFile] = ()
+    quantised: QuantisedExport | None = None
 
 
 def model_card(facts: CardFacts) -> str:
     """README.md, with the hub's metadata at its head."""
-    parts = [*_opening(facts), *_use(facts), *_results(facts), *_made(facts), *_data(facts), *_environment(facts)]
+    parts = [
+        *_opening(facts),
+        *_use(facts),
+        *_quantised(facts),
+        *_results(facts),
+        *_made(facts),
+        *_data(facts),
+        *_environment(facts),
+    ]
     return "\n".join(_metadata(facts)) + "\n" + "\n\n".join(parts) + "\n"
 
 
@@ -57,7 +66,8 @@ def _metadata(facts: CardFacts) -> Iterator[str]:
         yield f"base_model: {json.dumps(base)}"
     if sets := _hub_sets(facts.recipe):
         yield f"datasets: {json.dumps(sets)}"
-    tags = ["alignment", *(["gguf"] if facts.gguf else []), *(["thinking"] if facts.thinks else [])]
+    forms = [] if facts.quantised is None else [facts.quantised.form, "compressed-tensors"]
+    tags = ["alignment", *forms, *(["gguf"] if facts.gguf else []), *(["thinking"] if facts.thinks else [])]
     yield f"tags: {json.dumps(tags)}"
     yield "---"
 
@@ -93,6 +103,27 @@ print(tokenizer.decode(model.generate(**prompt, max_new_tokens=1024)[0]))
             f"`{file.file}` is the same for llama.cpp: {file.tensors} tensors ({forms}), read back and compared; the largest "
             f"difference of a weight is {file.largest_difference:.2g}. Its answers were not measured apart."
         )
+
+
+def _quantised(facts: CardFacts) -> Iterator[str]:
+    """What a quantised form is worth beside the original, on the recipe's tasks."""
+    found = facts.quantised
+    if found is None:
+        return
+    made = ", ".join(f"{cell(name)} {cell(version)}" for name, version in found.versions.items())
+    on = f" on {found.rows} rows ({cell(found.calibration)})" if found.calibration else ""
+    yield "## This form"
+    yield (
+        f"Quantised to {found.form} ({cell(found.scheme)}) by {made}{on}: {found.bytes / 1e6:.1f} MB in place of "
+        f"{found.original_bytes / 1e6:.1f} MB. vLLM and transformers with compressed-tensors read it. The other figures of this "
+        "card are the original's; on the same problems:"
+    )
+    rows = [
+        (phrases.MODE_NAMES[one.mode], phrases.with_interval(one.original), phrases.with_interval(one.quantised),
+         phrases.points(one.difference), one.verdict, phrases.count(one.count))
+        for one in found.modes
+    ]  # fmt: skip
+    yield table(("mode", "original %", "this form %", "difference", "z-test at 95%", "answers"), rows)
 
 
 def _results(facts: CardFacts) -> Iterator[str]:

@@ -17,6 +17,8 @@ from alignment.commands.evaluate.options import EvaluateOptions
 from alignment.core.statistics.intervals import as_text
 from alignment.core.typed_json import Json, encode
 from alignment.core.vocabulary import MODES, Mode
+from alignment.evaluation.work import EvaluationWork
+from alignment.recipe.hardware import Hardware
 from alignment.records.constraints import ConstraintsRecord
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.follow import FollowRecord
@@ -53,7 +55,7 @@ def measure(options: EvaluateOptions, *, as_json: bool) -> None:
     Raises OptionError for options that cannot work, ArtifactError if there is no such policy, StageFailed if measuring
     fails.
     """
-    found = _measured(options)
+    found = measured(options.work(), options.hardware, offline=options.offline)
     name = options.policy.name
     if as_json:
         print(json.dumps(found.as_json(name), indent=2, ensure_ascii=False))
@@ -71,15 +73,14 @@ def measure(options: EvaluateOptions, *, as_json: bool) -> None:
             console.print(f"{task.task}: {caution}", style="yellow", highlight=False, markup=False)
 
 
-def _measured(options: EvaluateOptions) -> Found:
-    """What the measuring process wrote."""
-    work, name = options.work(), options.policy.name
+def measured(work: EvaluationWork, hardware: Hardware, *, offline: bool) -> Found:
+    """What the measuring process wrote. Raises StageFailed with its error."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         work.write(folder / "work.json")
-        title, log = f"evaluating {name}", folder / "evaluation.log"
+        title, log = f"evaluating {work.name}", folder / "evaluation.log"
         command = [sys.executable, "-m", "alignment.evaluation.job", str(folder / "work.json"), "--output", scratch]
-        env = environment(options.hardware, offline=options.offline)
+        env = environment(hardware, offline=offline)
         refuse_failure(watched(title, command, log, Console(stderr=True), env), title, log)
         constraints, follow = folder / "constraints.json", folder / "follow.json"
         paired = folder / "paired_prompts.json"

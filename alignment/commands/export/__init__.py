@@ -26,6 +26,18 @@ def export(
             help="llama.cpp's name of the rule that splits text, where it has none that is the tokenizer's own."
         ),
     ] = None,
+    quantise: Annotated[
+        Literal["fp8", "gptq", "awq"] | None,
+        typer.Option(
+            help="Write a quantised folder beside it, by llm-compressor, and measure it against the original."
+        ),
+    ] = None,
+    quantiser: Annotated[
+        Path, typer.Option(help="With --quantise: the folder that llm-compressor is installed in.")
+    ] = Path("quantiser"),
+    calibration: Annotated[
+        str | None, typer.Option(help="With gptq and awq: a source of text (default: the last sft stage's rows).")
+    ] = None,
     licence: Annotated[
         str | None, typer.Option(help="Licence of the weights for the model card, as the hub names it: apache-2.0.")
     ] = None,
@@ -35,7 +47,7 @@ def export(
     upload: Annotated[bool, typer.Option("--upload", help="With --push: send it.")] = False,
     public: Annotated[bool, typer.Option("--public", help="With --push: make the repository public.")] = False,
 ) -> None:
-    """Export a run's policy: safetensors, tokenizer, template, model card; on request GGUF, and the hub."""
+    """Export a run's policy: safetensors, tokenizer, template, model card; on request GGUF, a quantised form, and the hub."""
     from alignment.commands.export.exporting import ExportOptions, exported
 
     exported(
@@ -46,6 +58,9 @@ def export(
             dtype=dtype,
             gguf=gguf,
             splitting=gguf_splitting,
+            quantise=quantise,
+            quantiser=quantiser,
+            calibration=calibration,
             licence=licence,
             push=push,
             upload=upload,

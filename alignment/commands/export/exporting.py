@@ -33,6 +33,9 @@ class ExportOptions:
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
     gguf: Literal["auto", "f32", "f16", "bf16", "q8_0"] | None
     splitting: str | None
+    quantise: Literal["fp8", "gptq", "awq"] | None
+    quantiser: Path
+    calibration: str | None
     licence: str | None
     push: str | None
     upload: bool
@@ -61,8 +64,28 @@ def exported(options: ExportOptions) -> None:
         forms = ", ".join(f"{count} {form}" for form, count in one.forms.items())
         _say(f"{folder / one.file}: {one.tensors} tensors ({forms}) read back; the largest difference is "
              f"{one.largest_difference:.2g}")  # fmt: skip
+    if options.quantise is not None:
+        folder = _quantised(options, recipe, policy, folder)
     if options.push is not None:
         _push(options, folder)
+
+
+def _quantised(options: ExportOptions, recipe: "Recipe", policy: Policy, original: Path) -> Path:
+    """Add the folder of a quantised form beside the original's; returns it."""
+    from alignment.commands.export.quantising import Asked, quantised_export, summary_lines
+    from alignment.export.quantised.forms import FORMS
+
+    form = FORMS[str(options.quantise)]
+    folder = original.parent / f"{original.name}-{form.name}"
+    wanted = ExportRecord(recipe.name, policy.name, policy.output_hash(), options.dtype, 0.0)
+    record = _existing(folder, wanted)
+    if record is None or record.quantised is None:
+        asked = Asked(options.run, recipe, policy, form, options.quantiser, options.calibration)
+        record = quantised_export(asked, original, folder, wanted)
+    _write_card(options, recipe, folder, record)
+    for line in summary_lines(folder, record):
+        _say(line)
+    return folder
 
 
 def _recipe(run: RunFolder) -> "Recipe":
@@ -131,6 +154,7 @@ def _write_card(options: ExportOptions, recipe: "Recipe", folder: Path, record: 
         licence=options.licence,
         thinks=template.is_file() and "enable_thinking" in template.read_text(encoding="utf-8"),
         gguf=record.gguf,
+        quantised=record.quantised,
     )
     write_text(folder / "README.md", model_card(facts))
 
