@@ -56,7 +56,8 @@ def plan(recipe: RecipeFile, hardware: OnHardware = None, set_: Overrides = None
 def _table(estimated: "Estimates") -> "Table":
     from rich.table import Table
 
-    columns = ("weights", "gradients", "optimizer", "activations", "logits", "engine", "reference", "base")
+    beside = [name for name in ("scorers", "judges") if any(getattr(one.memory, name) for one in estimated.stages)]
+    columns = ("weights", "gradients", "optimizer", "activations", "logits", "engine", "reference", *beside, "base")
     table = Table(box=None, pad_edge=False)
     table.add_column("stage", no_wrap=True)
     for column in (*columns, "GiB", "of", "hours"):

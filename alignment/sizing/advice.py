@@ -64,7 +64,7 @@ def _changes(training: Training) -> Iterator[tuple[str, Change]]:
 
 def _with_stage(training: Training, **changes: object) -> Training | None:
     changed: TrainingStage = training.stage.model_copy(update=changes)
-    return training_of(changed, training.hardware, on_gpu=training.on_gpu)
+    return training_of(changed, training.hardware, on_gpu=training.on_gpu, judges=training.judges)
 
 
 def _checkpointed(training: Training) -> Training | None:
@@ -86,4 +86,4 @@ def _launched(training: Training, name: str) -> Training | None:
     if training.config.zero_stage >= int(name[-1]):
         return None
     hardware: Hardware = training.hardware.model_copy(update={"accelerate": name})
-    return training_of(training.stage, hardware, on_gpu=training.on_gpu)
+    return training_of(training.stage, hardware, on_gpu=training.on_gpu, judges=training.judges)

@@ -7,7 +7,9 @@ import os
 from dataclasses import dataclass
 
 from alignment.recipe.hardware import Hardware
+from alignment.recipe.judges import ServedJudge
 from alignment.recipe.schema import Recipe
+from alignment.run.judge_places import judges_of
 from alignment.sizing.advice import Advice, advice_for, fits
 from alignment.sizing.cluster import GIB, Cluster
 from alignment.sizing.duration import Duration, duration_of
@@ -56,7 +58,9 @@ def estimates(
     hardware = recipe.hardware if cluster is None else _on(recipe.hardware, cluster)
     found = []
     for stage in recipe.stages:
-        training = training_of(stage, hardware, on_gpu=None if cluster is None else True)
+        judges = tuple(judges_of(recipe, stage).values())
+        beside = hardware if cluster is None else _leaving_room(hardware, judges)
+        training = training_of(stage, beside, on_gpu=None if cluster is None else True, judges=judges)
         if training is None:
             continue
         own = hardware.device_memory_gib if training.on_gpu else machine_gib() / hardware.processes
@@ -68,6 +72,12 @@ def estimates(
         )
         found.append(Estimate(stage.name, memory, device_gib, duration, advice))
     return Estimates(shape, tuple(found))
+
+
+def _leaving_room(hardware: Hardware, judges: tuple[ServedJudge, ...]) -> Hardware:
+    """A cluster without the GPUs that judges have to themselves; one is left where they are too few, which a run refuses."""
+    taken = sum(one.engine.gpus_each for one in judges if "gpu_memory_fraction" not in one.engine.model_fields_set)
+    return hardware.model_copy(update={"processes": max(1, hardware.processes - taken)})
 
 
 def _on(hardware: Hardware, cluster: Cluster) -> Hardware:

@@ -7,8 +7,10 @@ What has to be held follows from the recipe; how much of each layer's activation
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from alignment.core.resources import resource
 from alignment.inference.start import BESIDE_TRAINER
 from alignment.recipe.hardware import Hardware
+from alignment.recipe.judges import ServedJudge
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.stage import StageFields, TrainingStage
 from alignment.run.launcher import LauncherConfig, launcher_config
@@ -17,6 +19,9 @@ from alignment.sizing.shape import Shape, shape_of
 
 BASE_CPU = 0.75 * GIB  # an interpreter with torch, transformers and TRL
 BASE_GPU = 1.0 * GIB  # a CUDA context, its libraries' workspaces, and what the allocator cannot use
+JUDGE_CPU = (
+    2.0 * GIB
+)  # a judge's server and its engine: two interpreters with vLLM, and VLLM_CPU_KVCACHE_SPACE of 1 GiB
 NF4_BYTES = 0.55  # a weight in 4 bits with its scales
 HEAD_ROWS = 4096  # of logits that TRL's fused head makes at once
 HEAD_COLUMNS = 8192
@@ -34,6 +39,7 @@ class Memory:
     engine: float = 0.0  # the sampling engine's own weights and keys and values
     reference: float = 0.0  # the frozen policy of a KL term or of DPO
     scorers: float = 0.0  # reward models, the frozen policy that measures fluency, and a teacher
+    judges: float = 0.0  # servers of judges that share the device
     base: float = 0.0
 
     @property
@@ -49,12 +55,13 @@ class Memory:
 
 @dataclass(frozen=True)
 class Training:
-    """What memory depends on besides the model: the stage, where it runs, and on how many devices."""
+    """What memory depends on besides the model: the stage, where it runs, on how many devices, and the judges served for it."""
 
     stage: TrainingStage
     hardware: Hardware
     config: LauncherConfig
     on_gpu: bool
+    judges: tuple[ServedJudge, ...] = ()
 
     @property
     def batch(self) -> tuple[int, int]:
@@ -97,12 +104,14 @@ class Training:
         return bool(self.stage.trainer.get("gradient_checkpointing", self.on_gpu))
 
 
-def training_of(stage: StageFields, hardware: Hardware, *, on_gpu: bool | None = None) -> Training | None:
-    """How a stage trains; None for one that does not. on_gpu: else as the launcher config says."""
+def training_of(
+    stage: StageFields, hardware: Hardware, *, on_gpu: bool | None = None, judges: tuple[ServedJudge, ...] = ()
+) -> Training | None:
+    """How a stage trains; None for one that does not. on_gpu: else as the launcher config says. judges: served for it."""
     if not isinstance(stage, TrainingStage) or kind_of(stage).batch is None:
         return None
     config = launcher_config(hardware)
-    return Training(stage, hardware, config, (not config.hides_gpus) if on_gpu is None else on_gpu)
+    return Training(stage, hardware, config, (not config.hides_gpus) if on_gpu is None else on_gpu, judges)
 
 
 def memory_of(shape: Shape, training: Training, device_gib: float) -> Memory:
@@ -132,6 +141,7 @@ def memory_of(shape: Shape, training: Training, device_gib: float) -> Memory:
         reference=_reference(shape, training) / whole,
         scorers=_scorers(shape, training)
         / (whole if training.stage.shards_scoring_models and config.zero_stage else 1),
+        judges=_judges(training, device_gib),
         base=BASE_GPU if training.on_gpu else BASE_CPU,
     )
 
@@ -183,6 +193,22 @@ def _scorers(shape: Shape, training: Training) -> float:
     models = training.stage.scoring_models(training.hardware.processes)
     shapes = [shape if model is None else shape_of(model) for model in models]
     return scale * sum(one.parameters for one in shapes if one is not None)
+
+
+def _judges(training: Training, device_gib: float) -> float:
+    """Servers of judges on the stage's device: on a CPU all of them, on a GPU those whose memory the recipe bounds.
+
+    The others have GPUs of their own (run/judge_places.py).
+    """
+    if training.on_gpu:
+        bounded = [one.engine for one in training.judges if "gpu_memory_fraction" in one.engine.model_fields_set]
+        return sum(engine.gpu_memory_fraction for engine in bounded) * device_gib * GIB
+    found = 0.0
+    for one in training.judges:
+        shape = shape_of(str(resource("data/base")) if one.model == "embedded" else one.model, one.revision)
+        size = 2 if one.engine.resolved_dtype(on_gpu=False) == "bfloat16" else 4
+        found += JUDGE_CPU + (0.0 if shape is None else size * shape.parameters)
+    return found / training.hardware.processes
 
 
 def _engine(shape: Shape, training: Training, device_gib: float) -> float:

@@ -11,9 +11,11 @@ from alignment.core.errors import OptionError
 from alignment.core.resources import resource
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.lora import Lora
+from alignment.recipe.schema import Recipe
 from alignment.sizing.advice import advice_for, fits
 from alignment.sizing.cluster import GIB, cluster_of
 from alignment.sizing.duration import duration_of
+from alignment.sizing.estimate import estimates
 from alignment.sizing.memory import Memory, Training, memory_of, training_of
 from alignment.sizing.shape import Shape, shape_of
 from alignment.training.kinds.grpo import GrpoStage
@@ -118,6 +120,26 @@ def test_an_adapter_takes_little_and_four_bits_less() -> None:
 def test_an_engine_beside_the_trainer_takes_its_fraction_of_the_gpu() -> None:
     found = memory_of(known("Qwen/Qwen3-0.6B"), grpo(Hardware(accelerate="gpu")), 79)
     assert found.engine == pytest.approx(0.35 * 79 * GIB)
+
+
+def test_a_judge_that_the_run_serves_is_counted_where_it_shares_the_device(tmp_path: Path) -> None:
+    def estimated(judge: dict[str, object], hardware: dict[str, object], on: str | None = None) -> Memory:
+        stage = {"name": "rl", "kind": "grpo", "data": "rows", "rewards": [{"kind": "judge", "judge": "small"}]}
+        recipe = Recipe.model_validate(
+            {"name": "judged", "model": "embedded", "judges": {"small": judge}, "stages": [stage], "hardware": hardware}
+        )
+        found = estimates(recipe, str(BASE), None if on is None else cluster_of(on))
+        assert found is not None
+        return found.stages[0].memory
+
+    judge: dict[str, object] = {"model": "Qwen/Qwen3-0.6B"}
+    on_cpu = estimated(judge, {"accelerate": "cpu"}).judges / GIB
+    assert on_cpu == pytest.approx(2 + 4 * 0.596e9 / GIB, rel=0.01)
+    assert estimated(judge, {"accelerate": "cpu-ddp", "processes": 2}).judges / GIB == pytest.approx(on_cpu / 2)
+    alone = estimated(judge, {"accelerate": "gpu"}, "2xH100")
+    assert alone.judges == 0, "it has the second GPU to itself"
+    bounded = {**judge, "engine": {"gpu_memory_fraction": 0.3}}
+    assert estimated(bounded, {"accelerate": "gpu"}, "1xH100").judges / GIB == pytest.approx(0.3 * 79)
 
 
 def test_advice_is_given_only_where_it_makes_the_stage_fit() -> None:
