@@ -29,8 +29,11 @@ EPISODES = 20
 Written = dict[str, Any]
 
 
-def written(folder: Path, environment: Written, reward: Written) -> Path:
-    """A recipe with 20 episodes of RL, and an evaluation of 20 problems, beside its rows and its task."""
+def written(folder: Path, environment: Written, reward: Written, *, taught: bool = False) -> Path:
+    """A recipe with 20 episodes of RL, and an evaluation of 20 problems, beside its rows and its task.
+
+    taught: it begins with a stage after which the policy ends its turns, which the embedded model does not.
+    """
     for name, title in (("numbers", "Game"), ("held", "Match")):  # no problem of the evaluation is trained on
         own = {"trained": True} if name == "numbers" else {}
         rows = [
@@ -53,9 +56,22 @@ def written(folder: Path, environment: Written, reward: Written) -> Path:
         "trainer": {"max_steps": 2},
     }  # fmt: skip
     measured = {**room, "after_each_stage": ["guessing.yaml"], "count": EPISODES, "follow_count": 1}
-    recipe = {"name": "guessing", "model": "embedded", "hardware": {"accelerate": "cpu"}, "stages": [stage]}
+    stages = [_taught(folder), stage] if taught else [stage]
+    recipe = {"name": "guessing", "model": "embedded", "hardware": {"accelerate": "cpu"}, "stages": stages}
     (folder / "recipe.yaml").write_text(yaml.safe_dump({**recipe, "evaluations": measured}), encoding="utf-8")
     return folder / "recipe.yaml"
+
+
+def _taught(folder: Path) -> Written:
+    """A stage that teaches to answer with a number, and to end there."""
+    rows = [
+        {"messages": [{"role": "user", "content": f"Find the number. Try {n}"}, {"role": "assistant", "content": str(n % 16)}]}
+        for n in range(160)
+    ]  # fmt: skip
+    (folder / "chats.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    data = [{"source": "chats.jsonl", "mode": "non_thinking"}]
+    trainer = {"max_steps": 40, "per_device_train_batch_size": 16, "learning_rate": 3.0e-3}
+    return {"name": "cold", "kind": "sft", "data": data, "max_length": 256, "trainer": trainer}
 
 
 def loaded(path: Path) -> Recipe:

@@ -74,7 +74,7 @@ def test_an_evaluation_counts_them_apart_from_wrong_answers(
 def test_a_whole_run_goes_on_when_one_of_two_servers_is_killed(tmp_path: Path) -> None:
     with server("double", 2, "text") as first, server("double", 2, "text", "dies=4") as second:
         asked = environment(first, second, action="text", max_turns=2)
-        done = alignment("run", written(tmp_path, asked, REWARD), "--run", tmp_path / "run")
+        done = alignment("run", written(tmp_path, asked, REWARD, taught=True), "--run", tmp_path / "run")
         assert done.returncode == 0, done.stderr
         assert second.process.poll() is not None, "it was killed in the middle of the RL stage"
     folder = RunFolder.open(tmp_path / "run").find("rl")

@@ -1,13 +1,14 @@
 """A reward model that a stage trained scores the same in vLLM's pooling runner as in plain transformers."""
 
 import random
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-from training.test_reward_model import pairs_file, run_stage
 
 from alignment.inference.reward_model import RewardModel
 from alignment.inference.vllm.kind import vllm_problem
+from training.test_reward_model import pairs_file, run_stage
 
 
 @pytest.mark.long
@@ -27,7 +28,7 @@ def test_a_trained_reward_model_scores_the_same_in_vllm(tmp_path: Path) -> None:
 
 def _by_vllm(folder: Path, sequences: list[list[int]]) -> list[float]:
     """The classifier's one logit of each sequence, without the sigmoid that `LLM.classify` puts on it."""
-    import alignment.inference.vllm.in_process  # noqa: F401  sets what vLLM reads when it is imported
+    import_module("alignment.inference.vllm.in_process")  # sets what vLLM reads when it is imported
     from vllm import LLM, PoolingParams
     from vllm.inputs import TokensPrompt
 

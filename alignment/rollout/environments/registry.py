@@ -25,6 +25,7 @@ BUILT_IN = {
     "openenv": "alignment.rollout.environments.openenv",
     "single_turn": "alignment.rollout.environments.single_turn",
     "tools": "alignment.rollout.environments.tools",
+    "verifiers": "alignment.rollout.environments.verifiers_v1",
 }
 # What importing a module that nobody here has read may raise.
 _FAULTS = (

@@ -13,9 +13,10 @@ from typing import Any
 
 from alignment.core.typed_json import Json
 from alignment.data.rows import ToolSchema
-from alignment.rollout.environments.openenv.connection import Answer, Session
+from alignment.rollout.environments.openenv.connection import Session
 from alignment.rollout.environments.openenv.options import Form
 from alignment.rollout.environments.protocol import EnvironmentFault
+from alignment.rollout.environments.servers import Answer
 from rewards.kinds.tool_call.schema import Tool, read_tools
 from rewards.kinds.tool_call.verifier import Call
 

@@ -9,16 +9,17 @@ until the server says `done`. Its rewards are the rollout's score (reward `envir
 import json
 import math
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 
 from alignment.core.errors import RecipeError
 from alignment.core.typed_json import Json
 from alignment.data.rows import Message, Problem, ToolSchema
 from alignment.rollout.environments.calls import calls_in
 from alignment.rollout.environments.openenv.actions import Actions, NoAction, act_tool, listed_tools, observed
-from alignment.rollout.environments.openenv.connection import Answer, Refused, Servers, Session
+from alignment.rollout.environments.openenv.connection import Refused, Session, begun
 from alignment.rollout.environments.openenv.options import OpenEnvOptions
 from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentKind, Opening
+from alignment.rollout.environments.servers import Answer, Servers
 from alignment.rollout.environments.tools import MOST_CALLS
 
 
@@ -93,7 +94,10 @@ class OpenEnvEnvironments:
     def __init__(self, options: OpenEnvOptions) -> None:
         self.options = options
         self.at_once = options.sessions * len(options.urls)
-        self.servers = Servers(options)
+        urls = [one.rstrip("/") for one in options.urls]
+        self.servers: Servers[Session] = Servers(
+            urls, options.sessions, options.patience_seconds, partial(begun, options)
+        )
 
     def new(self) -> Episode:
         """A rollout, whose session begins with its reset."""
