@@ -1,6 +1,5 @@
 """A reward model that a stage trained scores the same in vLLM's pooling runner as in plain transformers."""
 
-import random
 from importlib import import_module
 from pathlib import Path
 
@@ -15,10 +14,11 @@ from training.test_reward_model import pairs_file, run_stage
 @pytest.mark.skipif(vllm_problem() is not None, reason="vLLM cannot run here")
 def test_a_trained_reward_model_scores_the_same_in_vllm(tmp_path: Path) -> None:
     _, output = run_stage(tmp_path, pairs_file(tmp_path / "pairs.jsonl"))
-    model, draw = RewardModel(str(output)), random.Random(1)
+    model = RewardModel(str(output))
     conversations = [
-        [{"role": "user", "content": f"{one} + 5 ="}, {"role": "assistant", "content": f"{one + draw.choice([5, 7])}."}]
-        for one in range(10, 26)
+        [{"role": "user", "content": f"{one} + 5 ="}, {"role": "assistant", "content": answer}]
+        for one in range(10, 18)
+        for answer in (f"{one + 5}.", f"It is {one + 8}!")
     ]
     sequences = [model.rendered(one, "non_thinking") for one in conversations]
     expected = model.scores(sequences)
