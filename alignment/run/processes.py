@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from alignment.core.entry import reported_in
 from alignment.core.errors import StageFailed
@@ -155,8 +156,44 @@ def training_command(hardware: Hardware, arguments: Sequence[str], place: Placem
     return [*launcher, *processes, "-m", "alignment.run.stage", *arguments]
 
 
+class Started(Protocol):
+    """A process that was started, the leader of a session of its own: the part of `subprocess.Popen` that is used."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        ...
+
+    def poll(self) -> int | None:
+        """Its exit status, negative for the signal that killed it; None while it runs."""
+        ...
+
+
+Start = Callable[[Sequence[str], dict[str, str], Path], Started]  # (command, environment, log that output is added to)
+
+
+def new_interpreter(command: Sequence[str], env: dict[str, str], log: Path) -> Started:
+    """Start a command as a process that ends with this one."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509  nothing here holds a lock that a fork could copy
+        )
+
+
 def run(
-    command: Sequence[str], *, log: Path, progress: Path, env: dict[str, str], on_tick: Callable[[], None]
+    command: Sequence[str],
+    *,
+    log: Path,
+    progress: Path,
+    env: dict[str, str],
+    on_tick: Callable[[], None],
+    start: Start = new_interpreter,
 ) -> Ended:
     """Run a command to its end with its output in a log; on Ctrl-C or SIGTERM, end its whole process tree.
 
@@ -164,18 +201,10 @@ def run(
     so that a resumed run never meets a process of the run before.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
+    began = time.monotonic()
     previous = signal.signal(signal.SIGTERM, _raise_interrupt)
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**env, PROGRESS_FILE: str(progress)},
-            start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509  nothing here holds a lock that a fork could copy
-        )
+    try:
+        process = start(command, {**env, PROGRESS_FILE: str(progress)}, log)
         interrupted = False
         try:
             while process.poll() is None:
@@ -183,12 +212,12 @@ def run(
                 time.sleep(0.2)
         except KeyboardInterrupt:
             interrupted = True
-            end_tree(process)
         finally:
-            signal.signal(signal.SIGTERM, previous)
             end_tree(process)  # also its children, if it has ended
+    finally:
+        signal.signal(signal.SIGTERM, previous)
     on_tick()
-    return Ended(process.returncode, interrupted, time.monotonic() - started)
+    return Ended(process.poll() or 0, interrupted, time.monotonic() - began)  # it has ended, or end_tree had raised
 
 
 def end_of_log(log: Path) -> str:
@@ -197,7 +226,7 @@ def end_of_log(log: Path) -> str:
     return reported_in(text) or "\n".join(text.splitlines()[-LOG_LINES_SHOWN:])
 
 
-def end_tree(process: "subprocess.Popen[bytes]") -> None:
+def end_tree(process: Started) -> None:
     """Send SIGTERM to a process group, and SIGKILL after GRACE_SECONDS. Raises StageFailed if the process survives."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
@@ -213,7 +242,7 @@ def end_tree(process: "subprocess.Popen[bytes]") -> None:
         )
 
 
-def _group_lives(process: "subprocess.Popen[bytes]") -> bool:
+def _group_lives(process: Started) -> bool:
     process.poll()  # reaps the leader, which would otherwise count as living
     try:
         os.killpg(process.pid, 0)

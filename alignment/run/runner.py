@@ -1,12 +1,14 @@
 """Runner: runs every stage of a recipe, and the evaluations after each, in separate processes.
 
 So no state in memory passes from one to the next, and a kill costs at most the steps since the last checkpoint.
-Neighbours: plan.py (the state of each stage), processes.py (starts a process), watch.py (shows its progress).
+Neighbours: plan.py (the state of each stage), processes.py and forks.py (start a process), watch.py (shows its progress).
 """
 
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
@@ -21,6 +23,7 @@ from alignment.records.attempt import close_attempt, next_attempt, open_attempt
 from alignment.records.evaluation import Identified
 from alignment.records.run_folder import StageFolder
 from alignment.run.budget_sweep import sweep_is_missing
+from alignment.run.forks import Forks, imports_for
 from alignment.run.identity import hub_sources
 from alignment.run.judge_places import judge_servers
 from alignment.run.judges import NO_JUDGES, ServedJudges
@@ -46,7 +49,7 @@ class Runner:
         for name in self.plan.needed_for(only) if only else self.plan.recipe.stage_names:
             self.plan.state(name)  # refuse stale or damaged stages before anything is written
         self.plan.prepare()
-        with self._alone():
+        with self._alone(), closing(self._forks):
             self._prepare_base()
             for name in [only] if only else self.plan.recipe.stage_names:
                 self._stage(name)
@@ -179,7 +182,7 @@ class Runner:
                 self.machines.tick()
 
         env = {**environment(hardware, offline=self._offline()), **judges.environment()}
-        return watched(title, command, log, self.console, env, tick)
+        return watched(title, command, log, self.console, env, tick, self._forks.start)
 
     def _finish(self, ended: Ended, title: str, log: Path) -> None:
         refuse_failure(ended, title, log)
@@ -188,6 +191,11 @@ class Runner:
     def _one_process(self) -> Hardware:
         """The recipe's hardware with one process, for what is not distributed."""
         return self.plan.recipe.hardware.model_copy(update={"processes": 1})
+
+    @cached_property
+    def _forks(self) -> Forks:
+        """Starts the processes of the run on this machine."""
+        return Forks(imports_for(self.plan.recipe))
 
     def _arguments(self, name: str | None) -> list[str]:
         """Arguments of a child. It reads the run's own copy of the recipe, since the file may be edited during the run."""

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from alignment.core.errors import StageFailed
 from alignment.core.progress import as_line
-from alignment.run.processes import Ended, end_of_log, run
+from alignment.run.processes import Ended, Start, end_of_log, new_interpreter, run
 
 SOCKETS = (
     "VLLM_RPC_BASE_PATH"  # vLLM's variable; without it they lie in the machine's temporary folder, each under a UUID
@@ -29,6 +29,7 @@ def watched(
     console: Console,
     env: dict[str, str],
     on_tick: Callable[[], None] = lambda: None,
+    start: Start = new_interpreter,
 ) -> Ended:
     """Run a command to its end with its output in a log and its progress on the console.
 
@@ -42,7 +43,7 @@ def watched(
             watch.tick()
             on_tick()
 
-        return run(command, log=log, progress=progress, env={SOCKETS: sockets, **env}, on_tick=tick)
+        return run(command, log=log, progress=progress, env={SOCKETS: sockets, **env}, on_tick=tick, start=start)
 
 
 def refuse_failure(ended: Ended, title: str, log: Path) -> None:
