@@ -40,8 +40,8 @@ def seconds_of(command: list[str]) -> float:
     return time.monotonic() - started
 
 
-def peer(name: str, *arguments: object) -> list[str]:
-    """This file's own bare TRL script, launched as a stage is."""
+def peer(name: str, *arguments: object, file: str = __file__) -> list[str]:
+    """A benchmark's own bare TRL script, launched as a stage is."""
     hardware = RunPlan.load(RECIPE, []).recipe.hardware
     launcher = [
         sys.executable,
@@ -50,7 +50,7 @@ def peer(name: str, *arguments: object) -> list[str]:
         "--config_file",
         str(launcher_config(hardware).path),
     ]
-    return [*launcher, "--num_processes", "1", __file__, name, *map(str, arguments)]
+    return [*launcher, "--num_processes", "1", file, name, *map(str, arguments)]
 
 
 @app.command()
@@ -87,8 +87,8 @@ def grpo(
             arguments = [str(recipe), "--stage", "reasoning_rl", "--run", f"{scratch}/run"]
             seconds_of(training_command(RunPlan.load(recipe, []).recipe.hardware, arguments))
             seconds_of(peer("bare-grpo", recipe, f"{scratch}/bare.jsonl"))
-            ours = _per_step(Path(scratch) / "run" / "01-reasoning_rl" / "metrics.jsonl")
-            theirs = _per_step(Path(scratch) / "bare.jsonl")
+            ours = per_step(Path(scratch) / "run" / "01-reasoning_rl" / "metrics.jsonl")
+            theirs = per_step(Path(scratch) / "bare.jsonl")
         ratios.append(theirs["seconds"] / ours["seconds"])
         for name, found in (("stage", ours), ("bare TRL", theirs)):
             print(f"{name}: {found['seconds']:.2f} s per step, {found['tokens']:.0f} tokens per completion")
@@ -124,7 +124,7 @@ def _only_rl(folder: Path, settings: list[str], ragged: bool) -> Path:
     return path
 
 
-def _per_step(metrics: Path) -> dict[str, float]:
+def per_step(metrics: Path) -> dict[str, float]:
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     times = [line["seconds"] for line in lines]
     between = [after - before for before, after in zip(times[WARM_STEPS - 1 :], times[WARM_STEPS:], strict=False)]
@@ -173,7 +173,7 @@ def bare_grpo(recipe_path: Path, metrics: Path) -> None:
     recipe = RunPlan.load(recipe_path, []).recipe
     stage: Any = recipe.stage("reasoning_rl")
     problems = problems_of(recipe, load_parts(stage.data))
-    batch = stage.rollout.problems_per_step * stage.rollout.generations
+    batch = stage.rollout.problemsper_step * stage.rollout.generations
 
     class Clock(TrainerCallback):
         """Writes the seconds and lengths of each step."""

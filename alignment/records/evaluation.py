@@ -73,6 +73,9 @@ class EvaluationFigures:
     truncated_fraction: Annotated[float | None, "fraction of answers cut off at the token limit"] = None
     forced_fraction: Annotated[float | None, "fraction of answers whose thinking was ended by a budget"] = None
     finished_fraction: Annotated[float | None, "fraction that the policy ended itself: no budget, no limit"] = None
+    distinct_bigrams: Annotated[
+        float | None, "fraction of word bigrams, of at most 500 drawn from all answers, that are different; low: they repeat"
+    ] = None
     calls_count: Annotated[int, "answers to problems that have reference tool calls"] = 0
     calls_right: Annotated[
         Estimate, "fraction of these that make exactly the reference calls, with Wilson's interval over problems"

@@ -32,4 +32,4 @@ def distinct_bigrams(texts: Sequence[str]) -> float | None:
     if not pairs:
         return None
     drawn = random.Random(SEED).sample(pairs, BIGRAMS) if len(pairs) > BIGRAMS else pairs
-    return len(set(drawn)) / len(drawn)
+    return round(len(set(drawn)) / len(drawn), 4)

@@ -42,3 +42,15 @@ def test_a_stage_kind_is_its_own_file_and_a_line_of_the_registry(kind: str) -> N
 @pytest.mark.parametrize("algorithm", ["dapo", "dr_grpo", "gspo", "cispo", "rloo"])
 def test_a_loss_is_its_fields_in_the_recipe_and_its_function(algorithm: str) -> None:
     assert files_that_write(algorithm) == {"alignment/recipe/algorithm.py", "alignment/training/rl/losses.py"}
+
+
+def test_an_evaluations_figure_is_its_field_its_measure_and_its_column() -> None:
+    """Training has a metric of the same name, in files of its own."""
+    written = re.compile(r"distinct_bigrams[=:\"](?!=)")
+    rooms = ("alignment/records/evaluation", "alignment/evaluation/", "alignment/report/", "alignment/commands/")
+    found = {file for file, text in SOURCES.items() if file.startswith(rooms) and written.search(text)}
+    assert found - {"alignment/report/alarms/writing.py"} == {
+        "alignment/records/evaluation.py",
+        "alignment/evaluation/measures/outcomes.py",
+        "alignment/report/render/columns.py",
+    }

@@ -11,6 +11,8 @@ from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.core.statistics.intervals import Cluster, fraction_estimate, mean_estimate
 from alignment.core.vocabulary import Mode
 from alignment.records.evaluation import EvaluationFigures, TaskScore
+from alignment.rollout.writing import distinct_bigrams
+from rewards.contract import split_thinking
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
         truncated_fraction=fraction([outcome.truncated for outcome in outcomes]),
         forced_fraction=fraction([outcome.forced for outcome in outcomes]),
         finished_fraction=fraction([outcome.finished for outcome in outcomes]),
+        distinct_bigrams=distinct_bigrams([split_thinking(outcome.text)[1] for outcome in outcomes]),
         calls_count=len(called),
         calls_right=_fraction_or_unknown(called, [bool(one.calls_right) for one in called]),
         wrong_claims_count=len(claimed),

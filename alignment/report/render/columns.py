@@ -48,6 +48,7 @@ COLUMNS = (
     Column("think_follow", "think-follow %", phrases.percent, "think-\nfollow %"),
     Column("mean_thinking_tokens", "thinking tokens", phrases.count, "thinking\ntokens"),
     Column("mean_answer_tokens", "answer tokens", phrases.count),
+    Column("distinct_bigrams", "distinct bigrams %", phrases.percent, if_measured=True),
     Column("format", "format %", phrases.percent, "format %", "wide"),
     Column("truncated_fraction", "truncated %", phrases.percent),
     Column("finished_fraction", "finished by itself %", phrases.percent),
