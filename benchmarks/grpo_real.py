@@ -1,4 +1,4 @@
-"""Seconds and memory of a GRPO step on real weights, against TRL: `python benchmarks/grpo_real.py MODEL`.
+"""Seconds and memory of a GRPO step on real weights, against TRL: `python benchmarks/grpo_real.py compare MODEL`.
 
 The stage of recipes/smollm2-instructions.yaml and a bare GRPOTrainer with its own generation: same model, adapter, prompts,
 batch, lengths, precision, loss, KL term and rewards (without the fluency scorer, which TRL has not). Pairs in turn, the median

@@ -74,7 +74,8 @@ class EvaluationFigures:
     forced_fraction: Annotated[float | None, "fraction of answers whose thinking was ended by a budget"] = None
     finished_fraction: Annotated[float | None, "fraction that the policy ended itself: no budget, no limit"] = None
     distinct_bigrams: Annotated[
-        float | None, "fraction of word bigrams, of at most 500 drawn from all answers, that are different; low: they repeat"
+        float | None,
+        "fraction of word bigrams, of at most 500 drawn from all answers, that are different; low: they repeat",
     ] = None
     calls_count: Annotated[int, "answers to problems that have reference tool calls"] = 0
     calls_right: Annotated[

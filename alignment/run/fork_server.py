@@ -1,22 +1,28 @@
-"""A process that has torch, transformers and TRL imported, and forks when it is asked to: `python -m alignment.run.fork_server`.
+"""A process that has torch, transformers and TRL imported, and forks when it is asked to.
 
-A run has about ten processes, and each would import them for 4 to 10 seconds. Asked by a line of JSON, it answers with the
-fork's process id and then its exit status. It runs one fork at a time, as a run does. Neighbours: forks.py (asks it),
-processes.py (follows what was started).
+A run has about ten processes, and each would import them for 4 to 10 seconds. Whoever asks is one end of a socket: it is told
+in which environment what was imported, sends what to run as a line of JSON, and is answered with the fork's process id and
+then its exit status. One fork at a time, which ends with the one who asked.
+
+`python -m alignment.run.fork_server --listen PATH IMPORTS` answers everyone who connects to a socket, for many short runs:
+`ALIGNMENT_FORK_SERVER=PATH` makes them ask it. Neighbours: forks.py (asks), processes.py (follows what was started).
 """
 
 import gc
 import importlib
 import json
 import os
+import select
 import signal
+import socket
 import sys
-from typing import TextIO, TypedDict
+from typing import NoReturn, TypedDict
 
 from alignment.core.entry import OBJECTS_BETWEEN_COLLECTIONS, run_child
 from alignment.core.process import die_with_parent
 
 LAUNCHER = "accelerate.commands.launch"
+SHARED = "ALIGNMENT_FORK_SERVER"  # the path of a socket that somebody listens on
 
 
 class Request(TypedDict):
@@ -28,38 +34,94 @@ class Request(TypedDict):
     log: str
 
 
-def serve(imports: list[str]) -> list[str] | None:
-    """Import modules, then fork for each request. Returns the arguments in a fork, None where nobody asks any more."""
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what libraries say while they are imported is no answer
-    for name in imports:
-        importlib.import_module(name)
-    gc.freeze()  # a collection in a fork leaves these objects alone, so their memory stays shared
+class Ready(TypedDict):
+    """What a server has: the environment it was started in, and the modules it imported."""
+
+    env: dict[str, str]
+    imports: list[str]
+
+
+def send(talk: socket.socket, value: object) -> None:
+    """Write a value as a line of JSON."""
+    talk.sendall(json.dumps(value).encode() + b"\n")
+
+
+def received(talk: socket.socket) -> str:
+    """The next line; empty where the other end is gone. It takes no byte of the line after it."""
+    line = b""
+    while not line.endswith(b"\n"):
+        try:
+            found = talk.recv(1)
+        except OSError:
+            found = b""
+        if not found:
+            return ""
+        line += found
+    return line.decode()
+
+
+def serve(talk: socket.socket, ready: Ready) -> Request | None:
+    """Fork for each request. Returns the request in a fork, and None in the server where nobody asks any more."""
+    send(talk, ready)
     own = os.getpid()
-    for asked_for in sys.stdin:
-        request: Request = json.loads(asked_for)
-        ready, leads = os.pipe()
+    while text := received(talk):
+        request: Request = json.loads(text)
+        leads, made = os.pipe()
         fork = os.fork()
         if fork == 0:
-            die_with_parent()
-            if os.getppid() != own:  # which ended just before
-                os._exit(128 + signal.SIGKILL)
-            os.close(ready)
-            return _become(request, answers, leads)
+            _lead(own, made)
+            talk.close()
+            return request
+        os.close(made)
+        os.read(leads, 1)  # it leads its session, so that a signal to its group finds it
         os.close(leads)
-        os.read(ready, 1)
-        os.close(ready)
-        answers.write(f"{fork}\n")
-        answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])}\n")
+        send(talk, fork)
+        send(talk, _status(fork, talk))
     return None
 
 
-def _become(request: Request, answers: TextIO, leads: int) -> list[str]:
+def _lead(server: int, made: int) -> None:
+    """Make a fork the leader of a session that ends with the server."""
+    die_with_parent()
+    if os.getppid() != server:  # which ended just before
+        os._exit(128 + signal.SIGKILL)
     os.setsid()
-    os.write(leads, b"1")
-    os.close(leads)
-    answers.close()
+    os.write(made, b"1")
+    os.close(made)
+
+
+def _status(fork: int, talk: socket.socket) -> int:
+    """The exit status of a fork, which is killed with its group if the one who asked is gone."""
+    ended = os.pidfd_open(fork)
+    while ended not in select.select([ended, talk.fileno()], [], [])[0]:
+        if not talk.recv(1, socket.MSG_PEEK):
+            os.killpg(fork, signal.SIGKILL)
+            break
+    os.close(ended)
+    return os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1])
+
+
+def listen(path: str, ready: Ready) -> Request | None:
+    """Serve everyone who connects, each by a fork of this process. Returns as `serve` does, in forks alone."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who serve
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(path)
+        door.listen()
+        own = os.getpid()
+        while True:
+            talk, _ = door.accept()
+            if os.fork() == 0:
+                die_with_parent()
+                if os.getppid() != own:
+                    os._exit(128 + signal.SIGKILL)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                door.close()
+                return serve(talk, ready)
+            talk.close()
+
+
+def become(request: Request) -> NoReturn:
+    """In a fork: be what `python -m MODULE ...` would be, for a module of ours or one that the launcher is to start."""
     for stream, path, flags in ((0, os.devnull, os.O_RDONLY), (1, request["log"], os.O_WRONLY | os.O_APPEND)):
         opened = os.open(path, flags)
         os.dup2(opened, stream)
@@ -69,17 +131,13 @@ def _become(request: Request, answers: TextIO, leads: int) -> list[str]:
     os.environ.update(request["env"])
     os.chdir(request["folder"])
     sys.path[0] = request["folder"]  # as for `python -m`
-    return request["arguments"]
-
-
-def run_module(arguments: list[str]) -> None:
-    """What `python -m MODULE ...` would do, for a module of ours, or one that accelerate's launcher is to start."""
-    name, rest = arguments[1], arguments[2:]
+    name, rest = request["arguments"][1], request["arguments"][2:]
     if name == LAUNCHER:
         name, rest = launched(rest)
     module = importlib.import_module(name)
     sys.argv = [str(module.__file__), *rest]
     run_child(module.main)
+    raise SystemExit
 
 
 def launched(arguments: list[str]) -> tuple[str, list[str]]:
@@ -92,7 +150,18 @@ def launched(arguments: list[str]) -> tuple[str, list[str]]:
     return command[2], command[3:]
 
 
+def main(arguments: list[str]) -> None:
+    """Import what the arguments name and serve: the socket that this was started with, or who connects to `--listen PATH`."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    path = arguments[1] if arguments[:1] == ["--listen"] else None
+    ready: Ready = {"env": dict(os.environ), "imports": arguments if path is None else arguments[2:]}
+    for name in ready["imports"]:
+        importlib.import_module(name)
+    gc.freeze()  # a collection in a fork leaves these objects alone, so their memory stays shared
+    request = serve(socket.socket(fileno=os.dup(0)), ready) if path is None else listen(path, ready)
+    if request is not None:
+        become(request)
+
+
 if __name__ == "__main__":
-    asked = serve(sys.argv[1:])
-    if asked is not None:
-        run_module(asked)
+    main(sys.argv[1:])

@@ -6,6 +6,7 @@ Neighbours: fork_server.py (the process that forks), processes.py (starts a new 
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -18,15 +19,14 @@ from pathlib import Path
 from alignment.core.process import die_with_parent
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rollout_of
-from alignment.run.fork_server import LAUNCHER, Request
+from alignment.run.fork_server import LAUNCHER, SHARED, Ready, Request, received, send
 from alignment.run.processes import Started, new_interpreter
 
-FORKED = ("alignment.run.stage", "alignment.run.evaluate")
+FORKED = ("alignment.run.stage", "alignment.run.evaluate", "alignment.evaluation.job", "alignment.evaluation.sweep.job")
 IMPORTS = (LAUNCHER, "alignment.training.stages.sft", "alignment.training.stages.grpo", "alignment.evaluation.job",
            "reasoning_gym", *FORKED)  # fmt: skip
 # What may differ between the processes of a run: nothing reads it while it is imported.
 READ_LATE = ("ALIGNMENT_", "VLLM_RPC_BASE_PATH", "OMP_WAIT_POLICY", "PYTEST_CURRENT_TEST")
-GONE = -9  # what a fork ends with if the process that forked it is killed
 
 
 def imports_for(recipe: Recipe) -> tuple[str, ...]:
@@ -37,45 +37,71 @@ def imports_for(recipe: Recipe) -> tuple[str, ...]:
 
 
 class _Server:
-    """The process that forks. env: it is started in this, and its imports are what this makes them."""
+    """A process that forks. ready: its environment, and what it imported."""
 
-    def __init__(self, imports: Sequence[str], env: dict[str, str]) -> None:
-        self.env = env
-        self._talk, theirs = socket.socketpair()
+    def __init__(self, talk: socket.socket, process: "subprocess.Popen[bytes] | None" = None) -> None:
+        self.talk, self.process = talk, process
+        told = received(talk)
+        self.ready: Ready | None = json.loads(told) if told else None  # None: an import failed
+
+    @classmethod
+    def started(cls, imports: Sequence[str], env: dict[str, str]) -> "_Server":
+        """One of our own, which ends with this process."""
+        ours, theirs = socket.socketpair()
         with theirs:
-            self.process = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "alignment.run.fork_server", *imports],
                 stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
+                stdout=subprocess.DEVNULL,  # what libraries say while they are imported
                 stderr=subprocess.DEVNULL,
                 env=env,
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509  nothing here holds a lock that a fork could copy
             )
+        return cls(ours, process)
 
-    def ask(self, request: Request) -> None:
-        """Raises OSError where the server is gone."""
-        self._talk.sendall(json.dumps(request).encode() + b"\n")
-
-    def answer(self, *, wait: bool) -> int | None:
-        """The next number that it says. None where it says none yet; it is waited for, or the server is gone."""
-        if not wait and not select.select([self._talk], [], [], 0)[0]:
+    @classmethod
+    def shared(cls) -> "_Server | None":
+        """The one that listens for everybody, if there is one."""
+        talk = socket.socket(socket.AF_UNIX)
+        try:
+            talk.connect(os.environ[SHARED])
+        except (KeyError, OSError):
+            talk.close()
             return None
-        line = b""
-        while not line.endswith(b"\n"):  # no more than a line: what comes after it is the next answer
-            try:
-                found = self._talk.recv(1)
-            except OSError:
-                found = b""
-            if not found:
-                return GONE
-            line += found
-        return int(line)
+        return cls(talk)
+
+    def imports_alike(self, imports: Sequence[str], env: dict[str, str]) -> bool:
+        """Whether modules are imported here as they would be in an environment."""
+        return (
+            self.ready is not None
+            and set(imports) <= set(self.ready["imports"])
+            and _read_early(self.ready["env"]) == _read_early(env)
+        )
+
+    def forked(self, request: Request) -> "Fork | None":
+        """A fork that runs what is requested; None where the server is gone."""
+        try:
+            send(self.talk, request)
+        except OSError:
+            return None
+        answer = received(self.talk)
+        return Fork(self, int(answer)) if answer else None
+
+    def status(self) -> int | None:
+        """The exit status of its fork; None while that runs."""
+        if not select.select([self.talk], [], [], 0)[0]:
+            return None
+        answer = received(self.talk)
+        return int(answer) if answer else -signal.SIGKILL  # with the server, which is gone
 
     def end(self) -> None:
-        """Kill it; what it forked ends with it."""
-        self.process.kill()
-        self.process.wait()
+        """End it, if it is our own, and what it forked for us."""
+        if self.process is None:
+            self.talk.shutdown(socket.SHUT_RDWR)
+        else:
+            self.process.kill()
+            self.process.wait()
 
 
 @dataclass
@@ -89,7 +115,7 @@ class Fork:
     def poll(self) -> int | None:
         """Its exit status, negative for the signal that killed it; None while it runs."""
         if self._status is None:
-            self._status = self.server.answer(wait=False)
+            self._status = self.server.status()
         return self._status
 
 
@@ -97,11 +123,13 @@ class Fork:
 class Forks:
     """Starts processes; one that cannot be a fork is a new interpreter.
 
-    modules: those whose `main` can run in a fork. imports: what the process that forks imports before.
+    modules: those whose `main` can run in a fork. imports: what the process that forks imports before. own: whether to start
+    that process where none is shared, which pays for more than one fork.
     """
 
     imports: tuple[str, ...] = IMPORTS
     modules: tuple[str, ...] = FORKED
+    own: bool = True
     _server: _Server | None = field(default=None, init=False)
 
     def start(self, command: Sequence[str], env: dict[str, str], log: Path) -> Started:
@@ -110,25 +138,20 @@ class Forks:
         It is forked where it is a stage or an evaluation in one process on a CPU, in an environment that gives the same
         imports as that of the first.
         """
-        if not self._can_fork(command, env):
-            return new_interpreter(command, env, log)
+        fork = self._fork(command, env, log) if self._can_fork(command, env) else None
+        return fork or new_interpreter(command, env, log)
+
+    def _fork(self, command: Sequence[str], env: dict[str, str], log: Path) -> Fork | None:
         if self._server is None:
-            self._server = _Server(self.imports, env)
+            shared = _Server.shared()
+            alike = shared is not None and shared.imports_alike(self.imports, env)
+            self._server = shared if alike else _Server.started(self.imports, env) if self.own else None
+        if self._server is None or not self._server.imports_alike(self.imports, env):
+            return None
         log.touch()
-        request: Request = {
-            "arguments": list(command[1:]),
-            "env": env,
-            "folder": os.getcwd(),
-            "log": str(log.resolve()),
-        }
-        try:
-            self._server.ask(request)
-        except OSError:
-            return new_interpreter(command, env, log)
-        process_id = self._server.answer(wait=True)
-        if process_id is None or process_id == GONE:  # an import failed
-            return new_interpreter(command, env, log)
-        return Fork(self._server, process_id)
+        return self._server.forked(
+            {"arguments": list(command[1:]), "env": env, "folder": os.getcwd(), "log": str(log.resolve())}
+        )
 
     def close(self) -> None:
         """End the process that forks, and a fork that still runs."""
@@ -140,8 +163,7 @@ class Forks:
         one = LAUNCHER not in command or ("--num_processes", "1") in pairwise(command)
         ours = command[0] == sys.executable and any(module in command for module in self.modules)
         on_cpu = env.get("CUDA_VISIBLE_DEVICES") == ""
-        alike = self._server is None or _read_early(self._server.env) == _read_early(env)
-        return sys.platform == "linux" and one and ours and on_cpu and alike
+        return sys.platform == "linux" and one and ours and on_cpu
 
 
 def _read_early(env: dict[str, str]) -> dict[str, str]:

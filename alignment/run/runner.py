@@ -32,6 +32,7 @@ from alignment.run.machines import Machines
 from alignment.run.plan import RunPlan
 from alignment.run.processes import Ended, environment, training_command
 from alignment.run.watch import refuse_failure, watched
+from alignment.sizing.shape import shape_of
 
 LOCK_PATIENCE_SECONDS = 30
 
@@ -181,7 +182,8 @@ class Runner:
             if self.machines is not None:
                 self.machines.tick()
 
-        env = {**environment(hardware, offline=self._offline()), **judges.environment()}
+        env = environment(hardware, offline=self._offline(), parameters=self._parameters)
+        env |= judges.environment()
         return watched(title, command, log, self.console, env, tick, self._forks.start)
 
     def _finish(self, ended: Ended, title: str, log: Path) -> None:
@@ -191,6 +193,12 @@ class Runner:
     def _one_process(self) -> Hardware:
         """The recipe's hardware with one process, for what is not distributed."""
         return self.plan.recipe.hardware.model_copy(update={"processes": 1})
+
+    @cached_property
+    def _parameters(self) -> int:
+        """How many the model has; 0 where its config is not on this machine."""
+        shape = shape_of(self.plan.base.path) if Path(self.plan.base.path).is_dir() else None
+        return 0 if shape is None else shape.parameters
 
     @cached_property
     def _forks(self) -> Forks:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from alignment.recipe.hardware import Hardware
+from alignment.run.fork_server import SHARED
 from alignment.run.forks import Fork, Forks
 from alignment.run.processes import end_tree, environment, run, training_command
 
@@ -108,19 +109,62 @@ def test_a_fork_ends_with_what_started_it(forks: Forks) -> None:
     assert started.poll() == -signal.SIGKILL
 
 
-def test_a_killed_run_leaves_neither_fork_nor_server(forks: Forks) -> None:
+def started_elsewhere(says: str) -> tuple["subprocess.Popen[str]", str]:
+    """Another process that started a fork, and what it says of it."""
     code = (
         "import os, sys, time\nfrom pathlib import Path\nfrom alignment.run.forks import Forks\n"
-        f"forks = Forks((), ({MODULE!r},))\n"
+        f"forks = Forks(('a_mark',), ({MODULE!r},))\n"
         f"fork = forks.start([sys.executable, '-m', {MODULE!r}, 'sleep'], dict(os.environ), Path('log'))\n"
-        "print(fork.pid, forks._server.process.pid, flush=True)\ntime.sleep(60)"
+        f"print({says}, flush=True)\ntime.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], env=env(), stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    pids = parent.stdout.readline().split()
+    return parent, parent.stdout.readline().strip()
+
+
+@pytest.mark.usefixtures("forks")
+def test_a_killed_run_leaves_neither_fork_nor_server() -> None:
+    parent, pids = started_elsewhere("fork.pid, forks._server.process.pid")
     parent.kill()
     parent.wait()
-    assert len(pids) == 2 and gone(*pids)
+    assert len(pids.split()) == 2 and gone(*pids.split())
+
+
+@pytest.fixture
+def listening(forks: Forks, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process that forks for everybody, in the environment of these tests."""
+    command = [sys.executable, "-m", "alignment.run.fork_server", "--listen", "socket", "a_mark"]
+    with subprocess.Popen(command, env=env()) as server:
+        monkeypatch.setenv(SHARED, str(Path("socket").resolve()))
+        until = time.monotonic() + 30
+        while not Path("socket").exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        yield
+        server.kill()
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_server_that_somebody_else_started_forks_for_several_at_once() -> None:
+    with closing(Forks(("a_mark",), (MODULE,))) as one, closing(Forks(("a_mark",), (MODULE,))) as other:
+        sleeping = one.start([sys.executable, "-m", MODULE, "sleep"], env(), Path("log"))
+        status, seen, _ = said(other, "3")
+        assert (status, seen["forked"]) == (3, True)
+        assert sleeping.poll() is None
+    assert gone(str(sleeping.pid)), "with the run that asked for it"
+
+
+@pytest.mark.usefixtures("listening")
+def test_where_it_imported_too_little_a_run_has_its_own() -> None:
+    with closing(Forks(("a_mark", "colorsys"), (MODULE,))) as forks:
+        assert said(forks, "0")[1]["forked"]
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_killed_run_leaves_no_fork_of_a_server_that_goes_on() -> None:
+    parent, pid = started_elsewhere("fork.pid")
+    parent.kill()
+    parent.wait()
+    assert gone(pid)
 
 
 def test_a_fork_has_the_environment_that_accelerates_launcher_gives(tmp_path: Path, forks: Forks) -> None:

@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from alignment.evaluation.sweep.plan import Point, SweepPlan
 from alignment.records.sweep import Sweep, SweepPoint
 from alignment.report.render.phrases import decimals
 from alignment.run.budget_sweep import held_alone
+from alignment.run.forks import Forks
 from alignment.run.processes import environment
 from alignment.run.watch import refuse_failure, watched
 
@@ -58,12 +60,12 @@ def _measure(plan: SweepPlan, missing: list[Point], console: Console) -> None:
     name, log = missing[0].place.stage, plan.output / "sweep.log"
     title = f"measuring {name} at {len(missing)} points"
     log.unlink(missing_ok=True)  # what an earlier process said must not pass for this one's
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, closing(Forks(own=False)) as forks:
         work = Path(scratch) / "work.json"
         plan.work(missing).write(work)
         command = [sys.executable, "-m", "alignment.evaluation.sweep.job", str(work), "--stage", name]
         env = environment(plan.hardware, offline=plan.offline)
-        refuse_failure(watched(title, command, log, console, env), title, log)
+        refuse_failure(watched(title, command, log, console, env, start=forks.start), title, log)
 
 
 def _print(sweep: Sweep, output: Path) -> None:

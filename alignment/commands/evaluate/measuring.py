@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from alignment.report.render.columns import measured_columns
 from alignment.report.render.following import follow_table, narrow_constraint_table
 from alignment.report.render.paired_prompts import HEADINGS, table
 from alignment.report.render.terminal import plain_table
+from alignment.run.forks import Forks
 from alignment.run.processes import environment
 from alignment.run.watch import refuse_failure, watched
 
@@ -75,13 +77,13 @@ def measure(options: EvaluateOptions, *, as_json: bool) -> None:
 
 def measured(work: EvaluationWork, hardware: Hardware, *, offline: bool) -> Found:
     """What the measuring process wrote. Raises StageFailed with its error."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, closing(Forks(own=False)) as forks:
         folder = Path(scratch)
         work.write(folder / "work.json")
         title, log = f"evaluating {work.name}", folder / "evaluation.log"
         command = [sys.executable, "-m", "alignment.evaluation.job", str(folder / "work.json"), "--output", scratch]
         env = environment(hardware, offline=offline)
-        refuse_failure(watched(title, command, log, Console(stderr=True), env), title, log)
+        refuse_failure(watched(title, command, log, Console(stderr=True), env, start=forks.start), title, log)
         constraints, follow = folder / "constraints.json", folder / "follow.json"
         paired = folder / "paired_prompts.json"
         return Found(
