@@ -27,7 +27,7 @@ from alignment.run.launcher import Placement, launcher_config
 
 GRACE_SECONDS = 10.0
 BUSY = 0.25  # threads of other processes for each core, above which a machine does other work
-SMALL_MODEL = 10_000_000  # parameters, up to which a product of its matrices takes no longer than waking a thread
+SMALL_BYTES = 20_000_000  # of weights, up to which a product of matrices takes no longer than waking a thread
 LOG_LINES_SHOWN = 25
 _TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 _LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
@@ -65,13 +65,13 @@ def preloads() -> tuple[list[str], list[str]]:
 
 
 def environment(
-    hardware: Hardware, *, offline: bool, place: Placement | None = None, parameters: int = 0
+    hardware: Hardware, *, offline: bool, place: Placement | None = None, large: bool = False
 ) -> dict[str, str]:
     """The environment of a stage's or an evaluation's process; what the user has set already wins.
 
     But a launcher config for CPUs hides the GPUs whatever is set outside, so that training and engines agree on the
     device. place: of this machine among several, whose ranks then talk through the network interface that faces the first.
-    parameters: of the model, as far as that is known.
+    large: whether the model is known to be no tiny one.
     """
     hidden = launcher_config(hardware).hides_gpus
     on_cpu = hidden or not devices()
@@ -97,7 +97,7 @@ def environment(
             # and, uncached, most of a minute.
             "TORCHDYNAMO_DISABLE": "1",
             "LD_PRELOAD": ":".join(preloads()[0]),
-            **waiting_threads(others_running(), parameters),
+            **waiting_threads(others_running(), large=large),
         }
     if place is not None:
         wanted |= interfaces(hardware, place)
@@ -106,14 +106,14 @@ def environment(
     return {**wanted, **os.environ, **no_gpu}
 
 
-def waiting_threads(others: float, parameters: int = 0) -> dict[str, str]:
+def waiting_threads(others: float, *, large: bool = False) -> dict[str, str]:
     """What OpenMP's threads do while they wait for each other. others: threads of other processes that compute now.
 
     They spin, which is a third faster for a small model on a machine with nothing else to do. Beside other work, those that
     compute then wait for those that spin: three times as slow, at times ten. There they sleep; so they do for a model whose
     matrices take longer than a thread takes to wake up, since its hours may meet other work later.
     """
-    return {"OMP_WAIT_POLICY": "PASSIVE"} if others > BUSY * cores() or parameters > SMALL_MODEL else {}
+    return {"OMP_WAIT_POLICY": "PASSIVE"} if others > BUSY * cores() or large else {}
 
 
 def interfaces(hardware: Hardware, place: Placement) -> dict[str, str]:

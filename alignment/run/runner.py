@@ -30,9 +30,8 @@ from alignment.run.judges import NO_JUDGES, ServedJudges
 from alignment.run.launcher import launcher_config
 from alignment.run.machines import Machines
 from alignment.run.plan import RunPlan
-from alignment.run.processes import Ended, environment, training_command
+from alignment.run.processes import SMALL_BYTES, Ended, environment, training_command
 from alignment.run.watch import refuse_failure, watched
-from alignment.sizing.shape import shape_of
 
 LOCK_PATIENCE_SECONDS = 30
 
@@ -182,7 +181,7 @@ class Runner:
             if self.machines is not None:
                 self.machines.tick()
 
-        env = environment(hardware, offline=self._offline(), parameters=self._parameters)
+        env = environment(hardware, offline=self._offline(), large=self._large)
         env |= judges.environment()
         return watched(title, command, log, self.console, env, tick, self._forks.start)
 
@@ -195,10 +194,10 @@ class Runner:
         return self.plan.recipe.hardware.model_copy(update={"processes": 1})
 
     @cached_property
-    def _parameters(self) -> int:
-        """How many the model has; 0 where its config is not on this machine."""
-        shape = shape_of(self.plan.base.path) if Path(self.plan.base.path).is_dir() else None
-        return 0 if shape is None else shape.parameters
+    def _large(self) -> bool:
+        """Whether the model's weights take more than SMALL_BYTES; those of the hub do."""
+        folder = Path(self.plan.base.path)
+        return not folder.is_dir() or sum(one.stat().st_size for one in folder.glob("*.safetensors")) > SMALL_BYTES
 
     @cached_property
     def _forks(self) -> Forks:

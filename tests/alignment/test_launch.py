@@ -193,7 +193,7 @@ def test_threads_of_a_stage_beside_other_work_leave_the_core_while_they_wait() -
     beside = waiting_threads(others=len(os.sched_getaffinity(0)))
     assert waiting(beside["OMP_WAIT_POLICY"]) < 0.5 * waiting("ACTIVE"), "nanoseconds of CPU in a sleep"
     assert waiting_threads(others=0.0) == {}, "alone, threads that spin are a third faster"
-    assert waiting_threads(others=0.0, parameters=135_000_000) == beside, "whose hours may meet other work later"
+    assert waiting_threads(others=0.0, large=True) == beside, "whose hours may meet other work later"
 
 
 def test_a_process_that_computes_is_noticed() -> None:
