@@ -213,6 +213,8 @@ def test_the_calls_of_all_turns_are_judged_together_structured_or_written() -> N
         ),
         ({"role": "assistant", "content": "", "tool_calls": ["get_weather"]}, 0.0),
         ({"role": "assistant", "content": [{"type": "text", "text": written}]}, 1.0),
+        ({"role": "assistant", "content": "", "tool_calls": json.dumps([as_text])}, 1.0),
+        ({"role": "assistant", "content": "", "tool_calls": "get_weather"}, 0.0),
         (
             {
                 "role": "assistant",

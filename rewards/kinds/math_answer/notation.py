@@ -43,7 +43,7 @@ _HALVES = {"½": "1}{2", "⅓": "1}{3", "⅔": "2}{3", "¼": "1}{4", "¾": "3}{4
            "⅘": "4}{5", "⅙": "1}{6", "⅚": "5}{6", "⅐": "1}{7", "⅑": "1}{9", "⅒": "1}{10", "⅛": "1}{8", "⅜": "3}{8", "⅝": "5}{8", "⅞": "7}{8"}  # fmt: skip
 _RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "₀₁₂₃₄₅₆₇₈₉₊₋₍₎"
 _LEVEL = str.maketrans(_RAISED + _LOWERED, "0123456789+-()ni0123456789+-()")
-_STACKED = re.compile(rf"([{_RAISED}]+)⁄([{_LOWERED}]+)")
+_STACKED = re.compile(rf"(?<![{_RAISED}])([{_RAISED}]{{1,20}})⁄([{_LOWERED}]{{1,20}})")
 _RAISED_RUN, _LOWERED_RUN = re.compile(f"[{_RAISED}]+"), re.compile(f"[{_LOWERED}]+")
 _SIGNS = {
     "°": r"^\circ ", "º": r"^\circ ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "×": r"\times ", "÷": "/", "⁄": "/", "∕": "/",

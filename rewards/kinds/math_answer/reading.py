@@ -194,7 +194,7 @@ def _content(span: re.Match[str]) -> str:
 
 def answer_in_sentence(line: str) -> str | None:
     """The answer in the rest of a line that announced one: without emphasis, remark and unit words; None if denied."""
-    line = _REMARK_IN_CHINESE.sub("", line[:BOX_CHARACTERS].strip())
+    line = _REMARK_IN_CHINESE.sub("", " ".join(line[:BOX_CHARACTERS].split()))
     if line.count("**") % 2:  # what it closes was opened before
         line = line.replace("**", "", 1) if line.startswith("**") else "".join(line.rsplit("**", 1))
     emphasis = _EMPHASIS.match(line)

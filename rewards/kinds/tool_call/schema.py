@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+SCHEMA_KEYS = ("parameters", "input_schema", "inputSchema")  # as OpenAI, Anthropic and MCP call a tool's arguments
 DEEPEST = 40  # levels of schema or value that are followed; tool definitions have a handful
 
 # The JSON type behind each name that definitions in the field use; "any" and unknown names fit everything.
@@ -99,7 +100,8 @@ def read_tools(value: Any) -> dict[str, Tool] | None:
         function = entry.get("function", entry) if isinstance(entry, Mapping) else None
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str) or not function["name"]:
             return None
-        tool = Tool(function["name"], _mapping(function.get("parameters")))
+        schema = next(filter(None, map(function.get, SCHEMA_KEYS)), None)
+        tool = Tool(function["name"], _mapping(schema))
         if tools.setdefault(tool.name, tool) != tool:
             return None  # two definitions under one name: which one a call means is unknown
     return tools

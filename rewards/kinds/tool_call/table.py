@@ -73,6 +73,8 @@ FILE: list[dict[str, Any]] = [{"name": "forecast", "arguments": {"place": "main.
 TAGGED: list[dict[str, Any]] = [{"name": "forecast", "arguments": {"place": "</think>"}}]
 LOCALE: list[dict[str, Any]] = [{"name": "forecast", "arguments": {"place": "en-US"}}]
 SCALE = [{"name": "scale", "parameters": {"type": "object", "properties": {"by": {"type": None, "default": 1.0}}}}]
+FINDS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+CITY: list[dict[str, Any]] = [{"name": "find", "arguments": {"city": "Oslo"}}]
 SCALED: list[dict[str, Any]] = [{"name": "scale", "arguments": {}}]
 CALL_NOW: list[dict[str, Any]] = [{"name": "now", "arguments": {}}]
 
@@ -143,6 +145,9 @@ ROWS: tuple[Row, ...] = (
     _more("gold", LOCALE, call("forecast", place="en-US"), 1.0),
     _row("gold", SCALED, "<tool_call>\n{\"name\": \"scale\"}\n</tool_call>", 1.0, SCALE),  # nothing is required
     _row("gold", SCALED, call("scale", by=1), 1.0, SCALE),  # the default 1.0, written as a whole number
+    _row("gold", CITY, call("find", city="Oslo"), 1.0, [{"name": "find", "input_schema": FINDS}]),
+    _row("gold", CITY, call("find", city="Oslo"), 1.0, [{"name": "find", "inputSchema": FINDS}]),
+    _row("near_miss", CITY, call("find", city=3), 0.0, [{"name": "find", "input_schema": FINDS}]),
     _row("near_miss", SCALED, call("scale", by=2), 0.0, SCALE),
     _row("near_miss", SCALED, call("scale", by=True), 0.0, SCALE),
     _more("near_miss", FILE, "<tool_call>\n{\"name\": \"forecast\"}\n</tool_call>", 0.0),

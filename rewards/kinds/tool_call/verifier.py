@@ -122,8 +122,13 @@ def _entries(message: Mapping[str, Any]) -> list[Any]:
     content = message.get("content")
     parts = content if isinstance(content, (list, tuple)) else ()
     used = [part for part in parts if isinstance(part, Mapping) and part.get("type") in ("tool_use", "tool_call")]
-    older = message.get("function_call")
-    return [*(message.get("tool_calls") or ()), *([older] if older else []), *used]
+    older, calls = message.get("function_call"), message.get("tool_calls") or ()
+    if isinstance(calls, str):  # as a table holds them; text that is no list of calls is one that holds none
+        try:
+            calls = _DECODER.decode(calls)
+        except (ValueError, RecursionError):
+            calls = [None]
+    return [*(calls if isinstance(calls, (list, tuple)) else [calls]), *([older] if older else []), *used]
 
 
 def _structured(value: Any) -> Call:
