@@ -29,6 +29,11 @@ EPISODES = 20
 Written = dict[str, Any]
 
 
+def adding(n: int, **more: object) -> Written:
+    """A task of adding_verifiers.py."""
+    return {"prompt": f"How much is {n} and {n + 3}?", "one": n, "two": n + 3, **more}
+
+
 def written(folder: Path, environment: Written, reward: Written, *, taught: bool = False) -> Path:
     """A recipe with 20 episodes of RL, and an evaluation of 20 problems, beside its rows and its task.
 
@@ -37,7 +42,7 @@ def written(folder: Path, environment: Written, reward: Written, *, taught: bool
     for name, title in (("numbers", "Game"), ("held", "Match")):  # no problem of the evaluation is trained on
         own = {"trained": True} if name == "numbers" else {}
         rows = [
-            {"question": f"Find the number. {title} {n}", "answer": str(n), "number": n % 16, **own}
+            {"question": f"Find the number. {title} {n}", "answer": str(n), "number": n % 16, "task": adding(n), **own}
             for n in range(EPISODES)
         ]
         (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from episodes import EPISODES, evaluated, rolled_out, written
+from episodes import adding as task_of
 from guessing import PATIENCE_SECONDS, Server
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -60,10 +62,7 @@ def choice(*addresses: str, **options: object) -> EnvironmentChoice:
 
 
 def problems(count: int, **more: object) -> list[Problem]:
-    return [
-        Problem(str(n), [user_turn("?")], "", columns={"task": {"prompt": f"How much is {n} and {n + 3}?", "one": n, "two": n + 3, **more}})
-        for n in range(count)
-    ]  # fmt: skip
+    return [Problem(str(n), [user_turn("?")], "", columns={"task": task_of(n, **more)}) for n in range(count)]
 
 
 def adding(text: str) -> str:
@@ -122,6 +121,26 @@ def test_a_killed_server_loses_its_own_episodes_which_are_counted_and_the_others
     judged = Scorer([Reward(kind="environment")]).judge(asked, made)
     assert sorted(one.total or 0.0 for one in judged) == [0.0] * len(lost) + [1.0] * (count - len(lost))
     assert all(one.total is None for one in judged if one.trajectory.fault), "unknown, and never zero"
+
+
+def test_rl_and_an_evaluation_count_the_episodes_of_a_killed_server(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def played(first: Server, second: Server) -> tuple[Path, Replies]:
+        engine = Replies(tokenizer, lambda text: adding(text).replace("1000", "17"))
+        engine.before = lambda turns: second.kill() if turns == 9 else None
+        asked = {"kind": "verifiers", "addresses": [first.url, second.url], "sessions": 2, "max_turns": 3}
+        return written(tmp_path, {**asked, "patience_seconds": 5}, {"kind": "environment"}), engine
+
+    with server() as first, server() as second:
+        rolled = rolled_out(*played(first, second), monkeypatch)
+    lost = sum(reward is None for reward in rolled.rewards)
+    assert 1 <= lost <= 2 and all(reward is None or reward >= 1.0 for reward in rolled.rewards)
+    assert rolled.figures["environment_fault_fraction"] == rolled.figures["unknown_fraction"] == lost / EPISODES
+    with server() as first, server() as second:
+        found = evaluated(*played(first, second), monkeypatch)
+    assert 1 <= found.environment_faults <= 2
+    assert (found.count, found.accuracy.value) == (EPISODES - found.environment_faults, 1.0)
 
 
 def test_a_conversation_that_the_harness_rewrites_is_a_fault_and_no_training_row(
