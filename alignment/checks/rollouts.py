@@ -16,6 +16,7 @@ from alignment.recipe.kinds import kind_of
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rollout_of
+from alignment.rollout.environments.protocol import EnvironmentFault, HoldingEnvironment
 from alignment.rollout.environments.registry import environment_problems, open_environments
 from rewards.own.loading import is_own
 
@@ -51,8 +52,11 @@ def environment(place: Place, choice: EnvironmentChoice, sample: Sequence[Proble
     if not faults and is_own(choice.kind):
         environments = open_environments(choice)
         try:
-            environments.new().reset(next(iter(sample), ANY_PROBLEM))
-        except RecipeError as error:
+            tried = environments.new()
+            tried.reset(next(iter(sample), ANY_PROBLEM))
+            if isinstance(tried, HoldingEnvironment):
+                tried.release()
+        except (RecipeError, EnvironmentFault) as error:
             yield Issue((*place, "environment"), str(error))
         finally:
             environments.close()

@@ -15,6 +15,8 @@ from episodes import EPISODES, evaluated, rolled_out, written
 from guessing import Server, kept_up, next_guess, server
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from alignment.checks.recipe import checked
+from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.metrics import MetricsRow
@@ -40,7 +42,7 @@ class Game:
     def __init__(self, urls: list[str]):
         self.urls = urls
 
-    def reset(self, number=0, **row):
+    def reset(self, number, **row):
         self.number, self.said = number, -1
         first = next(TURN) % len(self.urls)
         for url in self.urls[first:] + self.urls[:first]:
@@ -116,6 +118,17 @@ def test_rl_counts_the_episodes_of_a_class_that_lost_its_server(
     assert len(rolled.rows) == EPISODES and 1 <= lost <= EPISODES / 2
     assert all(reward is None or reward >= 1.0 for reward in rolled.rewards), "no episode was taken for a wrong one"
     assert rolled.figures["environment_fault_fraction"] == rolled.figures["unknown_fraction"] == lost / EPISODES
+
+
+def test_check_tries_a_class_with_a_row_of_its_own_and_names_a_server_that_is_gone(tmp_path: Path) -> None:
+    with server("http") as first:
+        path = game(tmp_path, "urllib", first)
+        assert checked(path, []).recipe.name == "guessing", (
+            "its reset asks for the column `number`, which the rows have"
+        )
+    with pytest.raises(RecipeError) as refused:
+        checked(path, [])
+    assert str(refused.value).count("reset reached nobody (ConnectionError: no server is left)") == 2
 
 
 def test_a_page_that_is_not_there_is_an_answer_and_no_lost_server() -> None:
