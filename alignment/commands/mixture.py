@@ -1,5 +1,6 @@
 """`alignment mixture`: which fractions of which source a stage should train on. Neighbour: run/mixture_search.py (the work)."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +37,7 @@ def mixture(
     from alignment.run.mixture_search import SearchSettings, search_mixture
 
     tried = trials_of(recipe, set_ or [], run_, stage, mode)
-    with tried.alone():
+    with tried.alone(), closing(tried):
         tried.prepare()
         found = search_mixture(tried, SearchSettings(rows, trials, rounds, seeds, seed))
     finished(tried, found, as_json=json_, words=_said(found))

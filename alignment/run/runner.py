@@ -6,7 +6,7 @@ Neighbours: plan.py (the state of each stage), processes.py and forks.py (start 
 
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,13 +43,14 @@ class Runner:
     plan: RunPlan
     console: Console
     machines: Machines | None = None  # where stages train on several
+    forks: Forks | None = None  # starts the processes on this machine, of several runs
 
     def go(self, only: str | None = None) -> None:
         """Run and evaluate every unfinished stage, or only one. Raises AlignmentError; running again resumes."""
         for name in self.plan.needed_for(only) if only else self.plan.recipe.stage_names:
             self.plan.state(name)  # refuse stale or damaged stages before anything is written
         self.plan.prepare()
-        with self._alone(), closing(self._forks):
+        with self._alone(), nullcontext() if self.forks else closing(self._forks):
             self._prepare_base()
             for name in [only] if only else self.plan.recipe.stage_names:
                 self._stage(name)
@@ -201,8 +202,8 @@ class Runner:
 
     @cached_property
     def _forks(self) -> Forks:
-        """Starts the processes of the run on this machine."""
-        return Forks(imports_for(self.plan.recipe))
+        """Starts the processes of this run on this machine."""
+        return self.forks or Forks(imports_for(self.plan.recipe))
 
     def _arguments(self, name: str | None) -> list[str]:
         """Arguments of a child. It reads the run's own copy of the recipe, since the file may be edited during the run."""

@@ -33,6 +33,7 @@ from alignment.recipe.stage import TrainingStage, tests_of
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.run_folder import RunFolder
 from alignment.records.trials import FOLDER, TRIAL, Trial
+from alignment.run.forks import Forks, imports_for
 from alignment.run.identity import stage_identity
 from alignment.run.plan import RunPlan
 from alignment.run.runner import Runner
@@ -62,6 +63,15 @@ class Trials:
     stage: str
     mode: Mode
     console: Console
+
+    @cached_property
+    def _forks(self) -> Forks:
+        """Starts the processes of all trials."""
+        return Forks(imports_for(self.plan.recipe))
+
+    def close(self) -> None:
+        """End what started the trials' processes."""
+        self._forks.close()
 
     @property
     def folder(self) -> Path:
@@ -110,7 +120,7 @@ class Trials:
             raise OptionError(
                 "the recipe evaluates nothing, so trials cannot be compared; name tasks in `after_each_stage`"
             )
-        runner = Runner(self.plan, self.console)
+        runner = Runner(self.plan, self.console, forks=self._forks)
         runner.begin()
         for name in self.plan.needed_for(self.stage)[:-1]:
             if not self.plan.folder(name).finished:
@@ -136,7 +146,7 @@ class Trials:
             return Trial.read(folder / TRIAL)
         plan = RunPlan(planned.recipe, folder / "recipe.yaml", (), RunFolder(folder))
         self._link(plan)
-        Runner(plan, self.console).go(self.stage)
+        Runner(plan, self.console, forks=self._forks).go(self.stage)
         trial = self._read(plan, planned)
         trial.write(folder / TRIAL)
         shutil.rmtree(plan.folder(self.stage).output)

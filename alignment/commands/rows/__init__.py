@@ -3,6 +3,7 @@
 Neighbours: trying.py (shared with mixture.py), run/row_curve.py (the work).
 """
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +40,7 @@ def rows(
     from alignment.run.row_curve import measure_rows
 
     trials = trials_of(recipe, set_ or [], run_, stage, mode)
-    with trials.alone():
+    with trials.alone(), closing(trials):
         trials.prepare()
         curve = measure_rows(trials, asked_sizes(sizes), seeds)
     finished(trials, curve, as_json=json_, words=_said(curve))
