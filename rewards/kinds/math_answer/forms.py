@@ -376,7 +376,7 @@ def counts_by_name(text: str) -> dict[str, str] | None:
 
 def word_of(text: str) -> str | None:
     r"""A normalised text that is words rather than mathematics, without case; None otherwise. \text{...} says words."""
-    plain = unwrapped(text).strip()
+    plain = unwrapped(text).strip().rstrip(".!")
     wrapped = is_wrapped(text) and re.fullmatch(r"[A-Za-z][A-Za-z '-]+", plain) is not None
     return plain.casefold() if wrapped or _WORDS.fullmatch(plain) else None
 

@@ -37,7 +37,8 @@ _BOUNDS = NO_UNIT - {"is", "are", "was", "in", "left"} | {
     "where", "which", "of", "step", "case", "question", "option", "chapter",
 }  # fmt: skip
 _SCALED = re.compile(
-    r"\s?(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b|\s?[万萬亿億]", re.IGNORECASE
+    r"\s?(?:(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten|twelf|hundred|thousand)ths?)\b|\s?[万萬亿億]",
+    re.IGNORECASE,
 )
 _UNIT = re.compile(
     r"\s?((?:(?:square|cubic|sq\.?)\s)?(?:[A-Za-z]+|°\s?[CF]?|[\u3400-\u9fff]{1,3})(?:\^?\{?[23²³]\}?)?)(\s?(?:/|\bper\b)\s?[A-Za-z]+(?:\^?\{?[23²³]\}?)?)?"

@@ -147,6 +147,8 @@ NOTED_RIGHT: tuple[tuple[object, str], ...] = (
     ("5:3", r"\boxed{\text{The ratio is } 5:3}"),
     (r"\pi", r"\boxed{\text{The area is }\pi\text{ square units}}"),
     ("1,2", "x = 1 or x = 2"),
+    ("2/3", "So the answer is 2 thirds."),
+    ("yes", r"\boxed{\text{Yes.}}"),
 )  # fmt: skip
 
 NOTED_WRONG: tuple[tuple[object, str], ...] = (
@@ -179,6 +181,9 @@ NOTED_WRONG: tuple[tuple[object, str], ...] = (
     ("66 inches", r"\boxed{6\text{ feet and }5\text{ inches}}"),
     ("5:3", r"\boxed{\text{The ratio is } 3:5}"),
     ("1,2", "x = 1 or x = 3"),
+    ("2", "So the answer is 2 thirds."),
+    ("5 MHz", r"\boxed{5 mHz}"),
+    ("yes", r"\boxed{\text{No.}}"),
     ("5", r"\boxed{\text{at least 5}}"),
     ("4", r"\boxed{\text{n is a multiple of 4}}"),
     ("42", "The answer is <b>43</b>."),

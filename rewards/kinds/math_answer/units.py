@@ -38,7 +38,7 @@ _PREFIXED: dict[str, tuple[str, Fraction | int, tuple[str, ...]]] = {
     "m": ("length", 1, ("", "k", "c", "m", "\\mu ", "\\mu", "n", "p")), "s": ("time", 1, ("", "m", "\\mu ", "\\mu", "n", "p")),
     "g": ("mass", Fraction(1, 1000), ("", "k", "m", "\\mu ", "\\mu")), "L": ("volume", 1, ("", "m", "\\mu ", "\\mu", "c")),
     "N": ("force", 1, ("", "k", "M", "m")), "J": ("energy", 1, ("", "k", "M", "G", "m")), "W": ("power", 1, ("", "k", "M", "G", "m")),
-    "V": ("voltage", 1, ("", "k", "M", "m")), "A": ("current", 1, ("", "m", "k")), "Hz": ("frequency", 1, ("", "k", "M", "G")),
+    "V": ("voltage", 1, ("", "k", "M", "m")), "A": ("current", 1, ("", "m", "k")), "Hz": ("frequency", 1, ("", "k", "M", "G", "m")),
     "Pa": ("pressure", 1, ("", "k", "M", "G")), "mol": ("amount", 1, ("", "m", "k")), "K": ("temperature", 1, ("",)),
     "eV": ("electronvolt", 1, ("", "k", "M", "G", "m")), "Wh": ("energy", 3600, ("", "k", "M", "G")),
     "cal": ("calorie", 1, ("", "k")), "bar": ("pressure", 100_000, ("", "m")), "\\Omega": ("resistance", 1, ("k", "M", "m")),

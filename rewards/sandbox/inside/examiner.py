@@ -143,7 +143,8 @@ def examine(candidate: Candidate, order: dict[str, Any]) -> dict[str, Any]:
     for name in {*order["names"], *order["remote"]}:
         module = ALIASES.get(name, name if name in sys.stdlib_module_names else "")
         if name in COMPARATORS and name not in order["remote"]:
-            namespace[name] = getattr(importlib.import_module(COMPARATORS[name]), name)
+            if importlib.util.find_spec(COMPARATORS[name]) is not None:
+                namespace[name] = getattr(importlib.import_module(COMPARATORS[name]), name)
         elif not module or name in order["remote"]:
             namespace[name] = Remote(candidate, name)
         elif module in sys.stdlib_module_names or importlib.util.find_spec(module) is not None:
