@@ -15,6 +15,7 @@ from alignment.core.errors import DataError
 from alignment.data.json_text import WrittenNumber
 from alignment.data.rows import SAMPLING_COLUMNS, Message, ToolSchema, user_turn
 from alignment.data.step_forms import form_of
+from alignment.data.transcripts import transcript_of
 from alignment.data.turns import THINKING_KEYS, turn
 from rewards.kinds.tool_call.schema import read_json, read_tools
 
@@ -185,14 +186,15 @@ def _thinking(row: Mapping[str, Any], answers: list[Message]) -> list[Message]:
 
 
 def pair_of(row: Any) -> tuple[list[Message], Message, Message]:
-    """(prompt, chosen, rejected) of a row whose answers are texts, one message, or whole chats with the prompt in them.
+    """(prompt, chosen, rejected) of a row whose answers are texts, one message, or whole chats or transcripts with the prompt in them.
 
     Raises DataError for anything else, and for a pair of one answer twice.
     """
     if not isinstance(row, Mapping) or not {"chosen", "rejected"} <= row.keys():
         raise DataError('is no pair; write {"prompt": …, "chosen": …, "rejected": …}')
-    chosen, rejected = (_answers(row[name], name) for name in ("chosen", "rejected"))
     name = _first(row, PROMPTS)
+    reads = _answers if name is not None else _whole_chat
+    chosen, rejected = (reads(row[key], key) for key in ("chosen", "rejected"))
     prompt = opened(row, asked(row[name], name)) if name is not None else []
     if len(chosen) > 1 or len(rejected) > 1:
         if chosen[:-1] != rejected[:-1]:
@@ -270,6 +272,12 @@ def _answers(value: Any, name: str) -> list[Message]:
     if number or (isinstance(value, str) and _MESSAGES.match(value) is None):
         return [turn({"role": "assistant", "content": text_of(value, name)})]
     return [turn(dict(value))] if isinstance(value, Mapping) else turns_of(value, name)
+
+
+def _whole_chat(value: Any, name: str) -> list[Message]:
+    """The turns of a pair's side that has its prompt in it, a transcript among them; else what answers."""
+    found = transcript_of(value) if isinstance(value, str) else None
+    return _answers(value, name) if found is None else found
 
 
 def _from_alpaca(row: Mapping[str, Any]) -> list[Message]:
