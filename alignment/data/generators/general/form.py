@@ -11,13 +11,14 @@ from alignment.data.generators.general.instructions import WORDS
 from alignment.data.generators.general.task import Answered, Task, constrained, names, numbers, said
 from alignment.data.generators.traces import chain_sum_trace
 
-# Of each language: the question, and its answer.
+# Of each language: the question, its answer, and the word for a number, which an answer has to have: the constraint of IFEval
+# lets a text pass whose language nobody can tell, and a policy that is paid for it alone learns to write one.
 LANGUAGES = {
-    "de": ("Nenne die Zahl {}.", "Hier ist die Zahl: {}."),
-    "fr": ("Nomme le nombre {}.", "Voici le nombre voulu: {}."),
-    "es": ("Escribe el número {}.", "Este es el número: {}."),
-    "it": ("Scrivi il numero {}.", "Ecco il tuo numero: {}."),
-    "pt": ("Escreve o número {}.", "Este é o seu número: {}."),
+    "de": ("Nenne die Zahl {}.", "Hier ist die Zahl: {}.", "Zahl"),
+    "fr": ("Nomme le nombre {}.", "Voici le nombre voulu: {}.", "nombre"),
+    "es": ("Escribe el número {}.", "Este es el número: {}.", "número"),
+    "it": ("Scrivi il numero {}.", "Ecco il tuo numero: {}.", "numero"),
+    "pt": ("Escreve o número {}.", "Este é o seu número: {}.", "número"),
 }
 ENGLISH = "Here is the number: {}."
 LEAST_WORDS = 4  # of an answer: of one or two words nobody can say in which language they are
@@ -64,13 +65,13 @@ def _postscript(draw: random.Random) -> Answered:
 
 def _language(code: str, draw: random.Random) -> Answered:
     a = draw.randint(100, 999)
-    question, answer = LANGUAGES[code]
+    question, answer, word = LANGUAGES[code]
     return Answered(
         question.format(a),
         said(f"{a}", answer.format(a)),
         said(f"{a}", ENGLISH.format(a)),
         constrained(
-            names(a),
+            names(a, word),
             ("language:response_language", {"language": code}),
             ("length_constraints:number_words", {"num_words": LEAST_WORDS, "relation": "at least"}),
         ),
