@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from report_run import write_run
+from report_run import wilson, write_run
 
 from alignment.data.rows import Problem, user_turn
 from alignment.evaluation.grading import Graders, correctness
@@ -13,6 +13,7 @@ from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.rewards import Reward
+from alignment.records.evaluation import EvaluationRecord
 from alignment.records.metrics import MetricsRow, metric
 from alignment.records.run_folder import StageFolder
 from alignment.report import write_report
@@ -101,6 +102,24 @@ def test_a_policy_that_is_surer_than_right_has_a_calibration_error() -> None:
     assert honest.mean.value == 0.375 and honest.error is not None and honest.error < 0.5
     assert self_consistency(graders.judge(asked[:3], [answer("\\boxed{4}")] * 3)).error is None
     graders.close()
+
+
+def test_answers_in_no_language_that_anybody_can_tell_ring_an_alarm(tmp_path: Path) -> None:
+    """What a policy writes that is paid for a language by a check which lets unknown texts pass."""
+    run = write_run(tmp_path / "language")
+    for stage, count, fraction in (
+        ("01-cold_start", 150, 0.2),
+        ("02-reasoning_rl", 3, 1.0),
+        ("04-mode_fusion", 140, 0.1),
+    ):
+        file = StageFolder(run / stage).evaluations / "thinking.json"
+        record = EvaluationRecord.read(file)
+        figures = replace(record.figures, language_count=count, language_consistency=wilson(fraction, count))
+        replace(record, figures=figures).write(file)
+    write_report(run)
+    page = (run / "report.md").read_text(encoding="utf-8")
+    assert "The language of 3 thinking answers can be told, where it was 150 after cold\\_start" in page
+    assert "10% of the thinking answers whose language can be told are in the question's, where it was 100%" in page
 
 
 def test_a_step_tells_its_tasks_apart_and_says_nothing_of_a_single_one() -> None:

@@ -90,7 +90,7 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
     outcomes, answered = [outcome for outcome in outcomes if not outcome.fault], len(outcomes)
     called = [outcome for outcome in outcomes if outcome.calls_right is not None]
     claimed = [outcome for outcome in outcomes if outcome.repeats_claim is not None]
-    told = [outcome for outcome in outcomes if outcome.in_language is not None]
+    in_some_language = [outcome for outcome in outcomes if outcome.in_language is not None]
     unanswerable = [outcome for outcome in outcomes if outcome.answerable is False]
     answerable = [outcome for outcome in outcomes if outcome.answerable]
     return EvaluationFigures(
@@ -109,8 +109,10 @@ def figures(mode: Mode, outcomes: Sequence[Outcome]) -> EvaluationFigures:
         calls_right=_fraction_or_unknown(called, [bool(one.calls_right) for one in called]),
         wrong_claims_count=len(claimed),
         sycophancy=_fraction_or_unknown(claimed, [bool(one.repeats_claim) for one in claimed]),
-        language_count=len(told),
-        language_consistency=_fraction_or_unknown(told, [bool(one.in_language) for one in told]),
+        language_count=len(in_some_language),
+        language_consistency=_fraction_or_unknown(
+            in_some_language, [bool(one.in_language) for one in in_some_language]
+        ),
         unanswerable_count=len(unanswerable),
         hallucination=_fraction_or_unknown(unanswerable, [not one.abstained for one in unanswerable]),
         answerable_count=len(answerable),

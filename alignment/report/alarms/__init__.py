@@ -10,6 +10,7 @@ from alignment.core.vocabulary import Mode
 from alignment.report.alarms.distillation import distillation_alarms
 from alignment.report.alarms.evaluations import conversation_alarms, evaluation_alarms
 from alignment.report.alarms.inputs import isolation_alarms, lineage_alarms, row_alarms, start_alarms
+from alignment.report.alarms.language import language_alarms
 from alignment.report.alarms.modes import mixes_modes, trained_both_modes
 from alignment.report.alarms.rewards import accuracy_alarms, process_alarms, proxy_alarms
 from alignment.report.alarms.training import gradient_alarms, training_alarms
@@ -36,6 +37,7 @@ def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm
         found += isolation_alarms(stage)
         found += accuracy_alarms(stage, changes.get(stage.name, {}))
         found += evaluation_alarms(stage, fused)
+        found += language_alarms(run, index)
         found += conversation_alarms(stage, fused)
         found += lineage_alarms(stage, run.stages[:index])
     return found
