@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from alignment.data.steps import Step
 from alignment.data_factory.step_labels.execution import execution_labels, holds
 from alignment.data_factory.step_labels.judge import labels_before
 from alignment.data_factory.step_labels.labelling import (
@@ -18,8 +19,9 @@ from alignment.data_factory.step_labels.labelling import (
     run,
     soft_labels,
 )
-from alignment.data_factory.step_labels.methods import Labelled, agreed
-from alignment.recipe.steps import MonteCarlo
+from alignment.data_factory.step_labels.methods import Labelled, Labeller, agreed
+from alignment.data_factory.step_labels.prefixes import Trace
+from alignment.recipe.steps import Consensus, MonteCarlo
 
 
 class World:
@@ -124,3 +126,40 @@ def test_consensus_keeps_a_row_only_if_both_name_the_same_step() -> None:
     assert agreed(first, Labelled(labels_before(1, 3))).disagrees
     assert agreed(first, Labelled(labels_before(0, 3))).disagrees
     assert not agreed(first, Labelled(Labels([None] * 3))).labels.known
+
+
+class FromThePrefix:
+    """Completions of which none reaches the answer once a prefix holds a step that is lost. Stands for Prefixes."""
+
+    def __init__(self, lost: Sequence[str]) -> None:
+        self.lost = set(lost)
+
+    def at(self, temperature: float | None) -> "FromThePrefix":
+        return self
+
+    def answer(self, traces: Sequence[Trace], asked: Sequence[tuple[int, Ask]], seed: int) -> list[list[bool | None]]:
+        return [
+            [self.lost.isdisjoint(step.text for step in traces[number].steps[: ask.steps])] * ask.count
+            for number, ask in asked
+        ]
+
+
+def test_a_slip_from_which_the_policy_recovers_is_left_out_by_consensus_of_completions_and_execution() -> None:
+    slipped = ["1 + 1 = 2", "2 + 2 = 5", "5 + 1 = 6"]
+    recovered = [
+        "3 + 3 = 6",
+        "6 + 2 = 9",
+        "so 8, and 8 + 1 = 9",
+        "9 + 5 = 15",
+    ]  # the next step does not build on the slip
+    misread = ["1 + 1 = 2", "2 + 4 = 6"]  # every equation holds: execution cannot tell where it went wrong
+    traces = [
+        Trace(None, [Step(text, 0, len(text)) for text in steps], [], right=False)  # type: ignore[arg-type]
+        for steps in (slipped, recovered, misread)
+    ]
+    method = Consensus.model_validate({"type": "consensus", "of": ["binary_search", "execution"]})
+    labeller = Labeller(method, FromThePrefix(["2 + 2 = 5", "9 + 5 = 15", "2 + 4 = 6"]), 0)  # type: ignore[arg-type]
+    kept, disputed, unknown = labeller.labels(traces)
+    assert (kept.labels.labels, kept.disagrees) == ([1.0, 0.0, None], False)
+    assert disputed.disagrees
+    assert not unknown.labels.known and not unknown.disagrees
