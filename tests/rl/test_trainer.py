@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
 from alignment.inference.transformers.engine import TransformersEngine
 from grpo_trainer import grpo_trainer
@@ -171,6 +172,23 @@ def test_functions_of_your_own_are_found_by_name(made: Make, tmp_path: Path, mon
     inputs = batch([0.0, 1.5, -0.5, 0.0])
     plain = ours(made("stages.reasoning_rl.algorithm=rloo"), inputs)
     assert_same(ours(own, inputs), {name: 2 * gradient for name, gradient in plain.items()})
+
+
+def test_each_reward_counts_by_its_weight_and_not_by_its_scale(made: Make) -> None:
+    """normalise_then_sum through the trainer: advantages are of the parts, and a row without a total has none."""
+    from alignment.training.rl.batch import RewardParts, RolledOut
+
+    trainer = made("stages.reasoning_rl.algorithm={type: dapo, aggregation: normalise_then_sum}")
+    size = trainer.num_generations
+    scores = [[float(row % 2), 0.001 * float(row < size // 2)] for row in range(2 * size)]
+    rewards_B = torch.tensor([sum(one) for one in scores]).double()
+    rewards_B[3] = torch.nan
+    rolled = RolledOut([], [], {}, parts=RewardParts(scores, [1.0, 1.0]))
+    found = trainer._advantages(rewards_B, torch.ones(2 * size, 3), rolled)[:, 0]
+    assert found[3] == 0 and found[1] == found[:size].max(), "both scores, of which one is a thousandth of the other"
+    assert found[size - 2] == found[:size].min()
+    with pytest.raises(RecipeError, match="parts of their rewards"):
+        trainer._advantages(rewards_B, torch.ones(2 * size, 3), RolledOut([], [], {}))
 
 
 def test_several_steps_on_the_same_rollouts_and_a_tempered_policy(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
