@@ -42,8 +42,8 @@ REFERENCE_ADAPTER = "ref"  # TRL's name for the frozen copy of an adapter that i
 MEASURED = ("loss", "gradient_norm")  # what has to be a finite number at every step
 SHOWN = ("loss", "reward", "entropy", "completion_tokens", "preference_accuracy")
 OWN = ("thinking_tokens", "answer_tokens", "distinct_bigrams", "step_accuracy", "process_score", "steps_per_answer", "tokens_per_step", "right_fraction",
-       "logprob_gap", "seconds_rollout", "seconds_verdicts", "seconds_weights", "unknown_fraction", "replaced_groups",
-       "zero_variance_groups", "merge_changed_fraction", "staleness", "stale_rows", "interrupted_fraction",
+       "logprob_gap", "seconds_rollout", "seconds_verdicts", "seconds_weights", "unknown_fraction", "environment_fault_fraction",
+       "replaced_groups", "zero_variance_groups", "merge_changed_fraction", "staleness", "stale_rows", "interrupted_fraction",
        "judge_asked", "judge_cached", "judge_tokens", "judge_cost",
        "sampled_groups", "sampled_zero_variance", "sampled_pass_rate", "new_problems", "reverse_kl", "forward_kl",
        "student_entropy", "teacher_entropy")  # fmt: skip

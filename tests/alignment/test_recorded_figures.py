@@ -76,6 +76,16 @@ def test_tokens_count_over_all_attempts_whether_or_not_the_trainer_counts_anew(
 
 def test_every_name_that_is_logged_is_declared_once() -> None:
     assert {*NAMES.values(), *OWN} - {"rollout_entropy"} <= METRICS.keys()
+    others = {
+        "tokens_per_second",
+        "held_out_loss",
+        "held_out_preference_accuracy",
+        "not_finite",
+        "labels",
+        "label_tokens",
+        "accepted_fraction",
+    }  # fmt: skip  written by what computes them, not by a trainer's log
+    assert METRICS.keys() - others <= {*NAMES.values(), *OWN}, "what a trainer logs under another name is dropped"
     assert metric("reward/math_answer/mean").better == "more" and metric("token_accuracy").better == "more"
 
 
