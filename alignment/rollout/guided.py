@@ -104,9 +104,10 @@ class GuidedSampler:
             made = self._next_steps([one for one, _ in begun], [seed for _, seed in begun], settings)
             for number, (before, _), after in zip(numbers, begun, made, strict=True):
                 tokens[number] += len(after.token_ids) - len(before.token_ids)
-            scored = self._scored([requests[number] for number in numbers], made)
+            once = {(number, tuple(one.token_ids)): one for number, one in zip(numbers, made, strict=True)}
+            scored = self._scored([requests[number] for number, _ in once], list(once.values()))
             candidates = [[one for one in partials if one.closed] for partials in kept]
-            for number, one in zip(numbers, scored, strict=True):
+            for (number, _), one in zip(once, scored, strict=True):
                 candidates[number].append(one)
             kept = [_highest(one, search.beams) for one in candidates]
             round_ += 1
@@ -212,11 +213,8 @@ def _expanded(
 
 
 def _highest(candidates: Iterable[_Partial], beams: int) -> list[_Partial]:
-    """The candidates of highest rank, each text once; of equal ones the earlier."""
-    once: dict[tuple[int, ...], _Partial] = {}
-    for one in candidates:
-        once.setdefault(tuple(one.made.token_ids), one)
-    return sorted(once.values(), key=lambda one: one.rank, reverse=True)[:beams]
+    """The candidates of highest rank; of equal ones the earlier."""
+    return sorted(candidates, key=lambda one: one.rank, reverse=True)[:beams]
 
 
 def _score(rank: tuple[float, float]) -> float | None:
