@@ -19,9 +19,7 @@ from alignment.sizing.shape import Shape, shape_of
 
 BASE_CPU = 0.75 * GIB  # an interpreter with torch, transformers and TRL
 BASE_GPU = 1.0 * GIB  # a CUDA context, its libraries' workspaces, and what the allocator cannot use
-JUDGE_CPU = (
-    2.0 * GIB
-)  # a judge's server and its engine: two interpreters with vLLM, and VLLM_CPU_KVCACHE_SPACE of 1 GiB
+JUDGE_CPU = 2.4 * GIB  # a judge's server and its engine, with VLLM_CPU_KVCACHE_SPACE of 1 GiB; measured
 NF4_BYTES = 0.55  # a weight in 4 bits with its scales
 HEAD_ROWS = 4096  # of logits that TRL's fused head makes at once
 HEAD_COLUMNS = 8192
