@@ -5,8 +5,8 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from alignment.core.resources import resource
-from alignment.inference.attention.packed import register
-from alignment.training.rl.packing import pack
+from alignment.inference.attention.packed import Attention, register
+from alignment.training.rl.packing import Packed, pack, pack_prompts_once
 
 LENGTHS = (7, 41, 1, 19)
 
@@ -82,3 +82,51 @@ def test_what_is_said_of_a_token_goes_back_to_where_it_stood() -> None:
     assert laid_out.labels(first_column=0).tolist() == [[-100, 12, 13, -100, 22]]
     next_tokens = laid_out.input_ids_1T[:, 1:]
     assert laid_out.padded(next_tokens).tolist() == [[0, 0, 12, 13, 0], [21, 22, 0, 0, 0]]
+
+
+PROMPTS = ((5, 6, 7, 8, 9), (5, 6, 7, 8, 9), (5, 6, 7, 8, 9), (9, 8), (9, 8), (3,), (5, 6, 7, 8, 9))
+
+
+def group_rows() -> tuple[torch.Tensor, torch.Tensor, int]:
+    """(token ids, mask, first column of the completions) of rows some of which have a prompt in common."""
+    generator, first = torch.Generator().manual_seed(4), 6
+    ids_BL = torch.randint(20, 400, (len(PROMPTS), first + 12), generator=generator)
+    mask_BL = torch.ones_like(ids_BL)
+    for row, prompt in enumerate(PROMPTS):
+        ids_BL[row, :first] = torch.tensor([0] * (first - len(prompt)) + list(prompt))
+        mask_BL[row, : first - len(prompt)] = 0
+        mask_BL[row, first + 3 + row :] = 0
+    return ids_BL, mask_BL, first
+
+
+def logprobs(model: PreTrainedModel, laid_out: Packed, first: int) -> torch.Tensor:
+    """Log-probs of the completions' tokens where they stand in the padded batch, zero elsewhere."""
+    inputs, labels_1T = laid_out.model_inputs(), laid_out.labels(first)[:, 1:]
+    found_1TV = model(**inputs, use_cache=False).logits[:, :-1].log_softmax(-1)
+    of_next = found_1TV.gather(-1, inputs["input_ids"][:, 1:, None])[..., 0]
+    return laid_out.padded(of_next.masked_fill(labels_1T == -100, 0.0))[:, first:]
+
+
+def test_a_prompt_that_rows_have_in_common_is_computed_once_with_the_same_log_probs_and_gradients() -> None:
+    ids_BL, mask_BL, first = group_rows()
+    once, each = pack_prompts_once(ids_BL, mask_BL, first), pack(ids_BL, mask_BL)
+    assert each.input_ids_1T.shape[1] - once.input_ids_1T.shape[1] == 2 * 4 + 1, "two prompts of five, one of two"
+    found = []
+    for laid_out in (once, each):
+        model = policy(register())
+        logprobs_BC = logprobs(model, laid_out, first)
+        (logprobs_BC * torch.arange(1, 13)).sum().backward()
+        found.append((logprobs_BC.detach(), {name: one.grad for name, one in model.named_parameters()}))
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-4, atol=1e-4)
+    assert (found[0][0] != 0).sum() == mask_BL[:, first:].sum()
+    for name, gradient in found[0][1].items():
+        other = found[1][1][name]
+        torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()), msg=name)
+
+
+@pytest.mark.parametrize("chosen", [Attention(0, None), Attention(0, 0.3, window=4), Attention(0, None, cap=3.0),
+                                    Attention(0, None, window=3, sinks_H=torch.tensor([0.5, -1.0, 2.0, 0.0]))])  # fmt: skip
+def test_the_last_tokens_of_a_row_attend_as_in_the_whole_row(chosen: Attention) -> None:
+    generator = torch.Generator().manual_seed(5)
+    query, key, value = (torch.randn(1, heads, 11, 8, generator=generator) for heads in (4, 2, 2))
+    torch.testing.assert_close(chosen.of(query[:, :, 6:], key, value), chosen.of(query, key, value)[:, :, 6:])

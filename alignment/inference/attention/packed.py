@@ -3,7 +3,8 @@
 TRL's padding-free collator concatenates a batch into one row with the start of each sequence. FlashAttention supports that;
 PyTorch's kernels would need a mask of length x length, which for short sequences costs more than the rest of the step. Here
 all sequences are one call of varlen.py's kernel on a GPU, and elsewhere each is one call of scaled_dot_product_attention on
-its slice. Neighbour: slots.py (attention while decoding).
+its slice. Rows may continue another one, a prompt that several completions have in common, which is then computed once.
+Neighbours: slots.py (attention while decoding), training/rl/packing.py (which rows have a prompt in common).
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ def packed_attention(
     """Attention of one packed row, with the signature of transformers' AttentionInterface.
 
     B is 1, H query heads, K key heads, T tokens of all sequences, D head size. cu_seq_lens_q has the start of each
-    sequence, and T at its end. Returns (B, T, H, D). Raises ValueError for rows that are not packed, which would attend to
+    sequence, and T at its end. A second row of it has the number of the sequence that each one continues, or -1; its tokens
+    attend to that one's too. Returns (B, T, H, D). Raises ValueError for rows that are not packed, which would attend to
     their padding.
     """
     if query_BHTD.shape[0] != 1 or cu_seq_lens_q is None:
@@ -42,11 +44,16 @@ def packed_attention(
     window, cap, sinks_H = options.get("sliding_window"), options.get("softcap"), options.get("s_aux")
     chosen = Attention(options.get("dropout", 0.0), options.get("scaling"), window, cap, sinks_H)
     rows, dtype = bounds_of(cu_seq_lens_q), kernel_dtype(query_BHTD, value_BKTD)
-    if dtype is not None and chosen.has_a_kernel:
+    if dtype is not None and chosen.has_a_kernel and rows.prefixes is None:
         query, key, value = (one[0].transpose(0, 1).to(dtype) for one in (query_BHTD, key_BKTD, value_BKTD))
         return varlen_attention(query, key, value, rows, chosen.scale, window)[None], None
-    parts = zip(*(tensor.split(rows.lengths, dim=2) for tensor in (query_BHTD, key_BKTD, value_BKTD)), strict=True)
-    return torch.cat([chosen.of(*part) for part in parts], dim=2).transpose(1, 2), None
+    queries, keys, values = (tensor.split(rows.lengths, dim=2) for tensor in (query_BHTD, key_BKTD, value_BKTD))
+    attended = []
+    for row, before in enumerate(rows.prefixes or [-1] * len(queries)):
+        seen = (row,) if before < 0 else (before, row)
+        key, value = (torch.cat([of[one] for one in seen], dim=2) if before >= 0 else of[row] for of in (keys, values))
+        attended.append(chosen.of(queries[row], key, value))
+    return torch.cat(attended, dim=2).transpose(1, 2), None
 
 
 @dataclass(frozen=True)
@@ -69,36 +76,37 @@ class Attention:
         """Whether varlen.py's kernel computes it: that can neither drop, nor cap scores, nor add sinks."""
         return self.dropout == 0 and self.cap is None and self.sinks_H is None
 
-    def of(self, query_BHTD: torch.Tensor, key_BKTD: torch.Tensor, value_BKTD: torch.Tensor) -> torch.Tensor:
-        """Attention of one sequence's T tokens, (B, H, T, D)."""
-        grouped, length = query_BHTD.shape[1] != key_BKTD.shape[1], query_BHTD.shape[2]
+    def of(self, query_BHTD: torch.Tensor, key_BKSD: torch.Tensor, value_BKSD: torch.Tensor) -> torch.Tensor:
+        """Attention of one sequence's last T tokens, (B, H, T, D), to its S tokens."""
+        grouped, length, seen = query_BHTD.shape[1] != key_BKSD.shape[1], query_BHTD.shape[2], key_BKSD.shape[2]
         if self.cap is not None or self.sinks_H is not None:
-            return self._by_scores(query_BHTD, key_BKTD, value_BKTD)
+            return self._by_scores(query_BHTD, key_BKSD, value_BKSD)
         chosen: dict[str, Any] = {"dropout_p": self.dropout, "scale": self.scale, "enable_gqa": grouped}
-        if self.window is None or length <= self.window:
-            return scaled_dot_product_attention(query_BHTD, key_BKTD, value_BKTD, is_causal=True, **chosen)
-        seen_TT = self._seen(length, query_BHTD.device)
-        return scaled_dot_product_attention(query_BHTD, key_BKTD, value_BKTD, attn_mask=seen_TT, **chosen)
+        if length == seen and (self.window is None or length <= self.window):
+            return scaled_dot_product_attention(query_BHTD, key_BKSD, value_BKSD, is_causal=True, **chosen)
+        seen_TS = self._seen(length, seen, query_BHTD.device)
+        return scaled_dot_product_attention(query_BHTD, key_BKSD, value_BKSD, attn_mask=seen_TS, **chosen)
 
-    def _seen(self, length: int, device: torch.device) -> torch.Tensor:
-        """Which positions (second axis) each token (first axis) sees."""
-        causal_TT = torch.ones(length, length, dtype=torch.bool, device=device).tril()
-        return causal_TT if self.window is None else causal_TT.triu(1 - self.window)
+    def _seen(self, length: int, seen: int, device: torch.device) -> torch.Tensor:
+        """Which of the sequence's positions (second axis) each of its last tokens (first axis) sees."""
+        before = seen - length
+        causal_TS = torch.ones(length, seen, dtype=torch.bool, device=device).tril(before)
+        return causal_TS if self.window is None else causal_TS.triu(before + 1 - self.window)
 
-    def _by_scores(self, query_BHTD: torch.Tensor, key_BKTD: torch.Tensor, value_BKTD: torch.Tensor) -> torch.Tensor:
+    def _by_scores(self, query_BHTD: torch.Tensor, key_BKSD: torch.Tensor, value_BKSD: torch.Tensor) -> torch.Tensor:
         """By whole score matrices: PyTorch's kernel can neither cap scores nor add sinks."""
-        times = query_BHTD.shape[1] // key_BKTD.shape[1]
-        key_BHTD, value_BHTD = (one.repeat_interleave(times, dim=1) for one in (key_BKTD, value_BKTD))
+        times, (length, seen) = query_BHTD.shape[1] // key_BKSD.shape[1], (query_BHTD.shape[2], key_BKSD.shape[2])
+        key_BHSD, value_BHSD = (one.repeat_interleave(times, dim=1) for one in (key_BKSD, value_BKSD))
         scale = query_BHTD.shape[-1] ** -0.5 if self.scale is None else self.scale
-        scores_BHTT = query_BHTD @ key_BHTD.transpose(-1, -2) * scale
+        scores_BHTS = query_BHTD @ key_BHSD.transpose(-1, -2) * scale
         if self.cap is not None:
-            scores_BHTT = self.cap * torch.tanh(scores_BHTT / self.cap)
-        scores_BHTT = scores_BHTT.masked_fill(~self._seen(query_BHTD.shape[2], query_BHTD.device), -torch.inf)
+            scores_BHTS = self.cap * torch.tanh(scores_BHTS / self.cap)
+        scores_BHTS = scores_BHTS.masked_fill(~self._seen(length, seen, query_BHTD.device), -torch.inf)
         if self.sinks_H is not None:
-            sinks_BHT1 = self.sinks_H.to(scores_BHTT.dtype)[None, :, None, None].expand(*scores_BHTT.shape[:3], 1)
-            scores_BHTT = torch.cat([scores_BHTT, sinks_BHT1], dim=-1)
-        weights_BHTT = scores_BHTT.softmax(-1, dtype=torch.float32)[..., : query_BHTD.shape[2]]
-        return torch.dropout(weights_BHTT.to(query_BHTD.dtype), self.dropout, True) @ value_BHTD
+            sinks_BHT1 = self.sinks_H.to(scores_BHTS.dtype)[None, :, None, None].expand(*scores_BHTS.shape[:3], 1)
+            scores_BHTS = torch.cat([scores_BHTS, sinks_BHT1], dim=-1)
+        weights_BHTS = scores_BHTS.softmax(-1, dtype=torch.float32)[..., :seen]
+        return torch.dropout(weights_BHTS.to(query_BHTD.dtype), self.dropout, True) @ value_BHSD
 
 
 def register() -> str:

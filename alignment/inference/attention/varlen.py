@@ -17,8 +17,9 @@ LARGEST_HEAD = 256  # of FlashAttention 2, which torch ships
 class Bounds:
     """Where rows lie: the tensor that says so, and its lengths on the host, whose reading waits for the device."""
 
-    bounds: torch.Tensor  # int32: where each row begins, and the end of the last
+    bounds: torch.Tensor  # int32: where each row begins, and the end of the last; with prefixes as their second row
     lengths: list[int]
+    prefixes: list[int] | None = None  # the row that each row continues, -1 for none; None: none does
 
 
 _last: Bounds | None = None
@@ -28,7 +29,8 @@ def bounds_of(bounds: torch.Tensor) -> Bounds:
     """The lengths of a pass's rows, read from the device once for all its layers."""
     global _last  # noqa: PLW0603  the layers of one pass have nothing else in common
     if _last is None or _last.bounds is not bounds:
-        _last = Bounds(bounds, bounds.diff().tolist())
+        starts, prefixes = (bounds[0], bounds[1, :-1].tolist()) if bounds.ndim == 2 else (bounds, None)
+        _last = Bounds(bounds, starts.diff().tolist(), prefixes)
     return _last
 
 

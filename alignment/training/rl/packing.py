@@ -3,9 +3,11 @@
 TRL lays prompts (padded on the left) and completions (padded on the right) out to the longest of a step: of ragged rows
 half is padding. Here a batch becomes one long row for a model that was loaded with packed attention
 (inference/attention/packed.py), and what it says of each token goes back to where the token stood. A model whose rows
-would mix (packing_check.py) gets them padded on the right, where nothing that comes before sees the padding.
+would mix (packing_check.py) gets them padded on the right, where nothing that comes before sees the padding. On a CPU
+neighbouring rows of one group share their prompt, which is computed once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,13 +35,17 @@ class Layout(Protocol):
         ...
 
 
+# (token ids, mask, first column of the completions) of a padded batch, as a model is to take it.
+LayOut = Callable[[torch.Tensor, torch.Tensor, int], Layout]
+
+
 @dataclass(frozen=True)
 class Packed:
     """A batch as one row of its T tokens. rows_T and columns_T say where in the padded batch each of them stands."""
 
     input_ids_1T: torch.Tensor
     position_ids_1T: torch.Tensor
-    bounds: torch.Tensor  # where each row begins, and T at the end, int32
+    bounds: torch.Tensor  # where each row begins, and T at the end, int32; a second row has what each row continues
     rows_T: torch.Tensor
     columns_T: torch.Tensor
     padded_shape: torch.Size
@@ -75,6 +81,43 @@ def pack(ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> Packed:
         input_ids_1T=ids_BL[rows_T, columns_T][None],
         position_ids_1T=positions_BL[rows_T, columns_T][None],
         bounds=pad(mask_BL.sum(dim=1).cumsum(dim=0), (1, 0)).to(torch.int32),
+        rows_T=rows_T,
+        columns_T=columns_T,
+        padded_shape=ids_BL.shape,
+    )
+
+
+def pack_prompts_once(ids_BL: torch.Tensor, mask_BL: torch.Tensor, first_column: int) -> Packed:
+    """`pack`, in which neighbouring rows with one prompt have it once, before them. first_column: of the completions.
+
+    A row begins with its prompt's last token, whose next one is its own, and continues the tokens before that. Values of
+    a prompt's other tokens lie in the first of its rows alone.
+    """
+    lengths_B = mask_BL.long().sum(dim=1).tolist()
+    prompts_B = mask_BL[:, :first_column].long().sum(dim=1).tolist()
+    pieces: list[
+        tuple[int, int, int, int]
+    ] = []  # (row, first of its tokens, one after the last, the piece it continues)
+    prefix = -1
+    for row, (length, prompt) in enumerate(zip(lengths_B, prompts_B, strict=True)):
+        same = row > 0 and torch.equal(ids_BL[row, :first_column], ids_BL[row - 1, :first_column])
+        if prompt < 2:
+            prefix, begins = -1, 0
+        else:
+            begins = prompt - 1
+            if not (same and torch.equal(mask_BL[row, :first_column], mask_BL[row - 1, :first_column])):
+                prefix = len(pieces)
+                pieces.append((row, 0, begins, -1))
+        pieces.append((row, begins, length, prefix))
+    columns = [mask_BL[row].nonzero()[:, 0][begins:ends] for row, begins, ends, _ in pieces]
+    lengths = torch.tensor([len(one) for one in columns], device=ids_BL.device)
+    rows_T = torch.tensor([row for row, *_ in pieces], device=ids_BL.device).repeat_interleave(lengths)
+    columns_T = torch.cat(columns)
+    continued = torch.tensor([*(one[-1] for one in pieces), -1], device=ids_BL.device)
+    return Packed(
+        input_ids_1T=ids_BL[rows_T, columns_T][None],
+        position_ids_1T=(mask_BL.long().cumsum(dim=1) - 1)[rows_T, columns_T][None],
+        bounds=torch.stack([pad(lengths.cumsum(dim=0), (1, 0)), continued]).to(torch.int32),
         rows_T=rows_T,
         columns_T=columns_T,
         padded_shape=ids_BL.shape,
@@ -123,3 +166,13 @@ def align(ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> Aligned:
     ids_BA[rows_T, positions_T] = ids_BL[rows_T, columns_T]
     mask_BA[rows_T, positions_T] = 1
     return Aligned(ids_BA, mask_BA, positions_T, rows_T, columns_T, ids_BL.shape)
+
+
+def end_to_end(ids_BL: torch.Tensor, mask_BL: torch.Tensor, _first_column: int) -> Packed:
+    """`pack`: on a GPU, where one kernel takes all rows, each has its prompt."""
+    return pack(ids_BL, mask_BL)
+
+
+def padded_right(ids_BL: torch.Tensor, mask_BL: torch.Tensor, _first_column: int) -> Aligned:
+    """`align`: for models whose rows would mix."""
+    return align(ids_BL, mask_BL)

@@ -1,20 +1,20 @@
 """Policy gradients on TRL's GRPOTrainer: TRL owns the loop, the optimizer, sharding and checkpoints; we own the rest.
 
-Three methods of TRL 1.16 are overridden: `_generate_and_score_completions`, which makes a step's batch (our rollouts and
-advantages), `_compute_loss` (packed log-probs, our losses), and `_get_train_sampler` (order.py). What TRL does in their place never runs, so that its
-settings for it are refused in a recipe. Neighbours: batch.py, advantages.py, losses.py, packing.py, rollouts.py.
+Four methods of TRL 1.16 are overridden: `_generate_and_score_completions`, which makes a step's batch (our rollouts and
+advantages), `_prepare_inputs` (which rows a micro-batch has), `_compute_loss` (packed log-probs, our losses), and
+`_get_train_sampler` (order.py). What TRL does in their place never runs, so that its settings for it are refused in a recipe. Neighbours: batch.py, advantages.py, losses.py, packing.py, rollouts.py.
 """
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
 from trl.models.utils import disable_gradient_checkpointing
-from trl.trainer.utils import use_adapter
+from trl.trainer.utils import shuffle_sequence_dict, split_tensor_dict, use_adapter
 
 from alignment.core.errors import RecipeError
 from alignment.inference.weights.sync_check import Gap, refuse_gap
@@ -36,7 +36,7 @@ from alignment.training.rl.batch import (
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
 from alignment.training.rl.order import EpochSampler
-from alignment.training.rl.packing import Layout, align, pack
+from alignment.training.rl.packing import LayOut, end_to_end, pack_prompts_once, padded_right
 from alignment.training.rl.process_advantages import StepRewards, process_advantages_of
 from alignment.training.rl.trl_trainer import GRPOTrainer
 
@@ -73,7 +73,8 @@ class PolicyGradientTrainer(GRPOTrainer):
         super().__init__(reward_funcs=[_never_asked], **options)
         self._algorithm, self._rollouts, self._max_logprob_gap = algorithm, rollouts, max_logprob_gap
         self._engine_dtype, self._max_staleness = engine_dtype, max_staleness
-        self._lay_out: Callable[[torch.Tensor, torch.Tensor], Layout] = pack if packs else align
+        once = self.accelerator.device.type == "cpu" and not self.aux_loss_enabled  # whose loss counts every token
+        self._lay_out: LayOut = padded_right if not packs else pack_prompts_once if once else end_to_end
         self._process_advantages_of = process_advantages_of(algorithm)
         self._advantages_of = group_normalised if self._process_advantages_of else advantages_of(algorithm)
         self._loss_of = loss_of(algorithm)
@@ -101,7 +102,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         return found
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor | None]:
-        """One step's batch on this rank. Overrides TRL's; it shuffles the tensors and splits them into micro-batches."""
+        """One step's batch on this rank. Overrides TRL's."""
         step, model = self.state.global_step, self.accelerator.unwrap_model(self.model)
         asked = [row["problem"] for row in inputs]
         rolled = self._rollouts.roll_out(asked, step, EngineWeights(model), self._following(step, len(asked)))
@@ -123,6 +124,20 @@ class PolicyGradientTrainer(GRPOTrainer):
         self._start_known = {}
         self._record(rolled, rewards_B, gap)
         return columns
+
+    def _prepare_inputs(self, generation_batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """The next micro-batch. Overrides TRL's, which shuffles a step's rows.
+
+        Where all of them are accumulated before the optimizer takes its step, their order changes nothing, and the rows of a
+        group stay together: their prompt is computed once.
+        """
+        parts: int = self.args.steps_per_generation
+        if self._step % (parts * self.num_iterations) == 0 or self._buffered_inputs is None:  # type: ignore[has-type]
+            columns = self._generate_and_score_completions(generation_batch)
+            together = self.args.gradient_accumulation_steps % parts == 0
+            self._buffered_inputs = split_tensor_dict(columns if together else shuffle_sequence_dict(columns), parts)
+        micro_batch: dict[str, torch.Tensor] = self._buffered_inputs[self._step % parts]
+        return micro_batch
 
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """This micro-batch's part of the step's loss. Overrides TRL's."""
@@ -183,7 +198,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         model = self.accelerator.unwrap_model(self.model)
         inner = without_adapter(model)
         held, lay_out = inner.config._attn_implementation, self._lay_out  # noqa: SLF001  no public reader
-        self._lay_out = align
+        self._lay_out = padded_right
         inner.set_attn_implementation(plain_attention(inner))
         try:
             return self.logprob_gap(rows)
@@ -245,7 +260,8 @@ class PolicyGradientTrainer(GRPOTrainer):
 
     def _score(self, model: torch.nn.Module, batch: StepBatch) -> Scored:
         """Log-probs of a batch's completions by the fused head, which never makes whole logits."""
-        laid_out, first = self._lay_out(batch.ids, batch.mask), batch.prompt_ids_BP.shape[1]
+        first = batch.prompt_ids_BP.shape[1]
+        laid_out = self._lay_out(batch.ids, batch.mask, first)
         router = {"output_router_logits": True} if self.aux_loss_enabled and model.training else {}
         with self.accelerator.autocast():
             found = model(**laid_out.model_inputs(), **router, labels=laid_out.labels(first), fused_lm_head=True)
@@ -286,7 +302,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         """Log-probs at temperature 1, (B, C), by whole logits, row for row."""
         found, first = [], batch.prompt_ids_BP.shape[1]
         for row in range(len(batch.ids)):
-            laid_out = self._lay_out(batch.ids[row : row + 1], batch.mask[row : row + 1])
+            laid_out = self._lay_out(batch.ids[row : row + 1], batch.mask[row : row + 1], first)
             inputs = laid_out.model_inputs()
             logits_TV = self.model(**inputs, use_cache=False).logits[0, :-1].float()
             next_T = inputs["input_ids"][0, 1:]
