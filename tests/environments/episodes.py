@@ -49,8 +49,8 @@ def written(folder: Path, environment: Written, reward: Written, *, taught: bool
     task = {"rows": "held.jsonl", "grader": reward, "modes": ["non_thinking"]}
     (folder / "guessing.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")
     room = {
-        "max_prompt_tokens": 300,
-        "max_completion_tokens": 600,
+        "max_prompt_tokens": 600,
+        "max_completion_tokens": 400,
         "environment": environment,
         "engine": "transformers",
     }
