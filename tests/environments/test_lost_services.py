@@ -178,8 +178,8 @@ def test_verdicts_of_a_service_that_stays_away_are_unknown_in_rl_and_in_an_evalu
 def test_a_whole_run_counts_the_episodes_of_a_class_that_lost_its_server(tmp_path: Path) -> None:
     with (
         server("http") as first,
-        server("http", 1, "dies=24") as second,
-    ):  # 10 of the base model's, 10 of RL, and 10 after it
+        server("http", 1, "dies=6") as second,
+    ):
         done = alignment("run", game(tmp_path, "urllib", first, second), "--run", tmp_path / "run")
         assert done.returncode == 0, done.stderr
         assert second.process.poll() is not None, "it was killed"
