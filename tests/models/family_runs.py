@@ -137,4 +137,3 @@ def engine_greedy(model: Path, name: str) -> list[list[int]]:
         return [one.token_ids for one in in_order(engine.generate(asked, GREEDY))]
     finally:
         engine.close()
-

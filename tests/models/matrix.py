@@ -113,7 +113,11 @@ def _first(text: str) -> str:
 
 def page(rows: dict[str, str]) -> str:
     """The whole page from the line of each family."""
-    table = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS), *(rows[one.name] for one in FAMILIES if one.name in rows)]
+    table = [
+        f"| {' | '.join(COLUMNS)} |",
+        "|" + "---|" * len(COLUMNS),
+        *(rows[one.name] for one in FAMILIES if one.name in rows),
+    ]
     return HEAD + "\n".join(table) + "\n" + TAIL
 
 

@@ -12,7 +12,15 @@ from families import FAMILIES, Family, family, tokenizer_of
 from alignment.checks.recipe import checked
 from alignment.core.errors import DataError, RecipeError
 from alignment.core.resources import resource
-from alignment.data.chat_templates import MARKS, shipped, suggested, template_identity, template_text, use_template, with_date
+from alignment.data.chat_templates import (
+    MARKS,
+    shipped,
+    suggested,
+    template_identity,
+    template_text,
+    use_template,
+    with_date,
+)
 from alignment.data.rows import Conversation, Preference
 from alignment.data.template import IGNORED, render_continuation, render_conversation, render_preference, render_prompt
 from alignment.data.turn_end import turn_end

@@ -17,6 +17,10 @@ def test_a_weight_that_is_in_none_of_the_files_is_named(tmp_path: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     gone = next(name for name in weights if "up_proj" in name)
     assert load_whole(str(folder)).config.model_type == "qwen3"
-    save_file({name: weight for name, weight in weights.items() if name != gone}, folder / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: weight for name, weight in weights.items() if name != gone},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
     with pytest.raises(ArtifactError, match=f"1 weights .* would be random, such as {gone}"):
         load_whole(str(folder))

@@ -72,5 +72,3 @@ def test_it_needs_no_torch(built: Path) -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert "chat_template: llama3" in found.stdout, found.stderr
-
-

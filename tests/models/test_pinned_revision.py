@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from alignment.checks.recipe import checked
 from alignment.core.errors import ArtifactError, RecipeError
 from alignment.core.resources import resource
+from alignment.lint.markers import CHATML, markers_of
 from alignment.run.base_model import _prepare
 from alignment.run.hub import moving, pinned_folder
-from alignment.lint.markers import CHATML, markers_of
 from alignment.run.plan import RunPlan
 
 MODEL = "some/model"
@@ -53,7 +53,9 @@ def test_a_revision_names_the_folder_of_its_commit(cached: Path) -> None:
     assert pinned_folder(MODEL, OLD, trust_remote_code=False) == str(cached / "snapshots" / OLD)
     assert pinned_folder(MODEL, "main", trust_remote_code=False) == str(cached / "snapshots" / NEW)
     assert pinned_folder(MODEL, None, trust_remote_code=False) == MODEL
-    with pytest.raises(ArtifactError, match=r"some/model cannot be read at revision 3333333.*write a commit that the hub has"):
+    with pytest.raises(
+        ArtifactError, match=r"some/model cannot be read at revision 3333333.*write a commit that the hub has"
+    ):
         pinned_folder(MODEL, "3" * 40, trust_remote_code=False)
 
 

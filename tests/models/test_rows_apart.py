@@ -26,7 +26,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", [one.name for one in FAMILIES])
 def test_packed_logits_are_those_of_rows_alone_or_the_stage_is_told(built: Path, name: str) -> None:
     """Windows (Mistral, Gemma 3), sinks (GPT-OSS), scales (Granite), and layers with a state (LFM2 and others)."""
-    model = AutoModelForCausalLM.from_pretrained(built / name, attn_implementation=packed.register(), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        built / name, attn_implementation=packed.register(), dtype=torch.float32
+    )
     found = mixed_rows(model)
     assert (found is not None) == (name in STATEFUL), found
     assert model.config._attn_implementation == packed.NAME
@@ -35,7 +37,9 @@ def test_packed_logits_are_those_of_rows_alone_or_the_stage_is_told(built: Path,
 @pytest.mark.parametrize("name", sorted(STATEFUL))
 def test_rows_that_are_padded_on_the_right_are_computed_as_rows_alone(built: Path, name: str) -> None:
     model = AutoModelForCausalLM.from_pretrained(built / name, dtype=torch.float32).eval()
-    rows = [torch.randint(8, 300, (length,), generator=torch.Generator().manual_seed(length)) for length in (40, 23, 31)]
+    rows = [
+        torch.randint(8, 300, (length,), generator=torch.Generator().manual_seed(length)) for length in (40, 23, 31)
+    ]
     ids_BL, mask_BL = torch.zeros(3, 44, dtype=torch.long), torch.zeros(3, 44, dtype=torch.long)
     for number, row in enumerate(rows):  # as GRPO lays them out: padding before the prompt and after the completion
         ids_BL[number, number + 1 : number + 1 + len(row)], mask_BL[number, number + 1 : number + 1 + len(row)] = row, 1
