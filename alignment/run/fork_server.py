@@ -157,6 +157,8 @@ def main(arguments: list[str]) -> None:
     ready: Ready = {"env": dict(os.environ), "imports": arguments if path is None else arguments[2:]}
     for name in ready["imports"]:
         importlib.import_module(name)
+    sys.stdout.flush()  # what libraries said would be written by each fork again
+    sys.stderr.flush()
     gc.freeze()  # a collection in a fork leaves these objects alone, so their memory stays shared
     request = serve(socket.socket(fileno=os.dup(0)), ready) if path is None else listen(path, ready)
     if request is not None:

@@ -168,7 +168,10 @@ def test_kinds_are_found_by_name_and_their_options_are_checked() -> None:
     for written, says in (
         ({"kind": "maze"}, "there is no environment 'maze'"),
         ({"kind": "tools", "tools": ["shell"]}, "tools.0"),
-        ({"kind": "tools", "results": 5}, "it takes: kind, max_turns, tools, result_characters, timeout_seconds"),
+        (
+            {"kind": "tools", "results": 5},
+            "it takes: kind, max_turns, tools, offered, result_characters, timeout_seconds",
+        ),
         ({"kind": "single_turn", "tools": []}, "tools"),
     ):
         (problem,) = environment_problems(EnvironmentChoice.model_validate(written))
