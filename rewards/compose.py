@@ -16,6 +16,7 @@ from rewards.contract import (
     MODES,
     THINK_CLOSE,
     THINK_OPEN,
+    THINKING_KEYS,
     MissingColumn,
     Rollout,
     Verdict,
@@ -67,11 +68,10 @@ class Component:
 
     def verdicts(self, rollouts: list[Rollout]) -> list[Verdict]:
         """One verdict per rollout, in order; that of a task that is not this component's is not applicable."""
-        own = [one for one in rollouts if is_of_task(one.columns.get(TASK), self.tasks)]
+        is_own = [is_of_task(one.columns.get(TASK), self.tasks) for one in rollouts]
+        own = [one for one, shown in zip(rollouts, is_own, strict=True) if shown]
         found = iter(self.verifier.judge(self.renamed(own)) if own else [])
-        return [
-            next(found) if is_of_task(one.columns.get(TASK), self.tasks) else not_applicable(TASK) for one in rollouts
-        ]
+        return [next(found) if shown else not_applicable(TASK) for shown in is_own]
 
     def renamed(self, rollouts: list[Rollout]) -> list[Rollout]:
         """The rollouts with their columns under the names that the verifier knows."""
@@ -272,9 +272,6 @@ def _messages(completion: Any) -> tuple[Mapping[str, Any], ...]:
     return (completion,) if isinstance(completion, Mapping) else tuple(completion)
 
 
-THINKING_KEYS = ("reasoning_content", "reasoning", "thinking")  # of parsed messages, by servers and templates
-
-
 def completion_text(completion: Any) -> str:
     """A completion as one text; None is an empty one.
 
@@ -288,16 +285,17 @@ def completion_text(completion: Any) -> str:
     turns = [message for message in completion if message.get("role", "assistant") == "assistant"]
     if not turns:
         return ""
-    content, reasoning = (
-        content_text(turns[-1].get("content")),
-        next(filter(None, map(turns[-1].get, THINKING_KEYS)), None),
-    )
-    if reasoning is None and isinstance(turns[-1].get("content"), (list, tuple)):
-        parts = [
-            part for part in turns[-1]["content"] if isinstance(part, Mapping) and part.get("type") in THINKING_KEYS
-        ]
-        reasoning = "".join(str(part.get(part["type"]) or "") for part in parts)
+    content, reasoning = content_text(turns[-1].get("content")), _reasoning(turns[-1])
     return f"{THINK_OPEN}\n{reasoning}\n{THINK_CLOSE}\n\n{content}" if reasoning else content
+
+
+def _reasoning(turn: Mapping[str, Any]) -> Any:
+    """The thinking of a parsed message: under a key of its own, or in parts of the content; empty where there is none."""
+    content, beside = turn.get("content"), next(filter(None, map(turn.get, THINKING_KEYS)), None)
+    if beside is not None or not isinstance(content, (list, tuple)):
+        return beside
+    parts = [part for part in content if isinstance(part, Mapping) and part.get("type") in THINKING_KEYS]
+    return "".join(str(part.get(part["type"]) or "") for part in parts)
 
 
 def _row_columns(columns: Mapping[str, Any], rows: int) -> dict[str, Sequence[Any]]:

@@ -17,6 +17,7 @@ Mode = Literal["thinking", "non_thinking"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 THINK_OPEN = "<think>"
+THINKING_KEYS = ("reasoning_content", "reasoning", "thinking")  # of parsed messages, by servers and templates
 THINK_CLOSE = "</think>"
 NOT_APPLICABLE = "not_applicable"
 # What verifiers may read that comes from the sampling and not from a dataset's row.

@@ -25,7 +25,7 @@ from alignment.data.shapes import (
     tools_of,
     turns_of,
 )
-from alignment.data.turns import THINKING_KEYS
+from rewards.contract import THINKING_KEYS
 from rewards.kinds.python_tests.rows import FORMS
 
 # Fields that chats and pairs do not have.

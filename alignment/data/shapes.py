@@ -16,7 +16,8 @@ from alignment.data.json_text import WrittenNumber
 from alignment.data.rows import SAMPLING_COLUMNS, Message, ToolSchema, user_turn
 from alignment.data.step_forms import form_of
 from alignment.data.transcripts import transcript_of
-from alignment.data.turns import THINKING_KEYS, turn
+from alignment.data.turns import turn
+from rewards.contract import THINKING_KEYS
 from rewards.kinds.tool_call.schema import read_json, read_tools
 
 Gives = Literal["conversations", "problems", "pairs", "steps", "nothing"]

@@ -8,14 +8,13 @@ from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.data.rows import Message
-from rewards.contract import THINK_CLOSE, THINK_OPEN, split_thinking
+from rewards.contract import THINK_CLOSE, THINK_OPEN, THINKING_KEYS, split_thinking
 
 SHAREGPT_ROLES = {
     "human": "user", "gpt": "assistant", "chatgpt": "assistant", "bing": "assistant", "bard": "assistant",
     "function_call": "assistant", "observation": "tool", "function_response": "tool",
 }  # fmt: skip
 ROLES = {"developer": "system", "function": "tool"}
-THINKING_KEYS = ("reasoning_content", "reasoning", "thinking")
 # Keys by which trainers leave a turn out of the loss, with the values that leave it in.
 LOSS_KEYS = {
     **dict.fromkeys(("weight", "loss_weight", "train", "training", "trainable", "loss", "loss_mask"), (1, None)),

@@ -97,6 +97,11 @@ class VllmServerOptions(EngineOptions):
         300, gt=0, description="Seconds without an answer after which a server is given up; it is named after 20."
     )
 
+    @property
+    def bounds_memory(self) -> bool:
+        """Whether the recipe says which fraction of its GPUs it may use, so that others can use the rest."""
+        return "gpu_memory_fraction" in self.model_fields_set
+
     @model_validator(mode="after")
     def _one_origin(self) -> "VllmServerOptions":
         if self.endpoints and self.workers is not None:

@@ -20,7 +20,7 @@ from alignment.rollout.environments.protocol import EnvironmentFault, Opening
 from alignment.rollout.judges import reward_options
 from alignment.rollout.trajectory import Trajectory
 from alignment.rollout.writing import writing
-from rewards.compose import LOUD_FROM_ROLLOUTS, LOUD_UNKNOWN_FRACTION, ComposedReward, is_of_task, parts, total
+from rewards.compose import LOUD_FROM_ROLLOUTS, LOUD_UNKNOWN_FRACTION, TASK, ComposedReward, is_of_task, parts, total
 from rewards.spending import Spending
 
 FAULT = "environment_fault"  # the reason of every verdict on a rollout whose environment failed
@@ -100,11 +100,8 @@ class Scorer:
     def _judged(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
         if not problems:
             return []
-        names = {*self._row_columns, *(name for problem in problems for name in problem.columns)} - {
-            "answer",
-            "budget",
-            "task_name",
-        }
+        given = {*self._row_columns, *(name for problem in problems for name in problem.columns)}
+        names = given - {"answer", "budget", TASK}
         table = self._reward.verdicts(
             [made.opening.messages for made in completions],
             [made.messages for made in completions],
@@ -116,7 +113,7 @@ class Scorer:
             budget=[
                 problem.columns.get("budget", _most(made)) for problem, made in zip(problems, completions, strict=True)
             ],
-            task_name=[problem.family for problem in problems],
+            **{TASK: [problem.family for problem in problems]},
             stop_reason=[made.stop_reason for made in completions],
             forced=[made.forced for made in completions],
             thinking_tokens=[made.thinking_tokens for made in completions],
@@ -202,19 +199,18 @@ def _most(made: Trajectory) -> int | None:
 
 
 def refuse_unjudged(
-    problems: Sequence[Problem], specs: Sequence[Reward], *, scored: bool = False, scored_tasks: Sequence[str] = ()
+    problems: Sequence[Problem], specs: Sequence[Reward], *, scored_tasks: Sequence[Sequence[str]] = ()
 ) -> None:
     """Raise DataError for a problem that no weighted reward can judge, or that a reward calls unusable.
 
-    scored: a model with a weight scores every answer, so that no problem is without a reward. scored_tasks: patterns of the
-    tasks whose answers such a model scores.
+    scored_tasks: of each model with a weight, the patterns of the tasks whose answers it scores; without any, of all tasks.
     """
     _refuse_idle(problems, specs)
     weighted = [spec for spec in specs if spec.weight]
     for problem in problems:
         row = {"tools": problem.tools, **problem.columns, "answer": problem.answer}
         own = [spec for spec in weighted if is_of_task(problem.family, spec.tasks or ())]
-        by_model = scored or (bool(scored_tasks) and is_of_task(problem.family, scored_tasks))
+        by_model = any(is_of_task(problem.family, tasks) for tasks in scored_tasks)
         if not by_model and not any(rewards.is_row_of(spec.kind, named_columns(spec, row)) for spec in own):
             has = sorted(name for name, value in row.items() if value not in (None, "", []))
             raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {has}")

@@ -20,8 +20,8 @@ from typing import NoReturn, TypedDict
 
 from alignment.core.entry import OBJECTS_BETWEEN_COLLECTIONS, run_child
 from alignment.core.process import die_with_parent
+from alignment.run.launcher import LAUNCHER
 
-LAUNCHER = "accelerate.commands.launch"
 SHARED = "ALIGNMENT_FORK_SERVER"  # the path of a socket that somebody listens on
 
 

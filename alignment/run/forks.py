@@ -19,12 +19,12 @@ from pathlib import Path
 from alignment.core.process import die_with_parent
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rollout_of
-from alignment.run.fork_server import LAUNCHER, SHARED, Ready, Request, received, send
+from alignment.run.fork_server import SHARED, Ready, Request, received, send
+from alignment.run.launcher import LAUNCHER
 from alignment.run.processes import Started, new_interpreter
 
 FORKED = ("alignment.run.stage", "alignment.run.evaluate", "alignment.evaluation.job", "alignment.evaluation.sweep.job")
-IMPORTS = (LAUNCHER, "alignment.training.stages.sft", "alignment.training.stages.grpo", "alignment.evaluation.job",
-           "reasoning_gym", *FORKED)  # fmt: skip
+IMPORTS = (LAUNCHER, "alignment.training.stages.sft", "alignment.training.stages.grpo", "reasoning_gym", *FORKED)
 # What may differ between the processes of a run: nothing reads it while it is imported.
 READ_LATE = ("ALIGNMENT_", "VLLM_RPC_BASE_PATH", "OMP_WAIT_POLICY", "PYTEST_CURRENT_TEST")
 

@@ -72,7 +72,7 @@ def _placed(name: str, options: VllmServerOptions, gpus: list[str], processes: i
     count = options.gpus_each
     if len(gpus) - count >= processes:
         return Place(gpus=tuple(gpus[-count:])), gpus[:-count]
-    if "gpu_memory_fraction" in options.model_fields_set and len(gpus) >= count:
+    if options.bounds_memory and len(gpus) >= count:
         return Place(gpus=tuple(gpus[-count:])), gpus
     raise StageFailed(
         f"the judge {name} needs {count} GPU(s) beside the {processes} of hardware.processes, and {len(gpus)} are left; lower "

@@ -15,6 +15,8 @@ from alignment.core.machine import devices
 from alignment.core.resources import resource
 from alignment.recipe.hardware import Hardware
 
+LAUNCHER = "accelerate.commands.launch"  # the module that starts ranks by such a config
+
 
 @dataclass(frozen=True)
 class LauncherConfig:

@@ -23,7 +23,7 @@ from alignment.core.process import die_with_parent
 from alignment.core.progress import PROGRESS_FILE
 from alignment.recipe.hardware import Hardware
 from alignment.records.attempt import Outcome
-from alignment.run.launcher import Placement, launcher_config
+from alignment.run.launcher import LAUNCHER, Placement, launcher_config
 
 GRACE_SECONDS = 10.0
 BUSY = 0.25  # threads of other processes for each core, above which a machine does other work
@@ -97,7 +97,7 @@ def environment(
             # and, uncached, most of a minute.
             "TORCHDYNAMO_DISABLE": "1",
             "LD_PRELOAD": ":".join(preloads()[0]),
-            **waiting_threads(others_running(), large=large),
+            **waiting_threads(0.0 if large else others_running(), large=large),
         }
     if place is not None:
         wanted |= interfaces(hardware, place)
@@ -154,7 +154,7 @@ def facing(address: str) -> str:
 def training_command(hardware: Hardware, arguments: Sequence[str], place: Placement | None = None) -> list[str]:
     """`accelerate launch ... -m alignment.run.stage ARGUMENTS`, for the ranks of this machine."""
     config = launcher_config(hardware)
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config.path)]
+    launcher = [sys.executable, "-m", LAUNCHER, "--config_file", str(config.path)]
     launcher += place.flags(config) if place is not None else []
     # --quiet: no traceback of the launcher after a process's own error message.
     processes = ["--quiet", "--num_processes", str(hardware.processes)]

@@ -76,7 +76,7 @@ def estimates(
 
 def _leaving_room(hardware: Hardware, judges: tuple[ServedJudge, ...]) -> Hardware:
     """A cluster without the GPUs that judges have to themselves; one is left where they are too few, which a run refuses."""
-    taken = sum(one.engine.gpus_each for one in judges if "gpu_memory_fraction" not in one.engine.model_fields_set)
+    taken = sum(one.engine.gpus_each for one in judges if not one.engine.bounds_memory)
     return hardware.model_copy(update={"processes": max(1, hardware.processes - taken)})
 
 

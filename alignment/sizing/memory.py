@@ -199,7 +199,7 @@ def _judges(training: Training, device_gib: float) -> float:
     The others have GPUs of their own (run/judge_places.py).
     """
     if training.on_gpu:
-        bounded = [one.engine for one in training.judges if "gpu_memory_fraction" in one.engine.model_fields_set]
+        bounded = [one.engine for one in training.judges if one.engine.bounds_memory]
         return sum(engine.gpu_memory_fraction for engine in bounded) * device_gib * GIB
     found = 0.0
     for one in training.judges:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from alignment.commands.options import OneStage, RunDirectory
+from alignment.export.quantised.forms import FormName
 
 
 def export(
@@ -27,7 +28,7 @@ def export(
         ),
     ] = None,
     quantise: Annotated[
-        Literal["fp8", "gptq", "awq"] | None,
+        FormName | None,
         typer.Option(
             help="Write a quantised folder beside it, by llm-compressor, and measure it against the original."
         ),

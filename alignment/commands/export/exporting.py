@@ -13,6 +13,7 @@ from rich.console import Console
 
 from alignment.core.errors import OptionError
 from alignment.core.files import write_text
+from alignment.export.quantised.forms import FORMS, Form, FormName
 from alignment.records.export import EXPORT, ExportRecord, GgufFile
 from alignment.records.policies import Policy, named_policies
 from alignment.records.run_folder import RunFolder
@@ -33,7 +34,7 @@ class ExportOptions:
     dtype: Literal["auto", "float32", "bfloat16", "float16"]
     gguf: Literal["auto", "f32", "f16", "bf16", "q8_0"] | None
     splitting: str | None
-    quantise: Literal["fp8", "gptq", "awq"] | None
+    quantise: FormName | None
     quantiser: Path
     calibration: str | None
     licence: str | None
@@ -65,17 +66,15 @@ def exported(options: ExportOptions) -> None:
         _say(f"{folder / one.file}: {one.tensors} tensors ({forms}) read back; the largest difference is "
              f"{one.largest_difference:.2g}")  # fmt: skip
     if options.quantise is not None:
-        folder = _quantised(options, recipe, policy, folder)
+        folder = _quantised(FORMS[options.quantise], options, recipe, policy, folder)
     if options.push is not None:
         _push(options, folder)
 
 
-def _quantised(options: ExportOptions, recipe: "Recipe", policy: Policy, original: Path) -> Path:
+def _quantised(form: Form, options: ExportOptions, recipe: "Recipe", policy: Policy, original: Path) -> Path:
     """Add the folder of a quantised form beside the original's; returns it."""
     from alignment.commands.export.quantising import Asked, quantised_export, summary_lines
-    from alignment.export.quantised.forms import FORMS
 
-    form = FORMS[str(options.quantise)]
     folder = original.parent / f"{original.name}-{form.name}"
     wanted = ExportRecord(recipe.name, policy.name, policy.output_hash(), options.dtype, 0.0)
     record = _existing(folder, wanted)

@@ -81,6 +81,13 @@ def fraction_estimate(clusters: Sequence[Cluster]) -> Estimate:
     return Estimate(_mean(clusters), *fraction_interval(clusters)).rounded(4)
 
 
+def flags_estimate(flags: Sequence[bool]) -> Estimate:
+    """The fraction of flags that are set, each of a problem of its own, with Wilson's interval; nothing is known without any."""
+    if not flags:
+        return Estimate(None)
+    return Estimate(sum(flags) / len(flags), *wilson(sum(flags), len(flags))).rounded(4)
+
+
 def mean_estimate(clusters: Sequence[Cluster], digits: int = 2) -> Estimate:
     """A mean with Student's interval over problems."""
     return Estimate(_mean(clusters), *mean_interval(clusters)).rounded(digits)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alignment.core.statistics.estimate import Estimate
-from alignment.core.statistics.intervals import wilson
+from alignment.core.statistics.intervals import flags_estimate
 
 NO_ERROR = -1  # ProcessBench's label of a solution without a wrong step
 MOST_THRESHOLDS = 400  # that are tried
@@ -56,7 +56,7 @@ def bench_figures(rows: Sequence[Marked], threshold: float) -> BenchFigures:
     """
     wrong = [row.found(threshold) == row.label for row in rows if row.label != NO_ERROR]
     right = [row.found(threshold) == NO_ERROR for row in rows if row.label == NO_ERROR]
-    first, second = _fraction(wrong), _fraction(right)
+    first, second = flags_estimate(wrong), flags_estimate(right)
     return BenchFigures(first, second, harmonic_mean(first.value or 0.0, second.value or 0.0), len(wrong), len(right))
 
 
@@ -79,9 +79,3 @@ def random_f1(rows: Sequence[Marked], draws: int = 20, seed: int = 0) -> float:
         drawn = [Marked(row.label, [numbers.random() for _ in row.scores]) for row in rows]
         found.append(max(bench_figures(drawn, step / 50).f1 for step in range(1, 50)))
     return sum(found) / len(found)
-
-
-def _fraction(hits: Sequence[bool]) -> Estimate:
-    if not hits:
-        return Estimate(None)
-    return Estimate(sum(hits) / len(hits), *wilson(sum(hits), len(hits))).rounded(4)

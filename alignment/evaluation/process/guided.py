@@ -5,8 +5,7 @@ Neighbours: rollout/guided.py (the search), candidates.py (whole samples for bes
 
 from collections.abc import Sequence
 
-from alignment.core.statistics.estimate import Estimate
-from alignment.core.statistics.intervals import wilson
+from alignment.core.statistics.intervals import flags_estimate
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Problem
 from alignment.evaluation.answering import Evaluator, sampling_settings
@@ -35,9 +34,7 @@ def searched_answers(
     return SearchedAnswers(
         beams=search.beams,
         expansions=search.expansions,
-        accuracy=Estimate(sum(known) / len(known), *wilson(sum(known), len(known))).rounded(4)
-        if known
-        else Estimate(None),
+        accuracy=flags_estimate(known),
         mean_tokens=round(sum(one.tokens for one in found) / len(found), 1),
         answers=len(known),
         unfinished=sum(one.trajectory.stop_reason != "end" for one in found),

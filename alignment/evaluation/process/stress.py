@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alignment.core.statistics.estimate import Estimate
-from alignment.core.statistics.intervals import wilson
+from alignment.core.statistics.intervals import flags_estimate
 
 RISE = 1e-3  # of a score from 0 to 1, above which it counts as risen
 Rewrite = Callable[[Sequence[str], random.Random], list[str]]
@@ -80,6 +80,5 @@ def stress_figures(name: str, before: Sequence[float], after: Sequence[float]) -
     changes = [late - early for early, late in zip(before, after, strict=True)]
     if not changes:
         return StressFigures(name, Estimate(None), None, 0)
-    risen = sum(one > RISE for one in changes)
-    estimate = Estimate(risen / len(changes), *wilson(risen, len(changes))).rounded(4)
-    return StressFigures(name, estimate, round(sum(changes) / len(changes), 4), len(changes))
+    risen = flags_estimate([one > RISE for one in changes])
+    return StressFigures(name, risen, round(sum(changes) / len(changes), 4), len(changes))

@@ -49,13 +49,13 @@ class GrpoStage(TrainingStage):
     @property
     def scores_every_answer(self) -> bool:
         """Whether a reward model with a weight gives every answer a reward, whatever the verifiers can judge."""
-        return any(one.weight and not one.tasks for one in self.scorers if isinstance(one, RewardModelScorer))
+        return any(not tasks for tasks in self.scored_tasks)
 
     @property
-    def scored_tasks(self) -> list[str]:
-        """Patterns of the tasks whose answers a reward model with a weight scores."""
+    def scored_tasks(self) -> list[list[str]]:
+        """Of each reward model with a weight, the patterns of the tasks whose answers it scores; none: all tasks."""
         models = [one for one in self.scorers if isinstance(one, RewardModelScorer) and one.weight]
-        return [task for one in models for task in one.tasks or ["*"]]
+        return [one.tasks or [] for one in models]
 
     def scoring_models(self, processes: int) -> list[str | None]:
         """Its reward models, the policy that scores steps, and the frozen starting policy. A stage's model has the policy's size."""

@@ -9,7 +9,7 @@ neighbouring rows of one group share their prompt, which is computed once.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch.nn.functional import pad
@@ -87,33 +87,36 @@ def pack(ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> Packed:
     )
 
 
+class _Piece(NamedTuple):
+    """Tokens of one row that lie together: their columns in the padded batch, and the piece that they continue, or -1."""
+
+    row: int
+    columns: torch.Tensor
+    continues: int
+
+
 def pack_prompts_once(ids_BL: torch.Tensor, mask_BL: torch.Tensor, first_column: int) -> Packed:
     """`pack`, in which neighbouring rows with one prompt have it once, before them. first_column: of the completions.
 
     A row begins with its prompt's last token, whose next one is its own, and continues the tokens before that. Values of
     a prompt's other tokens lie in the first of its rows alone.
     """
-    lengths_B = mask_BL.long().sum(dim=1).tolist()
-    prompts_B = mask_BL[:, :first_column].long().sum(dim=1).tolist()
-    pieces: list[
-        tuple[int, int, int, int]
-    ] = []  # (row, first of its tokens, one after the last, the piece it continues)
+    pieces: list[_Piece] = []
+    prompt_BP = torch.where(mask_BL[:, :first_column] > 0, ids_BL[:, :first_column], -1)
     prefix = -1
-    for row, (length, prompt) in enumerate(zip(lengths_B, prompts_B, strict=True)):
-        same = row > 0 and torch.equal(ids_BL[row, :first_column], ids_BL[row - 1, :first_column])
-        if prompt < 2:
-            prefix, begins = -1, 0
-        else:
-            begins = prompt - 1
-            if not (same and torch.equal(mask_BL[row, :first_column], mask_BL[row - 1, :first_column])):
-                prefix = len(pieces)
-                pieces.append((row, 0, begins, -1))
-        pieces.append((row, begins, length, prefix))
-    columns = [mask_BL[row].nonzero()[:, 0][begins:ends] for row, begins, ends, _ in pieces]
-    lengths = torch.tensor([len(one) for one in columns], device=ids_BL.device)
-    rows_T = torch.tensor([row for row, *_ in pieces], device=ids_BL.device).repeat_interleave(lengths)
-    columns_T = torch.cat(columns)
-    continued = torch.tensor([*(one[-1] for one in pieces), -1], device=ids_BL.device)
+    for row in range(len(ids_BL)):
+        columns_R = mask_BL[row].nonzero()[:, 0]
+        begins = max(0, int((columns_R < first_column).sum()) - 1)
+        if begins == 0:
+            prefix = -1
+        elif row == 0 or not torch.equal(prompt_BP[row], prompt_BP[row - 1]):
+            prefix = len(pieces)
+            pieces.append(_Piece(row, columns_R[:begins], -1))
+        pieces.append(_Piece(row, columns_R[begins:], prefix))
+    lengths = torch.tensor([len(one.columns) for one in pieces], device=ids_BL.device)
+    rows_T = torch.tensor([one.row for one in pieces], device=ids_BL.device).repeat_interleave(lengths)
+    columns_T = torch.cat([one.columns for one in pieces])
+    continued = torch.tensor([*(one.continues for one in pieces), -1], device=ids_BL.device)
     return Packed(
         input_ids_1T=ids_BL[rows_T, columns_T][None],
         position_ids_1T=(mask_BL.long().cumsum(dim=1) - 1)[rows_T, columns_T][None],

@@ -2,7 +2,8 @@
 
 Four methods of TRL 1.16 are overridden: `_generate_and_score_completions`, which makes a step's batch (our rollouts and
 advantages), `_prepare_inputs` (which rows a micro-batch has), `_compute_loss` (packed log-probs, our losses), and
-`_get_train_sampler` (order.py). What TRL does in their place never runs, so that its settings for it are refused in a recipe. Neighbours: batch.py, advantages.py, losses.py, packing.py, rollouts.py.
+`_get_train_sampler` (order.py). What TRL does in their place never runs, so that its settings for it are refused in a recipe.
+Neighbours: batch.py, advantages.py, losses.py, packing.py, rollouts.py.
 """
 
 import contextlib

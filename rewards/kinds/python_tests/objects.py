@@ -64,6 +64,7 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Compare(self, node: ast.Compare) -> None:
+        """Comparisons of instances, of what is not plain data, and of two results' identity."""
         sides = [node.left, *node.comparators]
         identities = all(isinstance(one, (ast.Is, ast.IsNot)) for one in node.ops)
         if identities and all(isinstance(one, ast.Call) and self._is_of_program(one) for one in sides):

@@ -92,6 +92,7 @@ def _handler_of(mailboxes: "Mapping[str, queue.SimpleQueue[Asked]]") -> type[Bas
             """Quiet."""
 
         def do_POST(self) -> None:
+            """Hand a chat request to its episode, wait for the policy's turn, and answer with it."""
             secret = self.path.removesuffix(ROUTE).strip("/")
             mailbox, length = mailboxes.get(secret), int(self.headers.get("Content-Length") or 0)
             if not self.path.endswith(ROUTE) or mailbox is None or length > LARGEST_REQUEST_BYTES:
