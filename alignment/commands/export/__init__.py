@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from alignment.commands.options import OneStage, RunDirectory
-from alignment.export.quantised.forms import FormName
 
 
 def export(
@@ -28,7 +27,7 @@ def export(
         ),
     ] = None,
     quantise: Annotated[
-        FormName | None,
+        Literal["fp8", "gptq", "awq"] | None,  # FormName: its module would be imported for every --help
         typer.Option(
             help="Write a quantised folder beside it, by llm-compressor, and measure it against the original."
         ),
