@@ -92,6 +92,8 @@ def environment(
     if on_cpu:
         wanted |= {
             "OMP_NUM_THREADS": str(max(1, cores() * (place.machines if place else 1) // hardware.processes)),
+            # Unasked, Intel's OpenMP binds each thread of a fork to one core, the main threads of all forks to the first.
+            "OMP_PROC_BIND": "false",
             "VLLM_CPU_KVCACHE_SPACE": "1",
             # The engine runs eagerly on a CPU. vLLM would still compile a part of its sampler, which needs a C++ compiler
             # and, uncached, most of a minute.

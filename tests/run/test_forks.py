@@ -38,6 +38,22 @@ if __name__ == "__main__":
     run_child(main)
 """
 
+# Says on which cores each of its threads may run, once two compute.
+COMPUTES = """
+import json, os, sys
+
+forked = "torch" in sys.modules
+
+def main() -> None:
+    import torch
+    torch.randn(600, 600) @ torch.randn(600, 600)
+    cores = [sorted(os.sched_getaffinity(int(thread))) for thread in os.listdir("/proc/self/task")]
+    print(json.dumps({"forked": forked, "cores": cores}), flush=True)
+
+if __name__ == "__main__":
+    main()
+"""
+
 
 @pytest.fixture
 def forks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forks]:
@@ -180,3 +196,22 @@ def test_a_fork_has_the_environment_that_accelerates_launcher_gives(tmp_path: Pa
     assert [one["forked"] for one in seen] == [True, False]
     assert seen[0]["env"] == seen[1]["env"] and "ACCELERATE_MIXED_PRECISION" in seen[0]["env"]
     assert seen[0]["argv"] == seen[1]["argv"]
+
+
+def test_every_thread_of_a_fork_may_run_on_every_core(tmp_path: Path, forks: Forks) -> None:
+    """Intel's OpenMP, unasked, binds each to one, the main threads of all forks to the first."""
+    (tmp_path / "computes.py").write_text(COMPUTES)
+    wanted = {**environment(Hardware(), offline=True), "OMP_NUM_THREADS": "2", "PYTHONPATH": os.environ["PYTHONPATH"]}
+    log = tmp_path / "log"
+    with closing(Forks(("torch",), ("computes",))) as start:
+        run(
+            [sys.executable, "-m", "computes"],
+            log=log,
+            progress=Path("p"),
+            env=wanted,
+            on_tick=lambda: None,
+            start=start.start,
+        )
+    seen = json.loads(log.read_text())
+    assert seen["forked"] and len(seen["cores"]) > 1
+    assert all(one == sorted(os.sched_getaffinity(0)) for one in seen["cores"])
