@@ -33,6 +33,8 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --allow-untyped-decorators benchmarks/*.py
+	$(BIN)/mypy --allow-untyped-decorators benchmarks/gpu/*.py
 	$(BIN)/python -m pytest -q tests/house
 
 bench: $(STAMP) runs/tiny-thinking/01-cold_start/manifest.json

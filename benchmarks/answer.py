@@ -129,9 +129,9 @@ def keeps_the_value(row: Row, mutated: str) -> bool:
     before, after = (reference_text(text) for text in (row.answer, mutated))
     if before is None or after is None:
         return before == after
-    numbers = plain_number(before), plain_number(after)
+    number, mutated_number = plain_number(before), plain_number(after)
     same_text = before == re.sub(r"-0(?![\d.])", "0", after)
-    return same_text or (None not in numbers and numbers[0].matches(numbers[1]))
+    return same_text or (number is not None and mutated_number is not None and number.matches(mutated_number))
 
 
 def rollouts(rows: Sequence[Row], completions: Sequence[str]) -> list[Rollout]:

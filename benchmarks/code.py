@@ -189,11 +189,11 @@ def mutations(rows: list[Row], python: Path, timeout_seconds: float) -> None:
     for (row, _), verdict in zip(chosen, verdicts, strict=True):
         if verdict.score != 0.0:
             print(f"  {row['task_id']}: {verdict.score} {verdict.reason}")
-    alive = [one for one, lives in zip(work, passed, strict=True) if lives]
-    if alive:
-        verdicts, _ = judged([humaneval(row, f"```python\n{text}\n```") for row, text in alive], timeout_seconds)
+    unchanged = [one for one, lives in zip(work, passed, strict=True) if lives]
+    if unchanged:
+        verdicts, _ = judged([humaneval(row, f"```python\n{text}\n```") for row, text in unchanged], timeout_seconds)
         same = sum(verdict.score == 1.0 for verdict in verdicts)
-        print(f"mutations: {same} of {len(alive)} that change nothing the tests see pass here as they do there")
+        print(f"mutations: {same} of {len(unchanged)} that change nothing the tests see pass here as they do there")
 
 
 def bare(programs: int) -> float:

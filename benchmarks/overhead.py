@@ -25,6 +25,8 @@ from alignment.recipe.hardware import Hardware
 from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
 from alignment.run.processes import environment, training_command
+from alignment.training.kinds.grpo import GrpoStage
+from alignment.training.kinds.sft import SftStage
 
 app = typer.Typer()
 RECIPE = resource("recipes/tiny-thinking.yaml")
@@ -142,7 +144,8 @@ def bare_sft(output: Path) -> None:
     from alignment.data.template import render_conversation
 
     recipe = RunPlan.load(RECIPE, []).recipe
-    stage: Any = recipe.stage("cold_start")
+    stage = recipe.stage("cold_start")
+    assert isinstance(stage, SftStage)
     base = resource("data/base")
     tokenizer = AutoTokenizer.from_pretrained(base)
     rows = [render_conversation(tokenizer, row) for row in conversations_of(recipe, load_parts(stage.data), Path)]
@@ -171,9 +174,10 @@ def bare_grpo(recipe_path: Path, metrics: Path) -> None:
     from rewards import reward_function
 
     recipe = RunPlan.load(recipe_path, []).recipe
-    stage: Any = recipe.stage("reasoning_rl")
+    stage = recipe.stage("reasoning_rl")
+    assert isinstance(stage, GrpoStage)
     problems = problems_of(recipe, load_parts(stage.data))
-    batch = stage.rollout.problemsper_step * stage.rollout.generations
+    batch = stage.rollout.problems_per_step * stage.rollout.generations
 
     class Clock(TrainerCallback):
         """Writes the seconds and lengths of each step."""

@@ -9,7 +9,8 @@ as a fraction of the weights'. Bound: 0.02. `--make FOLDER` first makes a random
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -19,7 +20,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from alignment.core.resources import resource
-from alignment.inference.engine import Engine, EngineSettings, GenerationRequest, SamplingSettings
+from alignment.inference.engine import Engine, EngineSettings, Generation, GenerationRequest, SamplingSettings
 from alignment.inference.start import end_tokens, start_engine
 from alignment.inference.weights.merged import adapter_weights
 from alignment.recipe.engine import engine_options
@@ -52,7 +53,7 @@ def main(
     speeds: dict[str, list[float]] = {name: [] for name in engines}
     for round_ in range(rounds + 1):
         for name, engine in engines.items():
-            seconds, made = timed(lambda engine=engine: list(engine.generate(asked, HOT)))
+            seconds, made = timed(partial(_generated, engine, asked))
             if round_:  # the first fills caches
                 speeds[name].append(sum(len(one.token_ids) for _, one in made) / seconds)
     ratios = [server / here for server, here in zip(speeds["vllm_server"], speeds["vllm"], strict=True)]
@@ -62,7 +63,7 @@ def main(
     probe = asked[0].prompt_ids
     for name, engine in engines.items():
         before = engine.logprobs([probe])[0]
-        found = [timed(lambda engine=engine: engine.load_weights(iter(model.named_parameters())))[0] for _ in range(5)]
+        found = [timed(partial(engine.load_weights, iter(model.named_parameters())))[0] for _ in range(5)]
         moved = max(abs(a - b) for a, b in zip(before, engine.logprobs([probe])[0], strict=True))
         millions = sum(one.numel() for one in model.parameters()) / 1e6
         line = {"weights": name, "way": way if name == "vllm_server" else "reload", "parameters_M": round(millions, 2)}
@@ -85,6 +86,10 @@ def adapter(policy: str, tokens: int, workers: int, rank: int) -> dict[str, obje
     fraction = sum(one.numel() for _, one in adapter_weights(trained)) / whole
     engine.close()
     return {"adapter_rank": rank, "seconds": [round(one, 3) for one in found], "fraction_of_bytes": round(fraction, 4)}
+
+
+def _generated(engine: Engine, requests: Sequence[GenerationRequest]) -> list[tuple[int, Generation]]:
+    return list(engine.generate(requests, HOT))
 
 
 def random_policy(folder: Path) -> str:

@@ -12,6 +12,7 @@ import itertools
 import time
 from dataclasses import dataclass
 
+from alignment.core.vocabulary import Split
 from alignment.data.source_rows import source_problems
 from alignment.data.sources import load_source
 from alignment.data.steps import StepRule
@@ -22,10 +23,12 @@ from alignment.inference.start import Serving, serve
 from alignment.recipe.engine import VllmOptions
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.rewards import Reward
-from alignment.rollout.sampler import RolloutRequest, TrajectorySampler
+from alignment.rollout.episode import RolloutRequest
+from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer
 
 MOST_TOKENS = 192
+FUSION: tuple[Split, ...] = ("fusion",)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def main() -> None:
 
 
 def _traces(sampler, scorer: Scorer, count: int) -> list[Trace]:  # type: ignore[no-untyped-def]
-    source = source_problems(load_source("chain-sum"), seed=5, parameters={}, path=None, splits=("fusion",))
+    source = source_problems(load_source("chain-sum"), seed=5, parameters={}, path=None, splits=FUSION)
     problems = [one for one in itertools.islice(source, count) for _ in range(4)]
     trajectories = TrajectorySampler(sampler, EnvironmentChoice(), MOST_TOKENS)
     requests = [RolloutRequest(one, "thinking", seed=request_seed(place)) for place, one in enumerate(problems)]

@@ -22,7 +22,7 @@ from alignment.data.rows import Problem
 from alignment.evaluation.task import task_problems
 from alignment.inference.engine import SamplingSettings
 from alignment.recipe.rewards import Reward
-from alignment.rollout.sampler import RolloutRequest
+from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.scoring import Scorer, is_right
 from alignment.run.plan import RunPlan
 from alignment.training.context import StageContext

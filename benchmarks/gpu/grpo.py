@@ -142,7 +142,7 @@ def ours(setting: Setting, batch: Batch, scratch: str, *, drop: bool) -> Any:
     from alignment.training.rl.trainer import PolicyGradientTrainer
 
     algorithm = Dapo(type="dapo", drop_zero_advantage_rows=drop)
-    options = {"algorithm": algorithm, "rollouts": batch, "max_logprob_gap": math.inf}
+    options: dict[str, Any] = {"algorithm": algorithm, "rollouts": batch, "max_logprob_gap": math.inf}
     options |= common(setting, batch, scratch, packed.register(), "problem")
     without_plans()
     fuse(options["model"])
