@@ -254,6 +254,7 @@ def main(folder: Path, jobs: Sequence[str]) -> None:
     if any(job.startswith("distill") for job in jobs):
         write_teacher(folder / f"teacher-{rank}")
     plan = RunPlan.load(path, [], folder / "run")
+    gc.freeze()  # each job collects three times: what is imported is left alone
     if rank == 0:
         write_pairs(plan.folder("pairs").output)
     for job in jobs:
