@@ -39,7 +39,7 @@ def main() -> None:
     ways = {
         "whole logits": lambda: mean_logprob(model, ids_1T, prompt, completion),
         f"{chunk} tokens at a time": lambda: mean_logprob(model, ids_1T, prompt, chunk),
-        "the project's": lambda: trainer.logprob_gap([row]),
+        "the project's": lambda: trainer.policy_logprobs.gap([row]),
     }
     compare(setting, f"log-prob gap at {prompt + completion:,} tokens", ways)
 

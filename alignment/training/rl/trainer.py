@@ -3,52 +3,31 @@
 Four methods of TRL 1.16 are overridden: `_generate_and_score_completions`, which makes a step's batch (our rollouts and
 advantages), `_prepare_inputs` (which rows a micro-batch has), `_compute_loss` (packed log-probs, our losses), and
 `_get_train_sampler` (order.py). What TRL does in their place never runs, so that its settings for it are refused in a recipe.
-Neighbours: batch.py, advantages.py, losses.py, packing.py, rollouts.py.
+Neighbours: rollouts.py and batch.py (rows), logprobs.py, groups.py and advantages.py, losses.py.
 """
 
-import contextlib
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from trl.models.utils import disable_gradient_checkpointing
-from trl.trainer.utils import shuffle_sequence_dict, split_tensor_dict, use_adapter
+from trl.trainer.utils import shuffle_sequence_dict, split_tensor_dict
 
 from alignment.core.errors import RecipeError
 from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.recipe.algorithm import AlgorithmFields
-from alignment.training.packing_check import plain_attention
-from alignment.training.policy import without_adapter
 from alignment.training.rl.advantages import advantages_of, group_normalised, normalise_then_sum
 from alignment.training.rl.ahead import without_stale
-from alignment.training.rl.batch import (
-    GAP_ROWS,
-    RewardParts,
-    RolledOut,
-    RolloutSource,
-    Row,
-    RowSteps,
-    StepBatch,
-    as_tensors,
-)
+from alignment.training.rl.batch import GAP_ROWS, RolledOut, RolloutSource, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
+from alignment.training.rl.groups import Groups
+from alignment.training.rl.logprobs import PolicyLogprobs
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
 from alignment.training.rl.order import EpochSampler
 from alignment.training.rl.packing import LayOut, end_to_end, pack_prompts_once, padded_right
-from alignment.training.rl.process_advantages import StepRewards, process_advantages_of
+from alignment.training.rl.process_advantages import process_advantages_of
 from alignment.training.rl.trl_trainer import GRPOTrainer
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What the policy says of a batch: log-prob and entropy (nats) of each completion token, and the router's loss."""
-
-    logprobs_BC: torch.Tensor
-    entropy_BC: torch.Tensor | None
-    router_loss: torch.Tensor | None
 
 
 class PolicyGradientTrainer(GRPOTrainer):
@@ -75,12 +54,13 @@ class PolicyGradientTrainer(GRPOTrainer):
         self._algorithm, self._rollouts, self._max_logprob_gap = algorithm, rollouts, max_logprob_gap
         self._engine_dtype, self._max_staleness = engine_dtype, max_staleness
         once = self.accelerator.device.type == "cpu" and not self.aux_loss_enabled  # whose loss counts every token
-        self._lay_out: LayOut = padded_right if not packs else pack_prompts_once if once else end_to_end
+        lay_out: LayOut = padded_right if not packs else pack_prompts_once if once else end_to_end
+        self.policy_logprobs = PolicyLogprobs(self, lay_out)
+        self._groups = Groups(self.accelerator, self.num_generations)
         self._process_advantages_of = process_advantages_of(algorithm)
         self._advantages_of = group_normalised if self._process_advantages_of else advantages_of(algorithm)
         self._loss_of = loss_of(algorithm)
         self._kl_sums = torch.zeros(2, device=self.accelerator.device)  # of this step: KL, tokens
-        self._start_known: dict[tuple[int, ...], torch.Tensor] = {}  # of this step's rows, by prompt length and ids
 
     @property
     def drops_zero_advantage_rows(self) -> bool:
@@ -109,20 +89,21 @@ class PolicyGradientTrainer(GRPOTrainer):
         rolled = self._rollouts.roll_out(asked, step, EngineWeights(model), self._following(step, len(asked)))
         rolled = without_stale(rolled, self._max_staleness)
         compared = rolled.probes or rolled.rows[:GAP_ROWS]
-        gap = self.logprob_gap(compared)
+        gap = self.policy_logprobs.gap(compared)
         if gap > self._max_logprob_gap:
-            found = Gap(gap, self._plain_gap(compared), (self._engine_dtype, self._dtype()))
+            found = Gap(gap, self.policy_logprobs.plain_gap(compared), (self._engine_dtype, self._dtype()))
             refuse_gap(found, self._max_logprob_gap, step)
-        batch = self._tensors(rolled.rows, mask_truncated=self._algorithm.mask_truncated)
-        rewards_B = self._everywhere([math.nan if one is None else one for one in rolled.rewards])
+        pad_id, cut_off = self.processing_class.pad_token_id, self._algorithm.mask_truncated
+        batch = as_tensors(rolled.rows, pad_id=pad_id, mask_truncated=cut_off, device=self.accelerator.device)
+        rewards_B = self._groups.everywhere([math.nan if one is None else one for one in rolled.rewards])
         columns = batch.columns()
         columns["advantages_BC"] = self._advantages(rewards_B, batch.loss_mask_BC, rolled)
         columns["step_tokens"] = self.accelerator.reduce(batch.step_tokens, reduction="sum")
         if self.args.gradient_accumulation_steps % (self.args.steps_per_generation * self.num_iterations):
-            columns["old_BC"] = self._logprobs(self.model, batch)
+            columns["old_BC"] = self.policy_logprobs.of(self.model, batch)
         if self.beta:
-            columns["reference_BC"] = self._reference_of(batch)
-        self._start_known = {}
+            columns["reference_BC"] = self.policy_logprobs.reference(batch)
+        self.policy_logprobs.end_step()
         self._record(rolled, rewards_B, gap)
         return columns
 
@@ -146,7 +127,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         if not self.aux_loss_enabled and self._algorithm.drop_zero_advantage_rows:
             kept_K = batch.rows_with_gradient(advantage_alone=self.drops_zero_advantage_rows)
             batch = batch.rows(kept_K)
-        scored = self._score(model, batch)
+        scored = self.policy_logprobs.score(model, batch)
         tokens = Tokens(
             logprobs_BT=scored.logprobs_BC,
             old_BT=scored.logprobs_BC.detach() if batch.old_BC is None else batch.old_BC,
@@ -167,46 +148,6 @@ class PolicyGradientTrainer(GRPOTrainer):
         self._count_kl(tokens)
         return loss
 
-    def logprob_gap(self, rows: Sequence[Row]) -> float:
-        """Mean distance in nats between the engine's log-probs of sampled tokens and the trainer's, over all ranks."""
-        batch = self._tensors(rows, mask_truncated=False)
-        with self._measuring(self.model):
-            if self.temperature == 1:
-                logprobs_BC = self._score(self.model, batch).logprobs_BC
-            else:  # the engine reports the untempered distribution, and the fused head computes the tempered one
-                logprobs_BC = self._untempered_logprobs(batch)
-        distance_BC = (logprobs_BC - batch.engine_BC).abs() * batch.loss_mask_BC
-        sums = torch.stack([distance_BC.sum(), batch.loss_mask_BC.sum()])
-        distance, count = self.accelerator.reduce(sums, reduction="sum").tolist()
-        return distance / max(1.0, count)
-
-    def start_logprobs(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
-        """Log-probs (nats) of completion tokens under the policy at the stage's start, for rows of prompt and completion ids.
-
-        For one process at temperature 1 whose policy has a new adapter or a reference.
-        """
-        if not rows:
-            return []
-        made = [Row(prompt, ids, [0.0] * len(ids), [True] * len(ids), truncated=False) for prompt, ids in rows]
-        with self._measuring(self.model):
-            found_BC = self._reference_logprobs(self._tensors(made, mask_truncated=False))
-        for of_row, (prompt, ids) in zip(found_BC, rows, strict=True):
-            self._start_known[len(prompt), *prompt, *ids] = of_row[: len(ids)]
-        return [of_row[: len(ids)] for of_row, (_, ids) in zip(found_BC.tolist(), rows, strict=True)]
-
-    def _plain_gap(self, rows: Sequence[Row]) -> float:
-        """`logprob_gap` with each row under plain attention, to tell where a gap comes from. Collective."""
-        model = self.accelerator.unwrap_model(self.model)
-        inner = without_adapter(model)
-        held, lay_out = inner.config._attn_implementation, self._lay_out  # noqa: SLF001  no public reader
-        self._lay_out = padded_right
-        inner.set_attn_implementation(plain_attention(inner))
-        try:
-            return self.logprob_gap(rows)
-        finally:
-            inner.set_attn_implementation(held)
-            self._lay_out = lay_out
-
     def _dtype(self) -> str:
         """What the trainer computes in."""
         if self.args.bf16 or self.args.fp16:
@@ -215,15 +156,13 @@ class PolicyGradientTrainer(GRPOTrainer):
 
     def _advantages(self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor, rolled: RolledOut) -> torch.Tensor:
         """Advantages of this rank's rows, (B, C), from the rewards of all ranks: a group may lie on two of them."""
-        everywhere = self.accelerator.pad_across_processes(loss_mask_BC, dim=1)
-        mask_NGT = self.accelerator.gather(everywhere).unflatten(0, (-1, self.num_generations))
-        rewards_NG = rewards_B.unflatten(0, (-1, self.num_generations))
+        mask_NGT, rewards_NG = self._groups.mask(loss_mask_BC), self._groups.split(rewards_B)
         if self._algorithm.aggregation == "normalise_then_sum":
-            found = normalise_then_sum(*self._parts(rolled.parts, rewards_NG), mask_NGT)
+            found = normalise_then_sum(*self._groups.parts(rolled.parts, rewards_NG), mask_NGT)
         elif self._process_advantages_of is None:
             found = self._advantages_of(rewards_NG, mask_NGT)
         else:
-            scored = self._step_rewards(rolled.steps or (), mask_NGT.shape[-1])
+            scored = self._groups.steps(rolled.steps or (), mask_NGT.shape[-1])
             found = self._process_advantages_of(rewards_NG, mask_NGT, scored, self._algorithm)
         if found.shape not in (rewards_NG.shape, mask_NGT.shape):
             raise RecipeError(
@@ -231,115 +170,21 @@ class PolicyGradientTrainer(GRPOTrainer):
                 f"for each completion, {tuple(rewards_NG.shape)}, or for each token, {tuple(mask_NGT.shape)}"
             )
         found_NGT = found if found.ndim == 3 else found[..., None].expand_as(mask_NGT)
-        rows, longest = loss_mask_BC.shape
-        first = self.accelerator.process_index * rows
-        return found_NGT.flatten(0, 1)[first : first + rows, :longest].to(loss_mask_BC.dtype).contiguous()
-
-    def _parts(self, parts: RewardParts | None, rewards_NG: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The scores that all ranks' rewards are made of, (N, G, V), NaN where the reward is not known, and their weights, (V,)."""
-        if parts is None:
-            raise RecipeError("`aggregation: normalise_then_sum` needs rollouts with the parts of their rewards")
-        scores_NGV = self._grouped(parts.scores).masked_fill(rewards_NG.isnan()[..., None], math.nan)
-        return scores_NGV, torch.tensor(parts.weights, dtype=torch.float64, device=scores_NGV.device)
-
-    def _step_rewards(self, steps: Sequence[RowSteps], longest: int) -> StepRewards:
-        """The steps of all ranks' rows, in groups."""
-        most = int(self._everywhere([max((len(row.scores) for row in steps), default=1), 1]).max())
-        of_token = [[*row.of_token, *[-1] * (longest - len(row.of_token))] for row in steps]
-        scores = [[*row.scores, *[math.nan] * (most - len(row.scores))] for row in steps]
-        return StepRewards(
-            step_NGT=self._grouped(of_token).long(),
-            scores_NGS=self._grouped(scores),
-            process_NG=self._grouped([math.nan if row.process is None else row.process for row in steps]),
-            right_NG=self._grouped([math.nan if row.right is None else float(row.right) for row in steps]),
-        )
-
-    def _grouped(self, values: Sequence[float] | Sequence[Sequence[float]]) -> torch.Tensor:
-        """Values of all ranks' rows in float64, their first dimension split into groups and generations."""
-        found = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
-        return self.accelerator.gather(found).unflatten(0, (-1, self.num_generations))
-
-    def _score(self, model: torch.nn.Module, batch: StepBatch) -> Scored:
-        """Log-probs of a batch's completions by the fused head, which never makes whole logits."""
-        first = batch.prompt_ids_BP.shape[1]
-        laid_out = self._lay_out(batch.ids, batch.mask, first)
-        router = {"output_router_logits": True} if self.aux_loss_enabled and model.training else {}
-        with self.accelerator.autocast():
-            found = model(**laid_out.model_inputs(), **router, labels=laid_out.labels(first), fused_lm_head=True)
-        entropy_BL = None if found.entropy is None else laid_out.padded(found.entropy)[:, first:]
-        return Scored(laid_out.padded(found.log_probs)[:, first:], entropy_BL, found.aux_loss if router else None)
-
-    def _logprobs(self, model: torch.nn.Module, batch: StepBatch) -> torch.Tensor:
-        """Log-probs of all rows, (B, C), without gradient, in parts of a micro-batch."""
-        parts = torch.arange(len(batch.ids), device=batch.ids.device).split(self.args.per_device_train_batch_size)
-        with torch.no_grad(), disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs):
-            return torch.cat([self._score(model, batch.rows(part)).logprobs_BC for part in parts])
-
-    def _reference_of(self, batch: StepBatch) -> torch.Tensor:
-        """`_reference_logprobs`, where those that a fluency scorer has asked for in this step are not computed again."""
-        prompts_B = batch.prompt_mask_BP.sum(dim=1).tolist()
-        written = [ids[kept].tolist() for ids, kept in zip(batch.ids, batch.mask.bool(), strict=True)]
-        known = [self._start_known.get((first, *ids)) for first, ids in zip(prompts_B, written, strict=True)]
-        missing_M = torch.tensor([row for row, found in enumerate(known) if found is None], device=batch.ids.device)
-        if len(missing_M) == len(known):
-            return self._reference_logprobs(batch)
-        found_BC = torch.zeros_like(batch.engine_BC)
-        if len(missing_M):
-            found_BC[missing_M] = self._reference_logprobs(batch.rows(missing_M))
-        for row, found in enumerate(known):
-            if found is not None:
-                found_BC[row, : len(found)] = found
-        return found_BC
-
-    def _reference_logprobs(self, batch: StepBatch) -> torch.Tensor:
-        """Under the policy at the stage's start: a model of its own, or the one under the adapter that is trained."""
-        if self.ref_model is not None:
-            return self._logprobs(self.ref_model, batch)
-        model = self.accelerator.unwrap_model(self.model)
-        with use_adapter(model, adapter_name="ref" if "ref" in model.peft_config else None):
-            return self._logprobs(self.model, batch)
-
-    def _untempered_logprobs(self, batch: StepBatch) -> torch.Tensor:
-        """Log-probs at temperature 1, (B, C), by whole logits, row for row."""
-        found, first = [], batch.prompt_ids_BP.shape[1]
-        for row in range(len(batch.ids)):
-            laid_out = self._lay_out(batch.ids[row : row + 1], batch.mask[row : row + 1], first)
-            inputs = laid_out.model_inputs()
-            logits_TV = self.model(**inputs, use_cache=False).logits[0, :-1].float()
-            next_T = inputs["input_ids"][0, 1:]
-            logprobs_T = logits_TV.gather(-1, next_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
-            found.append(laid_out.padded(logprobs_T[None])[:, first:])
-        return torch.cat(found)
-
-    @contextlib.contextmanager
-    def _measuring(self, model: torch.nn.Module) -> Iterator[None]:
-        """Without gradients, dropout and checkpointing."""
-        was_training = model.training
-        model.eval()
-        with torch.no_grad(), disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs):
-            yield
-        model.train(was_training)
-
-    def _tensors(self, rows: Sequence[Row], *, mask_truncated: bool) -> StepBatch:
-        pad_id = self.processing_class.pad_token_id
-        return as_tensors(rows, pad_id=pad_id, mask_truncated=mask_truncated, device=self.accelerator.device)
-
-    def _everywhere(self, values: Sequence[float]) -> torch.Tensor:
-        """Values of all ranks in their order, in float64, in which equal rewards stay equal."""
-        return self.accelerator.gather(torch.tensor(values, dtype=torch.float64, device=self.accelerator.device))
+        return self._groups.own(found_NGT, loss_mask_BC)
 
     def _record(self, rolled: RolledOut, rewards_B: torch.Tensor, gap: float) -> None:
         """Figures of a step as means over ranks, under the names that callbacks.py knows."""
         known_B = rewards_B[~rewards_B.isnan()]
-        lengths = self._everywhere([sum(row.sampled) for row in rolled.rows])
-        read = self._everywhere([len(row.prompt_ids) for row in rolled.rows]).sum() + lengths.sum()
+        lengths = self._groups.everywhere([sum(row.sampled) for row in rolled.rows])
+        truncated = self._groups.everywhere([row.truncated for row in rolled.rows])
+        read = self._groups.everywhere([len(row.prompt_ids) for row in rolled.rows]).sum() + lengths.sum()
         self.state.num_input_tokens_seen += int(read)
         figures = _means(gather_object([rolled.figures])) | {
             "logprob_gap": gap,
             "reward": known_B.mean().item(),
             "reward_std": known_B.std().item(),
             "completions/mean_length": lengths.mean().item(),
-            "completions/clipped_ratio": self._everywhere([row.truncated for row in rolled.rows]).mean().item(),
+            "completions/clipped_ratio": truncated.mean().item(),
             "num_tokens": float(self.state.num_input_tokens_seen),
         }
         for name, value in figures.items():

@@ -66,7 +66,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         callbacks=[*([] if pool is None else [PoolInCheckpoints(context, pool)]), recorder],  # it seals what is written
     )
     if isinstance(source, Rollouts) and not stage.loads_start(context.processes):
-        source.start_logprobs = trainer.start_logprobs
+        source.start_logprobs = trainer.policy_logprobs.start
     return trainer, recorder
 
 
