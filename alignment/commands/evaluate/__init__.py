@@ -27,6 +27,10 @@ def evaluate(
         int | None, typer.Option(help="Number of conversations, and of single prompts with a flag.")
     ] = None,
     engine: Engine = None,
+    dtype: Annotated[str | None, typer.Option(help="The engine's floating-point type: float32 or bfloat16.")] = None,
+    max_prompt_tokens: Annotated[
+        int | None, typer.Option(help="Longest prompt in tokens; problems with a longer one are left out.")
+    ] = None,
     max_completion_tokens: LongestCompletion = None,
     tools: Tools = "",
     json_: AsJson = False,
@@ -38,7 +42,8 @@ def evaluate(
 
     changes = (
         ("seed", seed), ("count", count), ("samples", samples), ("follow_turns", follow_turns),
-        ("follow_count", follow_count), ("engine", engine), ("max_completion_tokens", max_completion_tokens),
+        ("follow_count", follow_count), ("engine", engine), ("dtype", dtype), ("max_prompt_tokens", max_prompt_tokens),
+        ("max_completion_tokens", max_completion_tokens),
         ("environment", with_tools(tools).model_dump() if tools else None),
     )  # fmt: skip
     measure(EvaluateOptions(model, stage, tasks, tuple(file or ()), changes), as_json=json_)

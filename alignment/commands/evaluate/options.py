@@ -64,8 +64,8 @@ class EvaluateOptions:
             for fault in task_faults(name):
                 raise OptionError(f"--tasks: {fault}")
         changes = {name: value for name, value in self.changes if value is not None}
-        if "engine" in changes:
-            changes["engine"] = retyped(own.engine, changes["engine"])
+        engine = retyped(own.engine, changes["engine"]) if "engine" in changes else own.engine
+        changes["engine"] = engine.model_dump() | ({"dtype": changes.pop("dtype")} if "dtype" in changes else {})
         asked = {**changes, "after_each_stage": list(dict.fromkeys(tasks)), "budgets": []}
         try:
             return Evaluations.model_validate({**own.model_dump(), **asked})
