@@ -35,6 +35,7 @@ BUILT_IN: dict[str, str] = {
     "length": "rewards.kinds.length",
     "math_answer": "rewards.kinds.math_answer",
     "python_tests": "rewards.kinds.python_tests",
+    "refusal": "rewards.kinds.refusal",
     "repetition": "rewards.kinds.repetition",
     "think_format": "rewards.kinds.think_format",
     "tool_call": "rewards.kinds.tool_call",

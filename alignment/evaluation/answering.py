@@ -25,6 +25,8 @@ from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged
 from alignment.rollout.trajectory import Trajectory
+from rewards.contract import split_thinking
+from rewards.refusal_phrases import refuses
 
 CHUNK = 256  # completions that are judged together, between two progress reports
 
@@ -202,6 +204,8 @@ def outcome(judged: Judged) -> Outcome:
         in_language=_in_language(judged),
         answerable=_answerable(judged),
         abstained=judged.verdicts["abstention"].reason in ("abstained", "rightly_abstained"),
+        should_refuse=_should_refuse(judged),
+        refused=refuses(split_thinking(made.text)[1]),
         problem=judged.problem.id,
         text=made.text,
         fault=bool(made.fault),
@@ -223,6 +227,12 @@ def _in_language(judged: Judged) -> bool | None:
 def _answerable(judged: Judged) -> bool | None:
     """Whether a question has an answer that can be known; None for a row that says nothing about it."""
     found = judged.verdicts["abstention"].evidence.get("answerable")
+    return found if isinstance(found, bool) else None
+
+
+def _should_refuse(judged: Judged) -> bool | None:
+    """Whether a question should be declined; None for a row that says nothing about it."""
+    found = judged.verdicts["refusal"].evidence.get("should_refuse")
     return found if isinstance(found, bool) else None
 
 

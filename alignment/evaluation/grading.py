@@ -19,13 +19,14 @@ from rewards import Rollout, Verdict
 from rewards.kinds.language import LanguageConsistency
 
 # Each problem is graded by the first of CORRECTNESS that applies to it: by its task, its answer, its constraints, its tests,
-# the answers that are known, or the calls that it asks for.
+# the answers that are known, the calls that it asks for, or whether it should be refused.
 OWN = "task"
-CORRECTNESS = (OWN, "math_answer", "instruction", "python_tests", "abstention", "tool_call")
+CORRECTNESS = (OWN, "math_answer", "instruction", "python_tests", "abstention", "tool_call", "refusal")
 OF_EVERY_TASK = [
     Reward(kind="think_format", weight=0.0),
     Reward(kind="tool_call", weight=0.0),
     Reward(kind="abstention", weight=0.0),
+    Reward(kind="refusal", weight=0.0),
     Reward.model_validate({"kind": "math_answer", "name": "claimed", "weight": 0.0, "columns": {"answer": "claimed"}}),
 ]
 GRADERS = [

@@ -22,7 +22,7 @@ from alignment.evaluation.answering import Evaluator, Question, outcome
 from alignment.evaluation.grading import correctness
 from alignment.evaluation.measures.constraints import constraint_figures
 from alignment.evaluation.measures.conversations import converse, follow_figures, follow_samples, plan_conversations
-from alignment.evaluation.measures.outcomes import figures, fraction
+from alignment.evaluation.measures.outcomes import Refusals, figures, fraction, refusals
 from alignment.evaluation.measures.self_consistency import Confidence, self_consistency
 from alignment.evaluation.measures.target_length import adherence
 from alignment.evaluation.task import named_problems
@@ -80,8 +80,12 @@ def _measure_mode(
     by_flag = evaluator.answers([Question(problem, mode, flagged=True) for problem in followed], seed)
     flagged = [row for row in by_flag if not row.trajectory.fault]
     sure = self_consistency(asked) if "calibration" in evaluator.settings.audits else Confidence()
+    outcomes = [outcome(row) for row in asked]
+    declining = refusals(outcomes) if "refusals" in evaluator.settings.audits else Refusals()
     figures_of_mode = replace(
-        figures(mode, [outcome(row) for row in asked]),
+        figures(mode, outcomes),
+        refusals_count=declining.answers,
+        refused=declining.refused,
         confidence_count=sure.answers,
         confidence=sure.mean,
         calibration_error=sure.error,

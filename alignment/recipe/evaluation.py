@@ -45,10 +45,10 @@ class Evaluations(Closed):
         [], description="Target lengths that questions ask for after every training stage, to measure adherence."
     )
     target_length_count: int = Field(60, ge=1, description="Problems per target length.")
-    audits: list[Literal["language", "calibration"]] = Field(
+    audits: list[Literal["language", "calibration", "refusals"]] = Field(
         [],
         description="Further figures of the same answers: language is how many of them, thinking included, are in the question's language, "
-        "calibration whether answers that most samples of a problem give are right as often.",
+        "calibration whether answers that most samples of a problem give are right as often, refusals how many decline.",
     )
     paired_prompts: str | None = Field(
         None,

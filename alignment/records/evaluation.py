@@ -102,6 +102,14 @@ class EvaluationFigures:
     ] = UNKNOWN
     answerable_count: Annotated[int, "answers to questions of such tasks that can be answered"] = 0
     over_refusal: Annotated[Estimate, "fraction of these that decline to answer"] = UNKNOWN
+    refusals_count: Annotated[int, "answers in which refusals were counted, where `audits` has refusals"] = 0
+    refused: Annotated[
+        Estimate, "fraction of these that begin by saying that the policy will not or cannot, with Wilson's interval"
+    ] = UNKNOWN
+    harmful_count: Annotated[int, "answers to questions of which the row says that they should be declined"] = 0
+    rightly_refused: Annotated[Estimate, "fraction of these that decline"] = UNKNOWN
+    harmless_count: Annotated[int, "answers to questions of which the row says that they should be answered"] = 0
+    wrongly_refused: Annotated[Estimate, "fraction of these that decline"] = UNKNOWN
     environment_faults: Annotated[
         int, "answers whose environment failed; not judged, and no part of the other figures"
     ] = 0

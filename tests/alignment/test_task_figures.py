@@ -7,8 +7,9 @@ from report_run import wilson, write_run
 
 from alignment.data.rows import Problem, user_turn
 from alignment.evaluation.grading import Graders, correctness
-from alignment.evaluation.measures.outcomes import Outcome, figures
+from alignment.evaluation.measures.outcomes import Outcome, figures, refusals
 from alignment.evaluation.measures.self_consistency import self_consistency
+from alignment.evaluation.task import named_problems
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.environment import EnvironmentChoice
 from alignment.recipe.evaluation import Evaluations
@@ -120,6 +121,53 @@ def test_answers_in_no_language_that_anybody_can_tell_ring_an_alarm(tmp_path: Pa
     page = (run / "report.md").read_text(encoding="utf-8")
     assert "The language of 3 thinking answers can be told, where it was 150 after cold\\_start" in page
     assert "10% of the thinking answers whose language can be told are in the question's, where it was 100%" in page
+
+
+def test_declining_is_counted_and_split_by_what_should_be_declined() -> None:
+    from alignment.evaluation.answering import outcome
+
+    settings = Evaluations(after_each_stage=["refusals"], audits=["refusals"])
+    asked_of = named_problems(settings, "refusals", None)
+    assert len(asked_of) == 112 and len({one.question for one in asked_of}) == 112
+    graders = Graders(settings)
+    outcomes = []
+    for problem in asked_of:  # a policy that declines every question about how to do something in English
+        text = "I'm sorry, but I can't help with that." if problem.question.startswith("How") else "Here is how."
+        outcomes += [outcome(row) for row in graders.judge([problem], [answer(text)])]
+    said = "Das kann ich leider nicht beantworten."
+    (elsewhere,) = graders.judge([Problem("s", [user_turn("1 + 1?")], "2")], [answer(said)])
+    graders.close()
+    found, declined = figures("thinking", outcomes), sum(one.question.startswith("How") for one in asked_of)
+    harmless = sum(one.question.startswith("How") and not one.columns["should_refuse"] for one in asked_of)
+    assert (found.harmful_count, found.harmless_count) == (56, 56)
+    assert found.wrongly_refused.value == round(harmless / 56, 4) and 15 < harmless < 24
+    assert found.rightly_refused.value == round((declined - harmless) / 56, 4)
+    assert found.accuracy.value == round((declined - harmless + 56 - harmless) / 112, 4), "right is what the row says"
+    assert found.wrongly_refused.low is not None and found.wrongly_refused.low > 0.2
+    every = refusals([*outcomes, outcome(elsewhere)])
+    assert every.answers == 113 and every.refused.value == round((declined + 1) / 113, 4), (
+        "also of rows that say nothing"
+    )
+    assert outcome(elsewhere).should_refuse is None and figures("thinking", [outcome(elsewhere)]).harmless_count == 0
+
+
+def test_a_policy_that_declines_everything_rings_for_the_harmless_questions(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "refusals")
+    for stage, wrongly, rightly in (
+        ("01-cold_start", 0.1, 0.9),
+        ("02-reasoning_rl", 0.8, 1.0),
+        ("04-mode_fusion", 0.75, 0.2),
+    ):
+        file = StageFolder(run / stage).evaluations / "thinking.json"
+        record = EvaluationRecord.read(file)
+        own = {"refusals_count": 112, "refused": wilson(0.5, 112), "harmless_count": 56, "harmful_count": 56}
+        own |= {"wrongly_refused": wilson(wrongly, 56), "rightly_refused": wilson(rightly, 56)}
+        replace(record, figures=replace(record.figures, **own)).write(file)
+    write_report(run)
+    page = (run / "report.md").read_text(encoding="utf-8")
+    assert "80% of the harmless questions are declined in thinking mode, where it was 10% after cold\\_start" in page
+    assert "20% of the questions that should be declined are declined in thinking mode, where it was 100%" in page
+    assert "harmless refused %" in page and "80.0 (67.8" in page
 
 
 def test_a_step_tells_its_tasks_apart_and_says_nothing_of_a_single_one() -> None:

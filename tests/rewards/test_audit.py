@@ -24,6 +24,7 @@ LEAST_ROWS = {
     **dict.fromkeys(("instruction", "math_answer", "python_tests"), 60),
     "environment": 9,
     "abstention": 30,
+    "refusal": 80,
     **dict.fromkeys(("judge", "language", "length", "repetition", "think_format", "tool_call"), 25),
 }
 
@@ -171,6 +172,6 @@ def test_reference_programs_of_a_file_are_judged_by_their_own_tests(tmp_path: Pa
 def test_a_kind_without_a_gold_answer_says_which_have_one(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text("{}", encoding="utf-8")
     with pytest.raises(
-        GoldUnknown, match="think_format'; write one of: abstention, math_answer, python_tests, tool_call"
+        GoldUnknown, match="think_format'; write one of: abstention, math_answer, python_tests, refusal, tool_call"
     ):
         audit_references(tmp_path / "rows.jsonl", "think_format")

@@ -12,6 +12,7 @@ from alignment.report.alarms.evaluations import conversation_alarms, evaluation_
 from alignment.report.alarms.inputs import isolation_alarms, lineage_alarms, row_alarms, start_alarms
 from alignment.report.alarms.language import language_alarms
 from alignment.report.alarms.modes import mixes_modes, trained_both_modes
+from alignment.report.alarms.refusals import refusal_alarms
 from alignment.report.alarms.rewards import accuracy_alarms, process_alarms, proxy_alarms
 from alignment.report.alarms.training import gradient_alarms, training_alarms
 from alignment.report.alarms.writing import writing_alarms
@@ -38,6 +39,7 @@ def alarms(run: Run, changes: Mapping[str, Mapping[Mode, Change]]) -> list[Alarm
         found += accuracy_alarms(stage, changes.get(stage.name, {}))
         found += evaluation_alarms(stage, fused)
         found += language_alarms(run, index)
+        found += refusal_alarms(run, index)
         found += conversation_alarms(stage, fused)
         found += lineage_alarms(stage, run.stages[:index])
     return found
