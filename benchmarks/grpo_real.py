@@ -66,7 +66,7 @@ def compare(
 def gib_held_by(command: list[str]) -> float:
     """The most that a command, or a process which it started and waited for, held. Its output is shown only if it fails."""
     with tempfile.TemporaryFile("w+") as output:
-        env = environment(Hardware(), offline=True)
+        env = environment(Hardware(), offline=True, large=True)
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, text=True, env=env)
         _, status, used = os.wait4(process.pid, 0)
         if status:
@@ -114,7 +114,7 @@ def bare(recipe_path: Path, metrics: Path) -> None:
                     file.write(json.dumps({"seconds": now - self.started, "completion_tokens": tokens}) + "\n")
 
     trainer = GRPOTrainer(
-        model=AutoModelForCausalLM.from_pretrained(recipe.model, dtype="float32"),
+        model=AutoModelForCausalLM.from_pretrained(recipe.model, dtype=stage.weights_dtype),
         args=GRPOConfig(
             output_dir=str(metrics.with_suffix("")), seed=recipe.seed, report_to="none", logging_steps=1, use_cpu=True,
             gradient_checkpointing=False, disable_tqdm=True, save_strategy="no", dataloader_pin_memory=False,

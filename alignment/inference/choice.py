@@ -44,6 +44,24 @@ def choose(logits_NV: torch.Tensor, sampling: SamplingSettings, uniform_N: torch
     return inverted(probability_NV, uniform_N)
 
 
+def choose_scored(
+    logits_NV: torch.Tensor, sampling: SamplingSettings, uniform_N: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `choose`, and the log-prob (nats) of each chosen token in the whole distribution at temperature 1, (N,).
+
+    Where tokens are drawn from that distribution, it is computed once.
+    """
+    if sampling.temperature == 1 and sampling.top_p >= 1 and not 0 < sampling.top_k < logits_NV.shape[-1]:
+        probability_NV = logits_NV.softmax(-1)
+        chosen_N = inverted(probability_NV, uniform_N)
+        below_N = logits_NV.gather(-1, chosen_N[:, None])[:, 0] - logits_NV.amax(
+            -1
+        )  # finite where a probability is not
+        return chosen_N, below_N + probability_NV.amax(-1).log()
+    chosen_N = choose(logits_NV, sampling, uniform_N)
+    return chosen_N, logits_NV.log_softmax(-1).gather(-1, chosen_N[:, None])[:, 0]
+
+
 def inverted(probability_NV: torch.Tensor, uniform_N: torch.Tensor) -> torch.Tensor:
     """Inverse transform sampling, (N,): the token at which the cumulated probability passes the row's uniform number."""
     cumulated_NV = probability_NV.cumsum(-1)

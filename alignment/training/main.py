@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
 from alignment.data.turn_end import end_ids, turn_end_id
+from alignment.inference.lora_linear import fuse_adapters
 from alignment.inference.ranks import Ranks
 from alignment.recipe.kinds import Done
 from alignment.records.attempt import record_resumption
@@ -72,6 +73,7 @@ def complete(trainer: Any) -> None:
     if (balanced := balanced_steps(without_adapter(trainer.model))) is not None:
         trainer.add_callback(balanced)
     complete_head(trainer.model)
+    fuse_adapters(trainer.model)
 
 
 def end_at_turns(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:

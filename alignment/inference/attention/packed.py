@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from alignment.inference.attention import short_rows
 from alignment.inference.attention.varlen import bounds_of, kernel_dtype, varlen_attention
 
 NAME = "packed_rows"  # without "sdpa" in it, which transformers refuses for models without PyTorch's kernel (GPT-OSS)
@@ -81,6 +82,9 @@ class Attention:
         grouped, length, seen = query_BHTD.shape[1] != key_BKSD.shape[1], query_BHTD.shape[2], key_BKSD.shape[2]
         if self.cap is not None or self.sinks_H is not None:
             return self._by_scores(query_BHTD, key_BKSD, value_BKSD)
+        dtype = short_rows.computed_in(query_BHTD, key_BKSD)
+        if dtype is not None and self.dropout == 0 and (self.window is None or seen <= self.window):
+            return short_rows.attention(query_BHTD, key_BKSD, value_BKSD, self.scale, dtype)
         chosen: dict[str, Any] = {"dropout_p": self.dropout, "scale": self.scale, "enable_gqa": grouped}
         if length == seen and (self.window is None or length <= self.window):
             return scaled_dot_product_attention(query_BHTD, key_BKSD, value_BKSD, is_causal=True, **chosen)

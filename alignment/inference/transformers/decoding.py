@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from alignment.inference.attention.slots import SlotCache, token_bytes
-from alignment.inference.choice import choose, uniforms
+from alignment.inference.choice import choose_scored, uniforms
 from alignment.inference.engine import (
     EngineSettings,
     Generation,
@@ -137,9 +137,8 @@ class Decoder:
         self, rows: torch.Tensor, logits_NV: torch.Tensor, sampling: SamplingSettings, uniforms_RT: torch.Tensor
     ) -> None:
         at_N = self.counts[rows]
-        chosen_N = choose(logits_NV, sampling, uniforms_RT[rows, at_N].to(logits_NV.device))
-        logprob_N = (logits_NV.gather(-1, chosen_N[:, None])[:, 0] - logits_NV.logsumexp(-1)).cpu()
-        chosen_N = chosen_N.cpu()
+        chosen_N, logprob_N = choose_scored(logits_NV, sampling, uniforms_RT[rows, at_N].to(logits_NV.device))
+        chosen_N, logprob_N = chosen_N.cpu(), logprob_N.cpu()
         if self._clock is not None:
             forced_N = self._clock.forced(rows)
             chosen_N = torch.where(forced_N >= 0, forced_N, chosen_N)

@@ -14,6 +14,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from safetensors.torch import save_file
 
 from alignment.core.errors import EngineError
+from alignment.inference.lora_linear import fuse_adapters
 from alignment.inference.weights.merged import adapter_weights
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class InjectedAdapter:
 
     def __init__(self, model: torch.nn.Module, config: LoraConfig) -> None:
         inject_adapter_in_model(config, model)
+        fuse_adapters(model)
         self._own = dict(adapter_weights(model.eval()))
         self._version = 0
 

@@ -17,10 +17,12 @@ from trl.trainer.utils import shuffle_sequence_dict, split_tensor_dict
 from alignment.core.errors import RecipeError
 from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.recipe.algorithm import AlgorithmFields
+from alignment.training.policy import without_adapter
 from alignment.training.rl.advantages import advantages_of, group_normalised, normalise_then_sum
 from alignment.training.rl.ahead import without_stale
 from alignment.training.rl.batch import GAP_ROWS, RolledOut, RolloutSource, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
+from alignment.training.rl.frozen_head import give_frozen_head
 from alignment.training.rl.groups import Groups
 from alignment.training.rl.logprobs import PolicyLogprobs
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
@@ -55,6 +57,8 @@ class PolicyGradientTrainer(GRPOTrainer):
         self._engine_dtype, self._max_staleness = engine_dtype, max_staleness
         once = self.accelerator.device.type == "cpu" and not self.aux_loss_enabled  # whose loss counts every token
         lay_out: LayOut = padded_right if not packs else pack_prompts_once if once else end_to_end
+        if not algorithm.entropy_bonus:
+            give_frozen_head(without_adapter(self.model), self.temperature)
         self.policy_logprobs = PolicyLogprobs(self, lay_out)
         self._groups = Groups(self.accelerator, self.num_generations)
         self._process_advantages_of = process_advantages_of(algorithm)
