@@ -1,7 +1,7 @@
 """VerificationPool: runs a function in worker processes that can be killed, with a time limit per item.
 
-The limit is enforced from outside, by killing the process, so it holds whatever the code is stuck in, from any thread and
-inside any trainer. (math-verify's own limit is a signal, which only the main thread may set.) Neighbours: worker_process.py
+The limit is enforced from outside: a signal asks the worker to stop its item, and one that does not is killed. So it holds
+whatever the code is stuck in, from any thread and inside any trainer. (math-verify's own limit is a signal, which only the main thread may set.) Neighbours: worker_process.py
 (one process), worker.py (runs inside it), kinds/math_answer (uses the pool for computer algebra).
 """
 
@@ -20,6 +20,7 @@ from rewards.pool.worker_process import STARTUP_SECONDS, WorkerProcess, WorkerSe
 
 STARTS_BEFORE_GIVING_UP = 3
 ATTEMPTS_PER_ITEM = 2
+GRACE_SECONDS = 0.5  # in which a worker that was told to stop answers, so that it need not be replaced
 
 
 class WorkerUnavailable(RewardsError, RuntimeError):
@@ -42,8 +43,8 @@ class Outcome:
 class _Batch:
     """The items of one call, those not yet sent, and the outcomes so far."""
 
-    def __init__(self, items: Sequence[Any]) -> None:
-        self.items = items
+    def __init__(self, items: Sequence[Any], timeout_seconds: float) -> None:
+        self.items, self.timeout_seconds = items, timeout_seconds
         self.waiting = deque(range(len(items)))
         self.outcomes: list[Outcome | None] = [None] * len(items)
         self.attempts = [0] * len(items)
@@ -115,10 +116,13 @@ class VerificationPool(ProcessOwner):
         """The worker processes that run now."""
         return tuple(worker.process.pid for worker in self._running)
 
-    def map(self, items: Sequence[Any]) -> list[Outcome]:
-        """One outcome per item, in order. Raises WorkerUnavailable when the function cannot be run at all."""
+    def map(self, items: Sequence[Any], timeout_seconds: float | None = None) -> list[Outcome]:
+        """One outcome per item, in order. Raises WorkerUnavailable when the function cannot be run at all.
+
+        timeout_seconds: of each of these items, where it is not the pool's own limit.
+        """
         with self._lock:
-            batch = _Batch(items)
+            batch = _Batch(items, timeout_seconds or self.timeout_seconds)
             try:
                 while batch.open:
                     self._dispatch(batch)
@@ -146,7 +150,7 @@ class VerificationPool(ProcessOwner):
                 continue
             index = batch.waiting.popleft()
             try:
-                worker.send(index, batch.items[index], self.timeout_seconds)
+                worker.send(index, batch.items[index], batch.timeout_seconds)
             except BrokenPipeError:
                 self._handle_dead_worker(worker, batch)
 
@@ -164,12 +168,14 @@ class VerificationPool(ProcessOwner):
                 self._accept(worker, message, batch)
         now = time.monotonic()
         for worker in [worker for worker in self._running if worker.deadline is not None and worker.deadline <= now]:
-            index = worker.index
-            self._drop(worker)
-            if index is None:
+            if worker.index is None:
+                self._drop(worker)
                 raise WorkerUnavailable(f"a worker for {self.target} was not ready after {STARTUP_SECONDS:.0f} seconds")
-            late = f"no answer within {self.timeout_seconds} seconds"
-            batch.settle(index, Outcome("timed_out", detail=late, by_clock=True))
+            if not worker.asked_to_stop:
+                worker.ask_to_stop(GRACE_SECONDS)
+                continue
+            self._drop(worker)
+            batch.settle(worker.index, _late(batch))
 
     def _accept(self, worker: WorkerProcess, message: dict[str, Any], batch: _Batch) -> None:
         if "refused" in message:
@@ -182,9 +188,8 @@ class VerificationPool(ProcessOwner):
         worker.index = None
         worker.judged += 1
         if "over_limit" in message:
-            batch.settle(
-                message["id"], Outcome("timed_out", detail=f"more than {self.cpu_seconds} seconds of CPU time")
-            )
+            spent = Outcome("timed_out", detail=f"more than {self.cpu_seconds} seconds of CPU time")
+            batch.settle(message["id"], _late(batch) if worker.asked_to_stop else spent)
         elif "error" in message:
             batch.settle(message["id"], Outcome("failed", detail=message["error"]))
         else:
@@ -225,6 +230,10 @@ class VerificationPool(ProcessOwner):
             self._drop(worker)
         if held:
             self._lock.release()
+
+
+def _late(batch: _Batch) -> Outcome:
+    return Outcome("timed_out", detail=f"no answer within {batch.timeout_seconds} seconds", by_clock=True)
 
 
 def function_path(function: Callable[[Any], Any]) -> str:

@@ -45,7 +45,7 @@ def limit_process(memory_mib: int) -> None:
     """Bound memory, and leave signals so that the kernel alone can end a process that is stuck in C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGPROF, _end_item)
+    signal.signal(signal.SIGPROF, signal.SIG_IGN)
     logging.disable(logging.CRITICAL)
     if sys.platform == "linux":
         import resource
@@ -68,8 +68,11 @@ def send(replies: BinaryIO, message: dict[str, Any]) -> None:
     replies.flush()
 
 
+AGAIN_SECONDS = 0.1  # of CPU time, after which an item that did not stop is interrupted once more
+
+
 class _OverLimit(BaseException):
-    """An item has used up its CPU time. Not an Exception, so that no library takes it for its own."""
+    """An item has used up its time. Not an Exception, so that no library takes it for its own."""
 
 
 def _end_item(_: int, __: FrameType | None) -> NoReturn:
@@ -77,9 +80,13 @@ def _end_item(_: int, __: FrameType | None) -> NoReturn:
 
 
 def judge(function: Callable[[Any], Any], request: dict[str, Any], cpu_seconds: float = 0.0) -> dict[str, Any]:
-    """The reply to one request: a value, what the function raised, or that it used up its CPU time."""
+    """The reply to one request: a value, what the function raised, or that it used up its time.
+
+    SIGPROF interrupts an item: the timer sends it when the CPU time is used up, and the parent when the clock has run out.
+    """
+    signal.signal(signal.SIGPROF, _end_item)
     try:
-        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds, AGAIN_SECONDS)
         try:
             return {"id": request["id"], "value": function(request["item"])}
         finally:
@@ -88,6 +95,8 @@ def judge(function: Callable[[Any], Any], request: dict[str, Any], cpu_seconds: 
         return {"id": request["id"], "over_limit": True}
     except ITEM_ERRORS as error:
         return {"id": request["id"], "error": f"{type(error).__name__}: {error}"[:500]}
+    finally:
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
 
 def main() -> int:

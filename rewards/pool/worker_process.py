@@ -6,6 +6,7 @@ from a model's output is ever unpickled or evaluated here.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,12 +53,14 @@ class WorkerProcess:
         self.index: int | None = None
         self.deadline: float | None = time.monotonic() + STARTUP_SECONDS
         self.judged = 0
+        self.asked_to_stop = False
         self._received = bytearray()
 
     def send(self, index: int, item: Any, timeout_seconds: float) -> None:
         """Hand over one item. Raises BrokenPipeError when the process is gone."""
         assert self.process.stdin is not None  # noqa: S101  a pipe was asked for
         self.index, self.deadline = index, time.monotonic() + timeout_seconds
+        self.asked_to_stop = False
         line = memoryview(json.dumps({"id": index, "item": item}).encode() + b"\n")
         while line:
             line = line[self.process.stdin.write(line) or 0 :]
@@ -71,6 +74,11 @@ class WorkerProcess:
         *lines, rest = (self._received + data).split(b"\n")
         self._received = rest
         return [json.loads(line) for line in lines]
+
+    def ask_to_stop(self, grace_seconds: float) -> None:
+        """Ask the process to give up its item, and allow it so long to say so."""
+        self.asked_to_stop, self.deadline = True, time.monotonic() + grace_seconds
+        self.process.send_signal(signal.SIGPROF)
 
     def end(self) -> None:
         """Kill the process and wait for it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from rewards.kinds.math_answer import elementary, forms
+from rewards.kinds.math_answer import elementary, forms, rounding
 from rewards.kinds.math_answer.boxes import boxes_in
 from rewards.kinds.math_answer.notation import (
     compact,
@@ -131,6 +131,8 @@ def _settle_text(reference: str, answer: str, depth: int) -> Finding | Open | No
     """Literals, choices, sets by their names, and words; None where the pair is none of these."""
     if forms.is_literal(reference):
         return (1.0, "same_words") if _literally(reference) == _literally(answer) else (0.0, "different_words")
+    if forms.is_time(reference) and (bare := forms.without_half_of_day(answer)) != answer:
+        return settle(reference, bare, depth)
     if forms.is_date(answer):
         return 0.0, "different_words"
     chosen = _settle_choice(reference, answer, depth)
@@ -149,8 +151,9 @@ def _settle_text(reference: str, answer: str, depth: int) -> Finding | Open | No
 
 
 def _literally(text: str) -> str:
-    """A date, score, time or address without spaces and case; "p.m." is "pm"."""
-    return re.sub(r"\s+|(?<=[AaPpMm])\.", "", unwrapped(text)).casefold()
+    """A date, score, time or address without spaces and case; "p.m." is "pm", and 3:00 pm is 3 pm."""
+    plain = re.sub(r"\s+|(?<=[AaPpMm])\.", "", unwrapped(text)).casefold()
+    return re.sub(r":00(?=[ap]m$)", "", plain)
 
 
 def _folded(words: str) -> str:
@@ -180,7 +183,7 @@ def _settle_choice(reference: str, answer: str, depth: int) -> Finding | Open | 
 
 def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
     """Values in a common form, by elementary.py where that can say."""
-    if forms.is_endless(answer) != forms.is_endless(reference):
+    if forms.is_endless(answer) != forms.is_endless(reference) and not rounding.is_rounded(reference, answer):
         return 0.0, "different"
     if quantity(answer) is None and _NUMBER_AND_WORDS.fullmatch(
         unwrapped(answer)
@@ -190,9 +193,13 @@ def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
     answer, rounded = forms.without_approximation(answer)
     reference, _ = forms.without_approximation(reference)
     if rounded is not None:
-        if not _roughly(answer, rounded):
+        if not rounding.roughly(answer, rounded):
             return 0.0, "different"
-        if "." in reference and _rounds_to(answer, rounded) and settle(reference, rounded) == (1.0, "equal_number"):
+        if (
+            "." in reference
+            and rounding.rounds(answer.rpartition("=")[2].strip(), rounded)
+            and settle(reference, rounded) == (1.0, "equal_number")
+        ):
             return 1.0, "equal_number"
     answer = _computed(answer) if "=" not in reference else answer
     measured = _settle_measured(reference, answer)
@@ -263,15 +270,20 @@ def _left_open(reference: str, answer: str) -> Finding | Open:
 
 def _settled_alone(reference: str, answer: str) -> bool | None:
     """What elementary.py says of the pair, of its percentages, and of what an unknown is said to be."""
+    if rounding.is_rounded(reference, answer):
+        return True
     same = elementary.settle(reference, answer)
     if same is not None:
         return same
     if isinstance(elementary.read(answer), elementary.TooLarge) and elementary.is_readable(reference):
         return False
     named = [_NAMED.fullmatch(text) for text in (reference, answer)]
+    if named[0] and named[1] and named[0][0].split("=")[0].strip() == named[1][0].split("=")[0].strip():
+        return True if rounding.is_rounded(named[0][1].strip(), named[1][1].strip()) else None
     if (named[0] is None) != (named[1] is None) and "=" not in (answer if named[0] else reference):
         sides = [one[1].strip() if one else text for one, text in zip(named, (reference, answer), strict=True)]
-        return True if elementary.settle(*sides) or sides[0] == sides[1] else None
+        same = elementary.settle(*sides) or sides[0] == sides[1] or rounding.is_rounded(sides[0], sides[1])
+        return True if same else None
     if reference.endswith("%") != answer.endswith("%"):
         percent, plain = (reference, answer) if reference.endswith("%") else (answer, reference)
         bare = percent.rstrip("% ")
@@ -285,25 +297,6 @@ def _hundredth(percent: str, plain: str) -> bool | None:
     """Whether a percentage, which may be a mixed number, is a hundred times a value; None where it is not."""
     one, other = elementary.value(percent), elementary.value(plain)
     return True if one is not None and other is not None and one == other * 100 else None
-
-
-def _roughly(exact: str, rounded: str) -> bool:
-    """Whether what is said to be about equal is; True where either cannot be read."""
-    first, second = elementary.value(exact.rpartition("=")[2].strip()), elementary.value(rounded)
-    if first is None or second is None:
-        return True
-    one, other = float(first), float(second)
-    return abs(one - other) * 20 <= max(abs(one), abs(other))
-
-
-def _rounds_to(exact: str, rounded: str) -> bool:
-    """Whether a value, rounded to the digits of a decimal fraction, is that fraction."""
-    value, places = elementary.value(exact), len(rounded.partition(".")[2])
-    return (
-        value is not None
-        and re.fullmatch(r"-?\d+\.\d+", rounded) is not None
-        and f"{float(value):.{places}f}" == rounded
-    )
 
 
 def is_costly(text: str) -> bool:

@@ -51,6 +51,8 @@ _LITERAL = re.compile(
     r"\d+(?:\s*-\s*\d+)+(?: [A-Za-z]+)*|\d+(?:\.\d+){2,}|\d{1,2}(?::\d{2})?\s*[ap]\.?m\.?|\d+(?:\s*:\s*\d+){2,}|\d{1,4}/\d{1,2}/\d{1,4}"
 )
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/\d{2,4}|\d+(?::\d+){2,}")
+_TIME = re.compile(r"\d{1,2}:\d{2}")
+_TIME_IN_HALF = re.compile(r"(\d{1,2}:\d{2})\s*[ap]\.?m\.?", re.IGNORECASE)
 _ENDLESS = re.compile(r"\.\.\.|\\ldots|\betc\b")
 
 # What different words and signs for one set come to.
@@ -114,6 +116,17 @@ def choice_with_text(text: str) -> tuple[str, str] | None:
 def is_literal(text: str) -> bool:
     """Whether a reference is a date, a score, a range or a telephone number, which is never computed."""
     return _LITERAL.fullmatch(unwrapped(text).casefold()) is not None and (text.count("/") != 1)
+
+
+def is_time(text: str) -> bool:
+    """Whether a reference is a time of day that does not say which half of it."""
+    return _TIME.fullmatch(text) is not None
+
+
+def without_half_of_day(text: str) -> str:
+    """A time of day without its half: `4:30 PM` as `4:30`; anything else as it is."""
+    found = _TIME_IN_HALF.fullmatch(unwrapped(text))
+    return found[1] if found else text
 
 
 def is_date(text: str) -> bool:

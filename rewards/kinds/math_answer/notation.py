@@ -9,6 +9,8 @@ import re
 import unicodedata
 from typing import Final
 
+from rewards.kinds.math_answer.units import known_unit
+
 NUMBER_PATTERN = r"[-+]?(?:(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\w.]))?"
 _SIMPLE = re.compile(r"-?\d+(?:\.\d+)?")
 _MATH_SPAN = re.compile(r"\$\$?([^$\n]+)\$\$?|\\\(([^\n]+?)\\\)|\\\[([^\n]+?)\\\]")
@@ -17,8 +19,8 @@ _WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf|mathit
 # Commands that say nothing, that say a space, and that say what another sign says.
 _SILENT = (
     "left right displaystyle textstyle scriptstyle limits nolimits big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr "
-    "Biggl Biggr mathstrut strut pounds euro bf it rm sf tt par nonumber notag checkmark tiny scriptsize footnotesize small normalsize "
-    "large Large LARGE huge Huge ! $"
+    "Biggl Biggr mathstrut strut bf it rm sf tt par nonumber notag checkmark tiny scriptsize footnotesize small normalsize "
+    "large Large LARGE huge Huge !"
 )
 _SPACES = "; : , quad qquad thinspace enspace enskip hfill"
 _MEANINGS: Final[dict[str, str]] = {
@@ -31,6 +33,7 @@ _MEANINGS: Final[dict[str, str]] = {
     **dict.fromkeys(("varnothing", "O"), r"\emptyset"),
     **dict.fromkeys(("langle", "lparen"), "("),
     **dict.fromkeys(("rangle", "rparen"), ")"),
+    "$": "\u00a4", "euro": "€", "pounds": "£", "textdollar": "\u00a4", "texteuro": "€", "textsterling": "£", "cent": " cents", "textcent": " cents",
     "%": "%", "lbrace": r"\{", "rbrace": r"\}", "lbrack": "[", "rbrack": "]", "ne": r"\neq", "lt": "<", "gt": ">",
     "colon": ":", "degree": r"^\circ", "textdegree": r"^\circ", "land": r"\wedge", "lor": r"\vee", "div": "/", "ast": "*",
     "textbf": r"\text", "textit": r"\text", "textrm": r"\text", "emph": r"\text", "textsf": r"\text", "texttt": r"\text",
@@ -50,7 +53,7 @@ _SIGNS = {
     "−": "-", "–": "-", "—": "-", "∞": r"\infty ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "∪": r"\cup ",
     "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "ℝ": r"\mathbb{R}", "±": r"\pm ", "∓": r"\mp ", "π": r"\pi ", "θ": r"\theta ",
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "φ": r"\phi ", "ω": r"\omega ", "⟨": "(", "⟩": ")", "〈": "(", "〉": ")",
-    "。": ".", "、": ",", "¥": "", "£": "", "€": "", "₹": "", "…": r"\ldots ", "∨": r"\vee ", "∧": r"\wedge ", "′": "'", "’": "'", "‘": "'",
+    "。": ".", "、": ",", "¥": "", "₹": "", "¢": " cents", "…": r"\ldots ", "∨": r"\vee ", "∧": r"\wedge ", "′": "'", "’": "'", "‘": "'",
     "“": '"', "”": '"', "\u3000": " ", "\ufeff": "",
     "μ": r"\mu ", "µ": r"\mu ", "\u03a9": r"\Omega ", "\u2126": r"\Omega ", "⋯": r"\ldots ", "≡": r"\equiv ", "℃": r"^\circ C", "℉": r"^\circ F",
     "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "或": r" \text{ or } ", "且": r" \text{ and } ", **dict.fromkeys("₽₩₺₫฿", ""),
@@ -96,10 +99,20 @@ _ENDINGS = "\\ \t\n.,;:"
 _MIXED = re.compile(r"(?<![\d.}])(\d+)\s+(\d+)\s*/\s*(\d+)")
 _PI = re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])")
 _SPACED_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?")
+_CURRENCIES = {"$": "dollars", "\u00a4": "dollars", "€": "euros", "£": "gbp"}  # \\$ is read as \u00a4
+_CURRENCY_SIGN = re.compile("[$\u00a4€£]")
+_UNSIGNED = NUMBER_PATTERN.removeprefix("[-+]?")
+_MONEY = re.compile(
+    rf"(?P<sign>[-+]?)\s*(?P<currency>[$\u00a4€£])\s*(?P<number>-?{_UNSIGNED})(?P<rest>\s*(?:hundred|thousand|million|billion|trillion))?(?P<per>\s*(?:/|\bper\b)\s*[A-Za-z]+)?[.\s]*"
+)
+_MONEY_AFTER = re.compile(rf"(?P<sign>[-+]?)(?P<number>{_UNSIGNED})(?P<rest>)\s*(?P<currency>[€£\u00a4$])(?P<per>)")
 _TYPED = {"<=": r"\leq ", ">=": r"\geq ", "!=": r"\neq "}
 _TYPED_SIGN = re.compile(r"(?<![<>=!\\])(?:<=|>=|!=)(?![<>=])")
 _ROOT = re.compile(r"([√∛])\s*(\d+|\([^()]*\)|[a-z](?![a-z]))")
 _PLAIN_ROOT = re.compile(r"(?<![\\A-Za-z])sqrt\s*\(([^()]*)\)")
+_UNIT_FRACTION = re.compile(
+    r"(?<=[\d}])[\s,]*\\frac\s*\{\s*((?:\\(?:text|mathrm|rm)\s*\{[A-Za-z^23 ]{1,20}\}|[a-z]{1,3}))\s*\}\s*\{\s*((?:\\(?:text|mathrm|rm)\s*\{[A-Za-z^23 ]{1,20}\}|[a-z]{1,3})(?:\s*\^\s*\{?[23]\}?)?)\s*\}$"
+)
 _SPACE_RUN = re.compile(r"\s+")
 _FUNCTION = r"\\(?:sin|cos|tan|cot|sec|csc|log|ln|exp|arcsin|arccos|arctan|sinh|cosh|tanh)(?![A-Za-z])"
 _ARGUMENT = r"\d*\s*(?:[A-Za-z](?![A-Za-z])|\\(?:pi|theta|alpha|beta|gamma|phi|omega|lambda)(?![A-Za-z]))|\d+(?:\.\d+)?(?:\s*\^\s*(?:\\circ(?![A-Za-z])|\{\s*\\circ\s*\}))?"
@@ -131,8 +144,8 @@ def normalise(text: str) -> str:
         text = next(group for group in span.groups() if group is not None)
     if "\\" in text or "{,}" in text:
         text = _without_typesetting(text)
-    if "$" in text:
-        text = text.replace("$", "")
+    if "$" in text or not text.isascii():
+        text = _with_currency_as_unit(text)
     text = text.replace("**", "^").replace("~", " ")
     if "=" in text:
         text = _TYPED_SIGN.sub(lambda sign: _TYPED[sign[0]], text)
@@ -145,12 +158,20 @@ def normalise(text: str) -> str:
         text = _REPEATING.sub(_as_fraction, _DOTTED.sub(r"\\overline{\1\2\3}", text))
     if "/" in text:
         text = _MIXED.sub(r"\1\\frac{\2}{\3}", text)
+    if "\\frac" in text and (unit := _UNIT_FRACTION.search(text)) and _is_unit_fraction(unit):
+        text = f"{text[: unit.start()]} {unwrapped(unit[1])}/{unwrapped(unit[2])}"
     text = _SPACE_RUN.sub(" ", _without_braces(text)).strip()
     if " " in text and _SPACED_THOUSANDS.fullmatch(text):
         text = text.replace(" ", "")
     if "^" in text and (stacked := _SMALL_FRACTION.match(text)):
         text = rf"\frac{{{stacked[1]}}}{{{stacked[2]}}}"
     return _without_ending(_LEADING.sub("", text)).strip()
+
+
+def _is_unit_fraction(found: re.Match[str]) -> bool:
+    """Whether a fraction at the end is one of units, as in `50 \\frac{\\text{km}}{\\text{h}}`, and not one of unknowns."""
+    written = "\\" in found[1] + found[2] or "^" in found[2] or max(map(len, found.groups())) > 1
+    return written and known_unit(f"{unwrapped(found[1])}/{unwrapped(found[2])}") is not None
 
 
 def in_ascii(text: str) -> str:
@@ -162,6 +183,15 @@ def in_ascii(text: str) -> str:
     if text.isascii():
         return text
     return "".join(sign for sign in text if unicodedata.category(sign) not in ("So", "Sk", "Mn", "Cf"))
+
+
+def _with_currency_as_unit(text: str) -> str:
+    """`$1.50` and `5€` as `1.50 dollars` and `5 euros`, so that cents are told from them; any other text without signs."""
+    plain = unwrapped(text).strip()
+    found = _MONEY.fullmatch(plain) or _MONEY_AFTER.fullmatch(plain)
+    if found is None:
+        return _CURRENCY_SIGN.sub("", text)
+    return f"{found['sign'] or ''}{found['number']}{found['rest'] or ''} {_CURRENCIES[found['currency']]}{found['per'] or ''}"
 
 
 def _as_typed(text: str) -> str:

@@ -148,10 +148,14 @@ NO_UNIT = frozenset(
         *["tausend", "hundert", "mil", "mille", "halbe"],
     ]
 )
+_AND_A_PART = re.compile(r"(\d{1,9}) and (?:an?|one) (half|third|quarter|fourth|fifth)( .+|)", re.IGNORECASE)
 _ORDINAL = re.compile(r"\w*(?:teen|tie|illion|usand|undred)ths?")  # a part: "thirtieths"
 _CHANGED_IN_CHINESE = re.compile(r"[不非负負半多余餘倍分之百千万萬亿億十几幾零一二三四五六七八九两以约約和或]")
 _SIGN_WORD = re.compile(r"(?:negative|minus)\s+", re.IGNORECASE)
 _CURRENCY = re.compile(r"(?:Rs\.?|USD|US|EUR|GBP|INR|CNY|RMB)\s*(?=[\d.])")
+_OUT_OF = re.compile(
+    r"(?:an? )?(\S.{0,30}?) (?:out of|in)(?: (?:every|each|a total of))? (\S.{0,30})"
+)  # a part of a whole
 _CHINESE = re.compile(r"[零〇一二两兩三四五六七八九十百千万萬亿億]{1,12}")
 _CHINESE_DIGITS = {"〇": 0, "两": 2, "兩": 2, **{sign: value for value, sign in enumerate("零一二三四五六七八九")}}
 _ONE_OF_SEVERAL = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
@@ -170,10 +174,9 @@ class Quantity:
     def matches(self, other: "Quantity") -> bool:
         """Equal values. 50% is both 50 (the sign was left out) and 0.5. Two units that are known are converted."""
         if self.unit is not None and other.unit is not None:
-            if not self.unit.measures_as(other.unit):
-                return False
-            if self.unit.factor != other.unit.factor:
-                return Fraction(self.value) * self.unit.factor == Fraction(other.value) * other.unit.factor
+            ratio = self.unit.in_terms_of(other.unit)
+            if ratio != 1:
+                return ratio is not None and Fraction(self.value) * ratio == Fraction(other.value)
         one, two = self.value, other.value
         if type(one) is not type(two):
             one, two = Fraction(one), Fraction(two)
@@ -192,9 +195,13 @@ def quantity(text: str) -> Quantity | None:
         return Quantity(Decimal(text))
     if len(text) > 400:
         return None
+    if (part := _OUT_OF.fullmatch(unwrapped(text))) is not None and (fraction := _part_of(part)) is not None:
+        return fraction
     found = _NUMBER_FIRST.fullmatch(text)
     if found is None:
         return _in_words(text)
+    if (more := _AND_A_PART.fullmatch(unwrapped(text))) and (whole := quantity(f"{more[1]}{more[3]}")) is not None:
+        return replace(whole, value=Fraction(whole.value) + _PART[more[2].lower()])
     number = Decimal(found[1].replace(",", ""))
     rest = found[3]
     if not rest:
@@ -211,6 +218,15 @@ def quantity(text: str) -> Quantity | None:
         return Quantity(Fraction(number) * scale, unit=unit) if can_be else None
     can_be, unit = _unit_of(rest)
     return Quantity(number, percent=found[2] is not None, unit=unit) if can_be else _in_several_units(text)
+
+
+def _part_of(found: re.Match[str]) -> Quantity | None:
+    """The fraction that `5 out of 7`, `one in four` say; None where either is no plain whole number."""
+    first, second = quantity(found[1].strip()), quantity(found[2].strip())
+    if first is None or second is None or first.unit or second.unit or first.percent or second.percent:
+        return None
+    one, other = Fraction(first.value), Fraction(second.value)
+    return Quantity(one / other) if one.denominator == other.denominator == 1 and 0 <= one <= other != 0 else None
 
 
 def _in_several_units(text: str) -> Quantity | None:

@@ -7,14 +7,16 @@ time linear in it, and how far is looked back is bounded.
 import re
 
 from rewards.contract import without_end_tokens
-from rewards.kinds.math_answer.boxes import BOX_CHARACTERS, BOXES, NEGATED, last_box, last_boxes
+from rewards.kinds.math_answer.boxes import BOX_CHARACTERS, NEGATED, last_box, last_boxes
+from rewards.kinds.math_answer.closing import chosen_option, listed_at_the_end, said_in_words, said_once
+from rewards.kinds.math_answer.formulas import OPERATOR, SPAN, TERM, content, listed_spans
+from rewards.kinds.math_answer.lines import answer_of_lines
 from rewards.kinds.math_answer.notation import NUMBER_PATTERN as _NUMBER
 from rewards.kinds.math_answer.notation import PLAIN_FUNCTION, closes_at_the_end, in_ascii, normalise
 from rewards.kinds.math_answer.quantities import measured
-from rewards.kinds.math_answer.sentences import DENIED, with_unit
+from rewards.kinds.math_answer.sentences import DENIED, with_parts_of_wholes, with_unit
 
 LOOK_BACK_CHARACTERS = 200_000  # how far from its end an announcement is searched for; boxes are found anywhere
-LOOKED_AT_CHARACTERS = 300  # of the last line, for equations that are listed
 LAST_CHARACTERS = 20_000  # how far from its end a number or formula that nothing announces is searched for
 
 _SAID = r"\banswers?\**\s*(?:(?:is|are)\b|:|=|would be\b|should be\b|must be\b)\s*:?|####"
@@ -27,8 +29,10 @@ _MARKER = re.compile(rf"(?:{_SAID}){_SURELY}", re.IGNORECASE)  # most texts need
 _MARKER_OF_ANY_KIND = re.compile(rf"(?:{_SAID}{_SAID_OTHERWISE}){_SURELY}", re.IGNORECASE)
 _TAG = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
 _BARE_BOX = re.compile(r"\\boxed\s?(\d+(?:\.\d+)?|[A-Za-z](?![A-Za-z]))")
-_SPAN = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\(((?:[^\\\n]|\\[^()\n])+)\\\)|\\\[((?:[^\\]|\\[^\[\]])+)\\\]")
 _EMPHASIS = re.compile(r"(\*\*\*|\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1")
+_CLOSES_EMPHASIS = re.compile(
+    r"^(?:\*{1,3}|__?)\s+(?!\s*\d+\s*$)(?=[^*]*$)"
+)  # of what announced the answer: `*Answer:* 17`
 _IS_NUMBER = re.compile(
     rf"[^$]{{0,200}}?\b(?:is|are|equals|was|be)\s+(?:equal to\s+)?({_NUMBER}(?:/\d+)?%?)(?![\w.,/^*]*[\d\\])[^$]*$"
 )
@@ -44,14 +48,7 @@ _BARE = rf"(?<![\w.^{{}}\\/])(?<![A-Za-z]-)(?:{_SPACED_NUMBER}|{_NUMBER})(?:\s?/
 _NUMBERS = re.compile(rf"{_BARE}(?:\s{{0,3}}(?:,|;|\bor\b|\band\b)\s{{0,3}}{_BARE})*")
 _CJK = r"\u3040-\u30ff\u3400-\u9fff\uff00-\uffef"
 _SPACED = re.compile(rf"(?<=[{_CJK}])(?=[-+]?\d)|(?<=[\d%])(?=[{_CJK}])")
-_COMMAND = r"\\[A-Za-z]+(?:\[[^\[\]]{0,9}\])?(?:\s{0,2}\{(?:[^{}]|\{(?:[^{}]|\{[^{}]{0,99}\}){0,99}\}){0,200}\}){0,2}"
-_TERM = rf"(?:{_COMMAND}|{_NUMBER}|(?<![A-Za-z'’])[A-Za-z](?![A-Za-z])|[()\[\]{{}}|!]|[\^_](?:\d|[a-z])?)"
-_OPERATOR = r"(?:\s?[-+*/=<>^·×÷]\s?|\s(?=[\d\\(]))"
-_EXPRESSION = re.compile(rf"(?<![A-Za-z\d])(?:[-+]?{_TERM}{{1,40}})(?:{_OPERATOR}[-+]?{_TERM}{{1,40}}){{0,60}}")
-_EQUATION = re.compile(
-    rf"[A-Za-z](?:_\{{?\w{{1,9}}\}}?)?\s?=\s?[-+]?{_TERM}{{1,40}}(?:{_OPERATOR}[-+]?{_TERM}{{1,40}}){{0,9}}"
-)
-_EQUATION_AT_END = re.compile(rf"(?<![A-Za-z\\]){_EQUATION.pattern}$")
+_EXPRESSION = re.compile(rf"(?<![A-Za-z\d])(?:[-+]?{TERM}{{1,40}})(?:{OPERATOR}[-+]?{TERM}{{1,40}}){{0,60}}")
 _IS_EXPRESSION = re.compile(r"[\\^*/+<>=·×÷(]|\d\s?-\s?\d|\d[a-zA-Z]")
 # Where what follows an answer begins: a reason, a remark, a condition.
 _REMARK = re.compile(
@@ -62,16 +59,18 @@ _REMARK = re.compile(
 _REMARK_IN_CHINESE = re.compile(
     r"(?<=\S)\s*[，,；;。（(]?\s*(?:因为|因為|由于|由於|所以|不是|而不|而非|理由|其中|注意).*$", re.DOTALL
 )
-_CORRECT_OPTION = re.compile(
-    r"\b(?:option|choice|answer)\s*\**\(?([A-Z])\)?\**\s+is\s+(?:the\s+)?(?:correct|right)\b", re.IGNORECASE
-)
 _HALF_OPEN = re.compile(r"\[[^()\[\],;]{1,40},[^()\[\],;]{1,40}\)|\([^()\[\],;]{1,40},[^()\[\],;]{1,40}\]")
 _IN_BRACKETS = re.compile(r"(\S.{0,80}?)\s+\(\s*(?:=|or\b|i\.e\.,?)?\s*([^()]{1,80})\)$")
 _OR_ELSE = re.compile(r"([^,;]{1,80}?)\s*,?\s+(?:or|i\.e\.,?)\s+([^,;]{1,80})")
 _TAGS = re.compile(r"</?(?:b|strong|em|i|u|mark|code|span)>", re.IGNORECASE)
+_OPENED_ONLY = re.compile(r"\s*\(\s*[\d.,]+\s*")  # a bracket that closes behind words
 _UNIT_POWER = re.compile(r"(?<=\d)(\s?(?:[kcm]?m|ft|in))(?:\s?\^\s?\{?[23]\}?|[23])(?!\w)")
 _PLAIN_WORDS = re.compile(rf"(?<!\\)\b[A-Za-z]{{3,}}|[{_CJK}]")
 _OPTION = re.compile(r"(?:(?:option|choice)\s+)?\(?([A-Z])\)?\.?", re.IGNORECASE)
+_BOUNDS_BEFORE = re.compile(
+    r"\b(?:at (?:least|most)|(?:more|less|greater|fewer|larger|smaller|bigger|higher|lower|other|rather) than|over|under|above|below|up to|no longer|anything but)\s*(?:\\?\$)?$",
+    re.IGNORECASE,
+)
 _CHANGED_AFTER = frozenset(
     [
         "hundred",
@@ -132,8 +131,8 @@ def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False,
     if "\\boxed" in tail or "\\fbox" in tail:  # one that was never closed, or was denied
         return None
     tail = tail[-LAST_CHARACTERS:]
-    listed = _listed_equations(tail, values) if values > 1 else None
-    return listed or _last_mentioned(tail, whole)
+    found = listed_at_the_end(tail, values) or chosen_option(tail) or _last_mentioned(said_once(tail), whole)
+    return found if found is not None else said_in_words(tail)
 
 
 def _has_announcement(tail: str) -> bool:
@@ -149,13 +148,15 @@ def _announced(tail: str) -> str | None:
         box = last_box(inner)
         if box is None and _markers_in(inner):
             return _announced(inner)
+        if box is None and "\n" in inner and (found := answer_of_lines(inner)) is not None:
+            return found
         return (box if box is not None else _bare(inner)) or None
     if not markers:
         return None
     rest = tail[markers[-1].end() :].strip()
     if rest.startswith(("$$", "\\[")):
-        span = _SPAN.match(rest)
-        return _content(span) if span else None
+        span = SPAN.match(rest)
+        return content(span) if span else None
     line = next(iter(rest.splitlines()), "")
     return answer_in_sentence(_TAGS.sub("", line) if "<" in line else line) if line else None
 
@@ -184,28 +185,25 @@ def _bare(text: str) -> str:
         if not whole or len(text) > BOX_CHARACTERS:
             break
         text = whole[2].strip()
-    span = _SPAN.fullmatch(text)
-    return _content(span) if span else text
-
-
-def _content(span: re.Match[str]) -> str:
-    return next(group for group in span.groups() if group is not None).strip()
+    span = SPAN.fullmatch(text)
+    return content(span) if span else text
 
 
 def answer_in_sentence(line: str) -> str | None:
     """The answer in the rest of a line that announced one: without emphasis, remark and unit words; None if denied."""
-    line = _REMARK_IN_CHINESE.sub("", " ".join(line[:BOX_CHARACTERS].split()))
+    line = with_parts_of_wholes(_REMARK_IN_CHINESE.sub("", " ".join(line[:BOX_CHARACTERS].split())))
     if line.count("**") % 2:  # what it closes was opened before
         line = line.replace("**", "", 1) if line.startswith("**") else "".join(line.rsplit("**", 1))
+    line = _CLOSES_EMPHASIS.sub("", line)
     emphasis = _EMPHASIS.match(line)
     if emphasis and not re.match(r"\s*[-+*/^=]|\s*\d", line[emphasis.end() :]):
         line = emphasis[2].strip()
     line = line.strip("`").strip()
-    span = _SPAN.match(line)
+    span = SPAN.match(line)
     if span:
         rest = line[span.end() :]
-        following = _listed_spans(rest)
-        return ", ".join([_content(span), *following])
+        following = listed_spans(rest)
+        return ", ".join([content(span), *following])
     choice = _CHOICE.match(line)
     if choice and not re.match(r"\(?[A-Z]\)?\s*[,;]\s*\(?[A-Z]\)?\s*(?:$|[.,;]|and\b)", line):
         return choice[1]
@@ -213,25 +211,13 @@ def answer_in_sentence(line: str) -> str | None:
     if DENIED.search(sentence.split(",")[0]):
         return None
     sentence = _without_alternative(sentence)
-    spans = list(_SPAN.finditer(sentence))
+    spans = list(SPAN.finditer(sentence))
     said = _IS_NUMBER.match(sentence, spans[-1].end()) if spans else None
     if said:  # "The largest $n$ is 34": what the formula is said to be, and not the formula
         return said[1]
     if len(spans) == 1:
-        return _content(spans[0])
+        return content(spans[0])
     return _without_remark(_SPACED.sub(" ", sentence)) or None
-
-
-def _listed_spans(rest: str) -> list[str]:
-    """The formulas that are listed after one: `$1$ and $2$`."""
-    found: list[str] = []
-    while len(found) < BOXES and (joint := re.match(r"\s*(?:,|;|and\b|or\b|,\s*and\b)\s*", rest)):
-        span = _SPAN.match(rest, joint.end())
-        if not span:
-            break
-        found.append(_content(span))
-        rest = rest[span.end() :]
-    return found
 
 
 def _without_remark(sentence: str) -> str:
@@ -248,7 +234,12 @@ def _without_remark(sentence: str) -> str:
     ):
         following = sentence.partition(numbers[0])[2]
         after = set(re.findall(r"[a-z]+", following.lower()))
-        return sentence if after & _CHANGED_AFTER else with_unit(numbers[0], following)
+        before = sentence.partition(numbers[0])[0]
+        return (
+            sentence
+            if after & _CHANGED_AFTER or _BOUNDS_BEFORE.search(before)
+            else with_unit(numbers[0], following, before)
+        )
     return sentence
 
 
@@ -264,28 +255,17 @@ def _without_alternative(sentence: str) -> str:
 
 def _last_mentioned(text: str, whole: bool) -> str | None:
     """The last formula or number of a text that announces nothing: a whole one, never a part of a larger expression."""
+    text = with_parts_of_wholes(text)
     text = re.sub(r"[^\S\n]{2,}", " ", PLAIN_FUNCTION.sub(r"\\\1", in_ascii(_SPACED.sub(" ", text))))
-    if (chosen := _CORRECT_OPTION.search(text)) and not NEGATED.search(text[: chosen.start()][-40:]):
-        return chosen[1].upper()
-    spans = list(_SPAN.finditer(text))
+    spans = list(SPAN.finditer(text))
     span = spans[-1] if spans else None
     rest = text[span.end() :] if span else text
     found = _last_expression(rest)
     if found is None and span is not None:
         if NEGATED.search(text[max(0, span.start() - 40) : span.start()]):
             return None
-        return _content(span) if whole else _right_side(_content(span))
+        return content(span) if whole else _right_side(content(span))
     return found
-
-
-def _listed_equations(text: str, values: int) -> str | None:
-    """The equations for single letters that a text's last line lists, where they are so many; words may come before."""
-    line = text.rstrip(" .$\n").rpartition("\n")[2][-LOOKED_AT_CHARACTERS:].replace("$", "")
-    pieces = [piece.strip() for piece in re.split(r",|;|\b(?:and|or)\b", line)]
-    first = _EQUATION_AT_END.search(pieces[0])
-    if first is None or len(pieces) != values or not all(_EQUATION.fullmatch(piece) for piece in pieces[1:]):
-        return None
-    return ", ".join([first[0], *pieces[1:]])
 
 
 def _last_expression(text: str) -> str | None:
@@ -301,7 +281,13 @@ def _last_expression(text: str) -> str | None:
     whole = next(covering, None)
     found = numbers[-1] if numbers else None
     larger = whole is not None and (found is None or len(whole[0].strip()) > len(found[0].strip()))
-    if whole is not None and larger and whole.start() <= place and _IS_EXPRESSION.search(whole[0]):
+    if (
+        whole is not None
+        and larger
+        and whole.start() <= place
+        and _IS_EXPRESSION.search(whole[0])
+        and not (found and _OPENED_ONLY.fullmatch(whole[0]))
+    ):
         found = whole
     interval = next(
         (one for one in _HALF_OPEN.finditer(text, max(line, place - 90)) if one.start() <= place < one.end()), None
@@ -312,7 +298,9 @@ def _last_expression(text: str) -> str | None:
         return None
     if found is interval:
         return found[0]
-    return _right_side(found[0]) if found is whole else with_unit(found[0], text[found.end() :])
+    if found is whole:
+        return _right_side(found[0])
+    return with_unit(found[0], text[found.end() :], text[max(0, found.start() - 3) : found.start()])
 
 
 def _right_side(expression: str) -> str:

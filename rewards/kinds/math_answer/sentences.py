@@ -16,8 +16,10 @@ LONGEST_SENTENCE = 300  # characters
 DENIED = re.compile(r"\b(?:not|never|neither|nor|cannot|wrong|incorrect|false)\b|n['’]t\b", re.IGNORECASE)
 _WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _MARKS = re.compile(r"\\?\$|\\[()\[\]]")
+_PRICE = re.compile(r"\\\$(?=\s?[-\d.])|(?<!\$)\$(?=[-\d.][^$]*$)")  # a dollar that is no mark of a formula
 _AFFIRMED = re.compile(r"(yes|no|true|false)\b\s*[,.;:]\s*\S", re.IGNORECASE)
 _LABEL = re.compile(r"((?:[A-Za-z][A-Za-z '-]*)?[A-Za-z]{2}[A-Za-z '-]*?)\s*[:=]\s*(.+)", re.DOTALL)
+_OPTION = re.compile(r"(?:option|choice)\b", re.IGNORECASE)  # whose letter is the answer
 _VERBS = r"(?:is|are|equals|was|were|be|makes|gives)"
 _VERB = re.compile(rf"\b{_VERBS}\b\s*:?\s*(?!.*\b{_VERBS}\b)", re.DOTALL)
 _OPENING = re.compile(r"(?:therefore|thus|so|hence|then|finally|we get|we have|we find)\b[\s,:]*", re.IGNORECASE)
@@ -47,6 +49,13 @@ _RATIO = re.compile(r"\d+(?:\s*:\s*\d+)+")
 _UNITS_AT_THE_END = re.compile(
     r"(?<=[\w})])\s+(?:(?:square|cubic)\s+)?(?:units?|[kcm]?m|inches|feet|meters|degrees|dollars)$"
 )
+_CURRENCY = re.compile(r"(?:\\?\$|[\u00a4€£])\s?$")
+_OUT_OF = re.compile(r"(?<![\w.,/])(\d{1,9}) out of (?:every |each |a total of |the )?(\d{1,9})(?![\w./^]*\d)")
+_ONE_IN = re.compile(
+    r"(?<![\w.,/])(?:\ba )?(\d{1,9}) in (?:every )?(\d{1,9})(?= (?:chances?|probability|odds)\b)"
+    r"|((?:probability|chances?|odds|likelihood)\b(?: of [a-z ]{1,40})? (?:is|are|was|of) (?:about )?)(\d{1,9}) in (?:every )?(\d{1,9})\b"
+)
+_HALF_OF_DAY = re.compile(r"\s?[ap]\.?m\b", re.IGNORECASE)
 _NO_UNIT_HERE = frozenset(["in", "a", "A", "I", "h", "t", "l"])  # words and names before they are units
 
 
@@ -54,12 +63,13 @@ def said_in(text: str) -> str | None:
     """What a sentence or a label says the answer is; None for a text that is neither, or says something else."""
     if len(text) > LONGEST_SENTENCE or not (" " in text or ":" in text or "=" in text or "," in text):
         return None
-    plain = _MARKS.sub("", re.sub(r"\s+", " ", unwrapped(text))).strip().rstrip(".!").strip()
+    spaced = _PRICE.sub("\u00a4", re.sub(r"\s+", " ", unwrapped(text)))
+    plain = _MARKS.sub("", spaced).strip().rstrip(".!").strip()
     if affirmed := _AFFIRMED.match(plain):
         return affirmed[1]
     if not _WORDS.search(plain) or DENIED.search(plain):
         return None
-    if (label := _LABEL.fullmatch(plain)) and _is_value(label[2]):
+    if (label := _LABEL.fullmatch(plain)) and not _OPTION.match(label[1]) and _is_value(label[2]):
         return label[2]
     if (whole := _IS_THE_ANSWER.fullmatch(plain)) and _is_value(whole[1]):
         return whole[1]
@@ -96,12 +106,26 @@ def _only_number(sentence: str) -> str | None:
     words = {word.casefold() for word in _WORDS.findall(sentence)}
     if len(numbers) != 1 or not _TELLS.match(sentence) or words & _BOUNDS or "\\" in sentence or "=" in sentence:
         return None
-    return with_unit(numbers[0][0], sentence[numbers[0].end() :])
+    return with_unit(numbers[0][0], sentence[numbers[0].end() :], sentence[: numbers[0].start()])
 
 
-def with_unit(number: str, following: str) -> str:
-    """A number with the scale and the unit that follow it, where the unit is a known one."""
+def with_parts_of_wholes(text: str) -> str:
+    """A text with `5 out of 7` and `a 1 in 4 chance` as fractions."""
+    if " out of " in text:
+        text = _OUT_OF.sub(r"\1/\2", text)
+    if " in " in text:
+        text = _ONE_IN.sub(lambda one: f"{one[3] or ''}{one[1] or one[4]}/{one[2] or one[5]}", text)
+    return text
+
+
+def with_unit(number: str, following: str, before: str = "") -> str:
+    """A number with the scale and the unit that follow it, where the unit is a known one, or with the currency before it."""
+    if currency := _CURRENCY.search(before[-3:]):
+        scaled = _SCALED.match(following)
+        return f"{currency[0]}{number}{scaled[0] if scaled else ''}"
     following = following[:LONGEST_SENTENCE]
+    if ":" in number and (half := _HALF_OF_DAY.match(following)):
+        return f"{number} {half[0].strip()}"
     if scaled := _SCALED.match(following):
         number, following = f"{number} {scaled[0].strip()}", following[scaled.end() :]
     found = _UNIT.match(following)

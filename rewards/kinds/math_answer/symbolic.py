@@ -5,12 +5,15 @@ fast path cannot settle. math-verify's expression reader is left out because it 
 builds a tree. Library documentation: https://github.com/huggingface/Math-Verify
 """
 
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 from latex2sympy2_extended.logic import And
 from math_verify import LatexExtractionConfig, parse, verify
 from sympy import Eq, Expr, Float, Interval, Tuple, floor, log, nan, oo, zoo
+
+from rewards.kinds.math_answer.rounding import DIGITS_OF_IRRATIONAL, rounds_to
 
 _LATEX = [LatexExtractionConfig(boxed_match_priority=0)]
 _DECIMALS = 6
@@ -32,6 +35,8 @@ def compare(item: list[str]) -> str:
         return "answer_unparsable"
     if _contradicts_itself(target[0]):
         return "different"
+    if "." in answer and _is_irrational(gold[0]) and rounds_to(_exactly(gold[0]), answer, DIGITS_OF_IRRATIONAL):
+        return "equal"
     numerically = _same_numbers(gold[0], target[0])
     if numerically is not None:
         return "equal" if numerically else "different"
@@ -89,6 +94,18 @@ def _same_numbers(gold: Any, target: Any) -> bool | None:
     if not (apart.is_Float or apart.is_zero) or (size < _SMALLEST and 0 in (one, other)):
         return None
     return bool(apart <= size * Float(10) ** (10 - _DIGITS))
+
+
+def _is_irrational(gold: Any) -> bool:
+    """Whether a reference is one real number that no fraction is known to be, and is not a decimal fraction itself."""
+    if not isinstance(gold, Expr) or not gold.is_number or gold.is_rational or gold.has(Float, *_NOT_FINITE):
+        return False
+    return bool(gold.is_real) and bool(gold.evalf(_DIGITS).is_Float)
+
+
+def _exactly(gold: Any) -> Fraction:
+    """A real number to all the digits that are computed of it."""
+    return Fraction(str(gold.evalf(_DIGITS)))
 
 
 def _decimals(gold: Any) -> int:

@@ -3,6 +3,7 @@
 from rewards.kind import Group, Row
 from rewards.kinds.math_answer.table_forms import WRITTEN_RIGHT, WRITTEN_UNJUDGEABLE, WRITTEN_WRONG
 from rewards.kinds.math_answer.table_notations import NOTED_RIGHT, NOTED_WRONG
+from rewards.kinds.math_answer.table_readings import READ_GARBAGE, READ_RIGHT, READ_WRONG
 
 GOLD: tuple[tuple[str, str], ...] = (
     (r"\frac{3}{4}", r"\boxed{\dfrac{9}{12}}"),  # first, because it starts the processes that read mathematics
@@ -132,5 +133,8 @@ ROWS: tuple[Row, ...] = (
     *_rows("unjudgeable", WRITTEN_UNJUDGEABLE, None),
     *_rows("gold", NOTED_RIGHT, 1.0),
     *_rows("near_miss", NOTED_WRONG, 0.0),
+    *_rows("gold", READ_RIGHT, 1.0),
+    *_rows("near_miss", READ_WRONG, 0.0),
+    *_rows("garbage", READ_GARBAGE, 0.0),
     *(Row("adversarial", text, score, {"answer": reference}) for reference, text, score in ADVERSARIAL),
 )

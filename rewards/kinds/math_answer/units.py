@@ -22,8 +22,8 @@ _LISTED: dict[str, dict[Fraction | int | str, str]] = {
              "45359237/100000000": "lb pound", "45359237/1600000000": "oz ounce"},
     "volume": {1: "l liter litre 升", "1/1000": "ml milliliter millilitre 毫升"},
     "gallon": {1: "gallon gal", "1/4": "quart", "1/8": "pint", "1/16": "cup"},
-    "money": {1: "dollar usd bucks buck", "1/100": "cent penny pennies"},
-    "euro": {1: "euro eur"}, "yuan": {1: "yuan rmb 元"}, "rupee": {1: "rupee"}, "sterling": {1: "gbp"},
+    "money": {1: "dollar usd bucks buck", "1/100": "cent penny pennies", "1/20": "nickel", "1/10": "dime"},
+    "euro": {1: "euro eur"}, "yuan": {1: "yuan rmb 元"}, "rupee": {1: "rupee"}, "sterling": {1: "gbp quid", "1/100": "pence"},
     "angle": {1: "degree deg \\circ 度", "573/10": "radian rad"},
     "celsius": {1: "\\circC"}, "fahrenheit": {1: "\\circF"},
     "acre": {1: "acre"}, "hectare": {1: "hectare ha"},
@@ -48,6 +48,10 @@ _COMPOUND = {"mph": "mi/h", "kmh": "km/h", "kph": "km/h", "fps": "ft/s", "sqft":
 _FACTOR = re.compile(
     r"((?:\\mu\s*)?[A-Za-z]+|\\circ\s?[CF]?|(?:[kMm]\s?)?\\Omega|[\u3400-\u9fff]+)(?:\s?\^\s?\{?(-?[1-3])\}?)?"
 )
+
+
+_ANGLE, _MONEY, _EURO, _STERLING = (((one, 1),) for one in ("angle", "money", "euro", "sterling"))
+_PER = re.compile(r"/|\bper\b|\ban?\b")
 
 
 def _table() -> dict[str, tuple[Fraction, str]]:
@@ -77,11 +81,35 @@ class Unit:
     dimensions: _Dimensions
 
     def measures_as(self, other: "Unit") -> bool:
-        """Whether both measure the same. Plain degrees may be of an angle or of a temperature."""
+        """Whether both measure the same."""
+        return self.in_terms_of(other) is not None
+
+    def in_terms_of(self, other: "Unit") -> Fraction | None:
+        """How many of the other unit one of this is; None where they measure different things.
+
+        Plain degrees may be of an angle or of a temperature, a pound of mass or of money, a cent of a dollar or a euro.
+        What a price is per ("dollars per hour") may be left out.
+        """
         if self.dimensions == other.dimensions:
-            return True
+            return self.factor / other.factor
         pair = {self.dimensions, other.dimensions}
-        return (("angle", 1),) in pair and bool(pair & {(("celsius", 1),), (("fahrenheit", 1),)})
+        if _ANGLE in pair and pair & {(("celsius", 1),), (("fahrenheit", 1),)}:
+            return Fraction(1)
+        if _STERLING in pair and {self.name.strip(), other.name.strip()} & {"pound", "pounds"}:
+            return Fraction(1)
+        if pair == {_MONEY, _EURO} and {self.factor, other.factor} & {Fraction(1, 100)}:
+            return self.factor / other.factor
+        one, two = _price_of(self), _price_of(other)
+        return one.in_terms_of(two) if one and two and (one is self) != (two is other) else None
+
+
+def _price_of(unit: Unit) -> Unit | None:
+    """What a price is in: the unit itself where it is of money, or what stands before `per`."""
+    if unit.dimensions in (_MONEY, _EURO, _STERLING):
+        return unit
+    first = _PER.split(unit.name, maxsplit=1)[0].strip()
+    bare = known_unit(first) if first and first != unit.name.strip() else None
+    return bare if bare is not None and bare.dimensions in (_MONEY, _EURO, _STERLING) else None
 
 
 def known_unit(text: str) -> Unit | None:

@@ -8,6 +8,7 @@ a wrong answer.
 
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache
@@ -38,6 +39,11 @@ CACHE_ENTRIES = 20_000
 LONGEST_ANSWER = 500  # characters; a longer reference allows four times its own length
 EASY_ANSWER = "1"  # what a reference is held against to find out whether it is at fault
 CPU_SECONDS = 1.5  # of a comparison; an answer that takes longer is not worth it
+# By the clock, of an answer that leaves an integral, a sum or a limit to be computed, and of all these in one call.
+UNCOMPUTED_SECONDS, ALL_UNCOMPUTED_SECONDS = 2.0, 20.0
+UNCOMPUTED_AT_ONCE = 8
+
+_UNCOMPUTED = re.compile(r"\\(?:i{0,2}int|oint|sum|prod|lim(?:sup|inf)?)(?![A-Za-z])")
 
 _LISTS = re.compile(r"[,;]|\b(?:and|or)\b")  # what a reference with several values has
 _SETTLED: dict[str, Finding] = {
@@ -46,6 +52,7 @@ _SETTLED: dict[str, Finding] = {
     "answer_unparsable": (0.0, "answer_unparsable"),
     "reference_unparsable": (None, "reference_unparsable"),
 }
+_NOT_TRIED = Outcome("timed_out", detail="other answers of the call took the time for such", by_clock=True)
 _UNSETTLED = {"timed_out": "timed_out", "failed": "verification_failed", "lost": "worker_lost"}
 
 Pair = tuple[str, str]  # reference, answer; both normalised
@@ -94,20 +101,33 @@ class MathAnswer:
         """What the processes say of the pairs. An answer over which one stops, where the reference can be read, is wrong.
 
         Otherwise an answer could choose not to be judged: by a number that takes for ever, or by the memory that it takes.
-        What stopped by the clock alone is asked once more, because a busy machine is no fault of the answer.
         """
-        items = [[one.reference, one.answer] for one in asked.values()]
-        outcomes = list(self._pool.map(items))
-        late = [place for place, outcome in enumerate(outcomes) if outcome.by_clock]
-        for place, outcome in zip(late, self._pool.map([items[place] for place in late]) if late else [], strict=True):
-            outcomes[place] = outcome
-        findings = {pair: _finding(outcome) for pair, outcome in zip(asked, outcomes, strict=True)}
+        hasty = {pair: one for pair, one in asked.items() if _leaves_to_compute(one)}
+        findings = {pair: _finding(outcome) for pair, outcome in self._compared(asked, hasty)}
         stopped = [pair for pair, finding in findings.items() if finding[1] in ("timed_out", "verification_failed")]
         readable = self._readable(list(dict.fromkeys(pair[0] for pair in stopped)))
         for pair in stopped:
             if pair[0] in readable:
                 findings[pair] = (0.0, "answer_too_costly")
         return findings
+
+    def _compared(self, asked: dict[Pair, Open], hasty: dict[Pair, Open]) -> list[tuple[Pair, Outcome]]:
+        """The outcome of each pair; `hasty` ones have little time, each and together, and no second try.
+
+        What else stopped by the clock alone is asked once more, because a busy machine is no fault of the answer.
+        """
+        found = dict.fromkeys(hasty, _NOT_TRIED)
+        end, pairs = time.monotonic() + ALL_UNCOMPUTED_SECONDS, list(hasty)
+        while pairs and time.monotonic() < end:
+            now, pairs = pairs[:UNCOMPUTED_AT_ONCE], pairs[UNCOMPUTED_AT_ONCE:]
+            items = [[hasty[pair].reference, hasty[pair].answer] for pair in now]
+            found |= zip(now, self._pool.map(items, UNCOMPUTED_SECONDS), strict=True)
+        waiting = {pair: one for pair, one in asked.items() if pair not in hasty}
+        for _ in range(2):
+            outcomes = self._pool.map([[one.reference, one.answer] for one in waiting.values()])
+            found |= zip(waiting, outcomes, strict=True)
+            waiting = {pair: one for pair, one in waiting.items() if found[pair].by_clock}
+        return list(found.items())
 
     def _readable(self, references: list[str]) -> set[str]:
         unsure = [text for text in references if not _is_readable(text)]
@@ -175,6 +195,11 @@ def check_references(answers: Sequence[str]) -> list[str | None]:
     asked = [[text, EASY_ANSWER] for text in unsure]
     outcomes = dict(zip(unsure, _checking_pool().map(asked) if asked else [], strict=True))
     return [_reference_problem(answer, text, outcomes) for answer, text in zip(answers, texts, strict=True)]
+
+
+def _leaves_to_compute(pair: Open) -> bool:
+    """Whether an answer has an integral, a sum or the like in it where the reference has none."""
+    return _UNCOMPUTED.search(pair.answer) is not None and _UNCOMPUTED.search(pair.reference) is None
 
 
 def _is_readable(text: str) -> bool:

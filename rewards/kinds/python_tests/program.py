@@ -14,6 +14,12 @@ from rewards.contract import without_end_tokens
 
 _PYTHON = re.compile(r"\{?\.?(?:i?python[\d.]*|py3?|pypy3?)(?![\w+#-])", re.IGNORECASE)
 _OPENS = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*)$")
+_WHOLE_ON_ONE_LINE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\n`]*[^\n`~\s])[ \t]*\1[ \t]*$")
+_NAME_OF_PYTHON = re.compile(r"\{?\.?(?:python[23]?|pypy3?|py3?)\}?", re.IGNORECASE)
+_GLUED_CODE = re.compile(
+    r"(?:(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]|import\s+\w|from\s+[\w.]+\s+import\b|@\w|(?:for|while|if|with|try|return)\b[^`]*[:(\w]|print\s*\(|#)"
+)
+_GLUED_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(?:\[\w+\]|,\s?\w+){0,9}\s?=[^=]|[A-Za-z_]\w*\([^`]*\)$")
 _OPENS_AFTER_PROSE = re.compile(r"^[^`\n]*[^`\s][ \t]*(`{3,})[ \t]*((?:python[\d.]*|py3?)\b[^\n`]*)$", re.IGNORECASE)
 _OPENS_AFTER_COLON = re.compile(r"^[^`\n]*[:：]\**[ \t]*(`{3,})[ \t]*()$")
 _CUT_MARK = re.compile(r"\n`{1,2}\s*$")  # what is left of a mark where the text was cut off
@@ -39,11 +45,15 @@ _MOST_FENCES = 200  # the last so many are looked at
 
 @dataclass(frozen=True)
 class Fence:
-    """A fenced block: its language, its text, and its text up to a later mark that may be the one that closes it."""
+    """A fenced block: its language, its text, and its text up to a later mark that may be the one that closes it.
+
+    `first`: a line of code that stands behind the opening mark, if it is none of the language's attributes.
+    """
 
     language: str
     text: str
     longer: str = ""
+    first: str = ""
 
     @property
     def is_python(self) -> bool:
@@ -53,7 +63,9 @@ class Fence:
     @property
     def readings(self) -> tuple[str, ...]:
         """Its texts that hold more than comments and white space, the shorter first."""
-        return tuple(text for text in dict.fromkeys((self.text, self.longer)) if _says_something(text))
+        bare = [text for text in (self.text, self.longer) if text or self.first]
+        texts = [self.first + text for text in bare] + bare
+        return tuple(text for text in dict.fromkeys(texts) if _says_something(text))
 
 
 def program_texts(answer: str, wanted: Collection[str] = ()) -> tuple[tuple[str, ...], bool]:
@@ -73,9 +85,9 @@ def program_texts(answer: str, wanted: Collection[str] = ()) -> tuple[tuple[str,
     neutral = [one for one in fences if one.language.lower() in _NEUTRAL]
     for chosen in ([one for one in fences if one.is_python], plain, neutral):
         worded = [one for one in chosen if one.readings]
-        defining = [one for one in worded if _defines(one.text + one.longer, wanted)]
+        defining = [one for one in worded if _defines(one.first + one.text + one.longer, wanted)]
         coded = [
-            one for one in worded if _LOOKS_LIKE_CODE.search(one.text)
+            one for one in worded if _LOOKS_LIKE_CODE.search(one.first + one.text)
         ]  # a plain fence may hold an example's input
         if worded:
             fence = (defining or coded or worded)[-1]
@@ -135,9 +147,16 @@ def _fences(answer: str) -> list[Fence]:
         if number <= taken:
             continue
         line = lines[number].rstrip("\n")
+        if whole := _WHOLE_ON_ONE_LINE.match(line):
+            language, code = _apart(whole[2])
+            if code:
+                fences.append(Fence(language, "", first=code))
+                taken = number
+            continue
         opened = _OPENS.match(line) or _OPENS_AFTER_PROSE.match(line) or _OPENS_AFTER_COLON.match(line)
         if not opened:
             continue
+        language, code = _apart(opened[2])
         ends = [_closing(lines[one], opened[1], lines[number]) for one in marks[place + 1 :][:_MOST_FENCES]]
         closes = [(marks[place + 1 + at], end) for at, end in enumerate(ends) if end is not None]
         if not closes:
@@ -145,14 +164,25 @@ def _fences(answer: str) -> list[Fence]:
             worded = [
                 one for one in marks[place + 1 :] if lines[one].lstrip().startswith(opened[1])
             ]  # it closes, and prose goes on
-            fences.append(Fence(opened[2].strip(), text, "".join(lines[number + 1 : worded[0]]) if worded else ""))
+            longer = "".join(lines[number + 1 : worded[0]]) if worded else ""
+            fences.append(Fence(language, text, longer, code))
             break
         first, last = closes[0], _last_before_the_next(closes, lines)
         text = "".join(lines[number + 1 : first[0]]) + first[1]
         longer = "".join(lines[number + 1 : last[0]]) + last[1] if last != first else ""
-        fences.append(Fence(opened[2].strip(), text, longer))
+        fences.append(Fence(language, text, longer, code))
         taken = first[0]
     return fences
+
+
+def _apart(info: str) -> tuple[str, str]:
+    """The language that a fence's first line names, and a first line of code that is glued to the mark or to the name."""
+    info = info.strip()
+    name = _NAME_OF_PYTHON.match(info)
+    code = info[name.end() :] if name else info
+    if _GLUED_CODE.match(code.lstrip()) or _GLUED_ASSIGNMENT.match(code.lstrip()):
+        return (name[0] if name else ""), f"{code.strip()}\n"
+    return info, ""
 
 
 def _closing(line: str, mark: str, opening: str) -> str | None:

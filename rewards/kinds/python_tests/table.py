@@ -67,6 +67,20 @@ def _row(
     return Row(group, completion, score, {"tests": tests}, options=options or {})
 
 
+GLUED = (  # to the opening mark, to the name of the language, or all on one line
+    _row("gold", STDIO, f"```python{READS}\n```", 1.0),
+    _row("gold", STDIO, f"```{READS}\n```", 1.0),
+    _row("gold", STDIO, f"```pyimport sys\n{READS}```", 1.0),
+    _row("gold", STDIO, "```python print(sum(map(int, input().split())))```", 1.0),
+    _row("gold", CALLS, f"```{ADD}\n```", 1.0),
+    _row("gold", CALLS, f"```python {ADD}\n```", 1.0),
+    _row("gold", CALLS, f'```python title="add.py" linenums=1\n{ADD}\n```', 1.0),
+    _row("near_miss", CALLS, f"```python{ADD.replace('+', '-')}\n```", 0.0),
+    _row("near_miss", STDIO, "```pythonprint(sum(map(int, input().split())) + 1)```", 0.0),
+    _row("garbage", CALLS, "```pythondef add(a, b)\n```", 0.0),
+    _row("garbage", CALLS, "```def\n```", 0.0),
+)
+
 GOLD = (
     _row("gold", STDIO, READS, 1.0),
     _row("gold", STDIO, "import sys\nprint(sum(map(int, sys.stdin.read().split())), end='')", 1.0),
@@ -221,4 +235,4 @@ WRITTEN = (
     _row("adversarial", EXPECTS_ERROR, "def f(x): return object()"),
 )  # fmt: skip
 
-ROWS: tuple[Row, ...] = (*GOLD, *NEAR_MISS, *GARBAGE, *UNJUDGEABLE, *ADVERSARIAL, *WRITTEN)
+ROWS: tuple[Row, ...] = (*GOLD, *NEAR_MISS, *GARBAGE, *UNJUDGEABLE, *ADVERSARIAL, *WRITTEN, *GLUED)
