@@ -159,6 +159,24 @@ def test_a_verification_that_hangs_is_ended_and_an_answer_cannot_choose_to_be_un
     ]
 
 
+def test_an_integral_that_is_left_to_be_computed_is_judged_where_it_is_easy_and_wrong_where_it_takes_long(
+    verifier: MathAnswer,
+) -> None:
+    easy = verifier.judge([rollout("2", r"\boxed{\int_0^{\pi} \sin x\, dx}")])
+    start = time.monotonic()
+    hard = verifier.judge([rollout("x+1", r"\boxed{\int_1^2 \frac{x^3+2x}{\sqrt{x^4+1}}\, dx}")])
+    assert (easy[0].score, hard[0].score) == (1.0, 0.0)
+    assert time.monotonic() - start < 4.0
+
+
+def test_all_answers_of_a_call_that_are_left_to_be_computed_share_their_time(
+    verifier: MathAnswer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rewards.kinds.math_answer.verifier.ALL_UNCOMPUTED_SECONDS", 0.0)
+    sums = verifier.judge([rollout("7", rf"\boxed{{\sum_{{k=1}}^{{{n}}} \sin k}}") for n in range(2, 9)])
+    assert {(one.score, one.reason) for one in sums} == {(0.0, "answer_too_costly")}
+
+
 def test_a_pair_is_compared_once_and_remembered(verifier: MathAnswer) -> None:
     rows = [rollout(r"\frac{22}{7}", r"\boxed{22/7}")] * 500
     verifier.judge(rows[:1])

@@ -146,7 +146,7 @@ def test_references_of_a_file_are_judged_by_their_own_verifier(tmp_path: Path) -
 
 def test_reference_calls_of_a_file_are_judged_by_their_own_tools(tmp_path: Path) -> None:
     tools = [{"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}]
-    rows = [{"tools": tools, "calls": [{"add": {"a": [1]}}]}, {"tools": tools, "calls": [{"add": {"a": ["1"]}}]}]
+    rows = [{"tools": tools, "calls": [{"add": {"a": [1]}}]}, {"tools": tools, "calls": [{"add": {"b": [1]}}]}]
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     found = audit_references(file, "tool_call")

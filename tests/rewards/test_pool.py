@@ -45,6 +45,14 @@ def test_an_item_past_its_limit_is_ended_and_the_others_are_judged(tmp_path: Pat
     assert [one.status for one in outcomes] == ["done", "timed_out", "timed_out", "done"]
 
 
+def test_an_item_that_can_be_stopped_does_not_cost_its_worker() -> None:
+    with VerificationPool(act, workers=1) as pool:
+        (before,) = pool.map([["process_id", 0]])
+        late, after = pool.map([["sleep", 60], ["process_id", 0]], timeout_seconds=0.5)
+    assert (late.status, late.by_clock) == ("timed_out", True)
+    assert after.value == before.value
+
+
 def test_a_worker_killed_by_anyone_loses_no_item(tmp_path: Path) -> None:
     with VerificationPool(act, workers=2) as pool:
         outcomes = pool.map([["double", 1], ["die_once", str(tmp_path / "mark")], ["die", 0], ["double", 2]])

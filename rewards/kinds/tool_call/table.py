@@ -45,6 +45,25 @@ TRIP: list[dict[str, Any]] = [
 ]
 
 
+# What references say against their own tools: another type, more than an object declares, no value at all.
+HOTEL = [
+    {
+        "name": "hotel",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "rooms": {"type": "string", "enum": ["1", "2"]},
+                "pets": {"type": "string", "enum": ["True", "False"]},
+                "data": {"type": "object", "properties": {"key": {"type": "string"}}},
+                "notes": {"type": "array", "items": {"type": "string"}},
+            },
+            "required": ["notes"],
+        },
+    }
+]
+BOOKED = [{"hotel": {"rooms": [2], "pets": [True, ""], "data": [{"name": ["Ann"]}, ""], "notes": []}}]
+
+
 def call(name: str, **arguments: Any) -> str:
     """A call as Qwen writes it."""
     return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
@@ -125,6 +144,15 @@ ROWS: tuple[Row, ...] = (
     _row("unjudgeable", None, PARIS_GOLD, None),
     _row("unjudgeable", [{"get_wether": {"city": ["Paris"]}}], PARIS_GOLD, None),
     _row("unjudgeable", [{"get_weather": {"days": [3]}}], PARIS_GOLD, None),  # without what its own tool requires
+    _row("gold", BOOKED, call("hotel", rooms=2, pets=True), 1.0, HOTEL),
+    _row("gold", BOOKED, call("hotel", rooms="2", pets="True", notes=[]), 1.0, HOTEL),
+    _row("gold", BOOKED, call("hotel", rooms=2, data={"name": "Ann"}), 1.0, HOTEL),
+    _row("near_miss", BOOKED, call("hotel", rooms="1"), 0.0, HOTEL),
+    _row("near_miss", BOOKED, call("hotel", rooms=2, pets="False"), 0.0, HOTEL),
+    _row("near_miss", BOOKED, call("hotel", rooms=2, data={"name": "Bob"}), 0.0, HOTEL),
+    _row("near_miss", BOOKED, call("hotel", rooms=2, notes=["late"]), 0.0, HOTEL),
+    _row("garbage", BOOKED, call("hotel", rooms=[2]), 0.0, HOTEL),
+    _row("unjudgeable", [{"hotel": {"floor": [3], "notes": []}}], call("hotel", floor=3), None, HOTEL),
     _more("gold", OSLO_FORECAST, call("forecast", place="Oslo"), 1.0),
     _more("gold", OSLO_FORECAST, call("forecast", place="Oslo", days=3), 1.0),  # what it means where it is left out
     _more("gold", OSLO_FORECAST, call("forecast", place="Oslo", unit="N/A"), 1.0),  # which the enum forgot

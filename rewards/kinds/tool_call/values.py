@@ -34,21 +34,41 @@ class ExpectedCall:
 
     def accepts(self, argument: str, value: Any) -> bool:
         """Whether a value is one that the reference accepts for an argument."""
-        return any(_equal(value, one, self.nested) for one in self.arguments.get(argument, ()))
+        values = self.arguments.get(argument, ())
+        if argument in self.arguments and not values:
+            return value is None or value in ([], {}, "")
+        return any(_equal(value, one, self.nested) for one in values)
+
+    def accepts_for(self, tool: Tool, argument: str, value: Any) -> bool:
+        """`accepts`; and where none of the reference's values has the type that the tool asks for, one that is spelt alike.
+
+        So where a tool wants "True" or "2" and the reference says true or 2, a call is right in either way.
+        """
+        if self.accepts(argument, value):
+            return True
+        wanted = [one for one in self.arguments.get(argument, ()) if one != LEFT_OUT]
+        if not wanted or tool.argument_misfits(argument, value):
+            return False
+        return all(tool.argument_misfits(argument, one) for one in wanted) and any(
+            _spelt(value) is not None and _spelt(value) == _spelt(one) for one in wanted
+        )
 
     def overrides(self, misfit: Misfit, arguments: Mapping[str, Any]) -> bool:
-        """Whether the reference accepts a value that the tool's schema does not: one that an enum forgot, or null.
+        """Whether the reference accepts what the tool's schema does not: where the two differ, the reference decides.
 
-        Only a value of another type makes the two contradict each other, which leaves the row without a right answer.
+        An enum may have forgotten a value, a type may be another, and an object may hold what it does not declare. Only
+        an argument that the tool does not have, or that it requires and the reference does not name, leaves no right call.
         """
         name = misfit.top
-        if name not in arguments or name not in self.arguments or not self.accepts(name, arguments[name]):
+        if misfit.reason == "missing_argument" and misfit.argument == name:
+            return name in self.arguments and not self.arguments[name]
+        if misfit.reason == "unknown_argument" and misfit.argument == name:
             return False
-        return misfit.reason == "wrong_value" or (misfit.reason == "wrong_type" and _holds_null(arguments[name]))
+        return name in arguments and name in self.arguments and self.accepts(name, arguments[name])
 
     def may_omit(self, argument: str) -> bool:
-        """Whether the reference accepts a call without an argument."""
-        return LEFT_OUT in self.arguments.get(argument, ())
+        """Whether the reference accepts a call without an argument: it says so, or names no value for it."""
+        return argument in self.arguments and (LEFT_OUT in self.arguments[argument] or not self.arguments[argument])
 
     def gold(self, tool: Tool) -> dict[str, Any]:
         """The call as a reference answer would make it: of each argument the first value that the tool takes."""
@@ -60,16 +80,14 @@ class ExpectedCall:
             fitting = [one for one in chosen if not tool.argument_misfits(name, one)]
             if fitting or (chosen and not self.may_omit(name)):
                 arguments[name] = (fitting or chosen)[0]
-            elif name in tool.required:
+            elif name in tool.required and values:
                 arguments[name] = LEFT_OUT
         return {"name": self.name, "arguments": arguments}
 
 
-def _holds_null(value: Any) -> bool:
-    """Whether a value is null, or has null somewhere inside."""
-    if isinstance(value, Mapping):
-        return any(map(_holds_null, value.values()))
-    return any(map(_holds_null, value)) if isinstance(value, (list, tuple)) else value is None
+def _spelt(value: Any) -> str | None:
+    """A number, a boolean or a text as text without case; None for anything else."""
+    return str(value).casefold() if isinstance(value, (str, int, float)) else None
 
 
 def read_calls(value: Any) -> list[ExpectedCall] | None:
@@ -109,10 +127,8 @@ def _read_call(entry: Any) -> ExpectedCall:
     ((name, acceptable),) = entry.items()
     if not isinstance(acceptable, Mapping) or not all(isinstance(v, (list, tuple)) for v in acceptable.values()):
         raise ValueError("each argument has a list of acceptable values")
-    # Of an argument without acceptable values nothing is asked but to leave it out.
-    return ExpectedCall(
-        name, {argument: tuple(values) or (LEFT_OUT,) for argument, values in acceptable.items()}, nested=True
-    )
+    # Of an argument without acceptable values nothing is asked but to leave it out, or empty.
+    return ExpectedCall(name, {argument: tuple(values) for argument, values in acceptable.items()}, nested=True)
 
 
 def _equal(given: Any, wanted: Any, nested: bool) -> bool:

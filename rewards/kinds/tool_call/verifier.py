@@ -209,7 +209,7 @@ def _compare(tools: Mapping[str, Tool], call: Call, wanted: ExpectedCall) -> Fin
     misfits = [one for one in tool.misfits(call.arguments) if not wanted.overrides(one, call.arguments)]
     wrong = {one.top: (one.reason, one.argument) for one in reversed(misfits)}
     for argument, value in call.arguments.items():
-        if argument in wrong or wanted.accepts(argument, value):
+        if argument in wrong or wanted.accepts_for(tool, argument, value):
             continue
         if argument in wanted.arguments:
             wrong[argument] = ("wrong_value", argument)
