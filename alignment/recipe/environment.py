@@ -13,6 +13,6 @@ class EnvironmentChoice(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
     kind: str = Field(
         "single_turn",
-        description="single_turn ends with the first answer, tools executes calls, openenv and verifiers play episodes of servers, an installed kind, or `FILE.py:CLASS` of your own.",
+        description="single_turn ends with the first answer, tools executes calls, openenv, verifiers and nemo_gym play episodes of servers, an installed kind, or `FILE.py:CLASS` of your own.",
     )
     max_turns: int = Field(8, ge=1, description="Maximum number of the policy's turns in one rollout.")

@@ -1,4 +1,4 @@
-"""Starts and kills the servers of guessing_double.py and guessing_http.py, or, with ALIGNMENT_OPENENV_PYTHON, of guessing_openenv.py."""
+"""Starts and kills the servers of guessing_double.py, guessing_gym.py and guessing_http.py, or, with ALIGNMENT_OPENENV_PYTHON, of guessing_openenv.py."""
 
 import os
 import re

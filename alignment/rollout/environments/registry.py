@@ -22,6 +22,7 @@ from rewards.own.loading import is_own
 ENTRY_POINTS = "alignment.environments"
 BUILT_IN = {
     "bfcl": "alignment.rollout.environments.bfcl",
+    "nemo_gym": "alignment.rollout.environments.nemo_gym",
     "openenv": "alignment.rollout.environments.openenv",
     "single_turn": "alignment.rollout.environments.single_turn",
     "tools": "alignment.rollout.environments.tools",

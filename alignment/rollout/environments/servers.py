@@ -1,15 +1,17 @@
 """Servers that play episodes: which takes the next one, how many each has, and what becomes of one that is gone.
 
 An episode is one session's: if its server dies, the episode is lost and another server takes the next one. Neighbours:
-openenv/ and verifiers_v1/ (begin a session, and speak with it).
+openenv/, nemo_gym.py and verifiers_v1/ (begin a session, and speak with it).
 """
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from alignment.core.typed_json import Json
+from alignment.data.rows import Problem
 from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentsFull
 
 BETWEEN_TRIES_SECONDS = 0.2
@@ -108,3 +110,14 @@ class Servers(Generic[S]):
             self._why = why
             self._sessions[url] -= 1
             self._left_alone_until[url] = time.monotonic() + LEFT_ALONE_SECONDS
+
+
+def sent_columns(problem: Problem) -> dict[str, Json]:
+    """The columns of a problem that are JSON; a server takes those that its reset names."""
+    row: dict[str, Json] = {}
+    for name, value in {"answer": problem.answer, **problem.columns}.items():
+        try:
+            row[name] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError):
+            continue
+    return {name: value for name, value in row.items() if value not in (None, "")}

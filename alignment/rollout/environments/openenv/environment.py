@@ -6,7 +6,6 @@ The row's columns go to the server's reset; the observation is appended to the l
 until the server says `done`. Its rewards are the rollout's score (reward `environment`). Neighbours: connection.py, actions.py.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from functools import cached_property, partial
@@ -19,7 +18,7 @@ from alignment.rollout.environments.openenv.actions import Actions, NoAction, ac
 from alignment.rollout.environments.openenv.connection import Refused, Session, begun
 from alignment.rollout.environments.openenv.options import OpenEnvOptions
 from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentKind, Opening
-from alignment.rollout.environments.servers import Answer, Servers
+from alignment.rollout.environments.servers import Answer, Servers, sent_columns
 from alignment.rollout.environments.tools import MOST_CALLS
 
 
@@ -35,7 +34,7 @@ class Episode:
 
     def reset(self, problem: Problem) -> Opening:
         """Begin an episode with the row's columns; its observation is appended to the last message."""
-        self._session, answer = self._owner.servers.begun(_row(problem))
+        self._session, answer = self._owner.servers.begun(sent_columns(problem))
         self._actions = Actions(self._options.action, self._options.field, self._owner.tools(self._session))
         *before, last = problem.messages
         text = "\n\n".join(filter(None, (str(last.get("content") or ""), self._taken_in(answer))))
@@ -120,17 +119,6 @@ class OpenEnvEnvironments:
             if found is not None:
                 return act_tool(found)
         raise RecipeError(f"none of {', '.join(self.servers.urls)} answers GET /schema with the schema of its actions")
-
-
-def _row(problem: Problem) -> dict[str, Json]:
-    """The columns of a problem that are JSON; a server takes those that its reset names."""
-    row: dict[str, Json] = {}
-    for name, value in {"answer": problem.answer, **problem.columns}.items():
-        try:
-            row[name] = json.loads(json.dumps(value, allow_nan=False))
-        except (TypeError, ValueError):
-            continue
-    return {name: value for name, value in row.items() if value not in (None, "")}
 
 
 def _schema(url: str, options: OpenEnvOptions) -> dict[str, Json] | None:
