@@ -79,11 +79,13 @@ def probe_ids(vocabulary: int) -> torch.Tensor:
 def rounded_to(trainer: Any) -> torch.dtype | None:
     """What the trainer rounds weights to whenever it computes, on the probe too; None where they are taken as they are.
 
-    FSDP2 rounds them while it gathers them, which no context can turn off.
+    FSDP2 rounds them while it gathers them, which no context can turn off. An adapter's base may be finer on disk than here.
     """
     accelerator = trainer.accelerator
-    rounds = accelerator.is_fsdp2 and accelerator.mixed_precision != "no"
-    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(accelerator.mixed_precision) if rounds else None
+    if accelerator.is_fsdp2 and accelerator.mixed_precision != "no":
+        return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(accelerator.mixed_precision)
+    held: torch.dtype = next(trainer.model.parameters()).dtype
+    return held if held in (torch.bfloat16, torch.float16) else None
 
 
 def refuse_another_policy(
