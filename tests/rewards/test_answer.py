@@ -191,7 +191,7 @@ def test_a_dataset_without_answers_is_a_named_error(verifier: MathAnswer) -> Non
 
 
 HOSTILE = ("\n", " ", "\t", "*", "$", "\\(", "\\[", "\\boxed{", "\\boxed{1} and ", "<answer>", "1, ", "The answer is 1, ", "\\frac{a{",
-           "答案是", "x^", "1+", "$1$ and ", "not \\boxed{", "1{,}", "1:", "\\text{and }", ".", "<|im_end|>")  # fmt: skip
+           "答案是", "x^", "1+", "$1$ and ", "not \\boxed{", "1{,}", "1:", "\\text{and }", ".", "<|im_end|>", " not 1", "5 out of ", "1 (", "\\begin{align*}", "<answer>1\n")  # fmt: skip
 
 
 @pytest.mark.parametrize("piece", HOSTILE, ids=repr)

@@ -21,13 +21,18 @@ _CORRECT_OPTION = re.compile(
 )
 _OPTION_LINE = re.compile(r"\**(?:(?:option|choice)\s+)?(?:\([A-H]\)|[A-H][).:])\**\s+(?=\S)", re.IGNORECASE)
 _SAID_AGAIN = re.compile(
-    rf"({_NUMBER}(?: [a-z]{{1,12}})?) \((?:(?:or|about|i\.e\.,?|=) )?({_NUMBER}(?: [a-z]{{1,12}})?)\)"
+    rf"(?<![\w.,])({_NUMBER}(?: [a-z]{{1,12}})?) \((?:(?:or|about|i\.e\.,?|=) )?({_NUMBER}(?: [a-z]{{1,12}})?)\)"
 )
 _BUT_NOT = re.compile(
     r"(?:(?<=[\d})$%]),?|(?<=\w),)\s+(?:and\s+)?(?:not|rather than|instead of)\s+(?:\$|\\\()?[-−]?\d[^\n.]{0,80}"
 )
 _SPACED_MINUS = re.compile(r"(\b(?:is|are|equals|be)|=)\s+[-−–]\s+(?=[\d.\\√])")
 _JOINED = re.compile(r",?\s+(?:and|or)\s+")
+_RELATION = re.compile(r"[=<>]|\\(?:leq?|geq?|in|neq?|approx)(?![A-Za-z])")  # what is said of an unknown, twice
+_ENDS_WITH_LINES = re.compile(
+    r"\\end\{((?:align|gather|eqnarray|multline|split)(?:ed)?\*?)\}\s*(?:\$\$|\\\]|\$)?[\s.]*$"
+)
+_NEW_LINE = re.compile(r"\\\\(?:\[[^\[\]]{0,9}\])?\s*(?=\n|&)")
 _YES_OR_NO = re.compile(r"\**(yes|no|true|false)\b\**\s*(?:[.,;:!]|$)", re.IGNORECASE)
 _OPENING = re.compile(r"(?:therefore|thus|so|hence|then)\b[\s,]*", re.IGNORECASE)
 
@@ -62,11 +67,10 @@ def listed_at_the_end(text: str, values: int) -> str | None:
             return ", ".join([first[0], *listed[1:]])
     span = SPAN.search(text.rstrip()[-LOOKED_AT_CHARACTERS:].rpartition("\n")[2])
     formulas = [content(span), *listed_spans(span.string[span.end() :])] if span else []
-    return (
-        ", ".join(formulas)
-        if span and len(formulas) == values and not NEGATED.search(span.string[: span.start()])
-        else None
-    )
+    if span is None or len(formulas) != values or NEGATED.search(span.string[: span.start()]):
+        return None
+    # What is said of an unknown twice is one answer: `2 \\le x \\le 7`, or `x \\in [2,7]`.
+    return None if any(_RELATION.search(one.replace("=", "")) for one in formulas) else ", ".join(formulas)
 
 
 def _two_formulas(text: str) -> str | None:
@@ -76,7 +80,18 @@ def _two_formulas(text: str) -> str | None:
         return None
     values = [content(span) for span in spans]
     closes = not any(sign.isdigit() for sign in spans[1].string[spans[1].end() :])
-    return ", ".join(values) if closes and not any("=" in value for value in values) else None
+    return ", ".join(values) if closes and not any(map(_RELATION.search, values)) else None
+
+
+def result_of_lines(text: str) -> str | None:
+    r"""What a computation over several lines comes to that ends a text: the right side of the last line of an `align*`."""
+    end = _ENDS_WITH_LINES.search(text[-LOOKED_AT_CHARACTERS:])
+    start = text.rfind(rf"\begin{{{end[1]}}}") if end else -1
+    if end is None or start < 0:
+        return None
+    body = text[start:].partition("}")[2].rpartition(r"\end{")[0].rstrip()
+    last = _NEW_LINE.split(body.removesuffix("\\\\").rstrip())[-1]
+    return re.split(r"=|\\equiv(?![A-Za-z])|\\approx(?![A-Za-z])", last)[-1].replace("&", " ").strip(" .,;\n") or None
 
 
 def said_once(text: str) -> str:

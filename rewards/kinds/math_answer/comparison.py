@@ -195,11 +195,8 @@ def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
     if rounded is not None:
         if not rounding.roughly(answer, rounded):
             return 0.0, "different"
-        if (
-            "." in reference
-            and rounding.rounds(answer.rpartition("=")[2].strip(), rounded)
-            and settle(reference, rounded) == (1.0, "equal_number")
-        ):
+        said = rounding.rounds(answer.rpartition("=")[2].strip(), rounded)
+        if said and settle(reference, rounded) == (1.0, "equal_number"):
             return 1.0, "equal_number"
     answer = _computed(answer) if "=" not in reference else answer
     measured = _settle_measured(reference, answer)

@@ -53,7 +53,7 @@ _SIGNS = {
     "−": "-", "–": "-", "—": "-", "∞": r"\infty ", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "∪": r"\cup ",
     "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "ℝ": r"\mathbb{R}", "±": r"\pm ", "∓": r"\mp ", "π": r"\pi ", "θ": r"\theta ",
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "φ": r"\phi ", "ω": r"\omega ", "⟨": "(", "⟩": ")", "〈": "(", "〉": ")",
-    "。": ".", "、": ",", "¥": "", "₹": "", "¢": " cents", "…": r"\ldots ", "∨": r"\vee ", "∧": r"\wedge ", "′": "'", "’": "'", "‘": "'",
+    "。": ".", "、": ",", "¥": "", "₹": "", "¢": "", "…": r"\ldots ", "∨": r"\vee ", "∧": r"\wedge ", "′": "'", "’": "'", "‘": "'",
     "“": '"', "”": '"', "\u3000": " ", "\ufeff": "",
     "μ": r"\mu ", "µ": r"\mu ", "\u03a9": r"\Omega ", "\u2126": r"\Omega ", "⋯": r"\ldots ", "≡": r"\equiv ", "℃": r"^\circ C", "℉": r"^\circ F",
     "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "或": r" \text{ or } ", "且": r" \text{ and } ", **dict.fromkeys("₽₩₺₫฿", ""),
@@ -100,6 +100,7 @@ _MIXED = re.compile(r"(?<![\d.}])(\d+)\s+(\d+)\s*/\s*(\d+)")
 _PI = re.compile(r"(?<![\\A-Za-z])pi(?![A-Za-z])")
 _SPACED_THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?: \d{3})+(?:\.\d+)?")
 _CURRENCIES = {"$": "dollars", "\u00a4": "dollars", "€": "euros", "£": "gbp"}  # \\$ is read as \u00a4
+_CENTS = re.compile(r"(?<=[\d}])\s?¢")
 _CURRENCY_SIGN = re.compile("[$\u00a4€£]")
 _UNSIGNED = NUMBER_PATTERN.removeprefix("[-+]?")
 _MONEY = re.compile(
@@ -176,6 +177,7 @@ def _is_unit_fraction(found: re.Match[str]) -> bool:
 
 def in_ascii(text: str) -> str:
     """A text whose Unicode signs are LaTeX's commands; pictures and other marks that mean nothing are left out."""
+    text = _CENTS.sub(" cents", text)
     text = _ROOT.sub(lambda root: rf"\sqrt{'[3]' if root[1] == '∛' else ''}{{{root[2]}}}", text)
     text = _STACKED.sub(lambda one: rf"\frac{{{one[1].translate(_LEVEL)}}}{{{one[2].translate(_LEVEL)}}}", text)
     text = _RAISED_RUN.sub(lambda run: f"^{{{run[0].translate(_LEVEL)}}}", text)

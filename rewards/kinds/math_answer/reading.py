@@ -8,7 +8,13 @@ import re
 
 from rewards.contract import without_end_tokens
 from rewards.kinds.math_answer.boxes import BOX_CHARACTERS, NEGATED, last_box, last_boxes
-from rewards.kinds.math_answer.closing import chosen_option, listed_at_the_end, said_in_words, said_once
+from rewards.kinds.math_answer.closing import (
+    chosen_option,
+    listed_at_the_end,
+    result_of_lines,
+    said_in_words,
+    said_once,
+)
 from rewards.kinds.math_answer.formulas import OPERATOR, SPAN, TERM, content, listed_spans
 from rewards.kinds.math_answer.lines import answer_of_lines
 from rewards.kinds.math_answer.notation import NUMBER_PATTERN as _NUMBER
@@ -131,7 +137,12 @@ def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False,
     if "\\boxed" in tail or "\\fbox" in tail:  # one that was never closed, or was denied
         return None
     tail = tail[-LAST_CHARACTERS:]
-    found = listed_at_the_end(tail, values) or chosen_option(tail) or _last_mentioned(said_once(tail), whole)
+    found = (
+        result_of_lines(tail)
+        or listed_at_the_end(tail, values)
+        or chosen_option(tail)
+        or _last_mentioned(said_once(tail), whole)
+    )
     return found if found is not None else said_in_words(tail)
 
 

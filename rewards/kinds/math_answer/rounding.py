@@ -16,6 +16,7 @@ MOST_PLACES = 12  # after the point; digits beyond these are compared elsewhere
 
 _DECIMAL = re.compile(r"(-?)(\d{0,30})\.(\d{1,12})( ?(?:\\ldots|\.\.\.))?")
 _BRACKETS = (("(", ")"), ("(", "]"), ("[", ")"), ("[", "]"), (r"\{", r"\}"), ("", ""))
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _SLACK = Fraction(1, 10**13)  # relative: of a float
 
 
@@ -51,11 +52,12 @@ def rounds_to(value: Fraction, decimal: str, digits: int) -> bool:
 
 
 def rounds(exact: str, rounded: str) -> bool:
-    """Whether a value, rounded to the digits of a decimal fraction, is that fraction, however few they are."""
+    """Whether a value, rounded to the digits of a number, is that number, however few they are."""
+    exact, rounded = _THOUSANDS.sub("", exact), _THOUSANDS.sub("", rounded)
     value, places = elementary.value(exact), len(rounded.partition(".")[2])
     return (
         value is not None
-        and re.fullmatch(r"-?\d+\.\d+", rounded) is not None
+        and re.fullmatch(r"-?\d+(?:\.\d+)?", rounded) is not None
         and f"{float(value):.{places}f}" == rounded
     )
 
