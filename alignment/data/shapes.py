@@ -21,7 +21,8 @@ from rewards.contract import THINKING_KEYS
 from rewards.kinds.tool_call.schema import read_json, read_tools
 
 Gives = Literal["conversations", "problems", "pairs", "steps", "nothing"]
-PROMPTS = ("prompt", "question", "instruction", "query", "input")  # of a pair; the first that a row has
+# Of a pair; the first that a row has. LLaMA-Factory keeps the turns before the answers in `conversations`.
+PROMPTS = ("prompt", "question", "instruction", "query", "input", "conversations")
 QUESTIONS = ("problem", "question", "prompt", "query")
 SOLUTIONS = ("solution", "reasoning", "trace", "rationale")
 EXAMPLES = (

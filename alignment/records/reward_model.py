@@ -1,12 +1,16 @@
 """evaluations/reward_model.json: what a reward model is worth on pairs that it has not seen.
 
-Neighbours: training/stages/reward_model.py (measures it), report/reward_model.py (shows it), core/statistics/preference.py.
+Neighbours: training/stages/reward_model.py and evaluation/pairs.py (measure it), report/reward_model.py (shows it), core/statistics/preference.py.
 """
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from alignment.core.statistics import preference
 from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.preference import ScoredPair
 from alignment.records.file_record import FileRecord
 
 
@@ -39,3 +43,21 @@ class RewardModelRecord(FileRecord):
     mean_reward: Annotated[float | None, "mean over chosen and rejected answers"]
     reward_deviation: Annotated[float | None, "their standard deviation"]
     calibration: Annotated[tuple[ConfidenceBin, ...], "from unsure to sure"] = ()
+
+
+def record_of(pairs: Sequence[ScoredPair]) -> RewardModelRecord:
+    """The figures of scored pairs."""
+    rewards = [reward for one in pairs for reward in (one.chosen, one.rejected)]
+    bins = preference.calibration(pairs)
+    return RewardModelRecord(
+        pairs=len(pairs),
+        accuracy=preference.accuracy(pairs),
+        length_alone=preference.length_alone(pairs),
+        prefers_longer=preference.prefers_longer(pairs),
+        accuracy_if_shorter=preference.accuracy_if_shorter(pairs),
+        length_correlation=preference.length_correlation(pairs),
+        calibration_error=preference.calibration_error(bins),
+        mean_reward=statistics.fmean(rewards) if rewards else None,
+        reward_deviation=statistics.pstdev(rewards) if rewards else None,
+        calibration=tuple(ConfidenceBin(one.pairs, one.confidence, one.right) for one in bins),
+    )

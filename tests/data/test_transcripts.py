@@ -3,7 +3,7 @@
 import pytest
 
 from alignment.core.errors import DataError
-from alignment.data.shapes import pair_of, recognise
+from alignment.data.shapes import columns_read, pair_of, recognise
 
 OPENING = "\n\nHuman: Is it safe?\n\nAssistant: What do you mean?\n\nHuman: The ice, in March.\n\nAssistant:"
 
@@ -19,6 +19,22 @@ def test_a_pair_of_transcripts_is_a_prompt_of_turns_and_two_answers() -> None:
         ("user", "The ice, in March."),
     ]
     assert (chosen["content"], rejected["content"]) == ("No: stay off it.", "Human judgement says\nyes.")
+
+
+def test_a_pair_whose_prompt_is_a_sharegpt_conversation_is_read_as_llama_factory_writes_it() -> None:
+    turns = [
+        {"from": "human", "value": "Is it safe?"},
+        {"from": "gpt", "value": "What?"},
+        {"from": "human", "value": "Ice."},
+    ]
+    row = {
+        "conversations": turns,
+        "chosen": {"from": "gpt", "value": "No."},
+        "rejected": {"from": "gpt", "value": "Yes."},
+    }
+    prompt, chosen, rejected = pair_of(row)
+    assert [one["role"] for one in prompt] == ["user", "assistant", "user"] and prompt[-1]["content"] == "Ice."
+    assert (chosen["content"], rejected["content"]) == ("No.", "Yes.") and "conversations" in columns_read(row)
 
 
 @pytest.mark.parametrize(

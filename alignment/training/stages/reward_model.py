@@ -5,7 +5,6 @@ they are counted, and refused above a fraction. output/ is a folder that `AutoMo
 Neighbours: training/kinds/reward_model.py (declares the kind), core/statistics/preference.py (what is measured).
 """
 
-import statistics
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -23,7 +22,6 @@ from trl import RewardConfig, RewardTrainer
 
 from alignment.core.errors import ArtifactError, DataError
 from alignment.core.files import write_text
-from alignment.core.statistics import preference
 from alignment.core.statistics.intervals import as_text
 from alignment.core.statistics.preference import ScoredPair
 from alignment.data.mixture import load_parts
@@ -31,7 +29,7 @@ from alignment.data.rows import Preference
 from alignment.data.template import render_preference
 from alignment.data.turns_rendered import TurnsRendered
 from alignment.recipe.kinds import Done
-from alignment.records.reward_model import ConfidenceBin, RewardModelRecord
+from alignment.records.reward_model import RewardModelRecord, record_of
 from alignment.training.adapter_config import adapter_config, under_new_head
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
@@ -177,24 +175,6 @@ def scored(trainer: PairTrainer, pairs: Dataset) -> list[ScoredPair]:
         found.append(ScoredPair(chosen, rejected, len(pair["chosen_ids"]), len(pair["rejected_ids"])))
     model.train(training)
     return found
-
-
-def record_of(pairs: Sequence[ScoredPair]) -> RewardModelRecord:
-    """The figures of scored pairs."""
-    rewards = [reward for one in pairs for reward in (one.chosen, one.rejected)]
-    bins = preference.calibration(pairs)
-    return RewardModelRecord(
-        pairs=len(pairs),
-        accuracy=preference.accuracy(pairs),
-        length_alone=preference.length_alone(pairs),
-        prefers_longer=preference.prefers_longer(pairs),
-        accuracy_if_shorter=preference.accuracy_if_shorter(pairs),
-        length_correlation=preference.length_correlation(pairs),
-        calibration_error=preference.calibration_error(bins),
-        mean_reward=statistics.fmean(rewards) if rewards else None,
-        reward_deviation=statistics.pstdev(rewards) if rewards else None,
-        calibration=tuple(ConfidenceBin(one.pairs, one.confidence, one.right) for one in bins),
-    )
 
 
 def _card(context: StageContext) -> str:
