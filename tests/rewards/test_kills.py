@@ -54,13 +54,13 @@ def judged_under_fire(
     return batches, killed
 
 
-def check(batches: list[list[Verdict]], expected: list[float], unknown: str) -> None:
-    """Every verdict is there and right, or says that it could not be reached; and most could."""
+def check(batches: list[list[Verdict]], expected: list[float], unknown: str, killed: int) -> None:
+    """Every verdict is there and right, or says that it could not be reached, which takes two kills."""
     for verdicts in batches:
         for verdict, score in zip(verdicts, expected, strict=True):
             assert verdict.score == score or (verdict.score, verdict.reason) == (None, unknown), verdict
-    reached = [verdict.score is not None for verdicts in batches for verdict in verdicts]
-    assert sum(reached) > 0.8 * len(reached)
+    missed = sum(verdict.score is None for verdicts in batches for verdict in verdicts)
+    assert 2 * missed <= killed
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -79,7 +79,7 @@ def test_no_mathematical_answer_is_lost(longest_pause: float, seed: int) -> None
         )
         again = verifier.judge(rollouts(0))
     assert killed
-    check(batches, expected, "worker_lost")
+    check(batches, expected, "worker_lost", killed)
     assert [one.score for one in again] == expected
 
 
@@ -109,5 +109,5 @@ def test_no_program_is_lost(seed: int) -> None:
         batches, killed = judged_under_fire(lambda _: verifier.judge(rollouts), victims, 0.3, seed)
         again = verifier.judge(rollouts)
     assert killed
-    check(batches, expected, "sandbox_fault")
+    check(batches, expected, "sandbox_fault", killed)
     assert [one.score for one in again] == expected
