@@ -111,13 +111,14 @@ def test_what_fluency_has_asked_of_the_starting_policy_is_the_references_log_pro
     setting = (f"{STAGE}scorers=[{{kind: fluency, weight: 0.5, at_most: -0.0001}}]", f"{STAGE}algorithm={{type: dapo, beta: 0.01}}",
                f"{STAGE}rollout.thinking_fraction=0")  # fmt: skip
     trainer = grpo_trainer(resource("data/base"), tmp_path, monkeypatch, *SMALL, *setting)
-    compute, computed = trainer._reference_logprobs, []
+    asked = trainer.policy_logprobs
+    compute, computed = asked._reference, []
 
     def counted(batch: Any) -> torch.Tensor:
         computed.append(len(batch.ids))
         return compute(batch)
 
-    monkeypatch.setattr(trainer, "_reference_logprobs", counted)
+    monkeypatch.setattr(asked, "_reference", counted)
     trainer.train()
     assert sum(computed) == 16, "each of the eight rows of two steps once, though a scorer and the KL term ask"
     first, second = (line["kl"] for line in trainer.state.log_history if "kl" in line)
