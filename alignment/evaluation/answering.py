@@ -202,9 +202,9 @@ def outcome(judged: Judged) -> Outcome:
         calls_right=_calls_right(judged),
         repeats_claim=_repeats_claim(judged),
         in_language=_in_language(judged),
-        answerable=_answerable(judged),
+        answerable=_said_of_row(judged, "abstention", "answerable"),
         abstained=judged.verdicts["abstention"].reason in ("abstained", "rightly_abstained"),
-        should_refuse=_should_refuse(judged),
+        should_refuse=_said_of_row(judged, "refusal", "should_refuse"),
         refused=refuses(split_thinking(made.text)[1]),
         problem=judged.problem.id,
         text=made.text,
@@ -224,15 +224,9 @@ def _in_language(judged: Judged) -> bool | None:
     return None if found is None or found.score is None else found.score == 1.0
 
 
-def _answerable(judged: Judged) -> bool | None:
-    """Whether a question has an answer that can be known; None for a row that says nothing about it."""
-    found = judged.verdicts["abstention"].evidence.get("answerable")
-    return found if isinstance(found, bool) else None
-
-
-def _should_refuse(judged: Judged) -> bool | None:
-    """Whether a question should be declined; None for a row that says nothing about it."""
-    found = judged.verdicts["refusal"].evidence.get("should_refuse")
+def _said_of_row(judged: Judged, kind: str, name: str) -> bool | None:
+    """What a row says by a column that a verifier read, true or false; None for a row that says nothing about it."""
+    found = judged.verdicts[kind].evidence.get(name)
     return found if isinstance(found, bool) else None
 
 

@@ -54,9 +54,8 @@ def choose_scored(
     if sampling.temperature == 1 and sampling.top_p >= 1 and not 0 < sampling.top_k < logits_NV.shape[-1]:
         probability_NV = logits_NV.softmax(-1)
         chosen_N = inverted(probability_NV, uniform_N)
-        below_N = logits_NV.gather(-1, chosen_N[:, None])[:, 0] - logits_NV.amax(
-            -1
-        )  # finite where a probability is not
+        # By the distance to the highest, which is finite where a probability is 0.
+        below_N = logits_NV.gather(-1, chosen_N[:, None])[:, 0] - logits_NV.amax(-1)
         return chosen_N, below_N + probability_NV.amax(-1).log()
     chosen_N = choose(logits_NV, sampling, uniform_N)
     return chosen_N, logits_NV.log_softmax(-1).gather(-1, chosen_N[:, None])[:, 0]

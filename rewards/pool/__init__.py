@@ -1,8 +1,9 @@
 """VerificationPool: runs a function in worker processes that can be killed, with a time limit per item.
 
 The limit is enforced from outside: a signal asks the worker to stop its item, and one that does not is killed. So it holds
-whatever the code is stuck in, from any thread and inside any trainer. (math-verify's own limit is a signal, which only the main thread may set.) Neighbours: worker_process.py
-(one process), worker.py (runs inside it), kinds/math_answer (uses the pool for computer algebra).
+whatever the code is stuck in, from any thread and inside any trainer. (math-verify's own limit is a signal, which only the
+main thread may set.) Neighbours: worker_process.py (one process), worker.py (runs inside it), kinds/math_answer (uses the
+pool for computer algebra).
 """
 
 import selectors

@@ -7,14 +7,38 @@ from collections.abc import Iterator, Mapping
 from statistics import fmean
 from typing import TypeGuard
 
+from alignment.core.statistics.estimate import Estimate
+from alignment.core.vocabulary import MODES
+from alignment.records.evaluation import EvaluationFigures
 from alignment.report.alarms.trends import outer_quarters
+from alignment.report.changes import evaluated_before
 from alignment.report.document import Alarm, Level, Number
-from alignment.report.run import Stage
+from alignment.report.run import Run, Stage
 
 
 def alarm(stage: Stage, kind: str, value: Number, threshold: Number, message: str, level: Level = "warning") -> Alarm:
     """An alarm of a stage; value and threshold are None where nothing was measured."""
     return Alarm(stage.name, kind, level, None if value is None else round(value, 6), threshold, message)
+
+
+def compared_modes(run: Run, index: int) -> Iterator[tuple[str, str, EvaluationFigures, EvaluationFigures]]:
+    """Of each mode that a stage and one before it were measured in: its name in words, the earlier stage's, and both figures."""
+    stage = run.stages[index]
+    for mode in MODES:
+        before = evaluated_before(run.stages, index, mode)
+        if before is not None and mode in stage.evaluations:
+            figures = before.evaluations[mode].figures, stage.evaluations[mode].figures
+            yield mode.replace("_", "-"), before.name, *figures
+
+
+def clearly_below(one: Estimate, other: Estimate) -> bool:
+    """Whether one interval ends below where the other begins."""
+    return one.high is not None and other.low is not None and one.high < other.low
+
+
+def percent_of(found: Estimate) -> str:
+    """A fraction in whole percent."""
+    return f"{found.value or 0.0:.0%}"
 
 
 def mean_of(stage: Stage, metric: str) -> Number:

@@ -6,10 +6,7 @@ evaluations.py (the other alarms of an evaluation), ../changes.py (which stage i
 
 from collections.abc import Iterator
 
-from alignment.core.vocabulary import MODES
-from alignment.records.evaluation import EvaluationFigures
-from alignment.report.alarms.evidence import alarm
-from alignment.report.changes import evaluated_before
+from alignment.report.alarms.evidence import alarm, clearly_below, compared_modes, percent_of
 from alignment.report.document import Alarm
 from alignment.report.run import Run
 
@@ -20,33 +17,19 @@ FRACTION_LEFT = 0.5  # of them, below which it rings
 def language_alarms(run: Run, index: int) -> Iterator[Alarm]:
     """Answers of a stage whose language can no longer be told, or is clearly more often another than the question's."""
     stage = run.stages[index]
-    for mode in MODES:
-        before = evaluated_before(run.stages, index, mode)
-        if before is None or mode not in stage.evaluations:
-            continue
-        earlier, found = before.evaluations[mode].figures, stage.evaluations[mode].figures
-        spoken = mode.replace("_", "-")
+    for spoken, before, earlier, found in compared_modes(run, index):
         if earlier.language_count >= FEWEST_ANSWERS and found.language_count < FRACTION_LEFT * earlier.language_count:
             message = (
                 f"The language of {found.language_count} {spoken} answers can be told, where it was {earlier.language_count} after "
-                f"{before.name}: read them; they may be no language any more."
+                f"{before}: read them; they may be no language any more."
             )
             left = found.language_count / earlier.language_count
             yield alarm(stage, "language_lost", left, FRACTION_LEFT, message)
-        elif _clearly_below(found, earlier):
+        elif clearly_below(found.language_consistency, earlier.language_consistency):
             message = (
-                f"{_percent(found)} of the {spoken} answers whose language can be told are in the question's, where it was "
-                f"{_percent(earlier)} after {before.name}."
+                f"{percent_of(found.language_consistency)} of the {spoken} answers whose language can be told are in the question's, where it was "
+                f"{percent_of(earlier.language_consistency)} after {before}."
             )
             yield alarm(
                 stage, "language_drift", found.language_consistency.value, earlier.language_consistency.value, message
             )
-
-
-def _clearly_below(found: EvaluationFigures, earlier: EvaluationFigures) -> bool:
-    high, low = found.language_consistency.high, earlier.language_consistency.low
-    return high is not None and low is not None and high < low
-
-
-def _percent(figures: EvaluationFigures) -> str:
-    return f"{figures.language_consistency.value or 0.0:.0%}"

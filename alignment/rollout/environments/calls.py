@@ -8,6 +8,8 @@ from alignment.data.rows import Message
 from rewards.contract import split_thinking
 from rewards.kinds.tool_call.verifier import CALL_OPEN, Call, made_calls
 
+NO_CALL = 'this is no call; write {"name": ..., "arguments": {...}} between the tags'  # what a policy is told
+
 
 def as_message(text: str) -> Message:
     """A turn's text as an assistant message.
@@ -35,3 +37,8 @@ def calls_in(message: Message) -> list[Call]:
         return made_calls(str(message.get("content") or ""))
     functions = [call.get("function", call) for call in listed]
     return [Call(function["name"], function["arguments"]) for function in functions]
+
+
+def shortened(result: str, most: int) -> str:
+    """What a call gave as the policy is shown it: of at most so many characters, with a sign where more is cut."""
+    return result if len(result) <= most else result[:most] + " …"

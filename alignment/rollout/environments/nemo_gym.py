@@ -9,22 +9,21 @@ nemo_gym/server_utils.py). Neighbours: servers.py (which server), rewards/kinds/
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from alignment.core.typed_json import Json
 from alignment.data.rows import Message, Problem
-from alignment.rollout.environments.calls import calls_in
-from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentKind, EnvironmentOptions, Opening
-from alignment.rollout.environments.servers import Answer, Servers, sent_columns
+from alignment.rollout.environments.calls import NO_CALL, calls_in, shortened
+from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentKind, Opening
+from alignment.rollout.environments.servers import Answer, ServerOptions, Servers, key_in, sent_columns
 from alignment.rollout.environments.tools import MOST_CALLS
 from rewards.contract import Rollout
 from rewards.kinds.http_verify.responses import request_params, response
 from rewards.kinds.tool_call.verifier import Call
-from rewards.posting import LARGEST_REPLY_BYTES, client_for, posted, service_problem
+from rewards.posting import LARGEST_REPLY_BYTES, client_for, posted
 
 if TYPE_CHECKING:
     import httpx
@@ -33,22 +32,14 @@ RESERVED = frozenset(("seed_session", "verify", "aggregate_metrics", "mcp"))  # 
 BROKEN = 501  # statuses from here on are a gateway's; a 500 is a tool's own error, which NeMo Gym shows the policy
 
 
-class NemoGymOptions(EnvironmentOptions):
+class NemoGymOptions(ServerOptions):
     """What a recipe may write beside `kind: nemo_gym`."""
 
-    urls: list[str] = Field(min_length=1, description="Resources servers of this environment; an episode stays on one.")
     sessions: int = Field(8, ge=1, description="Episodes of each server at one time.")
     timeout_seconds: float = Field(60.0, gt=0, description="Longest wait for an answer.")
     patience_seconds: float = Field(60.0, ge=0, description="Longest wait for a server that takes an episode.")
     api_key_env: str = Field("", description="The environment variable that holds the servers' key.")
     result_characters: int = Field(4000, ge=1, description="Longest result of a call; more is cut.")
-
-    @model_validator(mode="after")
-    def _addresses(self) -> "NemoGymOptions":
-        for url in self.urls:
-            if problem := service_problem(url):
-                raise ValueError(f"{url} cannot be used: {problem}")
-        return self
 
 
 class Session:
@@ -139,14 +130,13 @@ class Episode:
     def _called(self, call: Call) -> str:
         """What a tool answers, errors included, as NeMo Gym's own agent shows it. Only the row's tools are routes."""
         if call.name is None:
-            return 'error: this is no call; write {"name": ..., "arguments": {...}} between the tags'
+            return f"error: {NO_CALL}"
         offered = [str(one.get("function", one).get("name")) for one in self._opening.tools]
         known = [name for name in offered if name.isidentifier() and name not in RESERVED]
         if call.name not in known:
             return f"error: there is no tool {call.name!r}; there are: {', '.join(known) or 'none'}"
         _, text = self._begun().post(call.name, dict(call.arguments))
-        most = self._owner.options.result_characters
-        return text if len(text) <= most else text[:most] + " …"
+        return shortened(text, self._owner.options.result_characters)
 
 
 class NemoGymEnvironments:
@@ -166,10 +156,7 @@ class NemoGymEnvironments:
         """Sessions end with their rollouts."""
 
     def _begin(self, url: str, row: Mapping[str, Json]) -> tuple[Session, Answer]:
-        variable, limit = self.options.api_key_env, self.options.timeout_seconds
-        key = os.environ.get(variable, "").strip() if variable else ""
-        if variable and not key:
-            raise EnvironmentFault(f"the environment variable {variable} holds no key for {url}")
+        key, limit = key_in(self.options.api_key_env, url), self.options.timeout_seconds
         session = Session(url, client_for(url, key, limit, concurrency=1), limit)
         try:
             return session, session.ask("seed_session", row)

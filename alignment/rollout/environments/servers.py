@@ -5,18 +5,43 @@ openenv/, nemo_gym.py and verifiers_v1/ (begin a session, and speak with it).
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from pydantic import Field, model_validator
+
 from alignment.core.typed_json import Json
 from alignment.data.rows import Problem
-from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentsFull
+from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentOptions, EnvironmentsFull
+from rewards.posting import service_problem
 
 BETWEEN_TRIES_SECONDS = 0.2
 LEFT_ALONE_SECONDS = 5.0  # a server that could not be reached, while another can
 Answer = Mapping[str, Json]
+
+
+class ServerOptions(EnvironmentOptions):
+    """What a recipe may write of servers that play episodes, whatever is spoken with them."""
+
+    urls: list[str] = Field(min_length=1, description="Servers of this environment; an episode stays on one.")
+
+    @model_validator(mode="after")
+    def _addresses(self) -> "ServerOptions":
+        for url in self.urls:
+            if problem := service_problem(url):
+                raise ValueError(f"{url} cannot be used: {problem}")
+        return self
+
+
+def key_in(variable: str, url: str) -> str:
+    """The key of a server; empty where no variable is named. Raises EnvironmentFault where the variable holds none."""
+    key = os.environ.get(variable, "").strip() if variable else ""
+    if variable and not key:
+        raise EnvironmentFault(f"the environment variable {variable} holds no key for {url}")
+    return key
 
 
 class PlayedSession(Protocol):

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from alignment.data.rows import Message, Problem
-from alignment.rollout.environments.calls import calls_in
+from alignment.rollout.environments.calls import NO_CALL, calls_in, shortened
 from alignment.rollout.environments.executors import Calculator, Executor, Python, Store, ToolError
 from alignment.rollout.environments.protocol import EnvironmentKind, EnvironmentOptions, Opening
 from rewards import machine_problem
@@ -64,12 +64,12 @@ class ToolConversation:
         if any(call.name in self._declared and call.name not in self._executors for call in calls):
             return []
         said = [self._answer(call) if place < MOST_CALLS else _TOO_MANY for place, call in enumerate(calls)]
-        return [{"role": "tool", "content": self._cut(text)} for text in said]
+        return [{"role": "tool", "content": shortened(text, self._most)} for text in said]
 
     def _answer(self, call: Call) -> str:
         """The result of a call, or what is wrong with it."""
         if call.name is None:
-            return 'error: this is no call; write {"name": ..., "arguments": {...}} between the tags'
+            return f"error: {NO_CALL}"
         if call.name not in self._executors:
             return f"error: there is no tool {call.name[:50]!r}; there are: {', '.join(self._executors)}"
         misfits = self._schemas[call.name].misfits(call.arguments)
@@ -79,9 +79,6 @@ class ToolConversation:
             return self._executors[call.name].call(call.arguments)
         except ToolError as error:
             return f"error: {error}"
-
-    def _cut(self, text: str) -> str:
-        return text if len(text) <= self._most else text[: self._most] + " …"
 
 
 class ToolConversations:

@@ -8,20 +8,19 @@ step's rollouts from our engine, `_compute_loss` lays rows end to end and hands 
 Neighbours: divergences.py (the formulas), heads.py, teacher.py, ../rl/rollouts.py (samples), ../rl/batch.py (rows as tensors).
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from accelerate.utils import gather_object
 from torch.nn.functional import pad
 from trl.kernels.chunked_logprob import ChunkedLogProbFunction
-from trl.models.utils import disable_gradient_checkpointing
 
 from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.training.distillation.divergences import FORWARD_KL, REVERSE_KL, divergence, entropy
 from alignment.training.distillation.heads import COLUMNS, Head, following, states_before
 from alignment.training.distillation.trl_trainer import DistillationTrainer, fused_divergence
+from alignment.training.measuring import computed_in, mean_over_ranks, measuring
 from alignment.training.rl.batch import GAP_ROWS, RolledOut, RolloutSource, Row, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.rl.order import EpochSampler
@@ -78,7 +77,7 @@ class StudentTrainer(DistillationTrainer):
         rolled = self._rollouts.roll_out([row["problem"] for row in inputs], step, EngineWeights(model))
         gap = self.logprob_gap(rolled.rows[:GAP_ROWS])
         if gap > self._max_logprob_gap:
-            refuse_gap(Gap(gap, gap, (self._engine_dtype, self._dtype())), self._max_logprob_gap, step)
+            refuse_gap(Gap(gap, gap, (self._engine_dtype, computed_in(self))), self._max_logprob_gap, step)
         batch = self._tensors(rolled.rows)
         tokens = self.accelerator.reduce(batch.step_tokens, reduction="sum")
         self._record(rolled, gap)
@@ -150,12 +149,10 @@ class StudentTrainer(DistillationTrainer):
     def logprob_gap(self, rows: Sequence[Row]) -> float:
         """Mean distance in nats between the engine's log-probs of sampled tokens and the trainer's, over all ranks."""
         batch, model = self._tensors(rows), self.accelerator.unwrap_model(self.model)
-        with self._measuring(), self.accelerator.autocast():
+        with measuring(self), self.accelerator.autocast():
             ours_N = self._forward_redirection(model, model, self._logprobs, model, batch)
         engine_N = batch.engine_BC[batch.loss_mask_BC > 0]
-        sums = torch.stack([(ours_N - engine_N).abs().sum(), batch.loss_mask_BC.sum()])
-        distance, count = self.accelerator.reduce(sums, reduction="sum").tolist()
-        return float(distance / max(1.0, count))
+        return mean_over_ranks(self, (ours_N - engine_N).abs().sum(), batch.loss_mask_BC.sum())
 
     def _logprobs(self, model: torch.nn.Module, batch: StepBatch) -> torch.Tensor:
         """Log-probs of the tokens with loss, (N,), in the order of the batch."""
@@ -167,21 +164,6 @@ class StudentTrainer(DistillationTrainer):
                 states_NH, weight_VH, bias_V, tokens_N, 1.0, COLUMNS, head.softcap, head.scale, ()
             )[0]
         return found
-
-    @contextlib.contextmanager
-    def _measuring(self) -> Iterator[None]:
-        """Without gradients, dropout and checkpointing."""
-        was_training = self.model.training
-        self.model.eval()
-        with torch.no_grad(), disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs):
-            yield
-        self.model.train(was_training)
-
-    def _dtype(self) -> str:
-        """What the trainer computes in."""
-        if self.args.bf16 or self.args.fp16:
-            return "bfloat16" if self.args.bf16 else "float16"
-        return str(next(self.model.parameters()).dtype).removeprefix("torch.")
 
     def _tensors(self, rows: Sequence[Row]) -> StepBatch:
         pad_id = self.processing_class.pad_token_id

@@ -70,6 +70,7 @@ def give_frozen_head(model: PreTrainedModel, temperature: float) -> bool:
 
     @functools.wraps(type(model).forward)  # `generate` reads the signature
     def forward(self: PreTrainedModel, *args: Any, fused_lm_head: bool = False, **options: Any) -> Any:
+        """The model's own, but where TRL asks for log-probs of labels (B, L): FusedCausalLMOutput without entropies."""
         if not fused_lm_head or options.get("output_router_logits") or hasattr(weight_VH, "ds_id"):
             return with_trl(*args, fused_lm_head=fused_lm_head, **options)
         labels_BL = options.pop("labels")[:, 1:]

@@ -4,14 +4,13 @@ By the fused head of TRL, which never makes whole logits. Neighbours: trainer.py
 inference/weights/sync_check.py (what a distance means).
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from trl.models.utils import disable_gradient_checkpointing
 from trl.trainer.utils import use_adapter
 
+from alignment.training.measuring import forward_alone, mean_over_ranks, measuring
 from alignment.training.packing_check import plain_attention
 from alignment.training.policy import without_adapter
 from alignment.training.rl.batch import Row, StepBatch, as_tensors
@@ -53,21 +52,19 @@ class PolicyLogprobs:
         parts = torch.arange(len(batch.ids), device=batch.ids.device).split(
             self._trainer.args.per_device_train_batch_size
         )
-        with torch.no_grad(), self._without_checkpointing():
+        with forward_alone(self._trainer):
             return torch.cat([self.score(model, batch.rows(part)).logprobs_BC for part in parts])
 
     def gap(self, rows: Sequence[Row]) -> float:
         """Mean distance in nats between the engine's log-probs of sampled tokens and the trainer's, over all ranks."""
         trainer, batch = self._trainer, self._tensors(rows)
-        with self._measuring():
+        with measuring(self._trainer):
             if trainer.temperature == 1:
                 logprobs_BC = self.score(trainer.model, batch).logprobs_BC
             else:  # the engine reports the untempered distribution, and the fused head computes the tempered one
                 logprobs_BC = self._untempered(batch)
         distance_BC = (logprobs_BC - batch.engine_BC).abs() * batch.loss_mask_BC
-        sums = torch.stack([distance_BC.sum(), batch.loss_mask_BC.sum()])
-        distance, count = trainer.accelerator.reduce(sums, reduction="sum").tolist()
-        return float(distance / max(1.0, count))
+        return mean_over_ranks(trainer, distance_BC.sum(), batch.loss_mask_BC.sum())
 
     def plain_gap(self, rows: Sequence[Row]) -> float:
         """`gap` with each row under plain attention, to tell where a gap comes from."""
@@ -90,7 +87,7 @@ class PolicyLogprobs:
         if not rows:
             return []
         made = [Row(prompt, ids, [0.0] * len(ids), [True] * len(ids), truncated=False) for prompt, ids in rows]
-        with self._measuring():
+        with measuring(self._trainer):
             found_BC = self._reference(self._tensors(made))
         for of_row, (prompt, ids) in zip(found_BC, rows, strict=True):
             self._start_known[len(prompt), *prompt, *ids] = of_row[: len(ids)]
@@ -136,23 +133,6 @@ class PolicyLogprobs:
             logprobs_T = logits_TV.gather(-1, next_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
             found.append(laid_out.padded(logprobs_T[None])[:, first:])
         return torch.cat(found)
-
-    @contextlib.contextmanager
-    def _measuring(self) -> Iterator[None]:
-        """Without gradients, dropout and checkpointing."""
-        model = self._trainer.model
-        was_training = model.training
-        model.eval()
-        with torch.no_grad(), self._without_checkpointing():
-            yield
-        model.train(was_training)
-
-    def _without_checkpointing(self) -> contextlib.AbstractContextManager[None]:
-        trainer = self._trainer
-        found: contextlib.AbstractContextManager[None] = disable_gradient_checkpointing(
-            trainer.model, trainer.args.gradient_checkpointing_kwargs
-        )
-        return found
 
     def _tensors(self, rows: Sequence[Row]) -> StepBatch:
         pad_id, device = self._trainer.processing_class.pad_token_id, self._trainer.accelerator.device

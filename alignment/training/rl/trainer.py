@@ -17,6 +17,7 @@ from trl.trainer.utils import shuffle_sequence_dict, split_tensor_dict
 from alignment.core.errors import RecipeError
 from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.recipe.algorithm import AlgorithmFields
+from alignment.training.measuring import computed_in, mean_over_ranks
 from alignment.training.policy import without_adapter
 from alignment.training.rl.advantages import advantages_of, group_normalised, normalise_then_sum
 from alignment.training.rl.ahead import without_stale
@@ -95,7 +96,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         compared = rolled.probes or rolled.rows[:GAP_ROWS]
         gap = self.policy_logprobs.gap(compared)
         if gap > self._max_logprob_gap:
-            found = Gap(gap, self.policy_logprobs.plain_gap(compared), (self._engine_dtype, self._dtype()))
+            found = Gap(gap, self.policy_logprobs.plain_gap(compared), (self._engine_dtype, computed_in(self)))
             refuse_gap(found, self._max_logprob_gap, step)
         pad_id, cut_off = self.processing_class.pad_token_id, self._algorithm.mask_truncated
         batch = as_tensors(rolled.rows, pad_id=pad_id, mask_truncated=cut_off, device=self.accelerator.device)
@@ -152,12 +153,6 @@ class PolicyGradientTrainer(GRPOTrainer):
         self._count_kl(tokens)
         return loss
 
-    def _dtype(self) -> str:
-        """What the trainer computes in."""
-        if self.args.bf16 or self.args.fp16:
-            return "bfloat16" if self.args.bf16 else "float16"
-        return str(next(self.model.parameters()).dtype).removeprefix("torch.")
-
     def _advantages(self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor, rolled: RolledOut) -> torch.Tensor:
         """Advantages of this rank's rows, (B, C), from the rewards of all ranks: a group may lie on two of them."""
         mask_NGT, rewards_NG = self._groups.mask(loss_mask_BC), self._groups.split(rewards_B)
@@ -201,8 +196,7 @@ class PolicyGradientTrainer(GRPOTrainer):
         kl_BT = kl_to_reference(tokens.logprobs_BT.detach(), tokens.reference_BT) * tokens.mask_BT
         self._kl_sums += torch.stack([kl_BT.sum(), tokens.mask_BT.sum()])
         if self.accelerator.sync_gradients:
-            total, count = self.accelerator.reduce(self._kl_sums, reduction="sum").tolist()
-            self._metrics["train"]["kl"].append(total / max(1.0, count))
+            self._metrics["train"]["kl"].append(mean_over_ranks(self, *self._kl_sums))
             self._kl_sums = torch.zeros_like(self._kl_sums)
 
 

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from alignment.core.errors import DataError
 from alignment.data.rows import Message, Problem
-from alignment.rollout.environments.calls import calls_in
+from alignment.rollout.environments.calls import NO_CALL, calls_in, shortened
 from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentKind, EnvironmentOptions, Opening
 from alignment.rollout.environments.tools import MOST_CALLS
 from rewards.kinds.tool_call.verifier import Call
@@ -94,10 +94,9 @@ class BfclEpisode:
 
     def _called(self, call: Call) -> str:
         if call.name is None:
-            return 'error: this is no call; write {"name": ..., "arguments": {...}} between the tags'
+            return f"error: {NO_CALL}"
         result = str(self._answer({"do": "call", "name": call.name, "arguments": dict(call.arguments)}))
-        most = self._options.result_characters
-        return result if len(result) <= most else result[:most] + " …"
+        return shortened(result, self._options.result_characters)
 
     def _answer(self, order: Any) -> Any:
         """What the simulator answers. Raises EnvironmentFault if it ended or is late."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from alignment.core.typed_json import Json
 from alignment.data.rows import ToolSchema
+from alignment.rollout.environments.calls import NO_CALL
 from alignment.rollout.environments.openenv.connection import Session
 from alignment.rollout.environments.openenv.options import Form
 from alignment.rollout.environments.protocol import EnvironmentFault
@@ -76,7 +77,7 @@ class Actions:
     def of_call(self, call: Call) -> dict[str, Json]:
         """The action of a call. Raises NoAction, in words, for one that is malformed or of no tool."""
         if call.name is None:
-            raise NoAction('this is no call; write {"name": ..., "arguments": {...}} between the tags')
+            raise NoAction(NO_CALL)
         if call.name not in self._known:
             raise NoAction(f"there is no tool {call.name[:50]!r}; there are: {', '.join(self._known)}")
         if self._form == "mcp":

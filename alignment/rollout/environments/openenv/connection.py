@@ -5,14 +5,13 @@ Neighbours: environment.py, actions.py, ../servers.py (which server takes an epi
 """
 
 import json
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from alignment.core.typed_json import Json
 from alignment.rollout.environments.openenv.options import OpenEnvOptions
 from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentsFull
-from alignment.rollout.environments.servers import Answer
+from alignment.rollout.environments.servers import Answer, key_in
 from rewards.posting import is_loopback
 
 if TYPE_CHECKING:
@@ -85,10 +84,7 @@ def _connected(options: OpenEnvOptions, url: str) -> Session:
     from websockets.exceptions import WebSocketException
     from websockets.sync.client import connect
 
-    variable = options.api_key_env
-    key = os.environ.get(variable, "").strip() if variable else ""
-    if variable and not key:
-        raise EnvironmentFault(f"the environment variable {variable} holds no key for {url}")
+    key = key_in(options.api_key_env, url)
     address = f"ws{url.removeprefix('http')}/ws"
     headers: list[tuple[str, str]] = [("Authorization", f"Bearer {key}")] if key else []
     proxy: Any = None if is_loopback(url) else True  # a proxy cannot reach this machine's own server

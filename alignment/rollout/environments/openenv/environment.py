@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from alignment.core.errors import RecipeError
 from alignment.core.typed_json import Json
 from alignment.data.rows import Message, Problem, ToolSchema
-from alignment.rollout.environments.calls import calls_in
+from alignment.rollout.environments.calls import calls_in, shortened
 from alignment.rollout.environments.openenv.actions import Actions, NoAction, act_tool, listed_tools, observed
 from alignment.rollout.environments.openenv.connection import Refused, Session, begun
 from alignment.rollout.environments.openenv.options import OpenEnvOptions
@@ -83,8 +83,7 @@ class Episode:
         reward = answer.get("reward")
         if isinstance(reward, (int, float)) and math.isfinite(reward):
             self._rewards.append(float(reward))
-        text, most = observed(answer, self._options.observation), self._options.result_characters
-        return text if len(text) <= most else text[:most] + " …"
+        return shortened(observed(answer, self._options.observation), self._options.result_characters)
 
 
 class OpenEnvEnvironments:

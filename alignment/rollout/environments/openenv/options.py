@@ -2,18 +2,16 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from alignment.rollout.environments.protocol import EnvironmentOptions
-from rewards.posting import service_problem
+from alignment.rollout.environments.servers import ServerOptions
 
 Form = Literal["text", "act", "mcp"]
 
 
-class OpenEnvOptions(EnvironmentOptions):
+class OpenEnvOptions(ServerOptions):
     """What a recipe may write beside `kind: openenv`."""
 
-    urls: list[str] = Field(min_length=1, description="Servers of this environment; an episode stays on one.")
     action: Form = Field(
         "act", description="A turn is an answer's text, a call of `act`, or a call of a tool of the server's."
     )
@@ -27,10 +25,3 @@ class OpenEnvOptions(EnvironmentOptions):
     patience_seconds: float = Field(60.0, ge=0, description="Longest wait for a server that takes an episode.")
     api_key_env: str = Field("", description="The environment variable that holds the servers' key.")
     result_characters: int = Field(4000, ge=1, description="Longest observation; more is cut.")
-
-    @model_validator(mode="after")
-    def _addresses(self) -> "OpenEnvOptions":
-        for url in self.urls:
-            if problem := service_problem(url):
-                raise ValueError(f"{url} cannot be used: {problem}")
-        return self

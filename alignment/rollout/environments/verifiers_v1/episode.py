@@ -18,6 +18,7 @@ from typing import Any
 from alignment.core.errors import RecipeError
 from alignment.core.typed_json import Json
 from alignment.data.rows import Message, Problem, ToolSchema
+from alignment.rollout.environments.calls import shortened
 from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentKind, Opening
 from alignment.rollout.environments.servers import Answer, Servers
 from alignment.rollout.environments.verifiers_v1.options import VerifiersOptions
@@ -215,7 +216,7 @@ def _shown(message: Mapping[str, Any], longest: int) -> Message:
     text, role = _text(message.get("content")), str(message.get("role"))
     if role == "developer":
         role = "system"
-    return {"role": role, "content": text if len(text) <= longest or role != "tool" else text[:longest] + " …"}
+    return {"role": role, "content": shortened(text, longest) if role == "tool" else text}
 
 
 def _text(content: Any) -> str:
