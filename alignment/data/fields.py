@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from alignment.core.errors import DataError
+from alignment.core.vocabulary import Mode
+from alignment.data.margins import MARGIN, margin_of
 from alignment.data.rows import Message, Preference, Problem, ToolSchema
 from alignment.data.shapes import (
     BESIDE,
@@ -60,6 +62,7 @@ class Fields(BaseModel):
     completion: str | None = None  # the answer to `prompt`, where a table keeps chats as two fields
     chosen: str | None = None  # the better and the worse answer to `prompt`: the table holds pairs
     rejected: str | None = None
+    margin: str | None = None  # of a pair; a column `margin` is read without being named
     steps: bool = False  # the table holds solutions with step labels, in one of the forms of step_forms.py
     tests: dict[str, str] | None = None  # of python_tests: its `form`, and for each field of that form the row's own
     shown_asserts: int = 0  # so many are shown with the question, where only they say what the function is called
@@ -71,6 +74,8 @@ class Fields(BaseModel):
     def _pairs_have_two_answers(self) -> "Fields":
         if (self.chosen is None) != (self.rejected is None):
             raise ValueError("a pair needs both `chosen` and `rejected`; write the missing one")
+        if self.margin is not None and self.chosen is None:
+            raise ValueError("`margin` is that of a pair, and `chosen` is missing; write its field")
         if self.completion is not None and self.prompt is None:
             raise ValueError("`completion` answers a `prompt`, which is missing; write its field")
         return self
@@ -111,7 +116,7 @@ class Fields(BaseModel):
     def named(self) -> set[str]:
         """The fields of a row that are read."""
         single = (self.question, self.prompt, self.system, self.tools, self.answer, self.trace, self.messages,
-                  self.completion, self.chosen, self.rejected, self.solution)  # fmt: skip
+                  self.completion, self.chosen, self.rejected, self.margin, self.solution)  # fmt: skip
         tests = [field for name, field in (self.tests or {}).items() if name != "form"]
         return {name for name in (*single, *self.columns, *tests) if name is not None}
 
@@ -129,6 +134,7 @@ class Fields(BaseModel):
         if not self.holds_chats and self.chosen is None:
             return self.named
         beside = BESIDE - set(SYSTEM) if self.system is not None else BESIDE
+        beside |= {MARGIN} if self.chosen is not None and self.margin is None else set()
         return self.named | beside | (set(THINKING_KEYS) if self.completion is not None else set())
 
     @property
@@ -202,11 +208,13 @@ def read_pair(source: str, fields: Fields, index: int, row: Any) -> Preference:
     names = ("prompt", "chosen", "rejected")
     row = _with_system(fields, row)
     prompt, chosen, rejected = pair_of({**row, **_renamed(fields, row, names)} if isinstance(row, dict) else row)
+    margin = margin_of(row, fields.margin or MARGIN)
     thinks, other = (bool(answer.get("reasoning_content")) for answer in (chosen, rejected))
     if thinks != other:
         raise DataError("one of `chosen` and `rejected` thinks and the other does not, so they are in different modes")
     tools = read_row_tools(fields, row)
-    return Preference(str(index), prompt, chosen, rejected, "thinking" if thinks else "non_thinking", source, tools)
+    mode: Mode = "thinking" if thinks else "non_thinking"
+    return Preference(str(index), prompt, chosen, rejected, mode, source, tools, margin)
 
 
 def _renamed(fields: Fields, row: Any, names: tuple[str, ...]) -> Any:

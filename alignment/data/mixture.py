@@ -36,6 +36,7 @@ NEW_FIELDS = (
     "completion",
     "chosen",
     "rejected",
+    "margin",
     "system",
     "kept",
 )  # of a declaration; where unset, they are no part of an identity

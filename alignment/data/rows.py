@@ -97,6 +97,7 @@ class Preference:
     mode: Mode
     family: str = ""
     tools: list[ToolSchema] = field(default_factory=list)
+    margin: float | None = None  # how far apart the two rewards have to be; None where the source does not say
 
 
 @dataclass(frozen=True)

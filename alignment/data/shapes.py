@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from alignment.core.errors import DataError
 from alignment.data.json_text import WrittenNumber
+from alignment.data.margins import MARGIN
 from alignment.data.rows import SAMPLING_COLUMNS, Message, ToolSchema, user_turn
 from alignment.data.step_forms import form_of
 from alignment.data.transcripts import transcript_of
@@ -156,7 +157,7 @@ def columns_read(row: Mapping[str, Any]) -> frozenset[str]:
     if shape.gives == "steps":
         return frozenset(row)  # each form has its reader
     if shape.gives == "pairs":
-        return frozenset({"chosen", "rejected", *BESIDE, _first(row, PROMPTS) or "prompt"})
+        return frozenset({"chosen", "rejected", MARGIN, *BESIDE, _first(row, PROMPTS) or "prompt"})
     if shape.gives == "problems":
         return frozenset({shape.question, "answer", shape.solution or "", *BESIDE})
     name = _first(row, ("messages", "conversations"))

@@ -21,7 +21,7 @@ from alignment.report.render.markdown import render_markdown
 from alignment.report.run import read_run
 from alignment.run.plan import RunPlan
 from alignment.training.context import StageContext
-from alignment.training.stages.reward_model import train_reward_model
+from alignment.training.stages.reward_model import build, train_reward_model
 
 TRAINER = {"max_steps": 40, "per_device_train_batch_size": 4, "learning_rate": 1.0e-3}
 
@@ -39,8 +39,8 @@ def pairs_file(path: Path, count: int = 60, *, longer: bool = False) -> Path:
     return path
 
 
-def run_stage(folder: Path, data: Path, **fields: Any) -> tuple[StageContext, Path]:
-    """Train a stage in this process; returns its context and output folder."""
+def stage_of(folder: Path, data: Path, **fields: Any) -> StageContext:
+    """A stage that is ready to train in this process."""
     folder.mkdir(parents=True, exist_ok=True)
     stage = {
         "name": "rm", "kind": "reward_model", "data": str(data), "max_length": 256, "held_out": 0.2, "trainer": TRAINER, **fields,
@@ -55,6 +55,12 @@ def run_stage(folder: Path, data: Path, **fields: Any) -> tuple[StageContext, Pa
         plan.recipe, plan.recipe.stage("rm"), plan.run, plan.folder("rm"), str(resource("data/base"))
     )
     context.folder.path.mkdir(parents=True, exist_ok=True)
+    return context
+
+
+def run_stage(folder: Path, data: Path, **fields: Any) -> tuple[StageContext, Path]:
+    """Train a stage in this process; returns its context and output folder."""
+    context = stage_of(folder, data, **fields)
     train_reward_model(context)
     return context, context.folder.output
 
@@ -114,6 +120,45 @@ def test_pairs_that_are_too_long_are_counted_and_too_many_are_refused(tmp_path: 
             file.write(json.dumps({**long, "prompt": f"1 + {number} ="}) + "\n")
     with pytest.raises(DataError, match="more than max_too_long_fraction 0.1"):
         run_stage(tmp_path / "many", data, trainer=few)
+
+
+def with_margins(path: Path, *margins: float | None) -> Path:
+    """Pairs of which these have a margin, or none for None."""
+    rows = [json.loads(line) for line in pairs_file(path, count=len(margins)).read_text(encoding="utf-8").splitlines()]
+    said = [row if margin is None else {**row, "margin": margin} for row, margin in zip(rows, margins, strict=True)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in said), encoding="utf-8")
+    return path
+
+
+def loss_at_equal_rewards(context: StageContext) -> tuple[float, list[float]]:
+    """The loss over all pairs of a model that gives every answer 0, and the margins that its rows have."""
+    trainer, _ = build(context)
+    torch.nn.init.zeros_(trainer.model.score.weight)
+    rows = list(trainer.train_dataset)
+    with torch.no_grad():
+        loss = trainer.compute_loss(trainer.model, trainer.data_collator(rows))
+    return float(loss), [row["margin"] for row in rows if "margin" in row]
+
+
+def test_a_margin_changes_the_loss_as_its_formula_says(tmp_path: Path) -> None:
+    data = with_margins(tmp_path / "pairs.jsonl", 1.0, 3.0, None, None)
+    context = stage_of(tmp_path / "with", data, held_out=None)
+    loss, margins = loss_at_equal_rewards(context)
+    assert sorted(margins) == [0.0, 0.0, 1.0, 3.0] and context.counts["margins"] == 2
+    assert loss == pytest.approx(1.437036, abs=1e-5)  # mean of log(1 + e^m): 1.313262, 3.048587, and twice log 2
+    plain = stage_of(tmp_path / "without", with_margins(tmp_path / "plain.jsonl", None, None), held_out=None)
+    loss, margins = loss_at_equal_rewards(plain)
+    assert margins == [] and "margins" not in plain.counts
+    assert loss == pytest.approx(0.693147, abs=1e-5)
+
+
+def test_a_stage_with_margins_trains_and_pulls_rewards_further_apart(tmp_path: Path) -> None:
+    apart = []
+    for margin in (None, 8.0):
+        data = with_margins(tmp_path / f"{margin}.jsonl", *[margin] * 60)
+        _, output = run_stage(tmp_path / str(margin), data)
+        apart.append(reward(output, "12 + 13 =", "25.") - reward(output, "12 + 13 =", "It is 32!"))
+    assert apart[1] > apart[0] + 0.5
 
 
 def pair(chosen: float, rejected: float, lengths: tuple[int, int] = (5, 5)) -> ScoredPair:

@@ -45,11 +45,19 @@ FILE = "reward_model.json"
 
 
 class PairTrainer(RewardTrainer):
-    """RewardTrainer on pairs that are token ids already: chosen_ids and rejected_ids, each with its prompt."""
+    """RewardTrainer on pairs that are token ids already: chosen_ids and rejected_ids, each with its prompt, and a margin."""
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
         """The rows as they are. Overrides TRL's, which renders, tokenizes, and drops what is too long."""
         return dataset
+
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """TRL's, but the model is not handed the margins: TRL passes them on, and not every architecture ignores them."""
+
+        def called(margin: torch.Tensor | None = None, **given: Any) -> Any:
+            return model(**given)
+
+        return super().compute_loss(called, inputs, *args, **kwargs)
 
 
 def train_reward_model(context: StageContext) -> Done:
@@ -65,12 +73,18 @@ def build(context: StageContext) -> tuple[PairTrainer, Recorder]:
     stage: RewardModelStage = context.stage
     tokenizer = context.tokenizer()
     rows, measured = sound_pairs(context)
-    table, held = _table(context, tokenizer, "rows", rows), _table(context, tokenizer, "held-out", measured)
+    margins = sum(pair.margin is not None for pair in rows)
+    table, held = (
+        _table(context, _rendered(tokenizer, pairs, stage.max_length, margins > 0), name, len(pairs))
+        for name, pairs in (("rows", rows), ("held-out", measured))
+    )
     if table is None or (stage.held_out is not None and held is None):
         raise DataError(
             f"stage {stage.name} has no pairs to {'train on' if table is None else 'hold out'}; give it more"
         )
     context.counts["rows"] = len(table)
+    if margins:
+        context.counts["margins"] = margins
     recorder = Recorder(context)
     settings = RewardConfig(
         **{
@@ -112,16 +126,14 @@ def _model(context: StageContext) -> PreTrainedModel:
     return found
 
 
-def _table(
-    context: StageContext, tokenizer: PreTrainedTokenizerBase, name: str, pairs: Sequence[Preference]
-) -> Dataset | None:
-    """The pairs that are short enough, in tokens, on disk. Raises DataError if too many are not."""
+def _table(context: StageContext, rendered: Iterator[dict[str, Any]], name: str, pairs: int) -> Dataset | None:
+    """The pairs that are short enough, of so many, in tokens, on disk. Raises DataError if too many are not."""
     stage: RewardModelStage = context.stage
-    table = disk_table(context, name, _rendered(tokenizer, pairs, stage.max_length))
-    too_long = len(pairs) - (0 if table is None else len(table))
-    if too_long > stage.max_too_long_fraction * len(pairs):
+    table = disk_table(context, name, rendered)
+    too_long = pairs - (0 if table is None else len(table))
+    if too_long > stage.max_too_long_fraction * pairs:
         raise DataError(
-            f"{too_long} of {len(pairs)} pairs ({name}) are longer than max_length {stage.max_length}, more than "
+            f"{too_long} of {pairs} pairs ({name}) are longer than max_length {stage.max_length}, more than "
             f"max_too_long_fraction {stage.max_too_long_fraction:g}: the long ones would be missing from what is learned; raise "
             "max_length, or max_too_long_fraction if that is meant"
         )
@@ -130,9 +142,12 @@ def _table(
 
 
 def _rendered(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], longest: int
-) -> Iterator[dict[str, list[int]]]:
-    """Whole conversations of chosen and rejected as token ids, each with the prompt before it."""
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[Preference], longest: int, margins: bool
+) -> Iterator[dict[str, Any]]:
+    """Whole conversations of chosen and rejected as token ids, each with the prompt before it.
+
+    margins: whether any pair has one. Then every row has the column that TRL reads, 0 where nothing is said.
+    """
     turns = TurnsRendered(tokenizer)
     for pair in pairs:
         turns.prove_pair(pair)
@@ -141,6 +156,7 @@ def _rendered(
             yield {
                 "chosen_ids": found.prompt_ids + found.chosen_ids,
                 "rejected_ids": found.prompt_ids + found.rejected_ids,
+                **({"margin": pair.margin or 0.0} if margins else {}),
             }
 
 
