@@ -1,9 +1,10 @@
 r"""Kind `math_answer`: is the final answer of a rollout mathematically the reference answer?
 
-reading.py finds the answer · notation.py brings it to one notation · comparison.py settles what needs no algebra, with
-quantities.py and units.py (numbers and units), sentences.py (what a sentence says), forms.py (choices, sets, named
-unknowns), elementary.py and expressions.py (values) · symbolic.py the rest, in a process of its own · verifier.py judges
-· table.py is the audit table.
+reading.py finds the answer, with boxes.py, formulas.py, lines.py and closing.py · notation.py brings it to one notation ·
+comparison.py settles what needs no algebra, with quantities.py, number_words.py and units.py (numbers and units), sentences.py
+(what a sentence says), literals.py and sets.py (words), forms.py, unknowns.py and counts.py (lists, tuples), elementary.py,
+expressions.py and rounding.py (values) · symbolic.py the rest, in a process of its own · verifier.py judges · table/ has the
+rows of the audit.
 """
 
 from collections.abc import Mapping

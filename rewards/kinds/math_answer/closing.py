@@ -7,12 +7,12 @@ each pattern is linear in it.
 import re
 
 from rewards.kinds.math_answer.boxes import NEGATED
-from rewards.kinds.math_answer.forms import known_set
 from rewards.kinds.math_answer.formulas import EQUATION, EQUATION_AT_END, SPAN, content, listed_spans
 from rewards.kinds.math_answer.notation import NUMBER_PATTERN as _NUMBER
 from rewards.kinds.math_answer.notation import normalise
 from rewards.kinds.math_answer.quantities import measured
 from rewards.kinds.math_answer.sentences import said_in
+from rewards.kinds.math_answer.sets import known_set
 
 LOOKED_AT_CHARACTERS = 300  # of the last line
 

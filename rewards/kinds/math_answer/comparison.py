@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from rewards.kinds.math_answer import elementary, forms, rounding
+from rewards.kinds.math_answer import counts, elementary, forms, literals, rounding, sets
 from rewards.kinds.math_answer.boxes import boxes_in
 from rewards.kinds.math_answer.notation import (
     compact,
@@ -129,22 +129,22 @@ def _settle_numbers(expected: Quantity, given: Quantity) -> Finding:
 
 def _settle_text(reference: str, answer: str, depth: int) -> Finding | Open | None:
     """Literals, choices, sets by their names, and words; None where the pair is none of these."""
-    if forms.is_literal(reference):
+    if literals.is_literal(reference):
         return (1.0, "same_words") if _literally(reference) == _literally(answer) else (0.0, "different_words")
-    if forms.is_time(reference) and (bare := forms.without_half_of_day(answer)) != answer:
+    if literals.is_time(reference) and (bare := literals.without_half_of_day(answer)) != answer:
         return settle(reference, bare, depth)
-    if forms.is_date(answer):
+    if literals.is_date(answer):
         return 0.0, "different_words"
     chosen = _settle_choice(reference, answer, depth)
     if chosen is not None:
         return chosen
-    wanted, named = forms.known_set(reference), forms.known_set(answer)
+    wanted, named = sets.known_set(reference), sets.known_set(answer)
     if wanted is not None and (named is not None or wanted != r"\mathbb{R}"):
         return (1.0, "equivalent") if wanted == named else (0.0, "different")
-    expected_words = forms.word_of(reference) if wanted is None else None
+    expected_words = literals.word_of(reference) if wanted is None else None
     if expected_words is None:
         return None
-    given_words = forms.word_of(answer)
+    given_words = literals.word_of(answer)
     if given_words is not None and _folded(expected_words) == _folded(given_words):
         return 1.0, "same_words"
     return (0.0, "different_words") if "\\" not in unwrapped(answer) and answer != reference else None
@@ -166,8 +166,8 @@ def _folded(words: str) -> str:
 
 def _settle_choice(reference: str, answer: str, depth: int) -> Finding | Open | None:
     """A reference that is a lettered option, and an answer that names one or gives its text."""
-    letter, option = forms.choice(reference), forms.choice_with_text(reference)
-    given, written = forms.choice(answer), forms.choice_with_text(answer)
+    letter, option = literals.choice(reference), literals.choice_with_text(reference)
+    given, written = literals.choice(answer), literals.choice_with_text(answer)
     wanted = letter or (option[0] if option else None)
     if wanted is None:
         return settle(reference, normalise(written[1]), depth + 1) if written and depth < _DEEPEST_READING else None
@@ -183,15 +183,15 @@ def _settle_choice(reference: str, answer: str, depth: int) -> Finding | Open | 
 
 def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
     """Values in a common form, by elementary.py where that can say."""
-    if forms.is_endless(answer) != forms.is_endless(reference) and not rounding.is_rounded(reference, answer):
+    if literals.is_endless(answer) != literals.is_endless(reference) and not rounding.is_rounded(reference, answer):
         return 0.0, "different"
     if quantity(answer) is None and _NUMBER_AND_WORDS.fullmatch(
         unwrapped(answer)
     ):  # and yet no quantity: the words change or deny the number
         return 0.0, "different"
     answer = _ABOUT.sub(r"\1=", answer)
-    answer, rounded = forms.without_approximation(answer)
-    reference, _ = forms.without_approximation(reference)
+    answer, rounded = literals.without_approximation(answer)
+    reference, _ = literals.without_approximation(reference)
     if rounded is not None:
         if not rounding.roughly(answer, rounded):
             return 0.0, "different"
@@ -202,7 +202,7 @@ def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
     measured = _settle_measured(reference, answer)
     if measured is not None:
         return measured
-    named = forms.counts_by_name(reference), forms.counts_by_name(answer)
+    named = counts.counts_by_name(reference), counts.counts_by_name(answer)
     if named[0] and named[1] and named[0].keys() == named[1].keys() and named[0] != named[1]:
         return 0.0, "different"
     (wanted, unit), (given, other) = split_unit(reference), split_unit(answer)
@@ -210,7 +210,7 @@ def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
         return 0.0, "different_unit"
     if base(given) not in (None, base(wanted)):
         return 0.0, "different_base"
-    one, two = forms.aligned(_as_list(forms.counted_list(wanted)), _as_list(forms.counted_list(given)))
+    one, two = forms.aligned(_as_list(counts.counted_list(wanted)), _as_list(counts.counted_list(given)))
     same = _settled_alone(one, two)
     if same:
         return 1.0, "equivalent"

@@ -7,10 +7,11 @@ several answers by writing them below one another.
 import re
 
 from rewards.kinds.math_answer import elementary
-from rewards.kinds.math_answer.forms import choice, known_set
+from rewards.kinds.math_answer.literals import choice
 from rewards.kinds.math_answer.notation import normalise
 from rewards.kinds.math_answer.quantities import quantity
 from rewards.kinds.math_answer.sentences import DENIED, said_in
+from rewards.kinds.math_answer.sets import known_set
 
 MOST_LINES, LONGEST_LINE = 40, 300  # characters
 

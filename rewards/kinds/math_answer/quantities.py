@@ -12,48 +12,13 @@ from functools import lru_cache
 
 from rewards.kinds.math_answer import elementary
 from rewards.kinds.math_answer.notation import NUMBER_PATTERN, unwrapped
+from rewards.kinds.math_answer.number_words import CHINESE, COUNT, PART, SCALE, counted_in_chinese, said_in_words
 from rewards.kinds.math_answer.units import Unit, known_unit
 
 _SIMPLE = re.compile(r"[-+]?\d{1,300}(?:\.\d{1,300})?")
 _NUMBER_FIRST = re.compile(rf"({NUMBER_PATTERN})\s*(%|percent\b)?\s*(.*)", re.DOTALL)
 _LONGEST_UNIT = 60  # characters
 _MOST_UNIT_WORDS = 6
-
-_SCALES = {
-    "hundred": 2,
-    "thousand": 3,
-    "million": 6,
-    "billion": 9,
-    "trillion": 12,
-    "quadrillion": 15,
-    "quintillion": 18,
-    "myriad": 4,
-    "lakh": 5,
-    "crore": 7,
-    "万": 4,
-    "萬": 4,
-    "亿": 8,
-    "億": 8,
-    "千": 3,
-    "百": 2,
-}
-_SCALE = {
-    **{name: Fraction(10**power) for name, power in _SCALES.items()},
-    **{f"{name}s": Fraction(10**power) for name, power in _SCALES.items()},
-    "dozen": Fraction(12), "dozens": Fraction(12), "score": Fraction(20), "gross": Fraction(144), "k": Fraction(1000),
-}  # fmt: skip
-_PARTS = {2: "half", 3: "third", 4: "fourth", 5: "fifth", 6: "sixth", 7: "seventh", 8: "eighth", 9: "ninth", 10: "tenth",
-          12: "twelfth", 16: "sixteenth", 20: "twentieth", 100: "hundredth", 1000: "thousandth", 10**6: "millionth",
-          10**9: "billionth"}  # fmt: skip
-_PART = {name: Fraction(1, below) for below, word in _PARTS.items() for name in (word, f"{word}s")} | {
-    "halves": Fraction(1, 2), "quarter": Fraction(1, 4), "quarters": Fraction(1, 4)
-}  # fmt: skip
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_COUNT = {word: value for value, word in enumerate(_ONES.split())} | {
-    word: 10 * value for value, word in enumerate(_TENS.split(), 2)
-}
-
 # Words after a number that change or deny it, so that it is not a number with a unit.
 NO_UNIT = frozenset(
     [
@@ -127,25 +92,27 @@ NO_UNIT = frozenset(
         "twice",
         "half",
         "root",
-        *[
-            "nicht",
-            "kein",
-            "keine",
-            "pas",
-            "non",
-            "falsch",
-            "faux",
-            "falso",
-            "menos",
-            "moins",
-            "weniger",
-            "mehr",
-            "millionen",
-            "milliarden",
-            "millones",
-            "milliards",
-        ],
-        *["tausend", "hundert", "mil", "mille", "halbe"],
+        "nicht",
+        "kein",
+        "keine",
+        "pas",
+        "non",
+        "falsch",
+        "faux",
+        "falso",
+        "menos",
+        "moins",
+        "weniger",
+        "mehr",
+        "millionen",
+        "milliarden",
+        "millones",
+        "milliards",
+        "tausend",
+        "hundert",
+        "mil",
+        "mille",
+        "halbe",
     ]
 )
 _AND_A_PART = re.compile(r"(\d{1,9}) and (?:an?|one) (half|third|quarter|fourth|fifth)( .+|)", re.IGNORECASE)
@@ -156,8 +123,6 @@ _CURRENCY = re.compile(r"(?:Rs\.?|USD|US|EUR|GBP|INR|CNY|RMB)\s*(?=[\d.])")
 _OUT_OF = re.compile(
     r"(?:an? )?(\S.{0,30}?) (?:out of|in)(?: (?:every|each|a total of))? (\S.{0,30})"
 )  # a part of a whole
-_CHINESE = re.compile(r"[零〇一二两兩三四五六七八九十百千万萬亿億]{1,12}")
-_CHINESE_DIGITS = {"〇": 0, "两": 2, "兩": 2, **{sign: value for value, sign in enumerate("零一二三四五六七八九")}}
 _ONE_OF_SEVERAL = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
 _SEVERAL_UNITS = re.compile(r"\d+\s*[A-Za-z]+(?:,?\s*(?:and\s+)?\d+(?:\.\d+)?\s*[A-Za-z]+){1,2}\.?")
 _FOREIGN_WORD = re.compile(r"(?!не|нет)[^\W\d_][^\W\d_'’. -]{0,19}")
@@ -201,7 +166,7 @@ def quantity(text: str) -> Quantity | None:
     if found is None:
         return _in_words(text)
     if (more := _AND_A_PART.fullmatch(unwrapped(text))) and (whole := quantity(f"{more[1]}{more[3]}")) is not None:
-        return replace(whole, value=Fraction(whole.value) + _PART[more[2].lower()])
+        return replace(whole, value=Fraction(whole.value) + PART[more[2].lower()])
     number = Decimal(found[1].replace(",", ""))
     rest = found[3]
     if not rest:
@@ -209,10 +174,8 @@ def quantity(text: str) -> Quantity | None:
     if len(rest) > _LONGEST_UNIT:
         return None
     spelt = unwrapped(rest).replace("-", " ").strip()
-    first, _, after = (
-        (spelt[:1], "", spelt[1:]) if spelt[:1] in _SCALE and not spelt.isascii() else spelt.partition(" ")
-    )
-    scale = _SCALE.get(first.lower(), _PART.get(first.lower()))
+    first, _, after = (spelt[:1], "", spelt[1:]) if spelt[:1] in SCALE and not spelt.isascii() else spelt.partition(" ")
+    scale = SCALE.get(first.lower(), PART.get(first.lower()))
     if scale is not None and found[2] is None:
         can_be, unit = _unit_of(after.strip())
         return Quantity(Fraction(number) * scale, unit=unit) if can_be else None
@@ -279,7 +242,7 @@ def _unit_of(text: str) -> tuple[bool, Unit | None]:
     bare = plain.removeprefix("^").replace("{\\circ}", r"\circ")
     words = re.findall(r"[A-Za-z]+", bare)
     lowered = {word.lower() for word in words if len(word) > 1}
-    if len(words) > _MOST_UNIT_WORDS or lowered & NO_UNIT or lowered & (_PART.keys() | _SCALE.keys() | _COUNT.keys()):
+    if len(words) > _MOST_UNIT_WORDS or lowered & NO_UNIT or lowered & (PART.keys() | SCALE.keys() | COUNT.keys()):
         return False, None
     if any(map(_ORDINAL.fullmatch, lowered)):
         return False, None
@@ -304,62 +267,15 @@ def _in_words(text: str) -> Quantity | None:
         if found is None or found.value < 0:
             return None
         return replace(found, value=-found.value) if sign.re is _SIGN_WORD else found
-    if _CHINESE.fullmatch(plain):
-        return Quantity(Fraction(_counted_in_chinese(plain)))
+    if CHINESE.fullmatch(plain):
+        return Quantity(Fraction(counted_in_chinese(plain)))
     if len(plain) > 80 or not re.fullmatch(r"[A-Za-z][A-Za-z -]*", plain):
         return None
     words = re.split(r"[\s-]+", plain.lower())
     for end in range(len(words), 0, -1):
-        said, counted = _said([word for word in words[:end] if word != "and"]), words[end:]
+        said, counted = said_in_words([word for word in words[:end] if word != "and"]), words[end:]
         if said is None or counted[:1] in (["of"], ["or"], ["and"]):
             continue
         can_be, unit = _unit_of(" ".join(counted[1:] if counted[:1] in (["a"], ["an"]) else counted))
         return Quantity(said, unit=unit) if can_be else None
     return None
-
-
-def _said(words: list[str]) -> Fraction | None:
-    """The number that English words say: `twenty one`, `three fourths`, `two a half`, `half a million`."""
-    if words[-2:] in (["a", "half"], ["one", "half"], ["a", "quarter"]) and len(words) > 2:
-        whole = _counted(words[:-2])
-        return None if whole is None else whole + _PART[words[-1]]
-    if words[:2] == ["half", "a"]:
-        scale = _SCALE.get(" ".join(words[2:]))
-        return None if scale is None else scale / 2
-    part = _PART.get(words[-1]) if len(words) > 1 or words == ["half"] else None
-    above = words[:-1] if part is not None else words
-    counted = 1 if part is not None and above in ([], ["a"]) else _counted(above) if above else None
-    return None if counted is None else Fraction(counted) * (part or 1)
-
-
-def _counted_in_chinese(text: str) -> int:
-    """The number that Chinese numerals say: 十二, 三百零五, 两万."""
-    total, section, digit = 0, 0, 0
-    for sign in text:
-        if sign in _CHINESE_DIGITS:
-            digit = _CHINESE_DIGITS[sign]
-        elif sign in "十百千":
-            section, digit = section + (digit or 1) * 10 ** ("十百千".index(sign) + 1), 0
-        else:
-            total, section, digit = (total + section + digit) * int(_SCALE[sign]), 0, 0
-    return total + section + digit
-
-
-def _counted(words: list[str]) -> int | None:
-    """The whole number that words say, in the order of English; None where they say none."""
-    total, group, last = 0, 0, "start"
-    for word in words:
-        if word in ("a", "an") and last == "start":
-            group, last = 1, "article"
-        elif word in _COUNT and not (word == "zero" and len(words) > 1):
-            if last == "ones" or (last == "tens" and _COUNT[word] > 9):
-                return None
-            group += _COUNT[word]
-            last = "tens" if word in _TENS.split() else "ones"
-        elif word in ("hundred", "dozen") and last in ("ones", "article", "start") and last != "start":
-            group, last = group * int(_SCALE[word]), "hundred"
-        elif word in ("thousand", "million", "billion", "trillion") and last != "start":
-            total, group, last = total + group * int(_SCALE[word]), 0, "scale"
-        else:
-            return None
-    return total + group if last not in ("start", "article") else None

@@ -27,9 +27,10 @@ from rewards.kinds.math_answer.comparison import (
     same_text,
     settle,
 )
-from rewards.kinds.math_answer.forms import known_set, word_of
+from rewards.kinds.math_answer.literals import word_of
 from rewards.kinds.math_answer.quantities import measured
 from rewards.kinds.math_answer.reading import final_answer
+from rewards.kinds.math_answer.sets import known_set
 from rewards.pool import Outcome, VerificationPool
 
 __all__ = ["LONGEST_ANSWER", "MathAnswer", "check_reference", "check_references", "compare_plainly", "reference_text"]

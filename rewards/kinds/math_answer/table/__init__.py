@@ -1,9 +1,9 @@
 """The table of `math_answer`: numbers, percent, units, fractions, LaTeX, sets, intervals, matrices, choices, and cheats."""
 
 from rewards.kind import Group, Row
-from rewards.kinds.math_answer.table_forms import WRITTEN_RIGHT, WRITTEN_UNJUDGEABLE, WRITTEN_WRONG
-from rewards.kinds.math_answer.table_notations import NOTED_RIGHT, NOTED_WRONG
-from rewards.kinds.math_answer.table_readings import READ_GARBAGE, READ_RIGHT, READ_WRONG
+from rewards.kinds.math_answer.table.forms import WRITTEN_RIGHT, WRITTEN_UNJUDGEABLE, WRITTEN_WRONG
+from rewards.kinds.math_answer.table.notations import NOTED_RIGHT, NOTED_WRONG
+from rewards.kinds.math_answer.table.readings import READ_GARBAGE, READ_RIGHT, READ_WRONG
 
 GOLD: tuple[tuple[str, str], ...] = (
     (r"\frac{3}{4}", r"\boxed{\dfrac{9}{12}}"),  # first, because it starts the processes that read mathematics

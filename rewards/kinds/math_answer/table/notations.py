@@ -1,6 +1,6 @@
 """Rows of notations in which chat models and data sets write: signs, units, sentences, sets, other languages.
 
-table.py has the rows of the plain ways, table_forms.py those of forms; both are joined to these.
+__init__.py has the rows of the plain ways, forms.py those of forms; both are joined to these.
 """
 
 NOTED_RIGHT: tuple[tuple[object, str], ...] = (

@@ -1,6 +1,6 @@
 """Rows of the ways in which answers and references are written: unboxed, with units, in words, as sets, with names.
 
-table.py has the rows of the plain ways, and joins these to them.
+__init__.py has the rows of the plain ways, and joins these to them.
 """
 
 WRITTEN_RIGHT: tuple[tuple[object, str], ...] = (

@@ -1,6 +1,6 @@
 """Rows of how answers stand in texts and of money, rounded values and parts of a whole.
 
-table.py joins these to its own; table_forms.py and table_notations.py have the rows of forms and of notations.
+__init__.py joins these to its own; forms.py and notations.py have the rows of forms and of notations.
 """
 
 READ_RIGHT: tuple[tuple[object, str], ...] = (
