@@ -29,7 +29,8 @@ from rewards.gold import gold_answer
 from rewards.kinds.math_answer import elementary
 from rewards.kinds.math_answer.boxes import last_box
 from rewards.kinds.math_answer.quantities import quantity as plain_number
-from rewards.kinds.math_answer.verifier import MathAnswer, reference_text
+from rewards.kinds.math_answer.texts import reference_text
+from rewards.kinds.math_answer.verifier import MathAnswer
 
 RATE_BOUND, RATIO_BOUND, TURNS, BATCH = 5000, 3, 3, 256
 SECONDS_ALLOWED = 5  # math-verify's own limit, its default

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 from rewards.contract import Rollout, split_thinking
 from rewards.kinds.math_answer.boxes import last_box
-from rewards.kinds.math_answer.comparison import answer_text
-from rewards.kinds.math_answer.notation import compact
+from rewards.kinds.math_answer.brackets import compact
 from rewards.kinds.math_answer.reading import final_answer
+from rewards.kinds.math_answer.texts import answer_text
 from rewards.kinds.math_answer.verifier import LONGEST_ANSWER, MathAnswer, compare_plainly
 
 Places = dict[str, list[int]]  # the answers of one problem, each with the completions that gave it

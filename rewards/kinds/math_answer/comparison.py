@@ -2,52 +2,29 @@ r"""Settles a reference and an answer without a computer algebra system, or says
 
 The order is from what is surest: numbers with units, literals, choices, words, then values in a common form (forms.py,
 elementary.py). What an answer could use to keep a grader busy is refused before anything is computed. verifier.py calls
-`settle`; a reference is read by `reference_text`.
+`settle`, after texts.py has read both.
 """
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from rewards.kinds.math_answer import counts, elementary, forms, literals, rounding, sets
-from rewards.kinds.math_answer.boxes import boxes_in
-from rewards.kinds.math_answer.notation import (
-    compact,
-    has_lost_escapes,
-    is_wrapped,
-    normalise,
-    top_level,
-    unwrapped,
-    without_doubled_escapes,
-)
+from rewards.kinds.math_answer.brackets import compact, top_level, unwrapped
+from rewards.kinds.math_answer.limits import answers_offered, is_costly
+from rewards.kinds.math_answer.notation import normalise
 from rewards.kinds.math_answer.quantities import Quantity, measured, quantity, split_unit
-from rewards.kinds.math_answer.reading import announced_in
-from rewards.kinds.math_answer.sentences import said_in
+from rewards.kinds.math_answer.texts import JOINED, NAMED, base
 
 Finding = tuple[float | None, str]  # score, reason
-
 _TOWER_OF_ANY = re.compile(r"\^[\s({]*[^\s^{}()]{1,12}\s*\^[\s({]*[^\s^{}()]{1,12}\s*\^")
 _TOWER = re.compile(r"\d[)}\s]*\^[\s({]*\d+[)}\s]*\^[\s({]*\d")
-_COSTLY = re.compile(
-    r"(?:\\exp.*){3}|\d{4,}[)}\s]*!|!\s*!\s*!|\^\s*\{?\s*[-+]?\(?\d{4,}|\d[eE][-+]?\d{4,}|(?:[-+]\s*){20}|(?:\\int.*){3}|(?:\\(?:sum|prod|binom|int|lim).*){5}",
-    re.DOTALL,
-)
-_REPEATED = re.compile(r"\\(?:sum|prod|binom|lim|int)(?![A-Za-z])")
-_LARGE = re.compile(r"\d{5,}")
-_MOST_POWERS, _MOST_COMMANDS, _DEEPEST = 25, 60, 25
-_BASE = re.compile(r"(?<=\d)_\{?(\d+)\}?$")
-_JUXTAPOSED = re.compile(r"(?<![\w^])[-+]?\d[\d.]*\s+(?=[-+]?\d)")
 _NUMBER_AND_WORDS = re.compile(r"[-+]?\d[\d.,]*\s+[A-Za-z]{2,}[A-Za-z -]*")
 _DECIMAL_COMMA = re.compile(r"([-+]?(?:[1-9]\d{0,2}(?: \d{3})+|\d+)),(\d+)(?!\d)([^,;]*)", re.DOTALL)
 _NEARLY = Fraction(5, 10**6)  # relative: six significant digits
-_ANNOUNCED = re.compile(r"\banswers?\b|答案", re.IGNORECASE)
-_MISSING = frozenset(("nan", "none", "null", "n/a", "na", "<na>", ""))
-_JOINED = re.compile(r"\b(?:and|or)\b")
 _ORDERED = re.compile(r"[()\[\]<>]|\\(?:[lg]eq|neq|in)(?![A-Za-z])")
 _ABOUT = re.compile(r"^([A-Za-z](?:_\{?\w+\}?)?)\s*\\(?:approx|doteq|simeq)(?![A-Za-z])")
 _LETTER_FIRST = re.compile(r"\(?([A-J])\)?(?:\s+|\s*,\s*)(?=[\d\\])")  # of an option that is written out: `C 15`
-_NAMED = re.compile(r"(?:[A-Za-z](?:_\{?\w+\}?)?|[A-Za-z]\([A-Za-z]\)|\\[a-z]+)\s*=\s*([^=<>]+)", re.DOTALL)
 _DEEPEST_READING = 3  # options within answers, units within lists
 
 
@@ -57,48 +34,6 @@ class Open:
 
     reference: str
     answer: str
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a row has no reference: None, or what a table makes of it, NaN."""
-    return value is None or (isinstance(value, float) and value != value)
-
-
-def reference_text(value: Any) -> str | None:
-    r"""A dataset's answer as normalised text: the part after "####" (GSM8K), in boxes, announced, or all of it.
-
-    None for what holds nothing to compare with: no text and no number, or LaTeX whose backslashes were lost.
-    """
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or is_missing(value):
-        return None
-    text = str(value).rpartition("####")[2]
-    if has_lost_escapes(text) or text.strip().casefold() in _MISSING:
-        return None
-    if "\\\\" in text:
-        text = without_doubled_escapes(text)
-    if "box" in text:
-        box = boxes_in(text)
-        if box is not None:
-            return normalise(box) or None
-    if " " in text or ":" in text or "答案" in text or "answer" in text.casefold():
-        text = _without_sentence(text)
-    return normalise(text) or None
-
-
-def _without_sentence(text: str) -> str:
-    """The answer in a sentence that gives one; a text that is none as it is."""
-    if _ANNOUNCED.search(text) and (found := announced_in(text)):
-        return found
-    return said_in(text) or text
-
-
-def answer_text(answer: str) -> str:
-    """What was found as the final answer, normalised: without a sentence around it, as in `\\text{The answer is } 42`."""
-    if _ANNOUNCED.search(answer) and (found := announced_in(unwrapped(answer))):
-        return normalise(found)
-    if is_wrapped(answer) and "=" in answer:
-        answer = unwrapped(answer)
-    return normalise(said_in(answer) or answer)
 
 
 def settle(reference: str, answer: str, depth: int = 0) -> Finding | Open:
@@ -250,9 +185,9 @@ def _computed(answer: str) -> str:
 
 def _as_list(text: str) -> str:
     """Values with "and" or "or" between them as a list; anything else as it is."""
-    if not _JOINED.search(text) or _ORDERED.search(text):  # of intervals "or" makes a union
+    if not JOINED.search(text) or _ORDERED.search(text):  # of intervals "or" makes a union
         return text
-    pieces = [one.strip() for part in top_level(unwrapped(text)) for one in _JOINED.split(part) if one.strip()]
+    pieces = [one.strip() for part in top_level(unwrapped(text)) for one in JOINED.split(part) if one.strip()]
     return ", ".join(pieces) if len(pieces) > 1 and all(map(elementary.is_readable, pieces)) else text
 
 
@@ -274,7 +209,7 @@ def _settled_alone(reference: str, answer: str) -> bool | None:
         return same
     if isinstance(elementary.read(answer), elementary.TooLarge) and elementary.is_readable(reference):
         return False
-    named = [_NAMED.fullmatch(text) for text in (reference, answer)]
+    named = [NAMED.fullmatch(text) for text in (reference, answer)]
     if named[0] and named[1] and named[0][0].split("=")[0].strip() == named[1][0].split("=")[0].strip():
         return True if rounding.is_rounded(named[0][1].strip(), named[1][1].strip()) else None
     if (named[0] is None) != (named[1] is None) and "=" not in (answer if named[0] else reference):
@@ -294,57 +229,6 @@ def _hundredth(percent: str, plain: str) -> bool | None:
     """Whether a percentage, which may be a mixed number, is a hundred times a value; None where it is not."""
     one, other = elementary.value(percent), elementary.value(plain)
     return True if one is not None and other is not None and one == other * 100 else None
-
-
-def is_costly(text: str) -> bool:
-    """Whether computing a text could take longer than an answer is worth, as far as can be seen without doing so."""
-    if _COSTLY.search(text) or text.count("^") > _MOST_POWERS or text.count("\\") > _MOST_COMMANDS:
-        return True
-    if _REPEATED.search(text) and _LARGE.search(text.replace(",", "")):
-        return True
-    depth = deepest = 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        deepest = max(deepest, depth)
-    return deepest > _DEEPEST
-
-
-def is_equation(reference: str) -> bool:
-    """Whether a normalised reference is an equation, or several, and not the value of one unknown."""
-    if "=" not in reference or _NAMED.fullmatch(reference):
-        return False
-    return all(piece.count("=") < 2 for part in top_level(reference) for piece in _JOINED.split(part))
-
-
-def base(text: str) -> str | None:
-    """The base that a number is written in, from its subscript."""
-    found = _BASE.search(text)
-    return found.group(1) if found else None
-
-
-def answers_offered(text: str) -> int:
-    """How many values a normalised answer lists, so that an answer which lists every candidate is not accepted."""
-    if "\\begin" in text:
-        return 1
-    text = unwrapped(text).strip()
-    text = re.sub(r"\\[{}]", lambda brace: "(" if brace.group() == "\\{" else ")", text)
-    if text[:1] in ("(", "[") and _closing(text) == len(text) - 1:
-        text = text[1:-1]
-    else:
-        text = re.sub(r"(?<![\d.])([1-9]\d{0,2}(?:,\d{3})+)(?!\d)", lambda found: found[1].replace(",", ""), text)
-    pieces = top_level(re.sub(r"\b(?:or|and)\b|\\(?:lor|land|vee|wedge)\b", ",", text))
-    pieces = list(dict.fromkeys(compact(piece) if "(" in piece else piece for piece in pieces))
-    return sum((2 if "\\pm" in piece or "\\mp" in piece else 1) + len(_JUXTAPOSED.findall(piece)) for piece in pieces)
-
-
-def _closing(text: str) -> int:
-    """Where the bracket that opens a text closes; -1 when it does not."""
-    depth = 0
-    for position, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if depth == 0:
-            return position
-    return -1
 
 
 def same_text(reference: str, answer: str) -> bool:

@@ -5,7 +5,7 @@ comparison.py asks here before it compares lists. Neighbour: quantities.py (one 
 
 import re
 
-from rewards.kinds.math_answer.notation import top_level, unwrapped
+from rewards.kinds.math_answer.brackets import top_level, unwrapped
 from rewards.kinds.math_answer.quantities import quantity
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from rewards.kinds.math_answer.expressions import Number, Oversized, Unread, tokens_of, values_of
+from rewards.kinds.math_answer.bounded import Number, Oversized, Unread
+from rewards.kinds.math_answer.expressions import tokens_of, values_of
 
 LONGEST = 300  # characters
 CLOSE = 1e-11  # relative: two values nearer than this are equal

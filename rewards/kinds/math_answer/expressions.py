@@ -10,20 +10,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from rewards.kinds.math_answer.bounded import (
+    MOST_BITS,
+    Number,
+    Oversized,
+    Unread,
+    bits,
+    bounded,
+    choices,
+    factorial,
+    root,
+)
+
 DEEPEST = 20  # brackets within brackets
-MOST_BITS = 20_000  # of an exact value
 LARGEST_POWER = 10_000
-LARGEST_FACTORIAL = 2_000
-LARGEST_OF_A_CHOICE = 4_000  # n of n over k
-# An irrational value is a float. Within these bounds its error stays far below CLOSE and APART.
-SMALLEST_FLOAT, LARGEST_FLOAT = 1e-6, 1e6
 LOST = 1e-8  # a term so much smaller than the rest would not be seen in a float
 LARGEST_ROOT = 12  # of which a power is taken
 POINTS = 4  # at which expressions with letters are compared
 PRIME = 100_003  # letters stand for fractions between -3 and 3
-
-Number = Fraction | float
-
 _TOKEN = re.compile(
     r"\s*(\\(?:frac|sqrt|pi|cdot|times|infty|circ|begin|end|binom|theta|alpha|beta|phi|omega|lambda|mu|sin|cos|tan|cot|sec|csc|arctan|ln|exp|log)(?![A-Za-z])|\\[{}\\]|(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,4}(?![\w.]))?"
     r"|[A-Za-z]|[-+*/^(),&\[\]{}!])"
@@ -36,14 +40,6 @@ _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "\\csc": lambda value: 1 / math.sin(value),
 }  # fmt: skip
 LARGEST_ARGUMENT, LARGEST_FUNCTION_POWER = 1000, 8  # of a function; within, enough digits of its value are right
-
-
-class Unread(Exception):
-    """The text is not elementary."""
-
-
-class Oversized(Exception):
-    """The text is elementary, and its value takes more than MOST_BITS."""
 
 
 def values_of(tokens: list[str], letters: set[str]) -> tuple[Number, ...]:
@@ -113,7 +109,7 @@ class _Expression:
                 small, large = sorted((abs(float(total)), abs(float(term))))
                 if small < LOST * large:
                     raise Unread  # a term that the digits of a float cannot show
-            total = _bounded(total - term if minus else total + term)
+            total = bounded(total - term if minus else total + term)
         self.depth -= 1
         return total
 
@@ -123,21 +119,21 @@ class _Expression:
             piece = self._next()
             if piece in ("*", "\\cdot", "\\times"):
                 self._take()
-                value = _bounded(value * self._power())
+                value = bounded(value * self._power())
             elif piece == "/":
                 self._take()
-                value = _bounded(value / self._power())
+                value = bounded(value / self._power())
                 if self._starts_a_factor():  # 1/2x
                     raise Unread
             elif self._starts_a_factor():
                 before = self.tokens[self.position - 1]
                 letters = before.isalpha() and (piece.isalpha() or piece == "(")  # ab, f(x)
                 if before[0].isdigit() and piece == "\\frac":
-                    value = _bounded(value + self._part_of_one(value))
+                    value = bounded(value + self._part_of_one(value))
                     continue
                 if piece[0].isdigit() or piece[0] == "." or letters:
                     raise Unread
-                value = _bounded(value * self._power())
+                value = bounded(value * self._power())
             else:
                 return value
 
@@ -167,7 +163,7 @@ class _Expression:
             double = self._next() == "!"
             if double:
                 self._take()
-            value = _factorial(value, 2 if double else 1)
+            value = factorial(value, 2 if double else 1)
         if self._next() != "^":
             return value
         self._take()
@@ -177,14 +173,14 @@ class _Expression:
         if self._next() == "^" or not isinstance(exponent, Fraction) or exponent.denominator > LARGEST_ROOT:
             raise Unread
         if exponent.denominator != 1:  # of a negative number the real root, where there is one
-            value, exponent = _root(value, exponent.denominator), Fraction(exponent.numerator)
-        if isinstance(value, Fraction) and abs(value) != 1 and value and abs(exponent) * _bits(value) > 4 * MOST_BITS:
+            value, exponent = root(value, exponent.denominator), Fraction(exponent.numerator)
+        if isinstance(value, Fraction) and abs(value) != 1 and value and abs(exponent) * bits(value) > 4 * MOST_BITS:
             raise Oversized
-        if abs(exponent) > LARGEST_POWER or _bits(value) * abs(exponent) > 2 * MOST_BITS:
+        if abs(exponent) > LARGEST_POWER or bits(value) * abs(exponent) > 2 * MOST_BITS:
             raise Unread
         if isinstance(value, float) and abs(exponent) > 64:
             raise Unread
-        return _bounded(value ** int(exponent))
+        return bounded(value ** int(exponent))
 
     def _is_degrees(self) -> bool:
         """Whether the sign of degrees follows, which is read in the argument of a function."""
@@ -219,7 +215,7 @@ class _Expression:
         if piece == "\\sqrt":
             return self._rooted()
         if piece == "\\binom":
-            return _choices(self._argument(), self._argument())
+            return choices(self._argument(), self._argument())
         if piece in ("(", "{"):
             value = self._sum()
             self._take(")" if piece == "(" else "}")
@@ -253,83 +249,27 @@ class _Expression:
         if self._next() == "^" or not -LARGEST_ARGUMENT <= value <= LARGEST_ARGUMENT:
             raise Unread
         try:
-            return _bounded(function(float(value)) ** int(power))
+            return bounded(function(float(value)) ** int(power))
         except ValueError as error:  # a logarithm of what is not positive
             raise Unread from error
 
     def _rooted(self) -> Number:
         """A root; of an odd degree, also of what is negative."""
         if self._next() != "[":
-            return _root(self._argument())
+            return root(self._argument())
         self._take()
         degree = self._take()
         self._take("]")
         if not degree.isdigit() or not 2 <= int(degree) <= 100:
             raise Unread
-        return _root(self._argument(), int(degree))
+        return root(self._argument(), int(degree))
 
     def _fraction(self) -> Number:
         """Both arguments of a fraction; `43` after it is 4 and 3."""
         piece = self._next()
         if len(piece) == 2 and piece.isdigit():
             self._take()
-            return _bounded(Fraction(int(piece[0]), int(piece[1])))
+            return bounded(Fraction(int(piece[0]), int(piece[1])))
         above = self._argument()
         below = self._argument()
-        return _bounded(above / below)
-
-
-def _bits(value: Number) -> int:
-    return value.numerator.bit_length() + value.denominator.bit_length() if isinstance(value, Fraction) else 1
-
-
-def _bounded(value: Number) -> Number:
-    """A value of which enough digits are right. Raises Unread for any other, and Oversized."""
-    if isinstance(value, Fraction):
-        if _bits(value) > MOST_BITS:
-            raise Oversized
-    elif not SMALLEST_FLOAT <= abs(value) <= LARGEST_FLOAT:
-        raise Unread
-    return value
-
-
-def _root(value: Number, degree: int = 2) -> Number:
-    """The real root: exact where it is a fraction."""
-    if value < 0:
-        if degree % 2 == 0:
-            raise Unread
-        return -_root(-value, degree)
-    if isinstance(value, Fraction):
-        above, below = _whole_root(value.numerator, degree), _whole_root(value.denominator, degree)
-        if above**degree == value.numerator and below**degree == value.denominator:
-            return Fraction(above, below)
-    return _bounded(math.sqrt(value) if degree == 2 else float(value) ** (1 / degree))
-
-
-def _whole_root(value: int, degree: int) -> int:
-    """The largest whole number whose power is at most `value`, by Newton's steps from above."""
-    if degree == 2 or value < 2:
-        return math.isqrt(value) if degree == 2 else value
-    guess = 1 << -(-value.bit_length() // degree)
-    while (better := ((degree - 1) * guess + value // guess ** (degree - 1)) // degree) < guess:
-        guess = better
-    return guess
-
-
-def _factorial(value: Number, step: int) -> Fraction:
-    """`n!`, or `n!!` with a step of 2."""
-    if not isinstance(value, Fraction) or value.denominator != 1 or value < 0:
-        raise Unread
-    if value > LARGEST_FACTORIAL:
-        raise Oversized
-    return Fraction(math.prod(range(int(value), 0, -step)))
-
-
-def _choices(of: Number, taken: Number) -> Fraction:
-    if not isinstance(of, Fraction) or not isinstance(taken, Fraction) or of.denominator * taken.denominator != 1:
-        raise Unread
-    if of > LARGEST_OF_A_CHOICE:
-        raise Oversized
-    if of < 0 or taken < 0:
-        raise Unread
-    return Fraction(math.comb(int(of), int(taken)))
+        return bounded(above / below)

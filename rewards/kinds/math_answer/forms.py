@@ -7,7 +7,7 @@ literals.py (what is never computed), notation.py (one notation), elementary.py 
 
 import re
 
-from rewards.kinds.math_answer.notation import closes_at_the_end, top_level, unwrapped
+from rewards.kinds.math_answer.brackets import closes_at_the_end, top_level, unwrapped
 from rewards.kinds.math_answer.sets import solution_set
 from rewards.kinds.math_answer.unknowns import ASSIGNED, MATRIX, without_names
 

@@ -5,7 +5,7 @@ comparison.py asks here. Neighbours: sets.py (words for sets), forms.py (everyth
 
 import re
 
-from rewards.kinds.math_answer.notation import is_wrapped, unwrapped
+from rewards.kinds.math_answer.brackets import is_wrapped, unwrapped
 
 _IN_BRACKETS = re.compile(r"\s*\(\s*(?=\\(?:approx|doteq|simeq)(?![A-Za-z]))([^()]*)\)$")
 _APPROXIMATELY = re.compile(r"\\approx(?![A-Za-z])|\\doteq(?![A-Za-z])|\\simeq(?![A-Za-z])")

@@ -9,13 +9,12 @@ import re
 import unicodedata
 from typing import Final
 
+from rewards.kinds.math_answer.brackets import closes_at_the_end, unwrapped
 from rewards.kinds.math_answer.units import known_unit
 
 NUMBER_PATTERN = r"[-+]?(?:(?:[1-9]\d{0,2}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?![\w.]))?"
 _SIMPLE = re.compile(r"-?\d+(?:\.\d+)?")
 _MATH_SPAN = re.compile(r"\$\$?([^$\n]+)\$\$?|\\\(([^\n]+?)\\\)|\\\[([^\n]+?)\\\]")
-_WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf|mathit|operatorname)\s*\{([^{}]*)\}")
-
 # Commands that say nothing, that say a space, and that say what another sign says.
 _SILENT = (
     "left right displaystyle textstyle scriptstyle limits nolimits big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr "
@@ -41,7 +40,6 @@ _MEANINGS: Final[dict[str, str]] = {
 }  # fmt: skip
 _COMMAND = re.compile(r"\\([A-Za-z]+|[^A-Za-z])")
 _LETTER = re.compile(r"[A-Za-z]")
-
 _HALVES = {"½": "1}{2", "⅓": "1}{3", "⅔": "2}{3", "¼": "1}{4", "¾": "3}{4", "⅕": "1}{5", "⅖": "2}{5", "⅗": "3}{5",
            "⅘": "4}{5", "⅙": "1}{6", "⅚": "5}{6", "⅐": "1}{7", "⅑": "1}{9", "⅒": "1}{10", "⅛": "1}{8", "⅜": "3}{8", "⅝": "5}{8", "⅞": "7}{8"}  # fmt: skip
 _RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "₀₁₂₃₄₅₆₇₈₉₊₋₍₎"
@@ -63,7 +61,6 @@ _SIGNS = {
     **{sign: rf"\frac{{{inner}}}" for sign, inner in _HALVES.items()},
 }  # fmt: skip
 _UNICODE = str.maketrans(_SIGNS)
-
 _THOUSANDS = re.compile(r"(?<=\d)(?:,\s*\\!|\\,|\{,\})\s*(?=\d{3}(?!\d))")
 _ZERO_COMMA = re.compile(r"(?<![\d.,}])(-?0)\{,\}(?=\d)")
 _DECIMAL_COMMA = re.compile(r"(?<=\d)\{,\}\s*(?=\d)")
@@ -288,40 +285,3 @@ def without_doubled_escapes(text: str) -> str:
     if "\\\\\\\\" in text:  # rows of a matrix, doubled as well
         return text.replace("\\\\", "\\")
     return _DOUBLED.sub(r"\\", text)
-
-
-def closes_at_the_end(text: str) -> bool:
-    """Whether the bracket that opens a text closes at its end."""
-    depth = 0
-    for position, character in enumerate(text):
-        depth += (character in "([{") - (character in ")]}")
-        if depth == 0:
-            return position == len(text) - 1
-    return False
-
-
-def compact(text: str) -> str:
-    """A normalised text without text commands and spaces, but for those between two numbers or two words."""
-    return re.sub(r"\s+(?![A-Za-z\d])|(?<![A-Za-z\d])\s+", "", unwrapped(text))
-
-
-def unwrapped(text: str) -> str:
-    r"""A text with \text{...} and its kin replaced by what they hold."""
-    return _WRAPPER.sub(r"\1", text) if "\\" in text else text
-
-
-def is_wrapped(text: str) -> bool:
-    r"""Whether a text is all in \text{...} or its kin."""
-    return _WRAPPER.fullmatch(text) is not None
-
-
-def top_level(text: str, separators: str = ",;") -> list[str]:
-    """The pieces between separators that stand outside every bracket, without empty ones."""
-    pieces, depth = [""], 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        if character in separators and depth <= 0:
-            pieces.append("")
-        else:
-            pieces[-1] += character
-    return [piece.strip() for piece in pieces if piece.strip()]

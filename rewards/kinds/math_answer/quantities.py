@@ -11,7 +11,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 from rewards.kinds.math_answer import elementary
-from rewards.kinds.math_answer.notation import NUMBER_PATTERN, unwrapped
+from rewards.kinds.math_answer.brackets import unwrapped
+from rewards.kinds.math_answer.notation import NUMBER_PATTERN
 from rewards.kinds.math_answer.number_words import CHINESE, COUNT, PART, SCALE, counted_in_chinese, said_in_words
 from rewards.kinds.math_answer.units import Unit, known_unit
 
@@ -20,101 +21,14 @@ _NUMBER_FIRST = re.compile(rf"({NUMBER_PATTERN})\s*(%|percent\b)?\s*(.*)", re.DO
 _LONGEST_UNIT = 60  # characters
 _MOST_UNIT_WORDS = 6
 # Words after a number that change or deny it, so that it is not a number with a unit.
-NO_UNIT = frozenset(
-    [
-        "percent",
-        "squared",
-        "cubed",
-        "factorial",
-        "and",
-        "or",
-        "not",
-        "plus",
-        "minus",
-        "times",
-        "over",
-        "less",
-        "more",
-        "most",
-        "least",
-        "fewer",
-        "than",
-        "sqrt",
-        "sin",
-        "cos",
-        "tan",
-        "log",
-        "ln",
-        "exp",
-        "pi",
-        "below",
-        "above",
-        "under",
-        "zero",
-        "nope",
-        "wrong",
-        "no",
-        "false",
-        "incorrect",
-        "never",
-        "neither",
-        "nor",
-        "negative",
-        "positive",
-        "except",
-        "without",
-        "short",
-        "off",
-        "maybe",
-        "perhaps",
-        "but",
-        "mod",
-        "modulo",
-        "remainder",
-        "to",
-        "power",
-        "divided",
-        "multiplied",
-        "by",
-        "choose",
-        "is",
-        "are",
-        "was",
-        "equals",
-        "if",
-        "unless",
-        "instead",
-        "about",
-        "between",
-        "from",
-        "at",
-        "double",
-        "twice",
-        "half",
-        "root",
-        "nicht",
-        "kein",
-        "keine",
-        "pas",
-        "non",
-        "falsch",
-        "faux",
-        "falso",
-        "menos",
-        "moins",
-        "weniger",
-        "mehr",
-        "millionen",
-        "milliarden",
-        "millones",
-        "milliards",
-        "tausend",
-        "hundert",
-        "mil",
-        "mille",
-        "halbe",
-    ]
-)
+_CHANGING = """
+percent squared cubed factorial and or not plus minus times over less more most least fewer than sqrt sin cos tan
+log ln exp pi below above under zero nope wrong no false incorrect never neither nor negative positive except
+without short off maybe perhaps but mod modulo remainder to power divided multiplied by choose is are was equals if
+unless instead about between from at double twice half root nicht kein keine pas non falsch faux falso menos moins
+weniger mehr millionen milliarden millones milliards tausend hundert mil mille halbe
+"""
+NO_UNIT = frozenset(_CHANGING.split())
 _AND_A_PART = re.compile(r"(\d{1,9}) and (?:an?|one) (half|third|quarter|fourth|fifth)( .+|)", re.IGNORECASE)
 _ORDINAL = re.compile(r"\w*(?:teen|tie|illion|usand|undred)ths?")  # a part: "thirtieths"
 _CHANGED_IN_CHINESE = re.compile(r"[不非负負半多余餘倍分之百千万萬亿億十几幾零一二三四五六七八九两以约約和或]")

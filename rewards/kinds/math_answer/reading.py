@@ -8,6 +8,7 @@ import re
 
 from rewards.contract import without_end_tokens
 from rewards.kinds.math_answer.boxes import BOX_CHARACTERS, NEGATED, last_box, last_boxes
+from rewards.kinds.math_answer.brackets import closes_at_the_end
 from rewards.kinds.math_answer.closing import (
     chosen_option,
     listed_at_the_end,
@@ -18,7 +19,7 @@ from rewards.kinds.math_answer.closing import (
 from rewards.kinds.math_answer.formulas import OPERATOR, SPAN, TERM, content, listed_spans
 from rewards.kinds.math_answer.lines import answer_of_lines
 from rewards.kinds.math_answer.notation import NUMBER_PATTERN as _NUMBER
-from rewards.kinds.math_answer.notation import PLAIN_FUNCTION, closes_at_the_end, in_ascii, normalise
+from rewards.kinds.math_answer.notation import PLAIN_FUNCTION, in_ascii, normalise
 from rewards.kinds.math_answer.quantities import measured
 from rewards.kinds.math_answer.sentences import DENIED, with_parts_of_wholes, with_unit
 

@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 
 from rewards.kinds.math_answer import elementary
-from rewards.kinds.math_answer.notation import top_level
+from rewards.kinds.math_answer.brackets import top_level
 
 DIGITS_OF_IRRATIONAL, DIGITS_OF_FRACTION = 4, 6  # significant ones that a rounded decimal fraction has to have
 MOST_PLACES = 12  # after the point; digits beyond these are compared elsewhere

@@ -7,7 +7,8 @@ says more than one thing, denies one, or only bounds one is no answer, and stays
 import re
 
 from rewards.kinds.math_answer import elementary
-from rewards.kinds.math_answer.notation import NUMBER_PATTERN, normalise, unwrapped
+from rewards.kinds.math_answer.brackets import unwrapped
+from rewards.kinds.math_answer.notation import NUMBER_PATTERN, normalise
 from rewards.kinds.math_answer.quantities import NO_UNIT, quantity
 from rewards.kinds.math_answer.units import known_unit
 

@@ -5,7 +5,7 @@ forms.py asks for the intervals of an inequality; comparison.py, closing.py and 
 
 import re
 
-from rewards.kinds.math_answer.notation import unwrapped
+from rewards.kinds.math_answer.brackets import unwrapped
 from rewards.kinds.math_answer.unknowns import AND, NAME
 
 _ABSOLUTE = re.compile(r"\|([^|<>]+)\|\s*(<|>|\\leq|\\geq)(?![A-Za-z])\s*([^<>|]+)")

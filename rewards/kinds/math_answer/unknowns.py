@@ -6,7 +6,7 @@ forms.py asks here for a pair of texts: the reference's names decide the order.
 import re
 from collections.abc import Iterable
 
-from rewards.kinds.math_answer.notation import closes_at_the_end, top_level
+from rewards.kinds.math_answer.brackets import closes_at_the_end, top_level
 
 NAME = r"(?:[A-Za-z](?:_\{?\w{1,4}\}?|')?|\\(?:theta|alpha|beta|gamma|lambda|mu|phi|omega)|[a-zA-Z]\([a-zA-Z]\))"
 ASSIGNED = re.compile(rf"({NAME})\s*=\s*([^=<>]+)", re.DOTALL)

@@ -16,21 +16,13 @@ from typing import Any
 
 from rewards.contract import Rollout, Verdict, not_applicable
 from rewards.kinds.math_answer import elementary
-from rewards.kinds.math_answer.comparison import (
-    Finding,
-    Open,
-    answer_text,
-    answers_offered,
-    is_equation,
-    is_missing,
-    reference_text,
-    same_text,
-    settle,
-)
+from rewards.kinds.math_answer.comparison import Finding, Open, same_text, settle
+from rewards.kinds.math_answer.limits import answers_offered
 from rewards.kinds.math_answer.literals import word_of
 from rewards.kinds.math_answer.quantities import measured
 from rewards.kinds.math_answer.reading import final_answer
 from rewards.kinds.math_answer.sets import known_set
+from rewards.kinds.math_answer.texts import answer_text, is_equation, is_missing, reference_text
 from rewards.pool import Outcome, VerificationPool
 
 __all__ = ["LONGEST_ANSWER", "MathAnswer", "check_reference", "check_references", "compare_plainly", "reference_text"]
