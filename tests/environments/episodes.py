@@ -34,15 +34,18 @@ def adding(n: int, **more: object) -> Written:
     return {"prompt": f"How much is {n} and {n + 3}?", "one": n, "two": n + 3, **more}
 
 
-def written(folder: Path, environment: Written, reward: Written, *, taught: bool = False) -> Path:
+def written(
+    folder: Path, environment: Written, reward: Written, *, taught: bool = False, columns: Written | None = None
+) -> Path:
     """A recipe with 20 episodes of RL, and an evaluation of 20 problems, beside its rows and its task.
 
     taught: it begins with a stage after which the policy ends its turns, which the embedded model does not.
+    columns: what every row has beside its own.
     """
     for name, title in (("numbers", "Game"), ("held", "Match")):  # no problem of the evaluation is trained on
-        own = {"trained": True} if name == "numbers" else {}
+        own = {**(columns or {}), **({"trained": True} if name == "numbers" else {})}
         rows = [
-            {"question": f"Find the number. {title} {n}", "answer": str(n), "number": n % 16, "task": adding(n), **own}
+            {"question": f"Find the number. {title} {n}", "answer": str(n), "number": n % 15, "task": adding(n), **own}
             for n in range(EPISODES)
         ]
         (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")

@@ -5,9 +5,11 @@ The server is a double of the protocol; with ALIGNMENT_NEMO_GYM=URL also example
 
 import json
 import os
+from pathlib import Path
 
 import pytest
-from guessing import next_guess, server
+from episodes import EPISODES, evaluated, rolled_out, written
+from guessing import Server, next_guess, server
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.resources import resource
@@ -87,6 +89,30 @@ def test_a_killed_server_loses_the_sessions_that_it_held_and_the_other_takes_the
     lost = [one for one in made if one.stop_reason == "fault"]
     assert 1 <= len(lost) <= 2 and all(second.url in one.fault for one in lost)
     assert [one.environment_reward for one in made if not one.fault] == [1.0] * (20 - len(lost))
+
+
+def test_rl_and_an_evaluation_count_the_episodes_of_a_killed_server(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def played(first: Server, second: Server) -> tuple[Path, Replies]:
+        engine = Replies(tokenizer, halving)
+        engine.before = lambda turns: second.kill() if turns == 9 else None
+        asked = {"kind": "nemo_gym", "urls": [first.url, second.url], "sessions": 2, "max_turns": 7}
+        asked["patience_seconds"] = 5
+        return written(tmp_path, asked, {"kind": "environment"}, columns={"tools": [tool("guess")]}), engine
+
+    with server("gym") as first, server("gym") as second:
+        rolled = rolled_out(*played(first, second), monkeypatch)
+    lost = sum(reward is None for reward in rolled.rewards)
+    assert len(rolled.rows) == EPISODES and 1 <= lost <= 2
+    assert all(reward is None or reward >= 1.0 for reward in rolled.rewards), (
+        "no lost session was taken for a wrong one"
+    )
+    assert rolled.figures["environment_fault_fraction"] == rolled.figures["unknown_fraction"] == lost / EPISODES
+    with server("gym") as first, server("gym") as second:
+        found = evaluated(*played(first, second), monkeypatch)
+    assert 1 <= found.environment_faults <= 2
+    assert (found.count, found.accuracy.value) == (EPISODES - found.environment_faults, 1.0)
 
 
 def test_check_names_a_server_that_does_not_answer() -> None:
