@@ -21,6 +21,7 @@ from alignment.recipe.schema import Recipe
 
 # What adds figures of its own does not change the others; nor does how fast the engine is.
 ELSEWHERE: dict[str, bool | set[str]] = {
+    "base_model": True,
     "budgets": True,
     "follow_turns": True,
     "paired_prompts": True,

@@ -20,6 +20,10 @@ class Evaluations(Closed):
         [],
         description="Tasks: sources whose held-out problems are answered after every training stage, a task of your own by its path, or `lm_eval:NAME`.",
     )
+    base_model: bool = Field(
+        False,
+        description="Measure the model that the run starts from too, before the first stage, so that what the first stage gains and loses is known.",
+    )
     count: int = Field(256, ge=1, description="Problems per task and mode.")
     follow_count: int = Field(
         150, ge=1, description="Problems per mode whose mode is set by the flag alone, to measure think-follow."

@@ -37,6 +37,7 @@ runs/tiny-thinking/
   recipe.yaml               the resolved recipe, overrides included
   run.json                  what the directory is a run of
   base/                     the model the run starts from, where it had to be prepared (tokens added); else absent
+  before/evaluations/       what was measured of that model before the first stage, where the recipe says `base_model: true`
   machines/                 of `alignment launch`: what the machines say to each other, N-NN.log of each start on machine N, slurm.sh
   judgements/NAME.jsonl     what the judge of the reward NAME said, by what it was asked, and the tokens that took: the cache and the ledger of its budget
   01-cold_start/

@@ -13,6 +13,7 @@ from alignment.core.files import file_hash
 from alignment.records.manifest import Manifest
 
 MANIFEST, OUTPUT = "manifest.json", "output"
+BASE_MODEL = "base model"  # in the place of a stage's name, which has no space: the model that a run starts from
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,11 @@ class RunFolder:
     def base(self) -> Path:
         """The folder of the prepared base model, if the recipe needs one."""
         return self.path / "base"
+
+    @property
+    def before_stages(self) -> StageFolder:
+        """The folder of what was measured of the model that the run starts from."""
+        return StageFolder(self.path / "before")
 
     @property
     def judgements(self) -> Path:

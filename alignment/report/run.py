@@ -8,7 +8,7 @@ Neighbours: records/ (the records), files.py (how a file goes wrong), build.py (
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from alignment.records.process import ProcessRecord
 from alignment.records.reward_model import RewardModelRecord
 from alignment.records.rollout import RolloutRow
 from alignment.records.run import RunRecord, StageStart
-from alignment.records.run_folder import StageFolder
+from alignment.records.run_folder import BASE_MODEL, RunFolder, StageFolder
 from alignment.records.sweep import FOLDER, SWEEP, Sweep
 from alignment.records.trials import FOLDER as TRIALS
 from alignment.records.trials import MIXTURE, ROWS, MixtureSearch, RowCurve
@@ -121,7 +121,11 @@ def read_run(path: Path) -> Run:
             str(recipe.get("model") or "unknown"),
         )
     begun = [_stage(reader, StageFolder(folder)) for _, folder in folders if folder.is_dir()]
-    stages = (*begun, *_not_started(recipe, {stage.name for stage in begun}))
+    stages = (
+        *_before_stages(reader, RunFolder(path).before_stages),
+        *begun,
+        *_not_started(recipe, {stage.name for stage in begun}),
+    )
     for stage in stages:
         if stage.outcome != "finished":
             reader.notes.append(f"Stage {stage.name} is not finished ({stage.outcome}).")
@@ -141,6 +145,16 @@ def read_run(path: Path) -> Run:
         row_curves=tuple(reader.matching(RowCurve, trials, ROWS.format("*"))),
         mixtures=tuple(reader.matching(MixtureSearch, trials, MIXTURE.format("*"))),
     )
+
+
+def _before_stages(reader: Reader, folder: StageFolder) -> list[Stage]:
+    """What was measured of the model that the run starts from, as a stage that trained nothing; none without measurements."""
+    measured = _stage(reader, folder)
+    policies = [one.identity.get("policy") for one in measured.evaluations.values() if one.identity is not None]
+    if not policies:
+        return []
+    known = str(policies[0])
+    return [replace(measured, name=BASE_MODEL, kind="base model", outcome="finished", output_hash=known)]
 
 
 def _stage(reader: Reader, folder: StageFolder) -> Stage:

@@ -1,7 +1,7 @@
 """Evaluates the policy of a stage in both modes and writes evaluations/MODE.json and further files.
 
-`python -m alignment.run.evaluate RECIPE --stage NAME`; the runner starts it after every training stage. Existing files are
-kept, and the sweep over the recipe's budgets resumes point by point. Neighbours: evaluation/job.py (the measurements),
+`python -m alignment.run.evaluate RECIPE --stage NAME`; the runner starts it after every training stage, and before the first
+one without a name where the recipe asks for the model that the run starts from. Existing files are kept, and the sweep over the recipe's budgets resumes point by point. Neighbours: evaluation/job.py (the measurements),
 evaluation/sweep/ (points and their files), budget_sweep.py (the recipe's plan).
 """
 
@@ -19,6 +19,7 @@ from alignment.evaluation.job import measure_follow, measure_modes
 from alignment.evaluation.sweep.files import write_sweep
 from alignment.evaluation.sweep.job import measure_point
 from alignment.evaluation.task import entry_of, held_out, named_problems
+from alignment.records.run_folder import BASE_MODEL
 from alignment.run.budget_sweep import held_alone, recipe_sweep
 from alignment.run.plan import RunPlan
 
@@ -27,7 +28,9 @@ PAIRED = "paired_prompts.json"
 
 def main(
     recipe: Annotated[Path, typer.Argument(help="The recipe's YAML file.")],
-    stage: Annotated[str, typer.Option(help="The stage whose policy is measured.")],
+    stage: Annotated[
+        str | None, typer.Option(help="The stage whose policy is measured; none: what the run starts from.")
+    ] = None,
     run: Annotated[Path | None, typer.Option(help="The run directory.")] = None,
     budgets: Annotated[bool, typer.Option(help="Sweep the recipe's budgets too.")] = False,
 ) -> None:
@@ -35,14 +38,14 @@ def main(
     _run(RunPlan.load(recipe, [], run), stage, budgets)
 
 
-def _run(run_plan: RunPlan, stage: str, budgets: bool) -> None:
-    folder, settings = run_plan.folder(stage), run_plan.recipe.evaluations
-    target, seed = folder.evaluations, settings.seed
-    output_hash = folder.verified_manifest().output_hash
+def _run(run_plan: RunPlan, name: str | None, budgets: bool) -> None:
+    settings, stage = run_plan.recipe.evaluations, name or BASE_MODEL
+    (folder, output_hash), seed = run_plan.evaluated(name), settings.seed
+    target = folder.evaluations
     problems = held_out(run_plan.recipe, settings.count, seed)
-    evaluator = Evaluator(
-        settings, str(folder.output), f"evaluate {stage}", trust_remote_code=run_plan.recipe.trust_remote_code
-    )
+    trusts = run_plan.recipe.trust_remote_code
+    policy = run_plan.base.local() if name is None else str(folder.output)
+    evaluator = Evaluator(settings, policy, f"evaluate {stage}", trust_remote_code=trusts)
     if not all((target / f"{mode}.json").exists() for mode in MODES):
         identity = evaluation_identity(run_plan.recipe, output_hash)
         measure_modes(evaluator, problems, seed).write(target, stage, identity)

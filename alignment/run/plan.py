@@ -87,6 +87,13 @@ class RunPlan:
         before = self.recipe.policy_before(name)
         return self.base.path if before is None else str(self.folder(before).output)
 
+    def evaluated(self, name: str | None) -> tuple[StageFolder, str]:
+        """The folder of a stage's evaluations and the hash of its policy; with None, of the model that the run starts from."""
+        if name is None:
+            return self.run.before_stages, self.base.input_hash()
+        folder = self.folder(name)
+        return folder, folder.verified_manifest().output_hash
+
     def needed_stages(self, name: str) -> list[str]:
         """The stages whose artifacts a stage reads: its policy's, the one under a continued adapter, and those of sample
         stages in its mixture."""

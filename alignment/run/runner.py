@@ -21,7 +21,7 @@ from alignment.recipe.hardware import Hardware
 from alignment.recipe.kinds import kind_of
 from alignment.records.attempt import close_attempt, next_attempt, open_attempt
 from alignment.records.evaluation import Identified
-from alignment.records.run_folder import StageFolder
+from alignment.records.run_folder import BASE_MODEL, StageFolder
 from alignment.run.budget_sweep import sweep_is_missing
 from alignment.run.forks import Forks, imports_for
 from alignment.run.identity import hub_sources
@@ -52,6 +52,8 @@ class Runner:
         self.plan.prepare()
         with self._alone(), nullcontext() if self.forks else closing(self._forks):
             self._prepare_base()
+            if self.plan.recipe.evaluations.base_model:
+                self._evaluate(None)
             for name in [only] if only else self.plan.recipe.stage_names:
                 self._stage(name)
                 if kind_of(self.plan.recipe.stage(name)).leaves_policy:
@@ -141,25 +143,25 @@ class Runner:
             machines.end(ended)
         return ended
 
-    def _evaluate(self, name: str) -> None:
-        """Evaluate a stage in both modes, and the last one at the recipe's budgets too."""
-        folder, settings = self.plan.folder(name), self.plan.recipe.evaluations
-        if not settings.after_each_stage:
+    def _evaluate(self, name: str | None) -> None:
+        """Evaluate a stage in both modes, and the last one at the recipe's budgets too; None: the model the run starts from."""
+        if not self.plan.recipe.evaluations.after_each_stage:
             return
+        folder, policy = self.plan.evaluated(name)
         last = name == self.plan.trained_stages()[-1]
-        missing = [self._missing(folder, kind) for kind in ("modes", "follow", "paired_prompts")]
+        missing = [self._missing(folder, policy, kind) for kind in ("modes", "follow", "paired_prompts")]
         sweeps = last and sweep_is_missing(self.plan)
         if not (any(missing) or sweeps):
             return
         command = [sys.executable, "-m", "alignment.run.evaluate", *self._arguments(name)]
-        title = f"evaluating {name}" + (" and sweeping its thinking budget" if sweeps else "")
+        title = f"evaluating {name or BASE_MODEL}" + (" and sweeping its thinking budget" if sweeps else "")
         self._run(title, [*command, *(["--budgets"] if sweeps else [])], folder.evaluations / "evaluation.log")
 
-    def _missing(self, folder: StageFolder, kind: str) -> bool:
+    def _missing(self, folder: StageFolder, policy: str, kind: str) -> bool:
         """Whether an evaluation is missing. One with other settings is set aside, and its new name printed."""
         from alignment.evaluation.identity import recorded_files
 
-        files, identity = recorded_files(kind, self.plan.recipe, folder.manifest().output_hash)
+        files, identity = recorded_files(kind, self.plan.recipe, policy)
         for path in [folder.evaluations / f"{name}.json" for name in files]:
             if path.exists() and Identified.read(path).identity != encode(identity):
                 aside = path.with_suffix(f".{int(path.stat().st_mtime)}.json")

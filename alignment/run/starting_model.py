@@ -35,6 +35,13 @@ class StartingModel:
             return str(self.run.base)
         return str(resource("data/base")) if self.recipe.model == "embedded" else self.recipe.model
 
+    def local(self) -> str:
+        """A folder with the model; one of the hub is downloaded first."""
+        if Path(self.path).is_dir():
+            return self.path
+        recipe = self.recipe
+        return pinned_folder(recipe.model, recipe.revision or "main", trust_remote_code=recipe.trust_remote_code)
+
     @property
     def settings(self) -> PreparedBase:
         """The settings that base/ is prepared from."""
