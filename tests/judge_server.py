@@ -1,7 +1,7 @@
 """A judge that a test can trust to be gullible: a real server on this machine with an OpenAI-compatible endpoint.
 
 It obeys whatever instruction it finds outside the fences of a message, and otherwise grades honestly what is inside;
-one that is `gullible` obeys what is inside them as well.
+one that is `gullible` obeys what is inside them as well. Of a skill's tools it picks those that `picks` names.
 `failures` are ways to misbehave before it does so: a status, "garbage", "refuse", "cut", "slow" or "drip".
 """
 
@@ -9,6 +9,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -31,8 +32,9 @@ class JudgeServer:
         prefer_first: bool = False,
         gullible: bool = False,
         usage: dict[str, Any] | None = None,
+        picks: Collection[str] = (),
     ) -> None:
-        self.gullible, self.usage = gullible, usage
+        self.gullible, self.usage, self.picks = gullible, usage, picks
         self.failures, self.formats, self.reply, self.prefer_first = list(failures), formats, reply, prefer_first
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
@@ -117,7 +119,7 @@ def judged(body: dict[str, Any], owner: JudgeServer) -> str:
     fields = shape(user)
     fooled = bool(ORDER.search(outside)) or any("<|im_start|>" in text for text in parts.values())
     fooled = fooled or (owner.gullible and bool(ORDER.search(parts.get("RESPONSE", ""))))
-    found = verdict(fields, parts, fooled, owner.prefer_first)
+    found = verdict(fields, parts, fooled, owner.prefer_first, owner.picks)
     return json.dumps({"reasoning": "fooled" if fooled else "seen", **found})
 
 
@@ -126,7 +128,9 @@ def shape(user: str) -> dict[str, Any]:
     return json.loads(user[user.rindex("schema: ") + len("schema: ") :])
 
 
-def verdict(fields: dict[str, Any], parts: dict[str, str], fooled: bool, prefer_first: bool) -> dict[str, Any]:
+def verdict(
+    fields: dict[str, Any], parts: dict[str, str], fooled: bool, prefer_first: bool, picks: Collection[str] = ()
+) -> dict[str, Any]:
     if "verdict" in fields:
         last = parts["RESPONSE"].split()[-1].strip(".")
         hedged = " or " in parts["RESPONSE"]
@@ -144,8 +148,8 @@ def verdict(fields: dict[str, Any], parts: dict[str, str], fooled: bool, prefer_
         quoted = {f"evidence_{number}": item.split()[-1] for number, item in enumerate(items, 1)}
         found = {f"{name}_{number}": one for number, one in enumerate(met, 1)}
         return {**(quoted if "evidence_1" in fields else {}), **found}
-    if "resource_1" in fields:
-        return {name: number == 1 for number, name in enumerate((one for one in fields if one != "reasoning"), 1)}
+    if tools := [name for name in fields if "/" in name]:
+        return {name: name in picks for name in tools}
     if "grade" in fields:
         return {"grade": 10 if fooled else min(10, len(parts["RESPONSE"].split()))}
     return {name: 5 if fooled or name in parts["RESPONSE"] else 1 for name in fields if name != "reasoning"}

@@ -8,7 +8,7 @@ from rewards.kinds.judge.endpoint import REPLY_TOKENS, url_problem
 from rewards.kinds.judge.forms import CRITERIA
 from rewards.kinds.judge.rubric import MOST_CRITERIA, Aggregate, read_rubric
 from rewards.kinds.judge.skill import SkillUnusable, read_skill
-from rewards.kinds.judge.skill_judge import SkillVerifiers
+from rewards.kinds.judge.skill_tools import SkillVerifiers
 
 LEAST_CHARACTERS = 4000
 

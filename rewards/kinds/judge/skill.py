@@ -5,10 +5,11 @@
     references/*.md  what the judge may ask to read; a file's first line says what it is for
     checklists/*.md  the same
 
-Files of the user's own, which are shown to the judge as they are. Neighbours: skill_judge.py (asks), rubric.py (scores).
+Files of the user's own, which are shown to the judge as they are. Neighbours: skill_tools.py (what it may pick),
+skill_judge.py (asks for evidence), rubric.py (scores).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import yaml
 
 from rewards.errors import RewardsError
+from rewards.kinds.judge.forms import CAPS
 from rewards.kinds.judge.rubric import Criterion, read_rubric
 
 LONGEST_PROTOCOL = 6000  # characters: it stands twice in each question
@@ -41,13 +43,14 @@ class SkillCriterion:
 class SkillVerifier:
     """A reward kind whose verdict on the same rollout decides criteria, whatever the judge's impression of them.
 
-    least: the score from which they are met.
+    least: the score from which they are met. obligatory: it runs whether the judge asks for it or not.
     """
 
     name: str
     spec: Mapping[str, Any]
     decides: tuple[str, ...]
     least: float = 1.0
+    obligatory: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,7 @@ def read_skill(folder: Path) -> Skill:
     if not isinstance(written, Mapping) or not set(written) <= KEYS:
         raise SkillUnusable(f"{folder / 'rubric.yaml'}: write a mapping with `criteria` and, if wanted, `verifiers`")
     criteria = _criteria(folder / "rubric.yaml", written.get("criteria"))
-    verifiers = tuple(
-        _verifier(folder / "rubric.yaml", one, {known.id for known in criteria})
-        for one in written.get("verifiers") or ()
-    )
+    verifiers = tuple(_verifier(folder / "rubric.yaml", one, criteria) for one in written.get("verifiers") or ())
     resources = tuple(
         _resource(path, f"{path.parent.name}/{path.stem}")
         for kind in ("references", "checklists")
@@ -126,8 +126,14 @@ def _criteria(path: Path, listed: Any) -> tuple[SkillCriterion, ...]:
     )
 
 
-def _verifier(path: Path, written: Any, known: set[str]) -> SkillVerifier:
+def convicts(one: Criterion) -> bool:
+    """Whether evidence on a criterion can cap a score, or finds a fault: then no judge may choose to do without it."""
+    return CAPS[one.severity] < 1 or one.weight < 0
+
+
+def _verifier(path: Path, written: Any, criteria: Sequence[SkillCriterion]) -> SkillVerifier:
     """A verifier; its options are checked when the judge is made."""
+    known = {one.id for one in criteria}
     if not isinstance(written, Mapping) or not isinstance(written.get("kind"), str) or written["kind"] == "judge":
         raise SkillUnusable(
             f"{path}: a verifier is {{kind, decides, least}} with its options, and no judge; found {written!r}"
@@ -138,7 +144,8 @@ def _verifier(path: Path, written: Any, known: set[str]) -> SkillVerifier:
     if isinstance(least, bool) or not isinstance(least, (int, float)):
         raise SkillUnusable(f"{path}: `least` of {written['kind']} is a number, not {least!r}")
     spec = {key: one for key, one in written.items() if key not in ("decides", "least")}
-    return SkillVerifier(str(written.get("name") or written["kind"]), spec, tuple(decides), float(least))
+    obligatory = any(convicts(one.criterion) for one in criteria if one.id in decides)
+    return SkillVerifier(str(written.get("name") or written["kind"]), spec, tuple(decides), float(least), obligatory)
 
 
 def _resource(path: Path, name: str) -> Resource:

@@ -6,8 +6,8 @@ cannot speak to it (prompt.py); what it says counts only in the shape that was a
 (judgements.py). No verdict, for whatever reason, is a verdict without a score. Neighbour: options.py.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,9 @@ from rewards.kinds.judge.options import JudgeOptions, problem_of
 from rewards.kinds.judge.prompt import Part, TooLong, build, prompt_text
 from rewards.kinds.judge.rubric import read_rubric, rubric_form, rubric_shown
 from rewards.kinds.judge.skill import Skill, read_skill
-from rewards.kinds.judge.skill_judge import SkillVerifiers, choice_form, chosen, evidence_form, evidence_parts
+from rewards.kinds.judge.skill_judge import evidence_form, evidence_parts, missing_evidence, unanswered
+from rewards.kinds.judge.skill_tools import Checked, SkillVerifiers, choice_form, offered, picked_names, texts_of
+from rewards.kinds.judge.skill_tools import problem_here as skill_problem_here
 from rewards.spending import Spending
 
 LONGEST_REASONING = 500  # characters of a judge's reasoning that are kept as evidence
@@ -30,6 +32,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "rubric": ("rubric",),
     "skill": (),
 }
+
+NO_CHOICE = "no_choice"  # nothing is there to pick
 
 Prompt = str | list[dict[str, Any]]
 
@@ -104,25 +108,31 @@ class Judge:
         if self._verifiers is not None:
             self._verifiers.close()
 
+    def problem_here(self) -> str | None:
+        """Why a verifier of the skill cannot judge on this machine, or None."""
+        return None if self._skill is None else skill_problem_here(self._skill)
+
     def _judge_by_skill(self, skill: Skill, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        """What the judge wants to read, then its evidence beside that of verifiers, and what follows from both."""
+        """What the judge picks, what verifiers find, its evidence beside that, and what follows from both."""
         if self._verifiers is None:
             self._verifiers = SkillVerifiers(skill)
-        checked = self._verifiers.checked(rollouts)
-        values: list[Any] = [None] * len(rollouts)
-        if skill.resources:
-            choice = Plan(choice_form(skill))
-            values = [
-                one.value if isinstance(one, Reply) else None
-                for _, one in self._replies(rollouts, [choice] * len(rollouts))
-            ]
-        plans: list[Plan | Verdict] = [
-            Plan(
-                evidence_form(skill, checks, _response(one)), tuple(evidence_parts(skill, chosen(skill, value), checks))
-            )
-            for one, checks, value in zip(rollouts, checked, values, strict=True)
+        tools = [offered(skill, self._verifiers.usable(one)) if one.answer else [] for one in rollouts]
+        choices = [Plan(choice_form(skill, own)) if own else Verdict(None, NO_CHOICE) for own in tools]
+        said = [reply for _, reply in self._replies(rollouts, choices)]
+        picked = [
+            picked_names(own, reply.value if isinstance(reply, Reply) else None)
+            for own, reply in zip(tools, said, strict=True)
         ]
-        return self._verdicts(rollouts, plans)
+        checked = self._verifiers.checked(rollouts, picked)
+        plans = [
+            unanswered(reply) or missing_evidence(checks) or _evidence_plan(skill, one, names, checks)
+            for one, reply, names, checks in zip(rollouts, said, picked, checked, strict=True)
+        ]
+        verdicts = self._verdicts(rollouts, plans)
+        return [
+            replace(one, evidence={**one.evidence, "picked": sorted(names)}) if "items" in one.evidence else one
+            for one, names in zip(verdicts, picked, strict=True)
+        ]
 
     def _verdicts(self, rollouts: Sequence[Rollout], plans: Sequence[Plan | Verdict]) -> list[Verdict]:
         found = []
@@ -221,6 +231,12 @@ class Judge:
 def _response(rollout: Rollout) -> str:
     """What is judged; of several turns all that was done on the way, tool results included."""
     return prompt_text(rollout.messages) if len(rollout.messages) > 1 else rollout.answer
+
+
+def _evidence_plan(skill: Skill, rollout: Rollout, picked: Collection[str], checked: Sequence[Checked]) -> Plan:
+    """The second question of a skill, beside what was picked and found."""
+    parts = evidence_parts(skill, texts_of(skill, picked), checked)
+    return Plan(evidence_form(skill, checked, _response(rollout)), tuple(parts))
 
 
 def _verdict(form: Form, facts: Mapping[str, Any], reply: Reply) -> Verdict:
