@@ -38,15 +38,23 @@ LogExtra = Callable[[str, list[Any]], None]
 
 
 class VerdictsUnavailable(RewardsError, RuntimeError):
-    """A verifier could not judge more than half of a batch: the grader is broken, not the policy."""
+    """A verifier could not judge more than half of a batch: the grader is broken, not the policy.
 
-    def __init__(self, name: str, unknown: int, total: int, reason: str, detail: str = "") -> None:
-        self.name, self.unknown, self.total, self.reason = name, unknown, total, reason
+    advice: what whoever trains can say about going on.
+    """
+
+    def __init__(self, name: str, unknown: int, total: int, reason: str, detail: str = "", advice: str = "") -> None:
+        self.name, self.unknown, self.total, self.reason, self.detail = name, unknown, total, reason, detail
         said = f"'{reason}' ({detail})" if detail else f"'{reason}'"
         super().__init__(
             f"reward '{name}' could not judge {unknown} of {total} rollouts; the most common reason is {said}. "
             "Training on what is left would follow the verifier's failures. Fix the verifier or the data it judges."
+            + (f" {advice}" if advice else "")
         )
+
+    def advising(self, advice: str) -> "VerdictsUnavailable":
+        """The same with advice."""
+        return type(self)(self.name, self.unknown, self.total, self.reason, self.detail, advice)
 
 
 @dataclass(frozen=True)

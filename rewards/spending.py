@@ -36,6 +36,11 @@ class Spending:
 class Spends(Protocol):
     """A verifier that asks a paid model."""
 
+    @property
+    def model(self) -> str:
+        """The model's name; empty before a server has said what it serves."""
+        ...
+
     def spending(self) -> Spending:
         """What this process has spent so far."""
         ...

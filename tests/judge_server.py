@@ -2,14 +2,15 @@
 
 It obeys whatever instruction it finds outside the fences of a message, and otherwise grades honestly what is inside;
 one that is `gullible` obeys what is inside them as well. Of a skill's tools it picks those that `picks` names.
-`failures` are ways to misbehave before it does so: a status, "garbage", "refuse", "cut", "slow" or "drip".
+`failures` are ways to misbehave before it does so: a status, "garbage", "refuse", "cut", "slow", "drip", "hang" (no answer until it
+ends), "contradict" (two verdicts), "other" (another model answers) or "end" (the server is gone). `misbehaves` says so of each question by its number.
 """
 
 import json
 import re
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -33,7 +34,10 @@ class JudgeServer:
         gullible: bool = False,
         usage: dict[str, Any] | None = None,
         picks: Collection[str] = (),
+        port: int = 0,
+        misbehaves: Callable[[int], int | str | None] = lambda number: None,
     ) -> None:
+        self.misbehaves, self.ended, self.port = misbehaves, threading.Event(), port
         self.gullible, self.usage, self.picks = gullible, usage, picks
         self.failures, self.formats, self.reply, self.prefer_first = list(failures), formats, reply, prefer_first
         self.requests: list[dict[str, Any]] = []
@@ -41,13 +45,19 @@ class JudgeServer:
         self.lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), handler_of(self))
         self.server.daemon_threads = True
-        self.base_url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
+        self.port = self.server.server_address[1]
+        self.base_url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop listening, and let those go that wait for an answer."""
+        self.ended.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -65,9 +75,16 @@ def handler_of(owner: JudgeServer) -> type[BaseHTTPRequestHandler]:
             with owner.lock:
                 owner.requests.append(body)
                 owner.keys.append(self.headers.get("Authorization"))
-                failure = owner.failures.pop(0) if owner.failures else None
+                failure = owner.failures.pop(0) if owner.failures else owner.misbehaves(len(owner.requests))
             if isinstance(failure, int):
                 return self.answer(failure, {"error": f"you sent {self.headers.get('Authorization')}"})
+            if failure == "hang":
+                owner.ended.wait(60)
+            if failure == "end":
+                threading.Thread(target=owner.stop, daemon=True).start()
+            if failure in ("hang", "end"):
+                self.close_connection = True
+                return None
             if failure == "slow":
                 time.sleep(1.5)
             if failure == "drip":
@@ -81,7 +98,15 @@ def handler_of(owner: JudgeServer) -> type[BaseHTTPRequestHandler]:
                 message = {"role": "assistant", "content": None, "refusal": "I cannot grade that."}
             if failure == "cut":
                 message["content"] = message["content"][:-5]
+            if failure == "contradict":
+                message["content"] += (
+                    message["content"]
+                    .replace("incorrect", "CORRECT")
+                    .replace("correct", "incorrect")
+                    .replace("CORRECT", "correct")
+                )
             told = {} if owner.usage is None else {"usage": owner.usage}
+            told["model"] = "another-judge" if failure == "other" else body["model"]
             return self.answer(200, {"choices": [{"message": message, "finish_reason": "stop"}], **told})
 
         def answer(self, status: int, value: Any) -> None:
@@ -147,6 +172,10 @@ def verdict(
         met = [fooled or item.split()[-1] in parts["RESPONSE"] for item in items]
         quoted = {f"evidence_{number}": item.split()[-1] for number, item in enumerate(items, 1)}
         found = {f"{name}_{number}": one for number, one in enumerate(met, 1)}
+        for field in (one for one in fields if one.startswith("check_")):
+            _, resource, place = field.split("_")
+            listed = re.findall(r"- \[ \] (.*)", parts[f"RESOURCE_{resource}"])
+            found[field] = listed[int(place) - 1].split()[-1] in parts["RESPONSE"]
         return {**(quoted if "evidence_1" in fields else {}), **found}
     if tools := [name for name in fields if "/" in name]:
         return {name: name in picks for name in tools}

@@ -9,6 +9,7 @@ from pathlib import Path
 from alignment.core.errors import DataError, RecipeError
 from alignment.recipe.engine import engine_kind
 from alignment.recipe.issue import Issue, Place, nearest
+from alignment.recipe.own_paths import DOUBLE, EMBEDDED
 from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rewards_of
@@ -34,13 +35,13 @@ def judges(recipe: Recipe) -> Iterator[Issue]:
         place = ("judges", name)
         if name not in named:
             yield Issue(place, f"no reward names it; write `judge: {name}` under a `kind: judge`, or remove it")
-        if problem := engine_kind("vllm_server").problem(1):
+        if not judge.is_double and (problem := engine_kind("vllm_server").problem(1)):
             yield Issue(
                 (*place, "engine"),
                 f"cannot be served here: {problem}; serve it elsewhere and write `base_url` under the reward",
             )
         if (
-            judge.model != "embedded"
+            judge.model not in (EMBEDDED, DOUBLE)
             and Path(judge.model).is_dir()
             and not any(Path(judge.model).glob("*.safetensors"))
         ):
@@ -58,6 +59,11 @@ def _reward(recipe: Recipe, spec: Reward, place: Place) -> Iterator[Issue]:
         if spec.judge not in recipe.judges:
             hint = nearest(spec.judge, list(recipe.judges)) if recipe.judges else "write it under `judges`"
             yield Issue((*place, "judge"), f"found `{spec.judge}`, which is not under `judges`; {hint}")
+        elif recipe.judges[spec.judge].is_double and (spec.model_extra or {}).get("form", "reference") != "reference":
+            told = (
+                f"the judge `{spec.judge}` is a double, which judges by `form: reference` alone; write that, or a model"
+            )
+            yield Issue((*place, "form"), told)
         for key in SERVED_ALONE:
             if key in (spec.model_extra or {}):
                 yield Issue(

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from alignment.recipe.closed import Closed
 from alignment.recipe.engine import VllmServerOptions
+from alignment.recipe.own_paths import DOUBLE
 
 NAME = r"^[a-z][a-z0-9_]*$"
 OF_A_POOL = ("workers", "weight_transfer", "key_variable")  # options of rollout servers
@@ -38,7 +39,9 @@ def _read_server(value: Any) -> Any:
 class ServedJudge(Closed):
     """A model that `alignment run` serves on this machine while a stage trains whose rewards name it."""
 
-    model: str = Field(description="The judge: `embedded`, a folder with safetensors, or a hub id.")
+    model: str = Field(
+        description="The judge: `embedded`, a folder with safetensors, or a hub id; `double` is a rule in its place, for rehearsals."
+    )
     revision: str | None = Field(None, description="Commit of a hub model, 40 hexadecimal digits.")
     max_tokens: int = Field(
         8192, ge=256, description="Tokens of a question and its reply together, for which the server has room."
@@ -49,6 +52,11 @@ class ServedJudge(Closed):
     restarts: int = Field(
         3, ge=0, description="How often a server that has ended or does not answer is started again in a stage."
     )
+
+    @property
+    def is_double(self) -> bool:
+        """Whether a rule stands in place of a model."""
+        return self.model == DOUBLE
 
 
 class Agreement(Closed):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 EMBEDDED = "embedded"  # a model, and no folder
+DOUBLE = "double"  # in place of a judge's model: a rule, for rehearsals
 # Of files of rows, and of files that people try: those are refused by what reads them, and not for want of a mixture.
 ENDINGS = (
     ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".gz", ".yaml", ".yml",
@@ -52,7 +53,11 @@ def _with_own_judges(values: Any, folder: Path) -> None:
     judges = values.get("judges") if isinstance(values, dict) else None
     for judge in judges.values() if isinstance(judges, dict) else []:
         named = judge.get("model") if isinstance(judge, dict) else None
-        if isinstance(named, str) and named not in ("", EMBEDDED) and _is_elsewhere(folder / named, Path(named)):
+        if (
+            isinstance(named, str)
+            and named not in ("", EMBEDDED, DOUBLE)
+            and _is_elsewhere(folder / named, Path(named))
+        ):
             judge["model"] = _absolute(named, folder)
 
 

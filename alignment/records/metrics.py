@@ -100,6 +100,9 @@ METRICS: dict[str, Metric] = {
 }  # fmt: skip
 VERDICT_MEAN = Metric("mean score of a verifier or scorer over the completions it could judge (grpo)", "more")
 VERDICT_UNKNOWN = Metric("fraction of completions that a verifier could not judge (grpo)", "less")
+VERDICT_UNKNOWN_FOR = Metric(
+    "fraction of completions that a verifier could not judge for this reason; only where some were (grpo)", "less"
+)
 
 # Of each task, where a stage has several.
 TASK_METRICS: dict[str, Metric] = {
@@ -112,10 +115,11 @@ TASK_METRICS: dict[str, Metric] = {
 def metric(name: str) -> Metric:
     """The declaration of a metric.
 
-    Every verifier has `reward/NAME/mean` and `reward/NAME/unknown_fraction`, every task `task/NAME/` and a key of TASK_METRICS.
+    Every verifier has `reward/NAME/mean`, `reward/NAME/unknown_fraction` and `reward/NAME/unknown/REASON`, every task `task/NAME/` and a key of TASK_METRICS.
     """
     if name.startswith("task/"):
         return TASK_METRICS.get(name.rpartition("/")[2], Metric("not declared"))
     if name.startswith("reward/"):
-        return VERDICT_MEAN if name.endswith("/mean") else VERDICT_UNKNOWN
+        by_reason = VERDICT_UNKNOWN_FOR if "/unknown/" in name else VERDICT_UNKNOWN
+        return VERDICT_MEAN if name.endswith("/mean") else by_reason
     return METRICS.get(name, Metric("not declared"))

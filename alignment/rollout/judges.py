@@ -6,10 +6,12 @@ recipe/judges.py (what a recipe says), judge_agreement.py (whether one may train
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from alignment.core.errors import RecipeError
+from alignment.core.typed_json import Json
 from alignment.recipe.rewards import Reward
 from rewards.spending import Spending
 
@@ -52,9 +54,11 @@ def spending_figures(spent: Spending, processes: int) -> dict[str, float]:
     return {f"judge_{name}": float(value) * processes for name, value in figures.items()}
 
 
-def spending_counts(spent: Spending) -> dict[str, float]:
-    """What all processes of the run have spent, for a manifest."""
-    return {"asked": spent.asked, "tokens": spent.tokens, "cost": round(spent.cost, 6)} if spent.asked else {}
+def spending_counts(spent: Spending, models: Mapping[str, str] | None = None) -> dict[str, Json]:
+    """What all processes of the run have spent, for a manifest, and by which model each reward judges."""
+    if not spent.asked:
+        return {}
+    return {"asked": spent.asked, "tokens": spent.tokens, "cost": round(spent.cost, 6), "models": dict(models or {})}
 
 
 def _served(name: str) -> dict[str, Any]:

@@ -21,8 +21,11 @@ from alignment.rollout.judges import reward_options
 from alignment.rollout.trajectory import Trajectory
 from alignment.rollout.writing import writing
 from rewards.compose import LOUD_FROM_ROLLOUTS, LOUD_UNKNOWN_FRACTION, TASK, ComposedReward, is_of_task, parts, total
-from rewards.spending import Spending
+from rewards.spending import Spending, Spends
 
+RESUMES = (
+    "Then run again: the stage goes on from its last checkpoint, and what was judged is kept and not asked for again."
+)
 FAULT = "environment_fault"  # the reason of every verdict on a rollout whose environment failed
 
 
@@ -100,9 +103,23 @@ class Scorer:
     def _judged(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
         if not problems:
             return []
+        try:
+            table = self._verdicts(problems, completions)
+        except rewards.VerdictsUnavailable as error:
+            raise error.advising(RESUMES) from error
+        self._say_faults(table)
+        return [
+            Judged(problem, made, verdicts, total(self._reward.components, verdicts) if verdicts else None)
+            for problem, made, verdicts in zip(problems, completions, table, strict=True)
+        ]
+
+    def _verdicts(
+        self, problems: Sequence[Problem], completions: Sequence[Trajectory]
+    ) -> list[dict[str, rewards.Verdict]]:
+        """The verdicts of each rollout by name. Raises rewards.VerdictsUnavailable."""
         given = {*self._row_columns, *(name for problem in problems for name in problem.columns)}
         names = given - {"answer", "budget", TASK}
-        table = self._reward.verdicts(
+        return self._reward.verdicts(
             [made.opening.messages for made in completions],
             [made.messages for made in completions],
             [made.token_ids for made in completions],
@@ -123,11 +140,6 @@ class Scorer:
                 for name in sorted(names)
             },
         )
-        self._say_faults(table)
-        return [
-            Judged(problem, made, verdicts, total(self._reward.components, verdicts) if verdicts else None)
-            for problem, made, verdicts in zip(problems, completions, table, strict=True)
-        ]
 
     def joined(self, judged: Judged, name: str, verdict: rewards.Verdict, weight: float, value: float | None) -> Judged:
         """A rollout with one more verdict, from beside the verifiers, and with weight x value in its total unless weight is 0."""
@@ -154,6 +166,10 @@ class Scorer:
     def spending(self) -> Spending:
         """What judges have been asked in this process so far."""
         return self._reward.spending()
+
+    def judges(self) -> dict[str, str]:
+        """The model of each reward that asks one; empty where a server has not yet said what it serves."""
+        return {one.name: one.verifier.model for one in self._reward.components if isinstance(one.verifier, Spends)}
 
     def spent_in_all(self) -> Spending:
         """What they have been asked in all processes of the run, earlier ones included."""
@@ -255,6 +271,8 @@ def summary(judged: Sequence[Judged]) -> dict[str, float]:
         if known:
             figures[f"reward/{name}/mean"] = sum(known) / len(known)
         figures[f"reward/{name}/unknown_fraction"] = 1 - len(known) / len(scores)
+        why = Counter(one.reason for row in judged if (one := row.verdicts[name]).applicable and one.score is None)
+        figures |= {f"reward/{name}/unknown/{reason}": count / len(scores) for reason, count in why.items()}
     thinking = [row.trajectory.thinking_tokens for row in judged if row.trajectory.mode == "thinking"]
     if thinking:
         figures["thinking_tokens"] = sum(thinking) / len(thinking)

@@ -3,6 +3,7 @@
 Neighbours: judges.py (their servers), runner.py (asks).
 """
 
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from alignment.recipe.engine import VllmServerOptions
 from alignment.recipe.judges import ServedJudge
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
+from alignment.run import judge_double
 from alignment.run.hub import pinned_folder
 from alignment.run.judges import JudgeProcess, model_path, served_name
 from alignment.run.launcher import launcher_config
@@ -37,6 +39,9 @@ def judge_servers(recipe: Recipe, stage: StageFields, folder: Path) -> tuple[lis
     gpus = [] if launcher_config(recipe.hardware).hides_gpus else visible_gpus()
     servers, left = [], gpus
     for name, one in needed.items():
+        if one.is_double:
+            servers.append(_double(recipe, name, one, folder))
+            continue
         place, left = _placed(name, one.engine, left, recipe.hardware.processes) if gpus else (_all_cores(), left)
         servers.append(_server(recipe, name, one, place, folder))
     return servers, {"CUDA_VISIBLE_DEVICES": ",".join(left)} if gpus else {}
@@ -59,6 +64,24 @@ def _server(recipe: Recipe, name: str, one: ServedJudge, place: Place, folder: P
         patience_seconds=options.patience_seconds,
         restarts=one.restarts,
         inherited=environment(one_process, offline=Path(folder_or_id).is_dir()),
+    )
+
+
+def _double(recipe: Recipe, name: str, one: ServedJudge, folder: Path) -> JudgeProcess:
+    """The server of a rule in place of a model, which needs no device."""
+    served_as, interface, port = served_name(name, one), one.engine.interface, free_port(one.engine.interface)
+    command = [sys.executable, "-m", judge_double.__name__, served_as, interface, str(port)]
+    return JudgeProcess(
+        name=name,
+        served_as=served_as,
+        command=lambda: command,
+        address=f"http://{interface}:{port}",
+        key=new_key(),
+        place=_all_cores(),
+        log=folder / f"judge-{name}.log",
+        patience_seconds=one.engine.patience_seconds,
+        restarts=one.restarts,
+        inherited=environment(recipe.hardware.model_copy(update={"processes": 1}), offline=True),
     )
 
 

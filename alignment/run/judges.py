@@ -19,15 +19,18 @@ from pathlib import Path
 from types import TracebackType
 
 from alignment.core.errors import StageFailed
-from alignment.core.files import content_hash
+from alignment.core.files import content_hash, file_hash
 from alignment.core.process import end_session
 from alignment.core.resources import resource
 from alignment.inference.vllm.server.place import STARTER, Place, environment
 from alignment.recipe.judges import ServedJudge
+from alignment.recipe.own_paths import DOUBLE
 from alignment.rollout.judges import key_variable, model_variable, url_variable
+from alignment.run import judge_double
 
 STARTING_SECONDS = 900.0
 PROBED_EVERY_SECONDS, PROBE_SECONDS = 5.0, 10.0
+PROBED_EARLY_SECONDS = 0.5  # while it starts: one that hangs is known as such only once it has answered
 ENDING_SECONDS = 10.0
 LOG_LINES_SHOWN = 15
 
@@ -39,6 +42,8 @@ def model_path(one: ServedJudge) -> str:
 
 def served_name(name: str, one: ServedJudge) -> str:
     """What a judge is served as: its name and its weights, so that judgements of other weights are not taken for its own."""
+    if one.is_double:  # known by its rule
+        return f"{name}-{DOUBLE}-{file_hash(Path(judge_double.__file__))[:12]}"
     path = Path(model_path(one))
     if path.is_dir():
         return f"{name}-{content_hash(path)[:12]}"
@@ -99,7 +104,8 @@ class JudgeProcess:
 
     def probe(self) -> None:
         """Ask whether it answers, in a thread of its own, so that nobody waits for a server that hangs."""
-        if time.monotonic() - self.probed > PROBED_EVERY_SECONDS:
+        every = PROBED_EVERY_SECONDS if self.answered is not None else PROBED_EARLY_SECONDS
+        if time.monotonic() - self.probed > every:
             self.probed = time.monotonic()
             threading.Thread(target=self._ask, args=(self.process,), daemon=True).start()
 
@@ -136,7 +142,9 @@ class ServedJudges(AbstractContextManager["ServedJudges"]):
 
     def __enter__(self) -> "ServedJudges":
         for server in self.servers:
-            self._say(f"serving the judge {server.name} at {server.address} ({server.place.words}), log {server.log}")
+            self._say(
+                f"serving the judge {server.name} as {server.served_as} at {server.address} ({server.place.words}), log {server.log}"
+            )
             server.start()
         return self
 

@@ -171,3 +171,15 @@ def test_a_lost_question_is_shown_before_a_gained_one() -> None:
 def test_ticks_cover_their_range_with_few_round_values(low: float, high: float) -> None:
     found = ticks(low, high)
     assert found[0] <= low and found[-1] >= high and len(found) <= 8
+
+
+def test_an_alarm_over_unknown_verdicts_names_their_reasons_the_most_frequent_first() -> None:
+    unknown = {"reward/judge/unknown_fraction": [0.5, 0.25]}
+    unknown |= {
+        "reward/judge/unknown/judge_refused": [0.125, 0.0],
+        "reward/judge/unknown/judge_timed_out": [0.375, 0.25],
+    }
+    (found,) = (one for one in alarms(run_of(grpo(**unknown)), {}) if one.kind == "unknown_verdicts")
+    assert (
+        "could not judge 38% of the completions (mean over the stage): judge_timed_out, judge_refused." in found.message
+    )

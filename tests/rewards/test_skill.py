@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from judge_server import FENCED, JudgeServer
-from rewards import Rollout, Verdict, spec_problems
+from rewards import Rollout, Verdict, machine_problems, spec_problems
 from rewards.kinds.judge.skill import SkillUnusable, read_skill
 from rewards.kinds.judge.skill_judge import stands_in
 from rewards.kinds.judge.verifier import Judge
+from rewards.kinds.python_tests.verifier import PythonTests
 
 PROTOCOL = "---\nname: sums\ndescription: Judges sums in words.\n---\n\nLook for the number first, then at the words.\n"
 RUBRIC = """\
@@ -147,6 +148,33 @@ def test_a_judge_that_is_not_there_is_waited_for_once(skill: Path) -> None:
     with JudgeServer(500, 500) as server:
         (verdict,) = judged(server, skill, "seven: 42")
     assert (verdict.score, verdict.reason, len(server.requests)) == (None, "judge_http_error", 1)
+
+
+def test_a_checklist_that_is_picked_is_gone_through_before_the_criteria_are_decided(skill: Path) -> None:
+    (skill / "checklists").mkdir()
+    (skill / "checklists" / "words.md").write_text(
+        "# Words to look for\n- [ ] It says six\n- [ ] It says seven\n", encoding="utf-8"
+    )
+    for picks, counted in ((["checklists/words"], (2, ["checklists/words: It says six"])), ([], (None, None))):
+        with JudgeServer(picks=picks) as server:
+            (verdict,) = judged(server, skill, "seven: 42")
+        assert (verdict.score, verdict.evidence["picked"]) == (1.0, picks)
+        assert (verdict.evidence.get("items_asked"), verdict.evidence.get("items_unmet")) == counted
+        asked = json.dumps(server.requests[-1]["response_format"])
+        assert ("check_1_1" in asked) == bool(picks)
+        assert not picks or asked.index("check_1_2") < asked.index("criterion_1")
+    (skill / "checklists" / "words.md").write_text("# Words\n" + "- [ ] a\n" * 21, encoding="utf-8")
+    with pytest.raises(SkillUnusable, match="it has 21 items; a judge answers 20"):
+        read_skill(skill)
+
+
+def test_a_skill_whose_verifier_this_machine_cannot_run_is_named_before_anything_starts(
+    skill: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = {"kind": "judge", "form": "skill", "skill": str(programs(skill, "critical"))}
+    assert machine_problems([spec]) == []
+    monkeypatch.setattr(PythonTests, "problem_here", lambda self: "nothing here isolates programs")
+    assert machine_problems([spec]) == ["reward 1: nothing here isolates programs"]
 
 
 def test_a_fault_is_looked_for_in_any_case(skill: Path) -> None:

@@ -49,8 +49,17 @@ def training_alarms(stage: Stage) -> Iterator[Alarm]:
         )
         if fraction is not None and fraction > UNKNOWN_FRACTION:
             name = metric.removeprefix("reward/").removesuffix("/unknown_fraction")
-            message = f"The verifier {name} could not judge {fraction:.0%} of the completions (mean over the stage)."
+            message = f"The verifier {name} could not judge {fraction:.0%} of the completions (mean over the stage)"
+            message += f": {', '.join(reasons)}." if (reasons := unknown_reasons(stage, name)) else "."
             yield alarm(stage, "unknown_verdicts", fraction, UNKNOWN_FRACTION, message)
+
+
+def unknown_reasons(stage: Stage, verifier: str) -> list[str]:
+    """Why a verifier could not judge, the most frequent reason first."""
+    start = f"reward/{verifier}/unknown/"
+    named = {name for row in stage.metrics for name in row.figures if name.startswith(start)}
+    weight = {name.removeprefix(start): sum(value for _, value in stage.series(name)) for name in named}
+    return sorted(weight, key=lambda reason: (-weight[reason], reason))
 
 
 def _rounded_away(stage: Stage) -> Iterator[Alarm]:

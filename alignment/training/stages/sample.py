@@ -161,7 +161,7 @@ class _Draw:
         ]
 
     def close(self) -> None:
-        if counted := spending_counts(self._scorer.spent_in_all()):
+        if counted := spending_counts(self._scorer.spent_in_all(), self._scorer.judges()):
             self._context.counts["judges"] = counted
         self._scorer.close()
         self._sampler.close()

@@ -6,6 +6,7 @@ is made, and is kept in no object, log or evidence.
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     import httpx
 
 LARGEST_REPLY_BYTES = 2_000_000
+OTHER_MODEL = "judge_other_model"  # the server says that another model answered than before
+NO_REPLY = ("judge_timed_out", "judge_unreachable")
 REPLY_TOKENS = 2048  # for the reasoning and the verdict
+HUNG_SECONDS = 600.0  # of the patience with a server that is there and does not answer
+GIVEN_UP_AFTER = 8  # questions, or as many as are asked at once, that a server has let time out without answering any
 FORM_REFUSED = frozenset((400, 404, 422))  # what servers say to a response_format that they do not have
 
 
@@ -29,7 +34,7 @@ class Connection:
     """Where a model is, and how it is asked. `model` left empty is the one that the server serves.
 
     patience_seconds: how long a server that is not there is waited for, beyond the retries, as one is that is being
-    started again.
+    started again. One that does not answer in time is waited for as long, and for HUNG_SECONDS at most.
     """
 
     base_url: str
@@ -67,6 +72,25 @@ class Reply:
     wait_seconds: float = 0.0  # what the server asked for before it
 
 
+class Silence:
+    """Whether a server has stopped answering: as many questions in a row as `most` were not replied to. For several threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._unheard = most, 0
+        self.reason: str | None = None
+        self._lock = threading.Lock()
+
+    def heard(self, reply: Reply) -> None:
+        """Count what a question led to; what needed not be asked says nothing."""
+        with self._lock:
+            if reply.reason in NO_REPLY:
+                self._unheard += 1
+                if self._unheard >= self._most:
+                    self.reason = reply.reason
+            elif not reply.facts.get("cached"):
+                self._unheard = 0
+
+
 class Endpoint:
     """A model at a base URL, with the judgements that it has given."""
 
@@ -89,15 +113,26 @@ class Endpoint:
 
         client = client_for(self._base_url, key, self.connection.timeout_seconds, concurrency)
         with client, ThreadPoolExecutor(concurrency, thread_name_prefix="judge") as threads:
-            return list(threads.map(lambda request: self._ask(client, request), requests))
+            silence = Silence(max(GIVEN_UP_AFTER, concurrency))
+            return list(threads.map(lambda request: self._unless_silent(silence, client, request), requests))
+
+    def _unless_silent(self, silence: "Silence", client: "httpx.Client", request: Request) -> Reply:
+        """A reply, or the reason of those before where a server has stopped answering: all of a batch would wait alike."""
+        reason = silence.reason
+        if reason is not None:
+            return Reply(None, reason, {"asked": False})
+        reply = self._ask(client, request)
+        silence.heard(reply)
+        return reply
 
     def _ask(self, client: "httpx.Client", request: Request) -> Reply:
         """A request and its retries, with exponential back-off and jitter."""
         began, attempts, failed = time.monotonic(), 0, 0
         while True:
             reply, attempts = self._attempt(client, request), attempts + 1
-            waiting = time.monotonic() - began < self.connection.patience_seconds
-            if not (reply.reason == "judge_unreachable" and waiting):
+            patience = {"judge_unreachable": self.connection.patience_seconds}
+            patience["judge_timed_out"] = min(HUNG_SECONDS, self.connection.patience_seconds)
+            if time.monotonic() - began >= patience.get(reply.reason, 0.0):
                 failed += 1
                 if not reply.again or failed > self.connection.retries:
                     break
@@ -156,9 +191,13 @@ class Endpoint:
         if found is None:
             return Reply(None, "judge_unparsable", {"error": "not a chat completion"}, again=True)
         value = None if found.refused or found.content is None else request.read(found.content)
-        self.judgements.keep(key, self.model, found.content if value is not None else None, found.usage)
+        usual = None if value is None or not found.model else self.judgements.answers_as(self.model, found.model)
+        value = value if usual in (None, found.model) else None
+        self.judgements.keep(key, self.model, found.content if value is not None else None, found.usage, found.model)
         if found.refused:
             return Reply(None, "judge_refused")
+        if usual not in (None, found.model):
+            return Reply(None, OTHER_MODEL, {"answered_by": found.model, "before": usual}, again=True)
         if value is None:
             return Reply(None, "judge_unparsable", {"finish_reason": found.finish_reason}, again=True)
         return Reply(value, "judged")

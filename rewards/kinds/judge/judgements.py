@@ -84,6 +84,7 @@ class Judgements:
         self._kept: dict[str, str] = {}
         self._read_to = 0  # bytes of the file
         self._in_all, self._here = Spending(), Spending()
+        self._answers: dict[str, str] = {}  # what a model that was asked called itself when it first gave a judgement
         self._asking: dict[str, tuple[threading.Lock, list[int]]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -117,8 +118,18 @@ class Judgements:
         with self._lock:
             self._here += Spending(cached=1)
 
-    def keep(self, key: str, model: str, content: str | None, usage: Usage) -> None:
-        """Record a reply that was paid for; content None: it was no judgement, and is asked for again."""
+    def answers_as(self, model: str, name: str) -> str:
+        """The name under which a model answers, by whatever process it was asked first: `name` where this is the first."""
+        with self._lock:
+            if model not in self._answers:
+                self._catch_up()
+            return self._answers.setdefault(model, name)
+
+    def keep(self, key: str, model: str, content: str | None, usage: Usage, answered_by: str = "") -> None:
+        """Record a reply that was paid for; content None: it was no judgement, and is asked for again.
+
+        answered_by: what the server calls the model that answered.
+        """
         line = {
             "key": key,
             "model": model,
@@ -126,6 +137,7 @@ class Judgements:
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
             **({"estimated": True} if usage.estimated else {}),
+            **({"answered_by": answered_by} if answered_by else {}),
         }
         with self._lock:
             self._here += self._spending(usage)
@@ -183,6 +195,9 @@ class Judgements:
         self._in_all += self._spending(usage)
         if isinstance(line.get("content"), str) and isinstance(line.get("key"), str):
             self._kept[line["key"]] = line["content"]
+            model, name = line.get("model"), line.get("answered_by")
+            if isinstance(model, str) and isinstance(name, str):
+                self._answers.setdefault(model, name)
 
     def _spending(self, usage: Usage) -> Spending:
         return Spending(asked=1, tokens=usage.input_tokens + usage.output_tokens, cost=self.budget.cost(usage))

@@ -3,12 +3,13 @@
     SKILL.md         front matter (name, description), then the protocol that the judge follows
     rubric.yaml      criteria with id, text, weight, severity and quote; `verifiers` whose verdict decides some of them
     references/*.md  what the judge may ask to read; a file's first line says what it is for
-    checklists/*.md  the same
+    checklists/*.md  the same; a judge that picks one answers each of its items (`- [ ] text`) before it decides
 
 Files of the user's own, which are shown to the judge as they are. Neighbours: skill_tools.py (what it may pick),
 skill_judge.py (asks for evidence), rubric.py (scores).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from rewards.kinds.judge.rubric import Criterion, read_rubric
 LONGEST_PROTOCOL = 6000  # characters: it stands twice in each question
 LONGEST_RESOURCE = 8000
 MOST_RESOURCES = 12
+MOST_ITEMS = 20  # of a checklist
+_ITEM = re.compile(r"^[-*] \[ \] +(\S.*?)\s*$", re.MULTILINE)
 KEYS = frozenset(("criteria", "verifiers"))
 
 
@@ -55,11 +58,12 @@ class SkillVerifier:
 
 @dataclass(frozen=True)
 class Resource:
-    """A text that the judge may ask for, and the line that says what it is for."""
+    """A text that the judge may ask for, and the line that says what it is for. items: those of a checklist, in order."""
 
     name: str
     purpose: str
     text: str
+    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,10 @@ def _resource(path: Path, name: str) -> Resource:
     text = _text(path).strip()
     if not text or len(text) > LONGEST_RESOURCE:
         raise SkillUnusable(f"{path}: it has {len(text):,} characters; write 1 to {LONGEST_RESOURCE:,}")
-    return Resource(name, text.splitlines()[0].lstrip("# ")[:200], text)
+    items = tuple(_ITEM.findall(text)) if path.parent.name == "checklists" else ()
+    if len(items) > MOST_ITEMS:
+        raise SkillUnusable(f"{path}: it has {len(items)} items; a judge answers {MOST_ITEMS} of a checklist at most")
+    return Resource(name, text.splitlines()[0].lstrip("# ")[:200], text, items)
 
 
 def _text(path: Path) -> str:

@@ -5,7 +5,7 @@ its criteria. The score is arithmetic over the evidence (rubric.py), under the s
 folder), verifier.py (asks the questions), forms.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rewards.contract import Verdict
@@ -53,22 +53,34 @@ def evidence_parts(skill: Skill, resources: Sequence[Resource], checked: Sequenc
     return parts
 
 
-def evidence_form(skill: Skill, checked: Sequence[Checked], response: str) -> Form:
-    """Each criterion, with its evidence; the score is read out of both without a judge."""
+def evidence_form(skill: Skill, resources: Sequence[Resource], checked: Sequence[Checked], response: str) -> Form:
+    """The items of picked checklists, then each criterion with its evidence; the score is read out of these without a judge."""
+    items = list(_items(resources))
     task = (
         f"{skill.protocol}\n\nDecide for each of the {len(skill.criteria)} numbered criteria of RUBRIC, alone, whether it is true of "
         "RESPONSE as an answer to QUESTION, and give the evidence: words of RESPONSE where it asks for a quotation, else a few "
         "words. What VERIFIERS found is certain."
     )
-    fields: dict[str, Any] = {}
+    if items:
+        task += " Before that, decide for each item of a checklist whether RESPONSE satisfies it: check_2_1 is the first of RESOURCE_2."
+    fields: dict[str, Any] = {name: {"type": "boolean"} for name, _, _ in items}
     for number in range(1, len(skill.criteria) + 1):
         fields[f"evidence_{number}"] = {"type": "string"}
         fields[f"criterion_{number}"] = {"type": "boolean"}
 
     def grade(value: Mapping[str, Any]) -> tuple[float | None, str, dict[str, Any]]:
-        return read_out(skill, checked, response, value)
+        score, reason, facts = read_out(skill, checked, response, value)
+        unmet = [f"{name}: {text}"[:LONGEST_SHOWN] for key, name, text in items if not value[key]]
+        return score, reason, {**facts, **({"items_asked": len(items), "items_unmet": unmet} if items else {})}
 
     return Form(task, closed_object(**fields), grade)
+
+
+def _items(resources: Sequence[Resource]) -> Iterator[tuple[str, str, str]]:
+    """The field of each item of the checklists among what was picked, with the checklist's name and the item."""
+    for number, one in enumerate(resources, 1):
+        for place, text in enumerate(one.items, 1):
+            yield f"check_{number}_{place}", one.name, text
 
 
 def read_out(

@@ -89,6 +89,11 @@ class Judge:
         """What is wrong with options whose names and types are right, or None."""
         return problem_of(JudgeOptions(**options))
 
+    @property
+    def model(self) -> str:
+        """The model that is asked; empty before the server has said what it serves."""
+        return self._endpoint.model
+
     def spending(self) -> Spending:
         """What this process has asked and spent so far."""
         return self._endpoint.judgements.spending()
@@ -235,8 +240,9 @@ def _response(rollout: Rollout) -> str:
 
 def _evidence_plan(skill: Skill, rollout: Rollout, picked: Collection[str], checked: Sequence[Checked]) -> Plan:
     """The second question of a skill, beside what was picked and found."""
-    parts = evidence_parts(skill, texts_of(skill, picked), checked)
-    return Plan(evidence_form(skill, checked, _response(rollout)), tuple(parts))
+    texts = texts_of(skill, picked)
+    form = evidence_form(skill, texts, checked, _response(rollout))
+    return Plan(form, tuple(evidence_parts(skill, texts, checked)))
 
 
 def _verdict(form: Form, facts: Mapping[str, Any], reply: Reply) -> Verdict:
