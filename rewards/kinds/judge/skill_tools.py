@@ -19,7 +19,7 @@ LONGEST_PURPOSE = 200  # characters
 
 @dataclass(frozen=True)
 class Tool:
-    """What a judge may pick, as it is told of it: `references/NAME`, `checklists/NAME` or `verifiers/NAME`."""
+    """What a judge may pick, under the name by which it picks it: `references/NAME`, `checklists/NAME` or `verifiers/NAME`."""
 
     name: str
     purpose: str
