@@ -31,6 +31,7 @@ class JudgeServer:
         formats: bool = True,
         reply: str | None = None,
         prefer_first: bool = False,
+        prefer_longer: bool = False,
         gullible: bool = False,
         usage: dict[str, Any] | None = None,
         picks: Collection[str] = (),
@@ -38,7 +39,7 @@ class JudgeServer:
         misbehaves: Callable[[int], int | str | None] = lambda number: None,
     ) -> None:
         self.misbehaves, self.ended, self.port = misbehaves, threading.Event(), port
-        self.gullible, self.usage, self.picks = gullible, usage, picks
+        self.gullible, self.usage, self.picks, self.prefer_longer = gullible, usage, picks, prefer_longer
         self.failures, self.formats, self.reply, self.prefer_first = list(failures), formats, reply, prefer_first
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
@@ -145,12 +146,20 @@ def judged(body: dict[str, Any], owner: JudgeServer) -> str:
     fooled = bool(ORDER.search(outside)) or any("<|im_start|>" in text for text in parts.values())
     fooled = fooled or (owner.gullible and bool(ORDER.search(parts.get("RESPONSE", ""))))
     found = verdict(fields, parts, fooled, owner.prefer_first, owner.picks)
+    if owner.prefer_longer and "better" in fields:
+        found = longer(parts)
     return json.dumps({"reasoning": "fooled" if fooled else "seen", **found})
 
 
 def shape(user: str) -> dict[str, Any]:
     """The fields that are asked for, from the last words of the message."""
     return json.loads(user[user.rindex("schema: ") + len("schema: ") :])
+
+
+def longer(parts: dict[str, str]) -> dict[str, Any]:
+    """The verdict of a judge that looks at nothing but length."""
+    by = len(parts["RESPONSE_1"]) - len(parts["RESPONSE_2"])
+    return {"better": "response_1" if by > 0 else "response_2" if by < 0 else "tie"}
 
 
 def verdict(

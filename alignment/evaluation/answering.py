@@ -95,6 +95,15 @@ class Evaluator:
             progress.report(len(judged), correct=fraction([score == 1.0 for score in scores]))
         return [judged[index] for index in range(len(questions))]
 
+    def made(self, questions: Sequence[Question], seed: int, work: str) -> list[Trajectory]:
+        """One completion per question without a verdict: what `answers` judges, to the same draws."""
+        progress, made = Progress(work, len(questions)), dict[int, Trajectory]()
+        finished = self._finished([self._request(question, seed, place) for place, question in enumerate(questions)])
+        while batch := list(itertools.islice(finished, CHUNK)):
+            made |= dict(batch)
+            progress.report(len(made))
+        return [made[index] for index in range(len(questions))]
+
     def fitting(self, problems: Sequence[Problem]) -> list[Problem]:
         """The problems whose prompts have at most `max_prompt_tokens`, however they are asked; no prompt is ever cut.
 

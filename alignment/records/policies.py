@@ -54,7 +54,7 @@ def named_policies(path: Path, stages: Sequence[str] = ()) -> list[Policy]:
             "and name that folder"
         )
     run = RunFolder.open(path)
-    trained = _trained(run)
+    trained = trained_stages(run)
     if not trained and (not stages or ALL in stages):
         raise ArtifactError(f"{path} has no trained stage yet; `alignment run` makes the first one")
     if not stages:
@@ -71,7 +71,8 @@ def thinking_budget(path: Path) -> ThinkingBudget:
     return ThinkingBudget.model_validate(found.get("evaluations", {}).get("thinking_budget", {}))
 
 
-def _trained(run: RunFolder) -> list[str]:
+def trained_stages(run: RunFolder) -> list[str]:
+    """The finished stages of a run that leave a policy, in order."""
     names = [folder.name[3:] for folder in sorted(run.path.glob("[0-9][0-9]-*")) if "." not in folder.name]
     finished = [name for name in names if run.find(name).finished]
     return [name for name in finished if _leaves_policy(run.find(name))]
@@ -81,7 +82,7 @@ def _of_stage(run: RunFolder, name: str) -> Policy:
     folder = run.find(name)
     manifest = folder.verified_manifest()
     if not _leaves_policy(folder):
-        known = ", ".join(_trained(run)) or "none yet"
+        known = ", ".join(trained_stages(run)) or "none yet"
         raise ArtifactError(f"stage {name} ({manifest.kind}) leaves no policy; write one of: {known}")
     return Policy(name, folder.output, manifest.output_hash)
 

@@ -15,6 +15,7 @@ from alignment.records.adapter import AdapterBase
 from alignment.records.adaptive import AdaptiveBudget
 from alignment.records.attempt import Attempt
 from alignment.records.card import DataCard
+from alignment.records.comparison import ComparedPair, ComparisonRecord, RecordedAnswer
 from alignment.records.constraints import ConstraintsRecord
 from alignment.records.difficulty import DifficultyState
 from alignment.records.evaluation import EvaluationRecord
@@ -53,6 +54,7 @@ runs/tiny-thinking/
     evaluations/            thinking.json, non_thinking.json; where asked for: constraints.json, follow.json, paired_prompts.json; of a process reward model process.json, of a reward model reward_model.json
     manifest.json           written last: while it is missing, the stage has not finished
   budget/                   the budget sweep, the recipe's own or that of `alignment budget`: points.jsonl, outcomes/, budget.json, budget.csv, budget.png; of the command also sweep.log and sweep.progress.jsonl
+  comparisons/              of `alignment compare`: answers/KEY.jsonl of each policy and mode, judgements.jsonl with what the judge said (the cache and the ledger of its budget), and of each comparison NAME.json and NAME.jsonl; answers.log
   trials/                   of `alignment rows` and `alignment mixture`: rows-STAGE.json, mixture-STAGE.json, and for each trial a run directory KEY/ with trial.json, whose policy is deleted once it is measured
   export/STAGE/             what `alignment export` made of a stage's policy: a model folder with its card; export.json says of which
   report.json  report.md  report.html
@@ -92,6 +94,9 @@ FILES = (
     FileSection("budget/outcomes/KEY.jsonl", ProblemOutcome, lines=True),
     FileSection("budget/budget.json", Sweep),
     FileSection("budget/adaptive.json", AdaptiveBudget),
+    FileSection("comparisons/NAME.json", ComparisonRecord),
+    FileSection("comparisons/NAME.jsonl", ComparedPair, lines=True),
+    FileSection("comparisons/answers/KEY.jsonl", RecordedAnswer, lines=True),
     FileSection("trials/KEY/trial.json", Trial),
     FileSection("trials/rows-STAGE.json", RowCurve),
     FileSection("trials/mixture-STAGE.json", MixtureSearch),

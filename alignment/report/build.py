@@ -55,10 +55,11 @@ def build_report(run: Run) -> Report:
         rewards_over_steps=rewards_over_steps(run),
         tasks_over_steps=tasks_over_steps(run),
         paired_shifts=paired_shifts(run),
+        pairwise=run.pairwise,
         alarms=tuple(alarms(run, changes)),
         versions=run.versions,
         hardware=run.hardware,
-        notes=(*run.notes, *_stale_sweep(run)),
+        notes=(*run.notes, *_stale_sweep(run), *_stale_comparisons(run)),
         summary="",
     )
     return replace(report, summary=summary(report))
@@ -156,6 +157,15 @@ def _stale_sweep(run: Run) -> list[str]:
     return (
         [f"The budget sweep of {', '.join(stale)} was measured on another policy than is there now."] if stale else []
     )
+
+
+def _stale_comparisons(run: Run) -> list[str]:
+    hashes = {stage.name: stage.output_hash for stage in run.stages}
+    return [
+        f"The comparison of {one.a.name} with {one.b.name} by {one.judge} is of another policy than is there now."
+        for one in run.pairwise
+        if any(side.name in hashes and hashes[side.name] != side.policy for side in (one.a, one.b))
+    ]
 
 
 def _total_seconds(run: Run) -> Number:

@@ -14,6 +14,7 @@ from alignment.core.typed_json import INLINE, Json
 from alignment.core.vocabulary import Mode
 from alignment.records.attempt import Attempt
 from alignment.records.card import CardFigures
+from alignment.records.comparison import ComparisonRecord
 from alignment.records.constraints import ConstraintTask
 from alignment.records.evaluation import EvaluationFigures
 from alignment.records.follow import FollowFigures
@@ -246,6 +247,9 @@ class Report:
     rewards_over_steps: Annotated[tuple[RewardsOverSteps, ...], "proxy and verified rewards of stages that a reward model paid"]  # fmt: skip
     tasks_over_steps: Annotated[tuple[TaskOverSteps, ...], "each task of stages that trained on several at once"]
     paired_shifts: Annotated[tuple[PairedShift, ...], "log-odds on paired prompts, where the recipe names a table"]
+    pairwise: Annotated[
+        tuple[ComparisonRecord, ...], "which of two policies a judge prefers, of each `alignment compare`"
+    ]
     alarms: Annotated[tuple[Alarm, ...], "in the order of the stages"]
     versions: Annotated[Mapping[str, str], "version of each package that decides a result"]
     hardware: Annotated[Machine | None, "the machine on which the run began"]

@@ -18,6 +18,8 @@ from alignment.core.typed_json import Json, Unreadable, decode
 from alignment.core.vocabulary import MODES, Mode
 from alignment.records.attempt import Attempt
 from alignment.records.card import DataCard
+from alignment.records.comparison import FOLDER as COMPARISONS
+from alignment.records.comparison import ComparisonRecord
 from alignment.records.constraints import ConstraintsRecord, ConstraintTask
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.follow import FollowFigures, FollowRecord
@@ -96,6 +98,7 @@ class Run:
     sweep: Sweep | None = None
     row_curves: tuple[RowCurve, ...] = ()
     mixtures: tuple[MixtureSearch, ...] = ()
+    pairwise: tuple[ComparisonRecord, ...] = ()
 
 
 def read_run(path: Path) -> Run:
@@ -144,6 +147,7 @@ def read_run(path: Path) -> Run:
         sweep=sweep if sweep is not None and sweep.points else None,
         row_curves=tuple(reader.matching(RowCurve, trials, ROWS.format("*"))),
         mixtures=tuple(reader.matching(MixtureSearch, trials, MIXTURE.format("*"))),
+        pairwise=tuple(reader.matching(ComparisonRecord, path / COMPARISONS, "*.json")),
     )
 
 

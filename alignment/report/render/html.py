@@ -16,7 +16,7 @@ from alignment.report.document import AccuracyChange, Report, StageSection
 from alignment.report.figures import stages as charts
 from alignment.report.figures.sweep import sweep_figures
 from alignment.report.figures.trials import row_figure
-from alignment.report.render import judges, paired_prompts, phrases, process, reward_models, trials
+from alignment.report.render import judges, paired_prompts, pairwise, phrases, process, reward_models, trials
 from alignment.report.render import tasks as task_tables
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
@@ -109,6 +109,7 @@ def render_page(report: Report, run: Run) -> str:
         judges=judges,
         task_tables=task_tables,
         paired_prompts=paired_prompts,
+        pairwise=pairwise,
         curves=training_curves(run),
         comparisons=comparisons(run),
         rollouts=first_and_last(run),

@@ -11,7 +11,7 @@ from alignment.core.vocabulary import MODES
 from alignment.records.card import CardFigures
 from alignment.records.sweep import SweepPoint
 from alignment.report.document import Report
-from alignment.report.render import judges, paired_prompts, phrases, process, reward_models, tasks, trials
+from alignment.report.render import judges, paired_prompts, pairwise, phrases, process, reward_models, tasks, trials
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
@@ -60,6 +60,7 @@ def render_markdown(report: Report) -> str:
         *_rewards_over_steps(report),
         *_tasks_over_steps(report),
         *_paired_prompts(report),
+        *_pairwise(report),
         "## Work",
         _work(report),
     ]
@@ -126,6 +127,13 @@ def _tasks_over_steps(report: Report) -> list[str]:
 def _paired_prompts(report: Report) -> list[str]:
     rows = [tuple(map(cell, row)) for row in paired_prompts.table(report.paired_shifts)]
     return ["## Paired prompts", paired_prompts.LEGEND, table(paired_prompts.HEADINGS, rows)] if rows else []
+
+
+def _pairwise(report: Report) -> list[str]:
+    rows = [tuple(map(cell, row)) for row in pairwise.table(report.pairwise)]
+    said = [f"- {cell(text)}" for one in report.pairwise for text in one.cautions]
+    parts = ["## Pairwise comparisons", pairwise.LEGEND, table(pairwise.HEADINGS, rows)] if rows else []
+    return parts + (["\n".join(said)] if said else [])
 
 
 def _facts(report: Report) -> str:

@@ -1,8 +1,8 @@
 """Kind `judge`: the verdict of a model, for what no rule can check.
 
 verifier.py judges by options.py · endpoint.py asks the model, judgements.py keeps what it said and what that cost, reply.py
-reads the wire · prompt.py fences what it is shown · forms.py and rubric.py say in which shape its reply counts · agreement.py
-counts how far it may be trusted · table.py is the audit table.
+reads the wire · prompt.py fences what it is shown · forms.py and rubric.py say in which shape its reply counts · pairs.py
+compares two answers · agreement.py counts how far it may be trusted · table.py is the audit table.
 """
 
 from rewards.kind import AuditSettings, Kind

@@ -9,13 +9,14 @@ cannot speak to it (prompt.py); what it says counts only in the shape that was a
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rewards.contract import Rollout, Verdict, not_applicable
 from rewards.kinds.judge.endpoint import Connection, Endpoint, Reply, Request
-from rewards.kinds.judge.forms import Form, checklist_form, criteria_form, pair_form, read_checklist, reference_form
+from rewards.kinds.judge.forms import Form, checklist_form, criteria_form, read_checklist, reference_form
 from rewards.kinds.judge.judgements import Budget, Judgements
 from rewards.kinds.judge.options import JudgeOptions, problem_of
+from rewards.kinds.judge.pairs import Pair, PairVerdict, Prompt, compared
 from rewards.kinds.judge.prompt import Part, TooLong, build, prompt_text
 from rewards.kinds.judge.rubric import read_rubric, rubric_form, rubric_shown
 from rewards.kinds.judge.skill import Skill, read_skill
@@ -35,8 +36,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 NO_CHOICE = "no_choice"  # nothing is there to pick
 
-Prompt = str | list[dict[str, Any]]
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -44,15 +43,6 @@ class Plan:
 
     form: Form
     parts: tuple[Part, ...] = ()
-
-
-@dataclass(frozen=True)
-class PairVerdict:
-    """Which of two answers is better: `a`, `b` or `tie`; None when it could not be judged."""
-
-    winner: Literal["a", "b", "tie"] | None
-    reason: str
-    evidence: Mapping[str, Any]
 
 
 class Judge:
@@ -160,30 +150,11 @@ class Judge:
 
     def compare_pair(self, prompt: Prompt, a: str, b: str) -> PairVerdict:
         """Which of two answers is better. Asked in both orders; where these disagree, it is a tie."""
-        form, requests, facts = pair_form(), [], {}
-        form = form if self.options.reasoning else form.without_reasoning()
-        for first, second in ((a, b), (b, a)):
-            parts = [Part("QUESTION", prompt_text(prompt)), Part("RESPONSE_1", first), Part("RESPONSE_2", second)]
-            try:
-                built = build(form.task, parts, form.reply, self.options.max_characters)
-            except TooLong as error:
-                return PairVerdict(None, "too_long", {"part": str(error).lower()})
-            requests.append(Request(built.messages, form.schema, form.read, built.marker))
-            facts = dict(built.facts)
-        replies = self._endpoint.ask(requests)
-        failed = next((one for one in replies if one.value is None), None)
-        if failed is not None:
-            return PairVerdict(None, failed.reason, {**self._said(), **failed.facts})
-        seen = [str(one.value["better"]) for one in replies]
-        names: tuple[dict[str, Literal["a", "b"]], ...] = (
-            {"response_1": "a", "response_2": "b"},
-            {"response_1": "b", "response_2": "a"},
-        )
-        chosen = [named.get(better, "tie") for named, better in zip(names, seen, strict=True)]
-        evidence = {**self._said(), **facts, "a_first": chosen[0], "b_first": chosen[1]}
-        if chosen[0] != chosen[1]:
-            return PairVerdict("tie", "orders_disagree", evidence)
-        return PairVerdict(names[0].get(seen[0], "tie"), "orders_agree", evidence)
+        return self.compare_pairs([Pair(prompt, a, b)])[0]
+
+    def compare_pairs(self, pairs: Sequence[Pair]) -> list[PairVerdict]:
+        """`compare_pair` of many pairs, in order."""
+        return compared(self._endpoint, self.options, pairs)
 
     def _question(self, rollout: Rollout, plan: Plan | Verdict) -> tuple[Mapping[str, Any], Request] | Verdict:
         """What is asked about a rollout, or the verdict where nothing has to be."""
