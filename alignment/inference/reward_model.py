@@ -5,7 +5,7 @@ own tokenizer as the stage rendered it in training. Neighbours: process_model.py
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
@@ -16,6 +16,7 @@ from alignment.data.rows import Message, Preference, ToolSchema
 from alignment.data.template import inert, render_preference
 from alignment.inference.by_length import padded_batches
 from alignment.inference.weights.unsharded import unsharded
+from alignment.recipe.scorers import POOLING_FRACTION, ScorerEngine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -23,29 +24,54 @@ if TYPE_CHECKING:
 BATCH_TOKENS = 16_384  # of one forward pass, padding included
 
 
-class RewardModel:
-    """A reward model, frozen and in inference mode. Raises ArtifactError if it is none, or does not fit its tokenizer."""
+class Backend(Protocol):
+    """What computes: rewards of token sequences. longest: tokens of a sequence that it reads."""
 
-    def __init__(self, model: str, *, trust_remote_code: bool = False) -> None:
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    longest: int
+
+    def rewards(self, sequences: Sequence[Sequence[int]]) -> list[float]:
+        """One number for each sequence, in order."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
+class RewardModel:
+    """A reward model, frozen and in inference mode, in transformers or in vLLM.
+
+    gpu_memory_fraction: of a GPU's memory, what vLLM takes. Raises ArtifactError if it is none, or does not fit its tokenizer,
+    and EngineError if vLLM cannot run it.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        engine: ScorerEngine = "transformers",
+        *,
+        gpu_memory_fraction: float = POOLING_FRACTION,
+        trust_remote_code: bool = False,
+    ) -> None:
         try:
             config = AutoConfig.from_pretrained(model, trust_remote_code=trust_remote_code)
             self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 model, trust_remote_code=trust_remote_code
             )
-            _refuse_other(model, config)
-            with unsharded():
-                loaded = AutoModelForSequenceClassification.from_pretrained(
-                    model, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
-                )
         except (OSError, ValueError) as error:
             raise ArtifactError(f"{model}: cannot be loaded as a reward model ({error})") from error
-        self._model = loaded.to(self._device).eval().requires_grad_(False)
+        _refuse_other(model, config)
         text = config.get_text_config()
-        self._longest, self._pad = int(getattr(text, "max_position_embeddings", 1 << 30)), text.pad_token_id
         _refuse_tokenizer(model, self.tokenizer, int(text.vocab_size))
         self._thinks = self._keeps_thinking()
+        longest = int(getattr(text, "max_position_embeddings", 1 << 30))
+        self._backend: Backend
+        if engine == "vllm":
+            from alignment.inference.vllm.pooling import VllmRewards
+
+            self._backend = VllmRewards(model, longest, gpu_memory_fraction, trust_remote_code=trust_remote_code)
+        else:
+            self._backend = _Transformers(model, longest, text.pad_token_id, trust_remote_code=trust_remote_code)
 
     def rendered(self, messages: Sequence[Message], mode: Mode, tools: Sequence[ToolSchema] = ()) -> list[int]:
         """Token ids of a conversation that ends with an answer, exactly those that a reward_model stage trains on.
@@ -62,17 +88,15 @@ class RewardModel:
 
     def fits(self, ids: Sequence[int]) -> bool:
         """Whether a conversation is no longer than the model reads."""
-        return len(ids) <= self._longest
+        return len(ids) <= self._backend.longest
 
     def scores(self, sequences: Sequence[Sequence[int]]) -> list[float]:
-        """The reward of each sequence of token ids, in order; batches are of about the same length, padded on the right."""
-        found: dict[int, float] = {}
-        most = BATCH_TOKENS if self._pad is not None else 1  # without a pad token rows cannot share a pass
-        for places, ids_BT, mask_BT in padded_batches(sequences, most, self._device, self._pad or 0):
-            with torch.inference_mode():
-                rewards_B = self._model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False).logits[:, 0]
-            found.update(zip(places, rewards_B.float().tolist(), strict=True))
-        return [found[place] for place in range(len(sequences))]
+        """The reward of each sequence of token ids, in order."""
+        return self._backend.rewards(sequences) if sequences else []
+
+    def close(self) -> None:
+        """Free the model."""
+        self._backend.close()
 
     def _inert(self, message: Message) -> Message:
         """A message whose text cannot open or close a turn; without thinking where the template drops it."""
@@ -91,6 +115,37 @@ class RewardModel:
             {"role": "assistant", "content": "!", "reasoning_content": mark},
         ]
         return mark in str(self.tokenizer.apply_chat_template(talk, tokenize=False))
+
+
+class _Transformers:
+    """Batches of about the same length, padded on the right: attention is causal, so padding changes nothing."""
+
+    def __init__(self, model: str, longest: int, pad: int | None, *, trust_remote_code: bool) -> None:
+        self.longest, self._pad = longest, pad
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+        try:
+            with unsharded():
+                loaded = AutoModelForSequenceClassification.from_pretrained(
+                    model, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
+                )
+        except (OSError, ValueError) as error:
+            raise ArtifactError(f"{model}: cannot be loaded as a reward model ({error})") from error
+        self._model = loaded.to(self._device).eval().requires_grad_(False)
+
+    def rewards(self, sequences: Sequence[Sequence[int]]) -> list[float]:
+        """See Backend."""
+        found: dict[int, float] = {}
+        most = BATCH_TOKENS if self._pad is not None else 1  # without a pad token rows cannot share a pass
+        for places, ids_BT, mask_BT in padded_batches(sequences, most, self._device, self._pad or 0):
+            with torch.inference_mode():
+                rewards_B = self._model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False).logits[:, 0]
+            found.update(zip(places, rewards_B.float().tolist(), strict=True))
+        return [found[place] for place in range(len(sequences))]
+
+    def close(self) -> None:
+        """See Backend."""
+        del self._model
 
 
 def _refuse_other(model: str, config: object) -> None:

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from alignment.recipe.closed import Closed
 
+ScorerEngine = Literal["transformers", "vllm"]
+POOLING_FRACTION = 0.2  # of a GPU's memory, for a reward model in vLLM beside the trainer and its sampler
 FLUENCY_FLOOR = -10.0  # nats per token; an answer that is not there has it, too
 
 
@@ -37,6 +39,13 @@ class RewardModelScorer(ScorerFields):
     kind: Literal["reward_model"] = Field(description="A reward model.")
     stage: str | None = Field(None, description="The reward_model stage whose model scores.")
     model: str | None = Field(None, description="A reward model by folder or hub id, in place of a stage's.")
+    engine: ScorerEngine = Field(
+        "transformers",
+        description="What computes its scores in the stage's process: transformers, or vLLM's pooling runner.",
+    )
+    gpu_memory_fraction: float = Field(
+        POOLING_FRACTION, gt=0, le=0.95, description="Fraction of a GPU's memory that it takes in vLLM."
+    )
     centre: bool = Field(
         True,
         description="Subtract the mean score of the group; only differences between answers to one prompt mean something.",

@@ -46,6 +46,11 @@ class StageFields(Closed):
         """Whether those models are sharded where the trained one is; else each process has whole copies."""
         return False
 
+    @property
+    def pooled_models(self) -> list[tuple[str | None, float]]:
+        """The models that score answers in vLLM, each with the fraction of a GPU's memory that it takes."""
+        return []
+
     def scoring_models(self, processes: int) -> list[str | None]:
         """The models that it loads to score answers, by folder or hub id; None for one of its policy's size."""
         return []

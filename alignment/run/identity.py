@@ -144,6 +144,7 @@ def _teacher(stage: StageFields) -> dict[str, str]:
 def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with own code, classifiers and a teacher without their folders, which may be renamed: their hashes stand in `files`."""
     settings = {**settings, **({"rewards": _judged_alike(settings["rewards"])} if settings.get("rewards") else {})}
+    settings = {**settings, **({"scorers": _scored_alike(settings["scorers"])} if settings.get("scorers") else {})}
     blocks = [*(settings.get("rewards") or []), (settings.get("rollout") or {}).get("environment") or {}]
     for block in blocks:
         if is_own_code(block.get("kind")):
@@ -154,6 +155,18 @@ def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
     if Path(teacher.get("model") or "").is_absolute():
         teacher["model"] = Path(teacher["model"]).name
     return settings
+
+
+def _scored_alike(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Scorers without the memory that they may take, and without the engine that was the only one."""
+    return [
+        {
+            name: one
+            for name, one in block.items()
+            if name != "gpu_memory_fraction" and (name, one) != ("engine", "transformers")
+        }
+        for block in blocks
+    ]
 
 
 def _judged_alike(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from alignment.sizing.shape import Shape, shape_of
 BASE_CPU = 0.75 * GIB  # an interpreter with torch, transformers and TRL
 BASE_GPU = 1.0 * GIB  # a CUDA context, its libraries' workspaces, and what the allocator cannot use
 JUDGE_CPU = 2.4 * GIB  # a judge's server and its engine, with VLLM_CPU_KVCACHE_SPACE of 1 GiB; measured
+POOLED_CPU = 1.0 * GIB  # VLLM_CPU_KVCACHE_SPACE of a reward model in vLLM
 NF4_BYTES = 0.55  # a weight in 4 bits with its scales
 HEAD_ROWS = 4096  # of logits that TRL's fused head makes at once
 HEAD_COLUMNS = 8192
@@ -137,8 +138,8 @@ def memory_of(shape: Shape, training: Training, device_gib: float) -> Memory:
         logits=_logits(shape, training, rows * length),
         engine=_engine(shape, training, device_gib),
         reference=_reference(shape, training) / whole,
-        scorers=_scorers(shape, training)
-        / (whole if training.stage.shards_scoring_models and config.zero_stage else 1),
+        scorers=_scorers(shape, training) / (whole if training.stage.shards_scoring_models and config.zero_stage else 1)
+        + _pooled(shape, training, device_gib),
         judges=_judges(training, device_gib),
         base=BASE_GPU if training.on_gpu else BASE_CPU,
     )
@@ -191,6 +192,15 @@ def _scorers(shape: Shape, training: Training) -> float:
     models = training.stage.scoring_models(training.hardware.processes)
     shapes = [shape if model is None else shape_of(model) for model in models]
     return scale * sum(one.parameters for one in shapes if one is not None)
+
+
+def _pooled(shape: Shape, training: Training, device_gib: float) -> float:
+    """Reward models in vLLM: their fraction of a GPU; on a CPU their weights in float32, and vLLM's cache."""
+    models = training.stage.pooled_models
+    if training.on_gpu:
+        return sum(fraction for _, fraction in models) * device_gib * GIB
+    shapes = [shape if model is None else shape_of(model) for model, _ in models]
+    return sum(POOLED_CPU + (0.0 if one is None else 4.0 * one.parameters) for one in shapes)
 
 
 def _judges(training: Training, device_gib: float) -> float:

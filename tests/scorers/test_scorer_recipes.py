@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 import yaml
+from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from alignment.checks.recipe import checked
 from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
+from alignment.run.identity import stage_identity
 from alignment.sizing.estimate import estimates
 
 TASTE = {"name": "taste", "kind": "reward_model", "data": "pairs.jsonl", "max_length": 256}
@@ -39,6 +41,8 @@ def recipe(folder: Path, scorers: list[dict[str, Any]], **fields: Any) -> Path:
         ({"kind": "reward_model"}, "write exactly one of `stage` and `model`"),
         ({"kind": "reward_model", "model": "no/such/folder"}, "there is no folder no/such/folder"),
         ({"kind": "reward_model", "model": "BASE"}, "classifies sequences with one label"),
+        ({"kind": "reward_model", "stage": "taste", "engine": "sglang"}, "engine"),
+        ({"kind": "reward_model", "stage": "taste", "gpu_memory_fraction": 1.5}, "gpu_memory_fraction"),
         ({"kind": "fluency", "name": "math_answer"}, "another score called `math_answer`"),
         ({"kind": "fluency", "at_most": 1}, "at_most"),
     ],
@@ -65,6 +69,18 @@ def test_a_reward_models_stage_is_an_input_and_its_memory_is_counted(tmp_path: P
     assert held() == 8, "a reward model and a frozen policy, in float32"
     assert held("stages.rl.algorithm={type: dapo, beta: 0.1}") == 4, "the KL term's reference measures fluency"
     assert held("stages.rl.scorers=[]") == 0
+    pooled = held("stages.rl.scorers=[{kind: reward_model, stage: taste, engine: vllm}]")
+    parameters = sum(value.numel() for value in load_file(resource("data/base") / "model.safetensors").values())
+    assert pooled == pytest.approx(4 + 2**30 / parameters, rel=0.05), "float32, and vLLM's cache of 1 GiB"
+
+
+def test_an_engine_decides_scores_and_the_memory_it_may_take_does_not(tmp_path: Path) -> None:
+    def identity(**fields: Any) -> Any:
+        plan = checked(recipe(tmp_path, [{"kind": "reward_model", "stage": "taste", **fields}]), [])
+        return stage_identity(plan.recipe, plan.recipe.stage("rl"), {})["stage"]["scorers"]
+
+    assert "engine" not in identity()[0] and identity() == identity(gpu_memory_fraction=0.4)
+    assert identity(engine="vllm")[0]["engine"] == "vllm"
 
 
 def test_smollm2_instructions_passes_its_checks_with_any_model_of_its_kind(

@@ -62,7 +62,7 @@ class LocalVllm:
         self._thinking = settings.thinking
         self._sleeps, self._resting = not on_cpu and settings.weights_change and settings.adapter is None, False
         self._model = ServedModel.of(settings)
-        with _generators_kept():
+        with generators_kept():
             self._llm = LLM(
                 model=self._model.path,
                 dtype=options.resolved_dtype(on_gpu=not on_cpu),
@@ -79,7 +79,7 @@ class LocalVllm:
                 enable_sleep_mode=self._sleeps,
                 **_budgets(settings),
                 **self._model.lora_options(),
-                **({} if on_cpu or not torch.distributed.is_initialized() else _beside_other_ranks()),
+                **({} if on_cpu or not torch.distributed.is_initialized() else beside_other_ranks()),
             )
         if on_cpu:
             self._llm.collective_rpc(sample_by_inversion)
@@ -160,13 +160,13 @@ class LocalVllm:
         vLLM also draws from the global random generators, so their state is restored after it runs.
         """
         engine = self._llm.llm_engine
-        with _generators_kept():
+        with generators_kept():
             asked = [{"prompt_token_ids": ids} for ids in prompts]
             names = self._llm.enqueue(asked, list(parameters), self._lora(), use_tqdm=False)
         going = {name.partition("-")[0]: (index, name) for index, name in enumerate(names)}
         try:
             while going:
-                with _generators_kept():
+                with generators_kept():
                     while not (finished := [output for output in engine.step() if output.finished]):
                         pass
                 for output in finished:
@@ -198,7 +198,7 @@ def _budgets(settings: EngineSettings) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _generators_kept() -> Iterator[None]:
+def generators_kept() -> Iterator[None]:
     """Restore the state of all random generators afterwards, since vLLM seeds them when it starts.
 
     A resumed stage starts its engine at another step than an uninterrupted one, and must draw the same numbers.
@@ -213,7 +213,7 @@ def _generators_kept() -> Iterator[None]:
         np.random.set_state(of_numpy)
 
 
-def _beside_other_ranks() -> dict[str, Any]:
+def beside_other_ranks() -> dict[str, Any]:
     """Settings for one engine per rank, each a group of its own inside the trainer's process group."""
     os.environ.setdefault("LOCAL_RANK", "0")
     return {

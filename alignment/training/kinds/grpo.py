@@ -58,11 +58,17 @@ class GrpoStage(TrainingStage):
         return [one.tasks or [] for one in models]
 
     def scoring_models(self, processes: int) -> list[str | None]:
-        """Its reward models, the policy that scores steps, and the frozen starting policy. A stage's model has the policy's size."""
-        models = [one.model for one in self.scorers if isinstance(one, RewardModelScorer)]
+        """Its reward models in transformers, the policy that scores steps, and the frozen starting policy. A stage's model has the policy's size."""
+        models = [one.model for one in self.scorers if isinstance(one, RewardModelScorer) and one.engine != "vllm"]
         process = self.process.policy if self.process is not None else None
         models += [None if "/" not in process else process] if process is not None else []
         return [*models, *([None] if self.loads_start(processes) else [])]
+
+    @property
+    def pooled_models(self) -> list[tuple[str | None, float]]:
+        """Its reward models in vLLM, each with the fraction of a GPU that it takes."""
+        models = [one for one in self.scorers if isinstance(one, RewardModelScorer) and one.engine == "vllm"]
+        return [(one.model, one.gpu_memory_fraction) for one in models]
 
     def loads_start(self, processes: int) -> bool:
         """Whether a frozen copy of the starting policy is loaded for a fluency scorer.

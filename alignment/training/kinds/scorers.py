@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alignment.core.files import json_or_empty
+from alignment.inference.vllm.kind import vllm_problem
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
@@ -28,6 +29,7 @@ def scorers(recipe: Recipe, index: int, stage: "GrpoStage") -> Iterator[Issue]:
         taken.append(one.called)
         if isinstance(one, RewardModelScorer):
             yield from _reward_model(recipe, index, one, (*place, number))
+            yield from _engine_runs(recipe, one, (*place, number))
             yield from _whole_groups(recipe, stage, one, (*place, number))
 
 
@@ -45,6 +47,13 @@ def _reward_model(recipe: Recipe, index: int, one: RewardModelScorer, place: Pla
             yield Issue((*place, "model"), problem)
     elif folder.is_absolute() or str(one.model).startswith(".") or str(one.model).count("/") != 1:
         yield Issue((*place, "model"), f"there is no folder {one.model}; name a reward model's folder or hub id")
+
+
+def _engine_runs(recipe: Recipe, one: RewardModelScorer, place: Place) -> Iterator[Issue]:
+    """vLLM can run here, beside so many training processes."""
+    problem = vllm_problem(recipe.hardware.processes) if one.engine == "vllm" else None
+    if problem is not None:
+        yield Issue((*place, "engine"), f"vllm cannot run here: {problem}; write `engine: transformers`")
 
 
 def _whole_groups(recipe: Recipe, stage: "GrpoStage", one: RewardModelScorer, place: Place) -> Iterator[Issue]:

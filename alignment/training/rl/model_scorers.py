@@ -49,7 +49,9 @@ class ModelScorers:
         trusted = self._context.recipe.trust_remote_code
         if isinstance(settings, RewardModelScorer):
             model = str(settings.model) if settings.stage is None else str(self._context.artifact(settings.stage))
-            return RewardModelScores(settings, RewardModel(model, trust_remote_code=trusted))
+            fraction = settings.gpu_memory_fraction
+            opened = RewardModel(model, settings.engine, gpu_memory_fraction=fraction, trust_remote_code=trusted)
+            return RewardModelScores(settings, opened)
         if self._start is None:  # loaded once, however many scorers ask it
             self._start = FrozenPolicy(self._context.policy_path, trust_remote_code=trusted).logprobs
         return FluencyScores(settings, self._start, self._tokenizer)
