@@ -1,11 +1,15 @@
-"""A double of a verifiers v1 environment server with the tasks of adding_verifiers.py: `python adding_double.py PORT`.
+"""A double of a verifiers v1 environment server: `python adding_double.py PORT [dies=TURNS] [dies_held=TURNS]`.
 
-Made from verifiers 0.4's verifiers/v1/serve/server.py and delta.py: ZMQ frames [client, id, method, msgpack], methods `health`, `run`
-and `cancel`, frames `delta` and `reply`. Its harness asks the endpoint that `run` names, as the package's `null` harness does, in a
-stream. `rewrites` in a task forgets the conversation after a call, as a harness does that compacts.
+Its tasks are those of adding_verifiers.py. Made from verifiers 0.4's verifiers/v1/serve/server.py and delta.py: ZMQ frames
+[client, id, method, msgpack], methods `health`, `run` and `cancel`, frames `delta` and `reply`. Its harness asks the endpoint that
+`run` names, as the package's `null` harness does, in a stream. `rewrites` in a task forgets the conversation after a call, as a
+harness does that compacts. With `dies` the process ends at that turn of episodes whose task has `trained`, with `dies_held` of
+the others, as if it were killed then.
 """
 
+import itertools
 import json
+import os
 import re
 import sys
 import threading
@@ -16,6 +20,10 @@ import msgpack
 import zmq
 
 TOOL = {"type": "function", "function": {"name": "add", "description": "Add two numbers.", "parameters": {"type": "object", "properties": {"one": {"type": "integer"}, "two": {"type": "integer"}}, "required": ["one", "two"]}}}  # fmt: skip
+
+
+COUNTS = {trained: itertools.count(1) for trained in (True, False)}
+LAST: dict[bool, int] = {}  # the turn of trained episodes, and of others, at which the process ends
 
 
 def streamed(client: httpx.Client, url: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -38,7 +46,9 @@ def played(request: dict[str, Any]) -> dict[str, Any]:
     try:
         with httpx.Client(trust_env=False) as client:
             while True:
-                made = streamed(client, url, messages)
+                made, own = streamed(client, url, messages), bool(task.get("trained"))
+                if next(COUNTS[own]) == LAST.get(own):
+                    os._exit(9)
                 messages.append(made)
                 if not made.get("tool_calls"):
                     break
@@ -86,4 +96,6 @@ def main(port: int) -> None:
 
 
 if __name__ == "__main__":
+    options = dict(one.split("=") for one in sys.argv[2:])
+    LAST |= {own: int(options[name]) for own, name in ((True, "dies"), (False, "dies_held")) if name in options}
     main(int(sys.argv[1]))

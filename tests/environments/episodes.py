@@ -17,7 +17,9 @@ from alignment.evaluation.task import named_problems
 from alignment.inference.sampler import Sampler
 from alignment.recipe.load import Document
 from alignment.recipe.schema import Recipe
-from alignment.records.evaluation import EvaluationFigures
+from alignment.records.evaluation import EvaluationFigures, EvaluationRecord
+from alignment.records.metrics import MetricsRow
+from alignment.records.rollout import RolloutRow
 from alignment.records.run_folder import RunFolder
 from alignment.training.context import StageContext
 from alignment.training.rl import rollouts
@@ -43,9 +45,16 @@ def written(
     columns: what every row has beside its own.
     """
     for name, title in (("numbers", "Game"), ("held", "Match")):  # no problem of the evaluation is trained on
-        own = {**(columns or {}), **({"trained": True} if name == "numbers" else {})}
+        trained = {"trained": True} if name == "numbers" else {}
+        own = {**(columns or {}), **trained}
         rows = [
-            {"question": f"Find the number. {title} {n}", "answer": str(n), "number": n % 15, "task": adding(n), **own}
+            {
+                "question": f"Find the number. {title} {n}",
+                "answer": str(n),
+                "number": n % 15,
+                "task": adding(n, **trained),
+                **own,
+            }
             for n in range(EPISODES)
         ]
         (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
@@ -112,3 +121,22 @@ def evaluated(path: Path, engine: Replies, monkeypatch: pytest.MonkeyPatch) -> E
     evaluator.close()
     assert len(rows) == EPISODES
     return figures("non_thinking", [outcome(row) for row in rows])
+
+
+def counted_in_a_run(run: Path) -> None:
+    """Of a finished run with a stage `cold` and 20 episodes of `rl`: a server was lost in RL and one in an evaluation.
+
+    Each lost the one or two episodes that were under way on it, which are counted; the others were played, none twice.
+    """
+    opened = RunFolder.open(run)
+    folder = opened.find("rl")
+    rows = list(RolloutRow.read_lines(folder.rollouts))
+    lost = [row for row in rows if row.stop_reason == "fault"]
+    assert len(rows) == EPISODES and 1 <= len(lost) <= 2
+    assert all(row.reward is None for row in lost) and all(row.reward is not None for row in rows if row not in lost)
+    told = [row.figures.get("environment_fault_fraction") or 0.0 for row in MetricsRow.read_lines(folder.metrics)]
+    assert round(sum(told) * EPISODES / 2) == len(lost)
+    measured = [opened.find(name).evaluations / "non_thinking.json" for name in ("cold", "rl")]
+    found = [EvaluationRecord.read(path).figures for path in measured]
+    assert all(one.count + one.environment_faults == EPISODES for one in found)
+    assert 1 <= sum(one.environment_faults for one in found) <= 2

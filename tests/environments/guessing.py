@@ -1,6 +1,5 @@
-"""Starts and kills the servers of guessing_double.py, guessing_gym.py and guessing_http.py, or, with ALIGNMENT_OPENENV_PYTHON, of guessing_openenv.py."""
+"""Starts and kills the servers of guessing_double.py, guessing_gym.py and guessing_http.py, and the packages' own: guessing_openenv.py, counting_nemo.py."""
 
-import os
 import re
 import socket
 import subprocess
@@ -13,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
+from installed import NEMO_GYM, OPENENV, python_with
 
-REAL = os.environ.get("ALIGNMENT_OPENENV_PYTHON", "")
-SERVERS = ["double", *(["openenv"] if REAL else [])]
+SERVERS = ["double", pytest.param("openenv", marks=pytest.mark.long)]  # the package's own is installed first
+OWN = {"openenv": ("guessing_openenv.py", OPENENV), "nemo": ("counting_nemo.py", NEMO_GYM)}
 PATIENCE_SECONDS = 60.0
 
 
@@ -36,13 +37,13 @@ class Server:
 
 @contextmanager
 def server(which: str = "double", sessions: int = 8, *arguments: str) -> Iterator[Server]:
-    """A server that answers GET /health."""
+    """A server that answers GET /health. Skips the test where it needs a package that cannot be installed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = Path(__file__).with_name(f"guessing_{which}.py")
-    python = REAL if which == "openenv" else sys.executable
-    command = [python, str(program), str(port), str(sessions), *arguments]
+    name, package = OWN.get(which, (f"guessing_{which}.py", None))
+    python = sys.executable if package is None else python_with(package)
+    command = [python, str(Path(__file__).with_name(name)), str(port), str(sessions), *arguments]
     process = subprocess.Popen(command)
     found = Server(f"http://127.0.0.1:{port}", command, process)
     try:

@@ -1,10 +1,10 @@
 """A double of an OpenEnv server: its WebSocket protocol on the environment of guessing_openenv.py, without the package.
 
-    python guessing_double.py PORT SESSIONS [mcp | text] [dies=STEPS]
+    python guessing_double.py PORT SESSIONS [mcp | text] [dies=STEPS] [dies_held=STEPS]
 
 Made from OpenEnv 0.10's openenv/core/env_server/http_server.py: one session for each connection, `reset`, `step`, `state`, `mcp` and
 `close`, errors with a code, GET /health and /schema. With `text` an action is a text, in which the first number is the guess; with
-`dies` the process ends at that step of episodes whose row has `trained`, as if it were killed then.
+`dies` the process ends at that step of episodes whose row has `trained`, with `dies_held` of the others, as if it were killed then.
 """
 
 import itertools
@@ -89,8 +89,9 @@ def page(connection: ServerConnection, request: Request) -> Response | None:
     return Response(HTTPStatus.OK, "OK", headers, body)
 
 
-def main(port: int, sessions: int, form: str, most: int) -> None:
-    count = itertools.count(1)
+def main(port: int, sessions: int, form: str, last: dict[bool, int]) -> None:
+    """last: the step of trained episodes, and of others, at which the process ends."""
+    counts = {trained: itertools.count(1) for trained in (True, False)}
     free = threading.Semaphore(sessions)
 
     def serving(connection: ServerConnection) -> None:
@@ -101,7 +102,8 @@ def main(port: int, sessions: int, form: str, most: int) -> None:
         try:
             for raw in connection:
                 message = json.loads(raw)
-                if session.trained and message.get("type") == "step" and next(count) == most:
+                own = session.trained
+                if message.get("type") == "step" and next(counts[own]) == last[own]:
                     os._exit(9)
                 if message.get("type") == "close":
                     break
@@ -116,6 +118,7 @@ def main(port: int, sessions: int, form: str, most: int) -> None:
 
 
 if __name__ == "__main__":
-    dies = [int(one.removeprefix("dies=")) for one in sys.argv[3:] if one.startswith("dies=")]
-    forms = [one for one in sys.argv[3:] if not one.startswith("dies=")]
-    main(int(sys.argv[1]), int(sys.argv[2]), forms[0] if forms else "act", dies[0] if dies else -1)
+    options = dict(one.split("=") for one in sys.argv[3:] if "=" in one)
+    forms = [one for one in sys.argv[3:] if "=" not in one]
+    dies = {trained: int(options.get(name, -1)) for trained, name in ((True, "dies"), (False, "dies_held"))}
+    main(int(sys.argv[1]), int(sys.argv[2]), forms[0] if forms else "act", dies)

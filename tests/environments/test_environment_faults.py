@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from episodes import EPISODES, evaluated, rolled_out, written
+from episodes import EPISODES, counted_in_a_run, evaluated, rolled_out, written
 from guessing import Server, next_guess, server
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.resources import resource
-from alignment.records.evaluation import EvaluationRecord
-from alignment.records.metrics import MetricsRow
-from alignment.records.rollout import RolloutRow
-from alignment.records.run_folder import RunFolder
 from replying_policy import Replies
 from smoke.processes import alignment
 
@@ -71,18 +67,14 @@ def test_an_evaluation_counts_them_apart_from_wrong_answers(
 
 
 @pytest.mark.long
-def test_a_whole_run_goes_on_when_one_of_two_servers_is_killed(tmp_path: Path) -> None:
-    with server("double", 2, "text") as first, server("double", 2, "text", "dies=4") as second:
-        asked = environment(first, second, action="text", max_turns=2)
+def test_a_whole_run_goes_on_when_servers_are_killed_in_rl_and_in_an_evaluation(tmp_path: Path) -> None:
+    with (
+        server("double", 2, "text") as first,
+        server("double", 2, "text", "dies=4") as second,
+        server("double", 2, "text", "dies_held=4") as third,
+    ):
+        asked = environment(first, second, third, action="text", max_turns=2)
         done = alignment("run", written(tmp_path, asked, REWARD, taught=True), "--run", tmp_path / "run")
         assert done.returncode == 0, done.stderr
-        assert second.process.poll() is not None, "it was killed in the middle of the RL stage"
-    folder = RunFolder.open(tmp_path / "run").find("rl")
-    rows = list(RolloutRow.read_lines(folder.rollouts))
-    lost = [row for row in rows if row.stop_reason == "fault"]
-    assert len(rows) == EPISODES and 1 <= len(lost) <= 2
-    assert all(row.reward is None for row in lost) and all(row.reward is not None for row in rows if row not in lost)
-    told = [row.figures.get("environment_fault_fraction") or 0.0 for row in MetricsRow.read_lines(folder.metrics)]
-    assert round(sum(told) * EPISODES / 2) == len(lost)
-    found = EvaluationRecord.read(folder.evaluations / "non_thinking.json").figures
-    assert (found.count, found.environment_faults) == (EPISODES, 0)
+        assert all(one.process.poll() is not None for one in (second, third)), "killed in RL, and in an evaluation"
+    counted_in_a_run(tmp_path / "run")

@@ -1,10 +1,9 @@
 """NeMo Gym's resources servers with sessions: each rollout keeps its own cookie from /seed_session over its tools to /verify.
 
-The server is a double of the protocol; with ALIGNMENT_NEMO_GYM=URL also example_session_state_mgmt of NeMo Gym itself, which runs.
+The server is a double of the protocol, and in the long test example_session_state_mgmt of NeMo Gym itself.
 """
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -121,7 +120,7 @@ def test_check_names_a_server_that_does_not_answer() -> None:
     assert "http://127.0.0.1:9 does not answer" in told and "start the resources server" in told
 
 
-@pytest.mark.skipif("ALIGNMENT_NEMO_GYM" not in os.environ, reason="no server of NeMo Gym's example_session_state_mgmt")
+@pytest.mark.long
 def test_nemo_gyms_own_server_counts_each_session_apart(tokenizer: PreTrainedTokenizerBase) -> None:
     def counting(text: str) -> str:
         return "Done." if "success" in text.rsplit("Count.", 1)[1] else call("increment_counter", count=2)
@@ -129,6 +128,8 @@ def test_nemo_gyms_own_server_counts_each_session_apart(tokenizer: PreTrainedTok
     tools = [tool("increment_counter", "count")]
     columns = [{"initial_count": n, "expected_count": n + 2 + n % 2} for n in range(8)]
     asked = [Problem(str(n), [user_turn("Count.")], "", columns=one, tools=tools) for n, one in enumerate(columns)]
-    url = os.environ["ALIGNMENT_NEMO_GYM"]
-    made = rollouts(Replies(tokenizer, counting), asked, kind="nemo_gym", urls=[url], max_turns=4)
+    with server("nemo") as found:
+        choice = EnvironmentChoice.model_validate({"kind": "nemo_gym", "urls": [found.url]})
+        assert environment_problems(choice) == []
+        made = rollouts(Replies(tokenizer, counting), asked, kind="nemo_gym", urls=[found.url], max_turns=4)
     assert [one.environment_reward for one in made] == [1.0, 0.0] * 4, [one.fault for one in made]

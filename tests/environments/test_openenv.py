@@ -1,6 +1,6 @@
 """OpenEnv servers: episodes over WebSockets, what is wrong in words, and a server that is lost is counted and not a score.
 
-The servers are a double of the protocol; with ALIGNMENT_OPENENV_PYTHON also those of the package itself.
+The servers are a double of the protocol, and in the long tests those of the package itself.
 """
 
 import json

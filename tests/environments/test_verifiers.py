@@ -1,6 +1,6 @@
 """verifiers v1 servers: the harness asks, the sampler answers; the taskset's rewards are the score, and a lost server is none.
 
-The server is a double of the protocol; with ALIGNMENT_VERIFIERS_PYTHON also the package's own, with its own harness.
+The server is a double of the protocol, and in the long tests the package's own, with its own harness.
 """
 
 import json
@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from episodes import EPISODES, evaluated, rolled_out, written
+from episodes import EPISODES, counted_in_a_run, evaluated, rolled_out, written
 from episodes import adding as task_of
 from guessing import PATIENCE_SECONDS, Server
+from installed import VERIFIERS, python_with
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.errors import RecipeError
@@ -29,23 +30,26 @@ from alignment.rollout.environments.registry import environment_problems, open_e
 from alignment.rollout.environments.verifiers_v1 import outside
 from alignment.rollout.scoring import Scorer
 from replying_policy import Replies, rollouts
+from smoke.processes import alignment
 
-REAL = os.environ.get("ALIGNMENT_VERIFIERS_PYTHON", "")
-SERVERS = ["double", *(["verifiers"] if REAL else [])]
+SERVERS = ["double", pytest.param("verifiers", marks=pytest.mark.long)]  # the package's own is installed first
 HERE = Path(__file__).parent
 
 
 @contextmanager
-def server(which: str = "double") -> Iterator[Server]:
-    """A server in a process of its own, which answers."""
+def server(which: str = "double", *arguments: str) -> Iterator[Server]:
+    """A server in a process of its own, which answers. Skips the test where the package cannot be installed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"tcp://127.0.0.1:{port}"
-    real = [REAL, str(outside.__file__), "serve", "adding_verifiers", address]
-    command = [sys.executable, str(HERE / "adding_double.py"), str(port)] if which == "double" else real
-    path = os.pathsep.join((str(Path(REAL).parent), os.environ["PATH"])) if REAL else os.environ["PATH"]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(HERE), "PATH": path})
+    command = [sys.executable, str(HERE / "adding_double.py"), str(port), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    if which == "verifiers":
+        python = python_with(VERIFIERS)
+        command = [python, str(outside.__file__), "serve", "adding_verifiers", address]
+        environment["PATH"] = os.pathsep.join((str(Path(python).parent), os.environ["PATH"]))  # of its harness
+    process = subprocess.Popen(command, env=environment)
     found = Server(address, command, process)
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -143,6 +147,18 @@ def test_rl_and_an_evaluation_count_the_episodes_of_a_killed_server(
     assert (found.count, found.accuracy.value) == (EPISODES - found.environment_faults, 1.0)
 
 
+@pytest.mark.long
+def test_a_whole_run_goes_on_when_servers_are_killed_in_rl_and_in_an_evaluation(tmp_path: Path) -> None:
+    with server() as first, server("double", "dies=4") as second, server("double", "dies_held=4") as third:
+        urls = [one.url for one in (first, second, third)]
+        asked = {"kind": "verifiers", "addresses": urls, "sessions": 2, "max_turns": 2, "patience_seconds": 5}
+        path = written(tmp_path, asked, {"kind": "environment"}, taught=True)
+        done = alignment("run", path, "--run", tmp_path / "run")
+        assert done.returncode == 0, done.stderr
+        assert all(one.process.poll() is not None for one in (second, third)), "killed in RL, and in an evaluation"
+    counted_in_a_run(tmp_path / "run")
+
+
 def test_a_conversation_that_the_harness_rewrites_is_a_fault_and_no_training_row(
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
@@ -161,9 +177,9 @@ def test_check_names_what_cannot_work_and_a_row_without_a_task_is_refused() -> N
             open_environments(choice(found.url)).new().reset(Problem("p", [user_turn("?")], ""))
 
 
-@pytest.mark.skipif(not REAL, reason="ALIGNMENT_VERIFIERS_PYTHON names no Python with verifiers")
+@pytest.mark.long
 def test_a_tasksets_rows_are_written_by_the_package_itself() -> None:
-    command = [REAL, str(outside.__file__), "rows", "adding_verifiers", "3"]
+    command = [python_with(VERIFIERS), str(outside.__file__), "rows", "adding_verifiers", "3"]
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(HERE)}, capture_output=True, text=True, check=True
     )
