@@ -77,4 +77,10 @@ class Process(Closed):
             )
         if self.policy is not None and self.engine != "transformers":
             raise ValueError("log-probs of a `policy` are computed by transformers; leave out `engine`")
+        if self.completions is not None and self.engine != "transformers":
+            raise ValueError("`completions` are sampled by the rollout's engine; leave out `engine`")
+        if self.policy is None and self.logprob != "minimum":
+            raise ValueError("`logprob` is read with `policy` alone; write `policy`, or leave out `logprob`")
+        if (self.stage or self.model) and self.steps != Steps():
+            raise ValueError("a model knows its own steps, from the prm stage that trained it; leave out `steps`")
         return self

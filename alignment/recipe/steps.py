@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from alignment.recipe.closed import Closed
 
 _COMPLETIONS = "Completions from a prefix; more of them find more ways to the answer."
+MARKER, LEAST_PROGRESS = r"(?m)^Step \d+[:.]", 0.8
 _TEMPERATURE = "Sampling temperature of completions, below the rollout's for surer ones; default: the rollout's."
 
 
@@ -21,13 +22,19 @@ class Steps(Closed):
         description="What separates steps: a blank line, a line break, or the marker that begins each; statement splits a program.",
     )
     marker: str = Field(
-        r"(?m)^Step \d+[:.]", description="Regular expression of what begins a step, with `by: marker`."
+        MARKER, description="Regular expression of what begins a step, with `by: marker`."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _from_a_word(cls, written: Any) -> Any:
         return {"by": written} if isinstance(written, str) else written
+
+    @model_validator(mode="after")
+    def _only_what_is_read(self) -> "Steps":
+        if self.by != "marker" and self.marker != MARKER:
+            raise ValueError(f"marker is read with `by: marker` alone, and `by` is {self.by}; write `by: marker`")
+        return self
 
 
 class MonteCarlo(Closed):
@@ -42,16 +49,25 @@ class MonteCarlo(Closed):
         "least_progress times the one before the step.",
     )
     least_progress: float = Field(
-        0.8,
+        LEAST_PROGRESS,
         gt=0,
         le=1,
         description="The ratio from which a step is right, with relative labels (GenPRM, arXiv 2504.00891).",
     )
-    by_difficulty: list[tuple[float, int]] = Field(
+    by_difficulty: list[tuple[Annotated[float, Field(gt=0, le=1)], Annotated[int, Field(ge=1)]]] = Field(
         [],
-        description="Pairs of an upper bound for the fraction right at the prompt, and the completions for each step below it; "
-        "default: `completions` for all.",
+        description="Pairs of an upper bound for the fraction of `completions` right at the prompt, and the completions for "
+        "each step of problems below it; default: `completions` for all.",
     )
+
+    @model_validator(mode="after")
+    def _only_what_is_read(self) -> "MonteCarlo":
+        if self.label != "relative" and self.least_progress != LEAST_PROGRESS:
+            raise ValueError(
+                f"least_progress is {self.least_progress:g}, and {self.label} labels compare no step with the one before it; "
+                "write `label: relative`, or leave out `least_progress`"
+            )
+        return self
 
 
 class BinarySearch(Closed):

@@ -21,7 +21,7 @@ from alignment.data_factory.step_labels.labelling import (
 )
 from alignment.data_factory.step_labels.methods import Labelled, Labeller, agreed
 from alignment.data_factory.step_labels.prefixes import Trace
-from alignment.recipe.steps import Consensus, MonteCarlo
+from alignment.recipe.steps import Consensus, MonteCarlo, Steps
 
 
 class World:
@@ -94,6 +94,33 @@ def test_hard_problems_get_more_completions() -> None:
     easy.labels(labelling_of(method, 2, right=True))
     medium.labels(labelling_of(method, 2, right=True))
     assert (easy.drawn, medium.drawn) == (8 + 8, 8 + 32)
+
+
+@pytest.mark.parametrize("label", ["hard", "soft"])
+def test_hard_problems_get_more_completions_for_hard_and_soft_labels_too(label: str) -> None:
+    method = MonteCarlo.model_validate(
+        {"type": "monte_carlo", "label": label, "completions": 8, "by_difficulty": [(0.9, 32), (0.1, 64)]}
+    )
+    easy, medium, hard = World([1.0] * 3), World([0.5, 0.0, 0.0]), World([0.0] * 3)
+    found = [one.labels(labelling_of(method, 2, right=False)) for one in (easy, medium, hard)]
+    assert found == [[1.0, 0.0], [0.0, None], [0.0, None]]
+    # A hard label stops at the first right completion; the prompt's fraction takes all of `completions`.
+    assert [one.drawn for one in (easy, medium, hard)] == [8 + (1 if label == "hard" else 8), 8 + 32, 8 + 64]
+    alone, begun = World([1.0] * 2), World([0.0] * 3)
+    alone.labels(labelling_of(method, 1, right=False))
+    begun.labels(labelling_of(method, 2, right=False, reached=1))
+    assert (alone.drawn, begun.drawn) == (0, 0 if label == "hard" else 8 + 64)
+
+
+def test_a_setting_that_no_label_reads_is_refused() -> None:
+    assert MonteCarlo(type="monte_carlo", label="relative", least_progress=0.5).least_progress == 0.5
+    with pytest.raises(ValueError, match=r"hard labels compare no step with the one before it; write `label: relative`"):
+        MonteCarlo(type="monte_carlo", least_progress=0.5)
+    for pair in ((0.0, 8), (1.5, 8), (0.5, 0)):
+        with pytest.raises(ValueError, match="by_difficulty"):
+            MonteCarlo(type="monte_carlo", by_difficulty=[pair])
+    with pytest.raises(ValueError, match=r"`by` is line; write `by: marker`"):
+        Steps.model_validate({"by": "line", "marker": "Next"})
 
 
 def test_steps_whose_completions_cannot_be_judged_have_no_label() -> None:

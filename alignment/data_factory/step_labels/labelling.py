@@ -47,11 +47,20 @@ def labelling_of(method: MonteCarlo | BinarySearch, steps: int, *, right: bool, 
     """
     if isinstance(method, BinarySearch):
         return binary_search(steps, method.completions, right=right, reached=reached)
-    if method.label == "hard":
-        return hard_labels(steps, method.completions, right=right, reached=reached)
-    if method.label == "soft":
-        return soft_labels(steps, method.completions, right=right)
-    return relative_labels(steps, method, right=right)
+    if method.label == "relative":
+        return relative_labels(steps, method, right=right)
+    return _by_difficulty(steps, method, right=right, reached=reached)
+
+
+def _by_difficulty(steps: int, method: MonteCarlo, *, right: bool, reached: int) -> Labelling:
+    """Hard or soft labels with the completions that `by_difficulty` chooses by the fraction right at the prompt."""
+    hard, completions = method.label == "hard", method.completions
+    first = 1 + (reached if hard else 0)
+    if method.by_difficulty and first < steps:  # else no step needs a completion
+        completions = _completions(method, (yield from _value(0, method.completions)))
+    if hard:
+        return (yield from hard_labels(steps, completions, right=right, reached=reached))
+    return (yield from soft_labels(steps, completions, right=right))
 
 
 def hard_labels(steps: int, completions: int, *, right: bool, reached: int = 0) -> Labelling:
