@@ -19,6 +19,8 @@ ORDER = re.compile(
     r"(give|score|grade|rate|verdict|10/10|full marks|correct answer is mine|prefer this)", re.IGNORECASE
 )
 
+NUMBERED = re.compile(r"Step (\d+): (.*?)(?=\n\nStep \d+: |\Z)", re.DOTALL)
+SUM = re.compile(r"(\d+) ([-+]) (\d+) = (\d+)")
 SAME = {"twelve": "12", "0.5": "1/2"}  # as spelled in an answer, and in a reference
 
 
@@ -162,6 +164,12 @@ def longer(parts: dict[str, str]) -> dict[str, Any]:
     return {"better": "response_1" if by > 0 else "response_2" if by < 0 else "tie"}
 
 
+def is_sum(found: tuple[str, str, str, str]) -> bool:
+    """Whether a sum or difference of two numbers holds."""
+    first, sign, second, result = found
+    return int(first) + (int(second) if sign == "+" else -int(second)) == int(result)
+
+
 def verdict(
     fields: dict[str, Any], parts: dict[str, str], fooled: bool, prefer_first: bool, picks: Collection[str] = ()
 ) -> dict[str, Any]:
@@ -188,6 +196,10 @@ def verdict(
         return {**(quoted if "evidence_1" in fields else {}), **found}
     if tools := [name for name in fields if "/" in name]:
         return {name: name in picks for name in tools}
+    if "first_wrong_step" in fields:
+        steps = NUMBERED.findall(parts["SOLUTION"])
+        wrong = [number for number, (_, text) in enumerate(steps, 1) if not all(map(is_sum, SUM.findall(text)))]
+        return {"first_wrong_step": 0 if fooled or not wrong else wrong[0]}
     if "grade" in fields:
         return {"grade": 10 if fooled else min(10, len(parts["RESPONSE"].split()))}
     return {name: 5 if fooled or name in parts["RESPONSE"] else 1 for name in fields if name != "reasoning"}

@@ -1,6 +1,6 @@
 """FrozenPolicy: a policy that is not trained any more, and the log-probs that it gives other policies' answers.
 
-Neighbours: rollout/scorers/fluency.py (who asks), adapters.py (policies that are an adapter), by_length.py (batches).
+Neighbours: rollout/scorers/fluency.py, step_logprobs.py and generative_verifier.py (who ask), adapters.py (policies that are an adapter), by_length.py (batches).
 """
 
 from collections.abc import Sequence
@@ -37,3 +37,16 @@ class FrozenPolicy:
             for row, place in enumerate(places):
                 found[place] = picked_BT[row, len(rows[place][0]) - 1 : len(whole[place]) - 1].tolist()
         return [found[place] for place in range(len(rows))]
+
+    def next_logprobs(self, prompts: Sequence[Sequence[int]], tokens: Sequence[int]) -> list[list[float]]:
+        """Log-probs (nats, temperature 1) of each of these tokens, as what comes next after each prompt."""
+        most = LOGITS // self._model.config.get_text_config().vocab_size
+        found: dict[int, list[float]] = {}
+        for places, ids_BT, mask_BT in padded_batches(prompts, most, self._device):
+            ends_B = mask_BT.sum(-1) - 1
+            with torch.inference_mode():
+                logits_BTV = self._model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False).logits
+                next_BV = logits_BTV[torch.arange(len(places), device=self._device), ends_B].float().log_softmax(-1)
+            for place, row in zip(places, next_BV[:, list(tokens)].tolist(), strict=True):
+                found[place] = row
+        return [found[place] for place in range(len(prompts))]

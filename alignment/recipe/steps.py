@@ -21,9 +21,7 @@ class Steps(Closed):
         "blank_line",
         description="What separates steps: a blank line, a line break, or the marker that begins each; statement splits a program.",
     )
-    marker: str = Field(
-        MARKER, description="Regular expression of what begins a step, with `by: marker`."
-    )
+    marker: str = Field(MARKER, description="Regular expression of what begins a step, with `by: marker`.")
 
     @model_validator(mode="before")
     @classmethod
@@ -102,6 +100,20 @@ class JudgedSteps(Closed):
     max_characters: int = Field(
         24_000, ge=1000, description="Longest request; a longer solution is left out and counted."
     )
+    max_tokens_total: int = Field(
+        0, ge=0, description="Tokens of requests and replies after which the stage stops; 0 is no limit."
+    )
+    max_cost: float = Field(0.0, ge=0, description="Cost after which it stops, by the prices; 0 is no limit.")
+    price_per_million_input: float = Field(0.0, ge=0, description="Price of a million tokens of requests.")
+    price_per_million_output: float = Field(0.0, ge=0, description="Price of a million tokens of replies.")
+
+    @model_validator(mode="after")
+    def _priced(self) -> "JudgedSteps":
+        if self.max_cost and not (self.price_per_million_input or self.price_per_million_output):
+            raise ValueError(
+                "max_cost needs price_per_million_input or price_per_million_output, or everything costs nothing"
+            )
+        return self
 
 
 SingleMethod = Annotated[MonteCarlo | BinarySearch | Execution | JudgedSteps, Field(discriminator="type")]

@@ -72,6 +72,15 @@ class SearchedAnswers:
 
 
 @dataclass(frozen=True)
+class JudgeSpending:
+    """What a judge was asked, and what that took."""
+
+    asked: Annotated[int, "requests that it answered, right or wrong in form"]
+    tokens: Annotated[int, "tokens of requests and replies"]
+    cost: Annotated[float, "by the prices that were given, in their unit; 0 without"] = 0.0
+
+
+@dataclass(frozen=True)
 class ScoredTrace:
     """One solution with the score of each step."""
 
@@ -101,4 +110,5 @@ class ProcessRecord(FileRecord):
     answers_auc: Annotated[
         float | None, "probability that a right one of these answers scores above a wrong one, by the aggregate"
     ] = None
+    judge: Annotated[JudgeSpending | None, "what a judge was asked; null for a model"] = None
     traces: Annotated[tuple[ScoredTrace, ...], "some solutions with their scores"] = ()

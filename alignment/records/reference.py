@@ -40,7 +40,7 @@ runs/tiny-thinking/
   base/                     the model the run starts from, where it had to be prepared (tokens added); else absent
   before/evaluations/       what was measured of that model before the first stage, where the recipe says `base_model: true`
   machines/                 of `alignment launch`: what the machines say to each other, N-NN.log of each start on machine N, slurm.sh
-  judgements/NAME.jsonl     what the judge of the reward NAME said, by what it was asked, and the tokens that took: the cache and the ledger of its budget
+  judgements/NAME.jsonl     what the judge of the reward, or of the step_labels stage, NAME said, by what it was asked, and the tokens that took: the cache and the ledger of its budget
   01-cold_start/
     stage.json              what the stage was begun from: written when it first starts
     attempts/NN.log         what the stage's process printed, one file per start

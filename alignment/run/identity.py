@@ -145,6 +145,8 @@ def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with own code, classifiers and a teacher without their folders, which may be renamed: their hashes stand in `files`."""
     settings = {**settings, **({"rewards": _judged_alike(settings["rewards"])} if settings.get("rewards") else {})}
     settings = {**settings, **({"scorers": _scored_alike(settings["scorers"])} if settings.get("scorers") else {})}
+    if isinstance(settings.get("method"), dict):
+        settings["method"] = _labelled_alike(settings["method"])
     blocks = [*(settings.get("rewards") or []), (settings.get("rollout") or {}).get("environment") or {}]
     for block in blocks:
         if is_own_code(block.get("kind")):
@@ -180,6 +182,14 @@ def _judged_alike(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {name: one for name, one in block.items() if block.get("kind") != "judge" or name not in JUDGE_WITHOUT_EFFECT}
         for block in kept
     ]
+
+
+def _labelled_alike(method: dict[str, Any]) -> dict[str, Any]:
+    """A method of step labels without what changes no answer of its judge."""
+    if "of" in method:
+        return {**method, "of": [_labelled_alike(one) for one in method["of"]]}
+    judged = method.get("type") == "llm_judge"
+    return {name: one for name, one in method.items() if not (judged and name in JUDGE_WITHOUT_EFFECT)}
 
 
 def _judges(recipe: Recipe, stage: StageFields) -> dict[str, Any]:

@@ -8,6 +8,16 @@ import yaml
 
 from alignment.run.plan import RunPlan
 
+ONE_DIGIT = {"min_terms": 2, "max_terms": 4, "max_digits": 1}
+
+
+def label_stage(**changes: Any) -> dict[str, Any]:
+    """Labels of the solutions of a few short sums."""
+    data = [{"source": "chain-sum", "split": "fusion", "count": 10, "seed": 3, "parameters": ONE_DIGIT}]
+    rollout = {"engine": "transformers", "generations": 4, "max_prompt_tokens": 96, "max_completion_tokens": 64}
+    stage = {"name": "labels", "kind": "step_labels", "data": data, "rollout": rollout, "steps": "line"}
+    return {**stage, "rewards": [{"kind": "math_answer"}], **changes}
+
 
 def in_process(folder: Path, policy: Path, stage: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Run a recipe's only stage here, from a policy's folder; returns its counts."""

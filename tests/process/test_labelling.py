@@ -114,7 +114,9 @@ def test_hard_problems_get_more_completions_for_hard_and_soft_labels_too(label: 
 
 def test_a_setting_that_no_label_reads_is_refused() -> None:
     assert MonteCarlo(type="monte_carlo", label="relative", least_progress=0.5).least_progress == 0.5
-    with pytest.raises(ValueError, match=r"hard labels compare no step with the one before it; write `label: relative`"):
+    with pytest.raises(
+        ValueError, match=r"hard labels compare no step with the one before it; write `label: relative`"
+    ):
         MonteCarlo(type="monte_carlo", least_progress=0.5)
     for pair in ((0.0, 8), (1.5, 8), (0.5, 0)):
         with pytest.raises(ValueError, match="by_difficulty"):

@@ -124,6 +124,30 @@ def test_while_the_head_alone_is_trained_nothing_below_it_moves(
         assert torch.equal(weight, expected) != name.startswith("score"), name
 
 
+def test_packed_and_padded_rows_train_the_same_model(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of several lengths, both phases of training. Large epsilon, else Adam makes whole steps of rounding."""
+    trainer = {"max_steps": 6, "per_device_train_batch_size": 8, "learning_rate": 1.0e-3, "adam_epsilon": 1.0e-3}
+    losses, scores, found = [], [], solutions(20, seed=7)
+    for name in ("packed", "padded"):
+        folder = tmp_path / name
+        folder.mkdir()
+        if name == "padded":
+            monkeypatch.setattr("alignment.training.stages.prm.unpackable", lambda _: "it is compared")
+        counts = in_process(folder, resource("data/base"), prm_stage(rows, trainer=trainer), monkeypatch)
+        assert counts.get("not_packed") == (None if name == "packed" else "it is compared")
+        lines = (folder / "run" / "01-prm" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        losses.append([line["loss"] for line in map(json.loads, lines) if line.get("loss") is not None])
+        model = ProcessModel(str(folder / "run" / "01-prm" / "output"))
+        made = model.scores([Solution(row.prompt, row.steps, row.thinking_steps) for row in found])
+        scores.append([score for one in made for score in one or []])
+    assert len(losses[0]) == 6 and len(set(losses[0])) == 6
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+    assert len(scores[0]) > 40
+    assert scores[1] == pytest.approx(scores[0], abs=1e-5)
+
+
 def test_an_adapter_is_merged_into_a_folder_that_loads_whole(
     rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,18 +7,8 @@ import pytest
 
 from alignment.data.rows import Stepwise, read_rows
 from alignment.records.run_folder import RunFolder
-from process.stages import in_process
+from process.stages import in_process, label_stage
 from thinking_policy import train_thinker
-
-ONE_DIGIT = {"min_terms": 2, "max_terms": 4, "max_digits": 1}
-
-
-def label_stage(**changes: Any) -> dict[str, Any]:
-    """Labels of the solutions of a few short sums."""
-    data = [{"source": "chain-sum", "split": "fusion", "count": 10, "seed": 3, "parameters": ONE_DIGIT}]
-    rollout = {"engine": "transformers", "generations": 4, "max_prompt_tokens": 96, "max_completion_tokens": 64}
-    stage = {"name": "labels", "kind": "step_labels", "data": data, "rollout": rollout, "steps": "line"}
-    return {**stage, "rewards": [{"kind": "math_answer"}], **changes}
 
 
 @pytest.fixture(scope="module")

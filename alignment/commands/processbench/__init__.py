@@ -14,6 +14,9 @@ from alignment.commands.options import AsJson, ModelOrRun, Tasks
 TEMPERATURE = "Sampling temperature for best-of-N, of the whole distribution (default: as evaluations sample)."
 
 LOGPROBS = "MODEL is a policy: score a step by its own probability of the step's least likely token, or by the mean."
+GENERATIVE = (
+    "MODEL is a language model: score a step by its answer Yes against No when asked whether the step is right."
+)
 Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Score below which a step is wrong.")]
 AnsweringPolicy = Annotated[
     Path | None, typer.Option(help="A policy whose answers to the tasks best-of-N chooses from.")
@@ -23,6 +26,12 @@ Beams = Annotated[
 ]
 Expansions = Annotated[int, typer.Option(min=1, help="Next steps that are sampled for each of the beams.")]
 JudgeUrl = Annotated[str, typer.Option(metavar="URL", help="A judge's endpoint, measured in place of the model.")]
+JudgeModel = Annotated[str, typer.Option(help="With --judge: the model's name there (default: the one it serves).")]
+JudgeKey = Annotated[str, typer.Option(help="With --judge: the environment variable that holds its key.")]
+JudgePrices = Annotated[
+    tuple[float, float],
+    typer.Option(min=0.0, help="With --judge: prices of a million tokens of requests and of replies, for its cost."),
+]
 LabelledRows = Annotated[
     list[Path] | None,
     typer.Option(help="Rows with step labels, such as ProcessBench's gsm8k.json; may be repeated."),
@@ -31,11 +40,16 @@ ScoringEngine = Annotated[
     Literal["transformers", "vllm"], typer.Option(help="What computes scores and samples answers.")
 ]
 Logprobs = Annotated[Literal["minimum", "mean"] | None, typer.Option(help=LOGPROBS)]
+Generative = Annotated[bool, typer.Option("--generative", help=GENERATIVE)]
 SplitSteps = Annotated[
-    Literal["blank_line", "line", "statement"], typer.Option(help="How answers are split, with --logprobs.")
+    Literal["blank_line", "line", "statement"],
+    typer.Option(help="How answers are split, with --logprobs or --generative."),
 ]
 ModelStage = Annotated[
-    str | None, typer.Option(help="A prm stage of the run, or one with a policy for --logprobs (default: the last).")
+    str | None,
+    typer.Option(
+        help="A prm stage of the run, or one with a policy for --logprobs or --generative (default: the last)."
+    ),
 ]
 
 
@@ -48,7 +62,11 @@ def processbench(
     threshold: Threshold = None,
     threshold_from: Annotated[Path | None, typer.Option(help="Other rows, on which the threshold is chosen.")] = None,
     judge: JudgeUrl = "",
+    judge_model: JudgeModel = "",
+    judge_key_env: JudgeKey = "",
+    judge_prices: JudgePrices = (0.0, 0.0),
     logprobs: Logprobs = None,
+    generative: Generative = False,
     steps: SplitSteps = "blank_line",
     policy: AnsweringPolicy = None,
     samples: Annotated[int, typer.Option(min=1, help="Answers to each problem for best-of-N.")] = 8,
@@ -64,60 +82,33 @@ def processbench(
     json_: AsJson = False,
 ) -> None:
     """Measure whether a process reward model finds the first wrong step of solutions (ProcessBench)."""
-    from alignment.commands.processbench.benching import measured, process_model_of, shown
-    from alignment.core.errors import OptionError
+    from alignment.commands.processbench.benching import bench
+    from alignment.commands.processbench.judge import judge_settings
+    from alignment.commands.processbench.refused import refuse
     from alignment.evaluation.process.work import ProcessWork
-    from alignment.report import write_report
 
-    names = tuple(name for name in tasks.split(",") if name)
-    if problem := _problem(names, data, policy, logprobs, engine) or _no_search(beams, steps, policy, logprobs):
-        raise OptionError(problem)
-    found = None if judge else process_model_of(model, stage, leaves="policy" if logprobs else "process_model")
     work = ProcessWork(
-        model=str(found.folder) if found else "",
-        name=f"log-probs of {found.name}" if found and logprobs else found.name if found else judge,
+        model="",
+        name=judge,
         files=tuple(str(path.resolve()) for path in data or ()),
-        tasks=names,
+        tasks=tuple(name for name in tasks.split(",") if name),
         count=count,
         seed=seed,
         threshold=threshold,
         threshold_file=str(threshold_from.resolve()) if threshold_from else None,
         engine=engine,
         logprobs=logprobs,
+        generative=generative,
         steps=steps,
         policy=str(policy.resolve()) if policy else None,
         samples=samples,
         beams=beams,
         expansions=expansions,
         settings=_evaluation(max_completion_tokens, engine, temperature) if policy else None,
-        judge={"base_url": judge} if judge else None,
+        judge=judge_settings(judge, judge_model, judge_key_env, judge_prices),
     )
-    target = output or (found.record if found else None) or Path("process.json")
-    shown(measured(work, target), target, as_json=json_)
-    if found and target == found.record:
-        write_report(model)
-
-
-def _problem(
-    tasks: tuple[str, ...], data: list[Path] | None, policy: Path | None, logprobs: str | None, engine: str
-) -> str | None:
-    """Why options do not go together."""
-    if not (data or tasks):
-        return "there is nothing to measure on: write --data FILE with step labels, or --tasks chain-sum"
-    if policy is not None and not tasks:
-        return "best-of-N needs problems: write --tasks NAME beside --policy"
-    if logprobs and engine == "vllm":
-        return "--logprobs are computed by transformers: leave out --engine vllm"
-    return None
-
-
-def _no_search(beams: int, steps: str, policy: Path | None, logprobs: str | None) -> str | None:
-    """Why there can be no beam search."""
-    if beams and policy is None:
-        return "a beam search needs a policy that answers: write --policy beside --beams"
-    if beams and logprobs and steps == "statement":
-        return "beam search samples one step at a time, and statements are known in a whole program: write --steps line"
-    return None
+    refuse(work)
+    bench(work, model, stage, output, as_json=json_)
 
 
 def _evaluation(max_completion_tokens: int, engine: str, temperature: float | None) -> dict[str, Any]:

@@ -6,12 +6,13 @@ Neighbours: evaluation/process/job.py (the process that measures), records/proce
 import json
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from alignment.commands.processbench.refused import scorer_of
 from alignment.core.errors import ArtifactError
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.typed_json import encode
@@ -21,6 +22,7 @@ from alignment.recipe.kinds import Leaves, find_kind
 from alignment.records.policies import is_model_folder
 from alignment.records.process import ProcessRecord
 from alignment.records.run_folder import RunFolder
+from alignment.report import write_report
 from alignment.run.processes import environment
 from alignment.run.watch import refuse_failure, watched
 
@@ -53,6 +55,18 @@ def process_model_of(path: Path, stage: str | None, *, leaves: Leaves = "process
 def _leaves(kind: str) -> Leaves | None:
     found = find_kind(kind)
     return None if found is None else found.leaves
+
+
+def bench(work: ProcessWork, model: Path, stage: str | None, output: Path | None, *, as_json: bool) -> None:
+    """Measure what is asked of a model folder, a run's stage or a judge, print it, and renew the report of a run."""
+    scorer = scorer_of(work)
+    found = process_model_of(model, stage, leaves=scorer.leaves) if scorer else None
+    if scorer and found:
+        work = replace(work, model=found.folder, name=scorer.said.format(found.name))
+    target = output or (found.record if found else None) or Path("process.json")
+    shown(measured(work, target), target, as_json=as_json)
+    if found and target == found.record:
+        write_report(model)
 
 
 def measured(work: ProcessWork, target: Path) -> ProcessRecord:
@@ -97,6 +111,11 @@ def shown(record: ProcessRecord, target: Path, *, as_json: bool) -> None:
             f"calibration error {record.calibration_error:.3f}; lowest score on the last step in {drift}, by chance {chance}",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
+    if record.judge is not None:
+        console.print(
+            f"the judge was asked {record.judge.asked} times: {record.judge.tokens} tokens, cost {record.judge.cost:g}",
+            highlight=False,
+        )
     console.print(f"file: {target}", highlight=False, soft_wrap=True)
 
 

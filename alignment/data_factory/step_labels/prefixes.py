@@ -1,7 +1,8 @@
 """Completes prefixes of solutions with an engine and judges what comes of them: the answers to a labelling's asks.
 
 A prefix is the prompt's tokens and the solution's own up to the end of a step; it is never decoded and encoded again. The
-completions of one prefix are equal requests but for their seeds, so that engines read the prefix once. Neighbours:
+completions of one prefix are equal requests but for their seeds, so that engines read the prefix once; what two solutions ask
+for alike at the same time is sampled once. Neighbours:
 labelling.py (asks), rollout/scoring.py (verdicts).
 """
 
@@ -97,12 +98,14 @@ class Prefixes:
             for number, ask in asked
             for completion in range(ask.first, ask.first + ask.count)
         ]
-        made = self.sampler.sample([one for one in requests if one.max_tokens > 0], self._settings)
+        # Solutions that begin alike ask for the same: the same prefix with the same seed, which is sampled once.
+        asked_for = {_known_by(one): one for one in requests if one.max_tokens > 0}
+        made = self.sampler.sample(list(asked_for.values()), self._settings)
         self.cost.add(made)
-        generations = iter(made)
+        generations = dict(zip(asked_for, made, strict=True))
         places = [traces[number] for number, ask in asked for _ in range(ask.count)]
         whole = [
-            _whole(trace, request, next(generations), self.sampler) if request.max_tokens > 0 else None
+            _whole(trace, request, generations[_known_by(request)], self.sampler) if request.max_tokens > 0 else None
             for trace, request in zip(places, requests, strict=True)
         ]
         judged = iter(self._judge(places, whole))
@@ -126,6 +129,10 @@ class Prefixes:
             # By what is completed and not by whose it is: two solutions that begin alike have the same labels there.
             seed=request_seed("label", seed, *made.prompt_ids, "then", *prefix, completion),
         )
+
+
+def _known_by(request: GenerationRequest) -> tuple[int, ...]:
+    return (request.seed, *request.prompt_ids)
 
 
 def _whole(trace: Trace, request: GenerationRequest, made: Generation, sampler: Sampler) -> Generation:

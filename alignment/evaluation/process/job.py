@@ -21,6 +21,7 @@ from alignment.evaluation.process.guided import searched_answers
 from alignment.evaluation.process.measure import BenchSettings, best_of, measure_judge, measure_model
 from alignment.evaluation.process.work import ProcessWork
 from alignment.evaluation.task import task_problems
+from alignment.inference.generative_verifier import GenerativeVerifier
 from alignment.inference.process_model import ProcessModel, StepModel
 from alignment.inference.step_logprobs import PolicyLogprobs
 from alignment.recipe.evaluation import Evaluations
@@ -69,7 +70,9 @@ def run(work: ProcessWork, output: Path) -> None:
 
 
 def _model(work: ProcessWork) -> StepModel:
-    """The process reward model, or the policy in its place."""
+    """The process reward model, or the language model in its place."""
+    if work.generative:
+        return GenerativeVerifier(work.model, StepRule(work.steps), trust_remote_code=work.trust_remote_code)
     if work.logprobs is None:
         return ProcessModel(work.model, work.engine, trust_remote_code=work.trust_remote_code)
     return PolicyLogprobs(work.model, work.logprobs, StepRule(work.steps), trust_remote_code=work.trust_remote_code)

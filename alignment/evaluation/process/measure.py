@@ -15,7 +15,15 @@ from alignment.evaluation.process.stress import STRESS, rewritten, stress_figure
 from alignment.inference.process_model import Solution, StepModel
 from alignment.recipe.process import Aggregate, aggregated
 from alignment.recipe.steps import JudgedSteps
-from alignment.records.process import BestOfN, CalibrationPoint, ProcessRecord, ProcessSubset, ScoredTrace, StressTest
+from alignment.records.process import (
+    BestOfN,
+    CalibrationPoint,
+    JudgeSpending,
+    ProcessRecord,
+    ProcessSubset,
+    ScoredTrace,
+    StressTest,
+)
 
 Rows = Sequence[Stepwise]
 BEST_OF = (1, 2, 4, 8, 16, 32, 64)
@@ -73,7 +81,10 @@ def measure_model(model: StepModel, subsets: Mapping[str, Rows], settings: Bench
 
 
 def measure_judge(method: JudgedSteps, subsets: Mapping[str, Rows]) -> ProcessRecord:
-    """F1 of a judge that names the first wrong step; rows that it did not answer are left out and counted."""
+    """F1 of a judge that names the first wrong step; rows that it did not answer are left out and counted.
+
+    Raises EngineError as StepJudge.critiques.
+    """
     asked = judge.StepJudge(method)
     figures = []
     for name, rows in subsets.items():
@@ -85,7 +96,13 @@ def measure_judge(method: JudgedSteps, subsets: Mapping[str, Rows]) -> ProcessRe
             if found.labels.known
         ]
         figures.append(_figures(name, marked, 0.5, len(rows) - len(marked), None))
-    return ProcessRecord(f"judge {method.model or method.base_url}", tuple(figures), _mean([one.f1 for one in figures]))
+    spent = asked.spent_in_all()
+    return ProcessRecord(
+        f"judge {asked.model}",
+        tuple(figures),
+        _mean([one.f1 for one in figures]),
+        judge=JudgeSpending(spent.asked, spent.tokens, round(spent.cost, 6)),
+    )
 
 
 def best_of(problems: Sequence[Sequence[Candidate]], seed: int = 0) -> tuple[BestOfN, ...]:

@@ -26,7 +26,8 @@ class ProcessWork(FileRecord):
     aggregate: Aggregate = "minimum"
     engine: Literal["transformers", "vllm"] = "transformers"
     logprobs: StepLogprob | None = None  # the model is a policy, whose own log-probs are the scores
-    steps: SplitBy = "blank_line"  # how its answers are split
+    generative: bool = False  # the model is asked whether each step is right, and its answer is the score
+    steps: SplitBy = "blank_line"  # how the answers of either are split
     policy: str | None = None
     samples: int = 8
     beams: int = 0  # of a beam search by the same scores; 0 for none

@@ -23,6 +23,7 @@ from alignment.inference.engine import (
     as_generation,
 )
 from alignment.inference.thinking_budget import OPEN
+from alignment.inference.vllm.prefix_cache import keeps_prefixes
 from alignment.inference.vllm.seeded import sample_by_inversion
 from alignment.inference.vllm.served_model import ServedModel
 from alignment.inference.weights.adapter_only import LoraRequests
@@ -73,7 +74,7 @@ class LocalVllm:
                 max_model_len=settings.max_length,
                 max_num_seqs=options.max_sequences,
                 gpu_memory_utilization=getattr(options, "gpu_memory_fraction", None) or settings.gpu_memory_fraction,
-                enable_prefix_caching=False,  # its entries would belong to the old weights after a sync
+                enable_prefix_caching=keeps_prefixes(self._model.path, settings),
                 trust_remote_code=settings.trust_remote_code,
                 disable_log_stats=True,
                 enable_sleep_mode=self._sleeps,

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from alignment.core.errors import EngineError
 from alignment.inference.lora_linear import fuse_adapters
+from alignment.inference.vllm.prefix_cache import emptied
 from alignment.inference.weights.merged import adapter_weights
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class LoraRequests:
         self._engine.add_lora(self.request)
         if old is not None:
             self._engine.remove_lora(old.lora_int_id)
-        self._engine.reset_prefix_cache()
+        emptied(self._engine)
         return self._version
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from alignment.core.errors import EngineError
+from alignment.inference.vllm.prefix_cache import emptied
 from alignment.inference.weights.vllm_reload import begin_reload, finish_reload
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class VllmReload:
         """Process what is left, pack what the CPU backend packs, and drop what was computed from the old weights."""
         config = self._llm.llm_engine.model_config
         self._apply(lambda model: finish_reload(model, config))
-        self._llm.reset_prefix_cache()
+        emptied(self._llm)
         return self._version
 
     def _apply(self, work: Callable[[torch.nn.Module], Any]) -> None:

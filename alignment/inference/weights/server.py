@@ -36,7 +36,7 @@ class ServerTransfer:
         return f"{self._prefix}-{self._version}"
 
     def begin(self, version: int) -> None:
-        """End what a call that was given up left behind, and get ready."""
+        """End what a call that was given up left behind, and get ready. A pause empties the prefix cache as well."""
         self._version = version
         self._everywhere("/pause?mode=abort")
         self._everywhere("/start_weight_update")

@@ -36,7 +36,7 @@ class AdapterTransfer:
         return self._folder / f"adapter-{self._version}"
 
     def begin(self, version: int) -> None:
-        """End what a call that was given up left behind, and drop the folder of the version before."""
+        """End what a call that was given up left behind, its prefix cache too, and drop the folder of the version before."""
         shutil.rmtree(self._place, ignore_errors=True)
         self._version = version
         self._everywhere("/pause?mode=abort")

@@ -17,12 +17,14 @@ from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem, Stepwise, read_rows, write_rows
 from alignment.data.source_rows import LeftOut
 from alignment.data.steps import StepRule, faults_of, thinking_steps
-from alignment.data_factory.step_labels.methods import Labelled, Labeller
+from alignment.data_factory.step_labels.judge import TOO_LONG
+from alignment.data_factory.step_labels.methods import Labelled, Labeller, named, spent_by, step_judges
 from alignment.data_factory.step_labels.prefixes import Prefixes, Trace, with_reached
 from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.records.metrics import MetricsRow
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.groups import chance, group_mode
+from alignment.rollout.judges import spending_counts
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.training.context import StageContext
@@ -42,6 +44,8 @@ class Counts:
     left_out_unsolved: int = 0  # of problems that no solution answered right: nothing says where they fail
     left_out_right: int = 0  # right ones that keep_right_fraction leaves out
     left_out_unknown: int = 0  # a method had no label for any step
+    left_out_too_long: int = 0  # a judge is not shown so much
+    left_out_unanswered: int = 0  # a judge refused, or said nothing that is an answer
     left_out_disagreeing: int = 0  # two methods named different steps
     left_out_few_steps: int = 0  # without any step
     odd_steps: int = 0  # rows with empty or duplicate steps, which stay
@@ -77,7 +81,8 @@ class _Stage:
         self.prefixes = Prefixes(
             sampler, self.scorer, self.sampling, stage.rollout.max_completion_tokens, self.is_right
         )
-        self.labeller = Labeller(stage.method, self.prefixes, self.context.recipe.seed)
+        kept = judgements_file(self.context)
+        self.labeller = Labeller(stage.method, self.prefixes, self.context.recipe.seed, kept)
         self.context.counts["engine"] = sampler.engine.name
 
     def is_right(self, judged: Judged) -> bool | None:
@@ -155,7 +160,10 @@ class _Stage:
                 yield trace
 
     def close(self) -> None:
-        """Close graders and engine."""
+        """Close graders and engine, and count what judges were asked, of answers and of steps."""
+        models = {**self.scorer.judges(), **self.labeller.judges()}
+        if counted := spending_counts(self.scorer.spent_in_all() + self.labeller.spent_in_all(), models):
+            self.context.counts["judges"] = counted
         self.scorer.close()
         self.trajectories.close()
         self.trajectories.sampler.engine.close()
@@ -185,6 +193,9 @@ def run(context: StageContext, output: Path) -> int:
         "seconds_per_label": round(total.seconds_labelling / total.labels, 5),
     }
     context.counts.update(rows=len(rows), **asdict(total), **per_label)
+    judges = step_judges(stage.method, judgements_file(context))
+    if counted := spending_counts(spent_by(judges), named(judges)):
+        context.counts.setdefault("judges", counted)  # of a stage whose chunks were all done before
     return total.sampled_tokens + total.label_tokens
 
 
@@ -209,10 +220,18 @@ def _chunks(context: StageContext, problems: list[Problem]) -> Iterator[tuple[li
         worker.close()
 
 
+def judgements_file(context: StageContext) -> Path:
+    """The file that keeps what a judge said of the stage's solutions, and what that cost."""
+    return context.run.judgements / f"{context.stage.name}.jsonl"
+
+
 def _rows(traces: Sequence[Trace], found: Sequence[Labelled], counts: Counts) -> Iterator[Stepwise]:
     for place, (trace, labelled) in enumerate(zip(traces, found, strict=True)):
         counts.left_out_disagreeing += labelled.disagrees
-        counts.left_out_unknown += not labelled.labels.known and not labelled.disagrees
+        unknown = not labelled.labels.known and not labelled.disagrees
+        counts.left_out_unknown += unknown and not labelled.reason
+        counts.left_out_too_long += unknown and labelled.reason == TOO_LONG
+        counts.left_out_unanswered += unknown and labelled.reason not in ("", TOO_LONG)
         if not labelled.labels.known or labelled.disagrees:
             continue
         problem = trace.judged.problem

@@ -16,6 +16,7 @@ from alignment.core.process import end_session
 from alignment.inference.adapters import vllm_rank
 from alignment.inference.engine import EngineSettings
 from alignment.inference.thinking_budget import OPEN
+from alignment.inference.vllm.prefix_cache import keeps_prefixes
 from alignment.inference.vllm.server import plugin
 from alignment.inference.vllm.server.client import ServerClient, ServerLost
 from alignment.inference.vllm.server.place import STARTER, Place, environment, free_port
@@ -99,7 +100,7 @@ def command(settings: EngineSettings, place: Place) -> list[str]:
         "--dtype", options.resolved_dtype(on_gpu=not on_cpu),
         "--max-model-len", str(settings.max_length),
         "--max-num-seqs", str(options.max_sequences),
-        "--no-enable-prefix-caching",  # its entries would belong to the old weights after a sync
+        "--enable-prefix-caching" if keeps_prefixes(settings.model, settings) else "--no-enable-prefix-caching",
         "--enable-scale-out",  # token ids in and out
         "--weight-transfer-config", json.dumps({"backend": plugin.BACKEND}),
         "--worker-cls", worker,
