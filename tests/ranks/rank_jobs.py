@@ -142,6 +142,8 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         stage("rl", "grpo", processes, algorithm="dapo", **rl),
         stage("rl_papo", "grpo", processes, algorithm="papo", process=scorer, **rl),
         stage("rl_pure", "grpo", processes, algorithm="pure", process=scorer, **rl),
+        stage("rl_vine", "grpo", processes, algorithm="vine", process=scorer, **rl),
+        stage("rl_grpo_process", "grpo", processes, algorithm="grpo_process", process=scorer, **rl),
         stage("rl_gspo", "grpo", processes, algorithm="gspo", **rl),
         stage("rl_gspo_every_row", "grpo", processes, algorithm=every_row, **rl),
         stage("rl_kl", "grpo", processes, algorithm="grpo", **rl),

@@ -26,7 +26,7 @@ ZERO3 = ("sft", "sft_resumed", "sft_lora", "sft_dora", "sft_moe", "dpo", "rl", "
          "rl_sampled", "prm", "prm_lora", "reward_model", "reward_model_lora", "distill", "distill_lora")  # fmt: skip
 KILLED = ("sft_resumed", "sft_lora", "sft_lora_resumed", "rl_resumed")
 ALONE = ("rl_gspo_every_row",)  # compared with rl_gspo
-STEP_CREDIT = ("rl_papo", "rl_pure")
+STEP_CREDIT = ("rl_papo", "rl_pure", "rl_vine", "rl_grpo_process")
 # One start for each, with a job of every kind of weights and losses that is its own.
 JOBS = {
     "cpu-2": ("sft", "sft_resumed", "rl", "rl_gspo", *STEP_CREDIT, "prm", "reward_model", "distill"),
