@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.scoring import RESUMES, Judged, Scorer
 from alignment.rollout.trajectory import Trajectory
 from rewards import Verdict, not_applicable
-from rewards.compose import TASK, is_of_task, refuse_broken
+from rewards.compose import TASK, VerdictsUnavailable, is_of_task, refuse_broken
 
 
 class ModelScorer(Protocol):
@@ -52,7 +52,10 @@ def with_scores(
 def _scored(verifiers: Scorer, scorer: ModelScorer, rows: Sequence[Judged], group: int) -> list[Judged]:
     """Whole groups of rollouts with one scorer's verdicts and its part of the total."""
     found = scorer.verdicts([one.trajectory for one in rows]) if rows else []
-    refuse_broken(scorer.name, found)
+    try:
+        refuse_broken(scorer.name, found)
+    except VerdictsUnavailable as error:
+        raise error.advising(RESUMES) from error
     values: list[float | None] = []
     for start in range(0, len(found), group):
         values += scorer.in_group([verdict.score for verdict in found[start : start + group]])
