@@ -3,8 +3,9 @@
     python benchmarks/step_labels.py POLICY [--problems 64] [--completions 8] [--engine transformers]
 
 POLICY is a folder with a policy that solves chains of sums, such as runs/tiny-thinking/01-cold_start/output. The plain way
-draws `completions` from each prefix up to the first that reaches nothing, as Math-Shepherd does. Both others draw the same
-completions, by the same seeds, and fewer of them. Prints tokens, labels that agree, and prefill tokens that sharing saves.
+draws `completions` from each prefix up to the first that reaches nothing, as Math-Shepherd does. The others draw the same
+completions, by the same seeds, and fewer of them; the last two count a right solution that begins alike as a completion, as
+step_labels stages do. Prints tokens, and labels that agree.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from alignment.data.source_rows import source_problems
 from alignment.data.sources import load_source
 from alignment.data.steps import StepRule
 from alignment.data_factory.step_labels.labelling import Ask, Labelling, Labels, binary_search, hard_labels, run
-from alignment.data_factory.step_labels.prefixes import Cost, Prefixes, Trace
+from alignment.data_factory.step_labels.prefixes import Cost, Prefixes, Trace, with_reached
 from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.inference.start import Serving, serve
 from alignment.recipe.engine import VllmOptions
@@ -70,11 +71,17 @@ def main() -> None:
     print(f"{len(traces)} solutions, {sum(len(one.steps) for one in traces)} steps, "
           f"{sum(one.right for one in traces) / len(traces):.0%} right")  # fmt: skip
     ways = []
-    for name, labelling in (("plain", plain), ("hard, stopping early", hard_labels), ("binary search", binary_search)):
+    for name, labelling, shares in (
+        ("plain", plain, False),
+        ("hard, stopping early", hard_labels, False),
+        ("binary search", binary_search, False),
+        ("hard, stopping early, as a stage does", hard_labels, True),
+        ("binary search, as a stage does", binary_search, True),
+    ):
         prefixes = Prefixes(sampler, scorer, SamplingSettings(), MOST_TOKENS, is_right)
         started = time.monotonic()
         labels = run(
-            [labelling(len(one.steps), chosen.completions, right=one.right) for one in traces],
+            [_labelling(labelling, one, chosen.completions, shares=shares) for one in traces],
             lambda asked, prefixes=prefixes: prefixes.answer(traces, asked, 0),  # type: ignore[misc]
         )
         ways.append(Way(name, labels, prefixes.cost, time.monotonic() - started))
@@ -90,7 +97,14 @@ def _traces(sampler, scorer: Scorer, count: int) -> list[Trace]:  # type: ignore
     rule = StepRule("line")
     solved = {one.problem.id for one in judged if is_right(one)}
     kept = [one for one in judged if one.problem.id in solved and one.trajectory.stop_reason == "end"]
-    return [one for one in (Trace.of(row, rule, sampler, right=is_right(row)) for row in kept) if one.steps]
+    found = [one for one in (Trace.of(row, rule, sampler, right=is_right(row)) for row in kept) if one.steps]
+    return with_reached(found)
+
+
+def _labelling(method, trace: Trace, completions: int, *, shares: bool) -> Labelling:  # type: ignore[no-untyped-def]
+    reached = {"reached": trace.reached} if shares else {}
+    found: Labelling = method(len(trace.steps), completions, right=trace.right, **reached)
+    return found
 
 
 def _print(ways: list[Way]) -> None:

@@ -117,10 +117,17 @@ class Stepwise:
     family: str = ""
     rationale: str = ""  # why a judge named its first wrong step
     thinking_steps: int = 0  # how many of the steps, the first ones, stand in a think block
+    states: list[str | None] = field(
+        default_factory=list
+    )  # of a program: the values of its names after each step, as text
 
     def __post_init__(self) -> None:
         if len(self.steps) != len(self.labels):
             raise ValueError(f"{len(self.steps)} steps and {len(self.labels)} labels; there has to be one for each")
+        if self.states and len(self.states) != len(self.steps):
+            raise ValueError(
+                f"{len(self.steps)} steps and {len(self.states)} states; there has to be one for each, or none"
+            )
 
     @property
     def first_error(self) -> int | None:

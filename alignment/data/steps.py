@@ -17,7 +17,7 @@ from rewards.contract import THINK_CLOSE, THINK_OPEN
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SplitBy = Literal["blank_line", "line", "marker", "statement"]
+SplitBy = Literal["blank_line", "line", "marker", "statement", "block"]
 SPLITS_BY: tuple[SplitBy, ...] = get_args(SplitBy)
 _PARTS: dict[str, re.Pattern[str]] = {"blank_line": re.compile(r"\n[ \t]*\n\s*"), "line": re.compile(r"\n\s*")}
 _TAGS = re.compile(f"{THINK_OPEN}|{THINK_CLOSE}")
@@ -33,8 +33,8 @@ class StepRule:
 
     def split(self, completion: str) -> list["Step"]:
         """The steps of a completion, in order and without surrounding white space. Empty pieces are no steps."""
-        if self.by == "statement":
-            return list(_statements(completion))
+        if self.by in ("statement", "block"):
+            return list(_statements(completion, nested=self.by == "statement"))
         spans: list[tuple[int, int]] = []
         for start, end in _outside_tags(completion):
             piece = completion[start:end]
@@ -47,6 +47,30 @@ class StepRule:
     def ends(self, written: str) -> bool:
         """Whether what was written holds the line break, or blank line, that ends a piece; for rules by those two."""
         return _PARTS[self.by].search(written.lstrip()) is not None
+
+    def unparsed(self, completion: str) -> bool:
+        """Whether a rule by statements or blocks had to split lines, since the program does not parse."""
+        return self.by in ("statement", "block") and parsed(Program.of(completion).code) is None
+
+
+@dataclass(frozen=True)
+class Program:
+    """The last program in a completion, or the completion itself where nothing is fenced: its text, and where it begins."""
+
+    code: str
+    start: int
+
+    @classmethod
+    def of(cls, completion: str) -> "Program":
+        """The program of a completion."""
+        fences = list(_FENCE.finditer(completion))
+        return cls(fences[-1][1], fences[-1].start(1)) if fences else cls(completion, 0)
+
+    @property
+    def ends(self) -> list[int]:
+        """Where in the completion each statement of the top level ends; empty for a program that does not parse."""
+        rows = [*_line_starts(self.code), len(self.code) + 1]
+        return [self.start + rows[one.end_lineno or one.lineno] - 1 for one in parsed(self.code) or ()]
 
 
 @dataclass(frozen=True)
@@ -140,18 +164,27 @@ def _trimmed(text: str, start: int, end: int) -> Step | None:
     return Step(bare, first, first + len(bare))
 
 
-def _statements(completion: str) -> Iterator[Step]:
-    """The statements of the last program in a completion, those inside a function counted one by one.
-
-    It is parsed and never run. A program that does not parse is split into its lines.
-    """
-    fences = list(_FENCE.finditer(completion))
-    start, code = (fences[-1].start(1), fences[-1][1]) if fences else (0, completion)
-    rows = _line_starts(code)
+def parsed(code: str) -> list[ast.stmt] | None:
+    """The statements of a program's top level; None if it is none. It is parsed and never run."""
     try:
-        lines = sorted(set(_first_lines(ast.parse(code).body)))
+        return ast.parse(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _statements(completion: str, *, nested: bool) -> Iterator[Step]:
+    """The statements of the last program in a completion.
+
+    nested: those inside a function, a loop or a condition are counted one by one; else they are one step with it. A program
+    that does not parse is split into its lines.
+    """
+    program = Program.of(completion)
+    start, code = program.start, program.code
+    rows, body = _line_starts(code), parsed(code)
+    if body is None:
         lines = [number for number, line in enumerate(code.split("\n"), 1) if line.strip()]
+    else:
+        lines = sorted(set(_first_lines(body, nested=nested)))
     bounds = [rows[number - 1] for number in lines] + [len(code)]
     for first, last in itertools.pairwise(bounds):
         step = _trimmed(completion, start + first, start + last)
@@ -159,16 +192,18 @@ def _statements(completion: str) -> Iterator[Step]:
             yield step
 
 
-def _first_lines(body: Sequence[ast.stmt]) -> Iterator[int]:
+def _first_lines(body: Sequence[ast.stmt], *, nested: bool) -> Iterator[int]:
     for statement in body:
         decorators = getattr(statement, "decorator_list", [])
         yield min([statement.lineno, *(one.lineno for one in decorators)])
+        if not nested:
+            continue
         for name in ("body", "orelse", "finalbody"):
             inner = getattr(statement, name, None)
             if isinstance(inner, list) and inner and isinstance(inner[0], ast.stmt):
-                yield from _first_lines(inner)
+                yield from _first_lines(inner, nested=True)
         for handler in getattr(statement, "handlers", []):
-            yield from _first_lines(handler.body)
+            yield from _first_lines(handler.body, nested=True)
 
 
 def _line_starts(text: str) -> list[int]:

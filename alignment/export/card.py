@@ -1,7 +1,7 @@
 """The model card of an export, README.md, made from what the run recorded and nothing else.
 
 Losses stand in it like gains: every evaluated stage with its interval, every alarm. It names no path of the machine.
-Neighbours: report/ (the figures), data/licences.py, commands/export/exporting.py.
+Neighbours: process_card.py (a process reward model's own parts), report/ (the figures), data/licences.py, commands/export/exporting.py.
 """
 
 import json
@@ -16,6 +16,7 @@ from alignment.data.hub import is_hub_id
 from alignment.data.licences import licences, source_name
 from alignment.data.mixture import load_parts
 from alignment.data.sources import source_of
+from alignment.export.process_card import ProcessModelFacts, process_opening, process_results, process_use
 from alignment.recipe.kinds import find_kind
 from alignment.recipe.schema import Recipe
 from alignment.records.evaluation import EvaluationFigures
@@ -38,15 +39,22 @@ class CardFacts:
     thinks: bool = False
     gguf: Sequence[GgufFile] = ()
     quantised: QuantisedExport | None = None
+    process: ProcessModelFacts | None = None  # where the stage leaves a process reward model and no policy
 
 
 def model_card(facts: CardFacts) -> str:
     """README.md, with the hub's metadata at its head."""
+    if facts.process is not None:
+        own = [
+            *process_opening(facts.process),
+            *process_use(facts.process),
+            *process_results(facts.stage, facts.process),
+        ]
+    else:
+        own = [cell(facts.report.summary), *_use(facts), *_quantised(facts), *_results(facts)]
     parts = [
         *_opening(facts),
-        *_use(facts),
-        *_quantised(facts),
-        *_results(facts),
+        *own,
         *_made(facts),
         *_data(facts),
         *_environment(facts),
@@ -58,7 +66,7 @@ def _metadata(facts: CardFacts) -> Iterator[str]:
     """The head of the card: one line for each key, each value as JSON, which YAML reads."""
     yield "---"
     yield "library_name: transformers"
-    yield "pipeline_tag: text-generation"
+    yield f"pipeline_tag: {'text-generation' if facts.process is None else 'token-classification'}"
     if facts.licence:
         yield f"license: {json.dumps(facts.licence)}"
     base = facts.recipe.model
@@ -76,10 +84,9 @@ def _opening(facts: CardFacts) -> Iterator[str]:
     report = facts.report
     yield f"# {cell(report.recipe)}"
     yield (
-        f"The policy of stage `{facts.stage}` of the recipe {cell(report.recipe)} (seed {cell(report.seed)}), which starts from "
+        f"The {'policy' if facts.process is None else 'process reward model'} of stage `{facts.stage}` of the recipe {cell(report.recipe)} (seed {cell(report.seed)}), which starts from "
         f"{cell(_model_name(report.model))}. Licence: {cell(facts.licence or LICENCE_UNSTATED)}."
     )
-    yield cell(report.summary)
 
 
 def _use(facts: CardFacts) -> Iterator[str]:

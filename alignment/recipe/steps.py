@@ -17,9 +17,10 @@ _TEMPERATURE = "Sampling temperature of completions, below the rollout's for sur
 class Steps(Closed):
     """The block `steps`: how a completion is split."""
 
-    by: Literal["blank_line", "line", "marker", "statement"] = Field(
+    by: Literal["blank_line", "line", "marker", "statement", "block"] = Field(
         "blank_line",
-        description="What separates steps: a blank line, a line break, or the marker that begins each; statement splits a program.",
+        description="What separates steps: a blank line, a line break, or the marker that begins each; statement splits a program, "
+        "block into the statements of its top level, a loop or a function with all its lines.",
     )
     marker: str = Field(MARKER, description="Regular expression of what begins a step, with `by: marker`.")
 

@@ -87,6 +87,12 @@ def _of_stage(run: RunFolder, name: str) -> Policy:
     return Policy(name, folder.output, manifest.output_hash)
 
 
+def leaves_process_model(folder: StageFolder) -> bool:
+    """Whether a finished stage leaves a process reward model."""
+    kind = find_kind(folder.manifest().kind) if folder.finished else None
+    return kind is not None and kind.leaves == "process_model"
+
+
 def _leaves_policy(folder: StageFolder) -> bool:
     """Whether a stage leaves a policy; of a kind that is not installed here, what it has left says it."""
     kind = find_kind(folder.manifest().kind)

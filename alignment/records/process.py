@@ -6,7 +6,7 @@ Neighbours: evaluation/process/ (computes it), report/run.py (reads it), docs/pr
 from dataclasses import dataclass
 from typing import Annotated
 
-from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.records.file_record import FileRecord
 
 
@@ -57,6 +57,14 @@ class BestOfN:
     mean: Annotated[Estimate, "the highest mean"]
     majority: Annotated[Estimate, "the most frequent answer"]
     pass_at_n: Annotated[Estimate, "whether any is right: an upper bound for every choice"]
+    outcome: Annotated[Estimate, "the highest score of a reward model for whole answers; null without one"] = UNKNOWN
+
+    @property
+    def choices(self) -> dict[str, Estimate]:
+        """Accuracy by how an answer is chosen, as tables show it; the outcome reward where there is one."""
+        outcome = {} if self.outcome.value is None else {"outcome reward": self.outcome}
+        ranked = {"product": self.product, "minimum": self.minimum, "last": self.last}
+        return {**ranked, **outcome, "majority": self.majority, "pass@N": self.pass_at_n}
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,9 @@ class ScoredTrace:
     steps: Annotated[tuple[str, ...], "the steps"]
     scores: Annotated[tuple[float, ...], "the score of each"]
     first_wrong: Annotated[int | None, "index of the first wrong step; null if all are right"] = None
+    states: Annotated[
+        tuple[str | None, ...], "of a program that was run: the values of its names after each step; empty without"
+    ] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,8 @@ class ProcessRecord(FileRecord):
     last_step_minima_by_chance: Annotated[float | None, "that of random scores"] = None
     stress: Annotated[tuple[StressTest, ...], "stress tests"] = ()
     best_of: Annotated[tuple[BestOfN, ...], "best of N on a task, with rising N"] = ()
+    outcome_model: Annotated[str | None, "the reward model of `outcome` in best_of; null without one"] = None
+    outcome_unscored: Annotated[int, "answers that it could not score, which are chosen last"] = 0
     beam_search: Annotated[SearchedAnswers | None, "beam search by these scores on the same problems"] = None
     answers_auc: Annotated[
         float | None, "probability that a right one of these answers scores above a wrong one, by the aggregate"

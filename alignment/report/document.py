@@ -159,6 +159,7 @@ class ProcessSection:
     best_of_8: Annotated[Estimate, "accuracy of the best of eight answers by its scores"]
     majority_of_8: Annotated[Estimate, "accuracy of the most frequent of eight answers"]
     pass_at_1: Annotated[Number, "accuracy of a single answer"]
+    outcome_of_8: Annotated[Estimate, "accuracy of the best of eight answers by an outcome reward; null without one"]
     stress: Annotated[Mapping[str, Number], "by stress test: the fraction of solutions whose score rose"]
     measured: Annotated[ProcessRecord, "everything that was measured of it"]
 

@@ -4,8 +4,9 @@ Neighbours: document.py (ProcessSection), records/process.py (the figures), rend
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.core.typed_json import Json
 from alignment.records.process import BestOfN, ProcessRecord
 from alignment.report.document import ProcessSection
@@ -22,15 +23,26 @@ def process_section(run: Run) -> ProcessSection | None:
         return None
     stage, record = measured[-1]
     methods = {_method(one, run): found.f1 for one, found in measured}
-    one, several = _point(record, 1), _point(record, N)
-    return ProcessSection(
-        stage=stage.name,
-        f1=record.f1,
+    found = section_of(stage.name, record)
+    return replace(
+        found,
         f1_monte_carlo=next((methods[name] for name in BY_SEARCH if name in methods), None),
         f1_consensus=methods.get("consensus"),
+    )
+
+
+def section_of(stage: str, record: ProcessRecord) -> ProcessSection:
+    """The section of one model, without what others of the run have."""
+    one, several = _point(record, 1), _point(record, N)
+    return ProcessSection(
+        stage=stage,
+        f1=record.f1,
+        f1_monte_carlo=None,
+        f1_consensus=None,
         best_of_8=_best(record, several),
-        majority_of_8=Estimate(None) if several is None else several.majority,
+        majority_of_8=UNKNOWN if several is None else several.majority,
         pass_at_1=None if one is None else one.pass_at_n.value,
+        outcome_of_8=UNKNOWN if several is None else several.outcome,
         stress={test.name: test.risen.value for test in record.stress},
         measured=record,
     )
@@ -43,7 +55,7 @@ def _point(record: ProcessRecord, n: int) -> BestOfN | None:
 def _best(record: ProcessRecord, point: BestOfN | None) -> Estimate:
     """By the aggregate that the model was measured with."""
     if point is None:
-        return Estimate(None)
+        return UNKNOWN
     chosen = {"product": point.product, "minimum": point.minimum, "last": point.last, "mean": point.mean}
     return chosen.get(record.aggregate, point.minimum)
 

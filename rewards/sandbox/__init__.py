@@ -7,10 +7,20 @@ Not covered: faults of the kernel and of the processor (a jail shares both with 
 several jails take all the memory they may. docs/sandbox.md says it in full, and what to add for hostile tenants.
 
 policy.py limits · backends/ isolation · inside/ what runs in the jail · jail.py, channel.py one jail · examination.py,
-plain.py what is asked · conduct.py, replies.py, compare.py how it is judged · workers.py all cores.
+plain.py what is asked · conduct.py, replies.py, states.py, compare.py how it is judged · workers.py all cores.
 """
 
-from rewards.sandbox.examination import Asserts, Call, Calls, Examination, Finding, Output, StandardStreams, Tests
+from rewards.sandbox.examination import (
+    Asserts,
+    Call,
+    Calls,
+    Examination,
+    Finding,
+    Output,
+    StandardStreams,
+    States,
+    Tests,
+)
 from rewards.sandbox.policy import ISOLATIONS, Isolation, IsolationUnavailable, JailLost, Limits
 from rewards.sandbox.workers import Sandbox
 
@@ -28,5 +38,6 @@ __all__ = [
     "Output",
     "Sandbox",
     "StandardStreams",
+    "States",
     "Tests",
 ]

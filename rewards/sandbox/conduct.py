@@ -14,7 +14,17 @@ from typing import Any
 
 from rewards.sandbox.channel import Channel, OutputLimit, TimedOut
 from rewards.sandbox.compare import gives_expected, same_lines
-from rewards.sandbox.examination import Asserts, Calls, Examination, Finding, Outcome, Output, StandardStreams
+from rewards.sandbox.examination import (
+    Asserts,
+    Calls,
+    Examination,
+    Finding,
+    Outcome,
+    Output,
+    StandardStreams,
+    State,
+    States,
+)
 from rewards.sandbox.inside import wire
 from rewards.sandbox.jail import LINGER_SECONDS, Jail
 from rewards.sandbox.policy import JailLost, Limits
@@ -28,6 +38,7 @@ from rewards.sandbox.replies import (
     stop_over_ending,
     writable,
 )
+from rewards.sandbox.states import observe
 
 _OUTCOMES: dict[str, Outcome] = {"wrong_answer": "wrong_answer", "crashed": "crashed", "broken": "tests_broken"}
 MOMENT_SECONDS = 0.02  # within which most programs are over
@@ -42,10 +53,11 @@ class _Tally:
     passed: int = 0
     failures: list[tuple[Outcome, str]] = field(default_factory=list)
     written: str = ""
+    states: list[State] = field(default_factory=list)
 
     def finding(self, isolation: str) -> Finding:
         outcome, detail = self.failures[0] if self.failures else ("passed", "")
-        return Finding(outcome, self.passed, self.total, detail, isolation, self.written)
+        return Finding(outcome, self.passed, self.total, detail, isolation, self.written, tuple(self.states))
 
 
 def conduct(examination: Examination, candidates: Jail, examiners: Jail, limits: Limits) -> Finding:
@@ -57,6 +69,9 @@ def conduct(examination: Examination, candidates: Jail, examiners: Jail, limits:
             _run_programs(examination, tests, candidates, limits, tally)
         elif isinstance(tests, Output):
             tally.written = _run_program(examination, tests.given, candidates, limits)
+            tally.passed = 1
+        elif isinstance(tests, States):
+            observe(examination, tests, candidates, _cpu_seconds(limits, 1), tally.states)
             tally.passed = 1
         elif isinstance(tests, Calls):
             _call(examination, tests, candidates, limits, tally)

@@ -91,7 +91,24 @@ class Output:
         return 1
 
 
-Tests = StandardStreams | Calls | Asserts | Output
+@dataclass(frozen=True)
+class States:
+    """No test: a program is run once, statement by statement, for the values of its names after each (`Finding.states`).
+
+    statements: how many its top level has; what says that there are more is not listened to.
+    """
+
+    statements: int
+    given: str = ""  # its standard input
+
+    @property
+    def total(self) -> int:
+        """One run."""
+        return 1
+
+
+State = Mapping[str, str]  # how each name's value is written, cut
+Tests = StandardStreams | Calls | Asserts | Output | States
 
 
 @dataclass(frozen=True)
@@ -117,3 +134,4 @@ class Finding:
     detail: str = ""
     isolation: str = ""
     written: str = ""  # standard output, where it was asked for
+    states: tuple[State, ...] = ()  # after each statement that has ended, where they were asked for

@@ -33,6 +33,7 @@ LONGEST_FILE, LONGEST_FUNCTION, MOST_PARAMETERS = 400, 60, 7
 BLIND: dict[str, str] = {
     "rewards/sandbox/inside/candidate.py": "a model's program may raise anything, and is told apart by what it raised",
     "rewards/sandbox/inside/examiner.py": "so may a data set's test code",
+    "rewards/sandbox/inside/states.py": "so may a value of it, when it is asked what it is",
     "rewards/own/inside.py": "a reward of the user's own may raise anything, and what it raised is its verdict",
     "alignment/rollout/environments/trl.py": "a tool of TRL's shape may raise anything, and the policy is shown what it raised",
     "rewards/sandbox/workers.py": "an error in a worker's thread is raised where its finding is waited for",

@@ -109,6 +109,19 @@ def test_best_of_n_beside_a_vote_and_pass_at_n() -> None:
     assert four.mean_tokens == 40
 
 
+def test_an_outcome_reward_chooses_by_its_own_score_whatever_its_sign_and_what_it_cannot_read_comes_last() -> None:
+    scored = [
+        Candidate([0.9], "right", True, 10, outcome=-4.0),
+        Candidate([0.2], "wrong", False, 10, outcome=-1.5),
+        Candidate([0.3], "other", False, 10, outcome=None),
+    ]
+    one, two, three = best_of_curve([scored] * 5, [1, 2, 3])
+    assert one.outcome.value == pytest.approx(1 / 3, abs=1e-4)
+    assert two.outcome.value == pytest.approx(1 / 3, abs=1e-4)  # before the unread one, behind the wrong one
+    assert (three.product.value, three.outcome.value) == (1.0, 0.0)
+    assert best_of_curve([[candidate(0.9, "right")]] * 4, [1])[0].outcome.value is None
+
+
 def test_candidates_of_equal_score_share_their_place() -> None:
     tied = [candidate(0.5, "right"), candidate(0.5, "wrong")]
     (point,) = best_of_curve([tied] * 4, [2])

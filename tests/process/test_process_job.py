@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from alignment.commands.processbench.benching import shown
-from alignment.core.errors import DataError
+from alignment.commands.processbench.benching import outcome_model_of, shown
+from alignment.commands.processbench.refused import refuse
+from alignment.core.errors import DataError, OptionError
 from alignment.core.resources import resource
 from alignment.evaluation.process.best_of import Candidate
 from alignment.evaluation.process.candidates import answers_auc
@@ -15,6 +16,7 @@ from alignment.evaluation.process.stress import STRESS
 from alignment.evaluation.process.work import ProcessWork
 from alignment.records.process import ProcessRecord
 from process.step_scorers import untrained_scorer
+from scorers.reward_models import untrained_reward_model
 
 WRONG_AT_1 = {"problem": "1 + 3 + 1 =", "steps": ["1 + 3 = 4", "4 + 1 = 6", "\\boxed{6}"], "label": 1}
 RIGHT = {"problem": "1 + 3 + 1 =", "steps": ["1 + 3 = 4", "4 + 1 = 5", "\\boxed{5}"], "label": -1}
@@ -35,6 +37,7 @@ def test_one_record_holds_f1_calibration_stress_tests_and_the_best_of_n(
     work = ProcessWork(
         model=str(scorer), name="prm", files=(str(bench),), tasks=("chain-sum",), count=6, threshold_rows=10,
         policy=str(resource("data/base")), samples=4, settings={"max_completion_tokens": 24, "engine": "transformers"},
+        outcome=str(untrained_reward_model(tmp_path / "taste")), outcome_name="taste",
     )  # fmt: skip
     run(work, tmp_path / "process.json")
     record = ProcessRecord.read(tmp_path / "process.json")
@@ -47,12 +50,23 @@ def test_one_record_holds_f1_calibration_stress_tests_and_the_best_of_n(
     first = record.best_of[0]
     assert first.minimum == first.product == first.pass_at_n  # one answer leaves no choice
     assert record.best_of[-1].mean_tokens > first.mean_tokens
+    assert record.outcome_model == "taste" and record.outcome_unscored <= 24
     assert (
         record.answers_auc is None or 0 <= record.answers_auc <= 1
     )  # None where every answer is as wrong as the others
     shown(record, tmp_path / "process.json", as_json=False)
     printed = capsys.readouterr().out
-    assert "corrupted chain-sum" in printed and "best of N" in printed
+    assert "corrupted chain-sum" in printed and "best of N, outcome reward by taste" in printed
+
+
+def test_the_outcome_reward_is_a_stage_of_the_measured_run_or_a_model_with_a_slash(tmp_path: Path) -> None:
+    model = untrained_reward_model(tmp_path / "taste")
+    for named, folder in ((f"{model}/", str(model)), ("somebody/taste", "somebody/taste")):
+        assert outcome_model_of(tmp_path, named).folder == folder
+    with pytest.raises(OptionError, match="names a stage, and .* is no run; write a folder or hub id, with a slash"):
+        outcome_model_of(model, "taste")
+    with pytest.raises(OptionError, match="write --policy beside --outcome"):
+        refuse(ProcessWork("m", "m", tasks=("chain-sum",), outcome="somebody/taste"))
 
 
 def test_a_right_answer_that_scores_above_a_wrong_one_counts_for_the_area_and_one_without_a_score_does_not() -> None:

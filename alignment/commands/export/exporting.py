@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
+from alignment.commands.export.process_model import refuse_other_forms, write_process_card, write_process_model
 from alignment.core.errors import OptionError
 from alignment.core.files import write_text
 from alignment.export.quantised.forms import FORMS, Form, FormName
 from alignment.records.export import EXPORT, ExportRecord, GgufFile
-from alignment.records.policies import Policy, named_policies
+from alignment.records.policies import Policy, leaves_process_model, named_policies
 from alignment.records.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def exported(options: ExportOptions) -> None:
     disable_progress_bar()
     run = RunFolder.open(options.run)
     recipe = _recipe(run)
+    if options.stage is not None and leaves_process_model(run.find(options.stage)):
+        _process_model(options, run, recipe)
+        return
     policy = named_policies(options.run, [] if options.stage is None else [options.stage])[0]
     folder = options.into or run.path / "export" / policy.name
     wanted = ExportRecord(recipe.name, policy.name, policy.output_hash(), options.dtype, 0.0)
@@ -67,6 +71,21 @@ def exported(options: ExportOptions) -> None:
              f"{one.largest_difference:.2g}")  # fmt: skip
     if options.quantise is not None:
         folder = _quantised(FORMS[options.quantise], options, recipe, policy, folder)
+    if options.push is not None:
+        _push(options, folder)
+
+
+def _process_model(options: ExportOptions, run: RunFolder, recipe: "Recipe") -> None:
+    """Export a prm stage's model with the figures that were measured of it."""
+    name = str(options.stage)
+    refuse_other_forms(name, dtype=options.dtype, gguf=options.gguf, quantise=options.quantise)
+    folder = options.into or run.path / "export" / name
+    found = run.find(name)
+    wanted = ExportRecord(recipe.name, name, found.verified_manifest().output_hash, options.dtype, 0.0)
+    if _existing(folder, wanted) is None:
+        write_process_model(found, folder, wanted)
+    write_process_card(run, recipe, name, folder, options.licence)
+    _say(f"{folder}: the process reward model of {name}, byte for byte the run's")
     if options.push is not None:
         _push(options, folder)
 

@@ -21,6 +21,9 @@ Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Score b
 AnsweringPolicy = Annotated[
     Path | None, typer.Option(help="A policy whose answers to the tasks best-of-N chooses from.")
 ]
+OutcomeModel = Annotated[
+    str, typer.Option(metavar="STAGE|MODEL", help="A reward model, by which best-of-N chooses whole answers as well.")
+]
 Beams = Annotated[
     int, typer.Option(min=0, help="Measure step-level beam search too, with so many unfinished answers (0: do not).")
 ]
@@ -42,7 +45,7 @@ ScoringEngine = Annotated[
 Logprobs = Annotated[Literal["minimum", "mean"] | None, typer.Option(help=LOGPROBS)]
 Generative = Annotated[bool, typer.Option("--generative", help=GENERATIVE)]
 SplitSteps = Annotated[
-    Literal["blank_line", "line", "statement"],
+    Literal["blank_line", "line", "statement", "block"],
     typer.Option(help="How answers are split, with --logprobs or --generative."),
 ]
 ModelStage = Annotated[
@@ -70,6 +73,7 @@ def processbench(
     steps: SplitSteps = "blank_line",
     policy: AnsweringPolicy = None,
     samples: Annotated[int, typer.Option(min=1, help="Answers to each problem for best-of-N.")] = 8,
+    outcome: OutcomeModel = "",
     beams: Beams = 0,
     expansions: Expansions = 4,
     engine: ScoringEngine = "transformers",
@@ -102,6 +106,7 @@ def processbench(
         steps=steps,
         policy=str(policy.resolve()) if policy else None,
         samples=samples,
+        outcome=outcome or None,
         beams=beams,
         expansions=expansions,
         settings=_evaluation(max_completion_tokens, engine, temperature) if policy else None,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from alignment.commands.processbench.refused import scorer_of
-from alignment.core.errors import ArtifactError
+from alignment.core.errors import ArtifactError, OptionError
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.typed_json import encode
 from alignment.evaluation.process.work import ProcessWork
@@ -52,6 +52,20 @@ def process_model_of(path: Path, stage: str | None, *, leaves: Leaves = "process
     return FoundModel(name, str(run.find(name).output.resolve()), run.find(name).evaluations / "process.json")
 
 
+def outcome_model_of(measured: Path, named: str) -> FoundModel:
+    """The reward model of `--outcome`: a stage of the measured run, or, with a slash, a folder, a run or a hub id.
+
+    Raises OptionError for a stage where no run is measured, and ArtifactError where there is no such stage.
+    """
+    if "/" in named:
+        return process_model_of(Path(named), None, leaves="reward_model")
+    if is_model_folder(measured) or not measured.exists():
+        raise OptionError(
+            f"--outcome {named} names a stage, and {measured} is no run; write a folder or hub id, with a slash"
+        )
+    return process_model_of(measured, named, leaves="reward_model")
+
+
 def _leaves(kind: str) -> Leaves | None:
     found = find_kind(kind)
     return None if found is None else found.leaves
@@ -63,6 +77,9 @@ def bench(work: ProcessWork, model: Path, stage: str | None, output: Path | None
     found = process_model_of(model, stage, leaves=scorer.leaves) if scorer else None
     if scorer and found:
         work = replace(work, model=found.folder, name=scorer.said.format(found.name))
+    if work.outcome is not None:
+        rewarding = outcome_model_of(model, work.outcome)
+        work = replace(work, outcome=rewarding.folder, outcome_name=rewarding.name)
     target = output or (found.record if found else None) or Path("process.json")
     shown(measured(work, target), target, as_json=as_json)
     if found and target == found.record:
@@ -78,7 +95,8 @@ def measured(work: ProcessWork, target: Path) -> ProcessRecord:
         file = Path(scratch) / "work.json"
         work.write(file)
         command = [sys.executable, "-m", "alignment.evaluation.process.job", str(file), "--output", str(target)]
-        env = environment(Hardware(), offline=Path(work.model).exists())
+        local = all(Path(one).exists() for one in (work.model, work.outcome) if one is not None)
+        env = environment(Hardware(), offline=local)
         refuse_failure(watched(title, command, log, Console(stderr=True), env), title, log)
     return ProcessRecord.read(target)
 
@@ -153,8 +171,9 @@ def _stress(record: ProcessRecord) -> Table:
 
 
 def _best_of(record: ProcessRecord) -> Table:
-    table = _table("best of N", "N", "product", "minimum", "last", "majority", "pass@N", "tokens")
+    said = f", outcome reward by {record.outcome_model}" if record.outcome_model is not None else ""
+    table = _table(f"best of N{said}", "N", *record.best_of[0].choices, "tokens")
     for one in record.best_of:
-        figures = [_text(found) for found in (one.product, one.minimum, one.last, one.majority, one.pass_at_n)]
+        figures = [_text(found) for found in one.choices.values()]
         table.add_row(str(one.n), *figures, f"{one.mean_tokens:.0f}")
     return table

@@ -44,6 +44,8 @@ def _nothing_to_measure(work: ProcessWork) -> str | None:
         return "there is nothing to measure on: write --data FILE with step labels, or --tasks chain-sum"
     if work.policy is not None and not work.tasks:
         return "best-of-N needs problems: write --tasks NAME beside --policy"
+    if work.outcome is not None and work.policy is None:
+        return "an outcome reward chooses among answers: write --policy beside --outcome"
     return None
 
 
@@ -75,6 +77,6 @@ def _no_search(work: ProcessWork) -> str | None:
     """Why there can be no beam search."""
     if work.beams and work.policy is None:
         return "a beam search needs a policy that answers: write --policy beside --beams"
-    if work.beams and (work.logprobs or work.generative) and work.steps == "statement":
-        return "beam search samples one step at a time, and statements are known in a whole program: write --steps line"
+    if work.beams and (work.logprobs or work.generative) and work.steps in ("statement", "block"):
+        return f"beam search samples one step at a time, and {work.steps}s are known in a whole program: write --steps line"
     return None

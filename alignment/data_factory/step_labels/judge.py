@@ -5,7 +5,7 @@ form that was asked for: both are the verifier `judge`'s own. Neighbours: labell
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Solution:
 
     question: str
     steps: Sequence[str]
+    states: Sequence[str | None] = ()  # of a program: the values of its names after each step
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ class StepJudge:
             )
 
     def _request(self, solution: Solution) -> Request | None:
-        form = first_error_form(len(solution.steps))
-        numbered = "\n\n".join(f"Step {number}: {text}" for number, text in enumerate(solution.steps, 1))
+        form = first_error_form(len(solution.steps), with_states=any(solution.states))
+        numbered = "\n\n".join(_numbered(solution))
         parts = [Part("QUESTION", solution.question), Part("SOLUTION", numbered, whole=True)]
         try:
             built = build(form.task, parts, form.reply, self._most)
@@ -125,6 +126,13 @@ def _budget(method: JudgedSteps) -> Budget:
     return Budget(
         method.max_tokens_total, method.max_cost, method.price_per_million_input, method.price_per_million_output
     )
+
+
+def _numbered(solution: Solution) -> Iterator[str]:
+    """The steps with their numbers, each with the values of the program's names after it, where it was run."""
+    states = solution.states or [None] * len(solution.steps)
+    for number, (text, state) in enumerate(zip(solution.steps, states, strict=True), 1):
+        yield f"Step {number}: {text}" + (f"\nValues after step {number}: {state}" if state else "")
 
 
 def labels_before(first_wrong: int, steps: int) -> Labels:

@@ -62,7 +62,9 @@ class Labeller:
         if isinstance(method, Execution):
             return [Labelled(execution_labels([step.text for step in one.steps], right=one.right)) for one in traces]
         if isinstance(method, JudgedSteps):
-            shown = [Solution(one.judged.problem.question, [step.text for step in one.steps]) for one in traces]
+            shown = [
+                Solution(one.judged.problem.question, [step.text for step in one.steps], one.states) for one in traces
+            ]
             judge = next(judge for one, judge in self._judges if one is method)
             return [Labelled(one.labels, one.rationale, reason=one.reason) for one in judge.critiques(shown)]
         labellings = [labelling_of(method, len(one.steps), right=one.right, reached=one.reached) for one in traces]

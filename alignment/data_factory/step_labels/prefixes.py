@@ -27,6 +27,7 @@ class Trace:
     ends: list[int]
     right: bool
     reached: int = 0  # how many of its first steps a right solution of its problem has too
+    states: Sequence[str | None] = ()  # of a program that was run: the values of its names after each step
 
     @classmethod
     def of(cls, judged: Judged, rule: StepRule, sampler: Sampler, *, right: bool) -> "Trace":

@@ -4,12 +4,13 @@ For M samples of each problem all figures are expectations over subsets of N of 
 sweep/votes.py (the vote).
 """
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
 
-from alignment.core.statistics.estimate import Estimate
+from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.core.statistics.intervals import mean_interval
 from alignment.recipe.process import AGGREGATES, Aggregate, aggregated
 
@@ -24,6 +25,10 @@ class Candidate:
     answer: str | None
     right: bool
     tokens: int
+    outcome: float | None = None  # a reward model's score of the whole answer
+
+
+Score = Callable[[Candidate], float | None]  # None ranks below every score
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class BestOfPoint:
     majority: Estimate
     pass_at_n: Estimate
     mean_tokens: float
+    outcome: Estimate = UNKNOWN  # where a reward model scored answers
 
     def by(self, how: Aggregate) -> Estimate:
         """Accuracy if answers are ranked by this aggregate."""
@@ -54,13 +60,18 @@ def best_of_curve(problems: Sequence[Sequence[Candidate]], numbers: Sequence[int
 
 def _point(problems: Sequence[Sequence[Candidate]], n: int, seed: int) -> BestOfPoint:
     tokens = [one.tokens for problem in problems for one in problem]
-    ranked = {how: _estimate(problems, lambda problem, how=how: _best(problem, n, how)) for how in AGGREGATES}  # type: ignore[misc]
+    scored = any(one.outcome is not None for problem in problems for one in problem)
+
+    def best(score: Score) -> Estimate:
+        return _estimate(problems, lambda problem: _best(problem, n, score))
+
     return BestOfPoint(
         n=n,
-        **ranked,
+        **{how: best(lambda one, how=how: aggregated(one.scores, how)) for how in AGGREGATES},  # type: ignore[misc]
         majority=_estimate(problems, lambda problem: _majority(problem, n, seed)),
         pass_at_n=_estimate(problems, lambda problem: _passes(problem, n)),
         mean_tokens=round(n * sum(tokens) / len(tokens), 1),
+        outcome=best(lambda one: one.outcome) if scored else UNKNOWN,
     )
 
 
@@ -70,14 +81,14 @@ def _estimate(problems: Sequence[Sequence[Candidate]], accuracy: Callable[[Seque
     return Estimate(sum(values) / len(values), low, high).rounded(4)
 
 
-def _best(problem: Sequence[Candidate], n: int, how: Aggregate) -> float:
+def _best(problem: Sequence[Candidate], n: int, score: Score) -> float:
     """The probability that the highest of n is right, exactly: of candidates in falling order, the i-th is chosen with
     probability C(M - i - 1, n - 1) / C(M, n). Candidates of equal score share their places."""
-    scored = sorted(((aggregated(one.scores, how), one.right) for one in problem), key=lambda pair: -_known(pair[0]))
+    scored = sorted(((_known(score(one)), one.right) for one in problem), key=lambda pair: -pair[0])
     total, place, found = len(scored), 0, 0.0
     while place < total:
         end = place
-        while end < total and _known(scored[end][0]) == _known(scored[place][0]):
+        while end < total and scored[end][0] == scored[place][0]:
             end += 1
         chosen = sum(comb(total - i - 1, n - 1) for i in range(place, end)) / comb(total, n)
         found += chosen * sum(right for _, right in scored[place:end]) / (end - place)
@@ -86,7 +97,7 @@ def _best(problem: Sequence[Candidate], n: int, how: Aggregate) -> float:
 
 
 def _known(score: float | None) -> float:
-    return -1.0 if score is None else score
+    return -math.inf if score is None else score
 
 
 def _passes(problem: Sequence[Candidate], n: int) -> float:

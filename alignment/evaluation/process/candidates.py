@@ -12,15 +12,27 @@ from alignment.evaluation.grading import correctness
 from alignment.evaluation.process.best_of import Candidate
 from alignment.evaluation.process.calibration import area_under_curve
 from alignment.inference.process_model import Solution, StepModel
+from alignment.inference.reward_model import RewardModel
 from alignment.recipe.process import Aggregate, aggregated
+from alignment.recipe.scorers import RewardModelScorer
+from alignment.rollout.scorers.reward_model import RewardModelScores
 from alignment.rollout.scoring import Judged
 from rewards.contract import after_thinking
 
 
 def candidates(
-    evaluator: Evaluator, model: StepModel, problems: Sequence[Problem], samples: int, mode: Mode, seed: int
+    evaluator: Evaluator,
+    model: StepModel,
+    problems: Sequence[Problem],
+    samples: int,
+    mode: Mode,
+    seed: int,
+    outcome: RewardModel | None = None,
 ) -> list[list[Candidate]]:
-    """`samples` answers to each problem. Those whose correctness is unknown are left out; too long ones score nothing."""
+    """`samples` answers to each problem. Those whose correctness is unknown are left out; too long ones score nothing.
+
+    outcome: scores whole answers, where it is given.
+    """
     asked = [Question(problem, mode, flagged=False) for problem in problems for _ in range(samples)]
     judged = evaluator.answers(asked, seed)
     solutions = [
@@ -31,11 +43,12 @@ def candidates(
         )
         for row in judged
     ]
-    scores = model.scores(solutions)
+    wholes: Sequence[float | None] = outcome_scores(outcome, judged) if outcome is not None else [None] * len(judged)
+    scored = list(zip(judged, model.scores(solutions), wholes, strict=True))
     found = [
         [
-            _candidate(row, score or [])
-            for row, score in zip(judged[start : start + samples], scores[start : start + samples], strict=True)
+            _candidate(row, score or [], whole)
+            for row, score, whole in scored[start : start + samples]
             if correctness(row) is not None
         ]
         for start in range(0, len(judged), samples)
@@ -51,8 +64,15 @@ def answers_auc(problems: Sequence[Sequence[Candidate]], how: Aggregate) -> floa
     return None if found is None else round(found, 4)
 
 
-def _candidate(row: Judged, scores: Sequence[float]) -> Candidate:
+def outcome_scores(model: RewardModel, judged: Sequence[Judged]) -> list[float | None]:
+    """A reward model's score of each whole conversation; None for one that it cannot read or gives no finite score."""
+    scorer = RewardModelScores(RewardModelScorer(kind="reward_model", model="named"), model)
+    return [verdict.score for verdict in scorer.verdicts([row.trajectory for row in judged])]
+
+
+def _candidate(row: Judged, scores: Sequence[float], outcome: float | None) -> Candidate:
     made = row.trajectory
     finished = made.stop_reason == "end"
     answer = " ".join(after_thinking(made.text).split()) if finished else None
-    return Candidate(scores if finished else [], answer or None, correctness(row) == 1.0, len(made.token_ids))
+    right, tokens = correctness(row) == 1.0, len(made.token_ids)
+    return Candidate(scores if finished else [], answer or None, right, tokens, outcome if finished else None)

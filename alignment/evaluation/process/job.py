@@ -23,6 +23,7 @@ from alignment.evaluation.process.work import ProcessWork
 from alignment.evaluation.task import task_problems
 from alignment.inference.generative_verifier import GenerativeVerifier
 from alignment.inference.process_model import ProcessModel, StepModel
+from alignment.inference.reward_model import RewardModel
 from alignment.inference.step_logprobs import PolicyLogprobs
 from alignment.recipe.evaluation import Evaluations
 from alignment.recipe.search import BeamSearch
@@ -59,8 +60,12 @@ def run(work: ProcessWork, output: Path) -> None:
         evaluator = Evaluator(settings, work.policy, "best of N", trust_remote_code=work.trust_remote_code)
         problems = [one for task in work.tasks for one in task_problems(task, work.count, work.seed, parameters={})]
         problems = evaluator.fitting(problems)
-        found = candidates(evaluator, model, problems, work.samples, "thinking", work.seed)
+        outcome = RewardModel(work.outcome, trust_remote_code=work.trust_remote_code) if work.outcome else None
+        found = candidates(evaluator, model, problems, work.samples, "thinking", work.seed, outcome)
         record = replace(record, best_of=best_of(found, work.seed), answers_auc=answers_auc(found, work.aggregate))
+        if outcome is not None:
+            unscored = sum(one.outcome is None for answers in found for one in answers)
+            record = replace(record, outcome_model=work.outcome_name or work.outcome, outcome_unscored=unscored)
         if work.beams:
             searched = searched_answers(evaluator, model, problems, _search(work), "thinking", work.seed)
             record = replace(record, beam_search=searched)

@@ -88,7 +88,7 @@ def measure_judge(method: JudgedSteps, subsets: Mapping[str, Rows]) -> ProcessRe
     asked = judge.StepJudge(method)
     figures = []
     for name, rows in subsets.items():
-        shown = [judge.Solution(str(row.prompt[-1].get("content") or ""), row.steps) for row in rows]
+        shown = [judge.Solution(str(row.prompt[-1].get("content") or ""), row.steps, row.states) for row in rows]
         critiques = asked.critiques(shown)
         marked = [
             Marked(_label(row), [], _first_wrong(found.labels.labels))
@@ -108,7 +108,17 @@ def measure_judge(method: JudgedSteps, subsets: Mapping[str, Rows]) -> ProcessRe
 def best_of(problems: Sequence[Sequence[Candidate]], seed: int = 0) -> tuple[BestOfN, ...]:
     """The curve of best of N, as it is recorded."""
     return tuple(
-        BestOfN(one.n, one.mean_tokens, one.product, one.minimum, one.last, one.mean, one.majority, one.pass_at_n)
+        BestOfN(
+            one.n,
+            one.mean_tokens,
+            one.product,
+            one.minimum,
+            one.last,
+            one.mean,
+            one.majority,
+            one.pass_at_n,
+            one.outcome,
+        )
         for one in best_of_curve(problems, BEST_OF, seed)
     )
 
@@ -153,7 +163,8 @@ def _stressed(
 
 def _trace(row: Stepwise, scores: Sequence[float]) -> ScoredTrace:
     question = str(row.prompt[-1].get("content") or "")
-    return ScoredTrace(question, tuple(row.steps), tuple(round(one, 4) for one in scores), row.first_error)
+    rounded = tuple(round(one, 4) for one in scores)
+    return ScoredTrace(question, tuple(row.steps), rounded, row.first_error, tuple(row.states))
 
 
 def _solution(row: Stepwise) -> Solution:

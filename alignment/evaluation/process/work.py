@@ -30,6 +30,8 @@ class ProcessWork(FileRecord):
     steps: SplitBy = "blank_line"  # how the answers of either are split
     policy: str | None = None
     samples: int = 8
+    outcome: str | None = None  # a reward model for whole answers, beside which the step scores are put
+    outcome_name: str = ""
     beams: int = 0  # of a beam search by the same scores; 0 for none
     expansions: int = 4
     settings: Mapping[str, Json] | None = None  # of the evaluation that samples for best of N

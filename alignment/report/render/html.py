@@ -14,6 +14,7 @@ from alignment.core.vocabulary import MODES, Mode
 from alignment.records.metrics import METRICS
 from alignment.report.document import AccuracyChange, Report, StageSection
 from alignment.report.figures import stages as charts
+from alignment.report.figures.process import best_of_figure, calibration_figure
 from alignment.report.figures.sweep import sweep_figures
 from alignment.report.figures.trials import row_figure
 from alignment.report.render import judges, paired_prompts, pairwise, phrases, process, reward_models, trials
@@ -105,6 +106,7 @@ def render_page(report: Report, run: Run) -> str:
         row_figures=[(curve, row_figure(curve)) for curve in report.row_curves],
         following=following_tables(report),
         process=process,
+        process_figures=process_figures(report),
         reward_models=reward_models,
         judges=judges,
         task_tables=task_tables,
@@ -129,6 +131,18 @@ def following_tables(report: Report) -> Following:
         types=tuple((stage, task.task, type_table(task)) for stage, tasks in last for task in tasks),
         cautions=tuple(cautions(constrained)),
     )
+
+
+def process_figures(report: Report) -> list[tuple[str, Markup]]:
+    """(caption, picture) of what there is to draw of the measured process reward model."""
+    if report.process is None:
+        return []
+    record = report.process.measured
+    drawn = [
+        ("Calibration: right steps % over their score", calibration_figure(record)),
+        ("Best of N: accuracy % over the answers to choose from", best_of_figure(record)),
+    ]
+    return [(words, found) for words, found in drawn if found is not None]
 
 
 def training_curves(run: Run) -> list[tuple[str, list[Curve]]]:

@@ -1,12 +1,18 @@
 """Tables of the report's part on process reward models, for the page and for Markdown.
 
-Neighbours: ../process.py (the figures), html.py and markdown.py (where the tables stand).
+Neighbours: ../process.py (the figures), figures/process.py (the pictures), html.py and markdown.py (where they stand).
 """
 
+from alignment.records.process import ProcessRecord
 from alignment.report.document import ProcessSection
 from alignment.report.render import phrases
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+LEAST_SHADE, MOST_SHADE = (
+    10,
+    45,
+)  # percent of the colour: at the threshold a step is told apart, and text stays readable
+TRACES_LEGEND = "Red is below the threshold, green at or above it; the further away, the stronger."
 LEGEND = (
     "F1 is the harmonic mean of two accuracies: the exact first wrong step of solutions with one, and no step called wrong in "
     "the others (ProcessBench). A score that rises under a stress test rewards what makes no solution better."
@@ -36,17 +42,22 @@ def stress_table(section: ProcessSection) -> Table:
 
 def best_of_table(section: ProcessSection) -> Table:
     """Accuracy by N and by how an answer is chosen."""
+    points = section.measured.best_of
     rows = [
-        (
-            str(one.n),
-            *(
-                phrases.percent(found.value)
-                for found in (one.product, one.minimum, one.last, one.majority, one.pass_at_n)
-            ),
-        )
-        for one in section.measured.best_of
+        (str(one.n), phrases.count(one.mean_tokens), *(phrases.percent(found.value) for found in one.choices.values()))
+        for one in points
     ]
-    return ("N", "product %", "minimum %", "last %", "majority %", "pass@N %"), rows
+    names = [f"{name} %" for name in points[0].choices] if points else []
+    return ("N", "tokens", *names), rows
+
+
+def shade(record: ProcessRecord, score: float) -> tuple[str, int]:
+    """The style sheet's colour of a step, and how much of it in percent: the further from the threshold, the stronger."""
+    threshold = 0.5 if record.threshold is None else record.threshold
+    if score < threshold:
+        return "loss", round(LEAST_SHADE + (MOST_SHADE - LEAST_SHADE) * (threshold - score) / threshold)
+    left = max(1.0 - threshold, 1e-9)
+    return "gain", round(LEAST_SHADE + (MOST_SHADE - LEAST_SHADE) * min(1.0, (score - threshold) / left))
 
 
 def tables(section: ProcessSection) -> list[Table]:
@@ -66,6 +77,8 @@ def facts(section: ProcessSection) -> str:
         parts.append(
             f"lowest score on the last step in {phrases.percent(record.last_step_minima)}%, by chance {chance}%"
         )
+    if record.outcome_model is not None:
+        parts.append(f"outcome reward by {record.outcome_model}")
     if (searched := record.beam_search) is not None:
         parts.append(
             f"beam search with {searched.beams} beams x {searched.expansions} answers "

@@ -38,6 +38,11 @@ class StepLabelsStage(StageFields):
         le=1,
         description="Fraction of the solutions with a right answer that are labelled; below 1 to balance the labels.",
     )
+    state: bool = Field(
+        False,
+        description="Run each program in the sandbox of `python_tests`, and write the values of its names after each step into the "
+        "rows, where judges and the report show them.",
+    )
 
 
 def run(context: "StageContext") -> Done:
@@ -67,6 +72,13 @@ def judges(recipe: Recipe, index: int, stage: StepLabelsStage) -> Iterator[Issue
                 yield Issue(("stages", index, "method"), f"base_url cannot be used: {problem}")
 
 
+def programs_run(recipe: Recipe, index: int, stage: StepLabelsStage) -> Iterator[Issue]:
+    """States are those of programs, under the limits of the reward that runs them."""
+    if stage.state and not any(one.kind == "python_tests" for one in stage.rewards):
+        message = "runs programs under the limits of the reward python_tests, which this stage does not have; remove it"
+        yield Issue(("stages", index, "state"), message)
+
+
 def _work(stage: StepLabelsStage) -> str:
     longest = stage.rollout.max_completion_tokens
     return f"{stage.rollout.generations} solutions per problem, labels by {stage.method.type}, at most {longest} tokens each"
@@ -85,5 +97,5 @@ KIND = StageKind(
     gives=("steps",),
     policy_writes=True,
     lint=lambda stage: LintIntent(stage.rollout.max_prompt_tokens),
-    checks=(one_turn_only, judges),
+    checks=(one_turn_only, judges, programs_run),
 )

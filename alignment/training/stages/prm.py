@@ -211,7 +211,7 @@ Scores each step of a solution: softmax of two logits (wrong, right) at the toke
   {stage.labels} labels.
 - Steps are split by {stage.steps.by.replace("_", " ")}. Labels after the first wrong step were left out.
 - Not measured here: whether it scores other domains, other policies' solutions, or solutions written to please it.
-  `alignment processbench` measures it; docs/process-rewards.md says what to look for.
+  `alignment processbench` measures it, and `alignment export RUN --stage {stage.name}` then writes a card with its figures.
 
 ```python
 from transformers import AutoModelForTokenClassification, AutoTokenizer

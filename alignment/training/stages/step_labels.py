@@ -7,7 +7,7 @@ training/kinds/step_labels.py (declares the kind), data_factory/step_labels/ (th
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from alignment.core.errors import DataError
@@ -20,6 +20,7 @@ from alignment.data.steps import StepRule, faults_of, thinking_steps
 from alignment.data_factory.step_labels.judge import TOO_LONG
 from alignment.data_factory.step_labels.methods import Labelled, Labeller, named, spent_by, step_judges
 from alignment.data_factory.step_labels.prefixes import Prefixes, Trace, with_reached
+from alignment.data_factory.step_labels.states import StepStates
 from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.records.metrics import MetricsRow
 from alignment.rollout.episode import RolloutRequest
@@ -48,6 +49,8 @@ class Counts:
     left_out_unanswered: int = 0  # a judge refused, or said nothing that is an answer
     left_out_disagreeing: int = 0  # two methods named different steps
     left_out_few_steps: int = 0  # without any step
+    unparsed_programs: int = 0  # split by lines, since `statement` and `block` need a program that parses
+    states: int = 0  # steps with the values of the program's names after them
     odd_steps: int = 0  # rows with empty or duplicate steps, which stay
     labels: int = 0
     wrong_labels: int = 0
@@ -83,6 +86,8 @@ class _Stage:
         )
         kept = judgements_file(self.context)
         self.labeller = Labeller(stage.method, self.prefixes, self.context.recipe.seed, kept)
+        runs = next((one for one in stage.rewards if one.kind == "python_tests"), None)
+        self.states = StepStates(runs) if stage.state and runs is not None else None
         self.context.counts["engine"] = sampler.engine.name
 
     def is_right(self, judged: Judged) -> bool | None:
@@ -105,7 +110,7 @@ class _Stage:
     def label(self, problems: Sequence[Problem], number: int) -> tuple[list[Stepwise], Counts]:
         """The labelled rows of a chunk."""
         counts = Counts()
-        traces = list(self._kept(self._sampled(problems, number, counts), counts))
+        traces = self._with_states(list(self._kept(self._sampled(problems, number, counts), counts)))
         started = time.monotonic()
         before = asdict(self.prefixes.cost)
         found = self.labeller.labels(traces)
@@ -115,8 +120,19 @@ class _Stage:
         rows = list(_rows(traces, found, counts))
         counts.labels = sum(label is not None for row in rows for label in row.labels)
         counts.wrong_labels = sum(row.first_error is not None for row in rows)
+        counts.states = sum(state is not None for row in rows for state in row.states)
+        counts.unparsed_programs = sum(self.rule.unparsed(one.judged.trajectory.text) for one in traces)
         counts.odd_steps = sum(bool(faults_of(row.steps)) for row in rows)
         return rows, counts
+
+    def _with_states(self, traces: list[Trace]) -> list[Trace]:
+        """The traces with the values of their programs' names after each step, if the stage asks for them."""
+        if self.states is None:
+            return traces
+        found = self.states.of(
+            [(one.judged.trajectory.text, one.steps, one.judged.problem.columns.get("tests")) for one in traces]
+        )
+        return [replace(one, states=states) for one, states in zip(traces, found, strict=True)]
 
     def _sampled(self, problems: Sequence[Problem], number: int, counts: Counts) -> list[Judged]:
         settings, recipe = self.stage.rollout, self.context.recipe
@@ -160,10 +176,12 @@ class _Stage:
                 yield trace
 
     def close(self) -> None:
-        """Close graders and engine, and count what judges were asked, of answers and of steps."""
+        """Close graders, sandbox and engine, and count what judges were asked, of answers and of steps."""
         models = {**self.scorer.judges(), **self.labeller.judges()}
         if counted := spending_counts(self.scorer.spent_in_all() + self.labeller.spent_in_all(), models):
             self.context.counts["judges"] = counted
+        if self.states is not None:
+            self.states.close()
         self.scorer.close()
         self.trajectories.close()
         self.trajectories.sampler.engine.close()
@@ -245,4 +263,5 @@ def _rows(traces: Sequence[Trace], found: Sequence[Labelled], counts: Counts) ->
             family=problem.family,
             rationale=labelled.rationale,
             thinking_steps=thinking_steps(trace.judged.trajectory.text, trace.steps),
+            states=list(trace.states),
         )

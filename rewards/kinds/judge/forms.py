@@ -119,13 +119,21 @@ def pair_form() -> Form:
     return Form(task, closed_object(better={"type": "string", "enum": ["response_1", "response_2", "tie"]}), grade)
 
 
-def first_error_form(steps: int) -> Form:
-    """Which of the numbered steps of a solution is the first wrong one; 0 for none. `grade` names it in `reason`."""
+def first_error_form(steps: int, *, with_states: bool = False) -> Form:
+    """Which of the numbered steps of a solution is the first wrong one; 0 for none. `grade` names it in `reason`.
+
+    with_states: steps of a program are followed by the values of its names, from a run of it.
+    """
     task = (
         f"SOLUTION answers QUESTION in {steps} numbered steps. Find the first step that is wrong: a false statement, a wrong "
         "computation, or a conclusion that does not follow from what stands before it. A step that repeats an earlier error "
         "is not the first. Answer 0 if every step is right."
     )
+    if with_states:
+        task += (
+            " SOLUTION is a program that was run: `Values after step N` are those of its names then; a step without values was "
+            "not reached, or nothing was left of them."
+        )
     number = {"type": "integer", "enum": list(range(steps + 1))}
 
     def grade(value: Mapping[str, Any]) -> tuple[float | None, str, dict[str, Any]]:

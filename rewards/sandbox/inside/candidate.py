@@ -13,7 +13,7 @@ import types
 from itertools import islice
 from typing import Any
 
-from . import wire
+from . import states, wire
 
 # Modules whose names LeetCode and LiveCodeBench have imported before a program runs. All are loaded before any fork.
 PREAMBLE_MODULES = (
@@ -67,6 +67,8 @@ def serve(stream: wire.Stream) -> int:
         return 0
     if "random" in "".join((order["start"], *order["programs"])):
         importlib.import_module("random").seed()  # or every program would draw the numbers of the one before
+    if order["mode"] == "states":
+        return _run_observed(stream, order)
     if order["mode"] == "program":
         return _run_program(stream, code, order["stdin"])
     sys.setrecursionlimit(RECURSION_LIMIT)
@@ -154,8 +156,54 @@ def _named(namespace: dict[str, Any], name: str) -> Any:
     raise NameError(f"name {name!r} is not defined")
 
 
+def _run_observed(stream: wire.Stream, order: dict[str, Any]) -> int:
+    """Run a whole program statement by statement, and describe the values of its names after each."""
+    module = _as_main(order["stdin"])
+    source = next((one for one in order["programs"] if _parses(order["start"] + one)), order["programs"][-1])
+    try:
+        for code in states.statements(order["start"] + source):
+            exec(code, module.__dict__)  # noqa: S102  what this process is for
+            stream.send(wire.frame({"state": states.described(module.__dict__)}))
+    except SystemExit:
+        pass
+    except BaseException as error:  # noqa: BLE001  it may raise anything
+        stream.send(wire.frame({"raised": _described(error)}))
+        return 1
+    stream.send(wire.frame({"over": True}))
+    return 0
+
+
+def _parses(source: str) -> bool:
+    try:
+        compile(source, "<program>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError):
+        return False
+    return True
+
+
 def _run_program(stream: wire.Stream, code: types.CodeType, stdin: str) -> int:
     """Run a whole program on standard input, whose output goes to descriptor 1, and give its exit code."""
+    module = _as_main(stdin)
+    status = 0
+    try:
+        exec(code, module.__dict__)  # noqa: S102  what this process is for
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException as error:  # noqa: BLE001  it may raise anything
+        stream.send(wire.frame({"raised": _described(error)}))
+        status = 1
+    threads = sys.modules.get("threading")
+    if threads is not None and len(threads.enumerate()) > 1:
+        threads._shutdown()  # noqa: SLF001  waits for its threads, as the end of a program does
+    if "atexit" in sys.modules:
+        sys.modules["atexit"]._run_exitfuncs()  # noqa: SLF001  as the end of a program does
+    if not sys.stdout.closed:
+        sys.stdout.flush()
+    return status & 0xFF
+
+
+def _as_main(stdin: str) -> types.ModuleType:
+    """The module of a whole program, with its standard streams on descriptors 0, 1 and 2."""
     given = os.open(".", os.O_TMPFILE | os.O_RDWR)
     with open(os.dup(given), "wb") as file:
         file.write(stdin.encode())
@@ -175,22 +223,7 @@ def _run_program(stream: wire.Stream, code: types.CodeType, stdin: str) -> int:
     module.__file__ = "program.py"
     _with_preamble(module)
     sys.modules["__main__"] = module
-    status = 0
-    try:
-        exec(code, module.__dict__)  # noqa: S102  what this process is for
-    except SystemExit as leaving:
-        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except BaseException as error:  # noqa: BLE001  it may raise anything
-        stream.send(wire.frame({"raised": _described(error)}))
-        status = 1
-    threads = sys.modules.get("threading")
-    if threads is not None and len(threads.enumerate()) > 1:
-        threads._shutdown()  # noqa: SLF001  waits for its threads, as the end of a program does
-    if "atexit" in sys.modules:
-        sys.modules["atexit"]._run_exitfuncs()  # noqa: SLF001  as the end of a program does
-    if not sys.stdout.closed:
-        sys.stdout.flush()
-    return status & 0xFF
+    return module
 
 
 _file_open = open
