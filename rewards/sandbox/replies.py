@@ -34,7 +34,7 @@ def next_reply(jail: Jail, channel: Channel, deadline: float) -> dict[str, Any]:
     except TimedOut:
         raise Stopped("timed_out", f"no answer within {jail.limits.timeout_seconds:g} seconds") from None
     except OutputLimit:
-        raise Stopped("output_limit", f"it returned more than {jail.limits.output_bytes} bytes") from None
+        raise Stopped("output_limit", f"it returned more than {channel.most_bytes} bytes") from None
     if payload is None:
         stop_over_ending(jail.end(LINGER_SECONDS), jail.limits)
     return parsed(payload)
