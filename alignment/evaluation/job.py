@@ -25,7 +25,7 @@ from alignment.evaluation.measures.conversations import converse, follow_figures
 from alignment.evaluation.measures.outcomes import Refusals, figures, fraction, refusals
 from alignment.evaluation.measures.self_consistency import Confidence, self_consistency
 from alignment.evaluation.measures.target_length import adherence
-from alignment.evaluation.task import named_problems
+from alignment.evaluation.task import all_problems
 from alignment.evaluation.work import EvaluationWork
 from alignment.recipe.evaluation import Evaluations
 from alignment.records.constraints import ConstraintsRecord
@@ -131,11 +131,7 @@ def main(
 
 def _run(work: EvaluationWork, output: Path) -> None:
     settings = Evaluations.model_validate(work.settings)
-    problems = [
-        problem
-        for name in settings.after_each_stage
-        for problem in named_problems(settings, name, work.files.get(name))
-    ]
+    problems = all_problems(settings, work.files)
     evaluator = Evaluator(settings, work.policy, f"evaluate {work.name}", trust_remote_code=work.trust_remote_code)
     measure_modes(evaluator, problems, settings.seed).write(output, None, None)
     if settings.follow_turns > 1:

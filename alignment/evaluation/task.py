@@ -4,6 +4,7 @@ Neighbours: data/source_rows.py (reads them), answering.py (answers and judges t
 """
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ def task_problems(
     if task is None:
         return list(itertools.islice(found, count))
     return [as_asked(task, problem) for problem in itertools.islice(found, min(count, task.count or count))]
+
+
+def all_problems(settings: Evaluations, files: Mapping[str, str]) -> list[Problem]:
+    """The problems of all tasks of an evaluation, some from local files. Raises DataError as `named_problems` does."""
+    return [one for name in settings.after_each_stage for one in named_problems(settings, name, files.get(name))]
 
 
 def named_problems(settings: Evaluations, name: str, file: str | None) -> list[Problem]:

@@ -1,12 +1,16 @@
 """FrozenPolicy: a policy that is not trained any more, and the log-probs that it gives other policies' answers.
 
-Neighbours: rollout/scorers/fluency.py, step_logprobs.py and generative_verifier.py (who ask), adapters.py (policies that are an adapter), by_length.py (batches).
+Neighbours: rollout/scorers/fluency.py, step_logprobs.py and generative_verifier.py (who ask), adapters.py (policies that are
+an adapter), by_length.py (batches).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from transformers import AutoConfig
 
+from alignment.core.errors import ArtifactError
 from alignment.inference.adapters import load_whole
 from alignment.inference.by_length import padded_batches
 from alignment.inference.weights.unsharded import unsharded
@@ -50,3 +54,17 @@ class FrozenPolicy:
             for place, row in zip(places, next_BV[:, list(tokens)].tolist(), strict=True):
                 found[place] = row
         return [found[place] for place in range(len(prompts))]
+
+
+def language_model_config(model: str, lack: str, *, trust_remote_code: bool) -> Any:
+    """The config of a language model's folder or hub id. Raises ArtifactError for anything else.
+
+    lack: what a classifier cannot do here, and what to name in its place.
+    """
+    try:
+        config = AutoConfig.from_pretrained(model, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{model}: is no model folder ({error})") from error
+    if any("Classification" in one for one in config.architectures or []):
+        raise ArtifactError(f"{model}: is a classifier, {lack}")
+    return config

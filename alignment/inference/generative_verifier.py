@@ -6,18 +6,18 @@ training; a model that was fine-tuned on such answers is read in the same way. N
 before the answer (GenRM-CoT). Neighbours: process_model.py (trained heads), step_logprobs.py (a policy's own log-probs).
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoTokenizer
 
 from alignment.core.errors import ArtifactError
+from alignment.core.statistics.logistic import sigmoid
 from alignment.data.rows import Message
 from alignment.data.steps import StepRule
 from alignment.data.template import inert, render_prompt
-from alignment.inference.frozen_policy import FrozenPolicy
+from alignment.inference.frozen_policy import FrozenPolicy, language_model_config
 from alignment.inference.process_model import Solution
 
 if TYPE_CHECKING:
@@ -34,12 +34,8 @@ class GenerativeVerifier:
     """
 
     def __init__(self, model: str, rule: StepRule, *, trust_remote_code: bool = False) -> None:
-        try:
-            config = AutoConfig.from_pretrained(model, trust_remote_code=trust_remote_code)
-        except (OSError, ValueError) as error:
-            raise ArtifactError(f"{model}: is no model folder ({error})") from error
-        if any("Classification" in one for one in config.architectures or []):
-            raise ArtifactError(f"{model}: is a classifier, which answers nothing; name a language model")
+        lack = "which answers nothing; name a language model"
+        config = language_model_config(model, lack, trust_remote_code=trust_remote_code)
         self.name, self.rule = Path(model).name, rule
         self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             model, trust_remote_code=trust_remote_code
@@ -54,12 +50,7 @@ class GenerativeVerifier:
 
     def scores(self, solutions: Sequence[Solution]) -> list[list[float] | None]:
         """p(Yes) / (p(Yes) + p(No)) for each step. A step costs one reading of the prompt and the steps up to it."""
-        asked = [
-            [self._prompt_ids(one, number) for number in range(1, len(one.steps) + 1)]
-            if self._fits(one) or not one.steps
-            else None
-            for one in solutions
-        ]
+        asked = [self._prompts(one) for one in solutions]
         prompts = [prompt for one in asked for prompt in one or ()]
         found = iter(self._model.next_logprobs(prompts, self._answers))
         return [None if one is None else [against(*next(found)) for _ in one] for one in asked]
@@ -68,9 +59,10 @@ class GenerativeVerifier:
         """Free the model."""
         del self._model
 
-    def _fits(self, solution: Solution) -> bool:
-        """Whether the longest of its prompts, that of the last step, can be read with one more token."""
-        return bool(solution.steps) and len(self._prompt_ids(solution, len(solution.steps))) < self._longest
+    def _prompts(self, solution: Solution) -> list[list[int]] | None:
+        """The prompt of each step; None where the longest, that of the last, cannot be read with one more token."""
+        found = [self._prompt_ids(solution, number) for number in range(1, len(solution.steps) + 1)]
+        return None if found and len(found[-1]) >= self._longest else found
 
     def _prompt_ids(self, solution: Solution, number: int) -> list[int]:
         steps = [inert(one, self._tokenizer) for one in solution.steps[:number]]
@@ -94,5 +86,4 @@ def answer_tokens(tokenizer: "PreTrainedTokenizerBase") -> tuple[int, int]:
 
 def against(yes: float, no: float) -> float:
     """p(yes) / (p(yes) + p(no)) of two log-probs, without underflow."""
-    difference = no - yes
-    return 1 / (1 + math.exp(difference)) if difference < 700 else 0.0  # else exp overflows
+    return sigmoid(yes - no)

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoTokenizer
 
-from alignment.core.errors import ArtifactError
 from alignment.data.steps import StepRule
 from alignment.data.template import inert, render_prompt
-from alignment.inference.frozen_policy import FrozenPolicy
+from alignment.inference.frozen_policy import FrozenPolicy, language_model_config
 from alignment.inference.process_model import Solution
 from alignment.recipe.process import StepLogprob
 from rewards.contract import THINK_CLOSE, THINK_OPEN
@@ -44,12 +43,8 @@ class PolicyLogprobs:
     """
 
     def __init__(self, policy: str, how: StepLogprob, rule: StepRule, *, trust_remote_code: bool = False) -> None:
-        try:
-            config = AutoConfig.from_pretrained(policy, trust_remote_code=trust_remote_code)
-        except (OSError, ValueError) as error:
-            raise ArtifactError(f"{policy}: is no model folder ({error})") from error
-        if any("Classification" in one for one in config.architectures or []):
-            raise ArtifactError(f"{policy}: is a classifier, which gives text no log-probs; name a policy")
+        lack = "which gives text no log-probs; name a policy"
+        config = language_model_config(policy, lack, trust_remote_code=trust_remote_code)
         self.name, self.rule, self._how = Path(policy).name, rule, how
         self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             policy, trust_remote_code=trust_remote_code

@@ -1,8 +1,9 @@
 """Evaluates the policy of a stage in both modes and writes evaluations/MODE.json and further files.
 
 `python -m alignment.run.evaluate RECIPE --stage NAME`; the runner starts it after every training stage, and before the first
-one without a name where the recipe asks for the model that the run starts from. Existing files are kept, and the sweep over the recipe's budgets resumes point by point. Neighbours: evaluation/job.py (the measurements),
-evaluation/sweep/ (points and their files), budget_sweep.py (the recipe's plan).
+one without a name where the recipe asks for the model that the run starts from. Existing files are kept, and the sweep over
+the recipe's budgets resumes point by point. Neighbours: evaluation/job.py (the measurements), evaluation/sweep/ (points and
+their files), budget_sweep.py (the recipe's plan).
 """
 
 from dataclasses import replace

@@ -148,7 +148,7 @@ class Runner:
         if not self.plan.recipe.evaluations.after_each_stage:
             return
         folder, policy = self.plan.evaluated(name)
-        last = name == self.plan.trained_stages()[-1]
+        last = name in self.plan.trained_stages()[-1:]
         missing = [self._missing(folder, policy, kind) for kind in ("modes", "follow", "paired_prompts")]
         sweeps = last and sweep_is_missing(self.plan)
         if not (any(missing) or sweeps):

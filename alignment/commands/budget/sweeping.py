@@ -5,10 +5,7 @@ Neighbours: options.py (the plan), evaluation/sweep/ (the process and its files)
 """
 
 import json
-import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -22,9 +19,7 @@ from alignment.evaluation.sweep.plan import Point, SweepPlan
 from alignment.records.sweep import Sweep, SweepPoint
 from alignment.report.render.phrases import decimals
 from alignment.run.budget_sweep import held_alone
-from alignment.run.forks import Forks
-from alignment.run.processes import environment
-from alignment.run.watch import refuse_failure, watched
+from alignment.run.work_process import run_work
 
 
 def sweep_budgets(options: SweepOptions, *, as_json: bool) -> Sweep:
@@ -46,7 +41,7 @@ def sweep_budgets(options: SweepOptions, *, as_json: bool) -> Sweep:
         if found:
             console.print(f"{found} of {len(plan.points)} points are already measured", highlight=False)
         for name in dict.fromkeys(point.place.stage for point in missing):
-            _measure(plan, [point for point in missing if point.place.stage == name], console)
+            _measure(plan, [point for point in missing if point.place.stage == name])
         sweep = write_sweep(plan)
     if as_json:
         print(json.dumps(encode(sweep.points), indent=2, ensure_ascii=False))
@@ -55,17 +50,12 @@ def sweep_budgets(options: SweepOptions, *, as_json: bool) -> Sweep:
     return sweep
 
 
-def _measure(plan: SweepPlan, missing: list[Point], console: Console) -> None:
+def _measure(plan: SweepPlan, missing: list[Point]) -> None:
     """The missing points of one policy, in one process."""
     name, log = missing[0].place.stage, plan.output / "sweep.log"
     title = f"measuring {name} at {len(missing)} points"
-    log.unlink(missing_ok=True)  # what an earlier process said must not pass for this one's
-    with tempfile.TemporaryDirectory() as scratch, closing(Forks(own=False)) as forks:
-        work = Path(scratch) / "work.json"
-        plan.work(missing).write(work)
-        command = [sys.executable, "-m", "alignment.evaluation.sweep.job", str(work), "--stage", name]
-        env = environment(plan.hardware, offline=plan.offline)
-        refuse_failure(watched(title, command, log, console, env, start=forks.start), title, log)
+    work, module, of_stage = plan.work(missing), "alignment.evaluation.sweep.job", ("--stage", name)
+    run_work(work, module, title, log, plan.hardware, offline=plan.offline, more=of_stage)
 
 
 def _print(sweep: Sweep, output: Path) -> None:

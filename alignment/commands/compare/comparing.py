@@ -5,9 +5,6 @@ evaluation/comparison/ (the work), report/render/pairwise.py (the table).
 """
 
 import json
-import sys
-import tempfile
-from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -22,9 +19,7 @@ from alignment.evaluation.comparison.plan import AnswersWork, ComparisonPlan
 from alignment.records.comparison import ComparisonRecord
 from alignment.report.render.pairwise import HEADINGS, table
 from alignment.report.render.terminal import plain_table
-from alignment.run.forks import Forks
-from alignment.run.processes import environment
-from alignment.run.watch import refuse_failure, watched
+from alignment.run.work_process import run_work
 
 
 def compare_policies(options: CompareOptions, *, as_json: bool) -> ComparisonRecord:
@@ -33,13 +28,13 @@ def compare_policies(options: CompareOptions, *, as_json: bool) -> ComparisonRec
     Raises OptionError for options that cannot work or a budget that was spent, StageFailed if sampling fails, DataError if the
     judge gives no verdict. What was sampled and judged stays.
     """
-    plan, console = options.plan(), Console(stderr=True)
+    plan = options.plan()
     judge = open_judge(options.judge(plan))
     with hold(plan.output / ".lock", "another comparison is under way here; wait for it, or write --output DIRECTORY"):
         for _, policy in plan.sides:
             work = plan.work(policy)
             if work is not None:
-                _sample(plan, work, console)
+                _sample(plan, work)
         progress: list[Progress] = []
 
         def report(done: int, total: int) -> None:
@@ -61,17 +56,11 @@ def compare_policies(options: CompareOptions, *, as_json: bool) -> ComparisonRec
     return found.record
 
 
-def _sample(plan: ComparisonPlan, work: AnswersWork, console: Console) -> None:
+def _sample(plan: ComparisonPlan, work: AnswersWork) -> None:
     """The missing answers of one policy, in one process."""
     title, log = f"sampling answers of {work.name}", plan.output / "answers.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)  # what an earlier process said must not pass for this one's
-    with tempfile.TemporaryDirectory() as scratch, closing(Forks(own=False)) as forks:
-        file = Path(scratch) / "work.json"
-        work.write(file)
-        command = [sys.executable, "-m", "alignment.evaluation.comparison.job", str(file)]
-        env = environment(plan.hardware, offline=plan.offline)
-        refuse_failure(watched(title, command, log, console, env, start=forks.start), title, log)
+    module = "alignment.evaluation.comparison.job"
+    run_work(work, module, title, log, plan.hardware, offline=plan.offline)
 
 
 def _print(record: ComparisonRecord, file: Path) -> None:

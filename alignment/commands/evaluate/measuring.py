@@ -4,10 +4,8 @@ Neighbours: options.py (the options), evaluation/job.py (the process that measur
 """
 
 import json
-import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +27,7 @@ from alignment.report.render.columns import measured_columns
 from alignment.report.render.following import follow_table, narrow_constraint_table
 from alignment.report.render.paired_prompts import HEADINGS, table
 from alignment.report.render.terminal import plain_table
-from alignment.run.forks import Forks
-from alignment.run.processes import environment
-from alignment.run.watch import refuse_failure, watched
+from alignment.run.work_process import run_work
 
 
 @dataclass(frozen=True)
@@ -77,13 +73,10 @@ def measure(options: EvaluateOptions, *, as_json: bool) -> None:
 
 def measured(work: EvaluationWork, hardware: Hardware, *, offline: bool) -> Found:
     """What the measuring process wrote. Raises StageFailed with its error."""
-    with tempfile.TemporaryDirectory() as scratch, closing(Forks(own=False)) as forks:
+    with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        work.write(folder / "work.json")
         title, log = f"evaluating {work.name}", folder / "evaluation.log"
-        command = [sys.executable, "-m", "alignment.evaluation.job", str(folder / "work.json"), "--output", scratch]
-        env = environment(hardware, offline=offline)
-        refuse_failure(watched(title, command, log, Console(stderr=True), env, start=forks.start), title, log)
+        run_work(work, "alignment.evaluation.job", title, log, hardware, offline=offline, more=("--output", scratch))
         constraints, follow = folder / "constraints.json", folder / "follow.json"
         paired = folder / "paired_prompts.json"
         return Found(

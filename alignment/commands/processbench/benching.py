@@ -4,8 +4,6 @@ Neighbours: evaluation/process/job.py (the process that measures), records/proce
 """
 
 import json
-import sys
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,8 +21,7 @@ from alignment.records.policies import is_model_folder
 from alignment.records.process import ProcessRecord
 from alignment.records.run_folder import RunFolder
 from alignment.report import write_report
-from alignment.run.processes import environment
-from alignment.run.watch import refuse_failure, watched
+from alignment.run.work_process import run_work
 
 
 @dataclass(frozen=True)
@@ -89,15 +86,9 @@ def bench(work: ProcessWork, model: Path, stage: str | None, output: Path | None
 def measured(work: ProcessWork, target: Path) -> ProcessRecord:
     """Measure in a process of its own, which writes the file. Raises StageFailed if it fails."""
     title, log = f"measuring {work.name}", target.with_suffix(".log")
-    log.unlink(missing_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "work.json"
-        work.write(file)
-        command = [sys.executable, "-m", "alignment.evaluation.process.job", str(file), "--output", str(target)]
-        local = all(Path(one).exists() for one in (work.model, work.outcome) if one is not None)
-        env = environment(Hardware(), offline=local)
-        refuse_failure(watched(title, command, log, Console(stderr=True), env), title, log)
+    module, into = "alignment.evaluation.process.job", ("--output", str(target))
+    local = all(Path(one).exists() for one in (work.model, work.outcome) if one is not None)
+    run_work(work, module, title, log, Hardware(), offline=local, more=into)
     return ProcessRecord.read(target)
 
 

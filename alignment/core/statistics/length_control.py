@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.core.statistics.intervals import Z_95
+from alignment.core.statistics.logistic import sigmoid
 
 PRIOR_DEVIATION = 2.5  # of both coefficients in log-odds: weak, and keeps them finite where all pairs are won
 STEPS, CLOSE = 50, 1e-10
@@ -42,7 +43,7 @@ def length_controlled(won: Sequence[float], longer_by: Sequence[float], weight: 
             break
     _, (a, b, c) = _slopes(won, lengths, weight, quality, length)
     half = Z_95 * math.sqrt(c / (a * c - b * b))
-    return Estimate(*(_sigmoid(one) for one in (quality, quality - half, quality + half))).rounded(4)
+    return Estimate(*(sigmoid(one) for one in (quality, quality - half, quality + half))).rounded(4)
 
 
 def _slopes(
@@ -52,12 +53,8 @@ def _slopes(
     precision = PRIOR_DEVIATION**-2
     up, along, a, b, c = -precision * quality, -precision * length, precision, 0.0, precision
     for outcome, one in zip(won, lengths, strict=True):
-        chance = _sigmoid(quality + length * one)
+        chance = sigmoid(quality + length * one)
         rest, curve = weight * (outcome - chance), weight * chance * (1 - chance)
         up, along = up + rest, along + rest * one
         a, b, c = a + curve, b + curve * one, c + curve * one * one
     return (up, along), (a, b, c)
-
-
-def _sigmoid(value: float) -> float:
-    return 1 / (1 + math.exp(-value)) if value >= 0 else 1 - 1 / (1 + math.exp(value))

@@ -3,13 +3,13 @@
 Neighbours: intervals.py (the ends of an estimate), records/reward_model.py (what is recorded).
 """
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.core.statistics.intervals import wilson
+from alignment.core.statistics.logistic import sigmoid
 from alignment.core.statistics.ranks import rank_correlation
 
 BINS = 10
@@ -79,7 +79,7 @@ def calibration(pairs: Sequence[ScoredPair]) -> tuple[Bin, ...]:
     """Bins of equal width of the preferred answer's probability, from 0.5 to 1; empty ones are left out."""
     held: dict[int, list[tuple[float, float]]] = {}
     for one in pairs:
-        confidence = 1 / (1 + math.exp(-min(abs(one.chosen - one.rejected), 500.0)))
+        confidence = sigmoid(abs(one.chosen - one.rejected))
         held.setdefault(min(int((confidence - 0.5) * 2 * BINS), BINS - 1), []).append((confidence, one.won))
     return tuple(
         Bin(len(found), statistics.fmean(one for one, _ in found), statistics.fmean(won for _, won in found))

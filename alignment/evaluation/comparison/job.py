@@ -17,7 +17,7 @@ from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
 from alignment.evaluation.answering import Evaluator, Question
 from alignment.evaluation.comparison.plan import AnswersWork
-from alignment.evaluation.task import named_problems
+from alignment.evaluation.task import all_problems
 from alignment.recipe.evaluation import Evaluations
 from alignment.records.comparison import RecordedAnswer
 from alignment.rollout.trajectory import Trajectory
@@ -61,11 +61,7 @@ def main(work: Annotated[Path, typer.Argument(help="The file that says what is t
 
 def _run(work: AnswersWork) -> None:
     settings = Evaluations.model_validate(work.settings)
-    problems = [
-        problem
-        for name in settings.after_each_stage
-        for problem in named_problems(settings, name, work.files.get(name))
-    ]
+    problems = all_problems(settings, work.files)
     evaluator = Evaluator(settings, work.policy, f"answers of {work.name}", trust_remote_code=work.trust_remote_code)
     fitting = evaluator.fitting(problems)
     for mode in MODES:

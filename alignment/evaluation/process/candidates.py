@@ -14,8 +14,7 @@ from alignment.evaluation.process.calibration import area_under_curve
 from alignment.inference.process_model import Solution, StepModel
 from alignment.inference.reward_model import RewardModel
 from alignment.recipe.process import Aggregate, aggregated
-from alignment.recipe.scorers import RewardModelScorer
-from alignment.rollout.scorers.reward_model import RewardModelScores
+from alignment.rollout.scorers.reward_model import verdicts_of
 from alignment.rollout.scoring import Judged
 from rewards.contract import after_thinking
 
@@ -66,8 +65,7 @@ def answers_auc(problems: Sequence[Sequence[Candidate]], how: Aggregate) -> floa
 
 def outcome_scores(model: RewardModel, judged: Sequence[Judged]) -> list[float | None]:
     """A reward model's score of each whole conversation; None for one that it cannot read or gives no finite score."""
-    scorer = RewardModelScores(RewardModelScorer(kind="reward_model", model="named"), model)
-    return [verdict.score for verdict in scorer.verdicts([row.trajectory for row in judged])]
+    return [verdict.score for verdict in verdicts_of(model, [row.trajectory for row in judged])]
 
 
 def _candidate(row: Judged, scores: Sequence[float], outcome: float | None) -> Candidate:

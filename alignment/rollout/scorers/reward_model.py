@@ -21,10 +21,8 @@ class RewardModelScores:
         self._settings, self._model = settings, model
 
     def verdicts(self, rollouts: Sequence[Trajectory]) -> list[Verdict]:
-        """See ModelScorer. A rollout that cannot be rendered, is longer than the model reads, or has no finite score is unknown."""
-        rendered = [self._ids(one) for one in rollouts]
-        scores = iter(self._model.scores([ids for ids in rendered if not isinstance(ids, Verdict)]))
-        return [ids if isinstance(ids, Verdict) else _verdict(next(scores)) for ids in rendered]
+        """See ModelScorer."""
+        return verdicts_of(self._model, rollouts)
 
     def in_group(self, scores_G: Sequence[float | None]) -> list[float | None]:
         """Scores less the mean of those that are known, between minus `clip` and `clip`."""
@@ -33,13 +31,24 @@ class RewardModelScores:
         most = math.inf if self._settings.clip is None else self._settings.clip
         return [None if score is None else min(max(score - middle, -most), most) for score in scores_G]
 
-    def _ids(self, made: Trajectory) -> list[int] | Verdict:
-        """The conversation's token ids, or the verdict that it cannot be scored."""
-        try:
-            ids = self._model.rendered([*made.opening.messages, *made.messages], made.mode, made.opening.tools)
-        except DataError as error:
-            return Verdict(None, "cannot_be_rendered", {"detail": str(error)})
-        return ids if self._model.fits(ids) else Verdict(None, "too_long", {"tokens": len(ids)})
+
+def verdicts_of(model: RewardModel, rollouts: Sequence[Trajectory]) -> list[Verdict]:
+    """A reward model's score of each whole conversation.
+
+    One that cannot be rendered, is longer than the model reads, or has no finite score is unknown.
+    """
+    rendered = [_ids(model, one) for one in rollouts]
+    scores = iter(model.scores([ids for ids in rendered if not isinstance(ids, Verdict)]))
+    return [ids if isinstance(ids, Verdict) else _verdict(next(scores)) for ids in rendered]
+
+
+def _ids(model: RewardModel, made: Trajectory) -> list[int] | Verdict:
+    """The conversation's token ids, or the verdict that it cannot be scored."""
+    try:
+        ids = model.rendered([*made.opening.messages, *made.messages], made.mode, made.opening.tools)
+    except DataError as error:
+        return Verdict(None, "cannot_be_rendered", {"detail": str(error)})
+    return ids if model.fits(ids) else Verdict(None, "too_long", {"tokens": len(ids)})
 
 
 def _verdict(score: float) -> Verdict:
