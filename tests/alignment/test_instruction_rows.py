@@ -22,6 +22,7 @@ from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Scorer, refuse_unjudged, summary
 from alignment.rollout.trajectory import Trajectory, one_turn
 from rewards import instruction_problem
+from rewards.kinds.instruction.constraints import CONSTRAINTS
 
 SPECS = [
     Reward(kind="math_answer", weight=1.0),
@@ -32,7 +33,10 @@ ARITHMETIC = Problem("a", [user_turn("What is 3 + 4?")], "7")
 NO_COMMA = Problem("n", [user_turn("Write without commas.")], "", None, "", {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]})  # fmt: skip
 
 
-def drawn(seed: int, count: int, **parameters: int) -> list[Problem]:
+HELD_OUT = ["keywords:frequency", "detectable_format:constrained_response", "length_constraints:number_sentences"]
+
+
+def drawn(seed: int, count: int, **parameters: object) -> list[Problem]:
     return list(itertools.islice(problems("instructions", seed=seed, parameters=dict(parameters)), count))
 
 
@@ -64,6 +68,23 @@ def test_one_constraint_at_most_can_be_asked_for_and_nothing_else() -> None:
     assert {len(problem.columns["kwargs"]) for problem in drawn(0, 200, most_constraints=1)} == {1}
     with pytest.raises(DataError, match="most_constraints"):
         drawn(0, 1, constraints=1)
+
+
+def test_all_types_but_those_held_out_can_be_asked_for() -> None:
+    found = drawn(0, 3000, held_out_types=HELD_OUT)
+    for problem in found:
+        names, kwargs = problem.columns["instruction_id_list"], problem.columns["kwargs"]
+        assert [trouble for pair in zip(names, kwargs, strict=True) if (trouble := instruction_problem(*pair))] == []
+        if "combination:repeat_prompt" in names:
+            assert len(names) == 1
+            assert problem.question.startswith(kwargs[0]["prompt_to_repeat"] + " Before")
+    kinds = Counter(name for problem in found for name in problem.columns["instruction_id_list"])
+    assert set(kinds) == set(CONSTRAINTS) - set(HELD_OUT)
+    assert min(kinds.values()) > 40
+    with pytest.raises(DataError, match=r"'keywords:frequence', which is no type; the types are change_case"):
+        drawn(0, 1, held_out_types=["keywords:frequence"])
+    with pytest.raises(DataError, match="has every type"):
+        drawn(0, 1, held_out_types=list(CONSTRAINTS))
 
 
 def test_a_mixture_is_scored_by_what_applies_to_each_row_whatever_the_batch_holds() -> None:

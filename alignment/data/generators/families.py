@@ -1,7 +1,7 @@
 """The families of procedural problems, and drawing distinct problems from one.
 
 Arithmetic comes from reasoning-gym's generators with a checked answer; the worked solutions are our own (traces.py).
-Neighbours: instructions.py, constraints.py and programs.py (families whose rows have constraints or tests in place of an
+Neighbours: instructions/ and programs.py (families whose rows have constraints or tests in place of an
 answer), general/ (many tasks), rows.py (Problem), declared.py (declares data sets from families).
 """
 
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from alignment.data.generators.constraints import CONSTRAINT_PARAMETERS, constraint_draws
 from alignment.data.generators.general.all import GENERAL_COLUMNS, GENERAL_PARAMETERS, TASKS, general_draws
-from alignment.data.generators.instructions import INSTRUCTION_PARAMETERS, instruction_draws
+from alignment.data.generators.instructions.evaluation import CONSTRAINT_PARAMETERS, constraint_draws
+from alignment.data.generators.instructions.training import INSTRUCTION_PARAMETERS, instruction_draws
 from alignment.data.generators.programs import PROGRAM_PARAMETERS, program_draws
 from alignment.data.generators.tool_sums import TOOL_SUM_PARAMETERS, tool_sum_draws
 from alignment.data.generators.traces import chain_sum_trace, leg_counting_trace, products_trace
