@@ -34,10 +34,12 @@ class StandIn:
     """One server. `fault`: hang, fail, lie, garble or die (connections end without an answer), from the next request on; `served` counts completions.
 
     token_seconds: set, completions are given token by token in so much time each, and ended by a pause, as vLLM ends them.
+    holds_after: with token_seconds, completions beyond so many stay at their first token until the next pause.
     """
 
     def __init__(self, key: str = "") -> None:
         self.token_seconds, self._pauses, self._running = 0.0, 0, threading.Event()
+        self.holds_after, self._held_pauses = 10**9, -1
         self._running.set()
         self.fault, self.served, self.version, self.key = "", 0, "default", key
         self.after = 10**9  # completions after which the fault begins
@@ -127,10 +129,12 @@ class StandIn:
             if self._pauses > begun
             else self._generated(body)["choices"][0]
         )
+        if self.served > self.holds_after and self._held_pauses < 0:
+            self._held_pauses = begun
         given = 0
         while given < len(whole["token_ids"]) and self._pauses == begun:
             self.released.wait(self.token_seconds)
-            given += 1
+            given += given == 0 or begun != self._held_pauses
         if (self._pauses > begun and given < len(whole["token_ids"])) or not whole["token_ids"]:
             logprobs = {"content": whole["logprobs"]["content"][:given]}
             whole = {"token_ids": whole["token_ids"][:given], "logprobs": logprobs, "finish_reason": "abort"}

@@ -92,7 +92,7 @@ def test_completions_go_on_over_several_steps_and_the_policy_learns_its_task(
     with stand_ins(1) as (server,):
         engine = f"{{type: vllm_server, endpoints: ['{server.address}']}}"
         made = trainer(unsure, tmp_path / "run", monkeypatch, engine, steps, 3)
-        server.token_seconds = 0.02
+        server.token_seconds, server.holds_after = 0.02, 16  # of the second step on: their weights come before they end
         with made._rollouts._context.at_end:
             made.train()
     rewards = figures(made, "reward")
