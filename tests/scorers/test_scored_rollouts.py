@@ -76,13 +76,16 @@ def test_a_reward_model_sees_what_its_stage_would_have_trained_on(
     assert row.verdicts["reward_model"].score == pytest.approx(alone, abs=1e-5)
 
 
-@pytest.mark.parametrize("held", ["copy", "adapter off", "reference"])
+@pytest.mark.parametrize("held", ["copy", "adapter off", "reference", "adapter off, tempered", "reference, tempered"])
 def test_fluency_is_the_same_whoever_holds_the_starting_policy(
     held: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = f"{STAGE}scorers=[{{kind: fluency, weight: 0.1, at_most: -0.5}}]"
+    by, _, tempered = held.partition(", ")
     setting = {"copy": (), "adapter off": (f"{STAGE}lora.rank=4", f"{STAGE}trainer.learning_rate=0.01"),
-               "reference": (f"{STAGE}algorithm={{type: dapo, beta: 0.01}}",)}[held]  # fmt: skip
+               "reference": (f"{STAGE}algorithm={{type: dapo, beta: 0.01}}",)}[by]  # fmt: skip
+    if tempered:  # the trainer's own log-probs are at another temperature than fluency's
+        setting = (*setting, f"{STAGE}rollout.temperature=0.7", f"{STAGE}algorithm={{type: dapo, beta: 0.01}}")
     _, rows = trained(tmp_path, monkeypatch, listed, f"{STAGE}rollout.thinking_fraction=0", *setting)
     start = AutoModelForCausalLM.from_pretrained(resource("data/base"), dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(resource("data/base"))
@@ -114,9 +117,9 @@ def test_what_fluency_has_asked_of_the_starting_policy_is_the_references_log_pro
     asked = trainer.policy_logprobs
     compute, computed = asked._reference, []
 
-    def counted(batch: Any) -> torch.Tensor:
+    def counted(batch: Any, *how: Any) -> torch.Tensor:
         computed.append(len(batch.ids))
-        return compute(batch)
+        return compute(batch, *how)
 
     monkeypatch.setattr(asked, "_reference", counted)
     trainer.train()

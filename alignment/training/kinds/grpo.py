@@ -74,10 +74,10 @@ class GrpoStage(TrainingStage):
         """Whether a frozen copy of the starting policy is loaded for a fluency scorer.
 
         None is where the trainer holds that policy and scores with it: under a new adapter, or as the reference of a KL term;
-        with one process, since no rank may wait for another here, at the temperature at which it computes, and while nobody trains.
+        with one process, since no rank may wait for another here, and while nobody trains.
         """
         new = self.lora is not None and self.lora.adapter == "new"
-        held = (new or bool(self.algorithm.beta)) and processes == 1 and self.rollout.temperature == 1
+        held = (new or bool(self.algorithm.beta)) and processes == 1
         return any(isinstance(one, FluencyScorer) for one in self.scorers) and not (
             held and not self.rollout.max_staleness
         )

@@ -6,8 +6,11 @@ known in the forward pass but for one factor a token. Neighbours: trainer.py (gi
 inference/lora_linear.py (the layers below).
 """
 
+import contextlib
 import functools
 import types
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -53,20 +56,36 @@ class FrozenHead(torch.autograd.Function):
         return (grad_N[:, None] * slope_NH).to(ctx.dtype), None, None, None
 
 
-def give_frozen_head(model: PreTrainedModel, temperature: float) -> bool:
-    """Compute what TRL's head of a model does (`fused_lm_head=True`) by `FrozenHead`, where that is possible; returns whether.
+@dataclass
+class HeadTemperature:
+    """The temperature at which a model with a FrozenHead gives log-probs."""
 
-    That is on a CPU, for a head that is a plain product with a whole weight that is not trained. Entropies are not computed.
+    value: float
+
+    @contextlib.contextmanager
+    def at(self, value: float) -> Iterator[None]:
+        """Another temperature for a while."""
+        held, self.value = self.value, value
+        try:
+            yield
+        finally:
+            self.value = held
+
+
+def give_frozen_head(model: PreTrainedModel, temperature: float) -> HeadTemperature | None:
+    """Compute what TRL's head of a model does (`fused_lm_head=True`) by `FrozenHead`; None where that is not possible.
+
+    It is on a CPU, for a head that is a plain product with a whole weight that is not trained. Entropies are not computed.
     """
     head = model.get_output_embeddings()
     text = model.config.get_text_config()
     scaled = any(getattr(text, name, None) is not None for name in SCALES)
     if type(head) is not torch.nn.Linear or head.bias is not None or scaled:
-        return False
+        return None
     weight_VH = head.weight
     if weight_VH.requires_grad or weight_VH.device.type != "cpu" or type(weight_VH) is not torch.nn.Parameter:
-        return False
-    with_trl = model.forward
+        return None
+    with_trl, chosen = model.forward, HeadTemperature(temperature)
 
     @functools.wraps(type(model).forward)  # `generate` reads the signature
     def forward(self: PreTrainedModel, *args: Any, fused_lm_head: bool = False, **options: Any) -> Any:
@@ -80,8 +99,8 @@ def give_frozen_head(model: PreTrainedModel, temperature: float) -> bool:
         dtype = torch.get_autocast_dtype("cpu") if autocast else weight_VH.dtype
         with torch.autocast("cpu", enabled=False):
             hidden_NH, target_N = hidden_BLH[scored_BL].to(dtype), labels_BL[scored_BL]
-            found_N = FrozenHead.apply(hidden_NH, weight_VH.to(dtype), target_N, temperature)
+            found_N = FrozenHead.apply(hidden_NH, weight_VH.to(dtype), target_N, chosen.value)
         return FusedCausalLMOutput(log_probs=found_N.new_zeros(scored_BL.shape).masked_scatter(scored_BL, found_N))
 
     model.forward = types.MethodType(forward, model)  # type: ignore[method-assign]
-    return True
+    return chosen

@@ -4,7 +4,7 @@ By the fused head of TRL, which never makes whole logits. Neighbours: trainer.py
 inference/weights/sync_check.py (what a distance means).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +14,11 @@ from alignment.training.measuring import forward_alone, mean_over_ranks, measuri
 from alignment.training.packing_check import plain_attention
 from alignment.training.policy import without_adapter
 from alignment.training.rl.batch import Row, StepBatch, as_tensors
+from alignment.training.rl.frozen_head import HeadTemperature
 from alignment.training.rl.packing import LayOut, padded_right
 from alignment.training.rl.trl_trainer import GRPOTrainer
+
+LogprobsOf = Callable[[torch.nn.Module, StepBatch], torch.Tensor]  # (B, C) of a batch under a model
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,12 @@ class Scored:
 class PolicyLogprobs:
     """Log-probs under a trainer's policy, and under the policy at the stage's start.
 
-    lay_out: how rows lie in the model's input. Everything but `start` is collective: each rank calls it with its own rows.
+    lay_out: how rows lie in the model's input. head: of the policy, where it can give log-probs at any temperature.
+    Everything but `start` is collective: each rank calls it with its own rows.
     """
 
-    def __init__(self, trainer: GRPOTrainer, lay_out: LayOut) -> None:
-        self._trainer, self._lay_out = trainer, lay_out
+    def __init__(self, trainer: GRPOTrainer, lay_out: LayOut, head: HeadTemperature | None = None) -> None:
+        self._trainer, self._lay_out, self._head = trainer, lay_out, head
         self._start_known: dict[tuple[int, ...], torch.Tensor] = {}  # of this step's rows, by prompt length and ids
 
     def score(self, model: torch.nn.Module, batch: StepBatch) -> Scored:
@@ -62,7 +66,7 @@ class PolicyLogprobs:
             if trainer.temperature == 1:
                 logprobs_BC = self.score(trainer.model, batch).logprobs_BC
             else:  # the engine reports the untempered distribution, and the fused head computes the tempered one
-                logprobs_BC = self._untempered(batch)
+                logprobs_BC = self._untempered(trainer.model, batch)
         distance_BC = (logprobs_BC - batch.engine_BC).abs() * batch.loss_mask_BC
         return mean_over_ranks(trainer, distance_BC.sum(), batch.loss_mask_BC.sum())
 
@@ -81,16 +85,18 @@ class PolicyLogprobs:
     def start(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
         """Log-probs (nats) of completion tokens under the policy at the stage's start, for rows of prompt and completion ids.
 
-        For one process at temperature 1 whose policy has a new adapter or a reference. `reference` of the same step
-        computes none of these rows again.
+        At temperature 1. For one process whose policy has a new adapter or a reference. Where the trainer computes at
+        temperature 1 as well, `reference` of the same step computes none of these rows again.
         """
         if not rows:
             return []
         made = [Row(prompt, ids, [0.0] * len(ids), [True] * len(ids), truncated=False) for prompt, ids in rows]
+        tempered = self._trainer.temperature != 1
         with measuring(self._trainer):
-            found_BC = self._reference(self._tensors(made))
+            found_BC = self._reference(self._tensors(made), self._untempered if tempered else self.of)
         for of_row, (prompt, ids) in zip(found_BC, rows, strict=True):
-            self._start_known[len(prompt), *prompt, *ids] = of_row[: len(ids)]
+            if not tempered:
+                self._start_known[len(prompt), *prompt, *ids] = of_row[: len(ids)]
         return [of_row[: len(ids)] for of_row, (_, ids) in zip(found_BC.tolist(), rows, strict=True)]
 
     def reference(self, batch: StepBatch) -> torch.Tensor:
@@ -113,22 +119,25 @@ class PolicyLogprobs:
         """Forget the rows of a step."""
         self._start_known = {}
 
-    def _reference(self, batch: StepBatch) -> torch.Tensor:
-        """By a model of its own, or by the one under the adapter that is trained."""
-        trainer = self._trainer
+    def _reference(self, batch: StepBatch, logprobs_of: LogprobsOf | None = None) -> torch.Tensor:
+        """By a model of its own, or by the one under the adapter that is trained. logprobs_of: in place of `of`."""
+        trainer, found = self._trainer, logprobs_of or self.of
         if trainer.ref_model is not None:
-            return self.of(trainer.ref_model, batch)
+            return found(trainer.ref_model, batch)
         model = trainer.accelerator.unwrap_model(trainer.model)
         with use_adapter(model, adapter_name="ref" if "ref" in model.peft_config else None):
-            return self.of(trainer.model, batch)
+            return found(trainer.model, batch)
 
-    def _untempered(self, batch: StepBatch) -> torch.Tensor:
-        """Log-probs at temperature 1, (B, C), by whole logits, row for row."""
+    def _untempered(self, model: torch.nn.Module, batch: StepBatch) -> torch.Tensor:
+        """`of` at temperature 1: by the policy's head, or by whole logits, row for row."""
+        if self._head is not None and model is not self._trainer.ref_model:
+            with self._head.at(1.0):
+                return self.of(model, batch)
         found, first = [], batch.prompt_ids_BP.shape[1]
         for row in range(len(batch.ids)):
             laid_out = self._lay_out(batch.ids[row : row + 1], batch.mask[row : row + 1], first)
             inputs = laid_out.model_inputs()
-            logits_TV = self._trainer.model(**inputs, use_cache=False).logits[0, :-1].float()
+            logits_TV = model(**inputs, use_cache=False).logits[0, :-1].float()
             next_T = inputs["input_ids"][0, 1:]
             logprobs_T = logits_TV.gather(-1, next_T[:, None])[:, 0] - logits_TV.logsumexp(-1)
             found.append(laid_out.padded(logprobs_T[None])[:, first:])

@@ -58,9 +58,8 @@ class PolicyGradientTrainer(GRPOTrainer):
         self._engine_dtype, self._max_staleness = engine_dtype, max_staleness
         once = self.accelerator.device.type == "cpu" and not self.aux_loss_enabled  # whose loss counts every token
         lay_out: LayOut = padded_right if not packs else pack_prompts_once if once else end_to_end
-        if not algorithm.entropy_bonus:
-            give_frozen_head(without_adapter(self.model), self.temperature)
-        self.policy_logprobs = PolicyLogprobs(self, lay_out)
+        head = None if algorithm.entropy_bonus else give_frozen_head(without_adapter(self.model), self.temperature)
+        self.policy_logprobs = PolicyLogprobs(self, lay_out, head)
         self._groups = Groups(self.accelerator, self.num_generations)
         self._process_advantages_of = process_advantages_of(algorithm)
         self._advantages_of = group_normalised if self._process_advantages_of else advantages_of(algorithm)
