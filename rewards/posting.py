@@ -34,13 +34,17 @@ class Answered:
 
 @dataclass(frozen=True)
 class Service:
-    """A service at a URL that takes POST requests. `key_env`: the environment variable that holds its key; or empty."""
+    """A service at a URL that takes POST requests. `key_env`: the environment variable that holds its key; or empty.
+
+    largest_bytes: of a reply.
+    """
 
     url: str
     key_env: str
     timeout_seconds: float
     concurrency: int
     retries: int
+    largest_bytes: int = LARGEST_REPLY_BYTES
 
     def ask(self, bodies: Sequence[Mapping[str, Any]]) -> list[Answered]:
         """One reply per body, in order, at most `concurrency` at a time."""
@@ -70,7 +74,7 @@ class Service:
         import httpx
 
         try:
-            status, text, wait_seconds = posted(client, self.url, body, self.timeout_seconds, LARGEST_REPLY_BYTES)
+            status, text, wait_seconds = posted(client, self.url, body, self.timeout_seconds, self.largest_bytes)
         except (httpx.TimeoutException, TimeoutError):
             return Answered(None, "timed_out", f"no answer from {self.url} in {self.timeout_seconds:g} s"), 0.0
         except httpx.HTTPError as error:
@@ -125,6 +129,14 @@ def seconds_before(retry: int, asked_seconds: float) -> float:
     """How long to wait before a retry, counted from 0, with what the server asked for."""
     backoff = BACKOFF_SECONDS * 2 ** min(retry, MOST_DOUBLINGS) * random.uniform(0.5, 1.5)
     return min(LONGEST_WAIT_SECONDS, max(backoff, asked_seconds))
+
+
+def url_problem(base_url: str, *, sends_key: bool) -> str | None:
+    """Why the base URL of an OpenAI-compatible server cannot be used, or None."""
+    problem = form_problem(base_url, "http://127.0.0.1:8000/v1")
+    if problem is None and sends_key and is_unencrypted(base_url):
+        return "a key would be sent unencrypted; write https://"
+    return problem
 
 
 def service_problem(url: str) -> str | None:

@@ -96,6 +96,7 @@ BELOW_KINDS: tuple[Section, ...] = (
     (sampling.Rollout, "Rollout", "`rollout` of a grpo stage: the keys of Sampling, and these."),
     (sampling.StudentRollout, "Student rollout", "`rollout` of a distill stage: the keys of Sampling, and these."),
     (teacher.Teacher, "Teacher", "`teacher` of a distill or sample stage ([distillation.md](distillation.md))."),
+    (teacher.TeacherServer, "Teacher server", "`server` of a distill stage's `teacher`."),
     (
         sampling.ProblemOrder,
         "Problem order",

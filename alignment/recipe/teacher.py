@@ -11,12 +11,30 @@ from pydantic import Field, model_validator
 from alignment.recipe.closed import Closed
 
 
+class TeacherServer(Closed):
+    """The block `server` of a teacher: a vLLM server that runs already and has the teacher's weights."""
+
+    base_url: str = Field(description="Where it answers, such as http://127.0.0.1:8000/v1.")
+    served_as: str | None = Field(None, description="The model's name there; default: the teacher's `model`.")
+    api_key_env: str = Field("", description="Environment variable with the server's key; default: it wants none.")
+    top_logprobs: int = Field(
+        20, ge=1, description="Most likely tokens whose log-probs it gives; above 20, start it with --max-logprobs."
+    )
+    concurrency: int = Field(16, ge=1, description="Sequences that each process asks about at once.")
+    timeout_seconds: float = Field(120, gt=0, description="Seconds that an answer may take.")
+    retries: int = Field(8, ge=0, description="How often a question without an answer is asked again, ever later.")
+
+
 class Teacher(Closed):
     """The block `teacher`."""
 
     stage: str | None = Field(None, description="The stage before whose policy teaches.")
     model: str | None = Field(None, description="A model by folder or hub id, in place of a stage's.")
     revision: str | None = Field(None, description="Commit, branch or tag of a hub model; a commit cannot move.")
+    server: TeacherServer | None = Field(
+        None,
+        description="Of a distill stage: a server that holds `model`, of which this machine needs the tokenizer alone.",
+    )
 
     @model_validator(mode="after")
     def _one_model(self) -> "Teacher":
@@ -24,6 +42,10 @@ class Teacher(Closed):
             raise ValueError("a teacher is a stage's or a folder's; write exactly one of `stage` and `model`")
         if self.revision is not None and self.model is None:
             raise ValueError("`revision` is of a hub model, and a stage has none; leave it out")
+        if self.server is not None and self.model is None:
+            raise ValueError(
+                "a server holds a model, by whose tokenizer it is compared with the student; write `model`"
+            )
         return self
 
 

@@ -156,6 +156,8 @@ def _known_by_content(settings: dict[str, Any]) -> dict[str, Any]:
     teacher = settings.get("teacher") or {}
     if Path(teacher.get("model") or "").is_absolute():
         teacher["model"] = Path(teacher["model"]).name
+    if teacher.get("server"):  # the rest is where it is and how it is asked
+        teacher["server"] = {"top_logprobs": teacher["server"]["top_logprobs"]}
     return settings
 
 

@@ -43,11 +43,11 @@ def _model(recipe: Recipe, index: int, found: Teacher, place: Place) -> Iterator
         yield Issue((*place, "revision"), f"{found.model} is a folder, which has no revisions; leave it out")
     if is_adapter_alone(folder.path):
         return  # compared when it is merged with its base
-    faults = list(folder_faults(folder.path))
+    faults = list(folder_faults(folder.path)) if found.server is None else []  # a server has the weights
     yield from (Issue((*place, "model"), fault) for fault in faults)
     if faults:
         return
-    yield from _vocabulary(recipe, folder, (*place, "model"))
+    yield from _vocabulary(recipe, folder, (*place, "model"), every_row=found.server is None)
     limit, rollout = positions(folder.path), rollout_of(recipe.stages[index])
     longest = 0 if rollout is None else rollout.max_prompt_tokens + rollout.max_completion_tokens
     if limit is not None and longest > limit:
@@ -57,12 +57,15 @@ def _model(recipe: Recipe, index: int, found: Teacher, place: Place) -> Iterator
         yield Issue((*place, "model"), message)
 
 
-def _vocabulary(recipe: Recipe, teacher: ModelFolder, place: Place) -> Iterator[Issue]:
-    """The tokens of both, where the student's are those of a folder: added ones are compared when the stage starts."""
+def _vocabulary(recipe: Recipe, teacher: ModelFolder, place: Place, *, every_row: bool) -> Iterator[Issue]:
+    """The tokens of both, where the student's are those of a folder: added ones are compared when the stage starts.
+
+    every_row: their embeddings have as many rows as well, also those that no token has.
+    """
     student = ModelFolder.of(recipe.model)
     if recipe.add_tokens or recipe.chat_template or not student.vocabulary or not teacher.vocabulary:
         return
-    sizes = (student.text_config.get("vocab_size"), teacher.text_config.get("vocab_size"))
+    sizes = tuple(one.text_config.get("vocab_size") for one in (student, teacher if every_row else student))
     if not all(isinstance(size, int) for size in sizes):
         return
     found = other_tokens(student.vocabulary, teacher.vocabulary, (int(sizes[0] or 0), int(sizes[1] or 0)))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from alignment.core.typed_json import Json
-from rewards.kinds.judge.endpoint import url_problem
+from rewards.posting import url_problem
 
 
 def judge_settings(

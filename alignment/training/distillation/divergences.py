@@ -12,6 +12,8 @@ import math
 import torch
 
 FORWARD_KL, REVERSE_KL = 0.0, 1.0  # the two ends of TRL's `beta`
+SMALLEST_REST = 1e-6  # probability of all tokens that are not listed, below which rounding decides
+NOTHING = -1e4  # log-prob of what is not there: finite, so that 0 times it is 0
 
 
 def beta_of(name: str, teacher_weight: float) -> float:
@@ -34,6 +36,17 @@ def divergence(student_NV: torch.Tensor, teacher_NV: torch.Tensor, beta: float) 
         return _kl(student_NV, teacher_NV)
     mixture_NV = torch.logaddexp(teacher_NV + math.log(beta), student_NV + math.log(1 - beta))
     return beta * _kl(teacher_NV, mixture_NV) + (1 - beta) * _kl(student_NV, mixture_NV)
+
+
+def with_rest(logprobs_NK: torch.Tensor, listed_NK: torch.Tensor) -> torch.Tensor:
+    """Log-probs (N, K + 1) of K listed tokens and of all others as one; listed_NK is False for places without a token.
+
+    A divergence of two such distributions is at most that of the whole ones (data processing inequality), and equal to it where
+    every token is listed.
+    """
+    inside_N = logprobs_NK.exp().masked_fill(~listed_NK, 0).sum(-1, keepdim=True)
+    rest_N = (1 - inside_N).clamp(min=SMALLEST_REST).log()
+    return torch.cat([logprobs_NK.masked_fill(~listed_NK, NOTHING), rest_N], dim=-1)
 
 
 def entropy(logits_NV: torch.Tensor) -> torch.Tensor:

@@ -21,10 +21,10 @@ from alignment.training.policy import load_policy
 
 @dataclass(frozen=True)
 class Pair:
-    """A student that trains and its frozen teacher. packs: rows lie end to end in both."""
+    """A student that trains and its frozen teacher, or None for one behind a server. packs: rows lie end to end in both."""
 
     student: torch.nn.Module
-    teacher: PreTrainedModel
+    teacher: PreTrainedModel | None
     packs: bool
 
 
@@ -34,6 +34,9 @@ def load_pair(context: StageContext) -> Pair:
     Raises RecipeError if their vocabularies differ, ArtifactError if one cannot be loaded.
     """
     refuse_other_vocabulary(context)
+    if context.stage.teacher.server is not None:
+        student, packs = packed_policy(context)
+        return Pair(student, None, packs)
     teacher, why_not = _teacher(context)
     if why_not is None:
         student, packs = packed_policy(context)
@@ -43,17 +46,20 @@ def load_pair(context: StageContext) -> Pair:
 
 
 def refuse_other_vocabulary(context: StageContext) -> None:
-    """Raise RecipeError unless every token has the same id in both, and both give logits for as many."""
+    """Raise RecipeError unless every token has the same id in both, and both give logits for as many.
+
+    Of a teacher behind a server the tokenizer alone is compared: rows of its embedding that no token has are never listed.
+    """
     path, options = context.teacher_path(), _options(context)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, **options)
-        theirs = AutoConfig.from_pretrained(path, **options).get_text_config().vocab_size
+        config = None if context.stage.teacher.server is not None else AutoConfig.from_pretrained(path, **options)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: the teacher's tokenizer and config cannot be read ({error})") from error
     own = AutoConfig.from_pretrained(context.policy_path, trust_remote_code=context.recipe.trust_remote_code)
-    found = other_tokens(
-        context.tokenizer().get_vocab(), tokenizer.get_vocab(), (own.get_text_config().vocab_size, theirs)
-    )
+    size = own.get_text_config().vocab_size
+    sizes = (size, size if config is None else config.get_text_config().vocab_size)
+    found = other_tokens(context.tokenizer().get_vocab(), tokenizer.get_vocab(), sizes)
     if found is not None:
         raise RecipeError(f"stage {context.stage.name}: {path} cannot teach {context.policy_path}: {found}")
 

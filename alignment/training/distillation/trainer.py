@@ -8,7 +8,8 @@ step's rollouts from our engine, `_compute_loss` lays rows end to end and hands 
 Neighbours: divergences.py (the formulas), heads.py, teacher.py, ../rl/rollouts.py (samples), ../rl/batch.py (rows as tensors).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 from alignment.inference.weights.sync_check import Gap, refuse_gap
 from alignment.training.distillation.divergences import FORWARD_KL, REVERSE_KL, divergence, entropy
 from alignment.training.distillation.heads import COLUMNS, Head, following, states_before
+from alignment.training.distillation.served import ServedTeacher, listed_divergence
 from alignment.training.distillation.trl_trainer import DistillationTrainer, fused_divergence
 from alignment.training.measuring import computed_in, mean_over_ranks, measuring
 from alignment.training.rl.batch import GAP_ROWS, RolledOut, RolloutSource, Row, StepBatch, as_tensors
@@ -37,7 +39,8 @@ class StudentTrainer(DistillationTrainer):
     train_dataset has a column `problem` of ids, which `rollouts` understands; each is asked `generations` times. engine: what
     it computes in, and the mean distance in nats between its log-probs and the trainer's above which a step raises
     WeightsNotSynchronised, on every rank. packs: rows lie end to end, for which both models have packed attention; else they
-    are padded. judged: whether completions have verdicts, which are recorded and not trained on.
+    are padded. judged: whether completions have verdicts, which are recorded and not trained on. served: the teacher, where it
+    is behind a server and `teacher_model` is None.
     """
 
     def __init__(
@@ -48,10 +51,11 @@ class StudentTrainer(DistillationTrainer):
         engine: tuple[str, float],
         packs: bool,
         judged: bool,
+        served: ServedTeacher | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self._rollouts, self._generations, self._judged = rollouts, generations, judged
+        self._rollouts, self._generations, self._judged, self._served = rollouts, generations, judged, served
         self._engine_dtype, self._max_logprob_gap = engine
         self._lay_out: Callable[[torch.Tensor, torch.Tensor], Layout] = pack if packs else align
         self._sums = torch.zeros(
@@ -81,7 +85,8 @@ class StudentTrainer(DistillationTrainer):
         batch = self._tensors(rolled.rows)
         tokens = self.accelerator.reduce(batch.step_tokens, reduction="sum")
         self._record(rolled, gap)
-        return {**batch.columns(), "num_items_in_batch": tokens}
+        said = {} if self._served is None else self._served.columns(rolled.rows)
+        return {**batch.columns(), **said, "num_items_in_batch": tokens}
 
     def compute_loss(
         self,
@@ -103,8 +108,10 @@ class StudentTrainer(DistillationTrainer):
         self, unwrapped_student: torch.nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """This micro-batch's part of the step's loss, the sum of its entropies, and its tokens. Overrides TRL's."""
-        batch = StepBatch(**{name: value for name, value in inputs.items() if name != "num_items_in_batch"})
+        batch = StepBatch(**{field.name: inputs[field.name] for field in fields(StepBatch)})
         laid_out, mask_BL = self._lay_out(batch.ids, batch.mask), _whole(batch)
+        if self._served is not None:
+            return self._loss_to_served(unwrapped_student, batch, inputs, num_items_in_batch)
         teacher = self.accelerator.unwrap_model(self.teacher_model)
         self.teacher_model.eval()
         with self.accelerator.autocast():
@@ -133,18 +140,33 @@ class StudentTrainer(DistillationTrainer):
         self._measure(own, student_NH.detach(), theirs, teacher_NH)
         return found[0], found[1].detach(), found[2]
 
+    def _loss_to_served(
+        self, student: torch.nn.Module, batch: StepBatch, said: Mapping[str, torch.Tensor], items: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """`_compute_loss` where a server has said what the teacher would write."""
+        with self.accelerator.autocast():
+            states_NH = states_before(student, self._lay_out(batch.ids, batch.mask), _whole(batch))
+            total, own_NK, theirs_NK = listed_divergence(
+                states_NH, Head.of(student), said, batch.loss_mask_BC, self.beta
+            )
+        self._add_measures(own_NK, theirs_NK)
+        return total / items, entropy(own_NK).sum(), total.new_tensor(len(own_NK))
+
     def _measure(self, own: Head, student_NH: torch.Tensor, theirs: Head, teacher_NH: torch.Tensor) -> None:
         """Add both divergences and both entropies of some positions, spread over the micro-batch, to the step's."""
         count = min(MEASURED_POSITIONS, len(student_NH))
         places = torch.linspace(0, max(0, len(student_NH) - 1), count, device=student_NH.device).long()
-        student_NV, teacher_NV = own.logits(student_NH[places]), theirs.logits(teacher_NH[places])
+        self._add_measures(own.logits(student_NH[places]), theirs.logits(teacher_NH[places]))
+
+    def _add_measures(self, student_NV: torch.Tensor, teacher_NV: torch.Tensor) -> None:
+        """Add both divergences and both entropies of logits or log-probs to the step's."""
         found = (
             divergence(student_NV, teacher_NV, REVERSE_KL),
             divergence(student_NV, teacher_NV, FORWARD_KL),
             entropy(student_NV),
             entropy(teacher_NV),
         )
-        self._sums += torch.stack([*(one.sum() for one in found), self._sums.new_tensor(float(count))])
+        self._sums += torch.stack([*(one.sum() for one in found), self._sums.new_tensor(float(len(student_NV)))])
 
     def logprob_gap(self, rows: Sequence[Row]) -> float:
         """Mean distance in nats between the engine's log-probs of sampled tokens and the trainer's, over all ranks."""

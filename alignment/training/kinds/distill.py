@@ -18,6 +18,7 @@ from alignment.recipe.stage import TrainingStage
 from alignment.recipe.teacher import Teacher
 from alignment.recipe.trainer_keys import TrainerKeys
 from alignment.training.kinds.plan import MEASURING_KEYS, micro_batches
+from rewards.posting import url_problem
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -67,8 +68,8 @@ class DistillStage(TrainingStage):
         return True
 
     def scoring_models(self, processes: int) -> list[str | None]:
-        """The teacher; a stage's has the policy's size."""
-        return [self.teacher.model]
+        """The teacher, unless a server has it; a stage's has the policy's size."""
+        return [self.teacher.model] if self.teacher.server is None else []
 
 
 def run(context: "StageContext") -> Done:
@@ -97,6 +98,14 @@ def head(recipe: Recipe, index: int, stage: DistillStage) -> Iterator[Issue]:
     if "lm_head" in targets:
         message = "an adapter on lm_head would get no gradient: the loss reads the head's own weight; leave it out"
         yield Issue(("stages", index, "lora", "targets"), message)
+
+
+def server(recipe: Recipe, index: int, stage: DistillStage) -> Iterator[Issue]:
+    """A teacher's server can be asked."""
+    if (one := stage.teacher.server) is not None:
+        problem = url_problem(one.base_url, sends_key=bool(one.api_key_env))
+        if problem is not None:
+            yield Issue(("stages", index, "teacher", "server", "base_url"), f"found {one.base_url!r}; {problem}")
 
 
 def _work(stage: DistillStage) -> str:
@@ -170,5 +179,5 @@ KIND = StageKind(
         learning_rate=1e-6,
     ),
     lint=lambda stage: LintIntent(stage.rollout.max_prompt_tokens),
-    checks=(batches, mixture, head),
+    checks=(batches, mixture, head, server),
 )  # fmt: skip

@@ -67,7 +67,10 @@ def run(context: "StageContext") -> Done:
 
 
 def pinned(recipe: Recipe, index: int, stage: SampleStage) -> Iterator[Issue]:
-    """A teacher that an engine loads is the newest of its hub id."""
+    """A teacher that an engine loads is the newest of its hub id, and no server's."""
+    if stage.teacher is not None and stage.teacher.server is not None:
+        message = "of a distill stage; write `rollout: {engine: {type: vllm_server, endpoints: [...]}}` to sample from servers"
+        yield Issue(("stages", index, "teacher", "server"), message)
     if stage.teacher is not None and stage.teacher.revision is not None:
         message = "engines load the newest revision of a teacher; download the commit, and write its folder as `model`"
         yield Issue(("stages", index, "teacher", "revision"), message)

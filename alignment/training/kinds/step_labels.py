@@ -15,7 +15,7 @@ from alignment.recipe.sampling import Sampling
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
 from alignment.recipe.steps import BinarySearch, Consensus, JudgedSteps, LabelMethod, Steps
-from rewards.kinds.judge.endpoint import url_problem
+from rewards.posting import url_problem
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rewards.kinds.judge.judgements import Judgements, judgement_key
 from rewards.kinds.judge.reply import read_completion
-from rewards.posting import TRY_AGAIN, client_for, form_problem, is_unencrypted, posted, seconds_before
+from rewards.posting import TRY_AGAIN, client_for, posted, seconds_before
 from rewards.spending import BUDGET_SPENT
 
 if TYPE_CHECKING:
@@ -215,11 +215,3 @@ class Endpoint:
             except (KeyError, IndexError, TypeError) as error:
                 raise ValueError("the server lists no model") from error
         return self.model
-
-
-def url_problem(base_url: str, *, sends_key: bool) -> str | None:
-    """Why a base URL cannot be used, or None."""
-    problem = form_problem(base_url, "http://127.0.0.1:8000/v1")
-    if problem is None and sends_key and is_unencrypted(base_url):
-        return "a key would be sent unencrypted; write https://"
-    return problem

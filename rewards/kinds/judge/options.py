@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from rewards.kinds.judge.endpoint import REPLY_TOKENS, url_problem
+from rewards.kinds.judge.endpoint import REPLY_TOKENS
 from rewards.kinds.judge.forms import CRITERIA
 from rewards.kinds.judge.rubric import MOST_CRITERIA, Aggregate, read_rubric
 from rewards.kinds.judge.skill import SkillUnusable, read_skill
 from rewards.kinds.judge.skill_tools import SkillVerifiers
+from rewards.posting import url_problem
 
 LEAST_CHARACTERS = 4000
 
