@@ -1,16 +1,19 @@
 """A policy that thinks, made in seconds: the embedded model after a few steps of imitation in both modes.
 
-Tests that need a thinker and not a good one train this in place of a recipe's stages. It has the form; what it computes
-is often wrong.
+Tests that need a thinker and not a good one take this in place of a recipe's stages. It has the form; what it computes
+is often wrong. All processes of a test run have the same one, which the first that needs it trains.
 """
 
+import fcntl
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -27,8 +30,19 @@ STEPS, ROWS = 60, 8
 SHORT = {"min_terms": 2, "max_terms": 4, "min_digits": 1, "max_digits": 1}
 
 
-def train_thinker(folder: Path) -> Path:
-    """Write a policy with its tokenizer into the folder, from a process in the environment of a stage: four times as fast."""
+def a_thinker(temporary: pytest.TempPathFactory) -> Path:
+    """A folder of one's own with the policy and its tokenizer."""
+    base = temporary.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "thinker"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            _in_a_stages_environment(shared.with_suffix(".new")).rename(shared)
+    return shutil.copytree(shared, temporary.mktemp("thinker"), dirs_exist_ok=True)
+
+
+def _in_a_stages_environment(folder: Path) -> Path:
+    """Train it in a process with the environment of a stage, which is four times as fast."""
     command = [sys.executable, "-m", "alignment.run.processes", sys.executable, __file__, str(folder)]
     path = os.pathsep.join(filter(None, [str(resource("")), os.environ.get("PYTHONPATH")]))
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": path})

@@ -8,6 +8,8 @@ then its exit status. One fork at a time, which ends with the one who asked.
 `ALIGNMENT_FORK_SERVER=PATH` makes them ask it. Neighbours: forks.py (asks), processes.py (follows what was started).
 """
 
+import atexit
+import ctypes
 import gc
 import importlib
 import json
@@ -16,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 from typing import NoReturn, TypedDict
 
 from alignment.core.entry import OBJECTS_BETWEEN_COLLECTIONS, run_child
@@ -162,7 +165,22 @@ def main(arguments: list[str]) -> None:
     gc.freeze()  # a collection in a fork leaves these objects alone, so their memory stays shared
     request = serve(socket.socket(fileno=os.dup(0)), ready) if path is None else listen(path, ready)
     if request is not None:
-        become(request)
+        try:
+            become(request)
+        except SystemExit as ended:
+            end(ended)
+
+
+def end(ended: SystemExit) -> NoReturn:
+    """End a fork as Python ends, but for freeing the objects that it shares: touching each would copy its memory."""
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  waits for threads
+    atexit._run_exitfuncs()  # noqa: SLF001
+    if isinstance(ended.code, str):
+        print(ended.code, file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)  # what libraries in C have written
+    os._exit(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
 
 
 if __name__ == "__main__":

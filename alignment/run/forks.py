@@ -23,8 +23,14 @@ from alignment.run.fork_server import SHARED, Ready, Request, received, send
 from alignment.run.launcher import LAUNCHER
 from alignment.run.processes import Started, new_interpreter
 
-FORKED = ("alignment.run.stage", "alignment.run.evaluate", "alignment.evaluation.job", "alignment.evaluation.sweep.job")
-IMPORTS = (LAUNCHER, "alignment.training.stages.sft", "alignment.training.stages.grpo", "reasoning_gym", *FORKED)
+FORKED = (
+    "alignment.run.stage", "alignment.run.evaluate", "alignment.evaluation.job", "alignment.evaluation.sweep.job",
+    "alignment.evaluation.comparison.job", "alignment.evaluation.process.job",
+)  # fmt: skip
+# accelerate imports DeepSpeed, where it is installed, whenever a model is saved, trained with it or not.
+_SAVING = ("deepspeed",) if find_spec("deepspeed") else ()
+_TRAINING = ("alignment.training.stages.sft", "alignment.training.stages.grpo", "reasoning_gym", *_SAVING)
+IMPORTS = (LAUNCHER, *_TRAINING, *FORKED)
 # What may differ between the processes of a run: nothing reads it while it is imported.
 READ_LATE = ("ALIGNMENT_", "VLLM_RPC_BASE_PATH", "OMP_WAIT_POLICY", "PYTEST_CURRENT_TEST")
 

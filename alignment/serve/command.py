@@ -54,6 +54,7 @@ def serve_policy(options: ServeOptions) -> None:
     if problem := vllm_problem():
         raise EngineError(f"`alignment serve` needs vLLM, which cannot run here: {problem}")
     policy = named_policies(options.path, [] if options.stage is None else [options.stage])[0]
+    port = _free_port(options)  # before what takes seconds
     if options.adaptive is not None:
         _check_adaptive(options.adaptive, options.budget, policy, console)
     served = _served(policy)
@@ -62,7 +63,6 @@ def serve_policy(options: ServeOptions) -> None:
             f"requests name {policy.name}, the adapter; {policy.name}-base is the model under it", highlight=False
         )
     command = [*_vllm(policy, served, options), *_lengths(policy, options)]
-    port = _free_port(options)
     if options.host not in LOOPBACK:
         console.print(
             f"warning: on {options.host} everyone who reaches this machine can use the model; set VLLM_API_KEY to require "

@@ -14,6 +14,7 @@ from alignment.core.errors import RecipeError
 from alignment.core.machine import devices, others_running
 from alignment.core.progress import PROGRESS_FILE
 from alignment.recipe.hardware import Hardware
+from alignment.run import processes
 from alignment.run.launcher import LauncherConfig, launcher_config
 from alignment.run.processes import Ended, end_tree, environment, preloads, run, training_command, waiting_threads
 
@@ -102,7 +103,8 @@ def test_an_interrupt_ends_the_process_and_is_reported_as_such(tmp_path: Path, s
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_asking_to_end_reaches_grandchildren_even_those_that_do_not_listen() -> None:
+def test_asking_to_end_reaches_grandchildren_even_those_that_do_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "GRACE_SECONDS", 1.0)
     process = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     grandchild = int(process.stdout.readline())
@@ -133,7 +135,7 @@ def test_a_process_that_lost_its_launcher_while_starting_does_not_go_on(tmp_path
     told = tmp_path / "told"
     stage = (
         "import time\nfrom pathlib import Path\nfrom alignment.run.processes import die_with_parent\n"
-        f"told = Path({str(told)!r})\ntold.write_text('starting')\ntime.sleep(1.5)\n"
+        f"told = Path({str(told)!r})\ntold.write_text('starting')\ntime.sleep(0.7)\n"
         "die_with_parent()\ntold.write_text('went on')\n"
     )
     launcher = subprocess.Popen(
@@ -146,7 +148,7 @@ def test_a_process_that_lost_its_launcher_while_starting_does_not_go_on(tmp_path
         time.sleep(0.02)
     launcher.kill()
     launcher.wait()
-    time.sleep(3)
+    time.sleep(1.5)
     assert told.read_text() == "starting"
 
 

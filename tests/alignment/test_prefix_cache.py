@@ -103,8 +103,27 @@ class Hits:
         return len(self._manager.block_pool.cached_block_hash_to_block)
 
 
-@pytest.fixture
-def engine() -> Iterator[Engine]:
+@needs_vllm
+def test_a_new_adapter_empties_the_cache() -> None:
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], base_model_name_or_path=BASE)
+    policy = get_peft_model(AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32), config)
+    engine = start_engine(settings(weights_change=True, adapter=config))
+    hits = Hits(engine)
+    engine.load_weights(adapter_weights(policy))
+    first = made(engine, requests())
+    assert hits.held > 0
+    with torch.no_grad():
+        for name, weight in policy.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(0, 0.3)
+    engine.load_weights(adapter_weights(policy))
+    assert hits.held == 0
+    assert made(engine, requests()) != first
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def engine(without: list[Made]) -> Iterator[Engine]:  # after the other, since a process has one at a time
     started = start_engine(settings())
     yield started
     started.close()
@@ -142,25 +161,6 @@ def test_a_load_empties_the_cache_and_is_refused_while_a_completion_needs_it(eng
     under_way.close()  # type: ignore[attr-defined]
     engine.load_weights(louder().items())
     assert hits.held == 0
-
-
-@needs_vllm
-def test_a_new_adapter_empties_the_cache() -> None:
-    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], base_model_name_or_path=BASE)
-    policy = get_peft_model(AutoModelForCausalLM.from_pretrained(BASE, dtype=torch.float32), config)
-    engine = start_engine(settings(weights_change=True, adapter=config))
-    hits = Hits(engine)
-    engine.load_weights(adapter_weights(policy))
-    first = made(engine, requests())
-    assert hits.held > 0
-    with torch.no_grad():
-        for name, weight in policy.named_parameters():
-            if "lora_B" in name:
-                weight.normal_(0, 0.3)
-    engine.load_weights(adapter_weights(policy))
-    assert hits.held == 0
-    assert made(engine, requests()) != first
-    engine.close()
 
 
 def test_states_along_a_row_are_not_shared_and_servers_are_told_so(tmp_path: Path) -> None:

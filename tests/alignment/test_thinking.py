@@ -30,7 +30,7 @@ from alignment.recipe.engine import engine_options
 from alignment.recipe.sampling import ThinkingBudget
 from alignment.run.plan import RunPlan
 from grpo_trainer import grpo_trainer
-from thinking_policy import train_thinker
+from thinking_policy import a_thinker
 
 BASE = resource("data/base")
 GREEDY = SamplingSettings(temperature=0.0)
@@ -47,7 +47,7 @@ def tokenizer() -> PreTrainedTokenizerBase:
 
 @pytest.fixture(scope="module")
 def thinker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_thinker(tmp_path_factory.mktemp("thinker"))
+    return a_thinker(tmp_path_factory)
 
 
 def serving(engine: str, stop_text: str = STOP_TEXT) -> Serving:
@@ -83,8 +83,8 @@ def differences(one: Sequence[Generation], other: Sequence[Generation]) -> list[
 @pytest.mark.parametrize(
     ("stop_text", "count"),
     [
-        (STOP_TEXT, 60),
-        (". so\n</think>\n", 60),
+        (STOP_TEXT, 25),
+        (". so\n</think>\n", 25),
         pytest.param(STOP_TEXT, 200, marks=pytest.mark.long),
         pytest.param(". so\n</think>\n", 200, marks=pytest.mark.long),
     ],
@@ -112,7 +112,7 @@ def test_both_engines_give_the_same_tokens_under_every_budget(
             assert all(row.thinking_tokens - row.forced_tokens <= budget for row in closing)
     assert all(row.forced_tokens for row in by_budget[0] if "<think>" in row.text)
     waited = [row for row in made["vllm"] if row.request.least_thinking and "Wait" in row.text]
-    assert len(waited) > 10
+    assert len(waited) > 5
     assert all(row.thinking_tokens >= 24 for row in waited if "</think>" in row.text)
 
 

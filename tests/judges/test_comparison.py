@@ -3,8 +3,6 @@
 import json
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from alignment.report.render.html import render_page
 from alignment.report.render.markdown import render_markdown
 from alignment.report.run import read_run
 from judge_server import JudgeServer
+from smoke.processes import alignment
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 10}
 
@@ -244,10 +243,10 @@ def test_a_model_folder_needs_another_and_a_judge_of_pairs_has_no_rubric(run: Pa
 def test_the_command_samples_judges_and_writes_a_report_and_does_nothing_twice(run: Path) -> None:
     weights = run / "02-more" / "output" / "model.safetensors"
     save_file({name: value * 1.2 for name, value in load_file(weights).items()}, weights, {"format": "pt"})
-    command = [sys.executable, "-m", "alignment.cli", "compare", str(run), "--modes", "non_thinking", "--samples", "2"]
+    command = ["compare", str(run), "--modes", "non_thinking", "--samples", "2"]
     with JudgeServer(prefer_longer=True) as server:
         command += ["--judge", server.base_url, "--option", "retries=0", "--seed", "5", "--json"]
-        first, second = (subprocess.run(command, capture_output=True, text=True, timeout=300) for _ in range(2))
+        first, second = (alignment(*command) for _ in range(2))
         asked = len(server.requests)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     found, again = json.loads(first.stdout), json.loads(second.stdout)

@@ -17,6 +17,7 @@ from alignment.inference.generative_verifier import GenerativeVerifier, against,
 from alignment.inference.process_model import Solution
 from alignment.records.process import ProcessRecord
 from process.step_scorers import untrained_scorer
+from smoke.processes import with_forks
 
 BASE = str(resource("data/base"))
 LINES = StepRule("line")
@@ -133,7 +134,7 @@ def test_processbench_measures_a_generative_verifier(tmp_path: Path) -> None:
     ]
     bench.write_text(json.dumps([*rows, {"problem": "?", "steps": ["%", "b"], "label": 1}]), encoding="utf-8")
     asked = ["--generative", "--steps", "line", "--data", str(bench), "--threshold", "0.4999", "--output", str(output)]
-    found = CliRunner().invoke(app, ["processbench", str(folder), *asked])
+    found = CliRunner().invoke(app, ["processbench", str(folder), *asked], env=with_forks())
     assert found.exit_code == 0, found.output
     record = ProcessRecord.read(output)
     (subset,) = record.subsets

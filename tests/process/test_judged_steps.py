@@ -20,11 +20,12 @@ from alignment.run.identity import stage_identity
 from alignment.run.plan import RunPlan
 from judge_server import JudgeServer
 from process.stages import in_process, label_stage
-from thinking_policy import train_thinker
+from smoke.processes import with_forks
+from thinking_policy import a_thinker
 
 USAGE = {"prompt_tokens": 90, "completion_tokens": 10}
 PRICED = {"price_per_million_input": 1000.0, "price_per_million_output": 5000.0}  # 0.09 and 0.05 for each request
-KEY = "sk-a-secret-of-the-test"
+KEY, KEY_VARIABLE = "sk-a-secret-of-the-test", "ALIGNMENT_TEST_STEP_KEY"
 RIGHT = Solution("1 + 3 + 1 =", ["1 + 3 = 4", "4 + 1 = 5", "\\boxed{5}"])
 WRONG = Solution("1 + 3 + 1 =", ["1 + 3 = 4", "4 + 1 = 6", "\\boxed{6}"])
 
@@ -68,9 +69,9 @@ def test_what_is_no_answer_is_no_label_and_says_why() -> None:
 def test_a_judge_that_is_not_there_stops_the_stage_and_is_no_label(monkeypatch: pytest.MonkeyPatch) -> None:
     with JudgeServer() as server:
         gone = method(server)
-        monkeypatch.delenv("STEP_KEY", raising=False)
-        with pytest.raises(EngineError, match=r"2 of 2 solutions: api_key_missing \(variable STEP_KEY\)"):
-            StepJudge(method(server, api_key_env="STEP_KEY")).critiques([RIGHT, WRONG])
+        monkeypatch.delenv(KEY_VARIABLE, raising=False)
+        with pytest.raises(EngineError, match=rf"2 of 2 solutions: api_key_missing \(variable {KEY_VARIABLE}\)"):
+            StepJudge(method(server, api_key_env=KEY_VARIABLE)).critiques([RIGHT, WRONG])
         assert not server.requests
     with pytest.raises(EngineError, match="1 of 1 solutions: judge_unreachable"):
         StepJudge(gone).critiques([RIGHT])
@@ -117,15 +118,15 @@ def test_a_budget_may_be_raised_without_another_identity_and_another_model_is_an
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy that writes one running total per line, and is often wrong."""
-    return train_thinker(tmp_path_factory.mktemp("policy"))
+    return a_thinker(tmp_path_factory)
 
 
 def test_a_stage_labels_by_a_judge_counts_what_it_cost_and_writes_its_key_nowhere(
     policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STEP_KEY", KEY)
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
     with JudgeServer("garbage", usage=USAGE) as server:
-        asked = {"type": "llm_judge", "base_url": server.base_url, "api_key_env": "STEP_KEY", **PRICED, "retries": 0}
+        asked = {"type": "llm_judge", "base_url": server.base_url, "api_key_env": KEY_VARIABLE, **PRICED, "retries": 0}
         counts = in_process(tmp_path, policy, label_stage(method=asked), monkeypatch)
         output = RunFolder(tmp_path / "run").stage(1, "labels").output / "rows.jsonl"
         rows = [row for row in read_rows(output, "stepwise") if isinstance(row, Stepwise)]
@@ -168,11 +169,11 @@ def test_a_judge_is_measured_by_its_own_figures(tmp_path: Path) -> None:
 def test_processbench_asks_a_judge_with_its_key_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench, output = tmp_path / "bench.json", tmp_path / "out" / "process.json"
     bench.write_text(json.dumps([bench_row(WRONG, 1), bench_row(RIGHT, -1)]), encoding="utf-8")
-    monkeypatch.setenv("STEP_KEY", KEY)
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
     with JudgeServer(usage=USAGE) as server:
-        asked = ["--judge", server.base_url, "--judge-model", "great-judge", "--judge-key-env", "STEP_KEY"]
+        asked = ["--judge", server.base_url, "--judge-model", "great-judge", "--judge-key-env", KEY_VARIABLE]
         asked += ["--judge-prices", "1000", "5000", "--data", str(bench), "--output", str(output)]
-        found = CliRunner().invoke(app, ["processbench", ".", *asked])
+        found = CliRunner().invoke(app, ["processbench", ".", *asked], env=with_forks())
         assert found.exit_code == 0, found.output
         assert {one["model"] for one in server.requests} == {"great-judge"} and set(server.keys) == {f"Bearer {KEY}"}
     record = ProcessRecord.read(output)

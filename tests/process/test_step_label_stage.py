@@ -8,13 +8,13 @@ import pytest
 from alignment.data.rows import Stepwise, read_rows
 from alignment.records.run_folder import RunFolder
 from process.stages import in_process, label_stage
-from thinking_policy import train_thinker
+from thinking_policy import a_thinker
 
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy that writes one running total per line, and is often wrong."""
-    return train_thinker(tmp_path_factory.mktemp("policy"))
+    return a_thinker(tmp_path_factory)
 
 
 def rows_of(folder: Path) -> list[Stepwise]:

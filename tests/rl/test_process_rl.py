@@ -9,7 +9,7 @@ from alignment.core.resources import resource
 from alignment.records.rollout import RolloutRow
 from grpo_trainer import grpo_trainer
 from process.step_scorers import untrained_scorer
-from thinking_policy import train_thinker
+from thinking_policy import a_thinker
 
 SMALL = (
     "stages.reasoning_rl.rollout.generations=4",
@@ -55,7 +55,7 @@ def test_a_step_trains_on_the_credit_of_steps(
 @pytest.fixture(scope="module")
 def thinker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy that answers some sums right and others wrong, one running total per line."""
-    return train_thinker(tmp_path_factory.mktemp("thinker"))
+    return a_thinker(tmp_path_factory)
 
 
 SUMS = "[{source: chain-sum, split: reasoning, count: 8, seed: 3, parameters: {min_terms: 2, max_terms: 4, max_digits: 1}}]"

@@ -1,7 +1,7 @@
 """Starting the command line as a user does, and killing it at a chosen moment.
 
-All commands of a test process ask one process for forks, which has the libraries imported: importing them takes more time
-than most of these commands. It is started with the first of them and ends with the tests.
+All commands of a test process that start others ask one process for forks, which has the libraries imported: importing them
+takes more time than most of these commands. It is started with the first of them and ends with the tests.
 """
 
 import atexit
@@ -22,20 +22,24 @@ from alignment.run.fork_server import SHARED
 from alignment.run.forks import IMPORTS
 from alignment.run.processes import environment
 
+FORKING = ("run", "evaluate", "budget", "compare", "processbench")  # commands that start processes
+
 
 def alignment(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """Run `alignment ARGUMENTS` to its end."""
     command = [sys.executable, "-m", "alignment.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=1500, env=with_forks())
+    env = with_forks() if arguments[0] in FORKING else None
+    return subprocess.run(command, capture_output=True, text=True, timeout=1500, env=env)
 
 
 def with_forks() -> dict[str, str]:
     """The environment of these tests, and where to ask for a fork."""
-    return {**os.environ, SHARED: str(_fork_server())}
+    return {**os.environ, SHARED: str(_fork_server(os.environ.get("PYTHONPATH")))}
 
 
 @cache
-def _fork_server() -> Path:
+def _fork_server(_path: str | None) -> Path:
+    """The socket of a process that forks, one for each path on which modules are looked for."""
     folder = tempfile.mkdtemp(prefix="alignment-tests-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = Path(folder) / "socket"

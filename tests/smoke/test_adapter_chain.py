@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from alignment.records.run_folder import RunFolder
 from smoke.processes import alignment
 from smoke.small_recipe import cold_start, reasoning_rl, sampled, write_recipe
+from thinking_policy import a_thinker
 
 LORA = {"rank": 4, "alpha": 8}
 
@@ -21,13 +22,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "lora": {**LORA, "train_tokens": ["<think>", "</think>"]}, "save_every_steps": 1,
         "trainer": {"max_steps": 2, "per_device_train_batch_size": 2, "learning_rate": 1.0e-4},
     }  # fmt: skip
+    gentle = {"max_steps": 12, "per_device_train_batch_size": 2, "learning_rate": 1.0e-4}  # it thinks already
     stages = (
-        cold_start(packing=False, trainer={"max_steps": 80, "per_device_train_batch_size": 8, "learning_rate": 1.5e-3}),
+        cold_start(packing=False, trainer=gentle),
         sampled(rewards=[{"kind": "math_answer"}], accept_score=1.0),
         preferences,
         reasoning_rl(lora={**LORA, "adapter": "continue", "train_tokens": ["<think>", "</think>"]}),
     )
-    recipe = write_recipe(folder / "small.yaml", *stages, evaluations={})
+    recipe = write_recipe(folder / "small.yaml", *stages, model=str(a_thinker(tmp_path_factory)), evaluations={})
     done = alignment("run", recipe, "--run", folder / "run")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "run"

@@ -16,7 +16,8 @@ from smoke.small_recipe import cold_start, reasoning_rl, sampled, write_recipe
 def started(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A recipe and a run of it whose cold start has finished without a kill."""
     folder = tmp_path_factory.mktemp("resume")
-    recipe = write_recipe(folder / "small.yaml", cold_start(), reasoning_rl(), sampled(), evaluations={})
+    three = {"max_steps": 3, "learning_rate": 1.0e-4}  # one more than the killed stage takes
+    recipe = write_recipe(folder / "small.yaml", cold_start(), reasoning_rl(trainer=three), sampled(), evaluations={})
     done = alignment("run", recipe, "--run", folder / "whole", "--stage", "cold_start")
     assert done.returncode == 0, done.stdout + done.stderr
     return recipe, folder / "whole"

@@ -1,6 +1,7 @@
 """`alignment serve` asked with the official client: thinking apart, flags and budgets as in chat, streaming, counts."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from process_tree import descendants
 from rewards.contract import split_thinking
 from smoke.processes import alignment
 from smoke.serving import Served, served
-from thinking_policy import train_thinker
+from thinking_policy import a_thinker
 
 pytestmark = pytest.mark.skipif(vllm_problem() is not None, reason=str(vllm_problem()))
 QUESTIONS = ("7 - 2 + 8 =", "9 + 4 =", "3 - 8 + 5 - 1 =")
@@ -41,7 +42,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     run = tmp_path_factory.mktemp("served")
     stage = run / "01-fusion"
-    train_thinker(stage / "output")
+    shutil.copytree(a_thinker(tmp_path_factory), stage / "output")
     files = folder_files(stage / "output")
     Manifest("fusion", "sft", {}, "", {}, files, canonical_hash(files), 0, 1.0).write(stage / "manifest.json")
     write_json(run / "run.json", {"recipe": "small"})
