@@ -2,7 +2,7 @@
 
     python -m accelerate.commands.launch --config_file F --num_processes N tests/ranks/rank_jobs.py FOLDER JOB...
 
-test_ranks.py starts it with one process and with two and compares what is left in FOLDER/JOB. Rollouts are scripted:
+test_ranks.py starts it (forked_ranks.py) with one process and with two and compares what is left in FOLDER/JOB. Rollouts are scripted:
 the same rows and rewards for the same global place in a step, so that only the ranks differ.
 """
 
@@ -20,6 +20,7 @@ import torch
 import yaml
 from accelerate.state import AcceleratorState
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -101,7 +102,7 @@ def process_model(name: str, processes: int, folder: Path, **fields: Any) -> dic
     return {**found, "data": [{"source": str(folder / "solutions.jsonl")}]}
 
 
-def recipe(processes: int, folder: Path) -> dict[str, Any]:
+def recipe(processes: int, folder: Path, jobs: Sequence[str]) -> dict[str, Any]:
     rollout = {
         "generations": GENERATIONS,
         "problems_per_step": ROWS_PER_STEP // GENERATIONS,
@@ -110,11 +111,13 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         "max_logprob_gap": 1000,
     }
     sampled = {**rollout, "engine": "transformers", "dynamic_sampling": True, "max_logprob_gap": None}
+    sampled["max_completion_tokens"] = 24
     sampled["order"] = {"by": "reward_variance", "explore": 0.5}
     server = {"type": "vllm_server", "workers": 1}
     adapter = {**server, "weight_transfer": "lora"}
     ahead = {**sampled, "engine": server, "max_staleness": 1}
-    rl = {"rollout": rollout, "rewards": [{"kind": "math_answer"}], "micro_batch": 4}
+    rl = {"rollout": rollout, "rewards": [{"kind": "math_answer"}], "micro_batch": 8}
+    parts = {**rl, "micro_batch": 4}  # more than one on each rank
     judged = {
         **rl,
         "rewards": [{"kind": f"{folder}/reward.py:has_an_eight"}],
@@ -123,7 +126,7 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
     # The teacher is another file for each rank, with the same weights.
     taught = {
         "rollout": rollout,
-        "micro_batch": 4,
+        "micro_batch": 8,
         "divergence": "jsd",
         "teacher": {"model": str(folder / f"teacher-{RANK}")},
     }
@@ -139,13 +142,13 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
         stage("reward_model_lora", "reward_model", processes, max_length=256, lora=LORA),
         process_model("prm", processes, folder),
         process_model("prm_lora", processes, folder, lora=LORA),
-        stage("rl", "grpo", processes, algorithm="dapo", **rl),
+        stage("rl", "grpo", processes, algorithm="dapo", **parts),
         stage("rl_papo", "grpo", processes, algorithm="papo", process=scorer, **rl),
         stage("rl_pure", "grpo", processes, algorithm="pure", process=scorer, **rl),
         stage("rl_vine", "grpo", processes, algorithm="vine", process=scorer, **rl),
         stage("rl_grpo_process", "grpo", processes, algorithm="grpo_process", process=scorer, **rl),
-        stage("rl_gspo", "grpo", processes, algorithm="gspo", **rl),
-        stage("rl_gspo_every_row", "grpo", processes, algorithm=every_row, **rl),
+        stage("rl_gspo", "grpo", processes, algorithm="gspo", **parts),
+        stage("rl_gspo_every_row", "grpo", processes, algorithm=every_row, **parts),
         stage("rl_kl", "grpo", processes, algorithm="grpo", **rl),
         stage("rl_lora", "grpo", processes, algorithm="dapo", lora=LORA, **rl),
         stage("distill", "distill", processes, **taught),
@@ -160,10 +163,11 @@ def recipe(processes: int, folder: Path) -> dict[str, Any]:
     ]
     (experts,) = [one for one in stages if one["name"] == "sft_moe"]
     experts["trainer"] = {**experts["trainer"], "router_aux_loss_coef": 1.0}
-    for one in [one for one in stages if one["name"] in RESUMED.values()]:
-        one["save_every_steps"] = 1
-        stages.append({**one, "name": f"{one['name']}_resumed"})
-    return {"name": "ranks", "model": "embedded", "seed": 3, "stages": stages}
+    for again, job in RESUMED.items():
+        (one,) = [one for one in stages if one["name"] == job]
+        one |= {"save_every_steps": 1} if again in jobs else {}
+        stages.append({**one, "name": again, "save_every_steps": 1})
+    return {"name": "ranks", "model": str(folder / f"start-{RANK}"), "seed": 3, "stages": stages}
 
 
 def write_pairs(folder: Path) -> None:
@@ -215,6 +219,14 @@ def write_teacher(target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
+def write_start(target: Path) -> None:
+    """The embedded model without half of its layers: what ranks do is the same for each, and takes as long."""
+    base = resource("data/base")
+    config = AutoConfig.from_pretrained(base, num_hidden_layers=2, layer_types=["full_attention"] * 2)
+    AutoModelForCausalLM.from_pretrained(base, config=config, dtype=torch.float32).save_pretrained(target)
+    AutoTokenizer.from_pretrained(base).save_pretrained(target)
+
+
 def begin_as_killed(plan: RunPlan, name: str) -> None:
     """Leave in a stage's folder what the stage that it resumes had when it was killed in its last step."""
     whole, killed = plan.folder(RESUMED[name]).checkpoints, plan.folder(name).checkpoints
@@ -225,7 +237,7 @@ def begin_as_killed(plan: RunPlan, name: str) -> None:
 def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
     chosen, folder = plan.recipe.stage(name), plan.folder(name)
     folder.path.mkdir(parents=True, exist_ok=True)
-    base = str(plan.run.path.with_name(f"mixture-{rank}") if name == "sft_moe" else resource("data/base"))
+    base = str(plan.run.path.with_name(f"{'mixture' if name == 'sft_moe' else 'start'}-{rank}"))
     context = StageContext(plan.recipe, chosen, plan.run, folder, base, rank, processes)
     if chosen.kind in SAMPLING:
         kind = {"grpo": grpo, "distill": distill}[chosen.kind]
@@ -244,17 +256,18 @@ def train(plan: RunPlan, name: str, rank: int, processes: int) -> None:
         (folder.path / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
 
 
-def main(folder: Path, jobs: Sequence[str]) -> None:
+def main(folder: Path, jobs: list[str]) -> None:
     rank, processes = RANK, int(os.environ.get("WORLD_SIZE", "1"))
     path = folder / f"recipe-{rank}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     write_solutions(folder / "solutions.jsonl")
     (folder / "reward.py").write_text(REWARD, encoding="utf-8")
-    path.write_text(yaml.safe_dump(recipe(processes, folder)), encoding="utf-8")
+    path.write_text(yaml.safe_dump(recipe(processes, folder, jobs)), encoding="utf-8")
     if "sft_moe" in jobs:  # before the trainers of a shard are asked for
         write_mixture(folder / f"mixture-{rank}")
     if any(job.startswith("distill") for job in jobs):
         write_teacher(folder / f"teacher-{rank}")
+    write_start(folder / f"start-{rank}")
     plan = RunPlan.load(path, [], folder / "run")
     gc.freeze()  # each job collects three times: what is imported is left alone
     if rank == 0:

@@ -5,41 +5,45 @@ leaves. Rows without a gradient are on both ranks in the first RL step, on all o
 """
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from forked_ranks import LOG, asked, listening
 from safetensors.torch import load_file
 
 from alignment.core.resources import resource
 from alignment.recipe.hardware import Hardware
+from alignment.run.fork_server import SHARED
 from alignment.run.launcher import launcher_config
 from alignment.run.processes import environment
 
-SCRIPT = Path(__file__).with_name("rank_jobs.py")
-ZERO3 = ("sft", "sft_resumed", "sft_lora", "sft_dora", "sft_moe", "dpo", "rl", "rl_gspo", "rl_gspo_every_row", "rl_kl", "rl_lora",
-         "rl_sampled", "prm", "prm_lora", "reward_model", "reward_model_lora", "distill", "distill_lora")  # fmt: skip
+SCRIPT = Path(__file__).with_name("forked_ranks.py")
+ZERO3 = ("sft", "sft_resumed", "sft_lora", "sft_moe", "dpo", "rl", "rl_gspo", "rl_gspo_every_row", "rl_kl", "rl_lora",
+         "rl_sampled", "prm", "reward_model", "distill")  # fmt: skip
 KILLED = ("sft_resumed", "sft_lora", "sft_lora_resumed", "rl_resumed")
 ALONE = ("rl_gspo_every_row",)  # compared with rl_gspo
-STEP_CREDIT = ("rl_papo", "rl_pure", "rl_vine", "rl_grpo_process")
+# Adapters on kinds of model that are trained alone under the same launcher config.
+ADAPTERS = ("sft_dora", "prm_lora", "reward_model_lora", "distill_lora")
 # One start for each, with a job of every kind of weights and losses that is its own.
 JOBS = {
-    "cpu-2": ("sft", "sft_resumed", "rl", "rl_gspo", *STEP_CREDIT, "prm", "reward_model", "distill"),
+    "cpu-2": ("sft", "sft_resumed", "rl", "rl_gspo", "rl_papo", "rl_pure", "prm", "reward_model", "distill"),
     "cpu-zero3": ZERO3,
     "cpu-fsdp2": ("sft", "sft_resumed", "sft_lora", "sft_moe", "dpo", "rl", "rl_lora", "rl_sampled", "distill"),
 }
 LONG = {
-    "cpu-2": ("sft", "rl", *KILLED),
-    "cpu-zero3": ("sft", "rl", *KILLED),
-    "cpu-fsdp2": (*ZERO3, "sft_lora_resumed", "rl_resumed"),
-    "cpu-ddp": (*ZERO3, "sft_lora_resumed", "rl_resumed"),
+    "cpu-2": ("sft", "rl", "rl_vine", "rl_grpo_process", *KILLED),
+    "cpu-zero3": ("sft", "rl", *KILLED, *ADAPTERS),
+    "cpu-fsdp2": (*ZERO3, *ADAPTERS, "sft_lora_resumed", "rl_resumed"),
+    "cpu-ddp": (*ZERO3, *ADAPTERS, "sft_lora_resumed", "rl_resumed"),
 }
-ONE = tuple(dict.fromkeys(job.removesuffix("_resumed") for job in (*ZERO3, *STEP_CREDIT) if job not in ALONE))
+ONE, ONE_LONG = (
+    tuple(dict.fromkeys(job for jobs in table.values() for job in jobs if job not in ALONE and "_resumed" not in job))
+    for table in (JOBS, LONG)
+)
 COMPARED = [
     *((config, job, JOBS) for config, jobs in JOBS.items() for job in jobs if job not in ALONE),
     *(
@@ -50,6 +54,7 @@ COMPARED = [
     ),
 ]
 Weights = dict[str, torch.Tensor]
+Alone = Callable[[str], Path]
 
 
 def trained(folder: Path, config: str, processes: int, jobs: tuple[str, ...]) -> Path:
@@ -57,28 +62,44 @@ def trained(folder: Path, config: str, processes: int, jobs: tuple[str, ...]) ->
 
     A compiler's lock lies in the cache, left by a process that was killed: a start that compiles would wait for ever.
     """
-    hardware = Hardware(accelerate=config, processes=processes)
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(launcher_config(hardware).path)]
-    command = [*launch, "--num_processes", str(processes), str(SCRIPT), str(folder), *jobs]
+    hardware, log = Hardware(accelerate=config, processes=processes), folder / "log"
+    config_file = ["--config_file", str(launcher_config(hardware).path), "--num_processes", str(processes)]
     left = folder / "extensions/deepspeed_shm_comm/lock"
     left.parent.mkdir(parents=True)
     left.touch()
-    env = {**environment(hardware, offline=True), "TORCH_EXTENSIONS_DIR": str(folder / "extensions")}
-    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=900)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+    log.touch()
+    env = {**environment(hardware, offline=True), "TORCH_EXTENSIONS_DIR": str(folder / "extensions"), LOG: str(log)}
+    status = asked(["-m", "forked_ranks", "--", *config_file, str(SCRIPT), str(folder), *jobs], env)
+    assert status == 0, log.read_text(encoding="utf-8")[-8000:]
     return folder / "run"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A process that has imported what ranks import."""
+    door = tmp_path_factory.mktemp("door") / "socket"
+    with pytest.MonkeyPatch.context() as patch, listening(door, environment(Hardware(accelerate="cpu"), offline=True)):
+        patch.setenv(SHARED, str(door))
+        yield
+
+
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained(tmp_path_factory.mktemp("one"), "cpu", 1, ONE)
+def alone(forking: None, tmp_path_factory: pytest.TempPathFactory) -> Alone:
+    """The run in which one process trained a job: with all of JOBS, or with those that are in LONG alone."""
+
+    @cache
+    def started(long: bool) -> Path:
+        jobs = tuple(job for job in ONE_LONG if job not in ONE) if long else ONE
+        return trained(tmp_path_factory.mktemp("one"), "cpu", 1, jobs)
+
+    return lambda job: started(job not in ONE)
 
 
 Started = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> Started:
+def together(forking: None, tmp_path_factory: pytest.TempPathFactory) -> Started:
     """The run of two ranks under a launcher config: of the jobs of JOBS, or of LONG."""
 
     @cache
@@ -94,7 +115,7 @@ def policy(run: Path, job: str) -> Weights:
 
 
 def started_from(run: Path, job: str) -> Path:
-    return (run.parent / "mixture-0" if job == "sft_moe" else resource("data/base")) / "model.safetensors"
+    return run.parent / ("mixture-0" if job == "sft_moe" else "start-0") / "model.safetensors"
 
 
 def distance(one: Weights, other: Weights) -> float:
@@ -104,10 +125,11 @@ def distance(one: Weights, other: Weights) -> float:
 
 @pytest.mark.parametrize(("config", "job", "jobs"), COMPARED, ids=lambda value: value if isinstance(value, str) else "")
 def test_two_ranks_leave_the_policy_that_one_process_leaves(
-    alone: Path, together: Started, config: str, job: str, jobs: dict[str, tuple[str, ...]]
+    alone: Alone, together: Started, config: str, job: str, jobs: dict[str, tuple[str, ...]]
 ) -> None:
     """Also where a stage goes on from the second step's checkpoint, in which each rank has a part."""
-    expected = policy(alone, job.removesuffix("_resumed"))
+    same = job.removesuffix("_resumed")
+    expected = policy(alone(same), same)
     assert distance(policy(together(config, long=jobs is LONG), job), expected) < 1e-5
     before = load_file(started_from(together(config, long=jobs is LONG), job))
     assert distance(before, {name: expected[name] for name in before if name in expected}) > 1e-4, "it was trained"
@@ -115,10 +137,12 @@ def test_two_ranks_leave_the_policy_that_one_process_leaves(
 
 @pytest.mark.long
 @pytest.mark.parametrize("config", ["cpu-zero3", "cpu-fsdp2"])
-def test_four_ranks_leave_the_policy_that_one_process_leaves(alone: Path, tmp_path: Path, config: str) -> None:
+def test_four_ranks_leave_the_policy_that_one_process_leaves(alone: Alone, tmp_path: Path, config: str) -> None:
     jobs = ("sft", "sft_resumed", "dpo", "rl", "rl_lora")
     run = trained(tmp_path, config, 4, jobs)
-    assert all(distance(policy(run, job), policy(alone, job.removesuffix("_resumed"))) < 1e-5 for job in jobs)
+    for job in jobs:
+        same = job.removesuffix("_resumed")
+        assert distance(policy(run, job), policy(alone(same), same)) < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -131,15 +155,15 @@ def test_rows_that_are_left_out_on_each_rank_change_nothing(together: Started, c
 
 @pytest.mark.parametrize(
     ("config", "job"),
-    [("cpu-zero3", "sft_lora"), ("cpu-zero3", "sft_dora"), ("cpu-zero3", "rl_lora"), ("cpu-fsdp2", "sft_lora"),
-     pytest.param("cpu-fsdp2", "sft_dora", marks=pytest.mark.long)],
+    [("cpu-zero3", "sft_lora"), ("cpu-zero3", "rl_lora"), ("cpu-fsdp2", "sft_lora"),
+     *(pytest.param(one, "sft_dora", marks=pytest.mark.long) for one in ("cpu-zero3", "cpu-fsdp2"))],
 )  # fmt: skip
 def test_an_adapter_that_was_trained_in_shards_is_saved_whole(
-    alone: Path, together: Started, config: str, job: str
+    alone: Alone, together: Started, config: str, job: str
 ) -> None:
-    sharded = together(config, long=(config, job) == ("cpu-fsdp2", "sft_dora"))
+    sharded = together(config, long=job == "sft_dora")
     whole, shards = (
-        load_file(next(run.glob(f"*-{job}/output/adapter/adapter_model.safetensors"))) for run in (alone, sharded)
+        load_file(next(run.glob(f"*-{job}/output/adapter/adapter_model.safetensors"))) for run in (alone(job), sharded)
     )
     assert all(weight.numel() for weight in shards.values())
     assert distance(shards, whole) < 1e-5
