@@ -147,7 +147,7 @@ def test_a_verification_that_hangs_is_ended_and_an_answer_cannot_choose_to_be_un
         rollout(r"\cos 2x", rf"\boxed{{{HANGS}}}"),
     ]
     verdicts: list[Verdict] = []
-    with closing(MathAnswer(workers=1, timeout_seconds=2.0)) as verifier:
+    with closing(MathAnswer(workers=1, timeout_seconds=0.8)) as verifier:
         thread = threading.Thread(target=lambda: verdicts.extend(verifier.judge(rows)))  # not the main thread
         thread.start()
         thread.join(timeout=60.0)

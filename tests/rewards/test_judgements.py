@@ -145,7 +145,7 @@ def test_a_server_that_is_being_started_again_is_waited_for() -> None:
     def start() -> None:
         time.sleep(1.0)
         back.server = ThreadingHTTPServer(address, handler_of(back))
-        back.server.serve_forever()
+        back.server.serve_forever(0.02)
 
     threading.Thread(target=start, daemon=True).start()
     (verdict,) = judged(judge, "It is 42.")

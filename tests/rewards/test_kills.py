@@ -20,7 +20,7 @@ from rewards.kinds.math_answer.verifier import MathAnswer
 from rewards.kinds.python_tests.verifier import PythonTests
 
 SECONDS = 3.0
-SEEDS = (1, 2)
+SEEDS = (1, pytest.param(2, marks=pytest.mark.long))
 
 
 def judged_under_fire(

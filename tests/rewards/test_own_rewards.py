@@ -55,7 +55,7 @@ def test_weights_names_and_gates_are_those_of_every_reward() -> None:
 
 def test_only_the_rows_at_fault_of_a_failed_batch_are_unknown_and_say_why() -> None:
     texts = ["a", "hang", "exit", "b", "large", "aa"]
-    found = judged(own("hard", timeout_seconds=1.0, memory_mib=1024), texts)
+    found = judged(own("hard", timeout_seconds=0.6, memory_mib=1024), texts)
     assert [one.score for one in found] == [1.0, None, None, None, None, 0.5]
     assert [one.reason for one in found] == ["scored", "timed_out", "crashed", "raised", "raised", "scored"]
     assert "ZeroDivisionError" in found[3].evidence["detail"] and found[3].evidence["detail"].startswith(FILE.name)

@@ -147,6 +147,8 @@ kinds = list(rewards.VERIFIERS)
 with rewards.reward_function([{"kind": "rhyme"}]) as reward:
     scores = reward(["q"] * 2, ["by the sea", "on land"])
 problems = [rewards.spec_problems([{"kind": kind}]) for kind in ("broken", "misnamed", "twice", "rime")]
+audit = rewards.audit.audit_kind  # test_audit.py goes through the tables of kinds that ship
+rewards.audit.audit_kind = lambda kind, **more: audit(kind, () if kind in rewards.registry.BUILT_IN else None, **more)
 audits = {one.kind: [one.rows, len(one.misjudged), one.not_audited] for one in rewards.audit.audit_kinds() if one.kind not in rewards.registry.BUILT_IN}
 try:
     rewards.VERIFIERS["broken"]

@@ -28,13 +28,19 @@ def calls(program: str, *expected: object, name: str = "f") -> Examination:
     return Examination((program,), Calls(tuple(call(name, [], {}, one) for one in expected)))
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    made = Sandbox(workers=2, limits=Limits(timeout_seconds=5.0))
+def opened(timeout_seconds: float) -> Sandbox:
+    """A sandbox of two workers, where this machine can isolate programs; elsewhere the test is skipped."""
+    made = Sandbox(workers=2, limits=Limits(timeout_seconds=timeout_seconds))
     try:
         made.open()
     except IsolationUnavailable as error:
         pytest.skip(str(error))
+    return made
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    made = opened(timeout_seconds=5.0)
     yield made
     made.close()
 
@@ -87,12 +93,14 @@ def test_a_program_of_some_milliseconds_and_one_of_many_are_judged_alike(sandbox
         assert [(one.outcome, one.passed) for one in found] == [("passed", 3), ("wrong_answer", 1)]
 
 
-def test_a_program_cannot_end_itself_as_if_it_had_been_killed(sandbox: Sandbox) -> None:
+def test_a_program_cannot_end_itself_as_if_it_had_been_killed() -> None:
     """Or it would be judged again and then have no score: at a limit on CPU time the kernel sends SIGKILL."""
+    sandbox = opened(timeout_seconds=2.0)
     raw = "import ctypes\nctypes.CDLL(None).syscall(160, 0, (ctypes.c_ulong * 2)(1, 1))\n"
     for lowering in ("import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 1))\n", raw):
         found = sandbox.examine_all([calls(f"{lowering}def f():\n    while True: pass", 1)])
         assert found[0].outcome in ("crashed", "timed_out"), found
+    sandbox.close()
 
 
 def test_a_program_leaves_nothing_on_the_directory_that_it_owns_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,8 +203,8 @@ def test_it_works_from_several_threads_at_once_and_after_they_have_ended(sandbox
         assert results == {number: ["passed"] * 10 for number in range(3)}
 
 
-def test_closing_ends_those_who_wait(sandbox: Sandbox) -> None:
-    said: list[str] = []
+def test_closing_ends_those_who_wait() -> None:
+    sandbox, said = opened(timeout_seconds=1.0), list[str]()
 
     def wait() -> None:
         try:
@@ -211,6 +219,7 @@ def test_closing_ends_those_who_wait(sandbox: Sandbox) -> None:
     waiting.join(20)
     assert said == ["cancelled"]
     assert sandbox.examine_all([calls("def f(): return 1", 1)])[0].outcome == "passed"
+    sandbox.close()
 
 
 def test_an_unreferenced_sandbox_ends_its_jails(sandbox: Sandbox) -> None:
