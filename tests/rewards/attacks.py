@@ -25,7 +25,7 @@ from rewards import Rollout
 from rewards.kinds.python_tests.verifier import PythonTests
 
 TIMEOUT_SECONDS = 1.0
-AT_ONCE = 4
+AT_ONCE = 6
 SECRET = "expected-7f3a9c"
 TABLE: dict[str, Any] = {**ESCAPE, **FORGERY, **DENIAL}
 

@@ -7,11 +7,12 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from alignment.core.resources import resource
-from alignment.inference.engine import EngineSettings, GenerationRequest, SamplingSettings, in_order
+from alignment.inference.engine import EngineSettings, Generation, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.thinking_budget import ThinkTokens
 from alignment.inference.transformers.engine import TransformersEngine
 from alignment.inference.weights.arrivals import Arrivals
@@ -21,7 +22,16 @@ from alignment.recipe.sampling import ThinkingBudget
 
 BASE = str(resource("data/base"))
 TOKENS = ThinkTokens(open_id=20, close_id=21, stop_text="", stop_ids=(30, 21, 31))
-LONGEST = 256
+LONGEST, AT_ONCE = 256, 4
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A completion that is asked for, and once it is made."""
+
+    request: GenerationRequest
+    how: SamplingSettings
+    made: Generation | None = None
 
 
 def settings(**options: Any) -> EngineSettings:
@@ -45,6 +55,7 @@ class StandIn:
         self.after = 10**9  # completions after which the fault begins
         self._planted = ""
         self._engine, self._lock, self._arrivals = TransformersEngine(settings()), threading.Lock(), Arrivals()
+        self._door, self._waiting = threading.Lock(), list[_Waiting]()
         self._blocks: list[dict[str, Any]] = []
         self.released = threading.Event()
         stand_in = self
@@ -160,23 +171,38 @@ class StandIn:
                 scores = self._engine.logprobs([body["token_ids"]])[0]
                 placed = zip(body["token_ids"][1:], scores, strict=True)
                 return {"choices": [], "prompt_logprobs": [None, *({str(t): {"logprob": s}} for t, s in placed)]}
-            budget = asked["thinking_token_budget"]
-            request = GenerationRequest(
-                body["token_ids"],
-                "thinking",
-                None if budget >= LONGEST or self.fault == "garble" else ThinkingBudget(most=budget),
-                asked["max_tokens"],
-                asked["seed"],
-            )
-            how = SamplingSettings(asked["temperature"], asked["top_p"], max(0, asked["top_k"]))
-            (made,) = in_order(self._engine.generate([request], how))
-            self.served += 1
-            if self.served >= self.after:
-                self.fault = self._planted
+        budget = asked["thinking_token_budget"]
+        request = GenerationRequest(
+            body["token_ids"],
+            "thinking",
+            None if budget >= LONGEST or self.fault == "garble" else ThinkingBudget(most=budget),
+            asked["max_tokens"],
+            asked["seed"],
+        )
+        how = SamplingSettings(asked["temperature"], asked["top_p"], max(0, asked["top_k"]))
+        made = self._sampled(request, how)
         content = [{"logprob": one} for one in made.logprobs]
         reason = "stop" if made.stop_reason == "end" else "length"
         choice = {"token_ids": made.token_ids, "logprobs": {"content": content}, "finish_reason": reason}
         return {"choices": [choice]}
+
+    def _sampled(self, request: GenerationRequest, how: SamplingSettings) -> Generation:
+        """Its completion. Who gets the engine samples for those who wait for it as well, as a server does."""
+        mine = _Waiting(request, how)
+        with self._door:
+            self._waiting.append(mine)
+        with self._lock:
+            if mine.made is None:
+                with self._door:
+                    together = [mine, *(one for one in self._waiting if one is not mine and one.how == how)][:AT_ONCE]
+                    self._waiting = [one for one in self._waiting if one not in together]
+                found = in_order(self._engine.generate([one.request for one in together], how))
+                for one, one.made in zip(together, found, strict=True):
+                    self.served += 1
+                if self.served >= self.after:
+                    self.fault = self._planted
+        assert mine.made is not None
+        return mine.made
 
 
 @contextmanager
