@@ -194,7 +194,12 @@ def test_a_reply_that_repeats_the_answers_own_json_is_no_verdict() -> None:
     ],
 )
 def test_what_goes_wrong_is_tried_again_and_is_never_a_score(
-    failures: tuple[Any, ...], retries: int, score: float | None, reason: str, attempts: int, monkeypatch: pytest.MonkeyPatch
+    failures: tuple[Any, ...],
+    retries: int,
+    score: float | None,
+    reason: str,
+    attempts: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("rewards.posting.BACKOFF_SECONDS", 0.01)
     with JudgeServer(*failures) as server:

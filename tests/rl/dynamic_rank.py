@@ -1,15 +1,17 @@
-"""One rank that fills its batch by dynamic sampling: `python tests/rl/dynamic_rank.py RANK COUNT FOLDER`.
+"""Ranks that fill their batch by dynamic sampling, so many together: `python tests/rl/dynamic_rank.py FOLDER COUNT...`.
 
-test_dynamic_sampling.py starts it once for each rank. A problem's rewards are a function of its number, so that only the
-ranks differ. Leaves FOLDER/COUNT-RANK.json.
+test_dynamic_sampling.py starts it. A problem's rewards are a function of its number, so that only the
+ranks differ. Each leaves FOLDER/COUNT-RANK.json.
 """
 
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
+from forked import side_by_side
 
 from alignment.data.rows import Problem
 from alignment.inference.engine import Generation, GenerationRequest
@@ -56,4 +58,5 @@ def main(rank: int, count: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    folder, counts = Path(sys.argv[1]), [int(one) for one in sys.argv[2:]]
+    raise SystemExit(side_by_side([partial(main, rank, count, folder) for count in counts for rank in range(count)]))

@@ -1,9 +1,11 @@
-"""One rank that takes the load-balancing loss of its own tokens: python expert_load.py RANK RANKS FOLDER, logits in FOLDER."""
+"""Ranks that take the load-balancing loss of their own tokens: python expert_load.py RANKS FOLDER, logits in FOLDER."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
+from forked import side_by_side
 from safetensors.torch import load_file, save_file
 
 from alignment.training.load_balance import ExpertLoad
@@ -23,4 +25,5 @@ def main(rank: int, ranks: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    ranks, folder = int(sys.argv[1]), Path(sys.argv[2])
+    raise SystemExit(side_by_side([partial(main, rank, ranks, folder) for rank in range(ranks)]))

@@ -7,6 +7,7 @@ Every run is a forked child, so that torch and TRL are imported once. Prints one
 Neighbour: test_kill_everywhere.py (asks for cells and compares).
 """
 
+import gc
 import importlib.util
 import json
 import os
@@ -21,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from alignment.core.entry import OBJECTS_BETWEEN_COLLECTIONS
 from alignment.core.resources import resource
 from alignment.records.run_folder import RunFolder
 from alignment.run.plan import RunPlan
@@ -35,6 +37,8 @@ TIMED = ("seconds", "tokens_per_second")  # begin the names of figures that diff
 def main(folder: Path, names: list[str]) -> None:
     """Work through the cells in order; what several need is made once."""
     _import_everything()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    gc.freeze()  # no child goes through what is imported, three times a stage
     _write_inputs(folder)
     print(json.dumps({name.partition("@")[0]: _measure(folder, cell_of(name)) for name in names}))
 

@@ -1,5 +1,6 @@
 """Every way to train an adapter leaves the policy that was trained: whole, as an adapter, and in PEFT's own hands."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,21 @@ def test_a_stage_leaves_the_policy_it_trained_and_an_adapter_that_peft_loads(way
     assert {part for name in names for part in name.split(".") if part in ("self_attn", "mlp")} == touched
 
 
-def test_an_adapter_alone_holds_no_weights_of_its_base_and_is_the_trained_policy(tmp_path: Path) -> None:
-    whole = trained(plan_of(tmp_path / "whole", {"lora": {"rank": 4}}), "one")
-    alone = trained(plan_of(tmp_path / "alone", {"lora": {"rank": 4, "output": "adapter"}}), "one")
+WHOLE: dict[str, Any] = {"lora": {"rank": 4}}
+ALONE: dict[str, Any] = {"lora": {"rank": 4, "output": "adapter"}}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two runs of one stage, whole/run that leaves a model, and alone/run that leaves its adapter alone."""
+    folder = tmp_path_factory.mktemp("made")
+    for name, fields in {"whole": WHOLE, "alone": ALONE}.items():
+        trained(plan_of(folder / name, fields), "one")
+    return folder
+
+
+def test_an_adapter_alone_holds_no_weights_of_its_base_and_is_the_trained_policy(made: Path) -> None:
+    whole, alone = (next((made / name / "run").glob("*-one")) / "output" for name in ("whole", "alone"))
     assert not list(alone.glob("model*.safetensors"))
     assert (alone / "adapter_model.safetensors").stat().st_size < (whole / "model.safetensors").stat().st_size / 4
     expected = logits(AutoModelForCausalLM.from_pretrained(whole, dtype=torch.float32))
@@ -81,13 +94,13 @@ def sampled(output: Path) -> list[list[int]]:
 @pytest.mark.parametrize(
     "after", [{"lora": {"rank": 2, "output": "adapter"}}, {"lora": {"rank": 4, "adapter": "continue"}}, {}]
 )
-def test_a_stage_after_an_adapter_alone_starts_from_what_was_trained(after: dict[str, Any], tmp_path: Path) -> None:
-    first = {"lora": {"rank": 4, "output": "adapter"}}
-    expected = plan_of(tmp_path / "whole", {"lora": {"rank": 4}}, {**after, "lora": {**after["lora"], "output": "model"}} if after else after)  # fmt: skip
-    chained = plan_of(tmp_path / "alone", first, after)
-    for plan in (expected, chained):
-        trained(plan, "one")
-    one, two = (logits(load_whole(str(trained(plan, "two")), dtype=torch.float32)) for plan in (expected, chained))
+def test_a_stage_after_an_adapter_alone_starts_from_what_was_trained(
+    made: Path, after: dict[str, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    whole = {**after, "lora": {**after["lora"], "output": "model"}} if after else after
+    plans = (plan_of(tmp_path / "whole", WHOLE, whole), plan_of(tmp_path / "alone", ALONE, after))
+    one, two = (logits(load_whole(str(trained(plan, "two")), dtype=torch.float32)) for plan in plans)
     assert torch.allclose(one, two, atol=1e-3)
 
 

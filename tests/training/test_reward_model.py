@@ -75,8 +75,15 @@ def reward(output: Path, question: str, answer: str) -> float:
         return float(model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits[0, 0])
 
 
-def test_it_learns_to_tell_answers_apart_and_loads_in_plain_transformers(tmp_path: Path) -> None:
-    context, output = run_stage(tmp_path, pairs_file(tmp_path / "pairs.jsonl"))
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[StageContext, Path]:
+    """A stage that was trained on pairs without margins."""
+    folder = tmp_path_factory.mktemp("learned")
+    return run_stage(folder, pairs_file(folder / "pairs.jsonl"))
+
+
+def test_it_learns_to_tell_answers_apart_and_loads_in_plain_transformers(learned: tuple[StageContext, Path]) -> None:
+    context, output = learned
     found = RewardModelRecord.read(context.folder.evaluations / "reward_model.json")
     assert found.pairs == context.counts["held_out_rows"] > 5
     assert found.accuracy.value == 1.0 == context.counts["pair_accuracy"]
@@ -86,8 +93,8 @@ def test_it_learns_to_tell_answers_apart_and_loads_in_plain_transformers(tmp_pat
     assert f"{found.pairs} held-out pairs" in (output / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_report_has_a_table_of_reward_models(tmp_path: Path) -> None:
-    context, _ = run_stage(tmp_path, pairs_file(tmp_path / "pairs.jsonl"))
+def test_the_report_has_a_table_of_reward_models(learned: tuple[StageContext, Path]) -> None:
+    context, _ = learned
     run = read_run(context.run.path)
     document = build_report(run)
     page, text = render_page(document, run), render_markdown(document)
@@ -101,7 +108,8 @@ def test_an_adapter_is_merged_with_its_head(tmp_path: Path) -> None:
 
 
 def test_pairs_that_length_explains_are_shown_as_such(tmp_path: Path) -> None:
-    context, _ = run_stage(tmp_path, pairs_file(tmp_path / "pairs.jsonl", longer=True))
+    few = {**TRAINER, "max_steps": 1}
+    context, _ = run_stage(tmp_path, pairs_file(tmp_path / "pairs.jsonl", longer=True), trainer=few)
     found = RewardModelRecord.read(context.folder.evaluations / "reward_model.json")
     assert found.length_alone.value == 1.0
     assert found.accuracy_if_shorter.value is None, "no chosen answer is shorter, so nobody knows"
@@ -152,13 +160,14 @@ def test_a_margin_changes_the_loss_as_its_formula_says(tmp_path: Path) -> None:
     assert loss == pytest.approx(0.693147, abs=1e-5)
 
 
-def test_a_stage_with_margins_trains_and_pulls_rewards_further_apart(tmp_path: Path) -> None:
-    apart = []
-    for margin in (None, 8.0):
-        data = with_margins(tmp_path / f"{margin}.jsonl", *[margin] * 60)
-        _, output = run_stage(tmp_path / str(margin), data)
-        apart.append(reward(output, "12 + 13 =", "25.") - reward(output, "12 + 13 =", "It is 32!"))
-    assert apart[1] > apart[0] + 0.5
+def test_a_stage_with_margins_trains_and_pulls_rewards_further_apart(
+    learned: tuple[StageContext, Path], tmp_path: Path
+) -> None:
+    _, output = run_stage(tmp_path, with_margins(tmp_path / "pairs.jsonl", *[8.0] * 60))
+    without, apart = (
+        reward(one, "12 + 13 =", "25.") - reward(one, "12 + 13 =", "It is 32!") for one in (learned[1], output)
+    )
+    assert apart > without + 0.5
 
 
 def pair(chosen: float, rejected: float, lengths: tuple[int, int] = (5, 5)) -> ScoredPair:

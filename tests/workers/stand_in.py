@@ -197,8 +197,9 @@ class StandIn:
                     together = [mine, *(one for one in self._waiting if one is not mine and one.how == how)][:AT_ONCE]
                     self._waiting = [one for one in self._waiting if one not in together]
                 found = in_order(self._engine.generate([one.request for one in together], how))
-                for one, one.made in zip(together, found, strict=True):
-                    self.served += 1
+                for one, completion in zip(together, found, strict=True):
+                    one.made = completion
+                self.served += len(together)
                 if self.served >= self.after:
                     self.fault = self._planted
         assert mine.made is not None
