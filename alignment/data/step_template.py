@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RenderedSteps:
-    """Token ids of a solution, and the position of the step token of each step."""
+    """Token ids of a prompt with its solution, the position of the step token of each step, and where the solution begins."""
 
     input_ids: list[int]
     positions: list[int]
+    begins: int = 0
 
 
 def step_token_id(tokenizer: "PreTrainedTokenizerBase", step_token: str) -> int:
@@ -51,6 +52,7 @@ def render_steps(
     # One call for all pieces: a call of its own for each takes longer than the pieces do.
     encoded = tokenizer([f"{THINK_OPEN}\n", f"{THINK_CLOSE}\n\n", *texts], add_special_tokens=False)["input_ids"]
     (opening, closing), pieces = encoded[:2], encoded[2:]
+    begins = len(ids)
     ids += opening if opens else []
     positions = []
     for place, piece in enumerate(pieces):
@@ -59,4 +61,4 @@ def render_steps(
         ids += piece
         positions.append(len(ids))
         ids.append(step_id)
-    return RenderedSteps(ids, positions)
+    return RenderedSteps(ids, positions, begins)

@@ -3,12 +3,16 @@
 Neighbours: training/stages/prm.py (how it runs), recipe/kinds.py (what a kind declares), inference/process_model.py (scores).
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from alignment.recipe.expansion import Expansion
+from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.process import STEP_TOKEN
+from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.steps import Steps
 from alignment.recipe.trainer_keys import TrainerKeys
@@ -44,6 +48,10 @@ class PrmStage(TrainingStage):
         min_length=1,
         description="The token after each step at which its score is read; added if it is missing.",
     )
+    expand: Expansion | None = Field(
+        None,
+        description="Layers and width beyond the policy's own, for small models ([process-rewards.md](process-rewards.md)).",
+    )
     steps: Steps = Field(
         Steps(), description="How completions are split when the model scores them; a word is short for `by`."
     )
@@ -54,6 +62,18 @@ def run(context: "StageContext") -> Done:
     from alignment.training.stages.prm import train_process_model
 
     return train_process_model(context)
+
+
+def expansion(recipe: Recipe, index: int, stage: PrmStage) -> Iterator[Issue]:
+    """Added layers are trained with all weights, from the first step on."""
+    if stage.expand is None:
+        return
+    if stage.lora is not None:
+        message = "an adapter would write over the tokens that the added width keeps; train all weights, or leave `expand` out"
+        yield Issue(("stages", index, "lora"), message)
+    if stage.head_fraction:
+        message = f"found {stage.head_fraction:g}: the head of added layers cannot be trained before they are; write 0"
+        yield Issue(("stages", index, "head_fraction"), message)
 
 
 KIND = StageKind(
@@ -81,5 +101,5 @@ KIND = StageKind(
         learning_rate=5e-5,
     ),
     lint=lambda stage: LintIntent(stage.max_length),
-    checks=(fresh_adapter,),
+    checks=(fresh_adapter, expansion),
 )

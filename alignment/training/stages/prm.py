@@ -37,6 +37,7 @@ from alignment.recipe.kinds import Done
 from alignment.training.adapter_config import adapter_config, under_new_head
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
+from alignment.training.expansion import grow
 from alignment.training.kinds.prm import PrmStage
 from alignment.training.main import train
 from alignment.training.packing_check import mixed_rows, report_padding, unpackable
@@ -74,10 +75,22 @@ def build(context: StageContext) -> tuple[ProcessModelTrainer, Recorder]:
     )
     recorder = Recorder(context)
     pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    model = _model(context, tokenizer, token_is_new=is_new)
+    class_weights = _class_weights(context, data)
+    grown: dict[str, Any] = {}
+    if stage.expand is not None:
+        model, grown = grow(context, tokenizer, model, data, class_weights)
     trainer = ProcessModelTrainer(
-        rates=Rates(stage.head_learning_rate, settings.learning_rate, stage.head_fraction),
-        class_weights=_class_weights(context, data),
-        model=_model(context, tokenizer, token_is_new=is_new),
+        rates=Rates(
+            head=stage.head_learning_rate,
+            all=settings.learning_rate,
+            head_fraction=stage.head_fraction,
+            rest=1.0 if stage.expand is None else stage.expand.policy_rate,
+            warmup=int(settings.warmup_steps),
+        ),
+        class_weights=class_weights,
+        **grown,
+        model=model,
         args=settings,
         train_dataset=Dataset.from_list(data),
         processing_class=tokenizer,
@@ -172,7 +185,7 @@ def _rendered(
         wrong += sum(one < WRONG_BELOW for one in known)
         odd += bool(faults_of(row.steps))
         if known:
-            found.append({"input_ids": rendered.input_ids, "targets": targets})
+            found.append({"input_ids": rendered.input_ids, "targets": targets, "begins": rendered.begins})
     context.counts.update(
         rows=len(found), left_out_too_long=too_long, left_out_unlabelled=len(rows) - too_long - len(found),
         right_steps=right, wrong_steps=wrong, rows_with_odd_steps=odd,
@@ -193,6 +206,12 @@ def _class_weights(context: StageContext, rows: Sequence[dict[str, Any]]) -> tup
     return (wrong + right) / (2 * wrong), (wrong + right) / (2 * right)
 
 
+def _expansion(stage: PrmStage) -> str:
+    if stage.expand is None:
+        return ""
+    return f", {stage.expand.layers} layers on top and {stage.expand.token_width} more numbers in each hidden state"
+
+
 def _card(context: StageContext) -> str:
     stage: PrmStage = context.stage
     counts, parts = context.counts, load_parts(stage.data)
@@ -206,7 +225,7 @@ pipeline_tag: token-classification
 Scores each step of a solution: softmax of two logits (wrong, right) at the token `{stage.step_token}` after the step.
 
 - Body: the policy of `{Path(context.policy_path).parent.name if Path(context.policy_path).exists() else context.policy_path}`,
-  with a new linear head{", LoRA merged" if stage.lora else ""}.
+  with a new linear head{", LoRA merged" if stage.lora else ""}{_expansion(stage)}.
 - Data: {origin}; {counts["rows"]} solutions, {counts["right_steps"]} right and {counts["wrong_steps"]} wrong steps,
   {stage.labels} labels.
 - Steps are split by {stage.steps.by.replace("_", " ")}. Labels after the first wrong step were left out.
