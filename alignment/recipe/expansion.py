@@ -12,7 +12,7 @@ class Expansion(Closed):
     """The block `expand` of a prm stage."""
 
     layers: int = Field(
-        2, ge=1, description="Layers on top of the policy's; the first begins with heads that look one token back."
+        2, ge=2, description="Layers on top of the policy's; the first begins with heads that look one token back."
     )
     token_width: int = Field(
         64,

@@ -24,6 +24,7 @@ from alignment.recipe import (
     engine,
     environment,
     evaluation,
+    expansion,
     hardware,
     held_out,
     judges,
@@ -120,6 +121,7 @@ BELOW_KINDS: tuple[Section, ...] = (
         "Steps",
         "`steps` of a step_labels stage; `steps: line` is short for `{by: line}` ([process-rewards.md](process-rewards.md)).",
     ),
+    (expansion.Expansion, "Expansion", "`expand` of a prm stage ([process-rewards.md](process-rewards.md#training))."),
     (
         process.Process,
         "Process",

@@ -98,7 +98,8 @@ def stage(name: str, kind: str, processes: int, **fields: Any) -> dict[str, Any]
 
 def process_model(name: str, processes: int, folder: Path, **fields: Any) -> dict[str, Any]:
     """The head alone in the first step; rows differ in how many of their steps have a label."""
-    found = stage(name, "prm", processes, max_length=256, head_fraction=0.34, head_learning_rate=1.0e-3, **fields)
+    settings = {"max_length": 256, "head_fraction": 0.34, "head_learning_rate": 1.0e-3, **fields}
+    found = stage(name, "prm", processes, **settings)
     return {**found, "data": [{"source": str(folder / "solutions.jsonl")}]}
 
 
@@ -113,6 +114,8 @@ def recipe(processes: int, folder: Path, jobs: Sequence[str]) -> dict[str, Any]:
     sampled = {**rollout, "engine": "transformers", "dynamic_sampling": True, "max_logprob_gap": None}
     sampled["max_completion_tokens"] = 24
     sampled["order"] = {"by": "reward_variance", "explore": 0.5}
+    teachers_own = {"base_url": os.environ.get("TEACHER_URL", ""), "api_key_env": "TEACHER_KEY", "top_logprobs": 40}
+    served = {"model": str(folder / f"teacher-{RANK}"), "server": teachers_own}
     server = {"type": "vllm_server", "workers": 1}
     adapter = {**server, "weight_transfer": "lora"}
     ahead = {**sampled, "engine": server, "max_staleness": 1}
@@ -142,6 +145,13 @@ def recipe(processes: int, folder: Path, jobs: Sequence[str]) -> dict[str, Any]:
         stage("reward_model_lora", "reward_model", processes, max_length=256, lora=LORA),
         process_model("prm", processes, folder),
         process_model("prm_lora", processes, folder, lora=LORA),
+        process_model(
+            "prm_expanded",
+            processes,
+            folder,
+            head_fraction=0.0,
+            expand={"layers": 2, "token_width": 16, "policy_rate": 1.0},
+        ),
         stage("rl", "grpo", processes, algorithm="dapo", **parts),
         stage("rl_papo", "grpo", processes, algorithm="papo", process=scorer, **rl),
         stage("rl_pure", "grpo", processes, algorithm="pure", process=scorer, **rl),
@@ -152,6 +162,7 @@ def recipe(processes: int, folder: Path, jobs: Sequence[str]) -> dict[str, Any]:
         stage("rl_kl", "grpo", processes, algorithm="grpo", **rl),
         stage("rl_lora", "grpo", processes, algorithm="dapo", lora=LORA, **rl),
         stage("distill", "distill", processes, **taught),
+        stage("distill_served", "distill", processes, **{**taught, "teacher": served}),
         stage("distill_lora", "distill", processes, lora=LORA, **taught),
         stage("rl_sampled", "grpo", processes, **{**judged, "rollout": sampled}),
         stage("rl_server_lora", "grpo", processes, lora=LORA, **{**judged, "rollout": {**sampled, "engine": adapter}}),
