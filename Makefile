@@ -8,7 +8,7 @@
 PYTHON ?= python3
 EXTRAS ?=
 BIN := .venv/bin
-# A worker for each core, at most four. A file's tests stay together, since they share what they made; those that take
+# A worker for each core and one more, at most four. A file's tests stay together, since they share what they made; those that take
 # longest come first (tests/conftest.py). One thread a process: threads of two workers on the same cores wait for each
 # other in busy loops, which made the tests take 1.4 times as long.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder tests

@@ -1,9 +1,11 @@
 """The order of the tests: files whose tests start whole runs come first, so that two workers end at the same time.
 
+One worker more than there are cores, since many tests wait: for servers, for time limits, for processes that start.
 And the collector of cycles leaves alone what was imported: each stage that is trained in a test collects three times.
 """
 
 import gc
+import os
 
 import pytest
 
@@ -20,6 +22,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, folder in enumerate(LONGEST_FIRST) if item.nodeid.startswith(folder)), len(LONGEST_FIRST))
 
     items.sort(key=place)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `--numprocesses=auto`; the Makefile has the most."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_collection_finish() -> None:
