@@ -1,6 +1,6 @@
 # setup   makes .venv with everything, for CPU or GPU as the machine has
 # demo    runs the four-stage pipeline on the embedded model: minutes on two cores
-# test    runs the tests: about 15 minutes on two cores    test-long   those that take longer as well
+# test    runs the tests: about 10 minutes on two cores    test-long   those that take longer as well
 # check   lint, types and house rules, in under a minute
 # bench   measures ratios against named peers that need no outside data (benchmarks/README.md has the others)
 # base-model   trains the embedded model from scratch
