@@ -11,16 +11,10 @@ from functools import cache
 from typing import Any
 
 from alignment.core.errors import DataError
-from alignment.data.generators.instructions.constraints import (
-    EASY,
-    FURTHER,
-    OPEN_LENGTH,
-    REPEAT,
-    Constraint,
-    Maker,
-)
-from alignment.data.generators.instructions.writing_tasks import OF_TYPE, OPEN, PROSE, SUBJECTS
-from alignment.data.rows import Problem, user_turn
+from alignment.data.generators.instructions.constraints import EASY, FURTHER, OPEN_LENGTH, Maker
+from alignment.data.generators.instructions.problem import constrained
+from alignment.data.generators.instructions.writing_tasks import SUBJECTS
+from alignment.data.rows import Problem
 from rewards.kinds.instruction.constraints import CONSTRAINTS, DEMANDS, Demand
 
 CONSTRAINT_PARAMETERS = ("demand",)
@@ -44,18 +38,7 @@ def constraint_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem]
         subject = draw.choice(subjects)
         types = _makers()[draw.choice(wanted)]
         maker = draw.choice(types[draw.choice(sorted(types))])
-        yield _problem(draw, subject, maker(draw, SUBJECTS[subject]))
-
-
-def _problem(draw: random.Random, subject: str, constraint: Constraint) -> Problem:
-    name, kwargs, request = constraint
-    tasks = OF_TYPE.get(name) or (OPEN if name in OPEN_LENGTH else OPEN + PROSE)
-    task = draw.choice(tasks).format(subject)
-    if name == REPEAT:
-        kwargs = {"prompt_to_repeat": task}
-    return Problem(
-        "", [user_turn(f"{task} {request}")], "", columns={"instruction_id_list": [name], "kwargs": [kwargs]}
-    )
+        yield constrained(draw, subject, [maker(draw, SUBJECTS[subject])], OPEN_LENGTH)
 
 
 @cache

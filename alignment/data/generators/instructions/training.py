@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alignment.core.errors import DataError
-from alignment.data.generators.instructions.constraints import EASY, FURTHER, NOT_PROSE, OPEN_LENGTH, REPEAT, Kind
-from alignment.data.generators.instructions.writing_tasks import OF_TYPE, OPEN, PROSE, SUBJECTS
-from alignment.data.rows import Problem, user_turn
+from alignment.data.generators.instructions.constraints import EASY, FURTHER, NOT_PROSE, OPEN_LENGTH, Kind
+from alignment.data.generators.instructions.problem import constrained
+from alignment.data.generators.instructions.writing_tasks import SUBJECTS
+from alignment.data.rows import Problem
 from rewards.kinds.instruction.constraints import CONSTRAINTS
 
 INSTRUCTION_PARAMETERS = ("most_constraints", "held_out_types")
@@ -40,19 +41,7 @@ def instruction_draws(seed: int, parameters: dict[str, Any]) -> Iterator[Problem
         subject = draw.choice(subjects)
         constraints = [one.make(draw, SUBJECTS[subject]) for one in _compatible(draw, kinds, draw.randint(1, most))]
         constraints.sort(key=lambda one: one[0].startswith("startend:"))  # the ending is asked for last
-        fitting = OPEN if any(name in open_only for name, _, _ in constraints) else OPEN + PROSE
-        tasks = OF_TYPE.get(constraints[0][0]) or fitting
-        task = draw.choice(tasks).format(subject)
-        requests = " ".join(request for _, _, request in constraints)
-        yield Problem(
-            id="",
-            messages=[user_turn(f"{task} {requests}")],
-            answer="",
-            columns={
-                "instruction_id_list": [name for name, _, _ in constraints],
-                "kwargs": [{"prompt_to_repeat": task} if name == REPEAT else kwargs for name, kwargs, _ in constraints],
-            },
-        )
+        yield constrained(draw, subject, constraints, open_only)
 
 
 def _without(held_out: Any) -> tuple[Kind, ...]:
