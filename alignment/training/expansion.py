@@ -19,12 +19,11 @@ from transformers import AutoModelForTokenClassification, PreTrainedModel, PreTr
 
 from alignment.core.errors import RecipeError
 from alignment.data.step_template import step_token_id
-from alignment.inference.attention import packed
 from alignment.inference.frozen_policy import FrozenPolicy
 from alignment.recipe.expansion import Expansion
 from alignment.training.context import StageContext
 from alignment.training.process_trainer import TokenLoss
-from alignment.training.rl.packing import pack
+from alignment.training.rl.packing import row_inputs
 
 ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")
 CODE = 0.1  # of the embeddings' standard deviation: too small to change what the policy's own layers compute
@@ -33,8 +32,9 @@ FREQUENCIES = 4  # of the rotary embedding, the highest, by which the position b
 NATS = 15.0  # by which attention to it begins above that to its neighbours
 UNLIKELY = -2.0  # nats: a token that the policy writes in fewer than one of seven cases
 NORMS = ("input_layernorm", "post_attention_layernorm")
-READS = (("self_attn", ("q_proj", "k_proj", "v_proj")), ("mlp", ("gate_proj", "up_proj")))
-WRITES = (("self_attn", "o_proj"), ("mlp", "down_proj"))
+# Matrices of a layer that read the hidden state, and those that write it.
+READS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.gate_proj", "mlp.up_proj")
+WRITES = ("self_attn.o_proj", "mlp.down_proj")
 
 
 def expanded(policy: PreTrainedModel, settings: Expansion, probe: torch.Tensor) -> PreTrainedModel:
@@ -61,11 +61,11 @@ def expanded(policy: PreTrainedModel, settings: Expansion, probe: torch.Tensor) 
     attention = policy.config._attn_implementation  # noqa: SLF001  no public reader
     model: PreTrainedModel = AutoModelForTokenClassification.from_config(
         config, dtype=policy.dtype, attn_implementation=attention
-    )
+    ).to(policy.device)
     with torch.no_grad():
         _copy(policy, model)
         _add_layers(policy, model, probe)
-    return model.to(policy.device)
+    return model
 
 
 def grow(
@@ -128,32 +128,33 @@ def keep_codes(model: PreTrainedModel, width: int) -> None:
         return torch.cat([gradient[:-width], torch.zeros_like(gradient[-width:])])
 
     for layer in model.base_model.layers:
-        for block, name in WRITES:
-            getattr(getattr(layer, block), name).weight.register_hook(without_codes)
+        for name in WRITES:
+            layer.get_submodule(name).weight.register_hook(without_codes)
 
 
 def _copy(policy: PreTrainedModel, model: PreTrainedModel) -> None:
     """The policy's weights in the first d numbers, and a code for each token in the others."""
     old, new = policy.base_model, model.base_model
     embedding, d = old.embed_tokens.weight, policy.config.hidden_size
-    codes = torch.randn(len(embedding), new.embed_tokens.weight.shape[1] - d, device="cpu").to(embedding)
+    codes = torch.randn(len(embedding), model.config.hidden_size - d, device="cpu").to(embedding)
     codes[:, 0] = CONSTANT
-    size = CODE * float(embedding.float().std())
-    new.embed_tokens.weight.copy_(torch.cat([embedding, size * codes], dim=1))
-    shrink = math.sqrt(
-        d / new.embed_tokens.weight.shape[1]
-    )  # a norm's mean is over more numbers, which are nearly zero
+    new.embed_tokens.weight.copy_(torch.cat([embedding, _code_size(policy) * codes], dim=1))
+    shrink = math.sqrt(d / model.config.hidden_size)  # a norm's mean is over more numbers, which are nearly zero
     for layer, before in zip(new.layers, old.layers, strict=False):
-        for block, names in READS:
-            for name in names:
-                _placed(getattr(getattr(layer, block), name), getattr(getattr(before, block), name), columns=d)
-        for block, name in WRITES:
-            _placed(getattr(getattr(layer, block), name), getattr(getattr(before, block), name), rows=d)
+        for name in READS:
+            _placed(layer.get_submodule(name), before.get_submodule(name), columns=d)
+        for name in WRITES:
+            _placed(layer.get_submodule(name), before.get_submodule(name), rows=d)
         for name in NORMS:
             getattr(layer, name).weight[:d] = shrink * getattr(before, name).weight
         for name in ("q_norm", "k_norm"):
             if hasattr(before.self_attn, name):
                 getattr(layer.self_attn, name).weight.copy_(getattr(before.self_attn, name).weight)
+
+
+def _code_size(policy: PreTrainedModel) -> float:
+    """The standard deviation of codes."""
+    return CODE * float(policy.base_model.embed_tokens.weight.float().std())
 
 
 def _placed(new: Any, old: Any, rows: int | None = None, columns: int | None = None) -> None:
@@ -168,17 +169,13 @@ def _placed(new: Any, old: Any, rows: int | None = None, columns: int | None = N
 def _add_layers(policy: PreTrainedModel, model: PreTrainedModel, probe: torch.Tensor) -> None:
     """Layers on top read codes as large as the rest of the hidden state, and write them nowhere."""
     body, d, first = model.base_model, policy.config.hidden_size, policy.config.num_hidden_layers
-    inputs: dict[str, Any] = {"input_ids": probe, "attention_mask": torch.ones_like(probe)}
-    if body.config._attn_implementation == packed.NAME:  # noqa: SLF001  no public reader
-        inputs = dict(pack(probe, torch.ones_like(probe)).model_inputs())
-    hidden = body.to(probe.device)(**inputs, output_hidden_states=True, use_cache=False)
+    hidden = body(**row_inputs(body, probe), output_hidden_states=True, use_cache=False)
     stream = hidden.hidden_states[first][0].float()
-    larger = float(stream.pow(2).mean().sqrt()) / (CODE * float(policy.base_model.embed_tokens.weight.float().std()))
+    larger = float(stream.pow(2).mean().sqrt()) / _code_size(policy)
     for layer in body.layers[first:]:
-        for block, names in READS:
-            for name in names:
-                matrix = getattr(getattr(layer, block), name)
-                torch.nn.init.normal_(matrix.weight, std=matrix.weight.shape[1] ** -0.5)
+        for name in READS:
+            weight = layer.get_submodule(name).weight
+            torch.nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
         for name in NORMS:
             getattr(layer, name).weight[:d], getattr(layer, name).weight[d:] = 1.0, larger
         torch.nn.init.normal_(layer.self_attn.o_proj.weight, std=0.2)

@@ -15,10 +15,9 @@ from transformers import AutoModelForCausalLM
 
 from alignment.core.errors import ArtifactError
 from alignment.inference.adapters import load_adapted
-from alignment.inference.attention import packed
 from alignment.inference.weights.unsharded import unsharded
 from alignment.records.adapter import is_adapter_alone
-from alignment.training.rl.packing import pack
+from alignment.training.rl.packing import row_inputs
 
 PROBE_TOKENS = 64
 CLOSE = {
@@ -35,9 +34,7 @@ def probe_logits(trainer: Any) -> torch.Tensor:
     """
     model = trainer.model
     ids = probe_ids(model.config.get_text_config().vocab_size).to(trainer.accelerator.device)
-    inputs: dict[str, Any] = {"input_ids": ids}
-    if model.config._attn_implementation == packed.NAME:  # noqa: SLF001  no public reader
-        inputs = dict(pack(ids, torch.ones_like(ids)).model_inputs())
+    inputs = row_inputs(model, ids)
     training = model.training
     model.eval()
     with _without_autocast(model):

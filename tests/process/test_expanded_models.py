@@ -83,12 +83,10 @@ def test_the_folder_loads_in_plain_transformers_and_no_layer_has_learned_to_writ
     assert (model.config.num_hidden_layers, model.config.hidden_size) == (6, 160)
     begun = expanded(policy("embedded"), Expansion(layers=2, token_width=32), IDS)
     for layer, first in zip(model.base_model.layers, begun.base_model.layers, strict=True):
-        for block, name in WRITES:
-            weight = getattr(getattr(layer, block), name).weight
+        for name in WRITES:
+            weight = layer.get_submodule(name).weight
             assert not weight[-32:].any()
-            assert not torch.equal(weight[:-32], getattr(getattr(first, block), name).weight[:-32]), (
-                "the rest is trained"
-            )
+            assert not torch.equal(weight[:-32], first.get_submodule(name).weight[:-32]), "the rest is trained"
     card = (trained / "README.md").read_text(encoding="utf-8")
     assert "2 layers on top and 32 more numbers in each hidden state" in card
     AutoTokenizer.from_pretrained(trained)

@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch.nn.functional import pad
 
+from alignment.inference.attention import packed
+
 
 class Layout(Protocol):
     """A batch as a model takes it, and the way back: Packed or Aligned."""
@@ -85,6 +87,13 @@ def pack(ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> Packed:
         columns_T=columns_T,
         padded_shape=ids_BL.shape,
     )
+
+
+def row_inputs(model: torch.nn.Module, ids_1T: torch.Tensor) -> dict[str, torch.Tensor]:
+    """One row without padding, as a model with packed attention or with any other takes it."""
+    if model.config._attn_implementation == packed.NAME:  # type: ignore[union-attr]  # noqa: SLF001  no public reader
+        return pack(ids_1T, torch.ones_like(ids_1T)).model_inputs()
+    return {"input_ids": ids_1T}
 
 
 class _Piece(NamedTuple):
