@@ -4,7 +4,6 @@ By `prompt_logprobs` of its completions API: the text's own token is always amon
 recipe/teacher.py (the settings), training/distillation/served.py (who asks), rewards/posting.py (limits and retries).
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,19 +64,19 @@ class TopLogprobsServer:
             raise self._lies("its answer has no prompt_logprobs, as vLLM's completions have") from error
         if len(listed) != len(text):
             raise self._lies(f"it answers {len(listed)} places for a text of {len(text)} tokens")
-        ids_TK = torch.full((len(text), self.top + 1), NO_TOKEN)
-        logprobs_TK = torch.zeros(ids_TK.shape)
         for place, (token, found) in enumerate(zip(text, listed, strict=True)):
-            if place == 0:
-                continue
-            if token not in found or len(found) > self.top + 1:
-                raise self._lies(
-                    f"place {place} has {len(found)} tokens, and the text's own is {'' if token in found else 'not '}one"
-                )
-            if not sum(math.exp(min(value, 1.0)) for value in found.values()) <= 1 + ROUNDING:
-                raise self._lies(f"the probabilities at place {place} are more than 1 together")
-            ids_TK[place, : len(found)] = torch.tensor(list(found))
-            logprobs_TK[place, : len(found)] = torch.tensor(list(found.values()))
+            if place and (token not in found or len(found) > self.top + 1):
+                own = "" if token in found else "not "
+                raise self._lies(f"place {place} has {len(found)} tokens, and the text's own is {own}one")
+        listed[:1] = [{}]  # nothing stands before the first
+        unused = [self.top + 1 - len(found) for found in listed]
+        ids_TK = torch.tensor([[*found, *[NO_TOKEN] * rest] for found, rest in zip(listed, unused, strict=True)])
+        logprobs_TK = torch.tensor(
+            [[*found.values(), *[0.0] * rest] for found, rest in zip(listed, unused, strict=True)]
+        )
+        inside_T = logprobs_TK.exp().masked_fill(ids_TK == NO_TOKEN, 0).sum(-1)
+        if len(beyond := (~(inside_T <= 1 + ROUNDING)).nonzero()):
+            raise self._lies(f"the probabilities at place {int(beyond[0])} are more than 1 together")
         return ids_TK, logprobs_TK
 
     def _lies(self, what: str) -> EngineError:

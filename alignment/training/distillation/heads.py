@@ -49,8 +49,12 @@ class Head:
             parts = [states_NH.float() @ part_CH.float().T for part_CH in weight_VH.split(COLUMNS)]
             found_NV = torch.cat(parts, dim=-1)
             found_NV = found_NV if bias_V is None else found_NV + bias_V.float()
-        found_NV = found_NV * self.scale
-        return found_NV if self.softcap is None else self.softcap * torch.tanh(found_NV / self.softcap)
+        return self.scaled(found_NV)
+
+    def scaled(self, products: torch.Tensor) -> torch.Tensor:
+        """Logits from products of states and weight."""
+        products = products * self.scale
+        return products if self.softcap is None else self.softcap * torch.tanh(products / self.softcap)
 
 
 def _unsharded(tensor: torch.Tensor) -> torch.Tensor:

@@ -50,9 +50,8 @@ def listed_divergence(
     with head.whole() as (weight_VH, bias_V):
         there_NK = (ids_NK != NO_TOKEN) & (ids_NK < len(weight_VH))  # beyond are rows of padding, which no token has
         teacher_NK = with_rest(logprobs_NK, there_NK)
-        shape = (head.scale, head.softcap, beta)
         total, student_NK = ListedDivergence.apply(
-            student_NH, weight_VH, bias_V, ids_NK.masked_fill(~there_NK, NO_TOKEN), teacher_NK, shape
+            student_NH, weight_VH, bias_V, ids_NK.masked_fill(~there_NK, NO_TOKEN), teacher_NK, (head, beta)
         )
     return total, student_NK, teacher_NK
 
@@ -72,9 +71,10 @@ class ListedDivergence(torch.autograd.Function):
         bias_V: torch.Tensor | None,
         ids_NK: torch.Tensor,
         teacher_NK: torch.Tensor,
-        shape: tuple[float, float | None, float],
+        how: tuple[Head, float],
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """ids_NK: the listed tokens, or NO_TOKEN; shape: the head's scale and softcap, and beta."""
+        """weight_VH and bias_V: of the head, whole. ids_NK: the listed tokens, or NO_TOKEN. how: the head, and beta."""
+        head, beta = how
         rows = max(1, LOGITS // len(weight_VH))
         wanted = [place for place in range(3) if ctx.needs_input_grad[place]]
         of_states: list[torch.Tensor] = []
@@ -86,9 +86,9 @@ class ListedDivergence(torch.autograd.Function):
         for states, ids_RK, teacher_RK in parts:
             states_RH = _leaf(states, 0 in wanted)
             with torch.enable_grad():
-                own_RK = _logprobs(states_RH, (weights[0], weights[1]), ids_RK.clamp(min=0), shape)
+                own_RK = _logprobs(states_RH, weights, ids_RK.clamp(min=0), head)
                 student_RK = with_rest(own_RK, ids_RK != NO_TOKEN)
-                here = divergence(student_RK, teacher_RK, shape[2]).sum()
+                here = divergence(student_RK, teacher_RK, beta).sum()
             inputs = [one for one in (states_RH, *weights) if one is not None and one.requires_grad]
             grads = torch.autograd.grad(here, inputs) if inputs else ()
             for place, grad in zip(wanted, grads, strict=True):
@@ -117,15 +117,9 @@ def _leaf(tensor: torch.Tensor, wanted: bool) -> torch.Tensor:
 
 
 def _logprobs(
-    states_RH: torch.Tensor,
-    head: tuple[torch.Tensor | None, torch.Tensor | None],
-    ids_RK: torch.Tensor,
-    shape: tuple[float, float | None, float],
+    states_RH: torch.Tensor, weights: Sequence[torch.Tensor | None], ids_RK: torch.Tensor, head: Head
 ) -> torch.Tensor:
-    """Log-probs of some tokens in float32, (R, K). head: weight and bias."""
-    scale, softcap, _ = shape
-    weight_VH, bias_V = (None if one is None else one.to(states_RH.dtype) for one in head)
-    logits_RV = torch.nn.functional.linear(states_RH, weight_VH, bias_V).float() * scale
-    if softcap is not None:
-        logits_RV = softcap * torch.tanh(logits_RV / softcap)
+    """Log-probs of some tokens in float32, (R, K). weights: the head's weight and bias."""
+    weight_VH, bias_V = (None if one is None else one.to(states_RH.dtype) for one in weights)
+    logits_RV = head.scaled(torch.nn.functional.linear(states_RH, weight_VH, bias_V).float())
     return logits_RV.gather(-1, ids_RK) - logits_RV.logsumexp(-1, keepdim=True)

@@ -13,19 +13,22 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from alignment.core.errors import ArtifactError, RecipeError
 from alignment.inference.adapters import load_whole
 from alignment.inference.attention import packed
+from alignment.inference.top_logprobs import TopLogprobsServer
 from alignment.recipe.teacher import other_tokens
 from alignment.training.context import StageContext
+from alignment.training.distillation.served import ServedTeacher
 from alignment.training.packing_check import mixed_rows, on_device, packed_policy, report_padding, unpackable
 from alignment.training.policy import load_policy
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A student that trains and its frozen teacher, or None for one behind a server. packs: rows lie end to end in both."""
+    """A student that trains and its frozen teacher, here or behind a server. packs: rows lie end to end in both."""
 
     student: torch.nn.Module
     teacher: PreTrainedModel | None
     packs: bool
+    served: ServedTeacher | None = None
 
 
 def load_pair(context: StageContext) -> Pair:
@@ -34,9 +37,9 @@ def load_pair(context: StageContext) -> Pair:
     Raises RecipeError if their vocabularies differ, ArtifactError if one cannot be loaded.
     """
     refuse_other_vocabulary(context)
-    if context.stage.teacher.server is not None:
+    if (server := context.stage.teacher.server) is not None:
         student, packs = packed_policy(context)
-        return Pair(student, None, packs)
+        return Pair(student, None, packs, ServedTeacher(TopLogprobsServer(server, context.stage.teacher.model)))
     teacher, why_not = _teacher(context)
     if why_not is None:
         student, packs = packed_policy(context)

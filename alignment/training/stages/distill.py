@@ -9,15 +9,12 @@ from datasets import Dataset
 from trl import DistillationConfig
 
 from alignment.data.mixture import load_parts
-from alignment.inference.top_logprobs import TopLogprobsServer
 from alignment.inference.weights.sync_check import largest_gap
 from alignment.lint.rows import sound_problems
-from alignment.recipe.teacher import Teacher
 from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.distillation.divergences import beta_of
-from alignment.training.distillation.served import ServedTeacher
 from alignment.training.distillation.teacher import load_pair
 from alignment.training.distillation.trainer import StudentTrainer
 from alignment.training.kinds.distill import DistillStage
@@ -48,7 +45,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         engine=(engine, gap),
         packs=pair.packs,
         judged=bool(stage.rewards),
-        served=_served(context),
+        served=pair.served,
         model=pair.student,
         teacher_model=pair.teacher,
         args=settings,
@@ -58,12 +55,6 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         callbacks=[recorder],
     )
     return trainer, recorder
-
-
-def _served(context: StageContext) -> ServedTeacher | None:
-    """The teacher, where the recipe names a server."""
-    chosen: Teacher = context.stage.teacher
-    return None if chosen.server is None else ServedTeacher(TopLogprobsServer(chosen.server, str(chosen.model)))
 
 
 def _settings(context: StageContext) -> DistillationConfig:
