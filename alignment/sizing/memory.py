@@ -153,12 +153,10 @@ def _frozen(shape: Shape, *, quantised: bool) -> float:
 
 def layer_activations(shape: Shape, training: Training) -> float:
     """Bytes that one layer keeps of one token for its backward pass."""
-    residual, computed = training.gathered_bytes, training.computed_bytes
+    computed = training.computed_bytes
     heads, mlp = shape.query_width, shape.mlp
-    if training.on_gpu:  # with Liger's layers (training/fused.py)
-        # Under autocast each of the five maps that read a norm's output keeps its own rounded copy.
-        copies = 2 if residual == computed else 5
-        norms = (2 * residual + copies * computed) * shape.hidden
+    if training.on_gpu:  # with Liger's layers and a residual stream in the type of the computation (training/fused.py)
+        norms = (2 + 2) * computed * shape.hidden
         attention = computed * (3 * heads + shape.key_width + 2 * heads)
         return norms + attention + 3 * computed * mlp
     norms = 2 * (8 + computed) * shape.hidden
@@ -169,7 +167,8 @@ def layer_activations(shape: Shape, training: Training) -> float:
 def _activations(shape: Shape, training: Training, tokens: int) -> float:
     each = layer_activations(shape, training)
     if training.checkpointed:  # each layer's input, and one layer whole
-        return tokens * (shape.layers * training.gathered_bytes * shape.hidden + each)
+        residual = training.computed_bytes if training.on_gpu else training.gathered_bytes
+        return tokens * (shape.layers * residual * shape.hidden + each)
     return tokens * shape.layers * each
 
 

@@ -140,6 +140,18 @@ def whole_model(setting: Setting, lengths: list[int]) -> None:
     fused, fused_gradient = through(model_16, unpadded=True)
     judge(setting, "model, fused layers", error(fused, reference), own, None)
     judge(setting, "model, fused layers, gradients", error(fused_gradient, reference_gradient), own_gradient, None)
+    # As a stage trains them: float32 weights, here with the same numbers.
+    trained = model_16.float()
+    with torch.autocast(setting.device.type, torch.bfloat16):
+        cast, cast_gradient = through(trained, unpadded=True)
+    judge(setting, "model, fused layers, autocast", error(cast, reference), own, None)
+    judge(
+        setting,
+        "model, fused layers, autocast, gradients",
+        error(cast_gradient, reference_gradient),
+        own_gradient,
+        None,
+    )
 
 
 @torch.no_grad()

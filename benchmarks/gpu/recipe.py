@@ -1,6 +1,6 @@
 """The tiny recipe as a user runs it: a cold start and ten steps of RL under one launcher config.
 
-`recipe.py --config gpu|zero2|zero3 --out FILE [--rehearse]`. The embedded model, one process, `engine: transformers`, the
+`recipe.py --config gpu|zero2|zero3|fsdp2 --out FILE [--rehearse]`. The embedded model, one process, `engine: transformers`, the
 stages of recipes/tiny-thinking.yaml with fewer steps and no evaluations. What has to hold: every step is taken, the
 engine's log-probs stay those of the trainer, and the policy moves. The rehearsal takes the config `cpu`, and fewer steps still.
 """
@@ -27,7 +27,7 @@ PACKAGES = ("trl", "peft", "deepspeed", "datasets", "pydantic", "math_verify", "
 def main() -> None:
     """Write the lines of one launcher config."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--config", choices=["gpu", "zero2", "zero3"], default="gpu")
+    parser.add_argument("--config", choices=["gpu", "zero2", "zero3", "fsdp2"], default="gpu")
     parser.add_argument("--out", type=Path, default=Path("gpu-results/results.jsonl"))
     parser.add_argument("--rehearse", action="store_true")
     given = parser.parse_args()

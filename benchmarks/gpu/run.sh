@@ -20,6 +20,7 @@ PARTS=(
   "recipe_gpu 90 recipe.py --config gpu"
   "recipe_zero2 90 recipe.py --config zero2"
   "recipe_zero3 90 recipe.py --config zero3"
+  "recipe_fsdp2 90 recipe.py --config fsdp2"
 )
 rehearse=() chosen=""
 while [ $# -gt 0 ]; do
@@ -63,7 +64,7 @@ for part in "${PARTS[@]}"; do
   limit=$((limit * slower))
   case ",${chosen:-$name}," in *",$name,"*) ;; *) continue ;; esac
   # The rehearsal has one launcher config, for which one run is enough.
-  if [ ${#rehearse[@]} -gt 0 ] && [[ "$name" == recipe_zero* ]]; then continue; fi
+  if [ ${#rehearse[@]} -gt 0 ] && [[ "$name" == recipe_zero* || "$name" == recipe_fsdp2 ]]; then continue; fi
   left=$((SECONDS_IN_ALL - SECONDS))
   if [ "$left" -lt 2 ]; then
     note failed "$name" --reason "not started: the $SECONDS_IN_ALL seconds of the whole check are spent"
