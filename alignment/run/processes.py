@@ -157,7 +157,8 @@ def training_command(hardware: Hardware, arguments: Sequence[str], place: Placem
     """`accelerate launch ... -m alignment.run.stage ARGUMENTS`, for the ranks of this machine."""
     config = launcher_config(hardware)
     launcher = [sys.executable, "-m", LAUNCHER, "--config_file", str(config.path)]
-    launcher += place.flags(config) if place is not None else []
+    # Runs side by side on one machine would meet at accelerate's own port.
+    launcher += place.flags(config) if place is not None else ["--main_process_port", "0"]
     # --quiet: no traceback of the launcher after a process's own error message.
     processes = ["--quiet", "--num_processes", str(hardware.processes)]
     return [*launcher, *processes, "-m", "alignment.run.stage", *arguments]

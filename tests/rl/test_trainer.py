@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 
 from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
@@ -133,6 +134,37 @@ def test_a_micro_batch_without_signal_keeps_its_shortest_row_and_gives_no_gradie
     inputs = batch([0.0] * 4)
     assert inputs.rows_with_gradient(advantage_alone=True).tolist() == [1]
     assert all(float(gradient.abs().max()) == 0 for gradient in ours(made(), inputs).values())
+
+
+def test_one_process_passes_over_a_micro_batch_without_signal(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the optimizer finds what it finds where such rows are computed: a gradient of zeros, which lets its moments decay."""
+    trainer = made()
+    forward, passes = trainer.model.forward, []
+    monkeypatch.setattr(
+        trainer.model, "forward", lambda *given, **named: (passes.append(1), forward(*given, **named))[1]
+    )
+    silent = ours(trainer, batch([0.0] * 4))
+    assert passes == []
+    assert all(float(gradient.abs().max()) == 0 for gradient in silent.values())
+    ours(trainer, batch([0.0, 1.5, -0.5, 0.0]))
+    assert passes == [1]
+
+
+@pytest.mark.parametrize("kind", ["DEEPSPEED", "FSDP"])
+def test_a_rank_of_a_sharded_model_takes_part_without_a_signal(
+    made: Make, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    trainer = made()
+    monkeypatch.setattr(trainer.accelerator.state, "distributed_type", getattr(DistributedType, kind))
+    assert not trainer._passes_over(batch([0.0] * 4))
+
+
+def test_ranks_of_ddp_take_part_without_a_signal_where_they_meet(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, silent = made(), batch([0.0] * 4)
+    monkeypatch.setattr(trainer.accelerator.state, "distributed_type", DistributedType.MULTI_CPU)
+    for meet in (True, False):
+        trainer.accelerator.gradient_state._set_sync_gradients(meet)
+        assert trainer._passes_over(silent) is not meet
 
 
 @pytest.mark.parametrize("setting", ["{type: dapo, beta: 0.02}", "{type: dapo, entropy_bonus: 0.01}", "grpo"])

@@ -129,14 +129,18 @@ class StepBatch:
         }
         return StepBatch(**chosen)
 
-    def rows_with_gradient(self, *, advantage_alone: bool) -> torch.Tensor:
-        """The index of the rows that can change the loss, never empty.
-
-        advantage_alone: nothing but the advantage carries a gradient. Where no row can, the shortest stays: every rank of a
-        sharded model has to take part in each forward and backward pass.
-        """
+    def with_gradient(self, *, advantage_alone: bool) -> torch.Tensor:
+        """Which rows can change the loss. advantage_alone: nothing but the advantage carries a gradient."""
         carries_BC = self.loss_mask_BC * self.advantages_BC if advantage_alone else self.loss_mask_BC
-        kept_K = carries_BC.ne(0).any(dim=1).nonzero()[:, 0]
+        return carries_BC.ne(0).any(dim=1)
+
+    def rows_with_gradient(self, *, advantage_alone: bool) -> torch.Tensor:
+        """The index of those rows, never empty.
+
+        Where there is none, the shortest stays: every rank of a sharded model has to take part in each forward and backward
+        pass.
+        """
+        kept_K = self.with_gradient(advantage_alone=advantage_alone).nonzero()[:, 0]
         return kept_K if len(kept_K) else self.mask.sum(dim=1).argmin()[None]
 
 

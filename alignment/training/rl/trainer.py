@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedType, gather_object
 from trl.trainer.utils import shuffle_sequence_dict, split_tensor_dict
 
 from alignment.core.errors import RecipeError
@@ -128,6 +128,8 @@ class PolicyGradientTrainer(GRPOTrainer):
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         """This micro-batch's part of the step's loss. Overrides TRL's."""
         batch, accumulated = StepBatch(**inputs), self.args.gradient_accumulation_steps
+        if self._passes_over(batch):
+            return self._without_gradient(model)
         if not self.aux_loss_enabled and self._algorithm.drop_zero_advantage_rows:
             kept_K = batch.rows_with_gradient(advantage_alone=self.drops_zero_advantage_rows)
             batch = batch.rows(kept_K)
@@ -151,6 +153,22 @@ class PolicyGradientTrainer(GRPOTrainer):
             loss = loss + self.router_aux_loss_coef * scored.router_loss / accumulated
         self._count_kl(tokens)
         return loss
+
+    def _passes_over(self, batch: StepBatch) -> bool:
+        """Whether nothing of a micro-batch is computed: no row carries a gradient, and no other rank waits for this one."""
+        if not self.drops_zero_advantage_rows or batch.with_gradient(advantage_alone=True).any():
+            return False
+        kind = self.accelerator.distributed_type
+        between = kind in (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU) and not self.accelerator.sync_gradients
+        return kind == DistributedType.NO or between  # DDP's ranks meet in a step's last micro-batch alone
+
+    def _without_gradient(self, model: torch.nn.Module) -> torch.Tensor:
+        """A loss that nothing depends on. After a step without any other, the optimizer finds zeros, as if computed."""
+        if self.accelerator.sync_gradients:
+            for weight in model.parameters():
+                if weight.requires_grad and weight.grad is None:
+                    weight.grad = torch.zeros_like(weight)
+        return torch.zeros((), device=self.accelerator.device, requires_grad=True)
 
     def _advantages(self, rewards_B: torch.Tensor, loss_mask_BC: torch.Tensor, rolled: RolledOut) -> torch.Tensor:
         """Advantages of this rank's rows, (B, C), from the rewards of all ranks: a group may lie on two of them."""
