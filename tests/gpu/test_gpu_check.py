@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from alignment.run.fork_server import SHARED
+from smoke.processes import with_forks
+
 ROOT = Path(__file__).parents[2]
 EVERYWHERE = {"correctness": 7, "memory": 1, "sft": 4, "grpo": 2, "recipe_gpu": 3}  # lines that hold on any machine
 
@@ -23,7 +26,10 @@ def lines(out: Path) -> list[dict[str, Any]]:
 
 
 def test_the_whole_check_is_rehearsed_on_a_cpu(tmp_path: Path) -> None:
-    done = check(tmp_path)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("forked_part.py")} "$@"\n', "utf-8")
+    python.chmod(0o755)
+    done = check(tmp_path, PYTHON=str(python), **{SHARED: with_forks()[SHARED]})
     found = lines(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(set(line) == {"part", "name", "value", "unit", "expect", "ok", "card", "reason"} for line in found)
