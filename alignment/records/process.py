@@ -58,13 +58,15 @@ class BestOfN:
     majority: Annotated[Estimate, "the most frequent answer"]
     pass_at_n: Annotated[Estimate, "whether any is right: an upper bound for every choice"]
     outcome: Annotated[Estimate, "the highest score of a reward model for whole answers; null without one"] = UNKNOWN
+    weighted: Annotated[Estimate, "the answer with the largest sum of scores"] = UNKNOWN
 
     @property
     def choices(self) -> dict[str, Estimate]:
         """Accuracy by how an answer is chosen, as tables show it; the outcome reward where there is one."""
         outcome = {} if self.outcome.value is None else {"outcome reward": self.outcome}
         ranked = {"product": self.product, "minimum": self.minimum, "last": self.last}
-        return {**ranked, **outcome, "majority": self.majority, "pass@N": self.pass_at_n}
+        weighted = {} if self.weighted.value is None else {"weighted vote": self.weighted}
+        return {**ranked, **outcome, **weighted, "majority": self.majority, "pass@N": self.pass_at_n}
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def test_whole_answers_are_scored_as_the_reward_model_scores_them_and_unfinished
     ]
     assert [one.outcome for one in found[:2]] == pytest.approx(expected, abs=1e-5)
     assert found[2].outcome is None and list(found[2].scores) == []
-    points = best_of([found] * 4)
+    points = best_of([found] * 4, 0, "product")
     assert points[0].choices["outcome reward"].value == pytest.approx(1 / 3, abs=1e-4)
-    without = best_of([[replace(one, outcome=None) for one in found]] * 4)
+    without = best_of([[replace(one, outcome=None) for one in found]] * 4, 0, "product")
     assert "outcome reward" not in without[0].choices and without[0].outcome.value is None

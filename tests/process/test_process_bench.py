@@ -101,12 +101,24 @@ def candidate(score: float, answer: str) -> Candidate:
 def test_best_of_n_beside_a_vote_and_pass_at_n() -> None:
     scored = [candidate(0.9, "right"), candidate(0.2, "wrong"), candidate(0.3, "wrong"), candidate(0.1, "other")]
     problems = [scored] * 5
-    one, two, four = best_of_curve(problems, [1, 2, 4, 8])
+    one, two, four = best_of_curve(problems, [1, 2, 4, 8], 0, "product")
     assert one.product.value == one.pass_at_n.value == one.majority.value or one.n == 1
     assert one.product.value == pytest.approx(0.25)
     assert two.product.value == pytest.approx(0.5)  # chosen whenever it is among the two
     assert (four.product.value, four.majority.value, four.pass_at_n.value) == (1.0, 0.0, 1.0)
     assert four.mean_tokens == 40
+
+
+def test_a_weighted_vote_lets_a_sure_answer_outvote_two_poor_ones_and_many_fair_ones_outvote_it() -> None:
+    for fair, wins in ((0.3, 1.0), (0.5, 0.0)):
+        answers = [
+            candidate(0.9, "right"),
+            candidate(fair, "wrong"),
+            candidate(fair, "wrong"),
+            Candidate([], None, False, 9),
+        ]
+        (found,) = best_of_curve([answers] * 4, [4], 0, "product")
+        assert (found.weighted.value, found.product.value, found.majority.value) == (wins, 1.0, 0.0)
 
 
 def test_an_outcome_reward_chooses_by_its_own_score_whatever_its_sign_and_what_it_cannot_read_comes_last() -> None:
@@ -115,14 +127,14 @@ def test_an_outcome_reward_chooses_by_its_own_score_whatever_its_sign_and_what_i
         Candidate([0.2], "wrong", False, 10, outcome=-1.5),
         Candidate([0.3], "other", False, 10, outcome=None),
     ]
-    one, two, three = best_of_curve([scored] * 5, [1, 2, 3])
+    one, two, three = best_of_curve([scored] * 5, [1, 2, 3], 0, "product")
     assert one.outcome.value == pytest.approx(1 / 3, abs=1e-4)
     assert two.outcome.value == pytest.approx(1 / 3, abs=1e-4)  # before the unread one, behind the wrong one
     assert (three.product.value, three.outcome.value) == (1.0, 0.0)
-    assert best_of_curve([[candidate(0.9, "right")]] * 4, [1])[0].outcome.value is None
+    assert best_of_curve([[candidate(0.9, "right")]] * 4, [1], 0, "product")[0].outcome.value is None
 
 
 def test_candidates_of_equal_score_share_their_place() -> None:
     tied = [candidate(0.5, "right"), candidate(0.5, "wrong")]
-    (point,) = best_of_curve([tied] * 4, [2])
+    (point,) = best_of_curve([tied] * 4, [2], 0, "product")
     assert point.product.value == 0.5

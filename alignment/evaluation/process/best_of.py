@@ -1,4 +1,4 @@
-"""Best of N: accuracy if the answer with the highest process score is taken, beside a majority vote and pass@N.
+"""Best of N: accuracy if the answer with the highest process score is taken, beside votes and pass@N.
 
 For M samples of each problem all figures are expectations over subsets of N of them. Neighbours: recipe/process.py (aggregates),
 sweep/votes.py (the vote).
@@ -41,6 +41,7 @@ class BestOfPoint:
     last: Estimate
     mean: Estimate
     majority: Estimate
+    weighted: Estimate
     pass_at_n: Estimate
     mean_tokens: float
     outcome: Estimate = UNKNOWN  # where a reward model scored answers
@@ -51,14 +52,16 @@ class BestOfPoint:
         return found
 
 
-def best_of_curve(problems: Sequence[Sequence[Candidate]], numbers: Sequence[int], seed: int = 0) -> list[BestOfPoint]:
-    """A point for each N that every problem has samples for."""
+def best_of_curve(
+    problems: Sequence[Sequence[Candidate]], numbers: Sequence[int], seed: int, weight: Aggregate
+) -> list[BestOfPoint]:
+    """A point for each N that every problem has samples for. weight: what an answer counts in a weighted vote."""
     problems = [one for one in problems if one]
     most = min((len(one) for one in problems), default=0)
-    return [_point(problems, n, seed) for n in sorted(set(numbers)) if n <= most]
+    return [_point(problems, n, seed, weight) for n in sorted(set(numbers)) if n <= most]
 
 
-def _point(problems: Sequence[Sequence[Candidate]], n: int, seed: int) -> BestOfPoint:
+def _point(problems: Sequence[Sequence[Candidate]], n: int, seed: int, weight: Aggregate) -> BestOfPoint:
     tokens = [one.tokens for problem in problems for one in problem]
     scored = any(one.outcome is not None for problem in problems for one in problem)
 
@@ -68,7 +71,10 @@ def _point(problems: Sequence[Sequence[Candidate]], n: int, seed: int) -> BestOf
     return BestOfPoint(
         n=n,
         **{how: best(lambda one, how=how: aggregated(one.scores, how)) for how in AGGREGATES},  # type: ignore[misc]
-        majority=_estimate(problems, lambda problem: _majority(problem, n, seed)),
+        majority=_estimate(problems, lambda problem: _vote(problem, n, seed, lambda _: 1.0)),
+        weighted=_estimate(
+            problems, lambda problem: _vote(problem, n, seed, lambda one: aggregated(one.scores, weight))
+        ),
         pass_at_n=_estimate(problems, lambda problem: _passes(problem, n)),
         mean_tokens=round(n * sum(tokens) / len(tokens), 1),
         outcome=best(lambda one: one.outcome) if scored else UNKNOWN,
@@ -106,20 +112,25 @@ def _passes(problem: Sequence[Candidate], n: int) -> float:
     return 1 - comb(wrong, n) / comb(len(problem), n)
 
 
-def _majority(problem: Sequence[Candidate], n: int, seed: int) -> float:
-    """The accuracy of the most frequent answer of n; of equally frequent ones the mean."""
+def _vote(problem: Sequence[Candidate], n: int, seed: int, weight: Score) -> float:
+    """The accuracy of the answer of n with the most votes, each of a weight; of equal ones the mean.
+
+    Weighted by a verifier's scores it is DIVERSE's vote (arXiv 2206.02336); a candidate without a score has none.
+    """
     draw = random.Random(f"{seed}:{n}")
     subsets = 1 if n == len(problem) else VOTES_DRAWN
-    return sum(_vote(draw.sample(list(problem), n)) for _ in range(subsets)) / subsets
+    return sum(_winner(draw.sample(list(problem), n), weight) for _ in range(subsets)) / subsets
 
 
-def _vote(chosen: Sequence[Candidate]) -> float:
-    votes: dict[str, list[bool]] = {}
+def _winner(chosen: Sequence[Candidate], weight: Score) -> float:
+    votes: dict[str, float] = {}
+    right: dict[str, list[bool]] = {}
     for one in chosen:
         if one.answer is not None:
-            votes.setdefault(one.answer, []).append(one.right)
+            votes[one.answer] = votes.get(one.answer, 0.0) + (weight(one) or 0.0)
+            right.setdefault(one.answer, []).append(one.right)
     if not votes:
         return 0.0
-    most = max(map(len, votes.values()))
-    winners = [sum(found) / len(found) for found in votes.values() if len(found) == most]
+    most = max(votes.values())
+    winners = [sum(right[answer]) / len(right[answer]) for answer, found in votes.items() if found == most]
     return sum(winners) / len(winners)

@@ -62,7 +62,8 @@ def run(work: ProcessWork, output: Path) -> None:
         problems = evaluator.fitting(problems)
         outcome = RewardModel(work.outcome, trust_remote_code=work.trust_remote_code) if work.outcome else None
         found = candidates(evaluator, model, problems, work.samples, "thinking", work.seed, outcome)
-        record = replace(record, best_of=best_of(found, work.seed), answers_auc=answers_auc(found, work.aggregate))
+        curve = best_of(found, work.seed, work.aggregate)
+        record = replace(record, best_of=curve, answers_auc=answers_auc(found, work.aggregate))
         if outcome is not None:
             unscored = sum(one.outcome is None for answers in found for one in answers)
             record = replace(record, outcome_model=work.outcome_name or work.outcome, outcome_unscored=unscored)

@@ -105,8 +105,8 @@ def measure_judge(method: JudgedSteps, subsets: Mapping[str, Rows]) -> ProcessRe
     )
 
 
-def best_of(problems: Sequence[Sequence[Candidate]], seed: int = 0) -> tuple[BestOfN, ...]:
-    """The curve of best of N, as it is recorded."""
+def best_of(problems: Sequence[Sequence[Candidate]], seed: int, weight: Aggregate) -> tuple[BestOfN, ...]:
+    """The curve of best of N, as it is recorded. weight: what an answer counts in the weighted vote."""
     return tuple(
         BestOfN(
             one.n,
@@ -118,8 +118,9 @@ def best_of(problems: Sequence[Sequence[Candidate]], seed: int = 0) -> tuple[Bes
             one.majority,
             one.pass_at_n,
             one.outcome,
+            one.weighted,
         )
-        for one in best_of_curve(problems, BEST_OF, seed)
+        for one in best_of_curve(problems, BEST_OF, seed, weight)
     )
 
 

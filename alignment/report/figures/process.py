@@ -15,8 +15,8 @@ from alignment.report.figures.svg import Mark, Plot, Series, line_chart
 from alignment.report.render import phrases
 
 STYLES = {
-    "product": "line-0", "minimum": "line-1", "last": "line-3", "outcome reward": "line-4", "majority": "line-2",
-    "pass@N": "line-5 bound",
+    "product": "line-0", "minimum": "line-1", "last": "line-3", "outcome reward": "line-4", "weighted vote": "line-6",
+    "majority": "line-2", "pass@N": "line-5 bound",
 }  # fmt: skip
 APART = 0.035  # of a doubling of N, between the intervals of two choices at the same N
 
