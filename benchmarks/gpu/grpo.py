@@ -2,10 +2,11 @@
 
 Rollouts are made up: ragged prompts and completions, the same at every step, so that no engine is measured. Plain is TRL's
 GRPOTrainer, which pads; the other two are ours (training/rl/trainer.py), which also compares the log-probs of four
-rows with the engine's. Half of the groups score alike and carry no gradient. All have to agree on the gradient of the first
+rows with the engine's, and looks for garbage as seldom as a stage's process does. Half of the groups score alike and carry no gradient. All have to agree on the gradient of the first
 step, which is looked at in the first layer's queries and in the last layer's way out.
 """
 
+import gc
 import math
 import statistics
 import tempfile
@@ -17,11 +18,13 @@ from typing import Any
 import torch
 from shape import Setting, free, synchronize
 
+from alignment.core.entry import OBJECTS_BETWEEN_COLLECTIONS
 from alignment.core.resources import resource
 from alignment.inference.attention import packed
 from alignment.inference.attention.varlen import without_plans
 from alignment.training.fused import fuse
 
+Made = Callable[["Setting", "Batch", str], Any]  # a trainer, from the folder it may write into
 LARGEST_DIFFERENCE = 0.1  # relative: rounding in bfloat16 makes some hundredths, one row of 16 too few about a quarter
 
 
@@ -85,26 +88,32 @@ def main() -> None:
     if setting.results.lacks("trl", "peft", "datasets"):
         return
     batch = Batch.of(setting)
-    ways: dict[str, tuple[str, Callable[[Setting, Batch, str], Any]]] = {
-        "plain": ("", plain),
-        "unpadded": ("1.6 to 2 times faster than plain", unpadded),
-        "zero-advantage rows dropped": ("3 to 4 times faster than plain; at least 3", dropped),
+    expected = {
+        "unpadded": "1.6 to 2 times faster than plain",
+        "zero-advantage rows dropped": "3 to 4 times faster than plain; at least 3",
     }
-    first: Found | None = None
-    for name, (expect, made) in ways.items():
-        free()
-        try:
-            found = trained(setting, batch, made)
-        except torch.cuda.OutOfMemoryError:
-            setting.results.without(f"step, {name}", "out of memory", expect=expect, ok=False)
-            continue
-        setting.results.add(f"step, {name}", found.seconds, "s")
-        if name == "plain":
-            first = found
-        elif first is None:
-            setting.results.without(f"{name} against plain", "there is no plain step", expect=expect, ok=False)
-        else:
-            compare(setting, name, found, first, expect)
+    ways = {"unpadded": unpadded, "zero-advantage rows dropped": dropped, "plain": plain}  # TRL's stays in memory
+    found = {name: measured(setting, batch, name, made, expected.get(name, "")) for name, made in ways.items()}
+    first = found.pop("plain")
+    for name, one in found.items():
+        if first is None:
+            setting.results.without(
+                f"{name} against plain", "no plain step was measured", expect=expected[name], ok=False
+            )
+        elif one is not None:
+            compare(setting, name, one, first, expected[name])
+
+
+def measured(setting: Setting, batch: Batch, name: str, made: Made, expect: str) -> Found | None:
+    """The step of one way, and its line; None where memory does not suffice."""
+    free()
+    try:
+        found = trained(setting, batch, made)
+    except torch.cuda.OutOfMemoryError:
+        setting.results.without(f"step, {name}", "out of memory", expect=expect, ok=False)
+        return None
+    setting.results.add(f"step, {name}", found.seconds, "s")
+    return found
 
 
 def compare(setting: Setting, name: str, found: Found, first: Found, expect: str) -> None:
@@ -145,6 +154,7 @@ def ours(setting: Setting, batch: Batch, scratch: str, *, drop: bool) -> Any:
     options: dict[str, Any] = {"algorithm": algorithm, "rollouts": batch, "max_logprob_gap": math.inf}
     options |= common(setting, batch, scratch, packed.register(), "problem")
     without_plans()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     fuse(options["model"])
     return PolicyGradientTrainer(**options)
 
@@ -175,7 +185,7 @@ def totals(prompts: list[str], completions: list[str], total: list[float], **_: 
     return total
 
 
-def trained(setting: Setting, batch: Batch, made: Callable[[Setting, Batch, str], Any]) -> Found:
+def trained(setting: Setting, batch: Batch, made: Made) -> Found:
     """A few steps of a trainer on the made-up rollouts."""
     from transformers import TrainerCallback
 
