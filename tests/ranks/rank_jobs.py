@@ -119,8 +119,9 @@ def recipe(processes: int, folder: Path, jobs: Sequence[str]) -> dict[str, Any]:
     server = {"type": "vllm_server", "workers": 1}
     adapter = {**server, "weight_transfer": "lora"}
     ahead = {**sampled, "engine": server, "max_staleness": 1}
-    rl = {"rollout": rollout, "rewards": [{"kind": "math_answer"}], "micro_batch": 8}
-    parts = {**rl, "micro_batch": 4}  # more than one on each rank
+    rows = ROWS_PER_STEP // processes  # of each rank
+    rl = {"rollout": rollout, "rewards": [{"kind": "math_answer"}], "micro_batch": min(8, rows)}
+    parts = {**rl, "micro_batch": 4}  # more than one on each of two ranks
     judged = {
         **rl,
         "rewards": [{"kind": f"{folder}/reward.py:has_an_eight"}],
@@ -129,7 +130,7 @@ def recipe(processes: int, folder: Path, jobs: Sequence[str]) -> dict[str, Any]:
     # The teacher is another file for each rank, with the same weights.
     taught = {
         "rollout": rollout,
-        "micro_batch": 8,
+        "micro_batch": min(8, rows),
         "divergence": "jsd",
         "teacher": {"model": str(folder / f"teacher-{RANK}")},
     }
