@@ -20,6 +20,11 @@ class Host:
 
     name: str
     address: str
+    port: tuple[str, str]  # of the bridge: the bridge's namespace, and the port's name
+
+    def cut(self, *, cut: bool = True) -> None:
+        """Cut the host off from the others, or connect it again: what it sends and is sent is lost, and nobody is told."""
+        _ip("-n", self.port[0], "link", "set", self.port[1], "down" if cut else "up")
 
     def command(self, *arguments: object) -> list[str]:
         """A command as it is run on the host."""
@@ -49,7 +54,10 @@ def hosts(count: int) -> Iterator[list[Host]]:
             _ip("-n", name, "link", "set", "lo", "up")
         _ip("-n", switch, "link", "add", "bridge0", "type", "bridge")
         _ip("-n", switch, "link", "set", "bridge0", "up")
-        made = [Host(f"host-{os.getpid()}-{number}", f"{NETWORK}.{number + 1}") for number in range(count)]
+        made = [
+            Host(f"host-{os.getpid()}-{number}", f"{NETWORK}.{number + 1}", (switch, f"port{number}"))
+            for number in range(count)
+        ]
         for number, host in enumerate(made):
             _ip(
                 "-n", switch, "link", "add", f"port{number}", "type", "veth", "peer", "name", "eth0", "netns", host.name

@@ -47,7 +47,7 @@ class StandIn:
     holds_after: with token_seconds, completions beyond so many stay at their first token until the next pause.
     """
 
-    def __init__(self, key: str = "") -> None:
+    def __init__(self, key: str = "", host: str = "127.0.0.1") -> None:
         self.token_seconds, self._pauses, self._running = 0.0, 0, threading.Event()
         self.holds_after, self._held_pauses = 10**9, -1
         self._running.set()
@@ -96,9 +96,9 @@ class StandIn:
 
             request_queue_size = 128
 
-        self.listener = Listener(("127.0.0.1", 0), Handler)
+        self.listener = Listener((host, 0), Handler)
         self.listener.daemon_threads = False  # one that computes while the interpreter ends would abort it
-        self.address = f"http://127.0.0.1:{self.listener.server_address[1]}"
+        self.address = f"http://{host}:{self.listener.server_address[1]}"
         threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True).start()
 
     def plant(self, fault: str, after: int = 0) -> None:
