@@ -49,6 +49,17 @@ def judges(recipe: Recipe) -> Iterator[Issue]:
         yield from _machines(recipe, place)
 
 
+def unmeasured(recipe: Recipe) -> Iterator[str]:
+    """A line for each judge that trains a stage and is compared with no known verdict before."""
+    for stage in recipe.stages:
+        for spec in rewards_of(stage):
+            if stage.kind == "grpo" and spec.kind == "judge" and spec.weight and spec.agreement is None:
+                yield (
+                    f"warning: {stage.name} trains on the judge `{spec.name or spec.judge or spec.kind}`, which is compared with no "
+                    "known verdict; write `agreement: {data: FILE}` under that reward (docs/judges.md)"
+                )
+
+
 def _reward(recipe: Recipe, spec: Reward, place: Place) -> Iterator[Issue]:
     if spec.kind != "judge":
         for key in ("judge", "agreement"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from alignment.checks.judges import unmeasured
 from alignment.checks.model.folder import ModelFolder
 from alignment.checks.own_rewards import described_rewards
 from alignment.checks.rewards import columns_read
@@ -48,7 +49,7 @@ def print_plan(plan: RunPlan, console: Console) -> None:
         start, work = recipe.policy_before(stage.name) or "base model", kind_of(stage).work(stage)
         table.add_row(stage.name, stage.kind, start, describe_data(stage), work, memory)
     console.print(table)
-    for line in too_large(found.stages if found else ()):
+    for line in (*too_large(found.stages if found else ()), *unmeasured(recipe)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for stage in recipe.stages:
         if (rate := default_learning_rate(stage)) is not None:

@@ -1,5 +1,6 @@
 """A run whose reward was pleased and not earned says so, with figures; a run that learned says nothing."""
 
+import json
 import math
 import random
 from pathlib import Path
@@ -15,6 +16,7 @@ from alignment.records.metrics import MetricsRow
 from alignment.records.run import RunRecord
 from alignment.records.run_folder import StageFolder
 from alignment.report import write_report
+from alignment.report.alarms.trends import trend
 from alignment.report.build import build_report
 from alignment.report.render.html import render_page
 from alignment.report.render.markdown import render_markdown
@@ -103,7 +105,7 @@ def test_a_proxy_that_parts_from_the_verifier_is_an_alarm_and_a_table(tmp_path: 
     level, message = hacks(run)["proxy_up_truth_down"]
     assert (
         level == "warning"
-        and "The reward model taste rose from" in message
+        and message.startswith("They part after step 10: from there the reward model taste went from 0.")
         and "verifier instruction fell from 0.5" in message
     )
     document = build_report(read_run(run))
@@ -116,6 +118,20 @@ def test_a_proxy_that_parts_from_the_verifier_is_an_alarm_and_a_table(tmp_path: 
     assert "<h2>Proxy and verified rewards</h2>" in page and "taste (proxy)" in page
     assert "| rl | taste | proxy |" in text
     assert all(math.isfinite(one) for one in proxy.quarters)
+
+
+def test_a_verifier_that_rises_at_first_and_ends_where_it_began_is_an_alarm_with_the_step(tmp_path: Path) -> None:
+    """The course that overoptimisation has: both rise, then the proxy alone."""
+    run, rows = run_of(tmp_path, **PARTED), []
+    metrics = StageFolder(run / "01-rl").metrics
+    for line in metrics.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        row["reward/instruction/mean"] += 0.4 * min(1.0, row["step"] / 12) - 0.1
+        rows.append(json.dumps(row) + "\n")
+    metrics.write_text("".join(rows), encoding="utf-8")
+    found = trend(read_run(run).stages[0].series("reward/instruction/mean"))
+    assert found is not None and not found.falls, "the ends alone do not tell"
+    assert hacks(run)["proxy_up_truth_down"][1].startswith("They part after step 20:")
 
 
 def test_a_proxy_that_rises_with_the_verifier_is_none(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from alignment.core.vocabulary import Mode
 from alignment.report.alarms.evidence import alarm, quarters
-from alignment.report.alarms.trends import outer_quarters, trend
+from alignment.report.alarms.trends import best_quarter, outer_quarters, since
 from alignment.report.document import Alarm, Change
 from alignment.report.run import Stage
 from alignment.report.scores import scorers_of, verifiers_of
@@ -56,17 +56,19 @@ def accuracy_alarms(stage: Stage, changes: Mapping[Mode, Change]) -> Iterator[Al
 
 
 def proxy_alarms(stage: Stage) -> Iterator[Alarm]:
-    """A reward model's score that clearly rises while a verifier's clearly falls (Goodhart's law, arXiv 2210.10760)."""
+    """A reward model's score that does not fall while a verifier's clearly falls from its best (Goodhart's law, arXiv 2210.10760)."""
     for proxy in scorers_of(stage, "reward_model"):
-        paid = trend(stage.series(f"reward/{proxy}/mean"))
-        if paid is None or not paid.rises:
-            continue
         for name in verifiers_of(stage):
-            truth = trend(stage.series(f"reward/{name}/mean"))
-            if truth is not None and truth.falls and truth.change <= -TRUTH_FALL:
-                message = (
-                    f"The reward model {proxy} rose from {paid.first:.2f} to {paid.last:.2f} while the verifier {name} fell from "
-                    f"{truth.first:.2f} to {truth.last:.2f}: the policy pleases the model and not what it stands for. Stop "
-                    "earlier, lower its weight, or add a KL term."
-                )
-                yield alarm(stage, "proxy_up_truth_down", truth.change, -TRUTH_FALL, message)
+            series = stage.series(f"reward/{name}/mean")
+            best = best_quarter(series)
+            if best is None:
+                continue
+            truth, paid = since(series, *best), since(stage.series(f"reward/{proxy}/mean"), *best)
+            if truth is None or paid is None or not truth.falls or truth.change > -TRUTH_FALL or paid.change < 0:
+                continue
+            message = (
+                f"They part after step {best[1]:.0f}: from there the reward model {proxy} went from {paid.first:.2f} to "
+                f"{paid.last:.2f} while the verifier {name} fell from {truth.first:.2f} to {truth.last:.2f}. The policy pleases the "
+                "model and not what it stands for. Stop earlier, lower its weight, or add a KL term."
+            )
+            yield alarm(stage, "proxy_up_truth_down", truth.change, -TRUTH_FALL, message)

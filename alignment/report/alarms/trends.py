@@ -45,10 +45,28 @@ def outer_quarters(values: Sequence[float]) -> tuple[Sequence[float], Sequence[f
 def trend(series: Sequence[tuple[float, float]]) -> Trend | None:
     """Of `(step, value)` in the order of steps; None with fewer than eight."""
     values = [value for _, value in series]
-    if len(values) < LEAST_STEPS:
+    return None if len(values) < LEAST_STEPS else _between(*outer_quarters(values))
+
+
+def best_quarter(series: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """The first and the last step of the quarter whose mean is highest; None with fewer than eight steps."""
+    if len(series) < LEAST_STEPS:
         return None
-    before, after = outer_quarters(values)
+    size = len(series) // 4
+    starts = [0, size, 2 * size, len(series) - size]
+    best = max(starts, key=lambda start: fmean(value for _, value in series[start : start + size]))
+    return series[best][0], series[best + size - 1][0]
+
+
+def since(series: Sequence[tuple[float, float]], first: float, last: float) -> Trend | None:
+    """From the values of some steps to the last quarter; None where either has fewer than two."""
+    before = [value for step, value in series if first <= step <= last]
+    _, after = outer_quarters([value for _, value in series])
+    return None if min(len(before), len(after)) < 2 else _between(before, after)
+
+
+def _between(before: Sequence[float], after: Sequence[float]) -> Trend:
     change = fmean(after) - fmean(before)
-    error = math.sqrt((variance(before) + variance(after)) / len(before))
+    error = math.sqrt(variance(before) / len(before) + variance(after) / len(after))
     z = change / error if error > 0 else math.copysign(math.inf, change) if change else 0.0
     return Trend(fmean(before), fmean(after), z)
