@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from broken_recipes import FORM, GOOD, MEANING, OVERRIDES, Broken
 
 from alignment.cli import main
@@ -40,6 +41,18 @@ def test_a_sample_stage_may_ask_what_the_cold_start_was_shown_and_nothing_else_m
     again = GOOD.replace("split: fusion", "split: cold_start", 1)  # Qwen3 samples the thinking half of its fusion so
     assert check(again) == (0, "")
     assert "is already used by cold_start" in check(again.replace("tiny-reasoning", "tiny-cold-start"))[1]
+
+
+def test_branches_may_train_on_one_split_and_what_goes_on_from_a_branch_may_not(check) -> None:
+    recipe = yaml.safe_load(GOOD)
+    rl = next(stage for stage in recipe["stages"] if stage["kind"] == "grpo")
+    branch = {**rl, "name": "other_rl", "start_from": "cold_start"}
+    assert check(yaml.safe_dump({**recipe, "stages": [*recipe["stages"], branch]})) == (0, "")
+    onwards = {**branch, "start_from": rl["name"]}
+    assert (
+        f"is already used by {rl['name']}"
+        in check(yaml.safe_dump({**recipe, "stages": [*recipe["stages"], onwards]}))[1]
+    )
 
 
 @pytest.mark.parametrize("broken", [*FORM, *MEANING, *OVERRIDES], ids=lambda broken: broken.name)
