@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alignment.core.errors import DataError, RecipeError
+from alignment.core.resources import EMBEDDED
 from alignment.recipe.engine import engine_kind
 from alignment.recipe.issue import Issue, Place, nearest
-from alignment.recipe.own_paths import DOUBLE, EMBEDDED
+from alignment.recipe.own_paths import DOUBLE
 from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rewards_of

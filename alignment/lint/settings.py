@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alignment.core.errors import DataError
-from alignment.core.resources import resource
+from alignment.core.resources import model_place
 from alignment.data.chat_templates import suggested, template_text, use_template
 from alignment.lint.template_faults import Setting
 from alignment.lint.views import Vocabulary
@@ -23,7 +23,7 @@ def setting_of(model: str, recipe: Recipe | None = None) -> Setting:
     """Load the tokenizer of a model, as a recipe would prepare it. Raises DataError if it cannot be loaded."""
     from transformers import AutoTokenizer
 
-    source = str(resource("data/base")) if model == "embedded" else model
+    source = model_place(model)
     if not Path(source).is_dir() and (source.startswith((".", "~", "/", "models/", "runs/")) or "/" not in source):
         raise DataError(f"there is no model folder {source}; write --model FOLDER, a hub id, or `embedded`")
     try:

@@ -7,7 +7,8 @@ Neighbours: load.py (calls this), data/source_rows.py (reads the files).
 from pathlib import Path
 from typing import Any
 
-EMBEDDED = "embedded"  # a model, and no folder
+from alignment.core.resources import EMBEDDED
+
 DOUBLE = "double"  # in place of a judge's model: a rule, for rehearsals
 # Of files of rows, and of files that people try: those are refused by what reads them, and not for want of a mixture.
 ENDINGS = (

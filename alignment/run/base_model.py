@@ -16,7 +16,7 @@ import typer
 from alignment.core.entry import run_child
 from alignment.core.errors import AlignmentError, ArtifactError
 from alignment.core.progress import Progress
-from alignment.core.resources import resource
+from alignment.core.resources import model_place
 from alignment.data.chat_templates import template_text, use_template, with_date
 from alignment.data.turn_end import end_ids
 from alignment.run.hub import pinned_folder
@@ -92,7 +92,7 @@ def _prepare(plan: RunPlan) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     recipe, target = plan.recipe, plan.run.base
-    named = str(resource("data/base")) if recipe.model == "embedded" else recipe.model
+    named = model_place(recipe.model)
     source = pinned_folder(named, recipe.revision, trust_remote_code=recipe.trust_remote_code)
     adapter = plan.base.adapter()
     with whole_model(adapter, source, trust_remote_code=recipe.trust_remote_code) as whole:

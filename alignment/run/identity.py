@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from alignment.core.files import content_hash, file_hash
-from alignment.core.resources import resource
+from alignment.core.resources import model_place
 from alignment.data.chat_templates import template_identity
 from alignment.data.declared import Table, local_path
 from alignment.data.mixture import describe_part, load_parts
@@ -137,7 +137,7 @@ def _teacher(stage: StageFields) -> dict[str, str]:
     found = teacher_of(stage)
     if found is None or found.model is None:
         return {}
-    folder = resource("data/base") if found.model == "embedded" else Path(found.model)
+    folder = Path(model_place(found.model))
     return {"teacher": content_hash(folder)} if folder.is_dir() else {}
 
 

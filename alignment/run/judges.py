@@ -21,7 +21,7 @@ from types import TracebackType
 from alignment.core.errors import StageFailed
 from alignment.core.files import content_hash, file_hash
 from alignment.core.process import end_session
-from alignment.core.resources import resource
+from alignment.core.resources import model_place
 from alignment.inference.vllm.server.place import STARTER, Place, environment
 from alignment.recipe.judges import ServedJudge
 from alignment.recipe.own_paths import DOUBLE
@@ -37,7 +37,7 @@ LOG_LINES_SHOWN = 15
 
 def model_path(one: ServedJudge) -> str:
     """Folder or hub id of a judge's model."""
-    return str(resource("data/base")) if one.model == "embedded" else one.model
+    return model_place(one.model)
 
 
 def served_name(name: str, one: ServedJudge) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from alignment.core.differences import differences
 from alignment.core.errors import StaleInputsError
 from alignment.core.files import content_hash
-from alignment.core.resources import resource
+from alignment.core.resources import EMBEDDED, model_place
 from alignment.core.typed_json import encode
 from alignment.data.chat_templates import TODAY, template_identity
 from alignment.recipe.schema import Recipe
@@ -33,7 +33,7 @@ class StartingModel:
         """Folder or hub id: the prepared copy in base/ if there is one."""
         if (self.run.base / "config.json").exists():
             return str(self.run.base)
-        return str(resource("data/base")) if self.recipe.model == "embedded" else self.recipe.model
+        return model_place(self.recipe.model)
 
     def local(self) -> str:
         """A folder with the model; one of the hub is downloaded first."""
@@ -66,7 +66,7 @@ class StartingModel:
     def _writes_the_date(self) -> bool:
         """Whether the model's own template writes today's date: base/ keeps one, so that rows do not change from day to day."""
         recipe, folder = self.recipe, Path(self.recipe.model)
-        if recipe.model == "embedded":
+        if recipe.model == EMBEDDED:
             return False
         names = ("chat_template.jinja", "tokenizer_config.json")
         local = folder.is_dir()
@@ -76,7 +76,7 @@ class StartingModel:
     def adapter(self) -> Path | None:
         """The folder of the adapter that the recipe's model is; None for a whole model. Asks the hub about a hub id."""
         recipe, folder = self.recipe, Path(self.recipe.model)
-        if recipe.model == "embedded":
+        if recipe.model == EMBEDDED:
             return None
         if folder.is_dir():
             return folder if is_adapter_alone(folder) else None

@@ -7,7 +7,7 @@ What has to be held follows from the recipe; how much of each layer's activation
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from alignment.core.resources import resource
+from alignment.core.resources import model_place
 from alignment.inference.start import BESIDE_TRAINER
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.judges import ServedJudge
@@ -212,7 +212,7 @@ def _judges(training: Training, device_gib: float) -> float:
         return sum(engine.gpu_memory_fraction for engine in bounded) * device_gib * GIB
     found = 0.0
     for one in training.judges:
-        shape = shape_of(str(resource("data/base")) if one.model == "embedded" else one.model, one.revision)
+        shape = shape_of(model_place(one.model), one.revision)
         size = 2 if one.engine.resolved_dtype(on_gpu=False) == "bfloat16" else 4
         found += JUDGE_CPU + (0.0 if shape is None else size * shape.parameters)
     return found / training.hardware.processes

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import read_json, read_json_lines, write_json, write_json_lines
-from alignment.core.resources import resource
+from alignment.core.resources import model_place
 from alignment.data.source_rows import LeftOut
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import BESIDE_TRAINER, WHOLE_DEVICE, Serving, serve
@@ -90,7 +90,7 @@ class StageContext:
         chosen: Teacher = self.stage.teacher
         if chosen.stage is not None:
             return str(self.artifact(chosen.stage))
-        return str(resource("data/base")) if chosen.model == "embedded" else str(chosen.model)
+        return model_place(str(chosen.model))
 
     def leave_out(self, rows: Sequence[LeftOut]) -> None:
         """Count rows that cannot be used, and name the first of them in the log."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from alignment.checks.model.folder import ModelFolder
 from alignment.core.files import json_or_empty
+from alignment.core.resources import EMBEDDED
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.lora import EMBEDDINGS, HEADS, PRESETS, Lora
 from alignment.recipe.schema import Recipe
@@ -52,7 +53,7 @@ def _continues(recipe: Recipe, index: int, place: Place) -> Iterator[Issue]:
 
 def may_be_adapter(model: str) -> bool:
     """Whether a recipe's model is an adapter folder, or a hub id, of which only the hub can say it."""
-    return model != "embedded" and (is_adapter_alone(Path(model)) or not Path(model).exists())
+    return model != EMBEDDED and (is_adapter_alone(Path(model)) or not Path(model).exists())
 
 
 def _starting_adapter(recipe: Recipe, lora: Lora, place: Place) -> Iterator[Issue]:

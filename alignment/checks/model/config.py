@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from alignment.checks.model.folder import ModelFolder
+from alignment.core.resources import EMBEDDED
 from alignment.recipe.issue import Issue
 from alignment.recipe.lora import EMBEDDINGS
 from alignment.recipe.schema import Recipe
@@ -28,7 +29,7 @@ FURTHER = (
 def model_config(recipe: Recipe) -> Iterator[Issue]:
     """A model folder's config is of a causal language model, has all layers of the weights, and rows for special tokens."""
     folder = ModelFolder(Path(recipe.model))
-    if recipe.model == "embedded" or not folder.config:
+    if recipe.model == EMBEDDED or not folder.config:
         return
     faults = (*_architecture(folder, recipe.trust_remote_code), *_layers(folder), *_special_tokens(folder))
     yield from (Issue(("model",), fault) for fault in faults)

@@ -13,6 +13,7 @@ from typing import Any
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import json_or_empty
+from alignment.core.resources import EMBEDDED
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
 from alignment.records.adapter import ADAPTER_CONFIG, base_of, is_adapter_alone
@@ -27,10 +28,10 @@ LOCAL_LOOKS = (".", "~", "models/", "runs/")
 
 def model_files(recipe: Recipe) -> Iterator[Issue]:
     """The model is `embedded`, a folder with config, safetensors and tokenizer, or a hub id; never a pickle."""
-    if recipe.revision is not None and (recipe.model == "embedded" or Path(recipe.model).is_dir()):
-        what = "the embedded model" if recipe.model == "embedded" else f"{recipe.model} is a folder, which"
+    if recipe.revision is not None and (recipe.model == EMBEDDED or Path(recipe.model).is_dir()):
+        what = "the embedded model" if recipe.model == EMBEDDED else f"{recipe.model} is a folder, which"
         yield Issue(("revision",), f"{what} has no revisions; leave `revision` out, or write a hub id as `model`")
-    if recipe.model != "embedded":
+    if recipe.model != EMBEDDED:
         yield from (Issue(("model",), fault) for fault in _faults(recipe.model))
 
 
@@ -46,7 +47,7 @@ def _faults(model: str) -> Iterator[str]:
         yield from _quantised(folder)
     elif not HUB_ID.fullmatch(model) or model.startswith(LOCAL_LOOKS):
         hint = "write `embedded`, a folder beside the recipe, or a hub id such as Qwen/Qwen3-8B-Base"
-        misspelt = difflib.get_close_matches(model, ["embedded"])
+        misspelt = difflib.get_close_matches(model, [EMBEDDED])
         yield f"there is no folder {model}; {'did you mean `embedded`?' if misspelt else hint}"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from alignment.checks.model.files import safetensors_header, weight_files
 from alignment.core.errors import AlignmentError
 from alignment.core.files import json_or_empty
-from alignment.core.resources import resource
+from alignment.core.resources import model_place
 from alignment.core.vocabulary import ATTENTION_LAYERS
 from alignment.records.adapter import base_of, is_adapter_alone
 
@@ -29,7 +29,7 @@ class ModelFolder:
     @classmethod
     def of(cls, model: str) -> "ModelFolder":
         """The folder of a recipe's `model`, of an adapter's base; of a hub id, one that is not there."""
-        folder = resource("data/base") if model == "embedded" else Path(model)
+        folder = Path(model_place(model))
         try:
             return cls(Path(base_of(folder)) if is_adapter_alone(folder) else folder)
         except AlignmentError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from alignment.checks.model.folder import ModelFolder
 from alignment.core.errors import DataError
+from alignment.core.resources import EMBEDDED
 from alignment.data.chat_templates import shipped, suggested, template_file, template_text
 from alignment.data.template import marks_loss
 from alignment.recipe.issue import Issue, nearest
@@ -27,7 +28,7 @@ def chat_templates(recipe: Recipe) -> Iterator[Issue]:
         yield from _chosen(chosen, _masked(recipe))
         return
     folder = ModelFolder(Path(recipe.model))
-    if recipe.model == "embedded" or not (folder.path / "config.json").is_file():
+    if recipe.model == EMBEDDED or not (folder.path / "config.json").is_file():
         return
     advice = f"write `chat_template: {suggested(folder.vocabulary, folder.family)}` at the top of the recipe"
     if folder.template is None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from alignment.core.errors import DataError
+from alignment.core.resources import EMBEDDED
 from alignment.data.declared import Table, has_messages, has_pairs
 from alignment.data.hub import is_hub_id
 from alignment.data.rows import Conversation, Preference, Problem
@@ -56,7 +57,7 @@ def show_file(file: str, model: str | None, shown: int, console: Console, part: 
     source = source_of((part or MixturePart(source=name)).model_copy(update={"source": name}))
     if not isinstance(source, Table):
         raise DataError(f"{file} declares a procedural source, which has no rows to show; `alignment lint` shows them")
-    tokenizer = setting_of(model or "embedded").tokenizer
+    tokenizer = setting_of(model or EMBEDDED).tokenizer
     seen = _seen(source, tokenizer if model else None, shown)
 
     def say(text: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from alignment.core.errors import ArtifactError, DataError
+from alignment.core.resources import EMBEDDED
 from alignment.data.mixture import (
     ArtifactPath,
     conversations_of,
@@ -116,7 +117,7 @@ def _subjects(request: Request) -> tuple[Recipe | None, list[Subject]]:
         return None, [Subject(request.data, cases, Intent(), known)]
     if request.data in mixture_names():
         recipe = Recipe.model_validate(
-            {"name": "lint", "model": "embedded", "stages": [{"name": "lint", "kind": "sft", "data": request.data}]}
+            {"name": "lint", "model": EMBEDDED, "stages": [{"name": "lint", "kind": "sft", "data": request.data}]}
         )
         return None, [_mixture_subject(request.data, recipe, request.rows)]
     raise DataError(f"there is no file and no mixture `{request.data}`; {nearest(request.data, mixture_names())}")

@@ -14,7 +14,7 @@ from alignment.checks.model.files import folder_faults
 from alignment.checks.model.folder import ModelFolder
 from alignment.commands.model.advice import TAGS, Advice, advice_for
 from alignment.core.errors import ArtifactError
-from alignment.core.resources import resource
+from alignment.core.resources import shipped_model
 from alignment.data.template import marks_loss
 from alignment.data.turn_end import turn_end
 
@@ -77,7 +77,7 @@ class ModelFacts:
 
 def inspected(name: str) -> ModelFacts:
     """The facts of a model folder. Raises ArtifactError that says what is wrong with one that cannot be used."""
-    path = resource("data/base") if name == "embedded" else Path(name).expanduser()
+    path = shipped_model(name) or Path(name).expanduser()
     faults = list(folder_faults(path)) if path.is_dir() else [f"there is no folder {path}; download the model into one"]
     if faults:
         raise ArtifactError("\n".join(faults))

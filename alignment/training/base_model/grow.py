@@ -14,7 +14,7 @@ import typer
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from alignment.core.errors import AlignmentError
-from alignment.core.resources import resource
+from alignment.core.resources import EMBEDDED, model_place
 
 SILENT = ("self_attn.o_proj", "mlp.down_proj")  # what a layer adds to the residual stream goes through these
 
@@ -46,10 +46,10 @@ def grown(model: PreTrainedModel, layers: int) -> PreTrainedModel:
 def main(
     output: Annotated[Path, typer.Option(help="Folder for the model and its tokenizer.")],
     layers: Annotated[int, typer.Option(help="Layers of the new model, a multiple of the old one's.")] = 12,
-    model: Annotated[str, typer.Option(help="The model to grow: `embedded` or a folder.")] = "embedded",
+    model: Annotated[str, typer.Option(help="The model to grow: `embedded` or a folder.")] = EMBEDDED,
 ) -> None:
     """Write a deeper model with the same logits, in the type of the old one's weights."""
-    folder = resource("data/base") if model == "embedded" else Path(model)
+    folder = Path(model_place(model))
     larger = grown(AutoModelForCausalLM.from_pretrained(folder, dtype="auto", use_safetensors=True), layers)
     larger.save_pretrained(output)
     AutoTokenizer.from_pretrained(folder).save_pretrained(output)
