@@ -74,7 +74,7 @@ class EnginePool:
             self._hand_out(waiting, requests, settings, tries)
             for worker, message in self._next():
                 if message is None:
-                    lost = self._buried(worker, tries)
+                    lost = self._handle_dead(worker, tries)
                     if lost:
                         waiting.append(lost)
                 elif "error" in message:
@@ -89,13 +89,13 @@ class EnginePool:
         while any(worker.numbers for worker in self._workers):  # of a call that was given up half-way
             for worker, message in self._next():
                 if message is None:
-                    self._buried(worker, Counter())
+                    self._handle_dead(worker, Counter())
         asked = self._alive()[0]
         asked.channel.send({"sequences": list(sequences)})
         while True:
             for worker, message in self._next():
                 if message is None and worker is not asked:
-                    self._buried(worker, Counter())
+                    self._handle_dead(worker, Counter())
                 elif message is None or "error" in message:
                     raise EngineError(self._fate(asked) if message is None else str(message["error"]))
                 elif "logprobs" in message:
@@ -158,7 +158,7 @@ class EnginePool:
                     worker.numbers.clear()
         return found
 
-    def _buried(self, worker: _Worker, tries: Counter[int]) -> list[int]:
+    def _handle_dead(self, worker: _Worker, tries: Counter[int]) -> list[int]:
         """Take a dead worker out; returns its unfinished requests. Raises EngineError if any was tried before."""
         fate = self._fate(worker)
         self._selector.unregister(worker.channel)

@@ -24,7 +24,7 @@ PRIVATE = {
     r"told_\w+": "target_length",
     r"silent_\w+": "zero_variance, zero_advantage",
     r"telling": "with a nonzero advantage",
-    r"bury": "handle a dead worker",
+    r"bur(y|ied)": "handle a dead worker",
     r"prove_delivery|weight delivery": "check_weight_sync, weight sync",
     r"gone (on with|over)": "resumed; repeated",
     r"is told of": "is reported",

@@ -103,8 +103,8 @@ def _fractions(stage: FusionStage, rows: Sequence[Conversation]) -> Iterator[tup
         "multi_turn_fraction": (multi, rows),
     }
     for name, (part, whole) in counted.items():
-        share = round(len(part) / len(whole), 4) if whole else None
-        yield name, CardFraction(WORDS[name], getattr(stage, name), share, len(part), len(whole))
+        found = round(len(part) / len(whole), 4) if whole else None
+        yield name, CardFraction(WORDS[name], getattr(stage, name), found, len(part), len(whole))
 
 
 def _origin(recipe: Recipe, part: MixturePart, number: int, pool: Pool, used: int) -> CardPart:

@@ -20,11 +20,11 @@ MERGE_CHANGED = 0.5  # of the weights that an adapter updates
 
 def training_alarms(stage: Stage) -> Iterator[Alarm]:
     """What a stage's steps were like: no gradient to follow, cut off, no exploration, an engine that disagrees, no verdicts."""
-    silent = mean_of(stage, "zero_variance_groups")
-    if silent is not None and silent > ZERO_VARIANCE_GROUPS:
-        message = f"{silent:.0%} of the groups had zero reward variance, hence no gradient (mean over the stage)."
+    no_variance = mean_of(stage, "zero_variance_groups")
+    if no_variance is not None and no_variance > ZERO_VARIANCE_GROUPS:
+        message = f"{no_variance:.0%} of the groups had zero reward variance, hence no gradient (mean over the stage)."
         message += " `order: reward_variance` and `dynamic_sampling` of its rollout waste fewer."
-        yield alarm(stage, "zero_variance_groups", silent, ZERO_VARIANCE_GROUPS, message)
+        yield alarm(stage, "zero_variance_groups", no_variance, ZERO_VARIANCE_GROUPS, message)
     cut = mean_of(stage, "truncated_fraction")
     if cut is not None and cut > TRUNCATED_FRACTION:
         message = f"{cut:.0%} of the training completions were cut off at their token limit (mean over the stage)."

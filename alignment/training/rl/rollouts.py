@@ -132,7 +132,7 @@ class Rollouts:
 
     def _figures(self, judged: list[Judged], filled: Filled, ages: list[Spans], unasked: int) -> dict[str, float]:
         """What a step's completions are like. All figures are averaged over ranks."""
-        silent = [not has_signal(group) for group in filled.groups]
+        no_variance = [not has_signal(group) for group in filled.groups]
         tried = {
             "replaced_groups": float(filled.replaced),
             "sampled_groups": float(filled.sampled),
@@ -146,7 +146,7 @@ class Rollouts:
         return {
             **summary(judged),
             **task_figures(judged, self._tasks, self._context.stage.rewards),
-            "zero_variance_groups": sum(silent) / len(silent),
+            "zero_variance_groups": sum(no_variance) / len(no_variance),
             **(tried if self._settings.dynamic_sampling else {}),
             **(older if self._settings.max_staleness else {}),
         }
