@@ -56,7 +56,7 @@ def accuracy_alarms(stage: Stage, changes: Mapping[Mode, Change]) -> Iterator[Al
 
 
 def proxy_alarms(stage: Stage) -> Iterator[Alarm]:
-    """A reward model's score that does not fall while a verifier's clearly falls from its best (Goodhart's law, arXiv 2210.10760)."""
+    """A reward model's score that does not clearly fall while a verifier's does, from its best (Goodhart's law, arXiv 2210.10760)."""
     for proxy in scorers_of(stage, "reward_model"):
         for name in verifiers_of(stage):
             series = stage.series(f"reward/{name}/mean")
@@ -64,7 +64,7 @@ def proxy_alarms(stage: Stage) -> Iterator[Alarm]:
             if best is None:
                 continue
             truth, paid = since(series, *best), since(stage.series(f"reward/{proxy}/mean"), *best)
-            if truth is None or paid is None or not truth.falls or truth.change > -TRUTH_FALL or paid.change < 0:
+            if truth is None or paid is None or not truth.falls or truth.change > -TRUTH_FALL or paid.falls:
                 continue
             message = (
                 f"They part after step {best[1]:.0f}: from there the reward model {proxy} went from {paid.first:.2f} to "
