@@ -152,8 +152,16 @@ def split_thinking(completion: str) -> tuple[str, str]:
     tags = list(_THINK_TAG.finditer(completion))
     if not tags:
         return "", completion.strip()
-    first, last = tags[0], tags[-1]
+    first, answer = tags[0], answer_start(completion)
     start = first.end() if first.group() == THINK_OPEN else 0
-    if last.group() == THINK_OPEN:
+    if answer is None:
         return completion[start:].strip(), ""
-    return completion[start : last.start()].strip(), completion[last.end() :].strip()
+    return completion[start : tags[-1].start()].strip(), completion[answer:].strip()
+
+
+def answer_start(completion: str) -> int | None:
+    """Where a completion's answer begins, in characters, by the rule of `split_thinking`; None while it still thinks."""
+    tags = list(_THINK_TAG.finditer(completion))
+    if not tags:
+        return 0
+    return None if tags[-1].group() == THINK_OPEN else tags[-1].end()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from rewards.contract import THINK_CLOSE, THINK_OPEN
+from rewards.contract import THINK_CLOSE, THINK_OPEN, answer_start
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -108,11 +108,9 @@ def faults_of(steps: Sequence[str]) -> StepFaults:
 
 
 def thinking_steps(completion: str, steps: Sequence[Step]) -> int:
-    """How many of a completion's steps are in its think block: those before `</think>`, or all if it is never closed."""
-    end = completion.find(THINK_CLOSE)
-    if end < 0:
-        return len(steps) if THINK_OPEN in completion else 0
-    return sum(step.start < end for step in steps)
+    """How many of a completion's steps are in its think block: those before its answer, or all if it has none."""
+    answer = answer_start(completion)
+    return len(steps) if answer is None else sum(step.start < answer for step in steps)
 
 
 def token_ends(tokenizer: "PreTrainedTokenizerBase", token_ids: Sequence[int], ends: Sequence[int]) -> list[int]:

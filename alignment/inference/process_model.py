@@ -8,7 +8,7 @@ step_logprobs.py (a policy in its place).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, AutoTokenizer
@@ -19,6 +19,7 @@ from alignment.data.step_template import RenderedSteps, render_steps, step_token
 from alignment.data.steps import Step, StepRule, thinking_steps
 from alignment.inference.by_length import padded_batches
 from alignment.recipe.process import RIGHT, STEP_TOKEN
+from alignment.recipe.scorers import ScorerEngine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -77,9 +78,7 @@ class Backend(Protocol):
 class ProcessModel:
     """A process reward model from a folder or hub id. Raises ArtifactError if it is none."""
 
-    def __init__(
-        self, model: str, engine: Literal["transformers", "vllm"] = "transformers", *, trust_remote_code: bool = False
-    ) -> None:
+    def __init__(self, model: str, engine: ScorerEngine = "transformers", *, trust_remote_code: bool = False) -> None:
         try:
             config = AutoConfig.from_pretrained(model, trust_remote_code=trust_remote_code)
         except (OSError, ValueError) as error:

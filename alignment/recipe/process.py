@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from alignment.recipe.closed import Closed
+from alignment.recipe.scorers import ScorerEngine
 from alignment.recipe.steps import Steps
 
 Aggregate = Literal["product", "minimum", "last", "mean"]
@@ -50,7 +51,7 @@ class Process(Closed):
         "minimum",
         description="With `policy`: the probability of a step's least likely token, or the geometric mean over its tokens.",
     )
-    engine: Literal["transformers", "vllm"] = Field("transformers", description="What computes the model's scores.")
+    engine: ScorerEngine = Field("transformers", description="What computes the model's scores.")
     aggregate: Aggregate = Field(
         "minimum",
         description="How step scores become the score of an answer: product or minimum for labels by search, judges or "

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from alignment.core.typed_json import Json
 from alignment.data.steps import SplitBy
 from alignment.recipe.process import Aggregate, StepLogprob
+from alignment.recipe.scorers import ScorerEngine
 from alignment.records.file_record import FileRecord
 
 
@@ -24,7 +24,7 @@ class ProcessWork(FileRecord):
     threshold_file: str | None = None
     threshold_rows: int = 400  # corrupted solutions of other problems, on which a threshold is chosen without a file
     aggregate: Aggregate = "minimum"
-    engine: Literal["transformers", "vllm"] = "transformers"
+    engine: ScorerEngine = "transformers"
     logprobs: StepLogprob | None = None  # the model is a policy, whose own log-probs are the scores
     generative: bool = False  # the model is asked whether each step is right, and its answer is the score
     steps: SplitBy = "blank_line"  # how the answers of either are split

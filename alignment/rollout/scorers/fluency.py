@@ -11,7 +11,7 @@ from alignment.data.steps import token_ends
 from alignment.recipe.scorers import FLUENCY_FLOOR, FluencyScorer
 from alignment.rollout.trajectory import Trajectory
 from rewards import Verdict
-from rewards.contract import THINK_CLOSE, THINK_OPEN
+from rewards.contract import answer_start
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -52,11 +52,11 @@ class FluencyScores:
         if not made.assistant_turns:
             return []
         turn = made.assistant_turns[-1]
-        first = turn.start
-        if (close := turn.text.rfind(THINK_CLOSE)) >= 0:
-            ids = made.token_ids[turn.start : turn.end]
-            (count,) = token_ends(self._tokenizer, ids, [close + len(THINK_CLOSE)])
-            first += count
-        elif THINK_OPEN in turn.text:  # cut off before an answer
+        answer = answer_start(turn.text)
+        if answer is None:  # cut off before it
             return []
+        first = turn.start
+        if answer:
+            (count,) = token_ends(self._tokenizer, made.token_ids[turn.start : turn.end], [answer])
+            first += count
         return [place for place in range(first, turn.end) if made.loss_mask[place]]
