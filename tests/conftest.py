@@ -2,6 +2,7 @@
 
 One worker more than there are cores, since many tests wait: for servers, for time limits, for processes that start.
 And the collector of cycles leaves alone what was imported: each stage that is trained in a test collects three times.
+GPUs are hidden: the tests are of what every machine can do. ALIGNMENT_TEST_GPU=1 shows them, for `pytest tests/gpu`.
 """
 
 import gc
@@ -11,6 +12,8 @@ import pytest
 
 from alignment.core.entry import OBJECTS_BETWEEN_COLLECTIONS
 
+if not os.environ.get("ALIGNMENT_TEST_GPU"):
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"}
 gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)  # as in the project's own processes
 LONGEST_FIRST = ("tests/smoke/", "tests/ranks/", "tests/gpu/", "tests/workers/")
 

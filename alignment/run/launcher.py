@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from alignment.core.errors import RecipeError
-from alignment.core.machine import devices
+from alignment.core.machine import visible_gpus
 from alignment.core.resources import resource
 from alignment.recipe.hardware import Hardware
 
@@ -111,7 +111,7 @@ def launcher_config(hardware: Hardware) -> LauncherConfig:
     """The launcher config that a recipe names; auto is `gpu` on a machine with one, else `cpu`. Raises RecipeError."""
     name = hardware.accelerate
     if name == "auto":
-        name = "gpu" if devices() else "cpu"
+        name = "gpu" if visible_gpus() else "cpu"
     named = resource("recipes/accelerate") / f"{name}.yaml"
     for path in (named, Path(name)):
         if path.is_file():

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from alignment.core.entry import reported_in
 from alignment.core.errors import StageFailed
-from alignment.core.machine import cores, devices, others_running
+from alignment.core.machine import cores, others_running, visible_gpus
 from alignment.core.process import die_with_parent
 from alignment.core.progress import PROGRESS_FILE
 from alignment.recipe.hardware import Hardware
@@ -74,7 +74,7 @@ def environment(
     large: whether the model is known to be no tiny one.
     """
     hidden = launcher_config(hardware).hides_gpus
-    on_cpu = hidden or not devices()
+    on_cpu = hidden or not visible_gpus()
     wanted = {
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from alignment.core.errors import EngineError, OptionError
-from alignment.core.machine import devices
+from alignment.core.machine import visible_gpus
 from alignment.evaluation.adaptive_budget.budget import load_adaptive
 from alignment.inference.vllm.kind import vllm_problem
 from alignment.recipe.engine import VllmOptions
@@ -70,7 +70,7 @@ def serve_policy(options: ServeOptions) -> None:
             style="yellow", highlight=False, soft_wrap=True,
         )  # fmt: skip
     adaptive = None if options.adaptive is None else str(options.adaptive.resolve())
-    settings = ServerSettings(native_budget=bool(devices()), budget=options.budget, adaptive=adaptive)
+    settings = ServerSettings(native_budget=bool(visible_gpus()), budget=options.budget, adaptive=adaptive)
     env = {**environment(Hardware(), offline=True), SETTINGS: settings.as_text()}
     with tempfile.TemporaryDirectory(prefix="alignment-serve-") as scratch:
         log = Path(scratch) / "server.log"
@@ -90,7 +90,7 @@ def _served(policy: Policy) -> "ServedModel":
     """What vLLM loads: the policy's folder, or of an adapter alone its base with the adapter, or a merged copy."""
     from alignment.inference.vllm.served_model import ServedModel
 
-    return ServedModel.found(str(policy.folder), VllmOptions().resolved_dtype(on_gpu=bool(devices())))
+    return ServedModel.found(str(policy.folder), VllmOptions().resolved_dtype(on_gpu=bool(visible_gpus())))
 
 
 def _named(policy: Policy, served: "ServedModel") -> list[str]:
@@ -109,7 +109,7 @@ def _vllm(policy: Policy, served: "ServedModel", options: ServeOptions) -> list[
     stop = thinking_budget(options.path).stop_text
     template = _check_tokens(policy, stop)
     reasoning = {"reasoning_start_str": "<think>", "reasoning_end_str": stop}
-    on_cpu = not devices()
+    on_cpu = not visible_gpus()
     own_budget = ["--logits-processors", "alignment.serve.budget_processor:ThinkingBudget"]
     return [
         sys.executable, "-m", "vllm.entrypoints.openai.api_server",
@@ -169,7 +169,7 @@ def _lengths(policy: Policy, options: ServeOptions) -> list[str]:
         return ["--max-model-len", str(options.max_length)]
     facts = json.loads((policy.folder / "config.json").read_text(encoding="utf-8"))
     longest = int(facts.get("max_position_embeddings", MAX_LENGTH_ON_CPU))
-    return [] if devices() else ["--max-model-len", str(min(longest, MAX_LENGTH_ON_CPU))]
+    return [] if visible_gpus() else ["--max-model-len", str(min(longest, MAX_LENGTH_ON_CPU))]
 
 
 def _free_port(options: ServeOptions) -> int:

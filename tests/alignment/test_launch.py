@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from alignment.core import machine
 from alignment.core.errors import RecipeError
-from alignment.core.machine import devices, others_running
+from alignment.core.machine import others_running
 from alignment.core.progress import PROGRESS_FILE
 from alignment.recipe.hardware import Hardware
 from alignment.run import processes
@@ -228,9 +229,21 @@ def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {name: made[name] for name in chosen} == chosen
 
 
+@pytest.mark.parametrize(("chosen", "config"), [(None, "gpu"), ("0", "gpu"), ("", "cpu")])
+def test_auto_is_the_gpus_that_the_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, chosen: str | None, config: str
+) -> None:
+    monkeypatch.setattr(machine, "devices", lambda: ["NVIDIA H100 80GB HBM3, 81559 MiB"])
+    if chosen is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert launcher_config(Hardware(accelerate="auto")).path.stem == config
+    assert ("VLLM_CPU_KVCACHE_SPACE" in environment(Hardware(accelerate="auto"), offline=True)) is (config == "cpu")
+
+
 def test_a_launcher_config_is_found_by_name_or_by_path(tmp_path: Path) -> None:
     assert launcher_config(Hardware(accelerate="cpu")).path.name == "cpu.yaml"
-    assert launcher_config(Hardware(accelerate="auto")).path.stem == ("gpu" if devices() else "cpu")
     own = tmp_path / "own.yaml"
     own.write_text("num_processes: 1\n", encoding="utf-8")
     assert launcher_config(Hardware(accelerate=str(own))).path == own

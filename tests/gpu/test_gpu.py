@@ -1,15 +1,17 @@
 """What only a GPU can show. Skipped, with a reason, everywhere else."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from alignment.core.machine import devices
+from alignment.core.machine import visible_gpus
 from smoke.processes import alignment
 from smoke.small_recipe import cold_start, reasoning_rl, write_recipe
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not devices(), reason="there is no GPU on this machine")]
+HIDDEN = not visible_gpus() or not os.environ.get("ALIGNMENT_TEST_GPU")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(HIDDEN, reason="needs a GPU, and ALIGNMENT_TEST_GPU=1")]
 
 
 def test_training_and_vllm_share_one_gpu_and_agree_on_log_probs(tmp_path: Path) -> None:

@@ -1,19 +1,21 @@
 """vLLM beside a trainer on a GPU: what it holds while it sleeps, and servers on GPUs. Skipped, with a reason, elsewhere."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from alignment.core.machine import devices
+from alignment.core.machine import visible_gpus
 from alignment.core.resources import resource
 from alignment.inference.engine import Engine, EngineSettings, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.start import start_engine
 from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.recipe.engine import engine_options
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not devices(), reason="there is no GPU on this machine")]
+HIDDEN = not visible_gpus() or not os.environ.get("ALIGNMENT_TEST_GPU")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(HIDDEN, reason="needs a GPU, and ALIGNMENT_TEST_GPU=1")]
 BASE, PROBE = str(resource("data/base")), [5, 20, 9, 33, 100, 7, 8, 12]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from alignment.checks.model.folder import ModelFolder
 from alignment.core.errors import RecipeError
-from alignment.core.machine import devices
+from alignment.core.machine import visible_gpus
 from alignment.recipe.hardware import Hardware
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.lora import EMBEDDINGS, HEADS, Lora, in_preset
@@ -47,7 +47,7 @@ def _quantised(lora: Lora, place: Place, launcher: LauncherConfig, before: Lora 
             f"4-bit weights are computed on a GPU, and {launcher.path.name} trains on a CPU, where they save no time and "
             "are rounded for nothing: leave `quantise` out, or write `hardware: {accelerate: gpu}`",
         )
-    elif devices() and importlib.util.find_spec("bitsandbytes") is None:
+    elif visible_gpus() and importlib.util.find_spec("bitsandbytes") is None:
         yield Issue(where, "bitsandbytes is not installed: pip install 'alignment[qlora]', or leave `quantise` out")
     if launcher.shards_weights:
         yield Issue(

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from alignment.core.machine import devices
+from alignment.core.machine import visible_gpus
 from alignment.data.modes import flagged_mode
 from alignment.data.rows import Message, Problem, user_turn
 from alignment.evaluation.adaptive_budget.budget import agreement_of, load_adaptive
@@ -156,5 +156,5 @@ def _sampler(folder: Path, stop_text: str, max_tokens: int) -> Any:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     disable_progress_bar()  # a progress bar would run into the conversation
     # For a single user without a GPU, vLLM's start-up costs more than it saves.
-    engine = engine_options("auto" if devices() else "transformers")
+    engine = engine_options("auto" if visible_gpus() else "transformers")
     return serve(str(folder), Serving(engine, _longest(folder) - max_tokens, max_tokens, stop_text))
