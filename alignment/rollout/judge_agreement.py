@@ -12,9 +12,11 @@ from typing import Any
 import rewards
 from alignment.core.errors import ArtifactError, DataError, JudgeRefused
 from alignment.core.files import read_json_lines
+from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import wilson
 from alignment.recipe.judges import Agreement
 from alignment.recipe.rewards import Reward
+from alignment.records.judges import KnownAgreement
 from alignment.rollout.judges import reward_options
 from rewards.kinds.judge.agreement import RIGHT_FROM, JudgeAgreement, KnownVerdict, measure_agreement
 
@@ -71,9 +73,9 @@ def faults(found: JudgeAgreement, asked: Agreement) -> Iterator[str]:
         )
 
 
-def refuse_disagreeing(stage: str, specs: Sequence[Reward], judgements: Path) -> dict[str, dict[str, float | None]]:
+def refuse_disagreeing(stage: str, specs: Sequence[Reward], judgements: Path) -> dict[str, KnownAgreement]:
     """The measured agreement of each judge that the recipe asks it of, for the manifest. Raises JudgeRefused, DataError."""
-    counts: dict[str, dict[str, float | None]] = {}
+    measures: dict[str, KnownAgreement] = {}
     for spec in specs:
         if spec.agreement is None:
             continue
@@ -83,28 +85,26 @@ def refuse_disagreeing(stage: str, specs: Sequence[Reward], judgements: Path) ->
                 f"stage `{stage}`: the judge of reward `{spec.called}` may not train: {'; '.join(problems)}. A policy would learn its "
                 "mistakes: use a better model, a form with a reference or a rubric, or a verifier"
             )
-        counts[spec.called] = agreement_figures(found)
-    return counts
+        measures[spec.called] = agreement_figures(found)
+    return measures
 
 
-def agreement_figures(found: JudgeAgreement) -> dict[str, float | None]:
-    """The figures of an agreement by name, with a 95% interval (Wilson)."""
+def agreement_figures(found: JudgeAgreement) -> KnownAgreement:
+    """The figures of an agreement, as they are recorded."""
     low, high = wilson(found.agreed, found.judged) if found.judged else (None, None)
-    return {
-        "rows": found.rows,
-        "judged": found.judged,
-        "agreement": found.agreement,
-        "agreement_low": low,
-        "agreement_high": high,
-        "kappa": found.kappa,
-        "false_positives": found.false_positives,
-        "negatives": found.negatives,
-        "missed": found.missed,
-        "positives": found.positives,
-        "mean_difference": found.difference,
-        "planted": found.planted,
-        "planted_passed": found.passed,
-    }
+    return KnownAgreement(
+        rows=found.rows,
+        judged=found.judged,
+        agreement=Estimate(found.agreement, low, high),
+        kappa=found.kappa,
+        false_positives=found.false_positives,
+        negatives=found.negatives,
+        missed=found.missed,
+        positives=found.positives,
+        mean_difference=found.difference,
+        planted=found.planted,
+        planted_passed=found.passed,
+    )
 
 
 def _known(path: Path, number: int, row: Any) -> KnownVerdict:

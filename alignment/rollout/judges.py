@@ -13,6 +13,7 @@ from typing import Any
 from alignment.core.errors import RecipeError
 from alignment.core.typed_json import Json
 from alignment.recipe.rewards import Reward
+from alignment.records.judges import JudgesSpending
 from rewards.spending import Spending
 
 PATIENCE_SECONDS = 3600.0  # for a server that the runner starts again; it ends the stage where that cannot help
@@ -54,11 +55,11 @@ def spending_figures(spent: Spending, processes: int) -> dict[str, float]:
     return {f"judge_{name}": float(value) * processes for name, value in figures.items()}
 
 
-def spending_counts(spent: Spending, models: Mapping[str, str] | None = None) -> dict[str, Json]:
-    """What all processes of the run have spent, for a manifest, and by which model each reward judges."""
+def spending_counts(spent: Spending, models: Mapping[str, str] | None = None) -> Mapping[str, Json]:
+    """What all processes of the run have spent, for a manifest's counts, and by which model each reward judges."""
     if not spent.asked:
         return {}
-    return {"asked": spent.asked, "tokens": spent.tokens, "cost": round(spent.cost, 6), "models": dict(models or {})}
+    return JudgesSpending(spent.asked, spent.tokens, round(spent.cost, 6), dict(models or {})).count()
 
 
 def _served(name: str) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from report_run import write_run
 
+from alignment.core.typed_json import encode
+from alignment.records.judges import AGREEMENT
 from alignment.records.metrics import MetricsRow
 from alignment.records.run_folder import RunFolder
 from alignment.report import write_report
@@ -24,8 +26,8 @@ def test_the_report_says_what_judges_cost_and_how_far_they_agreed(tmp_path: Path
     folder = next(iter(sorted(run.glob("01-*"))))
     stage = RunFolder(run).find(folder.name[3:])
     counts = {
-        "judges": spending_counts(Spending(200, 5, 123_456, 1.5), {"judge": "grader-double-1a2b"}),
-        "judge_agreement": {"judge": agreement_figures(AGREED)},
+        **spending_counts(Spending(200, 5, 123_456, 1.5), {"judge": "grader-double-1a2b"}),
+        AGREEMENT: {"judge": encode(agreement_figures(AGREED))},
     }
     replace(stage.manifest(), counts=counts).write(stage.manifest_path)
     hung = {"reward/judge/unknown_fraction": 0.25, "reward/judge/unknown/judge_timed_out": 0.1875}

@@ -80,7 +80,7 @@ def test_what_was_measured_once_is_not_asked_for_when_a_stage_resumes(tmp_path: 
         asked = len(server.requests)
         assert refuse_disagreeing("rl", [spec], tmp_path / "judgements") == first
         assert len(server.requests) == asked
-    assert first["judge"]["agreement"] == 1.0 and first["judge"]["planted_passed"] == 0
+    assert first["judge"].agreement.value == 1.0 and first["judge"].planted_passed == 0
 
 
 @pytest.mark.parametrize(

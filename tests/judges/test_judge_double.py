@@ -71,7 +71,7 @@ def test_it_is_served_beside_a_stage_judges_by_its_rule_and_passes_the_gate(
         refused = stranger.judge([Rollout("q", "42", columns={"answer": "42"})])
     assert [one.score for one in verdicts] == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     assert "-double-" in verdicts[0].evidence["model"] and "-double-" in said[0]
-    assert (agreed["judge"]["agreement"], agreed["judge"]["planted_passed"]) == (1.0, 0)
+    assert (agreed["judge"].agreement.value, agreed["judge"].planted_passed) == (1.0, 0)
     assert (refused[0].score, refused[0].evidence["status"]) == (None, 401)
     assert servers[0].process is not None and servers[0].process.poll() is not None, "it ends with the stage"
 

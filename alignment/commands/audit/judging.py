@@ -15,6 +15,7 @@ from rich.table import Table
 
 from alignment.core.errors import RecipeError
 from alignment.core.statistics.intervals import wilson
+from alignment.core.typed_json import encode
 from alignment.recipe.judges import Agreement
 from alignment.rollout.judge_agreement import agreement_figures, faults, known_verdicts, measured
 from rewards import RewardSpecError
@@ -32,7 +33,7 @@ def audit_judge(given: Mapping[str, Any], data: Path, least: float, console: Con
         raise RecipeError(str(error)) from error
     problems = list(faults(found, Agreement(data=str(data), least=least)))
     if as_json:
-        facts = {**asdict(found), **agreement_figures(found), "faults": problems}
+        facts = {**asdict(found), **encode(agreement_figures(found)), "faults": problems}
         print(json.dumps(facts, ensure_ascii=False, indent=2))
     else:
         console.print(f"{data}, judged as judge", highlight=False, markup=False)

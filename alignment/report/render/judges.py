@@ -1,12 +1,11 @@
 """The table of the report's part on judges: what they were asked, what that cost, and how far they agreed before training.
 
-For the page and for Markdown. Neighbours: ../document.py (a stage's counts), rollout/judges.py and judge_agreement.py (write them).
+For the page and for Markdown. Neighbours: ../document.py (a stage's counts), records/judges.py (what they hold).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from alignment.core.statistics.estimate import Estimate
-from alignment.core.typed_json import Json
+from alignment.records.judges import KnownAgreement, agreements_of, spending_of
 from alignment.report.document import StageSection
 from alignment.report.render import phrases
 
@@ -33,14 +32,16 @@ def table(stages: Sequence[StageSection]) -> list[tuple[str, ...]]:
     """A row for each judge of a stage, the stage's cost in its first, in the order of HEADINGS."""
     rows: list[tuple[str, ...]] = []
     for stage in stages:
-        spent, measured = _mapping(stage.counts.get("judges")), _mapping(stage.counts.get("judge_agreement"))
-        if not spent and not measured:
+        spent, agreements = spending_of(stage.counts), agreements_of(stage.counts)
+        if spent is None and not agreements:
             continue
-        cost = (_count(spent, "asked"), _count(spent, "tokens"), f"{_number(spent, 'cost') or 0.0:.2f}")
-        models = _mapping(spent.get("models"))
-        for number, name in enumerate(dict.fromkeys([*models, *measured]) or [""]):
-            agreed = _agreement(_mapping(measured[name])) if name in measured else (phrases.MISSING,) * 4
-            named = str(models.get(name) or phrases.MISSING)
+        cost = (
+            (phrases.MISSING,) * 3 if spent is None else (f"{spent.asked:,}", f"{spent.tokens:,}", f"{spent.cost:.2f}")
+        )
+        models = {} if spent is None else spent.models
+        for number, name in enumerate(dict.fromkeys([*models, *agreements]) or [""]):
+            agreed = _agreement(agreements[name]) if name in agreements else (phrases.MISSING,) * 4
+            named = models.get(name, phrases.MISSING)
             rows.append((stage.name, named, *(("", "", "") if number else cost), _unknown(stage, name), *agreed))
     return rows
 
@@ -56,25 +57,10 @@ def _unknown(stage: StageSection, name: str) -> str:
     return f"{100 * fraction.mean:.1f}" + (f" ({reasons})" if reasons else "")
 
 
-def _agreement(found: Mapping[str, Json]) -> tuple[str, str, str, str]:
-    agreement = Estimate(*(_number(found, name) for name in ("agreement", "agreement_low", "agreement_high")))
+def _agreement(found: KnownAgreement) -> tuple[str, str, str, str]:
     return (
-        phrases.with_interval(agreement),
-        f"{_count(found, 'false_positives')} of {_count(found, 'negatives')}",
-        f"{_count(found, 'missed')} of {_count(found, 'positives')}",
-        f"{_count(found, 'planted_passed')} of {_count(found, 'planted')}",
+        phrases.with_interval(found.agreement),
+        f"{found.false_positives:,} of {found.negatives:,}",
+        f"{found.missed:,} of {found.positives:,}",
+        f"{found.planted_passed:,} of {found.planted:,}",
     )
-
-
-def _mapping(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _number(found: Mapping[str, Json], name: str) -> float | None:
-    value = found.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _count(found: Mapping[str, Json], name: str) -> str:
-    value = _number(found, name)
-    return phrases.MISSING if value is None else f"{int(value):,}"

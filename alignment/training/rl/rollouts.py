@@ -163,8 +163,7 @@ class Rollouts:
     def _spending(self) -> dict[str, float]:
         """What judges were asked since the step before, and in the manifest what the run has spent on them."""
         before, self._spent = self._spent, self._scorer.spending()
-        if counted := spending_counts(self._scorer.spent_in_all(), self._scorer.judges()):
-            self._context.counts["judges"] = counted
+        self._context.counts.update(spending_counts(self._scorer.spent_in_all(), self._scorer.judges()))
         return spending_figures(self._spent - before, self._context.processes)
 
     def _fresh_sampler(self, step: int, weights: EngineWeights) -> TrajectorySampler:

@@ -10,12 +10,14 @@ from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig
 
 from alignment.core.errors import DataError
+from alignment.core.typed_json import encode
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Problem
 from alignment.data.template import render_prompt
 from alignment.data.turns_rendered import TurnsRendered
 from alignment.inference.weights.sync_check import largest_gap
 from alignment.lint.rows import sound_problems
+from alignment.records.judges import AGREEMENT
 from alignment.rollout.difficulty import DifficultyPool
 from alignment.rollout.environments.protocol import EnvironmentFault
 from alignment.rollout.environments.registry import open_environments
@@ -44,7 +46,7 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
     if context.is_main:
         refuse_failing(context.recipe, stage, problems)
         if agreed := refuse_disagreeing(stage.name, stage.rewards, context.run.judgements):
-            context.counts["judge_agreement"] = agreed
+            context.counts[AGREEMENT] = encode(agreed)
     problems = fitting(context, tokenizer, problems)
     recorder = Recorder(context)
     settings = _settings(context)  # before the policy: it tells transformers whether weights are loaded in shards

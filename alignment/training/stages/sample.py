@@ -161,8 +161,7 @@ class _Draw:
         ]
 
     def close(self) -> None:
-        if counted := spending_counts(self._scorer.spent_in_all(), self._scorer.judges()):
-            self._context.counts["judges"] = counted
+        self._context.counts.update(spending_counts(self._scorer.spent_in_all(), self._scorer.judges()))
         self._scorer.close()
         self._sampler.close()
         self._sampler.sampler.engine.close()

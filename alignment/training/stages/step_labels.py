@@ -149,8 +149,7 @@ class _Stage:
     def close(self) -> None:
         """Close graders, sandbox and engine, and count what judges were asked, of answers and of steps."""
         models = {**self.scorer.judges(), **self.labeller.judges()}
-        if counted := spending_counts(self.scorer.spent_in_all() + self.labeller.spent_in_all(), models):
-            self.context.counts["judges"] = counted
+        self.context.counts.update(spending_counts(self.scorer.spent_in_all() + self.labeller.spent_in_all(), models))
         if self.states is not None:
             self.states.close()
         self.scorer.close()
@@ -183,8 +182,8 @@ def run(context: StageContext, output: Path) -> int:
     }
     context.counts.update(rows=len(rows), **asdict(total), **per_label)
     judges = step_judges(stage.method, judgements_file(context))
-    if counted := spending_counts(spent_by(judges), named(judges)):
-        context.counts.setdefault("judges", counted)  # of a stage whose chunks were all done before
+    # Where all chunks were done before, nobody has counted them.
+    context.counts.update({**spending_counts(spent_by(judges), named(judges)), **context.counts})
     return total.sampled_tokens + total.label_tokens
 
 
