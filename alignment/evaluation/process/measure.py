@@ -3,9 +3,11 @@
 Neighbours: bench.py, calibration.py, stress.py, best_of.py (the arithmetic), inference/process_model.py (scores).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from alignment.core.progress import Progress
 from alignment.data.rows import WRONG_BELOW, Stepwise
 from alignment.data_factory.step_labels import judge
 from alignment.evaluation.process.bench import NO_ERROR, Marked, bench_figures, best_threshold, random_f1
@@ -28,6 +30,8 @@ from alignment.records.process import (
 Rows = Sequence[Stepwise]
 BEST_OF = (1, 2, 4, 8, 16, 32, 64)
 KEPT_TRACES = 8
+PART = 128  # solutions that are scored between two reports
+STRESSED = 256  # solutions that stress tests change, at most
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,10 @@ def measure_model(model: StepModel, subsets: Mapping[str, Rows], settings: Bench
     """F1 on each subset, calibration, outcome drift and stress tests."""
     threshold = settings.threshold if settings.threshold is not None else 0.5
     if settings.threshold_rows:
-        scores = model.scores([_solution(row) for row in settings.threshold_rows])
+        scores = _scores(model, "threshold", [_solution(row) for row in settings.threshold_rows])
         threshold = best_threshold(_marked(settings.threshold_rows, scores))
     found: dict[str, list[list[float] | None]] = {
-        name: model.scores([_solution(row) for row in rows]) for name, rows in subsets.items()
+        name: _scores(model, name, [_solution(row) for row in rows]) for name, rows in subsets.items()
     }
     pairs = [
         (row, scores) for name, rows in subsets.items() for row, scores in zip(rows, found[name], strict=True) if scores
@@ -75,7 +79,7 @@ def measure_model(model: StepModel, subsets: Mapping[str, Rows], settings: Bench
         calibration_error=None if error is None else round(error, 4),
         last_step_minima=None if last is None else round(last, 4),
         last_step_minima_by_chance=None if by_chance is None else round(by_chance, 4),
-        stress=tuple(_stressed(model, pairs, settings)),
+        stress=tuple(_stressed(model, pairs[:: math.ceil(len(pairs) / STRESSED) or 1], settings)),
         traces=tuple(_trace(row, scores) for row, scores in pairs[:: max(1, len(pairs) // KEPT_TRACES)][:KEPT_TRACES]),
     )
 
@@ -142,6 +146,15 @@ def _marked(rows: Rows, scores: Sequence[list[float] | None]) -> list[Marked]:
     return [Marked(_label(row), found) for row, found in zip(rows, scores, strict=True) if found]
 
 
+def _scores(model: StepModel, what: str, solutions: Sequence[Solution]) -> list[list[float] | None]:
+    """The scores of solutions in parts, with a report after each."""
+    progress, found = Progress(what, len(solutions)), list[list[float] | None]()
+    for start in range(0, len(solutions), PART):
+        found += model.scores(solutions[start : start + PART])
+        progress.report(len(found))
+    return found
+
+
 def _stressed(
     model: StepModel, pairs: Sequence[tuple[Stepwise, list[float]]], settings: BenchSettings
 ) -> list[StressTest]:
@@ -150,7 +163,8 @@ def _stressed(
     for name in STRESS:
         changed = [(row, scores, rewritten(name, row.steps, place)) for place, (row, scores) in enumerate(pairs)]
         kept = [(row, scores, steps) for row, scores, steps in changed if steps is not None]
-        after = model.scores([Solution(row.prompt, steps, _thinking_steps(row, steps)) for row, _, steps in kept])
+        solutions = [Solution(row.prompt, steps, _thinking_steps(row, steps)) for row, _, steps in kept]
+        after = _scores(model, f"stress, {name}", solutions)
         both = [
             (before, later)
             for (_, scores, _), again in zip(kept, after, strict=True)
