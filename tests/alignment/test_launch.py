@@ -234,6 +234,7 @@ def test_auto_is_the_gpus_that_the_process_may_use(
     monkeypatch: pytest.MonkeyPatch, chosen: str | None, config: str
 ) -> None:
     monkeypatch.setattr(machine, "devices", lambda: ["NVIDIA H100 80GB HBM3, 81559 MiB"])
+    monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)  # which an engine of an earlier test may have left
     if chosen is None:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
