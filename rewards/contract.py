@@ -152,7 +152,7 @@ def split_thinking(completion: str) -> tuple[str, str]:
     tags = list(_THINK_TAG.finditer(completion))
     if not tags:
         return "", completion.strip()
-    first, answer = tags[0], answer_start(completion)
+    first, answer = tags[0], _answer_start(tags)
     start = first.end() if first.group() == THINK_OPEN else 0
     if answer is None:
         return completion[start:].strip(), ""
@@ -161,7 +161,10 @@ def split_thinking(completion: str) -> tuple[str, str]:
 
 def answer_start(completion: str) -> int | None:
     """Where a completion's answer begins, in characters, by the rule of `split_thinking`; None while it still thinks."""
-    tags = list(_THINK_TAG.finditer(completion))
+    return _answer_start(list(_THINK_TAG.finditer(completion)))
+
+
+def _answer_start(tags: list[re.Match[str]]) -> int | None:
     if not tags:
         return 0
     return None if tags[-1].group() == THINK_OPEN else tags[-1].end()

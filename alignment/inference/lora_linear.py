@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from peft.tuners.lora.layer import Linear
 
+from alignment.inference.autocast import computed_dtype
+
 HALVES = (torch.bfloat16, torch.float16)
 
 
@@ -51,7 +53,7 @@ def fuse_adapters(model: torch.nn.Module) -> int:
 
 def _forward(self: Linear, x: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
     """Linear.forward."""
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    dtype = computed_dtype(x)
     if args or options or x.device.type != "cpu" or dtype not in HALVES or not _is_plain(self):
         return Linear.forward(self, x, *args, **options)
     name, base = self.active_adapters[0], self.get_base_layer()

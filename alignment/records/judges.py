@@ -15,12 +15,18 @@ SPENDING, AGREEMENT = "judges", "judge_agreement"  # names among the counts
 
 
 @dataclass(frozen=True)
-class JudgesSpending:
-    """What the judges of a stage's rewards were asked in the whole run up to the stage's end, and what that took."""
+class JudgeSpending:
+    """What a judge was asked, and what that took."""
 
-    asked: Annotated[int, "requests that they answered, right or wrong in form"]
+    asked: Annotated[int, "requests that it answered, right or wrong in form"]
     tokens: Annotated[int, "tokens of requests and replies"]
     cost: Annotated[float, "by the prices that were given, in their unit; 0 without"] = 0.0
+
+
+@dataclass(frozen=True)
+class JudgesSpending(JudgeSpending):
+    """The same of all judges of a stage's rewards, in the whole run up to the stage's end."""
+
     models: Annotated[Mapping[str, str], "by reward: the model that judges"] = field(default_factory=dict)
 
     def count(self) -> Mapping[str, Json]:
@@ -52,13 +58,11 @@ def spending_of(counts: Mapping[str, Json]) -> JudgesSpending | None:
 
 def agreements_of(counts: Mapping[str, Json]) -> dict[str, KnownAgreement]:
     """By reward: its judge's agreement. What is damaged is left out."""
-    found = counts.get(AGREEMENT)
-    read = {name: _read(KnownAgreement, one) for name, one in found.items()} if isinstance(found, Mapping) else {}
-    return {name: one for name, one in read.items() if one is not None}
+    return _read(dict[str, KnownAgreement], counts.get(AGREEMENT)) or {}
 
 
 def _read(kind: type[T], value: Json) -> T | None:
     try:
-        return decode(kind, value) if isinstance(value, Mapping) else None
+        return decode(kind, value, [])
     except Unreadable:
         return None

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.records.file_record import FileRecord
+from alignment.records.judges import JudgeSpending
 
 
 @dataclass(frozen=True)
@@ -79,15 +80,6 @@ class SearchedAnswers:
     mean_tokens: Annotated[float, "mean tokens sampled for an answer, dropped steps included"]
     answers: Annotated[int, "answers that could be judged"]
     unfinished: Annotated[int, "answers that reached the token limit"] = 0
-
-
-@dataclass(frozen=True)
-class JudgeSpending:
-    """What a judge was asked, and what that took."""
-
-    asked: Annotated[int, "requests that it answered, right or wrong in form"]
-    tokens: Annotated[int, "tokens of requests and replies"]
-    cost: Annotated[float, "by the prices that were given, in their unit; 0 without"] = 0.0
 
 
 @dataclass(frozen=True)

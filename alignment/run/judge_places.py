@@ -9,6 +9,7 @@ from pathlib import Path
 
 from alignment.core.errors import StageFailed
 from alignment.core.machine import core_groups, visible_gpus
+from alignment.core.resources import model_place
 from alignment.inference.vllm.server.judge import JudgeModel, judge_command
 from alignment.inference.vllm.server.place import Place, free_port, new_key
 from alignment.recipe.engine import VllmServerOptions
@@ -17,7 +18,7 @@ from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
 from alignment.run import judge_double
 from alignment.run.hub import pinned_folder
-from alignment.run.judges import JudgeProcess, model_path, served_name
+from alignment.run.judges import JudgeProcess, served_name
 from alignment.run.launcher import launcher_config
 from alignment.run.processes import environment
 
@@ -50,7 +51,7 @@ def judge_servers(recipe: Recipe, stage: StageFields, folder: Path) -> tuple[lis
 def _server(recipe: Recipe, name: str, one: ServedJudge, place: Place, folder: Path) -> JudgeProcess:
     options, served_as = one.engine, served_name(name, one)
     port = free_port(options.interface)
-    folder_or_id = pinned_folder(model_path(one), one.revision, trust_remote_code=recipe.trust_remote_code)
+    folder_or_id = pinned_folder(model_place(one.model), one.revision, trust_remote_code=recipe.trust_remote_code)
     one_process = recipe.hardware.model_copy(update={"processes": 1})
     model = JudgeModel(served_as, folder_or_id, one.max_tokens, options, recipe.trust_remote_code)
     return JudgeProcess(

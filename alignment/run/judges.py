@@ -35,16 +35,11 @@ ENDING_SECONDS = 10.0
 LOG_LINES_SHOWN = 15
 
 
-def model_path(one: ServedJudge) -> str:
-    """Folder or hub id of a judge's model."""
-    return model_place(one.model)
-
-
 def served_name(name: str, one: ServedJudge) -> str:
     """What a judge is served as: its name and its weights, so that judgements of other weights are not taken for its own."""
     if one.is_double:  # known by its rule
         return f"{name}-{DOUBLE}-{file_hash(Path(judge_double.__file__))[:12]}"
-    path = Path(model_path(one))
+    path = Path(model_place(one.model))
     if path.is_dir():
         return f"{name}-{content_hash(path)[:12]}"
     return f"{name}-{one.model}" + (f"@{one.revision}" if one.revision else "")

@@ -156,7 +156,7 @@ def layer_activations(shape: Shape, training: Training) -> float:
     computed = training.computed_bytes
     heads, mlp = shape.query_width, shape.mlp
     if training.on_gpu:  # with Liger's layers and a residual stream in the type of the computation (training/fused.py)
-        norms = (2 + 2) * computed * shape.hidden
+        norms = 4 * computed * shape.hidden  # what two norms read, and what they write
         attention = computed * (3 * heads + shape.key_width + 2 * heads)
         return norms + attention + 3 * computed * mlp
     norms = 2 * (8 + computed) * shape.hidden

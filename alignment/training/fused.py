@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from alignment.inference.autocast import computed_dtype
+
 # Dense models of Llama's layers. Others that Liger knows have experts or norms of their own, and have not been tried here.
 ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3", "smollm3")
 # What Liger is not asked for: its losses would replace the model's forward pass, which TRL's head has its own form of, and
@@ -68,5 +70,4 @@ def narrow_residual(model: PreTrainedModel) -> None:
 
 
 def _in_autocast(_module: torch.nn.Module, _given: Any, embedded_BTC: torch.Tensor) -> torch.Tensor:
-    device = embedded_BTC.device.type
-    return embedded_BTC.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else embedded_BTC
+    return embedded_BTC.to(computed_dtype(embedded_BTC))

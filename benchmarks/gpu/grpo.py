@@ -2,8 +2,9 @@
 
 Rollouts are made up: ragged prompts and completions, the same at every step, so that no engine is measured. Plain is TRL's
 GRPOTrainer, which pads; the other two are ours (training/rl/trainer.py), which also compares the log-probs of four
-rows with the engine's, and looks for garbage as seldom as a stage's process does. Half of the groups score alike and carry no gradient. All have to agree on the gradient of the first
-step, which is looked at in the first layer's queries and in the last layer's way out.
+rows with the engine's, and looks for garbage as seldom as a stage's process does. Half of the groups score alike and
+carry no gradient. All have to agree on the gradient of the first step, which is looked at in the first layer's queries and
+in the last layer's way out.
 """
 
 import gc

@@ -1,8 +1,8 @@
 """The tiny recipe as a user runs it: a cold start and ten steps of RL under one launcher config.
 
-`recipe.py --config gpu|zero2|zero3|fsdp2 --out FILE [--rehearse]`. The embedded model, one process, `engine: transformers`, the
-stages of recipes/tiny-thinking.yaml with fewer steps and no evaluations. What has to hold: every step is taken, the
-engine's log-probs stay those of the trainer, and the policy moves. The rehearsal takes the config `cpu`, and fewer steps still.
+`recipe.py --config gpu|zero2|zero3|fsdp2 --out FILE [--rehearse]`. The embedded model, one process, `engine: transformers`,
+the stages of recipes/tiny-thinking.yaml with fewer steps and no evaluations. What has to hold: every step is taken, the
+engine's log-probs stay those of the trainer, and the policy moves. The rehearsal takes the config `cpu`, and fewer steps.
 """
 
 import argparse

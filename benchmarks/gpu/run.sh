@@ -85,7 +85,8 @@ for part in "${PARTS[@]}"; do
   [ "$limit" -le "$left" ] || limit="$left"
   read -ra words <<<"$arguments"
   # Recipes take their time to start, not to compute: they run side by side, after all that is timed.
-  if [[ "$name" == recipe_* ]]; then measure "$name" "$limit" "$script" "${words[@]}" & else measure "$name" "$limit" "$script" "${words[@]}"; fi
+  measure "$name" "$limit" "$script" "${words[@]}" &
+  [[ "$name" == recipe_* ]] || wait "$!"
 done
 wait
 echo

@@ -7,11 +7,8 @@ fork; what is no part is Python's own. It ends as the fork does, which ends with
 import json
 import os
 import runpy
-import socket
 import sys
 from pathlib import Path
-
-from alignment.run.fork_server import SHARED, received, send
 
 PARTS = "benchmarks/gpu/"
 PART = "FORKED_PART"  # what a fork is to run: a script and its arguments
@@ -24,18 +21,11 @@ def main() -> None:
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
-def asked(arguments: list[str]) -> int:
-    """The exit status of a fork that runs a part, with this process's environment and output."""
-    with socket.socket(socket.AF_UNIX) as talk:
-        talk.connect(os.environ[SHARED])
-        received(talk)  # what it has imported
-        request = {"arguments": ["-m", Path(__file__).stem], "env": {**os.environ, PART: json.dumps(arguments)}}
-        send(talk, request | {"folder": str(Path(__file__).parent), "log": os.readlink("/proc/self/fd/1")})
-        received(talk)  # the fork's process id
-        return int(received(talk) or 1)
-
-
 if __name__ == "__main__":
     if sys.argv[1].startswith(PARTS) and not sys.argv[1].endswith("/results.py"):
-        raise SystemExit(asked(sys.argv[1:]))
+        from forked_ranks import LOG, asked  # of tests/ranks/, which the fork does not need
+
+        part = {PART: json.dumps(sys.argv[1:]), LOG: os.readlink("/proc/self/fd/1")}
+        os.chdir(Path(__file__).parent)
+        raise SystemExit(asked(["-m", Path(__file__).stem], {**os.environ, **part}))
     os.execv(sys.executable, [sys.executable, *sys.argv[1:]])  # noqa: S606  it is Python

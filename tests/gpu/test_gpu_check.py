@@ -27,7 +27,9 @@ def lines(out: Path) -> list[dict[str, Any]]:
 
 def test_the_whole_check_is_rehearsed_on_a_cpu(tmp_path: Path) -> None:
     python = tmp_path / "python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("forked_part.py")} "$@"\n', "utf-8")
+    part, ranks = Path(__file__).with_name("forked_part.py"), ROOT / "tests/ranks"
+    text = f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{ranks}" exec {sys.executable} {part} "$@"\n'
+    python.write_text(text, encoding="utf-8")
     python.chmod(0o755)
     done = check(tmp_path, PYTHON=str(python), **{SHARED: with_forks()[SHARED]})
     found = lines(tmp_path)

@@ -17,10 +17,10 @@ from alignment.evaluation.process.stress import STRESS, rewritten, stress_figure
 from alignment.inference.process_model import Solution, StepModel
 from alignment.recipe.process import Aggregate, aggregated
 from alignment.recipe.steps import JudgedSteps
+from alignment.records.judges import JudgeSpending
 from alignment.records.process import (
     BestOfN,
     CalibrationPoint,
-    JudgeSpending,
     ProcessRecord,
     ProcessSubset,
     ScoredTrace,

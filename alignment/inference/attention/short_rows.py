@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from alignment.inference.autocast import computed_dtype
+
 MOST_SCORES = 1 << 17  # of a head: beyond it score matrices cost more memory than they save time
 
 
@@ -15,7 +17,7 @@ def computed_in(query_BHTD: torch.Tensor, key_BKSD: torch.Tensor) -> torch.dtype
     """The 16-bit type that a row's attention is computed in, autocast's where that is on; None for rows of another kind."""
     if query_BHTD.device.type != "cpu" or len(query_BHTD) != 1 or query_BHTD.shape[2] * key_BKSD.shape[2] > MOST_SCORES:
         return None
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query_BHTD.dtype
+    dtype = computed_dtype(query_BHTD)
     return dtype if dtype in (torch.float16, torch.bfloat16) else None
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+from alignment.inference.autocast import computed_dtype
+
 LARGEST_HEAD = 256  # of FlashAttention 2, which torch ships
 
 
@@ -36,10 +38,10 @@ def bounds_of(bounds: torch.Tensor) -> Bounds:
 
 def kernel_dtype(query_BHTD: torch.Tensor, value_BKTD: torch.Tensor) -> torch.dtype | None:
     """The type that the kernel would compute in, autocast's where that is on; None where the kernel cannot."""
-    device, size = query_BHTD.device.type, query_BHTD.shape[-1]
-    if device != "cuda" or size != value_BKTD.shape[-1] or size % 8 or size > LARGEST_HEAD:
+    size = query_BHTD.shape[-1]
+    if query_BHTD.device.type != "cuda" or size != value_BKTD.shape[-1] or size % 8 or size > LARGEST_HEAD:
         return None
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query_BHTD.dtype
+    dtype = computed_dtype(query_BHTD)
     return dtype if dtype in (torch.float16, torch.bfloat16) else None
 
 

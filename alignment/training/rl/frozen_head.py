@@ -17,6 +17,8 @@ import torch
 from transformers import PreTrainedModel
 from trl.trainer.utils import FusedCausalLMOutput
 
+from alignment.inference.autocast import computed_dtype
+
 TILE_BYTES = 32 << 20  # of float32 logits at once: about what a processor's cache holds
 SCALES = ("logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling", "final_logit_softcapping")
 
@@ -95,8 +97,7 @@ def give_frozen_head(model: PreTrainedModel, temperature: float) -> HeadTemperat
         labels_BL = options.pop("labels")[:, 1:]
         hidden_BLH = self.base_model(*args, **options, use_cache=False).last_hidden_state[:, :-1]
         scored_BL = labels_BL != -100
-        autocast = torch.is_autocast_enabled("cpu")
-        dtype = torch.get_autocast_dtype("cpu") if autocast else weight_VH.dtype
+        dtype = computed_dtype(weight_VH)
         with torch.autocast("cpu", enabled=False):
             hidden_NH, target_N = hidden_BLH[scored_BL].to(dtype), labels_BL[scored_BL]
             found_N = FrozenHead.apply(hidden_NH, weight_VH.to(dtype), target_N, chosen.value)

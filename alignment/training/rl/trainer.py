@@ -156,11 +156,11 @@ class PolicyGradientTrainer(GRPOTrainer):
 
     def _passes_over(self, batch: StepBatch) -> bool:
         """Whether nothing of a micro-batch is computed: no row carries a gradient, and no other rank waits for this one."""
-        if not self.drops_zero_advantage_rows or batch.with_gradient(advantage_alone=True).any():
-            return False
         kind = self.accelerator.distributed_type
+        # DDP's ranks meet in a step's last micro-batch alone.
         between = kind in (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU) and not self.accelerator.sync_gradients
-        return kind == DistributedType.NO or between  # DDP's ranks meet in a step's last micro-batch alone
+        alone = kind == DistributedType.NO or between
+        return alone and self.drops_zero_advantage_rows and not batch.with_gradient(advantage_alone=True).any()
 
     def _without_gradient(self, model: torch.nn.Module) -> torch.Tensor:
         """A loss that nothing depends on. After a step without any other, the optimizer finds zeros, as if computed."""

@@ -1,7 +1,6 @@
-"""Sessions of OpenEnv servers: one WebSocket each, JSON messages `reset`, `step`, `mcp` and `close`; its `state` says nothing that
-an episode needs, and is not asked for.
+"""Sessions of OpenEnv servers: one WebSocket each, JSON messages `reset`, `step`, `mcp` and `close`.
 
-A session is one episode's and lives on its connection. (OpenEnv 0.10, openenv/core/env_server/http_server.py and types.py.)
+Its `state` says nothing that an episode needs, and is not asked for. A session is one episode's and lives on its connection. (OpenEnv 0.10, openenv/core/env_server/http_server.py and types.py.)
 Neighbours: environment.py, actions.py, ../servers.py (which server takes an episode).
 """
 
