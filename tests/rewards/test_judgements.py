@@ -3,12 +3,15 @@
 import json
 import subprocess
 import sys
+import threading
+import time
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from judge_server import JudgeServer
+from judge_server import JudgeServer, handler_of
 from rewards import BudgetSpent, Rollout, Verdict, reward_function, spec_problems
 from rewards.kinds.judge.judgements import Judgements, JudgementsUnwritable, Usage, judgement_key
 from rewards.kinds.judge.verifier import Judge
@@ -130,21 +133,15 @@ def test_an_endpoint_that_hides_what_it_took_is_estimated(usage: dict[str, Any] 
 
 
 def test_a_server_that_is_being_started_again_is_waited_for() -> None:
-    with JudgeServer() as server:
-        gone = server
-    judge = judge_of(gone, None, patience_seconds=20.0)
     back = JudgeServer()
-    import threading
-    import time
-    from http.server import ThreadingHTTPServer
-
-    from judge_server import handler_of
-
-    address = ("127.0.0.1", int(gone.base_url.split(":")[2].split("/")[0]))
+    back.server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(back), bind_and_activate=False)
+    back.server.server_bind()  # nobody listens there yet, and nobody else can
+    back.base_url = f"http://127.0.0.1:{back.server.server_address[1]}/v1"
+    judge = judge_of(back, None, patience_seconds=20.0)
 
     def start() -> None:
         time.sleep(1.0)
-        back.server = ThreadingHTTPServer(address, handler_of(back))
+        back.server.server_activate()
         back.server.serve_forever(0.02)
 
     threading.Thread(target=start, daemon=True).start()
