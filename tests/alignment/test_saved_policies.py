@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from peft import LoraConfig, get_peft_model
 from transformers import (
@@ -71,7 +71,7 @@ def test_an_adapter_on_all_layers_is_folded_into_a_model_that_plain_transformers
 
 
 def test_float32_weights_that_are_trained_under_autocast_are_proven_in_float32(tmp_path: Path) -> None:
-    PartialState._reset_state()
+    AcceleratorState._reset_state(reset_partial_state=True)  # a test before this one may have trained in this process
     accelerator = Accelerator(cpu=True, mixed_precision="bf16")
     try:
         model = accelerator.prepare_model(model_of(LlamaConfig(**SHAPE)))
