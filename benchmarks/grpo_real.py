@@ -1,8 +1,8 @@
 """Seconds and memory of a GRPO step on real weights, against TRL: `python benchmarks/grpo_real.py compare MODEL`.
 
-The stage of recipes/smollm2-instructions.yaml and a bare GRPOTrainer with its own generation: same model, adapter, prompts,
-batch, lengths, precision, loss, KL term and rewards (without the fluency scorer, which TRL has not). Pairs in turn, the median
-of the ratios; memory is the most that a process held. Bounds: 3 times faster, 5 GiB.
+The stage of recipes/smollm2-instructions.yaml and a bare GRPOTrainer with its own generation: same model, adapter,
+prompts, batch, lengths, precision, loss, KL term and rewards (without the fluency scorer, which TRL has not). Pairs in
+turn, the median of the ratios; memory is the most that a process held. Bounds: 3 times faster, 5 GiB.
 """
 
 import json
@@ -20,7 +20,7 @@ from overhead import peer, per_step
 
 from alignment.core.resources import resource
 from alignment.data.mixture import load_parts, problems_of
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.plan import RunPlan
 from alignment.run.processes import environment, training_command
 

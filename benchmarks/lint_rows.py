@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from alignment.data.declared import Table
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import Table
+from alignment.data.sources.named import load_source
 from alignment.lint.findings import Intent
 from alignment.lint.rows import table_faults
 

@@ -1,11 +1,11 @@
 """What a stage costs beside a bare TRL script that does the same training: `python benchmarks/overhead.py sft|grpo`.
 
 sft: wall time of whole processes, started the same way (accelerate launch, same environment), same rows, steps and
-settings; pairs in turn, the median of the ratios. Bound: 1.05.
-grpo: seconds per optimizer step against TRL with its own generation (transformers.generate) on the same model, prompts,
-batch, lengths and precision; pairs in turn, the median of the ratios. `--ragged` asks seven short sums for each long one,
-so that completions come to a quarter of their limit on average and the longest reach it.
-Bound: at least 2 times faster at the demo's settings, 3 times where completions are ragged.
+settings; pairs in turn, the median of the ratios. Bound: 1.05. grpo: seconds per optimizer step against TRL with its
+own generation (transformers.generate) on the same model, prompts, batch, lengths and precision; pairs in turn, the
+median of the ratios. `--ragged` asks seven short sums for each long one, so that completions come to a quarter of their
+limit on average and the longest reach it. Bound: at least 2 times faster at the demo's settings, 3 times where
+completions are ragged.
 """
 
 import json
@@ -21,7 +21,7 @@ import typer
 
 from alignment.core.resources import resource
 from alignment.data.mixture import conversations_of, load_parts, problems_of
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
 from alignment.run.processes import environment, training_command
@@ -141,7 +141,7 @@ def bare_sft(output: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    from alignment.data.template import render_conversation
+    from alignment.data.chat.template import render_conversation
 
     recipe = RunPlan.load(RECIPE, []).recipe
     stage = recipe.stage("cold_start")

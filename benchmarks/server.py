@@ -1,9 +1,10 @@
 """What a vLLM server costs beside vLLM in the process: `python -m alignment.run.processes python benchmarks/server.py [POLICY]`.
 
-sampling: completion tokens/s of the same requests, in turn in one run, and the median of the ratios. Bound: at least 0.9.
-weights: seconds for one version of all weights to reach the engine, pause and resume included, and the log-prob distance
-afterwards. Bound: 0.2 s for 135M parameters through shared memory. adapter: the same for an adapter alone, and its bytes
-as a fraction of the weights'. Bound: 0.02. `--make FOLDER` first makes a random policy of 135M parameters there.
+sampling: completion tokens/s of the same requests, in turn in one run, and the median of the ratios. Bound: at least
+0.9. weights: seconds for one version of all weights to reach the engine, pause and resume included, and the log-prob
+distance afterwards. Bound: 0.2 s for 135M parameters through shared memory. adapter: the same for an adapter alone, and
+its bytes as a fraction of the weights'. Bound: 0.02. `--make FOLDER` first makes a random policy of 135M parameters
+there.
 """
 
 import json
@@ -23,7 +24,7 @@ from alignment.core.resources import resource
 from alignment.inference.engine import Engine, EngineSettings, Generation, GenerationRequest, SamplingSettings
 from alignment.inference.start import end_tokens, start_engine
 from alignment.inference.weights.merged import adapter_weights
-from alignment.recipe.engine import engine_options
+from alignment.recipe.blocks.engine import engine_options
 
 Made = TypeVar("Made")
 HOT = SamplingSettings(temperature=1.0)

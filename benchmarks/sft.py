@@ -23,9 +23,9 @@ import yaml
 from transformers import AutoTokenizer
 
 from alignment.core.resources import resource
+from alignment.data.chat.template import render_conversation
 from alignment.data.mixture import conversations_of, load_parts
-from alignment.data.template import render_conversation
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.plan import RunPlan
 from alignment.run.processes import environment, training_command
 

@@ -2,10 +2,10 @@
 
     python benchmarks/step_labels.py POLICY [--problems 64] [--completions 8] [--engine transformers]
 
-POLICY is a folder with a policy that solves chains of sums, such as runs/tiny-thinking/01-cold_start/output. The plain way
-draws `completions` from each prefix up to the first that reaches nothing, as Math-Shepherd does. The others draw the same
-completions, by the same seeds, and fewer of them; the last two count a right solution that begins alike as a completion, as
-step_labels stages do. Prints tokens, and labels that agree.
+POLICY is a folder with a policy that solves chains of sums, such as runs/tiny-thinking/01-cold_start/output. The plain
+way draws `completions` from each prefix up to the first that reaches nothing, as Math-Shepherd does. The others draw
+the same completions, by the same seeds, and fewer of them; the last two count a right solution that begins alike as a
+completion, as step_labels stages do. Prints tokens, and labels that agree.
 """
 
 import argparse
@@ -14,16 +14,16 @@ import time
 from dataclasses import dataclass
 
 from alignment.core.vocabulary import Split
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import load_source
-from alignment.data.steps import StepRule
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import source_problems
+from alignment.data.steps.definition import StepRule
 from alignment.data_factory.step_labels.labelling import Ask, Labelling, Labels, binary_search, hard_labels, run
 from alignment.data_factory.step_labels.prefixes import Cost, Prefixes, Trace, with_reached
 from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.inference.start import Serving, serve
-from alignment.recipe.engine import VllmOptions
-from alignment.recipe.environment import EnvironmentChoice
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.engine import VllmOptions
+from alignment.recipe.blocks.environment import EnvironmentChoice
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer

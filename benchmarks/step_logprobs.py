@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from alignment.data.generators.corrupted import corrupted
 from alignment.data.rows import Stepwise
-from alignment.data.step_template import render_steps, step_token_id
+from alignment.data.steps.template import render_steps, step_token_id
 from alignment.evaluation.process.bench import NO_ERROR, Marked, bench_figures, best_threshold
 from alignment.evaluation.task import task_problems
 

@@ -2,9 +2,10 @@
 
     python -m alignment.run.processes python benchmarks/step_scores.py [MODEL] [--solutions 400] [--pairs 7]
 
-MODEL is a folder with a process reward model, such as the output of a prm stage; without it, the embedded base with a head
-that has learned nothing, which takes as long. Both sides use one engine. Ours begins with solutions as text: it renders and
-encodes them, and gives one list of scores a solution; theirs begins with the token ids. Timed in turn, in pairs.
+MODEL is a folder with a process reward model, such as the output of a prm stage; without it, the embedded base with a
+head that has learned nothing, which takes as long. Both sides use one engine. Ours begins with solutions as text: it
+renders and encodes them, and gives one list of scores a solution; theirs begins with the token ids. Timed in turn, in
+pairs.
 """
 
 import itertools
@@ -21,10 +22,10 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 from alignment.core.resources import resource
 from alignment.data.generators.corrupted import corrupted
 from alignment.data.rows import Stepwise
-from alignment.data.step_template import render_steps
+from alignment.data.steps.template import render_steps
 from alignment.evaluation.task import task_problems
 from alignment.inference.process_model import ProcessModel, Solution
-from alignment.recipe.process import RIGHT, STEP_TOKEN
+from alignment.recipe.blocks.process import RIGHT, STEP_TOKEN
 
 
 def main(

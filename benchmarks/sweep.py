@@ -16,7 +16,7 @@ import typer
 from alignment.core.resources import resource
 from alignment.evaluation.answering import Evaluator, Question
 from alignment.evaluation.task import held_out
-from alignment.recipe.engine import engine_options
+from alignment.recipe.blocks.engine import engine_options
 from alignment.rollout.scoring import Judged
 from alignment.run.plan import RunPlan
 

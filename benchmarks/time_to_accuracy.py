@@ -1,10 +1,11 @@
 """Time until RL reaches an accuracy, by what decides which completions a step trains on: `python -m alignment.run.processes python
 benchmarks/time_to_accuracy.py POLICY`.
 
-The demo's reasoning RL from a cold-started POLICY (runs/tiny-thinking/01-cold_start/output), at a constant learning rate. Every
-few steps held-out problems are answered greedily; that is not counted. The time is that of the first of two measurements in a row
-with at least the accuracy, in seconds of the processor, which other jobs of the machine do not stretch, and of the clock.
-Arms are compared with `plain`, which asks for each problem once an epoch and takes all groups. Bound: 1.5, median of 3 seeds.
+The demo's reasoning RL from a cold-started POLICY (runs/tiny-thinking/01-cold_start/output), at a constant learning
+rate. Every few steps held-out problems are answered greedily; that is not counted. The time is that of the first of two
+measurements in a row with at least the accuracy, in seconds of the processor, which other jobs of the machine do not
+stretch, and of the clock. Arms are compared with `plain`, which asks for each problem once an epoch and takes all
+groups. Bound: 1.5, median of 3 seeds.
 """
 
 import itertools
@@ -21,7 +22,7 @@ from alignment.core.resources import resource
 from alignment.data.rows import Problem
 from alignment.evaluation.task import task_problems
 from alignment.inference.engine import SamplingSettings
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.scoring import Scorer, is_right
 from alignment.run.plan import RunPlan

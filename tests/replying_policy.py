@@ -1,7 +1,7 @@
 """A policy for tests of environments: an engine whose every turn is a function of the prompt that it is asked with.
 
-What it is given is the text so far; what it returns is its turn. `before` is called with the number of turns sampled so far, so
-that a test can kill a server in the middle.
+What it is given is the text so far; what it returns is its turn. `before` is called with the number of turns sampled so
+far, so that a test can kill a server in the middle.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from alignment.data.rows import Problem
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, as_generation
 from alignment.inference.sampler import Sampler
-from alignment.recipe.environment import EnvironmentChoice
+from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.trajectory import Trajectory

@@ -19,12 +19,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from alignment.core.resources import resource
 from alignment.core.vocabulary import Mode
+from alignment.data.chat.modes import with_flag
+from alignment.data.chat.template import IGNORED, render_conversation
 from alignment.data.mixture import as_conversation
-from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import load_source
-from alignment.data.template import IGNORED, render_conversation
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import source_problems
 
 STEPS, ROWS = 60, 8
 SHORT = {"min_terms": 2, "max_terms": 4, "min_digits": 1, "max_digits": 1}

@@ -9,12 +9,12 @@ from alignment.checks.own_tasks import repeated_names, task_faults
 from alignment.checks.rollouts import engine, environment, thinking_budget
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES
-from alignment.data.own_task import task_of
-from alignment.data.paired_prompts import paired_prompts
 from alignment.data.rows import Problem
+from alignment.data.sources.own_task import task_of
+from alignment.data.tables.paired_prompts import paired_prompts
 from alignment.evaluation.lm_eval.names import is_lm_eval
 from alignment.evaluation.task import task_problems
-from alignment.recipe.evaluation import LEAST_SAMPLES
+from alignment.recipe.blocks.evaluation import LEAST_SAMPLES
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.schema import Recipe
 from rewards.own.loading import is_own as is_own_code

@@ -1,6 +1,6 @@
 """Checks of judges: each reward names one that the recipe has, which can be served here, and known verdicts can be read.
 
-Neighbours: recipe.py (runs the checks), rewards.py (the options of rewards), recipe/judges.py (the fields).
+Neighbours: recipe.py (runs the checks), rewards.py (the options of rewards), recipe/blocks/judges.py (the fields).
 """
 
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from alignment.core.errors import DataError, RecipeError
 from alignment.core.resources import EMBEDDED
-from alignment.recipe.engine import engine_kind
+from alignment.recipe.blocks.engine import engine_kind
+from alignment.recipe.blocks.rewards import Reward
 from alignment.recipe.issue import Issue, Place, nearest
-from alignment.recipe.own_paths import DOUBLE
-from alignment.recipe.rewards import Reward
+from alignment.recipe.own.paths import DOUBLE
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rewards_of
 from alignment.rollout.judge_agreement import known_verdicts

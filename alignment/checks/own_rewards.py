@@ -11,9 +11,9 @@ import rewards
 from alignment.core.errors import DataError
 from alignment.data.parts import placed_parts, problems_at_hand
 from alignment.data.rows import Message, Problem
+from alignment.recipe.blocks.rewards import Reward
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
-from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rewards_of
 from rewards.own.description import described

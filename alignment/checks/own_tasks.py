@@ -1,6 +1,7 @@
 """Checks of evaluation tasks of the user's own: their rows, their grader on a few of these, and that each has its name.
 
-Neighbours: evaluations.py (asks this for every task), own_rewards.py (the dry call), data/own_task.py (the file).
+Neighbours: evaluations.py (asks this for every task), own_rewards.py (the dry call), data/sources/own_task.py (the
+file).
 """
 
 import itertools
@@ -11,15 +12,15 @@ from alignment.checks.own_rewards import dry_fault
 from alignment.checks.rewards import columns_read
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
-from alignment.data.declared import Table, local_path, row_columns, source_names
 from alignment.data.generators.families import problem_key
-from alignment.data.own_task import task_name, task_of
 from alignment.data.rows import Problem
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import is_own, load_source
+from alignment.data.sources.declared import Table, local_path, row_columns, source_names
+from alignment.data.sources.named import is_own, load_source
+from alignment.data.sources.own_task import task_name, task_of
+from alignment.data.sources.rows import source_problems
 from alignment.evaluation.lm_eval.names import is_lm_eval, lm_eval_fault
+from alignment.recipe.blocks.rewards import Reward
 from alignment.recipe.issue import nearest
-from alignment.recipe.rewards import Reward
 from alignment.rollout.environments.registry import environment_problems
 from alignment.rollout.references import SAMPLED_ROWS, failing, graders_of, measuring_problem
 from rewards.own.loading import is_own as is_own_code

@@ -15,17 +15,17 @@ from alignment.checks.own_rewards import described_rewards
 from alignment.checks.rewards import columns_read
 from alignment.checks.rows.conversations import part_faults
 from alignment.data.mixture import MAX_FAULTS_SHOWN, load_parts
-from alignment.data.own_task import task_name, task_of
-from alignment.data.sources import is_file, is_own, source_of
-from alignment.data.unread import unread_columns
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.named import is_file, is_own, source_of
+from alignment.data.sources.own_task import task_name, task_of
+from alignment.data.sources.unread import unread_columns
+from alignment.recipe.blocks.data import MixturePart
+from alignment.recipe.blocks.teacher import teacher_of
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
-from alignment.recipe.teacher import teacher_of
-from alignment.run.hub import moving
 from alignment.run.plan import RunPlan
+from alignment.run.start.hub import moving
 from alignment.sizing.estimate import Estimate, estimates
 
 

@@ -1,8 +1,8 @@
 """Runs every check of a recipe: those of its form, those of each subject, and those that each kind has for its stages.
 
-A check is a function from a recipe to issues. An issue says where, what was found, why it cannot work and what to write. All
-checks run, so that every error is shown at once. Neighbours: recipe/load.py (errors of form), one file per subject here,
-training/kinds/ (the checks of a kind), plan.py (what is printed if all is well).
+A check is a function from a recipe to issues. An issue says where, what was found, why it cannot work and what to
+write. All checks run, so that every error is shown at once. Neighbours: recipe/reading/load.py (errors of form), one
+file per subject here, training/kinds/ (the checks of a kind), plan.py (what is printed if all is well).
 """
 
 from collections.abc import Callable, Iterator
@@ -35,9 +35,9 @@ from alignment.checks.surroundings import surroundings, trackers
 from alignment.checks.trainer import trainer_settings
 from alignment.core.errors import RecipeError
 from alignment.recipe.issue import Issue
-from alignment.recipe.load import Document
+from alignment.recipe.reading.load import Document
+from alignment.recipe.reading.sound import sound_part
 from alignment.recipe.schema import Recipe
-from alignment.recipe.sound import sound_part
 from alignment.run.plan import RunPlan
 
 Check = Callable[[Recipe], Iterator[Issue]]

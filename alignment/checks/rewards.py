@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 
 import rewards
 from alignment.core.errors import DataError
-from alignment.data.declared import row_columns, task_names
 from alignment.data.mixture import load_parts
-from alignment.data.sources import source_of
+from alignment.data.sources.declared import row_columns, task_names
+from alignment.data.sources.named import source_of
+from alignment.recipe.blocks.rewards import Reward
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
-from alignment.recipe.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
 from rewards.compose import is_of_task

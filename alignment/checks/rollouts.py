@@ -9,11 +9,11 @@ from alignment.checks.own_rewards import sampled_problems
 from alignment.checks.servers import adapters, reachable
 from alignment.core.errors import RecipeError
 from alignment.data.rows import Problem, user_turn
-from alignment.recipe.engine import EngineOptions, engine_kind
-from alignment.recipe.environment import EnvironmentChoice
+from alignment.recipe.blocks.engine import EngineOptions, engine_kind
+from alignment.recipe.blocks.environment import EnvironmentChoice
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
-from alignment.recipe.sampling import ThinkingBudget
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rollout_of
 from alignment.rollout.environments.protocol import EnvironmentFault, HoldingEnvironment

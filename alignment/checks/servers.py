@@ -6,7 +6,7 @@ Neighbours: rollouts.py (asks for these), inference/vllm/server/ (the servers).
 from collections.abc import Iterator
 
 from alignment.core.errors import RecipeError
-from alignment.recipe.engine import EngineOptions, VllmServerOptions
+from alignment.recipe.blocks.engine import EngineOptions, VllmServerOptions
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rollout_of

@@ -8,7 +8,7 @@ from typing import Any
 from alignment.checks.model.folder import ModelFolder
 from alignment.checks.trainer_values import value_faults
 from alignment.core.errors import RecipeError
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe

@@ -15,7 +15,7 @@ def join(
     """Run this machine's ranks of a run that `alignment launch` runs on the first machine, until it is over."""
     from rich.console import Console
 
-    from alignment.run.join import Joined, ranks_of
+    from alignment.run.machines.join import Joined, ranks_of
 
     directory = Path(run).absolute()
     Joined(directory, machine, ranks_of(directory), Console()).go()

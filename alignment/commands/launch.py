@@ -31,10 +31,10 @@ def launch(
     from alignment.checks.recipe import checked
     from alignment.commands.run import carry_out
     from alignment.core.errors import OptionError
-    from alignment.run.machines import Machines
+    from alignment.run.machines.first import Machines
+    from alignment.run.machines.several import asked, refuse_hosts
+    from alignment.run.machines.slurm import submit
     from alignment.run.plan import RunPlan
-    from alignment.run.several import asked, refuse_hosts
-    from alignment.run.slurm import submit
 
     console = Console()
     checked(recipe, set_ or [])

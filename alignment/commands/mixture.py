@@ -1,4 +1,7 @@
-"""`alignment mixture`: which fractions of which source a stage should train on. Neighbour: run/mixture_search.py (the work)."""
+"""`alignment mixture`: which fractions of which source a stage should train on.
+
+Neighbour: run/trials/mixture_search.py (the work).
+"""
 
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
@@ -34,7 +37,7 @@ def mixture(
     Search on a small model with `--set model=NAME --run DIRECTORY`. What is measured is kept; running again resumes.
     """
     from alignment.commands.rows.trying import finished, trials_of
-    from alignment.run.mixture_search import SearchSettings, search_mixture
+    from alignment.run.trials.mixture_search import SearchSettings, search_mixture
 
     tried = trials_of(recipe, set_ or [], run_, stage, mode)
     with tried.alone(), closing(tried):

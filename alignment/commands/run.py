@@ -10,7 +10,7 @@ from alignment.commands.options import Overrides, RecipeFile
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from alignment.run.machines import Machines
+    from alignment.run.machines.first import Machines
     from alignment.run.plan import RunPlan
 
 

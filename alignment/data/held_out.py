@@ -1,7 +1,7 @@
 """Which rows of a stage are held out: by a hash of what they ask, so that a question is measured or trained on, never both.
 
 A row stays on its side when others are added or the order changes; another seed of the recipe draws another set.
-Neighbours: mixture.py (the rows), training/held_out.py (measures them), recipe/held_out.py (the fields).
+Neighbours: mixture.py (the rows), training/held_out.py (measures them), recipe/blocks/held_out.py (the fields).
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from alignment.core.errors import DataError
 from alignment.data.rows import Conversation, Message, Preference
-from alignment.data.spool import Picked
+from alignment.data.tables.spool import Picked
 
 MAX_FRACTION = 0.01  # of held-out questions that may be trained on by chance, such as a greeting
 

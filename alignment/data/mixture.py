@@ -1,7 +1,8 @@
 """Builds a stage's rows from the parts of its mixture: how much of which source, in which mode, with which flags.
 
-Every stage gets its rows here, so that order, fractions and splits are decided in one place. Neighbours: source_rows.py
-(reads rows), target_length.py (target lengths in questions), template.py (rows to tokens).
+Every stage gets its rows here, so that order, fractions and splits are decided in one place. Neighbours:
+data/sources/rows.py (reads rows), target_length.py (target lengths in questions), data/chat/template.py (rows to
+tokens).
 """
 
 import itertools
@@ -17,16 +18,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import SPLITS, TRAINING_SPLITS, Mode, Split
-from alignment.data.declared import Table, has_messages, has_pairs, hub_table, local_path
-from alignment.data.hub import hub_revision
-from alignment.data.modes import with_flag
+from alignment.data.chat.modes import with_flag
 from alignment.data.rows import Conversation, Message, Preference, Problem, read_rows
-from alignment.data.source_rows import LeftOut, source_conversations, source_pairs, source_problems
-from alignment.data.sources import INSTEAD_OF_HUB, hash_split, is_own, source_of
-from alignment.data.spool import Spool, shuffled
-from alignment.data.table_files import table_hash
+from alignment.data.sources.declared import Table, has_messages, has_pairs, hub_table, local_path
+from alignment.data.sources.named import INSTEAD_OF_HUB, hash_split, is_own, source_of
+from alignment.data.sources.rows import LeftOut, source_conversations, source_pairs, source_problems
+from alignment.data.tables.files import table_hash
+from alignment.data.tables.hub import hub_revision
+from alignment.data.tables.spool import Spool, shuffled
 from alignment.data.target_length import with_target_lengths
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 

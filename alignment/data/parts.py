@@ -8,12 +8,12 @@ from pathlib import Path
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
-from alignment.data.declared import Table, has_messages, has_pairs, local_path
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Problem
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import hash_split, is_readable, source_of
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.declared import Table, has_messages, has_pairs, local_path
+from alignment.data.sources.named import hash_split, is_readable, source_of
+from alignment.data.sources.rows import source_problems
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.issue import Place
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import held_out_of

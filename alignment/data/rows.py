@@ -1,8 +1,8 @@
 """The typed rows that flow from data to stages: Conversation, Problem, Preference, Stepwise.
 
-A row is frozen data; what is done with it lives elsewhere (template.py turns it into tokens, training/ trains on it).
-Messages and tools are in the form that chat templates read: `{"role", "content", "reasoning_content", "tool_calls"}`
-and OpenAI's function schemas. Stored as JSON lines, one object per row, in artifacts and samples.
+A row is frozen data; what is done with it lives elsewhere (data/chat/template.py turns it into tokens, training/ trains
+on it). Messages and tools are in the form that chat templates read: `{"role", "content", "reasoning_content",
+"tool_calls"}` and OpenAI's function schemas. Stored as JSON lines, one object per row, in artifacts and samples.
 """
 
 import json

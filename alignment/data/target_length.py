@@ -1,8 +1,9 @@
 """Questions that ask for a number of thinking tokens, and worked solutions of different lengths to learn it from.
 
-A target length stands in the question, and the policy has to keep it by itself (L1, arXiv 2503.04697). A thinking budget is
-enforced by the engine and does not concern the data (inference/thinking_budget.py). Neighbours: mixture.py (applies this to
-the parts of a mixture), rewards/kinds/length.py (its form `adherence` scores against the column `budget`).
+A target length stands in the question, and the policy has to keep it by itself (L1, arXiv 2503.04697). A thinking
+budget is enforced by the engine and does not concern the data (inference/thinking_budget.py). Neighbours: mixture.py
+(applies this to the parts of a mixture), rewards/kinds/length.py (its form `adherence` scores against the column
+`budget`).
 """
 
 import random
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from alignment.data.rows import Problem
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 
 SENTENCE = "Think for about {tokens} tokens."
 REVIEW = "Wait, let me look at that again"  # begins each review pass

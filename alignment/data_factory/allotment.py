@@ -1,15 +1,15 @@
 """How many rows of each part of a stage's data: of a smaller number in the same proportions, or by other fractions.
 
-Neighbours: run/trials.py (trains on them), mixture_search/ (the fractions).
+Neighbours: run/trials/trial.py (trains on them), mixture_search/ (the fractions).
 """
 
 from collections.abc import Sequence
 
 from alignment.core.errors import OptionError
-from alignment.data.declared import Procedural
 from alignment.data.mixture import ArtifactPath, part_conversations
-from alignment.data.sources import source_of
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.declared import Procedural
+from alignment.data.sources.named import source_of
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.schema import Recipe
 
 

@@ -1,7 +1,7 @@
 """The data card of a stage that leaves rows out by checks: what each check found, with examples, and where the rows are from.
 
-It is the same for the same rows: it holds no time, machine or path. Neighbours: filters/check.py (what was found), records/card.py
-(card.json), fusion/card_page.py (the pieces of card.md).
+It is the same for the same rows: it holds no time, machine or path. Neighbours: filters/check.py (what was found),
+records/card.py (card.json), fusion/card_page.py (the pieces of card.md).
 """
 
 import json
@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from alignment.data.licences import licences, source_name
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Conversation, Problem
+from alignment.data.sources.licences import licences, source_name
 from alignment.data_factory.evaluations import Tests
 from alignment.data_factory.filters.check import Check, Row, Sorted
 from alignment.data_factory.fusion.card_page import table
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
 from alignment.records.card import CardCheck, CardExample, CardFigures, CardPart, DataCard

@@ -1,7 +1,7 @@
 """The problems that a recipe is measured on, as texts that training rows are compared with.
 
-Neighbours: overlap.py (compares), evaluation/task.py (asks the same problems), checks/rows/overlap.py (the same question in `check`,
-by equal questions and of local files alone).
+Neighbours: overlap.py (compares), evaluation/task.py (asks the same problems), checks/rows/overlap.py (the same
+question in `check`, by equal questions and of local files alone).
 """
 
 import itertools
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import Split
-from alignment.data.declared import Procedural
 from alignment.data.rows import Preference, Problem
-from alignment.data.source_rows import source_problems, table_places
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import Procedural
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import source_problems, table_places
 from alignment.data_factory.overlap import TestIndex
-from alignment.recipe.own_code import LM_EVAL
+from alignment.recipe.own.code import LM_EVAL
 from alignment.recipe.schema import Recipe
 
 HELD_OUT: tuple[Split, ...] = ("evaluation",)

@@ -12,15 +12,13 @@ from alignment.core.progress import Progress
 from alignment.core.vocabulary import MODES, Mode
 from alignment.data.rows import Problem
 from alignment.evaluation.grading import LANGUAGE, Graders, correctness
-from alignment.evaluation.measures.outcomes import Outcome, fraction
-from alignment.evaluation.measures.paired_prompts import measure_paired_prompts
+from alignment.evaluation.outcomes import Outcome, fraction
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve
-from alignment.recipe.environment import EnvironmentChoice
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.own_task import OwnTask
-from alignment.records.paired_prompts import PairedPromptsRecord
+from alignment.recipe.blocks.environment import EnvironmentChoice
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.own_task import OwnTask
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged
@@ -33,7 +31,7 @@ CHUNK = 256  # completions that are judged together, between two progress report
 
 @dataclass(frozen=True)
 class Question:
-    """One problem, asked in one mode; flagged as in data/template.py. budget: its most thinking tokens, where a sweep
+    """One problem, asked in one mode; flagged as in data/chat/template.py. budget: its most thinking tokens, where a sweep
     says so, in place of the evaluation's own."""
 
     problem: Problem
@@ -141,11 +139,6 @@ class Evaluator:
         """Whether the chat template writes one prompt for both modes, so that the policy cannot know the mode."""
         thinking, plain = (self._trajectories_of(problem).prompt_ids(problem, mode) for mode in MODES)
         return thinking == plain
-
-    def paired_prompts(self, table: str) -> PairedPromptsRecord:
-        """The policy's log-odds on a table of paired prompts."""
-        most = self.settings.max_prompt_tokens + self.settings.max_completion_tokens
-        return measure_paired_prompts(self.sampler, table, most)
 
     def close(self) -> None:
         """Close the environments, the verifiers and the engine."""

@@ -1,18 +1,19 @@
 """Grades the answers of an evaluation: each task by its own grader, and those of the project by the one that applies.
 
-Neighbours: answering.py (the answers), data/own_task.py (what a task of one's own says), rollout/scoring.py (verdicts).
+Neighbours: answering.py (the answers), data/sources/own_task.py (what a task of one's own says), rollout/scoring.py
+(verdicts).
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from alignment.data.own_task import task_name, task_of
 from alignment.data.rows import Problem
+from alignment.data.sources.own_task import task_name, task_of
 from alignment.evaluation.lm_eval.names import is_lm_eval
 from alignment.evaluation.lm_eval.task import lm_eval_task
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.own_task import OwnTask
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.own_task import OwnTask
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.trajectory import Trajectory
 from rewards import Rollout, Verdict

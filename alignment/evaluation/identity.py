@@ -1,7 +1,7 @@
 """The identity of an evaluation: everything that decides its figures. Imports no torch.
 
-Neighbours: run/runner.py (what is still to be measured), job.py (measures), sweep/plan.py (points of a budget sweep, each
-with the identity of its task).
+Neighbours: run/runner.py (what is still to be measured), job.py (measures), sweep/plan.py (points of a budget sweep,
+each with the identity of its task).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from alignment.core.files import file_hash
 from alignment.core.typed_json import Json
-from alignment.data.declared import Table, local_path
-from alignment.data.own_task import task_content, task_name
-from alignment.data.paired_prompts import table_path
-from alignment.data.sources import is_file, load_source
-from alignment.data.table_files import table_hash
-from alignment.recipe.engine import WITHOUT_EFFECT
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.own_code import LM_EVAL
+from alignment.data.sources.declared import Table, local_path
+from alignment.data.sources.named import is_file, load_source
+from alignment.data.sources.own_task import task_content, task_name
+from alignment.data.tables.files import table_hash
+from alignment.data.tables.paired_prompts import table_path
+from alignment.recipe.blocks.engine import WITHOUT_EFFECT
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.own.code import LM_EVAL
 from alignment.recipe.schema import Recipe
 
 # What adds figures of its own does not change the others; nor does how fast the engine is.

@@ -22,12 +22,13 @@ from alignment.evaluation.answering import Evaluator, Question, outcome
 from alignment.evaluation.grading import correctness
 from alignment.evaluation.measures.constraints import constraint_figures
 from alignment.evaluation.measures.conversations import converse, follow_figures, follow_samples, plan_conversations
-from alignment.evaluation.measures.outcomes import Refusals, figures, fraction, refusals
+from alignment.evaluation.measures.paired_prompts import measure_paired_prompts
 from alignment.evaluation.measures.self_consistency import Confidence, self_consistency
 from alignment.evaluation.measures.target_length import adherence
+from alignment.evaluation.outcomes import Refusals, figures, fraction, refusals
 from alignment.evaluation.task import all_problems
 from alignment.evaluation.work import EvaluationWork
-from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.records.constraints import ConstraintsRecord
 from alignment.records.evaluation import EvaluationRecord, Sample
 from alignment.records.follow import FollowRecord
@@ -137,7 +138,7 @@ def _run(work: EvaluationWork, output: Path) -> None:
     if settings.follow_turns > 1:
         measure_follow(evaluator, problems, settings.seed).write(output / "follow.json")
     if settings.paired_prompts is not None:
-        evaluator.paired_prompts(settings.paired_prompts).write(output / "paired_prompts.json")
+        measure_paired_prompts(evaluator, settings.paired_prompts).write(output / "paired_prompts.json")
     evaluator.close()
 
 

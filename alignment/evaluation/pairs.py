@@ -2,8 +2,9 @@
 
     python -m alignment.evaluation.pairs RUN/01-taste/output pairs.jsonl --count 200 --most-tokens 512
 
-The figures are those of a reward_model stage's held-out pairs, and each answer is scored alone by the same rendering. Neighbours:
-records/reward_model.py (the figures), inference/reward_model.py (scores), training/stages/reward_model.py (held-out pairs).
+The figures are those of a reward_model stage's held-out pairs, and each answer is scored alone by the same rendering.
+Neighbours: records/reward_model.py (the figures), inference/reward_model.py (scores), training/stages/reward_model.py
+(held-out pairs).
 """
 
 import itertools
@@ -19,11 +20,11 @@ from alignment.core.errors import DataError
 from alignment.core.progress import Progress
 from alignment.core.statistics.preference import ScoredPair
 from alignment.core.typed_json import encode
-from alignment.data.declared import Table, has_pairs
+from alignment.data.chat.template import RenderedPair, render_preference
 from alignment.data.rows import Preference
-from alignment.data.source_rows import LeftOut, source_pairs
-from alignment.data.sources import load_source
-from alignment.data.template import RenderedPair, render_preference
+from alignment.data.sources.declared import Table, has_pairs
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import LeftOut, source_pairs
 from alignment.inference.reward_model import RewardModel
 from alignment.records.reward_model import RewardModelRecord, record_of
 

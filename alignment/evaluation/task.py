@@ -1,6 +1,6 @@
 """Tasks: the problems of evaluation sources, or of the evaluation split of procedural ones.
 
-Neighbours: data/source_rows.py (reads them), answering.py (answers and judges them).
+Neighbours: data/sources/rows.py (reads them), answering.py (answers and judges them).
 """
 
 import itertools
@@ -10,13 +10,13 @@ from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS, Split
-from alignment.data.declared import Procedural, Table
-from alignment.data.own_task import as_asked, task_name, task_of
 from alignment.data.rows import Problem
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import is_own, load_source
+from alignment.data.sources.declared import Procedural, Table
+from alignment.data.sources.named import is_own, load_source
+from alignment.data.sources.own_task import as_asked, task_name, task_of
+from alignment.data.sources.rows import source_problems
 from alignment.evaluation.lm_eval.names import is_lm_eval, lm_eval_fault
-from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.recipe.schema import Recipe
 from alignment.rollout.references import measuring_problem
 

@@ -1,7 +1,8 @@
 """The model card of an export, README.md, made from what the run recorded and nothing else.
 
 Losses stand in it like gains: every evaluated stage with its interval, every alarm. It names no path of the machine.
-Neighbours: process_card.py (a process reward model's own parts), report/ (the figures), data/licences.py, commands/export/exporting.py.
+Neighbours: process_card.py (a process reward model's own parts), report/ (the figures), data/sources/licences.py,
+commands/export/exporting.py.
 """
 
 import json
@@ -11,18 +12,18 @@ from pathlib import Path
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES
-from alignment.data.declared import Table
-from alignment.data.hub import is_hub_id
-from alignment.data.licences import licences, source_name
 from alignment.data.mixture import load_parts
-from alignment.data.sources import source_of
+from alignment.data.sources.declared import Table
+from alignment.data.sources.licences import licences, source_name
+from alignment.data.sources.named import source_of
+from alignment.data.tables.hub import is_hub_id
 from alignment.export.process_card import ProcessModelFacts, process_opening, process_results, process_use
 from alignment.recipe.kinds import find_kind
 from alignment.recipe.schema import Recipe
 from alignment.records.evaluation import EvaluationFigures
 from alignment.records.export import GgufFile, QuantisedExport
+from alignment.report import phrases
 from alignment.report.document import Report, StageSection
-from alignment.report.render import phrases
 from alignment.report.render.markdown import CHANGE_LEGEND, cell, stages_table, table
 
 LICENCE_UNSTATED = "not stated here: that of the base model and of the data applies"

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from alignment.core.statistics.intervals import wilson
 from alignment.core.typed_json import Json
 from alignment.records.process import ProcessRecord
+from alignment.report import phrases
 from alignment.report.document import ProcessSection
 from alignment.report.process import section_of
-from alignment.report.render import phrases, process
+from alignment.report.render import process
 from alignment.report.render.markdown import cell, table
 
 NOT_MEASURED = (

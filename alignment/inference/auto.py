@@ -1,6 +1,6 @@
 """`engine: auto`: vLLM if it can run here, else transformers. Imports no torch until an engine starts.
 
-Neighbours: vllm/kind.py and transformers/kind.py (the two), recipe/engine.py (the list).
+Neighbours: vllm/kind.py and transformers/kind.py (the two), recipe/blocks/engine.py (the list).
 """
 
 from dataclasses import replace
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from alignment.core.errors import EngineError
 from alignment.inference.transformers import kind as transformers
 from alignment.inference.vllm import kind as vllm
-from alignment.recipe.engine import EngineKind, VllmOptions, retyped
+from alignment.recipe.blocks.engine import EngineKind, VllmOptions, retyped
 
 if TYPE_CHECKING:
     from alignment.inference.engine import Engine, EngineSettings

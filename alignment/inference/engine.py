@@ -1,8 +1,8 @@
 """Engine, the protocol of whatever samples completions, with GenerationRequest and Generation.
 
-An engine turns requests into generations and yields each as it finishes. It works on tokens, not messages, and enforces the
-upper limit of a thinking budget (thinking_budget.py). sampler.py adds text and the lower limit, the same for all engines.
-Neighbours: transformers/engine.py and vllm/in_process.py (the engines), start.py (starts one).
+An engine turns requests into generations and yields each as it finishes. It works on tokens, not messages, and enforces
+the upper limit of a thinking budget (thinking_budget.py). sampler.py adds text and the lower limit, the same for all
+engines. Neighbours: transformers/engine.py and vllm/in_process.py (the engines), start.py (starts one).
 """
 
 import hashlib
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from alignment.core.vocabulary import Mode
 from alignment.inference.thinking_budget import ThinkTokens, forced_tokens
-from alignment.recipe.engine import EngineOptions
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.engine import EngineOptions
+from alignment.recipe.blocks.sampling import ThinkingBudget
 
 if TYPE_CHECKING:
     import torch

@@ -1,9 +1,10 @@
 """GenerativeVerifier: scores each step by what a language model answers when it is asked whether the step is right.
 
-The score is the probability of `Yes` against `No` as the first token of the answer, after a prompt that shows the problem and
-the solution so far: the direct form of GenRM (arXiv 2408.15240, section 3.1), asked of every step. It needs no labels and no
-training; a model that was fine-tuned on such answers is read in the same way. Nothing is sampled, and no rationale is written
-before the answer (GenRM-CoT). Neighbours: process_model.py (trained heads), step_logprobs.py (a policy's own log-probs).
+The score is the probability of `Yes` against `No` as the first token of the answer, after a prompt that shows the
+problem and the solution so far: the direct form of GenRM (arXiv 2408.15240, section 3.1), asked of every step. It needs
+no labels and no training; a model that was fine-tuned on such answers is read in the same way. Nothing is sampled, and
+no rationale is written before the answer (GenRM-CoT). Neighbours: process_model.py (trained heads), step_logprobs.py (a
+policy's own log-probs).
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,9 @@ from transformers import AutoTokenizer
 
 from alignment.core.errors import ArtifactError
 from alignment.core.statistics.logistic import sigmoid
+from alignment.data.chat.template import inert, render_prompt
 from alignment.data.rows import Message
-from alignment.data.steps import StepRule
-from alignment.data.template import inert, render_prompt
+from alignment.data.steps.definition import StepRule
 from alignment.inference.frozen_policy import FrozenPolicy, language_model_config
 from alignment.inference.process_model import Solution
 

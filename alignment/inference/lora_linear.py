@@ -3,7 +3,7 @@
 PEFT casts a layer's input to the adapter's float32, autocast casts it back, and the adapter's part is scaled and added in passes of
 its own: each of a model's layers keeps several copies of its input for the backward pass. Here the second product adds to
 the first one's result, and one copy is kept. In float32 PEFT's own layers are used. Neighbours:
-weights/adapter_only.py and training/main.py (whose adapters these are).
+inference/vllm/weights/adapter_only.py and training/main.py (whose adapters these are).
 """
 
 import types

@@ -1,15 +1,15 @@
 """Opens what a recipe's `process` names: a process reward model, or a policy whose log-probs are scores.
 
-Neighbours: process_model.py and step_logprobs.py (the two), recipe/process.py (the settings).
+Neighbours: process_model.py and step_logprobs.py (the two), recipe/blocks/process.py (the settings).
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
-from alignment.data.steps import StepRule
+from alignment.data.steps.definition import StepRule
 from alignment.inference.process_model import ProcessModel, StepModel
 from alignment.inference.step_logprobs import PolicyLogprobs
-from alignment.recipe.process import Process
+from alignment.recipe.blocks.process import Process
 
 
 def open_step_model(

@@ -1,7 +1,7 @@
 """ProcessModel: scores each step of solutions with a process reward model, in transformers or in vLLM.
 
-It loads what a prm stage leaves, any folder for token classification with two labels whose config names a step token, and
-Qwen's own process reward models, which have a head of two layers. Neighbours: data/step_template.py (tokens),
+It loads what a prm stage leaves, any folder for token classification with two labels whose config names a step token,
+and Qwen's own process reward models, which have a head of two layers. Neighbours: data/steps/template.py (tokens),
 step_logprobs.py (a policy in its place).
 """
 
@@ -15,11 +15,11 @@ from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification,
 
 from alignment.core.errors import ArtifactError
 from alignment.data.rows import Message
-from alignment.data.step_template import RenderedSteps, render_steps, step_token_id
-from alignment.data.steps import Step, StepRule, thinking_steps
+from alignment.data.steps.definition import Step, StepRule, thinking_steps
+from alignment.data.steps.template import RenderedSteps, render_steps, step_token_id
 from alignment.inference.by_length import padded_batches
-from alignment.recipe.process import RIGHT, STEP_TOKEN
-from alignment.recipe.scorers import ScorerEngine
+from alignment.recipe.blocks.process import RIGHT, STEP_TOKEN
+from alignment.recipe.blocks.scorers import ScorerEngine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

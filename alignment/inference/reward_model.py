@@ -1,7 +1,8 @@
 """RewardModel: one number for a conversation, by a model for sequence classification with one label.
 
-It loads what a reward_model stage leaves, or any such folder or hub id in safetensors, and renders a conversation with its
-own tokenizer as the stage rendered it in training. Neighbours: process_model.py (the same for steps), data/template.py.
+It loads what a reward_model stage leaves, or any such folder or hub id in safetensors, and renders a conversation with
+its own tokenizer as the stage rendered it in training. Neighbours: process_model.py (the same for steps),
+data/chat/template.py.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,11 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from alignment.core.errors import ArtifactError, DataError
 from alignment.core.vocabulary import Mode
+from alignment.data.chat.template import inert, render_preference
 from alignment.data.rows import Message, Preference, ToolSchema
-from alignment.data.template import inert, render_preference
 from alignment.inference.by_length import padded_batches
 from alignment.inference.weights.unsharded import unsharded
-from alignment.recipe.scorers import POOLING_FRACTION, ScorerEngine
+from alignment.recipe.blocks.scorers import POOLING_FRACTION, ScorerEngine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

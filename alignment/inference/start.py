@@ -1,6 +1,7 @@
 """Starts engines on a policy, and wraps them in a Sampler.
 
-Neighbours: engine.py (the protocol), sampler.py (text and a minimum of thinking), recipe/engine.py (which engines there are).
+Neighbours: engine.py (the protocol), sampler.py (text and a minimum of thinking), recipe/blocks/engine.py (which
+engines there are).
 """
 
 from dataclasses import dataclass
@@ -8,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from alignment.core.errors import EngineError
 from alignment.core.machine import visible_gpus
-from alignment.data.turn_end import end_ids, turn_end_id
+from alignment.data.chat.turn_end import end_ids, turn_end_id
 from alignment.inference.engine import Engine, EngineSettings
 from alignment.inference.pool import EnginePool
 from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
-from alignment.recipe.engine import EngineOptions, engine_kind
+from alignment.recipe.blocks.engine import EngineOptions, engine_kind
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -1,8 +1,8 @@
 """PolicyLogprobs: scores each step by the probabilities that a policy gives its tokens. No labels, no training.
 
-What the policy would hardly have written itself is likely to be a slip; what it believes wrongly, it gives a high score. An
-implicit process reward model without a reference (arXiv 2412.01981) is such a score. Neighbours: process_model.py (trained models),
-frozen_policy.py (log-probs), recipe/process.py (the settings).
+What the policy would hardly have written itself is likely to be a slip; what it believes wrongly, it gives a high
+score. An implicit process reward model without a reference (arXiv 2412.01981) is such a score. Neighbours:
+process_model.py (trained models), frozen_policy.py (log-probs), recipe/blocks/process.py (the settings).
 """
 
 import math
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from transformers import AutoTokenizer
 
-from alignment.data.steps import StepRule
-from alignment.data.template import inert, render_prompt
+from alignment.data.chat.template import inert, render_prompt
+from alignment.data.steps.definition import StepRule
 from alignment.inference.frozen_policy import FrozenPolicy, language_model_config
 from alignment.inference.process_model import Solution
-from alignment.recipe.process import StepLogprob
+from alignment.recipe.blocks.process import StepLogprob
 from rewards.contract import THINK_CLOSE, THINK_OPEN
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """The rule of a thinking budget, token by token: when it is spent, and which tokens are forced then.
 
-A budget counts the tokens of a think block. When it is spent and `</think>` has not come, the stop text is forced and the
-answer follows (Qwen3 report, arXiv 2505.09388, section 4.3). Every engine follows this rule: vLLM by its own
-thinking_token_budget, transformers/clock.py on tensors, serve/budget_processor.py in a server. Neighbours: sampler.py (the
-minimum), recipe/sampling.py (ThinkingBudget in a recipe).
+A budget counts the tokens of a think block. When it is spent and `</think>` has not come, the stop text is forced and
+the answer follows (Qwen3 report, arXiv 2505.09388, section 4.3). Every engine follows this rule: vLLM by its own
+thinking_token_budget, transformers/clock.py on tensors, serve/budget_processor.py in a server. Neighbours: sampler.py
+(the minimum), recipe/blocks/sampling.py (ThinkingBudget in a recipe).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Log-probs of the most likely tokens at each place of a text, from a vLLM server that runs already.
 
 By `prompt_logprobs` of its completions API: the text's own token is always among them, whatever its rank. Neighbours:
-recipe/teacher.py (the settings), training/distillation/served.py (who asks), rewards/posting.py (limits and retries).
+recipe/blocks/teacher.py (the settings), training/distillation/served.py (who asks), rewards/posting.py (limits and
+retries).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 
 from alignment.core.errors import EngineError
-from alignment.recipe.teacher import TeacherServer
+from alignment.recipe.blocks.teacher import TeacherServer
 from rewards.posting import Service
 
 NO_TOKEN = -1  # the id that fills up a place with fewer tokens

@@ -10,8 +10,8 @@ from typing import Any
 
 from alignment.inference.engine import EngineSettings, Generation, GenerationRequest
 from alignment.inference.thinking_budget import ThinkTokens
-from alignment.recipe.engine import engine_options
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.engine import engine_options
+from alignment.recipe.blocks.sampling import ThinkingBudget
 
 RECEIVED_BYTES = 1 << 20
 Message = dict[str, Any]

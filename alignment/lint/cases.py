@@ -1,7 +1,7 @@
 """The rows that the linter inspects, from a stage's mixture or from a file of conversations.
 
-A file is read as stages read it (data/table_files.py, data/shapes.py). Its contents are untrusted: a row that is not a
-conversation, pair or problem becomes a finding and is not inspected further.
+A file is read as stages read it (data/tables/files.py, data/tables/shapes.py). Its contents are untrusted: a row that
+is not a conversation, pair or problem becomes a finding and is not inspected further.
 """
 
 import itertools
@@ -13,11 +13,11 @@ from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.fields import read_pair, read_problem
 from alignment.data.rows import Conversation, Preference
-from alignment.data.shapes import chat_of, recognise, tools_of
-from alignment.data.sources import fields_of
-from alignment.data.table_files import FileRow, read_table
+from alignment.data.sources.named import fields_of
+from alignment.data.tables.fields import read_pair, read_problem
+from alignment.data.tables.files import FileRow, read_table
+from alignment.data.tables.shapes import chat_of, recognise, tools_of
 from alignment.lint.findings import Finding, shown
 from rewards.contract import THINK_CLOSE, split_thinking
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alignment.lint.markers import CHATML, markers_of
+from alignment.recipe.blocks.sampling import QWEN3_STOP_TEXT
 from alignment.recipe.kinds import Takes, kind_of
-from alignment.recipe.sampling import QWEN3_STOP_TEXT
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rollout_of
 

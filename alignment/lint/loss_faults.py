@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from alignment.data.modes import flagged_mode
+from alignment.data.chat.modes import flagged_mode
 from alignment.lint.cases import assistant_turns, last_query, split_turn
 from alignment.lint.findings import Finding, Intent, shown
 from alignment.lint.tool_faults import calls_of

@@ -1,7 +1,7 @@
 """Looks at every row of a table for the faults that need no tokenizer, and says which rows are left out and why.
 
-`alignment check` calls `table_faults` on local files; stages call `without_faulty` on the rows that they are about to train on.
-Neighbours: linter.py (the faults of one row), data/mixture.py (the fraction that may be left out).
+`alignment check` calls `table_faults` on local files; stages call `without_faulty` on the rows that they are about to
+train on. Neighbours: linter.py (the faults of one row), data/mixture.py (the fraction that may be left out).
 """
 
 from array import array
@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from alignment.core.errors import DataError
-from alignment.data.declared import Table, local_path
 from alignment.data.mixture import ArtifactPath, problems_of, refuse_faulty
 from alignment.data.rows import Conversation, Preference, Problem
-from alignment.data.source_rows import LeftOut, table_places
-from alignment.data.sources import source_of
-from alignment.data.spool import Picked
-from alignment.data.table_files import last_change
+from alignment.data.sources.declared import Table, local_path
+from alignment.data.sources.named import source_of
+from alignment.data.sources.rows import LeftOut, table_places
+from alignment.data.tables.files import last_change
+from alignment.data.tables.spool import Picked
 from alignment.lint.cases import Case
 from alignment.lint.findings import Intent
 from alignment.lint.linter import row_findings
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from alignment.core.errors import DataError
 from alignment.core.resources import model_place
-from alignment.data.chat_templates import suggested, template_text, use_template
+from alignment.data.chat.templates import suggested, template_text, use_template
 from alignment.lint.template_faults import Setting
 from alignment.lint.views import Vocabulary
 from alignment.recipe.schema import Recipe

@@ -5,7 +5,7 @@ One function per fault. Neighbours: text_faults.py, tool_faults.py, linter.py (t
 
 from collections.abc import Iterator
 
-from alignment.data.modes import FLAGS, flagged_mode
+from alignment.data.chat.modes import FLAGS, flagged_mode
 from alignment.lint.cases import Case, assistant_turns, last_query, split_turn
 from alignment.lint.findings import Finding, Intent
 from alignment.lint.tool_faults import has_calls

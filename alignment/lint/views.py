@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from alignment.data.modes import flagged_mode
-from alignment.data.template import IGNORED, labelled, marks_generation, template_switches
-from alignment.data.turn_end import turn_end, turn_end_id
+from alignment.data.chat.modes import flagged_mode
+from alignment.data.chat.template import IGNORED, labelled, marks_generation, template_switches
+from alignment.data.chat.turn_end import turn_end, turn_end_id
 from alignment.lint.cases import Case, assistant_turns
 from alignment.lint.findings import Intent
 from alignment.lint.markers import ASSISTANT_TOKENS

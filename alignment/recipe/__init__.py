@@ -1,1 +1,1 @@
-"""Recipes: schema.py and its neighbours define the fields, load.py reads a file; checks/ finds what cannot work."""
+"""Recipes: schema.py and blocks/ define the fields, reading/ reads a file; checks/ finds what cannot work."""

@@ -1,6 +1,7 @@
 """Issue: one error in a recipe, with its place, what was found, and what to write instead.
 
-Neighbours: explain.py (pydantic's errors as issues), load.py (finds the line of a place), checks/ (all other issues).
+Neighbours: recipe/reading/explain.py (pydantic's errors as issues), recipe/reading/load.py (finds the line of a place),
+checks/ (all other issues).
 """
 
 import difflib

@@ -1,6 +1,6 @@
 """The learning rate of a LoRA stage that sets none.
 
-Neighbours: lora.py (the block), trainer_keys.py (the default of a kind for all weights), run/identity.py and
+Neighbours: recipe/blocks/lora.py (the block), recipe/trainer_keys.py (the default of a kind for all weights), run/identity.py and
 training/context.py (which use it).
 """
 

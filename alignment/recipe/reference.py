@@ -1,7 +1,7 @@
 """Generates docs/recipes.md from the schema.
 
-`python -m alignment.recipe.reference > docs/recipes.md`. tests/recipes/test_reference.py fails if the page is out of date.
-Neighbours: schema.py and the files it is made of (the sentences), kinds.py (the stage kinds that are built in),
+`python -m alignment.recipe.reference > docs/recipes.md`. tests/recipes/test_reference.py fails if the page is out of
+date. Neighbours: schema.py and the files it is made of (the sentences), kinds.py (the stage kinds that are built in),
 rewards (the reward kinds and their options).
 """
 
@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from alignment.recipe import (
+from alignment.recipe import schema, stage
+from alignment.recipe.blocks import (
     algorithm,
     classifier,
     data,
@@ -32,15 +33,13 @@ from alignment.recipe import (
     own_task,
     process,
     sampling,
-    schema,
     scorers,
     search,
-    stage,
     steps,
     teacher,
 )
-from alignment.recipe import rewards as reward_block
-from alignment.recipe.algorithm import ALGORITHM_NAMES, ALGORITHMS
+from alignment.recipe.blocks import rewards as reward_block
+from alignment.recipe.blocks.algorithm import ALGORITHM_NAMES, ALGORITHMS
 from alignment.recipe.kinds import StageKind, kinds
 from alignment.recipe.trainer_keys import OWNED_BY_EVERY_STAGE, OWNED_WITH_TRL
 from rewards import VERIFIERS, verifier_options

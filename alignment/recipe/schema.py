@@ -1,8 +1,8 @@
 """The schema of a recipe. Each field has one sentence, which is also its help text.
 
 The fields of a stage depend on its kind, which kinds.py finds. Neighbours: stage.py (the fields of every stage),
-sampling.py, lora.py, rewards.py and others (the blocks of a stage), load.py (YAML, line numbers, --set), checks/ (checks
-that need more than the document).
+recipe/blocks/sampling.py, recipe/blocks/lora.py, recipe/blocks/rewards.py and others (the blocks of a stage),
+recipe/reading/load.py (YAML, line numbers, --set), checks/ (checks that need more than the document).
 """
 
 from typing import Annotated, Any
@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator, SerializeAsAny, StringConstraints, TypeAdapter
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from alignment.recipe.blocks.data import DataOverrides
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.blocks.judges import NAME, ServedJudge
 from alignment.recipe.closed import Closed
-from alignment.recipe.data import DataOverrides
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.hardware import Hardware
 from alignment.recipe.issue import nearest
-from alignment.recipe.judges import NAME, ServedJudge
 from alignment.recipe.kinds import find_kind, kind_names, kind_of
 from alignment.recipe.stage import StageFields
 

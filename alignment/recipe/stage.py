@@ -1,19 +1,19 @@
 """The fields that every stage has, those of every stage that trains, and the blocks that several kinds share.
 
 A kind's own fields are in its file in training/kinds/. Neighbours: kinds.py (what a kind declares), schema.py (the
-recipe), sampling.py, rewards.py and lora.py (the blocks).
+recipe), recipe/blocks/sampling.py, recipe/blocks/rewards.py and recipe/blocks/lora.py (the blocks).
 """
 
 from typing import Any, Literal
 
 from pydantic import Field
 
+from alignment.recipe.blocks.data import MixturePart
+from alignment.recipe.blocks.held_out import HeldOut
+from alignment.recipe.blocks.lora import Lora
+from alignment.recipe.blocks.rewards import Reward
+from alignment.recipe.blocks.sampling import Sampling
 from alignment.recipe.closed import Closed
-from alignment.recipe.data import MixturePart
-from alignment.recipe.held_out import HeldOut
-from alignment.recipe.lora import Lora
-from alignment.recipe.rewards import Reward
-from alignment.recipe.sampling import Sampling
 
 STAGE_NAME = r"^[a-z][a-z0-9_]*$"
 

@@ -1,7 +1,8 @@
 """machines/0.json and machines/N.json: what the machines of a run say to each other, through the run directory.
 
-The first machine says which stage is to be started, the others how theirs went. Each writes its own file alone, and a number that
-goes up while it is alive. Neighbours: run/machines.py (the first one), run/join.py (the others).
+The first machine says which stage is to be started, the others how theirs went. Each writes its own file alone, and a
+number that goes up while it is alive. Neighbours: run/machines/first.py (the first one), run/machines/join.py (the
+others).
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Policies named on the command line: a model folder, or stages of a run.
 
-`alignment chat` talks to one, `alignment serve` serves one, `alignment budget` measures several. Neighbours: records/run_folder.py (what a stage leaves),
-inference/start.py (starts an engine on the folder).
+`alignment chat` talks to one, `alignment serve` serves one, `alignment budget` measures several. Neighbours:
+records/run_folder.py (what a stage leaves), inference/start.py (starts an engine on the folder).
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from alignment.core.errors import ArtifactError
 from alignment.core.files import content_hash
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.recipe.kinds import find_kind
-from alignment.recipe.sampling import ThinkingBudget
 from alignment.records.adapter import ADAPTER_CONFIG
 from alignment.records.run_folder import RunFolder, StageFolder
 

@@ -1,7 +1,7 @@
 """trials/: short runs of one stage on other rows, and what they say: how many rows will do, and which fractions of which source.
 
-trials/KEY is a run directory of its own; trial.json in it is what was measured. Neighbours: run/trials.py (runs them),
-run/row_curve.py and run/mixture_search.py (what is made of them), report/ (shows it).
+trials/KEY is a run directory of its own; trial.json in it is what was measured. Neighbours: run/trials/trial.py (runs
+them), run/trials/row_curve.py and run/trials/mixture_search.py (what is made of them), report/ (shows it).
 """
 
 from collections.abc import Mapping

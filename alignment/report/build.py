@@ -28,8 +28,8 @@ from alignment.report.document import (
     SweepSection,
 )
 from alignment.report.paired_prompts import paired_shifts
+from alignment.report.phrases import summary
 from alignment.report.process import process_section
-from alignment.report.render.phrases import summary
 from alignment.report.run import Run, Stage
 from alignment.report.scores import rewards_over_steps
 from alignment.report.tasks import tasks_over_steps

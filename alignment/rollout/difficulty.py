@@ -1,10 +1,11 @@
 """A pool of problems that learns across steps how often each is solved, and draws those whose rewards vary most.
 
-A group whose completions all have the same reward has no advantage. So part of a step explores (problems never asked, then
-those asked longest ago), and the rest is drawn in proportion to the variance of the reward: p(1 - p) for a reward of 0 or 1,
-as in sampling for learnability (arXiv 2502.12272). Estimates fade as the policy changes (arXiv 2507.04632, section 3). While
-few problems are known few are drawn: the same ones at every step would be learnt by heart.
-Neighbours: groups.py (dynamic sampling), records/difficulty.py (the file), training/rl/step_problems.py (trainer and checkpoints).
+A group whose completions all have the same reward has no advantage. So part of a step explores (problems never asked,
+then those asked longest ago), and the rest is drawn in proportion to the variance of the reward: p(1 - p) for a reward
+of 0 or 1, as in sampling for learnability (arXiv 2502.12272). Estimates fade as the policy changes (arXiv 2507.04632,
+section 3). While few problems are known few are drawn: the same ones at every step would be learnt by heart.
+Neighbours: groups.py (dynamic sampling), records/difficulty.py (the file), training/rl/step_problems.py (trainer and
+checkpoints).
 """
 
 import itertools
@@ -13,7 +14,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.records.difficulty import DifficultyState, ProblemDifficulty
 from alignment.rollout.scoring import Judged, is_right
 from alignment.rollout.task_order import by_task, task_variances

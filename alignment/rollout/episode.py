@@ -1,7 +1,7 @@
 """One rollout under way: its environment, its turns so far, and what ended it.
 
-An environment that fails ends its own rollout and no other: what was sampled is kept, with the fault in words, and nobody
-judges it. Neighbours: sampler.py (drives many), trajectory.py (what comes of one), environments/protocol.py.
+An environment that fails ends its own rollout and no other: what was sampled is kept, with the fault in words, and
+nobody judges it. Neighbours: sampler.py (drives many), trajectory.py (what comes of one), environments/protocol.py.
 """
 
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Message, Problem
 from alignment.inference.engine import Generation, GenerationRequest, request_seed
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.rollout.environments.protocol import (
     Environment,
     EnvironmentFault,

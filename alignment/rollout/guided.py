@@ -1,8 +1,8 @@
 """Guided decoding: step-level beam search and best of N, in which scores of steps decide what an answer becomes.
 
-Searches of many problems advance together, so that an engine is kept busy: a round samples the next step of every unfinished
-answer, and scores all of them in one pass. Neighbours: sampler.py (plain rollouts), inference/process_model.py (what
-scores), recipe/search.py (the settings).
+Searches of many problems advance together, so that an engine is kept busy: a round samples the next step of every
+unfinished answer, and scores all of them in one pass. Neighbours: sampler.py (plain rollouts),
+inference/process_model.py (what scores), recipe/blocks/search.py (the settings).
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,8 +14,8 @@ from alignment.data.rows import Message
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
 from alignment.inference.process_model import Solution, StepModel
 from alignment.inference.sampler import joined
-from alignment.recipe.process import aggregated
-from alignment.recipe.search import SEARCHED_BY, BeamSearch, BestOfN
+from alignment.recipe.blocks.process import aggregated
+from alignment.recipe.blocks.search import SEARCHED_BY, BeamSearch, BestOfN
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.sampler import TrajectorySampler

@@ -1,7 +1,7 @@
 """Whether a judge may train a policy: measured on verdicts that are known, before anything is trained.
 
 Neighbours: rewards/kinds/judge/agreement.py (counts), training/stages/grpo.py (asks before it trains), commands/audit/
-(prints the same), recipe/judges.py (what a recipe asks for).
+(prints the same), recipe/blocks/judges.py (what a recipe asks for).
 """
 
 import math
@@ -14,8 +14,8 @@ from alignment.core.errors import ArtifactError, DataError, JudgeRefused
 from alignment.core.files import read_json_lines
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import wilson
-from alignment.recipe.judges import Agreement
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.judges import Agreement
+from alignment.recipe.blocks.rewards import Reward
 from alignment.records.judges import KnownAgreement
 from alignment.rollout.judges import reward_options
 from rewards.kinds.judge.agreement import RIGHT_FROM, JudgeAgreement, KnownVerdict, measure_agreement

@@ -1,7 +1,7 @@
 """What rewards/ is given of a recipe's judges: where one is that the runner serves, and the file that keeps what it says.
 
-The runner tells a stage's process by its environment. Neighbours: scoring.py (asks), run/judges.py (serves them),
-recipe/judges.py (what a recipe says), judge_agreement.py (whether one may train).
+The runner tells a stage's process by its environment. Neighbours: scoring.py (asks), run/judges/served.py (serves
+them), recipe/blocks/judges.py (what a recipe says), judge_agreement.py (whether one may train).
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Any
 
 from alignment.core.errors import RecipeError
 from alignment.core.typed_json import Json
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.records.judges import JudgesSpending
 from rewards.spending import Spending
 

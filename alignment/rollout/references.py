@@ -1,8 +1,8 @@
 """Checks that a source's references pass their own verifier: each sampled reference is judged as an answer.
 
-If a verifier rejects a correct reference, RL would punish correct answers. `alignment check` covers local files; a public
-set is not downloaded for that, so the stage that reads it calls `refuse_failing`. Neighbours: checks/rows/references.py (the
-check), scoring.py (verdicts on rollouts).
+If a verifier rejects a correct reference, RL would punish correct answers. `alignment check` covers local files; a
+public set is not downloaded for that, so the stage that reads it calls `refuse_failing`. Neighbours:
+checks/rows/references.py (the check), scoring.py (verdicts on rollouts).
 """
 
 from collections import Counter
@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from alignment.core.errors import DataError
-from alignment.data.declared import Procedural, Table, has_messages, has_pairs, row_columns
 from alignment.data.rows import Problem
-from alignment.recipe.rewards import Reward
+from alignment.data.sources.declared import Procedural, Table, has_messages, has_pairs, row_columns
+from alignment.recipe.blocks.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
 from rewards import machine_problem, spec_problems

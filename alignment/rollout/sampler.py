@@ -2,7 +2,8 @@
 
 In each round every rollout that is not done asks for its next turn; its environment is stepped as soon as the turn is
 there, in a thread of its own, while the engine samples the others. The next prompt is the ids so far and those of the
-rendered continuation (data/template.py). Neighbours: episode.py (one rollout under way), environments/, inference/sampler.py (one turn).
+rendered continuation (data/chat/template.py). Neighbours: episode.py (one rollout under way), environments/,
+inference/sampler.py (one turn).
 """
 
 import json
@@ -13,12 +14,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from alignment.core.vocabulary import Mode
+from alignment.data.chat.template import inert, render_continuation, render_prompt
+from alignment.data.chat.turns_rendered import TurnsRendered
 from alignment.data.rows import Message, Problem
-from alignment.data.template import inert, render_continuation, render_prompt
-from alignment.data.turns_rendered import TurnsRendered
 from alignment.inference.engine import SamplingSettings
 from alignment.inference.sampler import Sampler
-from alignment.recipe.environment import EnvironmentChoice
+from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.protocol import BoundedEnvironments, EnvironmentFault, Opening
 from alignment.rollout.environments.registry import open_environments

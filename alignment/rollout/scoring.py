@@ -1,7 +1,7 @@
 """Scorer: from completions to rewards, with the verifiers of rewards/.
 
-Completions are judged once, with the text as the engine decoded it. The trainer gets the totals, and the same verdicts go
-to rollouts.jsonl and the metrics. Neighbours: sampler.py (rollouts), training/rl/rollouts.py (a step's groups).
+Completions are judged once, with the text as the engine decoded it. The trainer gets the totals, and the same verdicts
+go to rollouts.jsonl and the metrics. Neighbours: sampler.py (rollouts), training/rl/rollouts.py (a step's groups).
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ import rewards
 from alignment.core.errors import DataError
 from alignment.data.rows import SAMPLING_COLUMNS, Problem
 from alignment.inference.engine import Spans
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.records.rollout import OpeningRecord, RolloutRow, VerdictRecord, WeightSpan
 from alignment.rollout.environments.protocol import EnvironmentFault, Opening
 from alignment.rollout.judges import reward_options

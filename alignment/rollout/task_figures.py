@@ -1,12 +1,13 @@
 """Figures of each task in a step: how many of the step's groups are its own, their reward, and how many are solved.
 
-Their names are `task/NAME/groups_fraction`, `task/NAME/reward` and `task/NAME/pass_rate`; only where a stage has several tasks.
-Neighbours: scoring.py (figures of all rollouts), records/metrics.py (what they mean), report/tasks.py (the table).
+Their names are `task/NAME/groups_fraction`, `task/NAME/reward` and `task/NAME/pass_rate`; only where a stage has
+several tasks. Neighbours: scoring.py (figures of all rollouts), records/metrics.py (what they mean), report/tasks.py
+(the table).
 """
 
 from collections.abc import Sequence
 
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.scoring import Judged, is_right
 
 

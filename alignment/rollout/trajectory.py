@@ -11,7 +11,7 @@ from typing import Literal
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Message
 from alignment.inference.engine import Generation, Spans, spans_joined
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.protocol import Opening
 

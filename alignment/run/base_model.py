@@ -1,7 +1,7 @@
 """Prepares base models: adds tokens, sets the chat template, converts weights from a Python package.
 
 `prepare` writes a run's base/ folder, once, before the first stage; `convert` makes a model folder from a package.
-Neighbours: starting_model.py (whether base/ has to be prepared), commands/model.py.
+Neighbours: run/start/model.py (whether base/ has to be prepared), commands/model.py.
 """
 
 import importlib.util
@@ -17,12 +17,12 @@ from alignment.core.entry import run_child
 from alignment.core.errors import AlignmentError, ArtifactError
 from alignment.core.progress import Progress
 from alignment.core.resources import model_place
-from alignment.data.chat_templates import template_text, use_template, with_date
-from alignment.data.turn_end import end_ids
-from alignment.run.hub import pinned_folder
+from alignment.data.chat.templates import template_text, use_template, with_date
+from alignment.data.chat.turn_end import end_ids
 from alignment.run.plan import RunPlan
-from alignment.run.starting_adapter import keep_adapter, whole_model
-from alignment.run.starting_model import PREPARED
+from alignment.run.start.adapter import keep_adapter, whole_model
+from alignment.run.start.hub import pinned_folder
+from alignment.run.start.model import PREPARED
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TextIO
 
 from alignment.core.locks import hold
-from alignment.data.declared import Table
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import Table
+from alignment.data.sources.named import load_source
 from alignment.evaluation.identity import files_of
 from alignment.evaluation.sweep.plan import SweepPlan, planned_points
 from alignment.records.policies import named_policies

@@ -1,6 +1,7 @@
 """The identity of a stage: everything that decides its result, so that a finished stage is reused only if it is the same.
 
-Neighbours: plan.py (compares identities), records/manifest.py (keeps one), data/mixture.py (describes a part of the data).
+Neighbours: plan.py (compares identities), records/manifest.py (keeps one), data/mixture.py (describes a part of the
+data).
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,21 +10,21 @@ from typing import Any
 
 from alignment.core.files import content_hash, file_hash
 from alignment.core.resources import model_place
-from alignment.data.chat_templates import template_identity
-from alignment.data.declared import Table, local_path
+from alignment.data.chat.templates import template_identity
 from alignment.data.mixture import describe_part, load_parts
-from alignment.data.sources import is_own, load_source, source_of
-from alignment.data.table_files import table_hash
-from alignment.recipe import engine
-from alignment.recipe.algorithm import AlgorithmFields
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.declared import Table, local_path
+from alignment.data.sources.named import is_own, load_source, source_of
+from alignment.data.tables.files import table_hash
+from alignment.recipe.blocks import engine
+from alignment.recipe.blocks.algorithm import AlgorithmFields
+from alignment.recipe.blocks.data import MixturePart
+from alignment.recipe.blocks.teacher import teacher_of
 from alignment.recipe.learning_rate import default_learning_rate
-from alignment.recipe.named_function import source_file
-from alignment.recipe.own_code import LM_EVAL
+from alignment.recipe.own.code import LM_EVAL
+from alignment.recipe.own.function import source_file
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, held_out_of, rewards_of, rollout_of, tests_of
-from alignment.recipe.teacher import teacher_of
-from alignment.run.judges import served_name
+from alignment.run.judges.served import served_name
 from rewards.own.loading import code_files, own_name
 from rewards.own.loading import is_own as is_own_code
 

@@ -13,7 +13,7 @@ import yaml
 from alignment.core.errors import RecipeError
 from alignment.core.machine import visible_gpus
 from alignment.core.resources import resource
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 
 LAUNCHER = "accelerate.commands.launch"  # the module that starts ranks by such a config
 

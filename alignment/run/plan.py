@@ -1,8 +1,8 @@
 """RunPlan: decides which stages of a recipe to run, resume or refuse.
 
 A stage is finished if it has a manifest whose identity (everything that decides its result) matches the recipe. Running
-again is resuming. Neighbours: identity.py (what decides a result), starting_model.py (what the first stage starts from),
-records/run_folder.py (files and their hashes), runner.py (runs the stages).
+again is resuming. Neighbours: identity.py (what decides a result), run/start/model.py (what the first stage starts
+from), records/run_folder.py (files and their hashes), runner.py (runs the stages).
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from alignment.core.machine import hardware, versions
 from alignment.data.mixture import load_parts
 from alignment.recipe.issue import nearest
 from alignment.recipe.kinds import kind_of
-from alignment.recipe.load import Document
+from alignment.recipe.reading.load import Document
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import continues_adapter
 from alignment.records.manifest import Manifest
@@ -27,7 +27,7 @@ from alignment.records.run import RunRecord, StageStart
 from alignment.records.run_folder import RunFolder, StageFolder
 from alignment.run.identity import stage_identity
 from alignment.run.launcher import launcher_config
-from alignment.run.starting_model import StartingModel
+from alignment.run.start.model import StartingModel
 
 State = Literal["finished", "unfinished", "fresh"]
 

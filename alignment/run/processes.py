@@ -1,8 +1,8 @@
 """Starts the processes of stages and evaluations with the environment they need, and ends the whole process tree.
 
-The environment sets the allocator and OpenMP library that a CPU run preloads (vLLM is 8 times faster with them), threads
-per process, telemetry off, hub off if nothing has to be downloaded, and vLLM's cache. Neighbours: runner.py (starts them),
-watch.py (shows their progress).
+The environment sets the allocator and OpenMP library that a CPU run preloads (vLLM is 8 times faster with them),
+threads per process, telemetry off, hub off if nothing has to be downloaded, and vLLM's cache. Neighbours: runner.py
+(starts them), watch.py (shows their progress).
 """
 
 import os
@@ -21,7 +21,7 @@ from alignment.core.errors import StageFailed
 from alignment.core.machine import cores, others_running, visible_gpus
 from alignment.core.process import die_with_parent
 from alignment.core.progress import PROGRESS_FILE
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.attempt import Outcome
 from alignment.run.launcher import LAUNCHER, Placement, launcher_config
 

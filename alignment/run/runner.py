@@ -1,7 +1,8 @@
 """Runner: runs every stage of a recipe, and the evaluations after each, in separate processes.
 
 So no state in memory passes from one to the next, and a kill costs at most the steps since the last checkpoint.
-Neighbours: plan.py (the state of each stage), processes.py and forks.py (start a process), watch.py (shows its progress).
+Neighbours: plan.py (the state of each stage), processes.py and run/forks/start.py (start a process), watch.py (shows
+its progress).
 """
 
 import sys
@@ -17,18 +18,18 @@ from rich.console import Console
 from alignment.core.errors import RecipeError, StageFailed
 from alignment.core.locks import hold
 from alignment.core.typed_json import encode
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.recipe.kinds import kind_of
 from alignment.records.attempt import close_attempt, next_attempt, open_attempt
 from alignment.records.evaluation import Identified
 from alignment.records.run_folder import BASE_MODEL, StageFolder
 from alignment.run.budget_sweep import sweep_is_missing
-from alignment.run.forks import Forks, imports_for
+from alignment.run.forks.start import Forks, imports_for
 from alignment.run.identity import hub_sources
-from alignment.run.judge_places import judge_servers
-from alignment.run.judges import NO_JUDGES, ServedJudges
+from alignment.run.judges.places import judge_servers
+from alignment.run.judges.served import NO_JUDGES, ServedJudges
 from alignment.run.launcher import launcher_config
-from alignment.run.machines import Machines
+from alignment.run.machines.first import Machines
 from alignment.run.plan import RunPlan
 from alignment.run.processes import SMALL_BYTES, Ended, environment, training_command
 from alignment.run.watch import refuse_failure, watched

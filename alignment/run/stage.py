@@ -1,7 +1,8 @@
 """Entry point of every stage's process: `python -m alignment.run.stage RECIPE --stage NAME`.
 
-Runs the stage's kind, which writes output/, and writes the manifest last. runner.py starts it, through the launcher if the
-kind trains; started by hand it does the same. Neighbours: training/kinds/ (the kinds), plan.py (state of the stages).
+Runs the stage's kind, which writes output/, and writes the manifest last. runner.py starts it, through the launcher if
+the kind trains; started by hand it does the same. Neighbours: training/kinds/ (the kinds), plan.py (state of the
+stages).
 """
 
 import os
@@ -20,8 +21,8 @@ from alignment.core.machine import hardware, versions
 from alignment.recipe.kinds import Done, kind_of
 from alignment.records.attempt import seconds_spent
 from alignment.records.manifest import Manifest
-from alignment.run.hub import pinned_folder
 from alignment.run.plan import RunPlan
+from alignment.run.start.hub import pinned_folder
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext

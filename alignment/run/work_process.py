@@ -1,6 +1,7 @@
 """Runs a module of this project on a work file, in a process of its own whose progress is shown: what commands measure with.
 
-Neighbours: watch.py (shows progress), forks.py (starts it), commands/ (evaluate, budget, compare, processbench).
+Neighbours: watch.py (shows progress), run/forks/start.py (starts it), commands/ (evaluate, budget, compare,
+processbench).
 """
 
 import sys
@@ -11,9 +12,9 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.file_record import FileRecord
-from alignment.run.forks import Forks
+from alignment.run.forks.start import Forks
 from alignment.run.processes import environment
 from alignment.run.watch import refuse_failure, watched
 

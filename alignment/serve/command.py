@@ -1,7 +1,7 @@
 """`alignment serve`: vLLM's OpenAI-compatible server on a policy, with modes and budgets as in `alignment chat`.
 
-vLLM runs in its own processes, in the environment that run/processes.py gives a stage; all of them end with this command.
-Neighbours: middleware.py and budget_processor.py (loaded by vLLM), records/policies.py (finds the policy).
+vLLM runs in its own processes, in the environment that run/processes.py gives a stage; all of them end with this
+command. Neighbours: middleware.py and budget_processor.py (loaded by vLLM), records/policies.py (finds the policy).
 """
 
 import json
@@ -21,8 +21,8 @@ from alignment.core.errors import EngineError, OptionError
 from alignment.core.machine import visible_gpus
 from alignment.evaluation.adaptive_budget.budget import load_adaptive
 from alignment.inference.vllm.kind import vllm_problem
-from alignment.recipe.engine import VllmOptions
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.engine import VllmOptions
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.policies import Policy, named_policies, thinking_budget
 from alignment.run.processes import end_of_log, environment, run
 from alignment.serve.middleware import SETTINGS, ServerSettings

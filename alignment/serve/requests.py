@@ -2,14 +2,14 @@
 
 The template behind vLLM knows only the switch `enable_thinking`. Flags and the precedence of switch, flag and
 `reasoning_effort` are resolved here, as in `alignment chat`, before vLLM sees the request. Pure functions on the
-request's JSON; middleware.py applies them. Neighbour: data/modes.py (which flag sets the mode).
+request's JSON; middleware.py applies them. Neighbour: data/chat/modes.py (which flag sets the mode).
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from alignment.core.vocabulary import Mode
-from alignment.data.modes import flagged_mode
+from alignment.data.chat.modes import flagged_mode
 
 BUDGET, SWITCH = "thinking_token_budget", "enable_thinking"  # as vLLM calls them
 BUDGET_ALSO = "thinking_budget"  # as Qwen's own endpoints call it

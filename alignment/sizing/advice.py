@@ -6,8 +6,8 @@ Neighbours: memory.py (the estimate), commands/plan.py (prints it).
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from alignment.recipe.hardware import Hardware
-from alignment.recipe.lora import Lora
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.blocks.lora import Lora
 from alignment.recipe.stage import TrainingStage
 from alignment.sizing.memory import Memory, Training, memory_of, training_of
 from alignment.sizing.shape import Shape

@@ -6,10 +6,10 @@
 import os
 from dataclasses import dataclass
 
-from alignment.recipe.hardware import Hardware
-from alignment.recipe.judges import ServedJudge
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.blocks.judges import ServedJudge
 from alignment.recipe.schema import Recipe
-from alignment.run.judge_places import judges_of
+from alignment.run.judges.places import judges_of
 from alignment.sizing.advice import Advice, advice_for, fits
 from alignment.sizing.cluster import GIB, Cluster
 from alignment.sizing.duration import Duration, duration_of

@@ -1,7 +1,7 @@
 """Memory of one device while a stage trains, part by part, in bytes.
 
-What has to be held follows from the recipe; how much of each layer's activations is kept was measured on an H100 and on CPUs
-(docs/hardware.md). Neighbours: shape.py (the model), advice.py (what to do where it does not fit).
+What has to be held follows from the recipe; how much of each layer's activations is kept was measured on an H100 and on
+CPUs (docs/hardware.md). Neighbours: shape.py (the model), advice.py (what to do where it does not fit).
 """
 
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 
 from alignment.core.resources import model_place
 from alignment.inference.start import BESIDE_TRAINER
-from alignment.recipe.hardware import Hardware
-from alignment.recipe.judges import ServedJudge
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.blocks.judges import ServedJudge
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.stage import StageFields, TrainingStage
 from alignment.run.launcher import LauncherConfig, launcher_config
@@ -205,7 +205,7 @@ def _pooled(shape: Shape, training: Training, device_gib: float) -> float:
 def _judges(training: Training, device_gib: float) -> float:
     """Servers of judges on the stage's device: on a CPU all of them, on a GPU those whose memory the recipe bounds.
 
-    The others have GPUs of their own (run/judge_places.py).
+    The others have GPUs of their own (run/judges/places.py).
     """
     if training.on_gpu:
         bounded = [one.engine for one in training.judges if one.engine.bounds_memory]

@@ -1,6 +1,7 @@
 """PEFT's settings for the `lora` block of a stage: which modules get an adapter, tokens, modules trained whole.
 
-Neighbours: recipe/lora.py (the block), policy.py (loads and saves), inference/weights/merged.py (folds adapters in).
+Neighbours: recipe/blocks/lora.py (the block), policy.py (loads and saves), inference/weights/merged.py (folds adapters
+in).
 """
 
 import torch
@@ -9,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
 from alignment.core.errors import ArtifactError
-from alignment.recipe.lora import EMBEDDINGS, HEADS, PRESETS, Lora, in_preset
+from alignment.recipe.blocks.lora import EMBEDDINGS, HEADS, PRESETS, Lora, in_preset
 
 
 def adapter_config(

@@ -15,13 +15,13 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from alignment.core.errors import ArtifactError
 from alignment.core.files import read_json, read_json_lines, write_json, write_json_lines
 from alignment.core.resources import model_place
-from alignment.data.source_rows import LeftOut
+from alignment.data.sources.rows import LeftOut
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import BESIDE_TRAINER, WHOLE_DEVICE, Serving, serve
+from alignment.recipe.blocks.teacher import Teacher
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.learning_rate import default_learning_rate
 from alignment.recipe.schema import Recipe
-from alignment.recipe.teacher import Teacher
 from alignment.records.adapter import base_of
 from alignment.records.run_folder import RunFolder, StageFolder
 from alignment.rollout.sampler import TrajectorySampler

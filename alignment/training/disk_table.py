@@ -1,7 +1,7 @@
 """Training rows as a table of `datasets` on disk, so that memory holds only the rows of a step.
 
 It lies among the stage's checkpoints, which are cleared when the stage has finished. Neighbours: stages/ (write rows),
-data/spool.py (rows before they are put into tokens).
+data/tables/spool.py (rows before they are put into tokens).
 """
 
 import shutil

@@ -1,13 +1,14 @@
 """A policy with layers and width beyond its own, that can compare what was written with what the policy would have written.
 
-What a policy would write next stands at its last layer, one position before the token that was written; there the token itself
-is hard to read. So each token gets a code of its own, which no layer may write over (function-preserving widening, Net2Net, arXiv
-1511.05641), and layers are added on top (block expansion, LLaMA Pro, arXiv 2401.02415). The first of them begins with attention to
-the position before, where the prediction is. The result is a model of the policy's own architecture.
+What a policy would write next stands at its last layer, one position before the token that was written; there the token
+itself is hard to read. So each token gets a code of its own, which no layer may write over (function-preserving
+widening, Net2Net, arXiv 1511.05641), and layers are added on top (block expansion, LLaMA Pro, arXiv 2401.02415). The
+first of them begins with attention to the position before, where the prediction is. The result is a model of the
+policy's own architecture.
 
     d, D  hidden size before and after;  the last D - d numbers of a hidden state are the token's code
 
-Neighbours: stages/prm.py (asks), recipe/expansion.py (the settings).
+Neighbours: stages/prm.py (asks), recipe/blocks/expansion.py (the settings).
 """
 
 import copy
@@ -18,12 +19,12 @@ import torch
 from transformers import AutoModelForTokenClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from alignment.core.errors import RecipeError
-from alignment.data.step_template import step_token_id
+from alignment.data.steps.template import step_token_id
 from alignment.inference.frozen_policy import FrozenPolicy
-from alignment.recipe.expansion import Expansion
+from alignment.recipe.blocks.expansion import Expansion
 from alignment.training.context import StageContext
+from alignment.training.packing import row_inputs
 from alignment.training.process_trainer import TokenLoss
-from alignment.training.rl.packing import row_inputs
 
 ARCHITECTURES = ("llama", "mistral", "qwen2", "qwen3")
 CODE = 0.1  # of the embeddings' standard deviation: too small to change what the policy's own layers compute

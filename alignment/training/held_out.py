@@ -1,8 +1,8 @@
 """Measures the held-out rows of an sft or dpo stage at intervals, and keeps the best checkpoint where the recipe says so.
 
-The loss is a mean over trained tokens (sft) or over pairs (dpo), the same whatever the batches. transformers remembers in a
-checkpoint which one was best; here that is made to survive a kill and a renamed folder.
-Neighbours: data/held_out.py (which rows), callbacks.py (seals checkpoints), recipe/held_out.py (the fields).
+The loss is a mean over trained tokens (sft) or over pairs (dpo), the same whatever the batches. transformers remembers
+in a checkpoint which one was best; here that is made to survive a kill and a renamed folder. Neighbours:
+data/held_out.py (which rows), callbacks.py (seals checkpoints), recipe/blocks/held_out.py (the fields).
 """
 
 import math
@@ -16,8 +16,8 @@ from trl import SFTTrainer
 
 from alignment.core.errors import AlignmentError, ArtifactError
 from alignment.core.files import read_json, read_json_lines
-from alignment.data.template import IGNORED
-from alignment.recipe.held_out import HeldOut
+from alignment.data.chat.template import IGNORED
+from alignment.recipe.blocks.held_out import HeldOut
 from alignment.records.metrics import MetricsRow
 from alignment.training.context import StageContext, is_sealed, step_of
 

@@ -12,7 +12,7 @@ from typing import Any
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from alignment.core.errors import ArtifactError
-from alignment.data.turn_end import end_ids, turn_end_id
+from alignment.data.chat.turn_end import end_ids, turn_end_id
 from alignment.inference.lora_linear import fuse_adapters
 from alignment.inference.ranks import Ranks
 from alignment.recipe.kinds import Done

@@ -17,8 +17,8 @@ from transformers import AutoConfig, PreTrainedModel
 from alignment.core.vocabulary import ATTENTION_LAYERS
 from alignment.inference.attention import packed
 from alignment.training.context import StageContext
+from alignment.training.packing import pack
 from alignment.training.policy import load_policy, without_adapter
-from alignment.training.rl.packing import pack
 
 LENGTHS = (48, 80)  # tokens of the two rows; above the windows of small test models
 # The largest distance of a token's logits that rounding explains, in standard deviations of logits: what leaks over a

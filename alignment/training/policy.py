@@ -1,8 +1,9 @@
 """Loads and saves policies, with or without LoRA adapters, sharded or not.
 
 A stage's output is a whole model that anything can load. With LoRA it also holds the adapter, which a later stage can
-continue to train, or the adapter alone. All weights leave a trainer through `merged_weights`. Neighbours: training/stages/
-(the trainers), adapter_config.py (new adapters), inference/adapters.py and inference/weights/ (how they are loaded and merged).
+continue to train, or the adapter alone. All weights leave a trainer through `merged_weights`. Neighbours:
+training/stages/ (the trainers), adapter_config.py (new adapters), inference/adapters.py and inference/weights/ (how
+they are loaded and merged).
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 from alignment.core.errors import ArtifactError
 from alignment.inference.adapters import load_whole, write_whole
 from alignment.inference.weights.merged import Rounding, adapter_weights, merged_weights
-from alignment.recipe.lora import Lora
+from alignment.recipe.blocks.lora import Lora
 from alignment.records.adapter import ADAPTER, ADAPTER_BASE, adapter_folder, base_of, describe_base
 from alignment.training.context import StageContext
 from alignment.training.fused import fuse

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer
 
 from alignment.inference.attention import packed
-from alignment.training.rl.packing import pack
+from alignment.training.packing import pack
 
 LABELLED = ("targets", "likely")
 HEADS = ("score", "classifier")  # what transformers' models for token classification call their head

@@ -17,7 +17,7 @@ from alignment.core.errors import ArtifactError
 from alignment.inference.adapters import load_adapted
 from alignment.inference.weights.unsharded import unsharded
 from alignment.records.adapter import is_adapter_alone
-from alignment.training.rl.packing import row_inputs
+from alignment.training.packing import row_inputs
 
 PROBE_TOKENS = 64
 CLOSE = {

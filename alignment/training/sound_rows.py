@@ -1,6 +1,7 @@
 """The rows that a stage trains on and those that it holds out: what cannot be used is counted, named and left out.
 
-Neighbours: stages/ (which rows a kind reads), lint/rows.py (what is wrong with a row), data/held_out.py (which are held out).
+Neighbours: stages/ (which rows a kind reads), lint/rows.py (what is wrong with a row), data/held_out.py (which are held
+out).
 """
 
 from collections.abc import Callable, Sequence
@@ -9,10 +10,10 @@ from typing import TypeVar
 from alignment.data.held_out import held_out, refuse_measured
 from alignment.data.mixture import load_parts, pairs_of
 from alignment.data.rows import Conversation, Preference
-from alignment.data.source_rows import LeftOut
-from alignment.data.sources import source_of
+from alignment.data.sources.named import source_of
+from alignment.data.sources.rows import LeftOut
 from alignment.lint.rows import refuse_or_leave_out
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.training.context import StageContext
 
 Row = TypeVar("Row", Conversation, Preference)

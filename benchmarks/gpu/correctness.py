@@ -18,7 +18,7 @@ from alignment.inference.attention import packed, slots
 from alignment.inference.attention.packed import Attention, packed_attention
 from alignment.inference.attention.slots import SlotCache, slot_attention
 from alignment.training.fused import fuse
-from alignment.training.rl.packing import pack
+from alignment.training.packing import pack
 
 LENGTHS, REHEARSED_LENGTHS = (700, 32, 511, 129, 260, 65), (41, 7, 19, 5)
 DECODED = 4  # last tokens of each row, which are read one by one from its slot

@@ -1,10 +1,10 @@
 """The training half of a GRPO step at Qwen3-1.7B's shape: plain, without padding, and without rows of zero advantage.
 
-Rollouts are made up: ragged prompts and completions, the same at every step, so that no engine is measured. Plain is TRL's
-GRPOTrainer, which pads; the other two are ours (training/rl/trainer.py), which also compares the log-probs of four
-rows with the engine's, and looks for garbage as seldom as a stage's process does. Half of the groups score alike and
-carry no gradient. All have to agree on the gradient of the first step, which is looked at in the first layer's queries and
-in the last layer's way out.
+Rollouts are made up: ragged prompts and completions, the same at every step, so that no engine is measured. Plain is
+TRL's GRPOTrainer, which pads; the other two are ours (training/rl/trainer.py), which also compares the log-probs of
+four rows with the engine's, and looks for garbage as seldom as a stage's process does. Half of the groups score alike
+and carry no gradient. All have to agree on the gradient of the first step, which is looked at in the first layer's
+queries and in the last layer's way out.
 """
 
 import gc
@@ -148,7 +148,7 @@ def dropped(setting: Setting, batch: Batch, scratch: str) -> Any:
 
 def ours(setting: Setting, batch: Batch, scratch: str, *, drop: bool) -> Any:
     """The trainer of training/stages/grpo.py, on made-up rollouts whose log-probs are no engine's."""
-    from alignment.recipe.algorithm import Dapo
+    from alignment.recipe.blocks.algorithm import Dapo
     from alignment.training.rl.trainer import PolicyGradientTrainer
 
     algorithm = Dapo(type="dapo", drop_zero_advantage_rows=drop)

@@ -66,7 +66,7 @@ def compare(setting: Setting, what: str, ways: dict[str, Callable[[], float]]) -
 @torch.no_grad()
 def mean_logprob(model: torch.nn.Module, ids_1T: torch.Tensor, prompt: int, chunk: int) -> float:
     """The mean distance from zero of the completion's log-probs, with the logits of so many tokens at a time."""
-    from alignment.training.rl.packing import pack
+    from alignment.training.packing import pack
 
     inputs = pack(ids_1T, torch.ones_like(ids_1T)).model_inputs()
     hidden_TH = model.base_model(**inputs, use_cache=False).last_hidden_state[0, prompt - 1 : -1]
@@ -84,7 +84,7 @@ def trainer_of(setting: Setting, scratch: str) -> "PolicyGradientTrainer":
     from transformers import AutoTokenizer
     from trl import GRPOConfig
 
-    from alignment.recipe.algorithm import Dapo
+    from alignment.recipe.blocks.algorithm import Dapo
     from alignment.training.rl.batch import RolledOut
     from alignment.training.rl.trainer import PolicyGradientTrainer
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from alignment.core.resources import resource
 from alignment.lint.findings import Intent, Severity
-from alignment.recipe.sampling import QWEN3_STOP_TEXT
+from alignment.recipe.blocks.sampling import QWEN3_STOP_TEXT
 
 Messages = list[dict[str, Any]]
 TEMPLATE = (resource("data/base") / "chat_template.jinja").read_text(encoding="utf-8")

@@ -13,8 +13,8 @@ from alignment.inference.engine import EngineSettings
 from alignment.inference.start import start_engine
 from alignment.inference.weights.merged import merged_weights
 from alignment.inference.weights.sync_check import check_weight_sync
-from alignment.recipe.engine import engine_options
-from alignment.recipe.lora import Lora
+from alignment.recipe.blocks.engine import engine_options
+from alignment.recipe.blocks.lora import Lora
 from alignment.run.base_model import add_tokens
 from alignment.training.adapter_config import adapter_config
 

@@ -12,7 +12,7 @@ from alignment.core.errors import OptionError
 from alignment.core.resources import resource
 from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.rollout.environments.registry import with_tools
 from alignment.rollout.sampler import TrajectorySampler
 

@@ -9,7 +9,7 @@ import pytest
 from alignment.core.errors import DataError
 from alignment.data.generators.families import problem_key, problems
 from alignment.data.rows import Problem
-from alignment.data.splits import split_of
+from alignment.data.sources.splits import split_of
 from alignment.evaluation.task import task_problems
 from rewards import instruction_problem
 from rewards.kinds.instruction.constraints import CONSTRAINTS

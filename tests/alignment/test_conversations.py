@@ -20,7 +20,7 @@ from alignment.evaluation.measures.conversations import (
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, as_generation
 from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
-from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.records.follow import FollowFigures
 
 THOUGHT, PLAIN = "<think>\n1 + 1 = 2\n</think>\n\n2", "<think>\n\n</think>\n\n2"

@@ -11,8 +11,8 @@ from alignment.core.resources import resource
 from alignment.inference.engine import EngineSettings, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.thinking_budget import ThinkTokens
 from alignment.inference.transformers.engine import TransformersEngine
-from alignment.recipe.engine import engine_options
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.engine import engine_options
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from device_guard import DeviceGuard, MixedDevices
 
 BASE = str(resource("data/base"))

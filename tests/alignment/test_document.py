@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from alignment.core.errors import RecipeError
-from alignment.recipe.load import Document
+from alignment.recipe.reading.load import Document
 from alignment.recipe.schema import Recipe
 from alignment.training.kinds.grpo import GrpoStage
 

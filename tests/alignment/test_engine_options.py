@@ -21,11 +21,11 @@ from alignment.inference.engine import (
     as_generation,
 )
 from alignment.inference.start import Serving, end_tokens, serve, start_engine
-from alignment.recipe import engine as engines
-from alignment.recipe.engine import EngineKind, EngineOptions, VllmOptions, engine_options, retyped
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.load import Document
-from alignment.recipe.sampling import Rollout
+from alignment.recipe.blocks import engine as engines
+from alignment.recipe.blocks.engine import EngineKind, EngineOptions, VllmOptions, engine_options, retyped
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.sampling import Rollout
+from alignment.recipe.reading.load import Document
 
 BASE = resource("data/base")
 

@@ -14,8 +14,8 @@ import pytest
 from alignment.core import machine
 from alignment.core.errors import EngineError
 from alignment.core.resources import resource
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import load_source
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import source_problems
 from alignment.evaluation.answering import Evaluator, Question
 from alignment.inference.engine import (
     EngineSettings,
@@ -35,9 +35,9 @@ from alignment.inference.wire import (
     settings_from_json,
     settings_to_json,
 )
-from alignment.recipe.engine import engine_options
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.engine import engine_options
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.sampling import ThinkingBudget
 
 BASE = str(resource("data/base"))
 TOKENS = ThinkTokens(open_id=20, close_id=21, stop_text="", stop_ids=(30, 21, 31))

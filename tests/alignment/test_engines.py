@@ -14,7 +14,7 @@ from alignment.inference.sampler import Sampler
 from alignment.inference.start import start_engine
 from alignment.inference.vllm.kind import vllm_problem
 from alignment.inference.weights.sync_check import Gap, check_weight_sync, largest_gap, refuse_gap
-from alignment.recipe.engine import engine_options
+from alignment.recipe.blocks.engine import engine_options
 from alignment.rollout.guided import line_break_ids
 
 BASE = str(resource("data/base"))

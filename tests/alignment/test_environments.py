@@ -9,7 +9,7 @@ import pytest
 from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
 from alignment.data.rows import Problem, user_turn
-from alignment.recipe.environment import EnvironmentChoice
+from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.arithmetic import ArithmeticRefused, evaluate
 from alignment.rollout.environments.calls import as_message, calls_in
 from alignment.rollout.environments.executors import MAX_KEYS

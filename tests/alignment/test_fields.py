@@ -7,12 +7,12 @@ from typing import Any, NoReturn
 import pytest
 
 from alignment.core.errors import DataError
-from alignment.data.declared import Table, row_columns
-from alignment.data.fields import Fields, read_problem
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import Table, row_columns
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import source_problems
+from alignment.data.tables.fields import Fields, read_problem
 from alignment.inference.engine import Generation, GenerationRequest
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.references import measuring_problem
 from alignment.rollout.scoring import Scorer, refuse_unjudged

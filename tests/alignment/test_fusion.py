@@ -10,15 +10,15 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
+from alignment.data.chat.template import IGNORED, render_conversation, render_prompt
 from alignment.data.mixture import as_conversation, problems_of
 from alignment.data.rows import Conversation, read_rows, write_rows
-from alignment.data.template import IGNORED, render_conversation, render_prompt
 from alignment.data_factory.fusion.mix import allot
 from alignment.lint.cases import sampled
 from alignment.lint.findings import Intent
 from alignment.lint.linter import inspect
 from alignment.lint.settings import setting_of
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.schema import Recipe
 from alignment.records.run_folder import RunFolder
 from alignment.training.context import StageContext

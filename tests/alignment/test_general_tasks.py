@@ -10,8 +10,8 @@ from alignment.core.errors import DataError
 from alignment.data.generators.families import problems
 from alignment.data.generators.general.all import GROUPS, TASKS
 from alignment.data.rows import Message, Problem
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import load_source
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import source_problems
 
 REWARDS = [{"kind": kind} for kind in ("math_answer", "instruction", "tool_call", "abstention")]
 WITHOUT_A_MISTAKE = {"sum"}

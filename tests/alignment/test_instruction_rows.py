@@ -11,13 +11,13 @@ from alignment.checks.recipe import checked
 from alignment.checks.rewards import columns_read
 from alignment.core.errors import DataError, RecipeError
 from alignment.core.vocabulary import Mode
-from alignment.data.declared import row_columns
 from alignment.data.generators.families import problem_key, problems
 from alignment.data.mixture import as_conversation
 from alignment.data.rows import Problem, user_turn
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import row_columns
+from alignment.data.sources.named import load_source
 from alignment.inference.engine import Generation, GenerationRequest
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Scorer, refuse_unjudged, summary
 from alignment.rollout.trajectory import Trajectory, one_turn

@@ -14,7 +14,7 @@ from alignment.core import machine
 from alignment.core.errors import RecipeError
 from alignment.core.machine import others_running
 from alignment.core.progress import PROGRESS_FILE
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.run import processes
 from alignment.run.launcher import LauncherConfig, launcher_config
 from alignment.run.processes import Ended, end_tree, environment, preloads, run, training_command, waiting_threads

@@ -3,7 +3,7 @@
 import pytest
 
 from alignment.core.statistics.intervals import wilson
-from alignment.evaluation.measures.outcomes import Outcome, figures, score
+from alignment.evaluation.outcomes import Outcome, figures, score
 
 
 def outcome(correct: bool | None, task: str = "sums", *, thinking: int = 10, truncated: bool = False) -> Outcome:

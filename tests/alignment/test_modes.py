@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from alignment.data.modes import flagged_mode, with_flag
+from alignment.data.chat.modes import flagged_mode, with_flag
 
 
 def user(content: Any) -> dict[str, Any]:

@@ -8,11 +8,11 @@ import pytest
 
 from alignment.checks.recipe import checked
 from alignment.core.errors import DataError, RecipeError
-from alignment.data.declared import Table
 from alignment.data.mixture import conversations_of, load_parts, problems_of
 from alignment.data.rows import Conversation, Problem
-from alignment.data.source_rows import LeftOut
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import Table
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import LeftOut
 
 SFT = "name: own\nmodel: embedded\nhardware: {{accelerate: cpu}}\nstages:\n  - {{name: tune, kind: sft, data: {data}, max_length: 512, trainer: {{max_steps: 2}}}}\n"
 GRPO = (
@@ -141,7 +141,7 @@ def test_tools_of_a_row_are_rendered_with_its_calls(tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
     from alignment.core.resources import resource
-    from alignment.data.template import render_conversation
+    from alignment.data.chat.template import render_conversation
 
     tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
     call = {

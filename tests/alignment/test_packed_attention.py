@@ -6,7 +6,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from alignment.core.resources import resource
 from alignment.inference.attention.packed import Attention, register
-from alignment.training.rl.packing import Packed, pack, pack_prompts_once
+from alignment.training.packing import Packed, pack, pack_prompts_once
 
 LENGTHS = (7, 41, 1, 19)
 

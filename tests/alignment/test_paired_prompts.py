@@ -9,10 +9,10 @@ from report_run import write_run
 
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
-from alignment.data.paired_prompts import PairedPrompt, paired_prompts
+from alignment.data.tables.paired_prompts import PairedPrompt, paired_prompts
 from alignment.evaluation.measures.paired_prompts import measure_paired_prompts, pair_odds
 from alignment.inference.start import Serving, serve
-from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.records.paired_prompts import PairedPromptsRecord, PairOdds
 from alignment.records.run_folder import StageFolder
 from alignment.report import write_report
@@ -53,7 +53,12 @@ def test_a_policy_is_asked_in_every_order_and_role_and_its_own_log_probs_decide(
     asked: list[list[int]] = []
     engine = SimpleNamespace(logprobs=lambda ids: (asked.extend(ids), sampler.engine.logprobs(ids))[1])
     seen = SimpleNamespace(tokenizer=sampler.tokenizer, engine=engine)
-    found = measure_paired_prompts(seen, str(table), 400)  # type: ignore[arg-type]
+
+    def reading(most_tokens: int) -> PairedPromptsRecord:
+        settings = SimpleNamespace(max_prompt_tokens=most_tokens - 10, max_completion_tokens=10)
+        return measure_paired_prompts(SimpleNamespace(sampler=seen, settings=settings), str(table))  # type: ignore[arg-type]
+
+    found = reading(400)
     texts = [sampler.tokenizer.decode(ids) for ids in asked]
     assert len(texts) == 2 * 8 and "More, tea or coffee?" in texts[0] and "Less, coffee or tea?" in texts[7]
     assert texts[0].endswith("</think>\n\ntea<|im_end|>") and texts[1].endswith("</think>\n\ncoffee<|im_end|>")
@@ -65,7 +70,7 @@ def test_a_policy_is_asked_in_every_order_and_role_and_its_own_log_probs_decide(
     sums = [sum(found[-count:]) for found, count in zip(sampler.engine.logprobs(asked), lengths, strict=True)]
     more_a, more_b, less_a, less_b = (sums[at] - sums[at + 1] for at in (0, 2, 4, 6))
     assert found.rows[0].log_odds == pytest.approx((more_a + more_b - less_a - less_b) / 4, abs=1e-3)
-    assert measure_paired_prompts(seen, str(table), 20).left_out == 2  # type: ignore[arg-type]
+    assert reading(20).left_out == 2
     sampler.engine.close()
 
 

@@ -1,7 +1,7 @@
 """Pairs of a policy's own answers: each answer continues its prompt, or the stage that trains on it would stop."""
 
 from alignment.data.rows import Problem, user_turn
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.records.rollout import RolloutRow, VerdictRecord
 from alignment.training.kinds.sample import SampleStage
 from alignment.training.stages.sample import _pairs

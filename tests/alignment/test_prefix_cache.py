@@ -19,7 +19,7 @@ from alignment.inference.vllm.prefix_cache import keeps_prefixes
 from alignment.inference.vllm.server.launch import command
 from alignment.inference.vllm.server.place import Place
 from alignment.inference.weights.merged import adapter_weights
-from alignment.recipe.engine import engine_options
+from alignment.recipe.blocks.engine import engine_options
 
 BASE = str(resource("data/base"))
 HOT = SamplingSettings(temperature=1.2)

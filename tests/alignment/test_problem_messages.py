@@ -9,13 +9,13 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
-from alignment.data.fields import Fields, read_problem
+from alignment.data.chat.template import render_conversation, render_preference, render_prompt
 from alignment.data.generators.families import problem_key
 from alignment.data.mixture import as_conversation
 from alignment.data.rows import Conversation, Preference, Problem, user_turn
-from alignment.data.splits import split_of
+from alignment.data.sources.splits import split_of
+from alignment.data.tables.fields import Fields, read_problem
 from alignment.data.target_length import with_target_length
-from alignment.data.template import render_conversation, render_preference, render_prompt
 from alignment.evaluation.measures.conversations import Plan
 from alignment.lint.cases import Case
 from alignment.lint.findings import Intent

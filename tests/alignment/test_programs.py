@@ -5,11 +5,11 @@ import itertools
 import pytest
 
 from alignment.core.errors import DataError
-from alignment.data.declared import can_be_imitated
 from alignment.data.generators.families import problem_key, problems
 from alignment.data.mixture import as_conversation
 from alignment.data.rows import Problem
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import can_be_imitated
+from alignment.data.sources.named import load_source
 from alignment.rollout.references import failing
 from rewards import Rollout, check_tests, machine_problem
 from rewards.kinds.python_tests.verifier import PythonTests

@@ -19,7 +19,8 @@ from alignment.records.evaluation import EvaluationFigures
 from alignment.records.metrics import METRICS, MetricsRow, metric
 from alignment.records.rollout import RolloutRow
 from alignment.records.run_folder import RunFolder
-from alignment.report.render import columns, phrases
+from alignment.report import phrases
+from alignment.report.render import columns
 from alignment.report.render.columns import COLUMNS, Column
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Judged, Scorer

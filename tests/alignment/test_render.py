@@ -7,8 +7,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
+from alignment.data.chat.template import IGNORED, render_conversation, render_preference, render_prompt
 from alignment.data.rows import Conversation, Preference
-from alignment.data.template import IGNORED, render_conversation, render_preference, render_prompt
 
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
 CALL = {"type": "function", "function": {"name": "add", "arguments": {"a": 1, "b": 2}}}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from alignment.data.fields import Fields, read_messages
 from alignment.data.rows import user_turn
+from alignment.data.tables.fields import Fields, read_messages
 from alignment.lint.cases import split_turn
 from alignment.records.rollout import RolloutRow
 from alignment.report.render.samples import _rollout

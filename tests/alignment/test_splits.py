@@ -8,17 +8,17 @@ import pytest
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import SPLITS
-from alignment.data.declared import Procedural, source_names
 from alignment.data.generators.families import problem_key
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import load_source
-from alignment.data.splits import only, split_of
+from alignment.data.sources.declared import Procedural, source_names
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import source_problems
+from alignment.data.sources.splits import only, split_of
 from alignment.evaluation.task import held_out
-from alignment.recipe.data import MixturePart
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.load import Document
+from alignment.recipe.blocks.data import MixturePart
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.reading.load import Document
 from alignment.recipe.schema import Recipe
 from alignment.training.kinds.sft import SftStage
 

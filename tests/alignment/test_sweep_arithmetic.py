@@ -7,7 +7,7 @@ import pytest
 
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import effective_count, fraction_interval, mean_interval, student, wilson
-from alignment.evaluation.measures.outcomes import Outcome, fraction_of, mean_of, score
+from alignment.evaluation.outcomes import Outcome, fraction_of, mean_of, score
 from alignment.evaluation.sweep.files import as_csv, knees
 from alignment.evaluation.sweep.knee import knee
 from alignment.evaluation.sweep.votes import Ballot, majority, majority_of, pass_at, vote_points, vote_sizes

@@ -7,9 +7,9 @@ from alignment.data.mixture import conversations_of, problems_of
 from alignment.data.rows import Problem, user_turn
 from alignment.data.target_length import REVIEW, with_target_length
 from alignment.inference.engine import Generation, GenerationRequest
-from alignment.recipe.data import MixturePart
-from alignment.recipe.rewards import Reward
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.data import MixturePart
+from alignment.recipe.blocks.rewards import Reward
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.recipe.schema import Recipe
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Scorer

@@ -7,13 +7,13 @@ from report_run import wilson, write_run
 
 from alignment.data.rows import Problem, user_turn
 from alignment.evaluation.grading import Graders, correctness
-from alignment.evaluation.measures.outcomes import Outcome, figures, refusals
 from alignment.evaluation.measures.self_consistency import self_consistency
+from alignment.evaluation.outcomes import Outcome, figures, refusals
 from alignment.evaluation.task import named_problems
 from alignment.inference.engine import Generation, GenerationRequest
-from alignment.recipe.environment import EnvironmentChoice
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.environment import EnvironmentChoice
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.rewards import Reward
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.metrics import MetricsRow, metric
 from alignment.records.run_folder import StageFolder

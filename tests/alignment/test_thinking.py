@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, MistralConfig, Mis
 
 from alignment.core.errors import EngineError
 from alignment.core.resources import resource
+from alignment.data.chat.template import render_prompt
 from alignment.data.mixture import load_parts, problems_of
-from alignment.data.template import render_prompt
 from alignment.inference.engine import (
     EngineSettings,
     Generation,
@@ -26,8 +26,8 @@ from alignment.inference.start import Serving, serve, start_engine
 from alignment.inference.thinking_budget import BudgetRule, ThinkTokens, forced_tokens, thinking_so_far
 from alignment.inference.transformers.clock import ThinkingClock
 from alignment.inference.vllm.kind import vllm_problem
-from alignment.recipe.engine import engine_options
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.engine import engine_options
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.run.plan import RunPlan
 from grpo_trainer import grpo_trainer
 from thinking_policy import a_thinker

@@ -115,8 +115,8 @@ def test_the_evaluation_runs_the_environment_and_says_how_many_calls_are_right(
     tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from alignment.evaluation import answering
-    from alignment.evaluation.measures.outcomes import figures
-    from alignment.recipe.evaluation import Evaluations
+    from alignment.evaluation.outcomes import figures
+    from alignment.recipe.blocks.evaluation import Evaluations
 
     (first, second) = problems_of(recipe_of("sample"), recipe_of("sample").stages[0].data)  # type: ignore[arg-type]
     thinking = ThinkTokens.of(tokenizer, STOP_TEXT)

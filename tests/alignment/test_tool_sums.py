@@ -8,7 +8,7 @@ import pytest
 from alignment.core.errors import DataError
 from alignment.data.generators.families import problems
 from alignment.data.rows import Problem
-from alignment.recipe.environment import EnvironmentChoice
+from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.registry import open_environments
 from rewards import reward_function
 from rewards.contract import Rollout

@@ -10,13 +10,13 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
+from alignment.data.chat.template import render_continuation
 from alignment.data.rows import Message, Problem, user_turn
-from alignment.data.template import render_continuation
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, as_generation
 from alignment.inference.sampler import Sampler
 from alignment.inference.thinking_budget import ThinkTokens
-from alignment.recipe.environment import EnvironmentChoice
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.environment import EnvironmentChoice
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.trajectory import Trajectory

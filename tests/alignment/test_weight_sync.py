@@ -13,7 +13,7 @@ from alignment.inference.start import start_engine
 from alignment.inference.transformers.engine import TransformersEngine
 from alignment.inference.vllm.kind import vllm_problem
 from alignment.inference.weights.sync_check import check_weight_sync
-from alignment.recipe.engine import engine_options
+from alignment.recipe.blocks.engine import engine_options
 
 PROBE = [5, 9, 33, 100, 7, 8, 200, 301, 77, 12] * 3
 needs_vllm = pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem()))

@@ -14,7 +14,7 @@ from alignment.checks.recipe import checked
 from alignment.core.errors import AlignmentError
 from alignment.data.mixture import conversations_of, load_parts, pairs_of, problems_of
 from alignment.data.rows import Conversation, Preference, Problem
-from alignment.data.source_rows import LeftOut
+from alignment.data.sources.rows import LeftOut
 from alignment.lint.findings import Intent
 from alignment.lint.rows import without_faulty
 

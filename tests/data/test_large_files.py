@@ -12,8 +12,8 @@ import pytest
 from own_recipe import chat, recipe
 
 from alignment.data.mixture import conversations_of, load_parts
-from alignment.data.spool import Spool, shuffled
-from alignment.data.table_files import read_table
+from alignment.data.tables.files import read_table
+from alignment.data.tables.spool import Spool, shuffled
 from alignment.run.plan import RunPlan
 
 MIB = 1 << 20

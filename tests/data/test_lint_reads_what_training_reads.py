@@ -6,9 +6,9 @@ import pytest
 from fuzzed_shapes import FORMATS, GOOD
 from own_recipe import chat, chats, recipe, write_lines
 
-from alignment.data.declared import Table
-from alignment.data.source_rows import table_places
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import Table
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import table_places
 from alignment.lint.cases import read_cases
 from alignment.lint.findings import Intent
 from alignment.lint.rows import table_faults

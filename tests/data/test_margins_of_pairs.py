@@ -8,10 +8,10 @@ import pytest
 
 from alignment.core.errors import DataError
 from alignment.data.rows import read_rows, write_rows
-from alignment.data.source_rows import LeftOut, source_pairs
-from alignment.data.sources import source_of
-from alignment.data.unread import unread_columns
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.named import source_of
+from alignment.data.sources.rows import LeftOut, source_pairs
+from alignment.data.sources.unread import unread_columns
+from alignment.recipe.blocks.data import MixturePart
 
 PAIR = {"prompt": "2 + 2 =", "chosen": "4", "rejected": "5"}
 

@@ -12,10 +12,10 @@ from alignment.checks.recipe import checked
 from alignment.core.errors import AlignmentError
 from alignment.core.resources import resource
 from alignment.data.mixture import load_parts, pairs_of, problems_of
-from alignment.data.shapes import recognised
-from alignment.data.sources import source_of
-from alignment.data.unread import unread_columns
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.named import source_of
+from alignment.data.sources.unread import unread_columns
+from alignment.data.tables.shapes import recognised
+from alignment.recipe.blocks.data import MixturePart
 
 QUESTION = {"role": "user", "content": "1 + 2?"}
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}

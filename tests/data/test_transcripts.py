@@ -3,7 +3,7 @@
 import pytest
 
 from alignment.core.errors import DataError
-from alignment.data.shapes import columns_read, pair_of, recognise
+from alignment.data.tables.shapes import columns_read, pair_of, recognise
 
 OPENING = "\n\nHuman: Is it safe?\n\nAssistant: What do you mean?\n\nHuman: The ice, in March.\n\nAssistant:"
 

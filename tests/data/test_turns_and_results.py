@@ -9,9 +9,9 @@ from own_recipe import chat, chats, recipe, write_lines
 from alignment.checks.recipe import checked
 from alignment.core.errors import AlignmentError
 from alignment.data.rows import Problem
-from alignment.data.sources import source_of
-from alignment.data.unread import unread_columns
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.named import source_of
+from alignment.data.sources.unread import unread_columns
+from alignment.recipe.blocks.data import MixturePart
 
 ASKS = {"role": "user", "content": "2 + 3?"}
 SAYS = {"role": "assistant", "content": "It is 5."}

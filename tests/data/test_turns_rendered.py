@@ -7,8 +7,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
-from alignment.data.chat_templates import shipped, template_text
-from alignment.data.turns_rendered import TurnsRendered
+from alignment.data.chat.templates import shipped, template_text
+from alignment.data.chat.turns_rendered import TurnsRendered
 
 TURN = "{{'<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n'}}"
 EVERY = f"{{% for m in messages %}}{TURN}{{% endfor %}}"

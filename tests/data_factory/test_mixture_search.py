@@ -9,7 +9,7 @@ from alignment.core.errors import OptionError
 from alignment.data_factory.allotment import allotted, labels
 from alignment.data_factory.mixture_search.candidates import apart, drawn, within
 from alignment.data_factory.mixture_search.regression import fitted
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 
 ANSWERS = 200
 

@@ -7,7 +7,7 @@ from alignment.data_factory.duplicates import copies
 from alignment.data_factory.evaluations import evaluation_tests
 from alignment.data_factory.overlap import TestIndex, common_subsequence, tokens_of
 from alignment.evaluation.task import task_problems
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.schema import Recipe
 
 WORDS = [

@@ -19,7 +19,7 @@ from alignment.data_factory.filters.classified import finding
 from alignment.data_factory.filters.personal_data import safety_checks
 from alignment.data_factory.filters.quality import quality_checks
 from alignment.inference.classifier import TextClassifier
-from alignment.recipe.classifier import Classifier
+from alignment.recipe.blocks.classifier import Classifier
 from alignment.records.card import DataCard
 from alignment.run.plan import RunPlan
 from alignment.run.stage import main

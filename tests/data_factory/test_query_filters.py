@@ -14,7 +14,7 @@ from alignment.data_factory.filters.check import sort_rows
 from alignment.data_factory.filters.queries import query_checks, several_questions
 from alignment.data_factory.overlap import TestIndex
 from alignment.lint.rows import sound_problems
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.records.card import DataCard
 from alignment.run.plan import RunPlan
 from alignment.run.stage import main

@@ -6,7 +6,7 @@ from alignment.data.rows import Conversation, user_turn
 from alignment.data_factory.filters.check import Check, sort_rows
 from alignment.data_factory.filters.responses import conclusion, response_checks
 from alignment.data_factory.overlap import TestIndex
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from data_factory.planted_responses import FAULTS, evaluated, flagged, made_set, references
 
 

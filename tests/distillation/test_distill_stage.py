@@ -56,7 +56,7 @@ def test_the_gradient_is_that_of_whole_logits_of_rows_alone(tmp_path: Path, name
     weight = {"teacher_weight": 0.3} if name == "jsd" else {}
     trainer, _ = distill.build(context_of(recipe(tmp_path, divergence=name, **weight), tmp_path / "run"))
     if not packs:
-        from alignment.training.rl.packing import align
+        from alignment.training.packing import align
 
         trainer._lay_out = align
         for model in (trainer.model, trainer.teacher_model):
@@ -113,7 +113,7 @@ def test_a_teacher_with_other_tokens_is_refused_before_it_is_loaded(tmp_path: Pa
 
 def test_a_batch_keeps_its_tokens_in_their_order_however_rows_are_laid_out() -> None:
     from alignment.training.distillation.heads import following
-    from alignment.training.rl.packing import align, pack
+    from alignment.training.packing import align, pack
 
     batch: StepBatch = as_tensors(rows(), pad_id=0, mask_truncated=False, device=torch.device("cpu"))
     mask_BL = torch.nn.functional.pad(batch.loss_mask_BC, (batch.prompt_ids_BP.shape[1], 0))

@@ -15,10 +15,10 @@ from alignment.core.machine import core_groups
 from alignment.inference.top_logprobs import NO_TOKEN, TopLogprobsServer
 from alignment.inference.vllm.server.judge import JudgeModel, judge_command
 from alignment.inference.vllm.server.place import Place, free_port
-from alignment.recipe.engine import VllmServerOptions, engine_options
-from alignment.recipe.hardware import Hardware
-from alignment.recipe.teacher import TeacherServer
-from alignment.run.judges import JudgeProcess
+from alignment.recipe.blocks.engine import VllmServerOptions, engine_options
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.blocks.teacher import TeacherServer
+from alignment.run.judges.served import JudgeProcess
 from alignment.run.plan import RunPlan
 from alignment.run.processes import environment
 from alignment.training.distillation.divergences import FORWARD_KL, REVERSE_KL, divergence, with_rest

@@ -12,10 +12,10 @@ from alignment.core.resources import resource
 from alignment.data.mixture import problems_of
 from alignment.evaluation import answering
 from alignment.evaluation.answering import Evaluator, Question, outcome
-from alignment.evaluation.measures.outcomes import figures
+from alignment.evaluation.outcomes import figures
 from alignment.evaluation.task import named_problems
 from alignment.inference.sampler import Sampler
-from alignment.recipe.load import Document
+from alignment.recipe.reading.load import Document
 from alignment.recipe.schema import Recipe
 from alignment.records.evaluation import EvaluationFigures, EvaluationRecord
 from alignment.records.metrics import MetricsRow

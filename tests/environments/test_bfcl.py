@@ -1,6 +1,7 @@
 """BFCL's multi-turn part: a reference's calls score 1, a call less scores 0, and a lost simulator is a fault.
 
-Needs the leaderboard's files (ALIGNMENT_BFCL) and its package's folder (ALIGNMENT_BFCL_PACKAGE), which are not in this repository.
+Needs the leaderboard's files (ALIGNMENT_BFCL) and its package's folder (ALIGNMENT_BFCL_PACKAGE), which are not in this
+repository.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from alignment.data.rows import Problem
-from alignment.recipe.environment import EnvironmentChoice
+from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.bfcl.rows import multi_turn
 from alignment.rollout.environments.bfcl.simulator import parsed
 from alignment.rollout.environments.calls import as_message

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from alignment.core.resources import resource
 from alignment.data.rows import Problem, user_turn
-from alignment.recipe.environment import EnvironmentChoice
+from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.registry import environment_problems, open_environments
 from replying_policy import Replies, rollouts

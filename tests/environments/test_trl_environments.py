@@ -10,8 +10,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
 from alignment.data.rows import Problem, user_turn
-from alignment.recipe.environment import EnvironmentChoice
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.environment import EnvironmentChoice
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.registry import environment_problems, open_environments
 from alignment.rollout.scoring import Scorer, summary

@@ -10,7 +10,7 @@ from alignment.data.rows import Problem, user_turn
 from alignment.evaluation.answering import Evaluator
 from alignment.evaluation.job import measure_modes
 from alignment.evaluation.sweep.job import Asked, answered
-from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.report.render.columns import COLUMNS, measured_columns
 
 SHORT = Problem(id="short", messages=[user_turn("2 + 3 =")], answer="5", family="sums")

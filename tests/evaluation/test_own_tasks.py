@@ -13,8 +13,8 @@ from alignment.checks.recipe import checked
 from alignment.core.errors import DataError, RecipeError
 from alignment.core.resources import resource
 from alignment.core.vocabulary import MODES
-from alignment.data.own_task import task_name
-from alignment.data.sources import load_source
+from alignment.data.sources.named import load_source
+from alignment.data.sources.own_task import task_name
 from alignment.evaluation.answering import Evaluator, sampling_settings
 from alignment.evaluation.identity import evaluation_identity
 from alignment.evaluation.job import measure_modes

@@ -11,13 +11,13 @@ from transformers import AutoTokenizer
 from alignment.checks.own_tasks import task_faults
 from alignment.core.files import FileFacts
 from alignment.core.resources import resource
-from alignment.data.own_task import task_content
+from alignment.data.sources.own_task import task_content
 from alignment.evaluation import answering
 from alignment.evaluation.answering import Evaluator
 from alignment.evaluation.job import Measured, measure_modes
 from alignment.evaluation.task import named_problems
 from alignment.inference.sampler import Sampler
-from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.records.manifest import Manifest
 from alignment.records.run import RunRecord
 from alignment.records.run_folder import StageFolder

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from alignment.run.fork_server import SHARED
+from alignment.run.forks.server import SHARED
 from smoke.processes import with_forks
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from alignment.core.resources import resource
 from alignment.inference.engine import Engine, EngineSettings, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.start import start_engine
 from alignment.inference.weights.sync_check import check_weight_sync
-from alignment.recipe.engine import engine_options
+from alignment.recipe.blocks.engine import engine_options
 
 HIDDEN = not visible_gpus() or not os.environ.get("ALIGNMENT_TEST_GPU")
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(HIDDEN, reason="needs a GPU, and ALIGNMENT_TEST_GPU=1")]

@@ -9,8 +9,8 @@ from rich.console import Console
 from alignment.core.entry import errors_in_words
 from alignment.core.errors import StageFailed
 from alignment.records.machines import FirstMachine
-from alignment.run.join import Joined
 from alignment.run.launcher import Placement
+from alignment.run.machines.join import Joined
 
 NOT_STARTED = "a stage whose ranks cannot be started"
 

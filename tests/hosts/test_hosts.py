@@ -14,7 +14,7 @@ import pytest
 from safetensors.torch import load_file
 
 from alignment.core.resources import resource
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from hosts.namespaces import Host, hosts, stand_in_for_ssh, why_not
 from smoke.small_recipe import ROLLOUT, cold_start, reasoning_rl, write_recipe
 

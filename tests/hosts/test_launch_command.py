@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from alignment.cli import app
 from alignment.core.errors import RecipeError, StageFailed
 from alignment.run.launcher import launcher_config
+from alignment.run.machines.slurm import script_of
 from alignment.run.plan import RunPlan
 from alignment.run.processes import environment, training_command
 from alignment.run.runner import Runner
-from alignment.run.slurm import script_of
 from smoke.small_recipe import cold_start, write_recipe
 
 
@@ -64,7 +64,7 @@ def test_slurm_runs_the_launch_on_the_first_node_and_joins_on_the_others(tmp_pat
 
 
 def test_ranks_of_several_machines_talk_through_the_interface_that_faces_the_first(tmp_path: Path) -> None:
-    from alignment.recipe.hardware import Hardware
+    from alignment.recipe.blocks.hardware import Hardware
     from alignment.run.launcher import Placement
 
     place, hardware = Placement(1, 2, "127.0.0.1", 29500), Hardware(accelerate="cpu-zero3", processes=4)

@@ -13,7 +13,7 @@ import pytest
 
 from alignment.core.errors import StageFailed
 from alignment.records.machines import FirstMachine
-from alignment.run.machines import Machines, first_file, join_line
+from alignment.run.machines.first import Machines, first_file, join_line
 from alignment.run.processes import Ended
 from hosts.joining import NOT_STARTED
 

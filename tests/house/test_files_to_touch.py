@@ -41,7 +41,7 @@ def test_a_stage_kind_is_its_own_file_and_a_line_of_the_registry(kind: str) -> N
 
 @pytest.mark.parametrize("algorithm", ["dapo", "dr_grpo", "gspo", "cispo", "rloo"])
 def test_a_loss_is_its_fields_in_the_recipe_and_its_function(algorithm: str) -> None:
-    assert files_that_write(algorithm) == {"alignment/recipe/algorithm.py", "alignment/training/rl/losses.py"}
+    assert files_that_write(algorithm) == {"alignment/recipe/blocks/algorithm.py", "alignment/training/rl/losses.py"}
 
 
 def test_an_evaluations_figure_is_its_field_its_measure_and_its_column() -> None:
@@ -51,6 +51,6 @@ def test_an_evaluations_figure_is_its_field_its_measure_and_its_column() -> None
     found = {file for file, text in SOURCES.items() if file.startswith(rooms) and written.search(text)}
     assert found - {"alignment/report/alarms/writing.py"} == {
         "alignment/records/evaluation.py",
-        "alignment/evaluation/measures/outcomes.py",
+        "alignment/evaluation/outcomes.py",
         "alignment/report/render/columns.py",
     }

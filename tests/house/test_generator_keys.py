@@ -9,9 +9,9 @@ import pytest
 
 from alignment.checks.rows import generators as generator_keys
 from alignment.checks.rows.generators import OWNED, parameter_faults, parameter_names
-from alignment.data.declared import Procedural, source_names
 from alignment.data.generators.families import FAMILIES
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import Procedural, source_names
+from alignment.data.sources.named import load_source
 
 GENERATED = [name for name, family in FAMILIES.items() if family.generator is not None]
 

@@ -1,12 +1,18 @@
 """Imports go downhill, room by room, deferred ones counted; what is heavy stays in the rooms that need it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 FILES = sorted([*REPOSITORY.glob("rewards/**/*.py"), *REPOSITORY.glob("alignment/**/*.py")])
+
+MODULES = {
+    path.relative_to(REPOSITORY).as_posix().removesuffix(".py").removesuffix("/__init__").replace("/", "."): path
+    for path in FILES
+}
+ROOMS = {module for module, path in MODULES.items() if path.name == "__init__.py" and module.count(".") < 2}
 
 # The rooms of alignment/ from the ground up: a file may import from its own room and from those before it.
 FLOORS = ("core", "recipe", "records", "data", "lint", "inference", "rollout", "data_factory", "training", "evaluation",
@@ -117,15 +123,43 @@ def test_torch_is_imported_only_where_tensors_are() -> None:
 
 
 def test_no_two_modules_import_each_other() -> None:
-    modules = {name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in FILES}
-    left = {module: _needed(path, set(modules)) - {module} for module, path in modules.items()}
-    while freed := [module for module, needed in left.items() if not needed & left.keys()]:
-        for module in freed:
-            del left[module]
-    assert sorted(left) == [], "these import each other in a circle"
+    needs = {module: _needed(path) - {module} for module, path in MODULES.items()}
+    assert in_a_circle(needs) == [], "these import each other in a circle"
 
 
-def _needed(path: Path, modules: set[str]) -> set[str]:
+def test_no_two_folders_of_a_room_import_each_other() -> None:
+    """A folder counts as one thing, and a file beside it as another: what holds of rooms holds within them.
+
+    Deferred imports are left out here: a stage kind is a light declaration that imports what runs it when it runs.
+    """
+    needs: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        part = part_of(module)
+        beside = {part_of(other) for other in _needed(path) if other not in ROOMS}
+        needs.setdefault(part, set()).update(one for one in beside - {part} if one.startswith(room_before(part)))
+    assert in_a_circle(needs) == [], "these parts of a room import each other in a circle"
+
+
+def in_a_circle(needs: Mapping[str, set[str]]) -> list[str]:
+    """The names that need each other, and those that stand on them."""
+    left = dict(needs)
+    while freed := [name for name, needed in left.items() if not needed & left.keys()]:
+        for name in freed:
+            del left[name]
+    return sorted(left)
+
+
+def room_before(part: str) -> str:
+    """`alignment.recipe.` of `alignment.recipe.blocks`, `rewards.` of `rewards.kinds`."""
+    return f"{part.rpartition('.')[0]}."
+
+
+def part_of(module: str) -> str:
+    """The folder or file of a room in which a module lies: `alignment.recipe.blocks`, `rewards.kinds`."""
+    return ".".join(module.split(".")[: 2 if module.startswith("rewards") else 3])
+
+
+def _needed(path: Path) -> set[str]:
     """The project's own modules that a file needs when it is imported; `from package import module` needs the module."""
     found = [module for module, at_import in imports(path) if at_import]
-    return {module if module in modules else module.rpartition(".")[0] for module in found} & modules
+    return {module if module in MODULES else module.rpartition(".")[0] for module in found} & MODULES.keys()

@@ -31,7 +31,7 @@ PRIVATE = {
     r"puts? (the |its )?flags on": "adds flags",
 }
 # Where the old words have to stand: the error for an old recipe key names the new one.
-OLD_KEYS = "alignment/recipe/renamed.py"
+OLD_KEYS = "alignment/recipe/reading/renamed.py"
 
 
 def words_of_our_own(text: str) -> list[str]:

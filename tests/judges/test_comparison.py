@@ -18,8 +18,8 @@ from alignment.core.resources import resource
 from alignment.core.statistics.length_control import length_controlled
 from alignment.evaluation.comparison.judging import Judged, judged, open_judge
 from alignment.evaluation.comparison.plan import ComparisonPlan
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.comparison import ComparedPair, ComparisonFigures, ComparisonRecord, RecordedAnswer
 from alignment.records.manifest import Manifest
 from alignment.records.policies import Policy

@@ -9,8 +9,8 @@ import pytest
 
 from alignment.cli import main
 from alignment.core.errors import DataError, JudgeRefused
-from alignment.recipe.judges import Agreement
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.judges import Agreement
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.judge_agreement import known_verdicts, refuse_disagreeing
 from judge_server import JudgeServer
 from judges.known_verdicts import known_sums

@@ -10,12 +10,12 @@ import yaml
 
 from alignment.checks.recipe import checked
 from alignment.core.errors import RecipeError
-from alignment.recipe.judges import Agreement, ServedJudge
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.judges import Agreement, ServedJudge
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.judge_agreement import refuse_disagreeing
 from alignment.rollout.judges import reward_options
-from alignment.run.judge_places import judge_servers
-from alignment.run.judges import ServedJudges, served_name
+from alignment.run.judges.places import judge_servers
+from alignment.run.judges.served import ServedJudges, served_name
 from judges.known_verdicts import known_sums
 from rewards import Rollout
 from rewards.kinds.judge.verifier import Judge

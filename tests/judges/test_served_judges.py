@@ -13,13 +13,13 @@ import pytest
 from alignment.core.errors import StageFailed
 from alignment.inference.vllm.server.judge import JudgeModel, judge_command
 from alignment.inference.vllm.server.place import Place, free_port
-from alignment.recipe.engine import VllmServerOptions
-from alignment.recipe.judges import ServedJudge
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.engine import VllmServerOptions
+from alignment.recipe.blocks.judges import ServedJudge
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.judges import reward_options
-from alignment.run import judges
-from alignment.run.judge_places import _placed
-from alignment.run.judges import JudgeProcess, ServedJudges, served_name
+from alignment.run.judges import served as judges
+from alignment.run.judges.places import _placed
+from alignment.run.judges.served import JudgeProcess, ServedJudges, served_name
 from rewards import Rollout, Verdict
 from rewards.kinds.judge.verifier import Judge
 

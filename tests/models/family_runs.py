@@ -20,7 +20,7 @@ from alignment.checks.recipe import checked
 from alignment.core.errors import AlignmentError
 from alignment.inference.engine import EngineSettings, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.start import end_tokens, start_engine
-from alignment.recipe.engine import engine_options
+from alignment.recipe.blocks.engine import engine_options
 from alignment.run import base_model
 from alignment.run.plan import RunPlan
 from alignment.training.context import StageContext

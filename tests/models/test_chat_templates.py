@@ -12,7 +12,14 @@ from families import FAMILIES, Family, family, tokenizer_of
 from alignment.checks.recipe import checked
 from alignment.core.errors import DataError, RecipeError
 from alignment.core.resources import resource
-from alignment.data.chat_templates import (
+from alignment.data.chat.template import (
+    IGNORED,
+    render_continuation,
+    render_conversation,
+    render_preference,
+    render_prompt,
+)
+from alignment.data.chat.templates import (
     MARKS,
     shipped,
     suggested,
@@ -21,9 +28,8 @@ from alignment.data.chat_templates import (
     use_template,
     with_date,
 )
+from alignment.data.chat.turn_end import turn_end
 from alignment.data.rows import Conversation, Preference
-from alignment.data.template import IGNORED, render_continuation, render_conversation, render_preference, render_prompt
-from alignment.data.turn_end import turn_end
 from alignment.recipe.schema import Recipe
 from alignment.run.base_model import _prepare
 from alignment.run.plan import RunPlan

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from alignment.checks.recipe import checked
 from alignment.core.errors import RecipeError
 from alignment.inference.weights.merged import merged_weights
-from alignment.recipe.lora import Lora
+from alignment.recipe.blocks.lora import Lora
 from alignment.run import base_model
 from alignment.training.adapter_config import adapter_config
 

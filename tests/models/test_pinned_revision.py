@@ -13,8 +13,8 @@ from alignment.core.errors import ArtifactError, RecipeError
 from alignment.core.resources import resource
 from alignment.lint.markers import CHATML, markers_of
 from alignment.run.base_model import _prepare
-from alignment.run.hub import moving, pinned_folder
 from alignment.run.plan import RunPlan
+from alignment.run.start.hub import moving, pinned_folder
 
 MODEL = "some/model"
 OLD, NEW = "1" * 40, "2" * 40

@@ -1,7 +1,7 @@
 """`alignment export --quantise`: a form that is made by llm-compressor, read back by transformers and vLLM, and measured.
 
-llm-compressor lies in a folder of its own: ALIGNMENT_QUANTISER names it (docs/export.md), and without it only what leads there is
-tested.
+llm-compressor lies in a folder of its own: ALIGNMENT_QUANTISER names it (docs/export.md), and without it only what
+leads there is tested.
 """
 
 import json
@@ -18,7 +18,7 @@ from alignment.core.errors import OptionError
 from alignment.export.quantised.rows import calibration_rows
 from alignment.inference.start import Serving, serve
 from alignment.inference.vllm.kind import vllm_problem
-from alignment.recipe.engine import engine_options
+from alignment.recipe.blocks.engine import engine_options
 from alignment.records.export import EXPORT, ExportRecord
 from alignment.run.plan import RunPlan
 from alignment.run.stage import main

@@ -9,8 +9,8 @@ from transformers import AutoModelForCausalLM
 
 from alignment.inference.attention import packed
 from alignment.inference.weights.sync_check import _to_change
+from alignment.training.packing import align, pack
 from alignment.training.packing_check import mixed_rows
-from alignment.training.rl.packing import align, pack
 
 STATEFUL = {"LFM2", "Qwen3-Next", "Granite 4 hybrid"}
 

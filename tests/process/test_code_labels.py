@@ -12,12 +12,12 @@ from transformers import AutoTokenizer
 
 from alignment.core.resources import resource
 from alignment.data.rows import Problem, user_turn
-from alignment.data.steps import StepRule
+from alignment.data.steps.definition import StepRule
 from alignment.data_factory.step_labels.labelling import binary_search, hard_labels, run
 from alignment.data_factory.step_labels.prefixes import Prefixes, Trace
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings
 from alignment.inference.sampler import Sampler
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.trajectory import one_turn

@@ -18,7 +18,7 @@ from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
 from alignment.data.rows import write_rows
 from alignment.inference.process_model import ProcessModel, Solution
-from alignment.recipe.expansion import Expansion
+from alignment.recipe.blocks.expansion import Expansion
 from alignment.training.expansion import WRITES, expanded, keep_codes
 from process.stages import in_process
 from process.test_process_models import by_hand, prm_stage, solutions

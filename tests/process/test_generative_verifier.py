@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from alignment.cli import app
 from alignment.core.errors import ArtifactError, OptionError
 from alignment.core.resources import resource
-from alignment.data.steps import StepRule
+from alignment.data.steps.definition import StepRule
 from alignment.inference.generative_verifier import GenerativeVerifier, against, answer_tokens, verification
 from alignment.inference.process_model import Solution
 from alignment.records.process import ProcessRecord

@@ -13,15 +13,15 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from alignment.core.errors import DataError
 from alignment.core.resources import resource
 from alignment.data.rows import Problem
-from alignment.data.steps import StepRule
+from alignment.data.steps.definition import StepRule
 from alignment.data_factory.step_labels.execution import holds
 from alignment.evaluation.process.job import run
 from alignment.evaluation.process.work import ProcessWork
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, as_generation
 from alignment.inference.process_model import Solution
 from alignment.inference.sampler import Sampler
-from alignment.recipe.environment import EnvironmentChoice
-from alignment.recipe.search import BeamSearch, BestOfN
+from alignment.recipe.blocks.environment import EnvironmentChoice
+from alignment.recipe.blocks.search import BeamSearch, BestOfN
 from alignment.records.process import ProcessRecord
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.guided import GuidedSampler

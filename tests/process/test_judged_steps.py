@@ -13,7 +13,7 @@ from alignment.data.rows import Stepwise, read_rows
 from alignment.data_factory.step_labels.judge import Solution, StepJudge
 from alignment.evaluation.process.job import run
 from alignment.evaluation.process.work import ProcessWork
-from alignment.recipe.steps import JudgedSteps
+from alignment.recipe.blocks.steps import JudgedSteps
 from alignment.records.process import ProcessRecord
 from alignment.records.run_folder import RunFolder
 from alignment.run.identity import stage_identity

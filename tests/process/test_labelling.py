@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from alignment.data.steps import Step
+from alignment.data.steps.definition import Step
 from alignment.data_factory.step_labels.execution import execution_labels, holds
 from alignment.data_factory.step_labels.judge import labels_before
 from alignment.data_factory.step_labels.labelling import (
@@ -21,7 +21,7 @@ from alignment.data_factory.step_labels.labelling import (
 )
 from alignment.data_factory.step_labels.methods import Labelled, Labeller, agreed
 from alignment.data_factory.step_labels.prefixes import Trace
-from alignment.recipe.steps import Consensus, MonteCarlo, Steps
+from alignment.recipe.blocks.steps import Consensus, MonteCarlo, Steps
 
 
 class World:

@@ -4,11 +4,11 @@ import random
 
 import pytest
 
+from alignment.evaluation.calibration import area_under_curve, calibration, last_step_minima
 from alignment.evaluation.process.bench import NO_ERROR, Marked, bench_figures, best_threshold, random_f1
 from alignment.evaluation.process.best_of import Candidate, best_of_curve
-from alignment.evaluation.process.calibration import area_under_curve, calibration, last_step_minima
 from alignment.evaluation.process.stress import STRESS, rewritten, stress_figures
-from alignment.recipe.process import aggregated
+from alignment.recipe.blocks.process import aggregated
 
 # (label, scores, found at 0.5, counts as a hit): worked out by hand from section 3.3 of arXiv 2412.06559.
 HAND_MADE = [

@@ -12,9 +12,9 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 from alignment.core.resources import resource
 from alignment.data.generators.corrupted import corrupted
 from alignment.data.rows import Stepwise, write_rows
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import load_source
-from alignment.data.step_template import render_steps, step_token_id
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import source_problems
+from alignment.data.steps.template import render_steps, step_token_id
 from alignment.inference.process_model import ProcessModel, Solution
 from alignment.training.process_trainer import Rates, step_loss
 from process.stages import in_process

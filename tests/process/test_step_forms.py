@@ -8,8 +8,8 @@ import pytest
 
 from alignment.core.errors import DataError
 from alignment.data.rows import Stepwise, read_rows, write_rows
-from alignment.data.step_forms import SHEPHERD_TAG, read_steps
-from alignment.data.table_files import FileRow
+from alignment.data.tables.files import FileRow
+from alignment.data.tables.step_forms import SHEPHERD_TAG, read_steps
 
 
 def completion(text: str, rating: int | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from alignment.commands.processbench.benching import process_model_of
 from alignment.core.errors import ArtifactError
 from alignment.core.resources import resource
 from alignment.data.generators.corrupted import corrupted
-from alignment.data.steps import StepRule
+from alignment.data.steps.definition import StepRule
 from alignment.evaluation.process.bench import NO_ERROR, Marked, bench_figures
 from alignment.evaluation.process.job import run
 from alignment.evaluation.process.work import ProcessWork

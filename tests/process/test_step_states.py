@@ -11,11 +11,11 @@ import pytest
 from alignment.core.resources import resource
 from alignment.core.statistics.estimate import Estimate
 from alignment.data.rows import Stepwise, read_rows, user_turn, write_rows
-from alignment.data.steps import StepRule
+from alignment.data.steps.definition import StepRule
 from alignment.data_factory.step_labels.judge import Solution, StepJudge
 from alignment.data_factory.step_labels.states import StepStates
-from alignment.recipe.rewards import Reward
-from alignment.recipe.steps import JudgedSteps
+from alignment.recipe.blocks.rewards import Reward
+from alignment.recipe.blocks.steps import JudgedSteps
 from alignment.records.process import ProcessRecord, ProcessSubset, ScoredTrace
 from alignment.records.run_folder import RunFolder
 from alignment.report import write_report

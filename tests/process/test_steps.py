@@ -4,7 +4,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from alignment.core.resources import resource
-from alignment.data.steps import StepRule, faults_of, thinking_steps, token_ends
+from alignment.data.steps.definition import StepRule, faults_of, thinking_steps, token_ends
 
 CHAIN = "<think>\n5 + 9 = 14\n14 - 3 = 11\n</think>\n\n\\boxed{11}"
 

@@ -1,8 +1,8 @@
 """Starts ranks by accelerate's own launcher, each a fork of one process that has torch, TRL and DeepSpeed imported.
 
-The launcher runs in a fork too, and starts this file once for each rank, in the environment that a rank has: it asks the
-process that forks to be rank_jobs.py in that environment, and ends as that ends. So only the imports are shared.
-Neighbours: test_ranks.py (asks for runs), alignment/run/fork_server.py (forks).
+The launcher runs in a fork too, and starts this file once for each rank, in the environment that a rank has: it asks
+the process that forks to be rank_jobs.py in that environment, and ends as that ends. So only the imports are shared.
+Neighbours: test_ranks.py (asks for runs), alignment/run/forks/server.py (forks).
 """
 
 import os
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from alignment.run.fork_server import SHARED, received, send
+from alignment.run.forks.server import SHARED, received, send
 
 LOG = "RANKS_LOG"  # the file that ranks write what they say into
 KINDS = ("sft", "dpo", "grpo", "distill", "prm", "reward_model")
@@ -37,7 +37,7 @@ def asked(arguments: Sequence[str], env: dict[str, str]) -> int:
 def listening(path: Path, env: dict[str, str]) -> Iterator[None]:
     """A process that forks for whoever connects to a socket."""
     paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, [env.get("PYTHONPATH")])])
-    command = [sys.executable, "-m", "alignment.run.fork_server", "--listen", str(path), *IMPORTS]
+    command = [sys.executable, "-m", "alignment.run.forks.server", "--listen", str(path), *IMPORTS]
     with subprocess.Popen(command, env={**env, "PYTHONPATH": paths}) as server:
         until = time.monotonic() + 120
         while not path.exists() and server.poll() is None and time.monotonic() < until:

@@ -1,7 +1,8 @@
 """Several ranks train what one process trains: supervised, preferences and RL, whole weights and adapters, by DDP, ZeRO and FSDP2.
 
 rank_jobs.py does the training, all jobs of a launcher config in one start. What is compared is the policy that a stage
-leaves. Rows without a gradient are on both ranks in the first RL step, on all of one rank in the second, nowhere in the third.
+leaves. Rows without a gradient are on both ranks in the first RL step, on all of one rank in the second, nowhere in the
+third.
 """
 
 import json
@@ -16,8 +17,8 @@ from forked_ranks import LOG, asked, listening
 from safetensors.torch import load_file
 
 from alignment.core.resources import resource
-from alignment.recipe.hardware import Hardware
-from alignment.run.fork_server import SHARED
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.run.forks.server import SHARED
 from alignment.run.launcher import launcher_config
 from alignment.run.processes import environment
 from distillation.teacher_server import KEY, served

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from broken_recipes import GOOD
 
+from alignment.checks.model.folder import positions
 from alignment.checks.recipe import checked
-from alignment.checks.rows.lengths import positions
 from alignment.core.resources import resource
 
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}

@@ -9,7 +9,7 @@ import yaml
 from alignment.checks.recipe import checked
 from alignment.core.errors import RecipeError
 from alignment.data.rows import Problem, user_turn
-from alignment.recipe.environment import EnvironmentChoice
+from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.registry import environment_problems, open_environments
 from alignment.run.identity import stage_identity

@@ -8,10 +8,10 @@ import yaml
 from alignment.checks.recipe import checked
 from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
-from alignment.data.declared import Table, source_names
 from alignment.data.mixture import Mixture, load_parts, mixture_names
-from alignment.data.sources import load_source
-from alignment.recipe.hardware import Hardware
+from alignment.data.sources.declared import Table, source_names
+from alignment.data.sources.named import load_source
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.launcher import launcher_config
 
 RECIPES = sorted(resource("recipes").glob("*.yaml"))

@@ -9,7 +9,7 @@ from alignment.checks.recipe import checked
 from alignment.core.errors import RecipeError
 from alignment.core.resources import resource
 from alignment.recipe.closed import Closed
-from alignment.recipe.load import Document
+from alignment.recipe.reading.load import Document
 from alignment.recipe.reference import COMMAND, EXAMPLE, EXAMPLE_ERRORS, OVERRIDES, reference, sections
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"

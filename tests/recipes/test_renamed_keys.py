@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alignment.recipe.load import Document
+from alignment.recipe.reading.load import Document
+from alignment.recipe.reading.renamed import RENAMED
 from alignment.recipe.reference import sections
-from alignment.recipe.renamed import RENAMED
 
 KEYS = [(block, key) for block, keys in RENAMED.items() for key in keys]
 PART = {"source": "chain-sum", "split": "fusion", "count": 8}

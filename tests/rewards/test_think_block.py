@@ -2,7 +2,7 @@
 
 import pytest
 
-from alignment.data.steps import Step, thinking_steps
+from alignment.data.steps.definition import Step, thinking_steps
 from rewards.contract import answer_start, split_thinking
 
 

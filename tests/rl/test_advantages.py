@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from alignment.recipe.algorithm import Dapo
+from alignment.recipe.blocks.algorithm import Dapo
 from alignment.training.rl.advantages import (
     advantages_of,
     group_centred,

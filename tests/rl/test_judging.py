@@ -7,7 +7,7 @@ import pytest
 
 from alignment.data.rows import Problem
 from alignment.inference.engine import Generation, GenerationRequest
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.judging import Judging
 from alignment.rollout.scoring import Judged, Scorer

@@ -1,7 +1,7 @@
 """Each algorithm differs from GRPO in exactly the way its paper says: golden values on a hand-made batch.
 
-Two answers of three and one tokens. The ratios of the first are 1.5, 0.5 and 1, its advantage 2; the second's ratio is 1.3,
-its advantage -1.
+Two answers of three and one tokens. The ratios of the first are 1.5, 0.5 and 1, its advantage 2; the second's ratio is
+1.3, its advantage -1.
 """
 
 import math
@@ -11,7 +11,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from alignment.recipe.algorithm import ALGORITHM_NAMES, Algorithm, AlgorithmFields
+from alignment.recipe.blocks.algorithm import ALGORITHM_NAMES, Algorithm, AlgorithmFields
 from alignment.training.rl.losses import (
     LOSSES,
     StepSize,

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoTokenizer, Qwen3MoeConfig, Qwen3MoeForC
 from alignment.core.resources import resource
 from alignment.inference.engine import EngineSettings
 from alignment.inference.start import start_engine
-from alignment.recipe.engine import engine_options
+from alignment.recipe.blocks.engine import engine_options
 from alignment.run.plan import RunPlan
 from grpo_trainer import grpo_trainer
 

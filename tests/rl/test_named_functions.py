@@ -7,7 +7,7 @@ import yaml
 
 from alignment.core.errors import RecipeError, StaleInputsError
 from alignment.core.resources import resource
-from alignment.recipe.named_function import named_function
+from alignment.recipe.own.function import named_function
 from alignment.run.plan import RunPlan
 
 CODE = "def ranked(rewards_NG, mask_NGT):\n    return rewards_NG - {}\n"

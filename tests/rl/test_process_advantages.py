@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 
-from alignment.recipe.algorithm import GrpoProcess, Papo, Pure, Vine
+from alignment.recipe.blocks.algorithm import GrpoProcess, Papo, Pure, Vine
 from alignment.training.rl.process_advantages import StepRewards, grpo_process, papo, process_advantages_of, pure, vine
 
 NAN = math.nan

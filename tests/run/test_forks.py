@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from alignment.recipe.hardware import Hardware
-from alignment.run.fork_server import SHARED
-from alignment.run.forks import Fork, Forks
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.run.forks.server import SHARED
+from alignment.run.forks.start import Fork, Forks
 from alignment.run.processes import end_tree, environment, run, training_command
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -128,7 +128,7 @@ def test_a_fork_ends_with_what_started_it(forks: Forks) -> None:
 def started_elsewhere(says: str) -> tuple["subprocess.Popen[str]", str]:
     """Another process that started a fork, and what it says of it."""
     code = (
-        "import os, sys, time\nfrom pathlib import Path\nfrom alignment.run.forks import Forks\n"
+        "import os, sys, time\nfrom pathlib import Path\nfrom alignment.run.forks.start import Forks\n"
         f"forks = Forks(('a_mark',), ({MODULE!r},))\n"
         f"fork = forks.start([sys.executable, '-m', {MODULE!r}, 'sleep'], dict(os.environ), Path('log'))\n"
         f"print({says}, flush=True)\ntime.sleep(60)"
@@ -149,7 +149,7 @@ def test_a_killed_run_leaves_neither_fork_nor_server() -> None:
 @pytest.fixture
 def listening(forks: Forks, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that forks for everybody, in the environment of these tests."""
-    command = [sys.executable, "-m", "alignment.run.fork_server", "--listen", "socket", "a_mark"]
+    command = [sys.executable, "-m", "alignment.run.forks.server", "--listen", "socket", "a_mark"]
     with subprocess.Popen(command, env=env()) as server:
         monkeypatch.setenv(SHARED, str(Path("socket").resolve()))
         until = time.monotonic() + 30

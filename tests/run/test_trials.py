@@ -15,10 +15,10 @@ from alignment.core.errors import OptionError
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import wilson
 from alignment.records.trials import TRIAL, MixtureSearch, RowCurve, RowPoint, Trial
-from alignment.run.mixture_search import FURTHER_SEED, SearchSettings, search_mixture
 from alignment.run.plan import RunPlan
-from alignment.run.row_curve import fewest, measure_rows, sizes_of
-from alignment.run.trials import PlannedTrial, Trials
+from alignment.run.trials.mixture_search import FURTHER_SEED, SearchSettings, search_mixture
+from alignment.run.trials.row_curve import fewest, measure_rows, sizes_of
+from alignment.run.trials.trial import PlannedTrial, Trials
 
 COUNT = 400
 

@@ -9,8 +9,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from alignment.core.resources import resource
+from alignment.data.chat.template import render_preference
 from alignment.data.rows import Preference
-from alignment.data.template import render_preference
 from alignment.records.rollout import RolloutRow
 from grpo_trainer import grpo_trainer
 from scorers.reward_models import untrained_reward_model

@@ -10,8 +10,8 @@ from alignment.data.rows import Problem
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.inference.frozen_policy import FrozenPolicy
 from alignment.inference.reward_model import RewardModel
-from alignment.recipe.rewards import Reward
-from alignment.recipe.scorers import FluencyScorer, RewardModelScorer
+from alignment.recipe.blocks.rewards import Reward
+from alignment.recipe.blocks.scorers import FluencyScorer, RewardModelScorer
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scorers.fluency import FluencyScores
 from alignment.rollout.scorers.joined import with_scores

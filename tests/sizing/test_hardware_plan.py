@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from alignment.cli import app
 from alignment.core.errors import OptionError
 from alignment.core.resources import resource
-from alignment.recipe.hardware import Hardware
-from alignment.recipe.lora import Lora
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.blocks.lora import Lora
 from alignment.recipe.schema import Recipe
 from alignment.sizing.advice import advice_for, fits
 from alignment.sizing.cluster import GIB, cluster_of

@@ -1,7 +1,7 @@
 """Starting the command line as a user does, and killing it at a chosen moment.
 
-All commands of a test process that start others ask one process for forks, which has the libraries imported: importing them
-takes more time than most of these commands. It is started with the first of them and ends with the tests.
+All commands of a test process that start others ask one process for forks, which has the libraries imported: importing
+them takes more time than most of these commands. It is started with the first of them and ends with the tests.
 """
 
 import atexit
@@ -17,9 +17,9 @@ from functools import cache
 from pathlib import Path
 
 from alignment.core.process import die_with_parent
-from alignment.recipe.hardware import Hardware
-from alignment.run.fork_server import SHARED
-from alignment.run.forks import IMPORTS
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.run.forks.server import SHARED
+from alignment.run.forks.start import IMPORTS
 from alignment.run.processes import environment
 
 FORKING = ("run", "evaluate", "budget", "compare", "processbench")  # commands that start processes
@@ -43,7 +43,7 @@ def _fork_server(_path: str | None) -> Path:
     folder = tempfile.mkdtemp(prefix="alignment-tests-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = Path(folder) / "socket"
-    command = [sys.executable, "-m", "alignment.run.fork_server", "--listen", str(path), *IMPORTS, "vllm"]
+    command = [sys.executable, "-m", "alignment.run.forks.server", "--listen", str(path), *IMPORTS, "vllm"]
     subprocess.Popen(
         command,
         env=environment(Hardware(), offline=True),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from alignment.data.fields import SHOWN
-from alignment.data.sources import load_source
+from alignment.data.sources.named import load_source
+from alignment.data.tables.fields import SHOWN
 from alignment.records.run_folder import RunFolder
 from rewards import machine_problem
 from smoke.processes import alignment

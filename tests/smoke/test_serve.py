@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from openai import AuthenticationError, BadRequestError, OpenAI
 
-from alignment.data.template import render_prompt
+from alignment.data.chat.template import render_prompt
 from alignment.inference.engine import GenerationRequest, SamplingSettings
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve
 from alignment.inference.vllm.kind import vllm_problem
-from alignment.recipe.engine import engine_options
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.engine import engine_options
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.records.adaptive import AdaptiveBudget, Bin, Probe, Target
 from process_tree import descendants
 from rewards.contract import split_thinking

@@ -15,8 +15,8 @@ from alignment.inference.start import start_engine
 from alignment.inference.vllm.kind import vllm_problem as vllm_is_missing
 from alignment.inference.weights.merged import Rounding, adapter_weights, merged_weights
 from alignment.inference.weights.sync_check import check_weight_sync
-from alignment.recipe.engine import engine_options
-from alignment.recipe.lora import Lora
+from alignment.recipe.blocks.engine import engine_options
+from alignment.recipe.blocks.lora import Lora
 from alignment.training.adapter_config import adapter_config
 
 BASE = str(resource("data/base"))

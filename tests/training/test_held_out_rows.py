@@ -14,10 +14,10 @@ from alignment.checks.recipe import checked
 from alignment.core.errors import ArtifactError, RecipeError
 from alignment.core.files import read_json_lines
 from alignment.core.resources import resource
+from alignment.data.chat.template import IGNORED, render_conversation
 from alignment.data.held_out import held_out, question_key
 from alignment.data.rows import Conversation, Preference
-from alignment.data.source_rows import LeftOut
-from alignment.data.template import IGNORED, render_conversation
+from alignment.data.sources.rows import LeftOut
 from alignment.records.run_folder import RunFolder
 from alignment.run.identity import stage_identity
 from alignment.training.context import StageContext

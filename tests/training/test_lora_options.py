@@ -15,7 +15,7 @@ from alignment.core.resources import resource
 from alignment.inference.adapters import load_whole
 from alignment.inference.engine import GenerationRequest, SamplingSettings
 from alignment.inference.start import Serving, serve
-from alignment.recipe.engine import engine_options
+from alignment.recipe.blocks.engine import engine_options
 from alignment.records.policies import named_policies
 from training.lora_stage import plan_of, trained
 

@@ -17,8 +17,8 @@ from alignment.inference.thinking_budget import ThinkTokens
 from alignment.inference.transformers.engine import TransformersEngine
 from alignment.inference.weights.arrivals import Arrivals
 from alignment.inference.weights.blocks import tensors
-from alignment.recipe.engine import engine_options
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.engine import engine_options
+from alignment.recipe.blocks.sampling import ThinkingBudget
 
 BASE = str(resource("data/base"))
 TOKENS = ThinkTokens(open_id=20, close_id=21, stop_text="", stop_ids=(30, 21, 31))

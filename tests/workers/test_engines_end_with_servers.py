@@ -1,6 +1,7 @@
 """A server's engine is a process of its own, which vLLM leaves behind if the server is killed: it ends with its server here.
 
-The servers are small programs that start a child, as vLLM's API server starts its engine; what starts and ends them is the real code.
+The servers are small programs that start a child, as vLLM's API server starts its engine; what starts and ends them is
+the real code.
 """
 
 import os
@@ -18,8 +19,8 @@ from alignment.inference.engine import EngineSettings
 from alignment.inference.vllm.server import launch
 from alignment.inference.vllm.server.launch import LaunchedServer
 from alignment.inference.vllm.server.place import Place
-from alignment.recipe.engine import engine_options
-from alignment.run.judges import JudgeProcess, ServedJudges
+from alignment.recipe.blocks.engine import engine_options
+from alignment.run.judges.served import JudgeProcess, ServedJudges
 
 REPOSITORY = Path(__file__).parents[2]
 PLACE = Place(cores=tuple(os.sched_getaffinity(0)))
@@ -116,7 +117,7 @@ def test_an_engine_ends_where_the_whole_run_was_killed_while_it_started(tmp_path
     command = [sys.executable, "-c", SERVER, str(tmp_path / "engine"), "1"]
     run = (
         "import os, time; from pathlib import Path\n"
-        "from alignment.inference.vllm.server.place import Place\nfrom alignment.run.judges import JudgeProcess\n"
+        "from alignment.inference.vllm.server.place import Place\nfrom alignment.run.judges.served import JudgeProcess\n"
         f"place = Place(cores=tuple(os.sched_getaffinity(0)))\nlog = Path({str(tmp_path / 'log')!r})\n"
         f"JudgeProcess('small', 'small-1', lambda: {command!r}, 'http://127.0.0.1:9', 'key', place, log, 60, 3).start()\n"
         "time.sleep(60)"

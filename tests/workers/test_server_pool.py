@@ -14,8 +14,8 @@ from stand_in import BASE, StandIn, settings, stand_ins
 from transformers import AutoModelForCausalLM
 
 from alignment.core.errors import EngineError
-from alignment.data.source_rows import source_problems
-from alignment.data.sources import load_source
+from alignment.data.sources.named import load_source
+from alignment.data.sources.rows import source_problems
 from alignment.evaluation.answering import Evaluator, Question
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.start import start_engine
@@ -26,9 +26,9 @@ from alignment.inference.vllm.server.pool import ServerPool
 from alignment.inference.weights import blocks
 from alignment.inference.weights.carriers import SharedMemory
 from alignment.inference.weights.sync_check import check_weight_sync
-from alignment.recipe.engine import VllmServerOptions
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.engine import VllmServerOptions
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.sampling import ThinkingBudget
 
 HOT = SamplingSettings(temperature=1.2, top_p=0.95)
 PROBE = [5, 20, 9, 33, 100, 7, 8, 12]

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file
 
 from alignment.inference.vllm.kind import vllm_problem
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.launcher import launcher_config
 from alignment.run.processes import environment
 

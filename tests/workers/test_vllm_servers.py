@@ -26,8 +26,8 @@ from alignment.inference.vllm.server.client import ServerClient
 from alignment.inference.vllm.server.pool import ServerPool
 from alignment.inference.weights.merged import adapter_weights
 from alignment.inference.weights.sync_check import check_weight_sync
-from alignment.recipe.hardware import Hardware
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.run.processes import environment
 from process_tree import descendants
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from alignment.checks.model.folder import ModelFolder
 from alignment.core.files import json_or_empty
 from alignment.core.resources import EMBEDDED
+from alignment.recipe.blocks.lora import EMBEDDINGS, HEADS, PRESETS, Lora
 from alignment.recipe.issue import Issue, Place, nearest
-from alignment.recipe.lora import EMBEDDINGS, HEADS, PRESETS, Lora
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 from alignment.records.adapter import ADAPTER_CONFIG, is_adapter_alone

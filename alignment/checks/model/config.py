@@ -12,8 +12,8 @@ from pathlib import Path
 
 from alignment.checks.model.folder import ModelFolder
 from alignment.core.resources import EMBEDDED
+from alignment.recipe.blocks.lora import EMBEDDINGS
 from alignment.recipe.issue import Issue
-from alignment.recipe.lora import EMBEDDINGS
 from alignment.recipe.schema import Recipe
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")

@@ -1,6 +1,7 @@
 """Checks of how an adapter is trained and left: 4-bit weights, variants, modules trained whole, adapters alone.
 
-Neighbours: adapters.py (names of targets and tokens), recipe/lora.py (the block), ../recipe.py (runs the checks).
+Neighbours: adapters.py (names of targets and tokens), recipe/blocks/lora.py (the block), ../recipe.py (runs the
+checks).
 """
 
 import importlib.util
@@ -9,9 +10,9 @@ from collections.abc import Iterator
 from alignment.checks.model.folder import ModelFolder
 from alignment.core.errors import RecipeError
 from alignment.core.machine import visible_gpus
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.blocks.lora import EMBEDDINGS, HEADS, Lora, in_preset
 from alignment.recipe.issue import Issue, Place, nearest
-from alignment.recipe.lora import EMBEDDINGS, HEADS, Lora, in_preset
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 from alignment.run.launcher import LauncherConfig, launcher_config

@@ -6,8 +6,8 @@ Neighbours: ../recipe.py (runs the checks), adapters.py (the names in `lora`), r
 from collections.abc import Iterator
 
 from alignment.checks.model.folder import ModelFolder
+from alignment.recipe.blocks.lora import EMBEDDINGS
 from alignment.recipe.issue import Issue
-from alignment.recipe.lora import EMBEDDINGS
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 

@@ -1,20 +1,19 @@
 """Checks of `teacher` by files: it is there, leaves a policy or is a model folder, and has the student's vocabulary.
 
-A hub model's files are compared when the stage starts (training/distillation/teacher.py). Neighbours: ../recipe.py (runs the
-checks), folder.py (reads folders), recipe/teacher.py (compares vocabularies).
+A hub model's files are compared when the stage starts (training/distillation/teacher.py). Neighbours: ../recipe.py
+(runs the checks), folder.py (reads folders), recipe/blocks/teacher.py (compares vocabularies).
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from alignment.checks.model.files import HUB_ID, LOCAL_LOOKS, folder_faults
-from alignment.checks.model.folder import ModelFolder
-from alignment.checks.rows.lengths import positions
+from alignment.checks.model.folder import ModelFolder, positions
+from alignment.recipe.blocks.teacher import Teacher, other_tokens, teacher_of
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rollout_of
-from alignment.recipe.teacher import Teacher, other_tokens, teacher_of
 from alignment.records.adapter import is_adapter_alone
 
 

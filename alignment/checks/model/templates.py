@@ -1,6 +1,6 @@
 """Checks of the chat template: a local model has one that will do or the recipe names one, and one by path can be parsed.
 
-Everything is rendered through it. Neighbours: ../recipe.py (runs the checks), data/chat_templates.py (the templates),
+Everything is rendered through it. Neighbours: ../recipe.py (runs the checks), data/chat/templates.py (the templates),
 folder.py (a model's own), lint/ (looks at what the template makes of rows).
 """
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from alignment.checks.model.folder import ModelFolder
 from alignment.core.errors import DataError
 from alignment.core.resources import EMBEDDED
-from alignment.data.chat_templates import shipped, suggested, template_file, template_text
-from alignment.data.template import marks_loss
+from alignment.data.chat.template import marks_loss
+from alignment.data.chat.templates import shipped, suggested, template_file, template_text
 from alignment.recipe.issue import Issue, nearest
 from alignment.recipe.kinds import kind_of
-from alignment.recipe.own_paths import is_template_path
+from alignment.recipe.own.paths import is_template_path
 from alignment.recipe.schema import Recipe
 
 _GENERATION_TAGS = re.compile(r"\{%-?\s*(end)?generation\s*-?%\}")

@@ -1,7 +1,8 @@
 """Checks every row of the local files that stages read: rows that can be read, and have no lint fault that needs no tokenizer.
 
-Public sets are not downloaded to check a recipe, and faults that need a tokenizer are looked for when an sft stage starts.
-Neighbours: ../recipe.py (runs the checks), lint/rows.py (looks at the rows), ../plan.py (prints what is left out).
+Public sets are not downloaded to check a recipe, and faults that need a tokenizer are looked for when an sft stage
+starts. Neighbours: ../recipe.py (runs the checks), lint/rows.py (looks at the rows), ../plan.py (prints what is left
+out).
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from alignment.data.mixture import refuse_faulty
 from alignment.data.parts import local_table, placed_parts
 from alignment.lint.findings import Intent
 from alignment.lint.rows import TableFaults, table_faults
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe

@@ -1,20 +1,20 @@
 """Checks that local tables have as many rows as the parts of a stage take, and problems enough for one step.
 
-Counted are the rows that can be used, as stages count them. Public sets are not downloaded to check a recipe. Neighbours:
-../recipe.py (runs the checks), conversations.py (which rows cannot be used).
+Counted are the rows that can be used, as stages count them. Public sets are not downloaded to check a recipe.
+Neighbours: ../recipe.py (runs the checks), conversations.py (which rows cannot be used).
 """
 
 from collections.abc import Iterator
 
 from alignment.checks.rows.conversations import counts_its_own, part_faults
 from alignment.core.errors import DataError
-from alignment.data.declared import Table
 from alignment.data.parts import placed_parts
 from alignment.data.rows import Problem
-from alignment.data.source_rows import table_places
-from alignment.data.sources import hash_split, source_of
-from alignment.data.splits import split_of
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.declared import Table
+from alignment.data.sources.named import hash_split, source_of
+from alignment.data.sources.rows import table_places
+from alignment.data.sources.splits import split_of
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe

@@ -1,7 +1,7 @@
 """Checks the `parameters` of procedural sources, whose names are read from reasoning-gym's source without importing it.
 
-Importing reasoning-gym takes seconds. Unchecked, a wrong name would end a stage only when its data is generated. tests/house
-compares the names with the imported classes. Neighbours: recipe/trainer_keys.py (the same for TRL),
+Importing reasoning-gym takes seconds. Unchecked, a wrong name would end a stage only when its data is generated.
+tests/house compares the names with the imported classes. Neighbours: recipe/trainer_keys.py (the same for TRL),
 data/generators/families.py (the families).
 """
 
@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from alignment.data.declared import Procedural
 from alignment.data.generators.families import FAMILIES
 from alignment.data.parts import placed_parts
-from alignment.data.sources import is_source, load_source
+from alignment.data.sources.declared import Procedural
+from alignment.data.sources.named import is_source, load_source
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.schema import Recipe
 

@@ -1,17 +1,16 @@
 """Checks that sequences fit into the model's context, if its config can be read here.
 
 An engine refuses longer sequences hours later, and training would use positions that the model has never seen. A hub
-model's context is not known before it is downloaded. Neighbours: ../model/files.py (whether the model can be loaded), ../plan.py
-(how much memory it needs).
+model's context is not known before it is downloaded. Neighbours: ../model/files.py (whether the model can be loaded),
+../plan.py (how much memory it needs).
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from alignment.checks.model.folder import ModelFolder
-from alignment.recipe.evaluation import Evaluations
+from alignment.checks.model.folder import ModelFolder, positions
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.sampling import Sampling
 from alignment.recipe.issue import Issue, Place
-from alignment.recipe.sampling import Sampling
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import max_length_of, rollout_of
 
@@ -49,18 +48,3 @@ def _sampled(settings: Sampling | Evaluations, place: Place, limit: int) -> Iter
 
 def _known(limit: int) -> str:
     return f"the model has positions for {limit} (max_position_embeddings in its config.json)"
-
-
-def positions(folder: Path) -> int | None:
-    """Number of positions of a local model; None if its config is missing or does not say.
-
-    With scaled rotary embeddings it may be larger than `max_position_embeddings`, if that holds the unscaled number.
-    """
-    try:
-        text = ModelFolder(folder).text_config
-        rotary = text.get("rope_scaling") or text.get("rope_parameters") or {}
-        own = int(text["max_position_embeddings"])
-        scaled = float(rotary.get("factor") or 1) * int(rotary.get("original_max_position_embeddings") or own)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return max(own, int(scaled))

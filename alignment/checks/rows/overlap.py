@@ -1,7 +1,7 @@
 """Check that no stage trains on the problems that the evaluations measure with: by what the rows say, not by file names.
 
-Only local files are compared; procedural sources are kept apart by their splits (splits.py). Neighbours: ../recipe.py (runs
-the checks), data.py (sources that are reserved for evaluation by name).
+Only local files are compared; procedural sources are kept apart by their splits (splits.py). Neighbours: ../recipe.py
+(runs the checks), data.py (sources that are reserved for evaluation by name).
 """
 
 import re
@@ -11,13 +11,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from alignment.core.errors import DataError
-from alignment.data.declared import Table
 from alignment.data.generators.families import problem_key
 from alignment.data.parts import local_table, placed_parts
 from alignment.data.rows import Preference, Problem
-from alignment.data.source_rows import table_places
-from alignment.data.table_files import last_change
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.declared import Table
+from alignment.data.sources.rows import table_places
+from alignment.data.tables.files import last_change
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
 

@@ -1,17 +1,18 @@
 """Checks that every setting of a mixture part does what it says: in the kind that it is written for, and with such rows.
 
-Neighbours: ../recipe.py (runs the checks), parts.py (whether a part's source fits its stage), data/mixture.py (reads the settings).
+Neighbours: ../recipe.py (runs the checks), parts.py (whether a part's source fits its stage), data/mixture.py (reads
+the settings).
 """
 
 from collections.abc import Iterator
 
 from alignment.checks.rows.conversations import counts_its_own, part_faults
 from alignment.core.errors import DataError
-from alignment.data.declared import has_messages, row_columns
 from alignment.data.parts import placed_parts
-from alignment.data.sources import is_readable, source_of
-from alignment.data.step_mixture import has_steps
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.declared import has_messages, row_columns
+from alignment.data.sources.named import is_readable, source_of
+from alignment.data.steps.mixture import has_steps
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe

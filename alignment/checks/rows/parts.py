@@ -1,6 +1,7 @@
 """Checks of data: mixtures and sources exist, fit what the stage takes, and are not reserved for evaluation.
 
-Neighbours: ../recipe.py (runs the checks), generators.py (parameters), splits.py, references.py and conversations.py (rows).
+Neighbours: ../recipe.py (runs the checks), generators.py (parameters), splits.py, references.py and conversations.py
+(rows).
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,9 @@ from typing import Any
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import SPLITS
-from alignment.data.declared import (
+from alignment.data.mixture import load_parts, mixture_names
+from alignment.data.parts import placed_parts
+from alignment.data.sources.declared import (
     Procedural,
     Table,
     can_be_imitated,
@@ -17,11 +20,9 @@ from alignment.data.declared import (
     local_path,
     source_names,
 )
-from alignment.data.mixture import load_parts, mixture_names
-from alignment.data.parts import placed_parts
-from alignment.data.sources import hash_split, is_own, is_readable, source_of
-from alignment.data.step_mixture import has_steps
-from alignment.recipe.data import MixturePart
+from alignment.data.sources.named import hash_split, is_own, is_readable, source_of
+from alignment.data.steps.mixture import has_steps
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import StageKind, Takes, kind_of, kinds
 from alignment.recipe.schema import Recipe

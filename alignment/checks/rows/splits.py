@@ -1,13 +1,13 @@
 """Checks that no two stages use the same split of the same problems.
 
-Neighbours: ../recipe.py (runs the checks), data/splits.py (what a split is).
+Neighbours: ../recipe.py (runs the checks), data/sources/splits.py (what a split is).
 """
 
 from collections.abc import Iterator
 
-from alignment.data.declared import Procedural
 from alignment.data.parts import placed_parts
-from alignment.data.sources import is_source, load_source
+from alignment.data.sources.declared import Procedural
+from alignment.data.sources.named import is_source, load_source
 from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe

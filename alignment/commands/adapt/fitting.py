@@ -23,7 +23,7 @@ from alignment.records.adaptive import (
     TargetFigures,
 )
 from alignment.records.sweep import FOLDER, SWEEP, ProblemOutcome, Sweep, read_outcomes
-from alignment.report.render.phrases import decimals
+from alignment.report.phrases import decimals
 
 if TYPE_CHECKING:
     from alignment.evaluation.adaptive_budget.fit import Curve, Rule

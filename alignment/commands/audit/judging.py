@@ -1,7 +1,7 @@
 """`alignment audit judge --data FILE`: a judge's agreement with known verdicts, printed as a table or as JSON.
 
-The exit status is 0 if it may train by these rows, and 1 if it may not: below `--least`, or talked round by planted words.
-Neighbours: auditing.py (other kinds), rollout/judge_agreement.py (the measure, and the same before training).
+The exit status is 0 if it may train by these rows, and 1 if it may not: below `--least`, or talked round by planted
+words. Neighbours: auditing.py (other kinds), rollout/judge_agreement.py (the measure, and the same before training).
 """
 
 import json
@@ -16,7 +16,7 @@ from rich.table import Table
 from alignment.core.errors import RecipeError
 from alignment.core.statistics.intervals import wilson
 from alignment.core.typed_json import encode
-from alignment.recipe.judges import Agreement
+from alignment.recipe.blocks.judges import Agreement
 from alignment.rollout.judge_agreement import agreement_figures, faults, known_verdicts, measured
 from rewards import RewardSpecError
 from rewards.kinds.judge.agreement import JudgeAgreement

@@ -12,15 +12,15 @@ from pydantic import ValidationError
 
 from alignment.core.errors import OptionError
 from alignment.core.vocabulary import MODES
-from alignment.data.declared import Table
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import Table
+from alignment.data.sources.named import load_source
 from alignment.evaluation.identity import files_of
 from alignment.evaluation.sweep.plan import SweepPlan, planned_points
 from alignment.evaluation.task import evaluation_source
-from alignment.recipe.engine import retyped
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.hardware import Hardware
-from alignment.recipe.own_code import own_task
+from alignment.recipe.blocks.engine import retyped
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.own.code import own_task
 from alignment.recipe.schema import Recipe
 from alignment.records.policies import is_model_folder, named_policies
 from alignment.records.run_folder import RunFolder

@@ -17,7 +17,7 @@ from alignment.core.typed_json import encode
 from alignment.evaluation.sweep.files import write_sweep
 from alignment.evaluation.sweep.plan import Point, SweepPlan
 from alignment.records.sweep import Sweep, SweepPoint
-from alignment.report.render.phrases import decimals
+from alignment.report.phrases import decimals
 from alignment.run.budget_sweep import held_alone
 from alignment.run.work_process import run_work
 

@@ -1,7 +1,7 @@
 """`alignment chat`: a conversation with any stage in the terminal, in either mode, with a thinking budget, with tools.
 
 Tool results stand between the model's turns. Neighbours: inference/start.py (the engine), rollout/sampler.py (turns and
-tools), data/modes.py (flags), evaluation/adaptive_budget/ (a budget for each prompt).
+tools), data/chat/modes.py (flags), evaluation/adaptive_budget/ (a budget for each prompt).
 """
 
 import os
@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from alignment.core.machine import visible_gpus
-from alignment.data.modes import flagged_mode
+from alignment.data.chat.modes import flagged_mode
 from alignment.data.rows import Message, Problem, user_turn
 from alignment.evaluation.adaptive_budget.budget import agreement_of, load_adaptive
-from alignment.recipe.engine import engine_options
-from alignment.recipe.environment import EnvironmentChoice
-from alignment.recipe.sampling import ThinkingBudget
+from alignment.recipe.blocks.engine import engine_options
+from alignment.recipe.blocks.environment import EnvironmentChoice
+from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.records.adaptive import AdaptiveBudget
 from alignment.records.policies import named_policies, thinking_budget
 from alignment.report.render.turns import ShownTurn, shown_turns

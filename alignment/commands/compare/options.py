@@ -18,7 +18,7 @@ from alignment.recipe.schema import Recipe
 from alignment.records.comparison import FOLDER
 from alignment.records.policies import Policy, is_model_folder, named_policies, trained_stages
 from alignment.records.run_folder import RunFolder
-from alignment.run.starting_model import StartingModel
+from alignment.run.start.model import StartingModel
 
 MODEL = "model"  # the name under which a first stage's manifest has the model that it started from
 

@@ -21,7 +21,7 @@ def data(
     from rich.console import Console
 
     from alignment.commands.data.showing import show_file
-    from alignment.recipe.data import MixturePart
+    from alignment.recipe.blocks.data import MixturePart
 
     part = MixturePart(source=file, split=split, configuration=configuration, revision=revision)
     show_file(file, model, rows, Console(), part)

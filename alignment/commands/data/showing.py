@@ -1,7 +1,7 @@
 """`alignment data`: recognises rows, counts and measures them, and prints some of them as the template renders them.
 
-It reads through the code that training reads through, one row at a time. Neighbours: data/shapes.py (what is recognised),
-lint/rows.py (what is left out), __init__.py (the options).
+It reads through the code that training reads through, one row at a time. Neighbours: data/tables/shapes.py (what is
+recognised), lint/rows.py (what is left out), __init__.py (the options).
 """
 
 import statistics
@@ -16,17 +16,17 @@ from rich.console import Console
 
 from alignment.core.errors import DataError
 from alignment.core.resources import EMBEDDED
-from alignment.data.declared import Table, has_messages, has_pairs
-from alignment.data.hub import is_hub_id
 from alignment.data.rows import Conversation, Preference, Problem
-from alignment.data.source_rows import LeftOut, table_places
-from alignment.data.sources import source_of
-from alignment.data.unread import unread_columns
+from alignment.data.sources.declared import Table, has_messages, has_pairs
+from alignment.data.sources.named import source_of
+from alignment.data.sources.rows import LeftOut, table_places
+from alignment.data.sources.unread import unread_columns
+from alignment.data.tables.hub import is_hub_id
 from alignment.lint.display import visible
 from alignment.lint.findings import Intent
 from alignment.lint.rows import fault_of
 from alignment.lint.settings import setting_of
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

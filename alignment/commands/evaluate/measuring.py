@@ -17,7 +17,7 @@ from alignment.core.statistics.intervals import as_text
 from alignment.core.typed_json import Json, encode
 from alignment.core.vocabulary import MODES, Mode
 from alignment.evaluation.work import EvaluationWork
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.constraints import ConstraintsRecord
 from alignment.records.evaluation import EvaluationRecord
 from alignment.records.follow import FollowRecord

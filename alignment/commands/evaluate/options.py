@@ -1,7 +1,7 @@
 """The options of `alignment evaluate`, and the work of the measuring process; refuses options that cannot work.
 
-Defaults come from the run's recipe; a model folder has none, so its tasks have to be named. Neighbours: measuring.py (runs
-and prints), evaluation/job.py (the process), budget/options.py.
+Defaults come from the run's recipe; a model folder has none, so its tasks have to be named. Neighbours: measuring.py
+(runs and prints), evaluation/job.py (the process), budget/options.py.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from alignment.checks.own_tasks import task_faults
 from alignment.commands.budget.options import COMPLETION_TOKENS
 from alignment.core.errors import OptionError
-from alignment.data.declared import Table
-from alignment.data.sources import load_source
+from alignment.data.sources.declared import Table
+from alignment.data.sources.named import load_source
 from alignment.evaluation.identity import files_of
 from alignment.evaluation.work import EvaluationWork
-from alignment.recipe.engine import retyped
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.hardware import Hardware
-from alignment.recipe.own_code import own_task
+from alignment.recipe.blocks.engine import retyped
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.own.code import own_task
 from alignment.recipe.schema import Recipe
 from alignment.records.policies import Policy, is_model_folder, named_policies
 from alignment.records.run_folder import RunFolder

@@ -28,13 +28,13 @@ from alignment.lint.linter import Inspection, inspect
 from alignment.lint.page import render_page
 from alignment.lint.settings import setting_of
 from alignment.lint.terminal import print_inspection
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.issue import nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
-from alignment.run.hub import pinned_folder
 from alignment.run.plan import RunPlan
+from alignment.run.start.hub import pinned_folder
 
 RECIPE_ENDINGS = (".yaml", ".yml")
 

@@ -1,6 +1,7 @@
 """What a model lacks for the thinking pipeline, what to write in a recipe, and which stages and engines take it.
 
-Neighbours: inspection.py (prints it), checks/model/templates.py and checks/model/adapters.py (refuse what would not work).
+Neighbours: inspection.py (prints it), checks/model/templates.py and checks/model/adapters.py (refuse what would not
+work).
 """
 
 import importlib.util
@@ -11,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from alignment.checks.model.folder import ModelFolder
-from alignment.data.chat_templates import DEFAULT, MARKS, suggested
+from alignment.data.chat.templates import DEFAULT, MARKS, suggested
 from alignment.recipe.kinds import kinds
 from rewards.contract import THINK_CLOSE, THINK_OPEN
 

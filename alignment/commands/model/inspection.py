@@ -15,8 +15,8 @@ from alignment.checks.model.folder import ModelFolder
 from alignment.commands.model.advice import TAGS, Advice, advice_for
 from alignment.core.errors import ArtifactError
 from alignment.core.resources import shipped_model
-from alignment.data.template import marks_loss
-from alignment.data.turn_end import turn_end
+from alignment.data.chat.template import marks_loss
+from alignment.data.chat.turn_end import turn_end
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

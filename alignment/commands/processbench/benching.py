@@ -15,7 +15,7 @@ from alignment.core.errors import ArtifactError, OptionError
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.typed_json import encode
 from alignment.evaluation.process.work import ProcessWork
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.recipe.kinds import Leaves, find_kind
 from alignment.records.policies import is_model_folder
 from alignment.records.process import ProcessRecord

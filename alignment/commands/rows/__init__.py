@@ -1,6 +1,6 @@
 """`alignment rows`: how many rows a stage needs.
 
-Neighbours: trying.py (shared with mixture.py), run/row_curve.py (the work).
+Neighbours: trying.py (shared with mixture.py), run/trials/row_curve.py (the work).
 """
 
 from contextlib import closing
@@ -37,7 +37,7 @@ def rows(
     Each number is a training from the same start and an evaluation. What is measured is kept; running again resumes.
     """
     from alignment.commands.rows.trying import asked_sizes, finished, trials_of
-    from alignment.run.row_curve import measure_rows
+    from alignment.run.trials.row_curve import measure_rows
 
     trials = trials_of(recipe, set_ or [], run_, stage, mode)
     with trials.alone(), closing(trials):

@@ -13,7 +13,7 @@ from alignment.records.trials import MixtureSearch, RowCurve
 from alignment.report import write_report
 from alignment.report.render.trials import MIXTURE_HEADINGS, ROW_HEADINGS, mixture_sentences, mixture_table, row_table
 from alignment.run.plan import RunPlan
-from alignment.run.trials import Trials
+from alignment.run.trials.trial import Trials
 
 
 def trials_of(recipe: Path, overrides: list[str], run: Path | None, stage: str | None, mode: Mode) -> Trials:

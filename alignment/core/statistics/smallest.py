@@ -1,7 +1,8 @@
 """The smallest setting that is not clearly worse than the best one: of a budget curve its knee, of a curve over rows the fewest.
 
-A curve over rows has trainings for points, which differ by chance in more than their answers; so there every larger number of
-rows has to qualify, too. Neighbours: intervals.py (the ends of an estimate), evaluation/sweep/knee.py and run/row_curve.py (who ask).
+A curve over rows has trainings for points, which differ by chance in more than their answers; so there every larger
+number of rows has to qualify, too. Neighbours: intervals.py (the ends of an estimate), evaluation/sweep/knee.py and
+run/trials/row_curve.py (who ask).
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Classifiers as checks: rows whose text a model scores too low, or too high, by the recipe's threshold.
 
-Neighbours: recipe/classifier.py (what a recipe says), inference/classifier.py (the model), quality.py (rules without a model).
+Neighbours: recipe/blocks/classifier.py (what a recipe says), inference/classifier.py (the model), quality.py (rules
+without a model).
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from alignment.core.progress import Progress
 from alignment.data.rows import Conversation
 from alignment.data_factory.filters.check import SOUND, Check, Finding
 from alignment.data_factory.filters.responses import response_of
-from alignment.recipe.classifier import Classifier
+from alignment.recipe.blocks.classifier import Classifier
 
 CHUNK = 1024  # rows that are scored between two progress reports
 Windows = Sequence[tuple[float, int]]  # score and tokens of each window of a text

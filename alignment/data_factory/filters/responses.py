@@ -1,7 +1,8 @@
 """The six response filters of Qwen3's cold start (arXiv 2505.09388, section 4.1), as rules that need no stronger model.
 
-Each check has one rule, which its sentence states. They read the last question of a row, the thinking of its last answer, and
-that answer. Neighbours: check.py, rewards/ (the verifiers that judge answers, loops and languages), overlap.py.
+Each check has one rule, which its sentence states. They read the last question of a row, the thinking of its last
+answer, and that answer. Neighbours: check.py, rewards/ (the verifiers that judge answers, loops and languages),
+overlap.py.
 """
 
 import re
@@ -10,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import rewards
+from alignment.data.chat.modes import query_turns
 from alignment.data.generators.families import problem_key
-from alignment.data.modes import query_turns
 from alignment.data.rows import SAMPLING_COLUMNS, Conversation, Problem
 from alignment.data_factory.filters.check import SOUND, Check, Finding
 from alignment.data_factory.overlap import TestIndex
-from alignment.recipe.rewards import Reward
+from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.judges import reward_options
 from rewards.compose import ComposedReward, total
 from rewards.contract import Rollout

@@ -1,7 +1,7 @@
 """The data card of a fusion stage, counted from the finished rows and not from the plan.
 
-It is the same for the same rows: it holds no time, machine or path. Neighbours: mix.py (builds the rows), card_page.py (the
-card as Markdown), report/ (shows the same numbers).
+It is the same for the same rows: it holds no time, machine or path. Neighbours: mix.py (builds the rows), card_page.py
+(the card as Markdown), report/ (shows the same numbers).
 """
 
 from collections import Counter
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import get_args
 
 from alignment.core.vocabulary import MODES
-from alignment.data.licences import licences
+from alignment.data.chat.modes import deciding_flag, query_turns
 from alignment.data.mixture import load_parts
-from alignment.data.modes import deciding_flag, query_turns
 from alignment.data.rows import Conversation
+from alignment.data.sources.licences import licences
 from alignment.data_factory.fusion.mix import Fused
 from alignment.data_factory.fusion.pool import Pool
 from alignment.data_factory.fusion.stage import FusionStage
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.schema import Recipe
 from alignment.records.card import CardFigures, CardFraction, CardPart, CardSample, CardTokens, DataCard, FlagPlace
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from alignment.core.vocabulary import MODES
-from alignment.data.modes import mode_words
+from alignment.data.chat.modes import mode_words
 from alignment.records.card import CardPart, DataCard, FlagPlace
 
 PLACES: dict[FlagPlace, str] = {

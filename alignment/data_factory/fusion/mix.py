@@ -1,9 +1,9 @@
 """Builds the rows of a mode-fusion stage: selects examples, adds earlier turns, and places the flags.
 
-Qwen3's stage 3 (arXiv 2505.09388, section 4.3): a flag stands in a user or system turn, the last one wins, and without a
-flag the model thinks. Every example is the last answer of exactly one row, because the template strips the thinking of
-earlier answers and only the last answer carries loss. Earlier turns are copied from other examples and carry none.
-Neighbours: pool.py (which examples are usable), card.py (the data card), data/modes.py (the flags).
+Qwen3's stage 3 (arXiv 2505.09388, section 4.3): a flag stands in a user or system turn, the last one wins, and without
+a flag the model thinks. Every example is the last answer of exactly one row, because the template strips the thinking
+of earlier answers and only the last answer carries loss. Earlier turns are copied from other examples and carry none.
+Neighbours: pool.py (which examples are usable), card.py (the data card), data/chat/modes.py (the flags).
 """
 
 import random
@@ -13,7 +13,7 @@ from typing import Literal
 
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.modes import mode_words, with_flags
+from alignment.data.chat.modes import mode_words, with_flags
 from alignment.data.rows import Conversation
 from alignment.data_factory.fusion.pool import Example, Pool
 from alignment.data_factory.fusion.stage import FusionStage

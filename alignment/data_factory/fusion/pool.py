@@ -1,7 +1,7 @@
 """The usable examples of a fusion stage: rows that are well formed, unflagged and short enough, by mode.
 
-Other rows are counted by reason and left out; none is repaired. Neighbours: mix.py (builds rows from the pool), lint/ (finds
-the faults), data/mixture.py (reads the rows).
+Other rows are counted by reason and left out; none is repaired. Neighbours: mix.py (builds rows from the pool), lint/
+(finds the faults), data/mixture.py (reads the rows).
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.modes import flagged_mode, mode_words, query_turns, with_flags
+from alignment.data.chat.modes import flagged_mode, mode_words, query_turns, with_flags
 from alignment.data.rows import Conversation, Message, ToolSchema
 from alignment.lint.cases import Case
 from alignment.lint.findings import Intent

@@ -1,7 +1,7 @@
 """Mixtures to try: drawn from a Dirichlet distribution, and of those the ones that lie far from each other.
 
-RegMix (arXiv 2407.01492, section 3) draws hundreds; with a dozen trials, distance takes the place of number. Neighbours:
-regression.py (predicts their accuracy), run/mixture_search.py (trains on them).
+RegMix (arXiv 2407.01492, section 3) draws hundreds; with a dozen trials, distance takes the place of number.
+Neighbours: regression.py (predicts their accuracy), run/trials/mixture_search.py (trains on them).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """A judge names the first wrong step of a solution, and says why (LLM-as-a-judge, arXiv 2412.06559, section 4).
 
-The model is behind any OpenAI-compatible endpoint. What it is shown cannot speak to it, and what it says counts only in the
-form that was asked for: both are the verifier `judge`'s own. Neighbours: labelling.py, rewards/kinds/judge/.
+The model is behind any OpenAI-compatible endpoint. What it is shown cannot speak to it, and what it says counts only in
+the form that was asked for: both are the verifier `judge`'s own. Neighbours: labelling.py, rewards/kinds/judge/.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alignment.core.errors import EngineError
 from alignment.data_factory.step_labels.labelling import Labels
-from alignment.recipe.steps import JudgedSteps
+from alignment.recipe.blocks.steps import JudgedSteps
 from rewards.kinds.judge.endpoint import Connection, Endpoint, Reply, Request
 from rewards.kinds.judge.forms import first_error_form
 from rewards.kinds.judge.judgements import Budget, Judgements

@@ -1,16 +1,17 @@
 """How the labels of one solution are found by completions of its prefixes. Pure: what is to be completed is asked for.
 
-A labelling is a generator that yields an Ask and gets the verdicts of its completions; `run` answers the asks of many at once,
-so that an engine is kept busy. Neighbours: prefixes.py (answers with an engine), execution.py and judge.py (other methods).
+A labelling is a generator that yields an Ask and gets the verdicts of its completions; `run` answers the asks of many
+at once, so that an engine is kept busy. Neighbours: prefixes.py (answers with an engine), execution.py and judge.py
+(other methods).
 
-Every label is a function of the prefix and the numbers of its completions, whose seeds are fixed. So stopping at the first
-right completion, and binary search, give the labels that drawing all of them would give.
+Every label is a function of the prefix and the numbers of its completions, whose seeds are fixed. So stopping at the
+first right completion, and binary search, give the labels that drawing all of them would give.
 """
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from alignment.recipe.steps import BinarySearch, MonteCarlo
+from alignment.recipe.blocks.steps import BinarySearch, MonteCarlo
 
 Verdicts = Sequence[bool | None]  # of completions; None: could not be judged
 

@@ -1,6 +1,7 @@
 """Labels of solutions by the method that a recipe names, one or two of them.
 
-Neighbours: labelling.py and prefixes.py (completions), execution.py, judge.py, recipe/steps.py (the methods' settings).
+Neighbours: labelling.py and prefixes.py (completions), execution.py, judge.py, recipe/blocks/steps.py (the methods'
+settings).
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from alignment.data_factory.step_labels.execution import execution_labels
 from alignment.data_factory.step_labels.judge import Solution, StepJudge
 from alignment.data_factory.step_labels.labelling import Labels, labelling_of, run
 from alignment.data_factory.step_labels.prefixes import Prefixes, Trace
-from alignment.recipe.steps import AnyMethod, BinarySearch, Consensus, Execution, JudgedSteps, MonteCarlo
+from alignment.recipe.blocks.steps import AnyMethod, BinarySearch, Consensus, Execution, JudgedSteps, MonteCarlo
 from rewards.spending import Spending
 
 

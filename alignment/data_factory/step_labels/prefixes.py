@@ -1,16 +1,16 @@
 """Completes prefixes of solutions with an engine and judges what comes of them: the answers to a labelling's asks.
 
-A prefix is the prompt's tokens and the solution's own up to the end of a step; it is never decoded and encoded again. The
-completions of one prefix are equal requests but for their seeds, so that engines read the prefix once; what two solutions ask
-for alike at the same time is sampled once. Neighbours:
-labelling.py (asks), rollout/scoring.py (verdicts).
+A prefix is the prompt's tokens and the solution's own up to the end of a step; it is never decoded and encoded again.
+The completions of one prefix are equal requests but for their seeds, so that engines read the prefix once; what two
+solutions ask for alike at the same time is sampled once. Neighbours: labelling.py (asks), rollout/scoring.py
+(verdicts).
 """
 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from alignment.data.steps import Step, StepRule, token_ends
+from alignment.data.steps.definition import Step, StepRule, token_ends
 from alignment.data_factory.step_labels.labelling import Ask, Verdicts
 from alignment.inference.engine import Generation, GenerationRequest, SamplingSettings, request_seed
 from alignment.inference.sampler import Sampler

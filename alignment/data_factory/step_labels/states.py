@@ -1,15 +1,16 @@
 """The execution state of each step of programs: the values of their names, from a run in the sandbox.
 
-A program is run once and whole, in one process of a jail, statement by statement of its top level (rewards/sandbox/). The
-state of a step is that after the last statement that ends in it. Neighbours: data/steps.py (steps), judge.py (is shown them).
+A program is run once and whole, in one process of a jail, statement by statement of its top level (rewards/sandbox/).
+The state of a step is that after the last statement that ends in it. Neighbours: data/steps/definition.py (steps),
+judge.py (is shown them).
 """
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alignment.data.steps import Program, Step
-from alignment.recipe.rewards import Reward
+from alignment.data.steps.definition import Program, Step
+from alignment.recipe.blocks.rewards import Reward
 from rewards.kinds.python_tests.rows import UnreadableTests, read_row
 from rewards.sandbox import Examination, Limits, Sandbox, StandardStreams, States
 

@@ -1,7 +1,7 @@
 """Samples the answers of one policy that a comparison needs, without judging them.
 
-`alignment compare` starts `python -m alignment.evaluation.comparison.job WORK` once for each policy that has answers missing.
-Neighbours: plan.py (the work file), judging.py (what becomes of the answers), answering.py (samples).
+`alignment compare` starts `python -m alignment.evaluation.comparison.job WORK` once for each policy that has answers
+missing. Neighbours: plan.py (the work file), judging.py (what becomes of the answers), answering.py (samples).
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from alignment.data.rows import Problem
 from alignment.evaluation.answering import Evaluator, Question
 from alignment.evaluation.comparison.plan import AnswersWork
 from alignment.evaluation.task import all_problems
-from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.records.comparison import RecordedAnswer
 from alignment.rollout.trajectory import Trajectory
 from rewards.contract import split_thinking

@@ -13,9 +13,9 @@ from alignment.core.files import canonical_hash
 from alignment.core.typed_json import Json
 from alignment.core.vocabulary import Mode
 from alignment.evaluation.identity import task_identity
-from alignment.recipe.engine import WITHOUT_EFFECT
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.engine import WITHOUT_EFFECT
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.comparison import ANSWERS, JUDGEMENTS
 from alignment.records.file_record import FileRecord
 from alignment.records.policies import Policy

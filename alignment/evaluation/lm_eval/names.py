@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from alignment.recipe.own_code import LM_EVAL
+from alignment.recipe.own.code import LM_EVAL
 
 INSTALL = "run `uv pip install 'alignment[lm-eval]'` in this environment"
 GENERATES = "generate_until"

@@ -1,8 +1,8 @@
 """Reads and grades a generate_until task of lm-evaluation-harness: its documents, prompts, filters and first metric.
 
-Prompts are the harness's own, few-shot examples included, as one user turn; the policy answers in this project's engines,
-in both modes. An answer without its thinking, cut at the task's stop strings, goes through the task's filter and metric.
-Neighbours: names.py (what can be measured), grading.py (who asks).
+Prompts are the harness's own, few-shot examples included, as one user turn; the policy answers in this project's
+engines, in both modes. An answer without its thinking, cut at the task's stop strings, goes through the task's filter
+and metric. Neighbours: names.py (what can be measured), grading.py (who asks).
 """
 
 import importlib
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from alignment.core.errors import DataError
-from alignment.data.own_task import task_name
 from alignment.data.rows import Problem, user_turn
+from alignment.data.sources.own_task import task_name
 from alignment.evaluation.lm_eval.names import lm_eval_fault, lm_eval_name
 from rewards import Verdict
 from rewards.contract import split_thinking

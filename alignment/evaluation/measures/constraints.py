@@ -12,7 +12,7 @@ from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import Cluster, fraction_estimate
 from alignment.core.statistics.pairs import Pair, difference, difference_interval, verdict
 from alignment.core.vocabulary import Mode
-from alignment.evaluation.measures.outcomes import fraction, mean
+from alignment.evaluation.outcomes import fraction, mean
 from alignment.records.constraints import ConstraintTask, ConstraintType, DemandComparison, ModeAnswers
 from alignment.rollout.scoring import Judged
 from rewards.contract import split_thinking

@@ -1,9 +1,9 @@
 """Think-follow over several turns: conversations with random flags, every turn answered by the policy itself.
 
-After ThinkFollow of the Qwen3 report (arXiv 2505.09388, Table 22): user turns carry `/think`, `/no_think` or nothing, the
-last flag wins, and without any the policy thinks. Its own earlier answers stand in the history, without their thinking
-where the template strips it. Conversations run in parallel, one turn of all of them at a time.
-Neighbours: answering.py (single questions), data/modes.py (which flag counts).
+After ThinkFollow of the Qwen3 report (arXiv 2505.09388, Table 22): user turns carry `/think`, `/no_think` or nothing,
+the last flag wins, and without any the policy thinks. Its own earlier answers stand in the history, without their
+thinking where the template strips it. Conversations run in parallel, one turn of all of them at a time. Neighbours:
+answering.py (single questions), data/chat/modes.py (which flag counts).
 """
 
 import itertools
@@ -16,14 +16,14 @@ from alignment.core.progress import Progress
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import Cluster, fraction_estimate
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.modes import FLAGS, flagged_mode, with_flag
+from alignment.data.chat.modes import FLAGS, flagged_mode, with_flag
+from alignment.data.chat.template import inert, render_prompt
 from alignment.data.rows import Message, Problem, ToolSchema
-from alignment.data.template import inert, render_prompt
 from alignment.evaluation.answering import CHUNK, completed
-from alignment.evaluation.measures.outcomes import fraction
+from alignment.evaluation.outcomes import fraction
 from alignment.inference.engine import GenerationRequest, request_seed
 from alignment.inference.sampler import Sampler
-from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.records.follow import FollowFigures, FollowGroup, FollowTurn
 from rewards.contract import split_thinking
 from rewards.kinds.think_format import follows_mode

@@ -1,28 +1,32 @@
 """What a policy leans to: log-odds of two answers to the same question, with the order and the role of the answers swapped.
 
-A policy may favour what stands first, or an answer's words whatever is asked; both cancel in the mean over the swaps and are
-recorded apart. Nothing is sampled: the log-probs of both answers are read after the prompt of non-thinking mode. The answers'
-lengths cancel with the role. Neighbours: data/paired_prompts.py (the table), records/paired_prompts.py (what is recorded).
+A policy may favour what stands first, or an answer's words whatever is asked; both cancel in the mean over the swaps
+and are recorded apart. Nothing is sampled: the log-probs of both answers are read after the prompt of non-thinking
+mode. The answers' lengths cancel with the role. Neighbours: data/tables/paired_prompts.py (the table),
+records/paired_prompts.py (what is recorded).
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from alignment.data.paired_prompts import PairedPrompt, paired_prompts
+from alignment.data.chat.template import render_prompt
+from alignment.data.chat.turn_end import turn_end_id
 from alignment.data.rows import user_turn
-from alignment.data.template import render_prompt
-from alignment.data.turn_end import turn_end_id
+from alignment.data.tables.paired_prompts import PairedPrompt, paired_prompts
+from alignment.evaluation.answering import Evaluator
 from alignment.inference.sampler import Sampler
 from alignment.records.paired_prompts import PairedPromptsRecord, PairOdds
 
 AT_ONCE = 32  # sequences
 
 
-def measure_paired_prompts(sampler: Sampler, table: str, most_tokens: int) -> PairedPromptsRecord:
-    """The log-odds of a table's rows under the policy that an engine holds.
+def measure_paired_prompts(evaluator: Evaluator, table: str) -> PairedPromptsRecord:
+    """The log-odds of a table's rows under the evaluator's policy; table: a name or path.
 
-    table: a name or path. most_tokens: the longest prompt and answer that the engine reads; longer rows are left out.
+    Rows whose prompt and answer are longer than the evaluation's sequences are left out and counted.
     """
+    sampler = evaluator.sampler
+    most_tokens = evaluator.settings.max_prompt_tokens + evaluator.settings.max_completion_tokens
     rows = paired_prompts(table)
     asked = [[_sequences(sampler, row, text) for text, _, _ in row.askings] for row in rows]
     fitting = [all(len(ids) <= most_tokens for pair in one for ids, _ in pair) for one in asked]

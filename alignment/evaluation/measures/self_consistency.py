@@ -1,7 +1,8 @@
 """Is a policy as sure as it is right? Its confidence in an answer is the fraction of its other samples that give the same one.
 
-Self-consistency needs no log-probs, and so no engine of a kind (arXiv 2203.11171). The calibration error compares it with how
-often such answers are right. Neighbours: rewards/vote.py (which answers are the same), process/calibration.py (the error).
+Self-consistency needs no log-probs, and so no engine of a kind (arXiv 2203.11171). The calibration error compares it
+with how often such answers are right. Neighbours: rewards/vote.py (which answers are the same), process/calibration.py
+(the error).
 """
 
 from collections.abc import Sequence
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 
 from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.core.statistics.intervals import mean_estimate
+from alignment.evaluation.calibration import calibration
 from alignment.evaluation.grading import correctness
-from alignment.evaluation.process.calibration import calibration
-from alignment.recipe.evaluation import LEAST_SAMPLES
+from alignment.recipe.blocks.evaluation import LEAST_SAMPLES
 from alignment.rollout.scoring import Judged
 from rewards.kinds.math_answer.verifier import MathAnswer
 from rewards.vote import answer_groups

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from alignment.data.rows import Problem
 from alignment.data.target_length import with_target_length
 from alignment.evaluation.answering import Evaluator, Question, outcome
-from alignment.evaluation.measures.outcomes import mean_of, score
+from alignment.evaluation.outcomes import mean_of, score
 from alignment.records.evaluation import TargetLengthPoint
 
 

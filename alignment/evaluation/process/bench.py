@@ -1,6 +1,6 @@
 """ProcessBench (arXiv 2412.06559): does a scorer find the first wrong step of a solution, and accept a right one?
 
-Pure arithmetic on step scores. Neighbours: job.py (scores rows with a model), calibration.py, stress.py, best_of.py.
+Pure arithmetic on step scores. Neighbours: job.py (scores rows with a model), evaluation/calibration.py, stress.py, best_of.py.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Best of N: accuracy if the answer with the highest process score is taken, beside votes and pass@N.
 
-For M samples of each problem all figures are expectations over subsets of N of them. Neighbours: recipe/process.py (aggregates),
-sweep/votes.py (the vote).
+For M samples of each problem all figures are expectations over subsets of N of them. Neighbours:
+recipe/blocks/process.py (aggregates), sweep/votes.py (the vote).
 """
 
 import math
@@ -12,7 +12,7 @@ from math import comb
 
 from alignment.core.statistics.estimate import UNKNOWN, Estimate
 from alignment.core.statistics.intervals import mean_interval
-from alignment.recipe.process import AGGREGATES, Aggregate, aggregated
+from alignment.recipe.blocks.process import AGGREGATES, Aggregate, aggregated
 
 VOTES_DRAWN = 64  # subsets of which a majority vote is taken, where there are more
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Problem
 from alignment.evaluation.answering import Evaluator, Question
+from alignment.evaluation.calibration import area_under_curve
 from alignment.evaluation.grading import correctness
 from alignment.evaluation.process.best_of import Candidate
-from alignment.evaluation.process.calibration import area_under_curve
 from alignment.inference.process_model import Solution, StepModel
 from alignment.inference.reward_model import RewardModel
-from alignment.recipe.process import Aggregate, aggregated
+from alignment.recipe.blocks.process import Aggregate, aggregated
 from alignment.rollout.scorers.reward_model import verdicts_of
 from alignment.rollout.scoring import Judged
 from rewards.contract import after_thinking

@@ -12,7 +12,7 @@ from alignment.evaluation.answering import Evaluator, sampling_settings
 from alignment.evaluation.grading import correctness
 from alignment.inference.engine import request_seed
 from alignment.inference.process_model import StepModel
-from alignment.recipe.search import BeamSearch
+from alignment.recipe.blocks.search import BeamSearch
 from alignment.records.process import SearchedAnswers
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.guided import GuidedSampler

@@ -13,8 +13,8 @@ from alignment.core.entry import run_child
 from alignment.core.errors import DataError
 from alignment.data.generators.corrupted import corrupted
 from alignment.data.rows import Stepwise
-from alignment.data.step_forms import read_steps
-from alignment.data.steps import StepRule
+from alignment.data.steps.definition import StepRule
+from alignment.data.tables.step_forms import read_steps
 from alignment.evaluation.answering import Evaluator
 from alignment.evaluation.process.candidates import answers_auc, candidates
 from alignment.evaluation.process.guided import searched_answers
@@ -25,9 +25,9 @@ from alignment.inference.generative_verifier import GenerativeVerifier
 from alignment.inference.process_model import ProcessModel, StepModel
 from alignment.inference.reward_model import RewardModel
 from alignment.inference.step_logprobs import PolicyLogprobs
-from alignment.recipe.evaluation import Evaluations
-from alignment.recipe.search import BeamSearch
-from alignment.recipe.steps import JudgedSteps
+from alignment.recipe.blocks.evaluation import Evaluations
+from alignment.recipe.blocks.search import BeamSearch
+from alignment.recipe.blocks.steps import JudgedSteps
 
 
 def main(

@@ -1,6 +1,6 @@
 """Everything that `alignment processbench` measures of a process reward model or a judge.
 
-Neighbours: bench.py, calibration.py, stress.py, best_of.py (the arithmetic), inference/process_model.py (scores).
+Neighbours: bench.py, evaluation/calibration.py, stress.py, best_of.py (the arithmetic), inference/process_model.py (scores).
 """
 
 import math
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from alignment.core.progress import Progress
 from alignment.data.rows import WRONG_BELOW, Stepwise
 from alignment.data_factory.step_labels import judge
+from alignment.evaluation.calibration import calibration, last_step_minima
 from alignment.evaluation.process.bench import NO_ERROR, Marked, bench_figures, best_threshold, random_f1
 from alignment.evaluation.process.best_of import Candidate, best_of_curve
-from alignment.evaluation.process.calibration import calibration, last_step_minima
 from alignment.evaluation.process.stress import STRESS, rewritten, stress_figures
 from alignment.inference.process_model import Solution, StepModel
-from alignment.recipe.process import Aggregate, aggregated
-from alignment.recipe.steps import JudgedSteps
+from alignment.recipe.blocks.process import Aggregate, aggregated
+from alignment.recipe.blocks.steps import JudgedSteps
 from alignment.records.judges import JudgeSpending
 from alignment.records.process import (
     BestOfN,

@@ -1,7 +1,7 @@
 """Stress tests of a process reward model (after EST-PRM, arXiv 2606.00437): changes that make no solution better.
 
 Each test rewrites a solution; the figure is how often the aggregated score rises. A policy that is trained against a model
-finds what raises its score. Neighbours: bench.py, calibration.py (aggregates), job.py (scores).
+finds what raises its score. Neighbours: bench.py, evaluation/calibration.py (aggregates), job.py (scores).
 """
 
 import random

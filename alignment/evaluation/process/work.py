@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alignment.core.typed_json import Json
-from alignment.data.steps import SplitBy
-from alignment.recipe.process import Aggregate, StepLogprob
-from alignment.recipe.scorers import ScorerEngine
+from alignment.data.steps.definition import SplitBy
+from alignment.recipe.blocks.process import Aggregate, StepLogprob
+from alignment.recipe.blocks.scorers import ScorerEngine
 from alignment.records.file_record import FileRecord
 
 

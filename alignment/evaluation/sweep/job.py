@@ -18,11 +18,11 @@ from alignment.data.generators.families import problem_key
 from alignment.data.rows import Problem
 from alignment.evaluation.answering import Evaluator, Question, outcome
 from alignment.evaluation.grading import correctness
-from alignment.evaluation.measures.outcomes import Outcome, fraction_of, mean_of, score
+from alignment.evaluation.outcomes import Outcome, fraction_of, mean_of, score
 from alignment.evaluation.sweep.plan import Point, SweepWork
 from alignment.evaluation.sweep.votes import Ballot, vote_points
 from alignment.evaluation.task import entry_of, named_problems
-from alignment.recipe.evaluation import Evaluations
+from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.records.sweep import (
     POINTS,
     ProblemOutcome,

@@ -1,7 +1,7 @@
 """Makes a quantised folder beside a whole one: llm-compressor in a process of its own, and what it left is read back.
 
-transformers of this environment reads it, with the compressed-tensors that vLLM brings. Neighbours: job.py (the process),
-forms.py, commands/export/quantising.py (measures it against the original).
+transformers of this environment reads it, with the compressed-tensors that vLLM brings. Neighbours: job.py (the
+process), forms.py, commands/export/quantising.py (measures it against the original).
 """
 
 import os
@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from alignment.core.errors import ArtifactError
 from alignment.export.quantised.forms import Form, QuantisationWork
-from alignment.recipe.hardware import Hardware
+from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.export import EXPORT
 from alignment.run.processes import environment
 from alignment.run.watch import refuse_failure, watched

@@ -8,9 +8,9 @@ from pathlib import Path
 from transformers import AutoTokenizer
 
 from alignment.core.errors import DataError, OptionError
+from alignment.data.chat.template import render_conversation
 from alignment.data.mixture import conversations_of, load_parts
-from alignment.data.template import render_conversation
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.schema import Recipe
 from alignment.records.run_folder import RunFolder
 

@@ -4,7 +4,7 @@ TRL's padding-free collator concatenates a batch into one row with the start of 
 PyTorch's kernels would need a mask of length x length, which for short sequences costs more than the rest of the step. Here
 all sequences are one call of varlen.py's kernel on a GPU, and elsewhere each is one call of scaled_dot_product_attention on
 its slice. Rows may continue another one, a prompt that several completions have in common, which is then computed once.
-Neighbours: slots.py (attention while decoding), training/rl/packing.py (which rows have a prompt in common).
+Neighbours: slots.py (attention while decoding), training/packing.py (which rows have a prompt in common).
 """
 
 from dataclasses import dataclass

@@ -13,8 +13,8 @@ from alignment.inference.adapters import load_whole
 from alignment.inference.attention.slots import register, takes_slots
 from alignment.inference.engine import EngineSettings, Generation, GenerationRequest, SamplingSettings
 from alignment.inference.transformers import decoding, generate
-from alignment.inference.weights.adapter_only import InjectedAdapter
-from alignment.inference.weights.in_process import ModelCopy
+from alignment.inference.vllm.weights.adapter_only import InjectedAdapter
+from alignment.inference.vllm.weights.in_process import ModelCopy
 from alignment.inference.weights.transfer import WeightTransfer, transferred
 from alignment.inference.weights.unsharded import unsharded
 

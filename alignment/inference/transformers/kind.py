@@ -1,11 +1,11 @@
 """`engine: transformers`: declares the engine, which runs wherever torch does. Imports no torch until it starts.
 
-Neighbours: engine.py (the engine), recipe/engine.py (the list).
+Neighbours: engine.py (the engine), recipe/blocks/engine.py (the list).
 """
 
 from typing import TYPE_CHECKING
 
-from alignment.recipe.engine import EngineKind, EngineOptions
+from alignment.recipe.blocks.engine import EngineKind, EngineOptions
 
 if TYPE_CHECKING:
     from alignment.inference.engine import Engine, EngineSettings

@@ -26,8 +26,8 @@ from alignment.inference.thinking_budget import OPEN
 from alignment.inference.vllm.prefix_cache import keeps_prefixes
 from alignment.inference.vllm.seeded import sample_by_inversion
 from alignment.inference.vllm.served_model import ServedModel
-from alignment.inference.weights.adapter_only import LoraRequests
-from alignment.inference.weights.in_process import VllmReload
+from alignment.inference.vllm.weights.adapter_only import LoraRequests
+from alignment.inference.vllm.weights.in_process import VllmReload
 from alignment.inference.weights.transfer import WeightTransfer, transferred
 
 # For a stage started by hand; run/processes.py sets these, and those that must be set before the process starts.

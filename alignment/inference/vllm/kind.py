@@ -1,6 +1,6 @@
 """`engine: vllm`: declares the engine, and whether it can run here. Imports neither torch nor vLLM until it starts.
 
-Neighbours: in_process.py (the engine), recipe/engine.py (the list).
+Neighbours: in_process.py (the engine), recipe/blocks/engine.py (the list).
 """
 
 import importlib.util
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from alignment.core.errors import EngineError
 from alignment.core.machine import versions
-from alignment.recipe.engine import EngineKind, VllmOptions
+from alignment.recipe.blocks.engine import EngineKind, VllmOptions
 
 if TYPE_CHECKING:
     from alignment.inference.engine import Engine, EngineSettings

@@ -1,7 +1,7 @@
 """Models that score, in vLLM's pooling runner: a process reward model's step tokens, and a reward model's one number.
 
-STEP pooling turns off chunked prefill and prefix caching in vLLM 0.31. Neighbours: ../process_model.py and ../reward_model.py (who
-ask), in_process.py (sets the environment that vLLM needs).
+STEP pooling turns off chunked prefill and prefix caching in vLLM 0.31. Neighbours: ../process_model.py and
+../reward_model.py (who ask), in_process.py (sets the environment that vLLM needs).
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import torch
 
 from alignment.core.errors import EngineError
-from alignment.data.step_template import RenderedSteps
+from alignment.data.steps.template import RenderedSteps
 from alignment.inference.start import BESIDE_TRAINER
 from alignment.inference.vllm.in_process import beside_other_ranks, generators_kept
 from alignment.inference.vllm.kind import CANNOT_START
-from alignment.recipe.process import RIGHT
+from alignment.recipe.blocks.process import RIGHT
 
 LONGEST = 32_768  # tokens of a solution or conversation, where the model would read more
 

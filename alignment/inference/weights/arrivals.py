@@ -1,6 +1,6 @@
 """The bytes of blocks where they arrive: mapped from another process's memory, or read from its socket.
 
-Neighbours: carriers.py (the other end), receiver.py (loads them into vLLM).
+Neighbours: carriers.py (the other end), inference/vllm/weights/receiver.py (loads them into vLLM).
 """
 
 import mmap

@@ -1,7 +1,7 @@
 """Weights as blocks: a table of tensors (name, dtype, shape, place) and their bytes, one after another.
 
-The table travels as JSON, the bytes through shared memory or a socket; nothing is pickled. Neighbours: server.py (sends
-blocks), carriers.py (how the bytes travel), receiver.py (reads them inside a server).
+The table travels as JSON, the bytes through shared memory or a socket; nothing is pickled. Neighbours: inference/vllm/weights/server.py (sends
+blocks), carriers.py (how the bytes travel), inference/vllm/weights/receiver.py (reads them inside a server).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

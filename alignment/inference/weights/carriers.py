@@ -1,7 +1,7 @@
 """How blocks of weights travel to servers: through memory that both map, or through a socket.
 
-A carrier holds the bytes and says where a server finds them. Neighbours: blocks.py (what is in them), receiver.py (the other
-end), server.py (who sends).
+A carrier holds the bytes and says where a server finds them. Neighbours: blocks.py (what is in them), inference/vllm/weights/receiver.py (the other
+end), inference/vllm/weights/server.py (who sends).
 """
 
 import hmac

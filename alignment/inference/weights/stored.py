@@ -1,4 +1,4 @@
-"""The weights of a policy on disk, by name, for servers that may hold others. Neighbour: server.py."""
+"""The weights of a policy on disk, by name, for servers that may hold others. Neighbour: inference/vllm/weights/server.py."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,7 @@
 """How an engine takes the trainer's weights: begin, send as often as it takes, finish.
 
 The tensors come under their checkpoint names, whole, and one after another, so that sharded weights need never be held
-together. Neighbours: in_process.py (into an engine of this process), sync_check.py (proof that they arrive).
+together. Neighbours: inference/vllm/weights/in_process.py (into an engine of this process), sync_check.py (proof that they arrive).
 """
 
 from collections.abc import Iterable

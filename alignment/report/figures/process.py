@@ -10,9 +10,9 @@ from markupsafe import Markup
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.statistics.intervals import wilson
 from alignment.records.process import ProcessRecord
+from alignment.report import phrases
 from alignment.report.figures.stages import percent_ticks
 from alignment.report.figures.svg import Mark, Plot, Series, line_chart
-from alignment.report.render import phrases
 
 STYLES = {
     "product": "line-0", "minimum": "line-1", "last": "line-3", "outcome reward": "line-4", "weighted vote": "line-6",

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.vocabulary import MODES, Mode
+from alignment.report import phrases
 from alignment.report.document import Report, StageSection
 from alignment.report.figures.svg import Axis, Mark, Plot, Series, element, line, line_chart, picture, text, ticks
-from alignment.report.render import phrases
 
 CURVE_POINTS = 160  # more are averaged in neighbouring groups; a pixel shows no more
 ROW = 44.0  # height of one row of the lineage

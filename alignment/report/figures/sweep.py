@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from alignment.records.sweep import SweepPoint
+from alignment.report import phrases
 from alignment.report.document import CurveSection, Report
 from alignment.report.figures.stages import percent_ticks
 from alignment.report.figures.svg import Mark, Plot, Series, line_chart, ticks
-from alignment.report.render import phrases
 
 COLOURS = 6  # classes line-0 to line-5 of the style sheet
 Knees = Mapping[str, int | None]  # by stage

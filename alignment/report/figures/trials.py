@@ -8,9 +8,9 @@ import math
 from markupsafe import Markup
 
 from alignment.records.trials import RowCurve
+from alignment.report import phrases
 from alignment.report.figures.stages import percent_ticks
 from alignment.report.figures.svg import Mark, Plot, Series, line_chart
-from alignment.report.render import phrases
 
 
 def row_figure(curve: RowCurve) -> Markup | None:

@@ -1,7 +1,7 @@
 """Which figures of an evaluation stand in tables (page, report.md, terminal, `alignment evaluate`), and how they read.
 
 A new figure needs one line here (docs/evaluation.md says what else). Neighbours: records/evaluation.py (the figures),
-phrases.py (how numbers read).
+report/phrases.py (how numbers read).
 """
 
 from collections.abc import Callable, Sequence
@@ -10,8 +10,8 @@ from typing import Literal
 
 from alignment.core.statistics.estimate import Estimate
 from alignment.records.evaluation import EvaluationFigures
+from alignment.report import phrases
 from alignment.report.document import Report
-from alignment.report.render import phrases
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,16 @@
 """Tables of how flags were obeyed over several turns, and of where thinking helps to follow instructions.
 
 Rows of text, so that Markdown, the page and the terminal say the same. Neighbours: records/follow.py and constraints.py (the figures),
-phrases.py (how numbers read); docs/evaluation.md says what the figures mean.
+report/phrases.py (how numbers read); docs/evaluation.md says what the figures mean.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from alignment.records.constraints import ConstraintTask, DemandComparison
 from alignment.records.follow import FollowFigures, FollowGroup
+from alignment.report import phrases
 from alignment.report.document import Report
-from alignment.report.render import phrases
-from alignment.report.render.phrases import MISSING
+from alignment.report.phrases import MISSING
 
 Rows = list[tuple[str, ...]]
 

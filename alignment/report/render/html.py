@@ -12,12 +12,13 @@ from alignment.core.page import page_template
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.vocabulary import MODES, Mode
 from alignment.records.metrics import METRICS
+from alignment.report import phrases
 from alignment.report.document import AccuracyChange, Report, StageSection
 from alignment.report.figures import stages as charts
 from alignment.report.figures.process import best_of_figure, calibration_figure
 from alignment.report.figures.sweep import sweep_figures
 from alignment.report.figures.trials import row_figure
-from alignment.report.render import judges, paired_prompts, pairwise, phrases, process, reward_models, trials
+from alignment.report.render import judges, paired_prompts, pairwise, process, reward_models, trials
 from alignment.report.render import tasks as task_tables
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (

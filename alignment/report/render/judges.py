@@ -6,8 +6,8 @@ For the page and for Markdown. Neighbours: ../document.py (a stage's counts), re
 from collections.abc import Sequence
 
 from alignment.records.judges import KnownAgreement, agreements_of, spending_of
+from alignment.report import phrases
 from alignment.report.document import StageSection
-from alignment.report.render import phrases
 
 LEGEND = (
     "Tokens and cost are those of the reward's judges in the whole run up to the stage's end; what was judged before is not paid for "

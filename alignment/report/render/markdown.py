@@ -1,6 +1,6 @@
 """Report -> report.md: the page's numbers as text, for a pull request or a model card. No model answers.
 
-Neighbours: document.py (the only source), phrases.py (how numbers read), html.py (the same with pictures).
+Neighbours: document.py (the only source), report/phrases.py (how numbers read), html.py (the same with pictures).
 """
 
 import re
@@ -10,8 +10,9 @@ from urllib.parse import quote
 from alignment.core.vocabulary import MODES
 from alignment.records.card import CardFigures
 from alignment.records.sweep import SweepPoint
+from alignment.report import phrases
 from alignment.report.document import Report
-from alignment.report.render import judges, paired_prompts, pairwise, phrases, process, reward_models, tasks, trials
+from alignment.report.render import judges, paired_prompts, pairwise, process, reward_models, tasks, trials
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,

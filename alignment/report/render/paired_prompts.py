@@ -6,8 +6,8 @@ Neighbours: ../document.py (PairedShift), ../paired_prompts.py (makes it).
 from collections.abc import Sequence
 
 from alignment.core.statistics.estimate import Estimate
+from alignment.report import phrases
 from alignment.report.document import PairedShift
-from alignment.report.render import phrases
 
 LEGEND = (
     "Log-odds in nats of the first answer of each pair over the second, mean over both orders and both roles. The shift is that of "

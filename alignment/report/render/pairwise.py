@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from alignment.core.statistics.estimate import Estimate
 from alignment.records.comparison import ComparisonFigures, ComparisonRecord
-from alignment.report.render import phrases
+from alignment.report import phrases
 
 LEGEND = (
     "A judge saw both policies' answers to each prompt in both orders. The win rate is that of the first policy, ties half, with "

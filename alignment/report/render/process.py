@@ -4,8 +4,8 @@ Neighbours: ../process.py (the figures), figures/process.py (the pictures), html
 """
 
 from alignment.records.process import ProcessRecord
+from alignment.report import phrases
 from alignment.report.document import ProcessSection
-from alignment.report.render import phrases
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 LEAST_SHADE, MOST_SHADE = (

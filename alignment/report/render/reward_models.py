@@ -5,8 +5,8 @@ Neighbours: ../document.py (RewardModelSection), records/reward_model.py (the fi
 
 from collections.abc import Sequence
 
+from alignment.report import phrases
 from alignment.report.document import RewardModelSection, RewardsOverSteps
-from alignment.report.render import phrases
 
 LEGEND = (
     "Accuracy is the fraction of held-out pairs whose chosen answer has the higher reward. Length alone is that of preferring the "

@@ -7,8 +7,8 @@ accuracy, with colours).
 from collections.abc import Sequence
 
 from alignment.core.vocabulary import MODES, Mode
+from alignment.report import phrases
 from alignment.report.document import Ends, Report, StageSection, TaskOverSteps
-from alignment.report.render import phrases
 
 LEGEND = (
     "Accuracy in % with its interval, and the change since the stage before. Each task is tested by itself, without a correction "

@@ -1,6 +1,6 @@
 """Report -> the table that is printed at the end of a run.
 
-Neighbours: document.py (the only source), columns.py (which figures), phrases.py (how numbers read); the command line
+Neighbours: document.py (the only source), columns.py (which figures), report/phrases.py (how numbers read); the command line
 prints what is returned.
 """
 
@@ -11,11 +11,11 @@ from rich.text import Text
 
 from alignment.core.typed_json import Json
 from alignment.core.vocabulary import MODES
+from alignment.report import phrases
 from alignment.report.document import Report, StageSection
-from alignment.report.render import phrases
+from alignment.report.phrases import MISSING
 from alignment.report.render.columns import Column, terminal_columns
 from alignment.report.render.following import constrained_stages, follow_table, followed_stages, narrow_constraint_table
-from alignment.report.render.phrases import MISSING
 
 WIDE = 104  # columns that the whole table needs; a narrower terminal is shown less
 COLOURS = {"gain": "green", "loss": "red", "no clear change": "dim"}

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from alignment.core.statistics.estimate import Estimate
 from alignment.records.trials import MixtureSearch, RowCurve
-from alignment.report.render import phrases
+from alignment.report import phrases
 
 ROW_LEGEND = (
     "The stage trained on the first rows of each part in the recipe's proportions, from the same start each time. Marked is the "

@@ -5,7 +5,8 @@ A new kind here is its file and a line in BUILT_IN. Another package names its ow
     [project.entry-points."alignment.environments"]
     maze = "their_package.maze:KIND"
 
-A name with a colon is a class of the user's own (own.py). A kind is imported when it is asked for by name. Neighbours: protocol.py, checks/ (which ask for problems first).
+A name with a colon is a class of the user's own (own.py). A kind is imported when it is asked for by name. Neighbours:
+protocol.py, checks/ (which ask for problems first).
 """
 
 from importlib import import_module
@@ -14,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pydantic import ValidationError
 
 from alignment.core.errors import OptionError, RecipeError
-from alignment.recipe.environment import EnvironmentChoice
+from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.own import own_environment
 from alignment.rollout.environments.protocol import EnvironmentKind, EnvironmentOptions, Environments
 from rewards.own.loading import is_own

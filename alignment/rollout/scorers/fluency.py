@@ -1,14 +1,14 @@
 """The scorer `fluency`: how likely the policy at the stage's start would have been to write the answer.
 
 A policy that learns to please a reward leaves the language it began with long before a verifier notices. Neighbours:
-joined.py (the seam), inference/frozen_policy.py (log-probs), recipe/scorers.py (its settings).
+joined.py (the seam), inference/frozen_policy.py (log-probs), recipe/blocks/scorers.py (its settings).
 """
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from alignment.data.steps import token_ends
-from alignment.recipe.scorers import FLUENCY_FLOOR, FluencyScorer
+from alignment.data.steps.definition import token_ends
+from alignment.recipe.blocks.scorers import FLUENCY_FLOOR, FluencyScorer
 from alignment.rollout.trajectory import Trajectory
 from rewards import Verdict
 from rewards.contract import answer_start

@@ -1,6 +1,6 @@
 """The scorer `reward_model`: a reward model's score of the whole conversation, centred and clipped within the group.
 
-Neighbours: joined.py (the seam), inference/reward_model.py (the model), recipe/scorers.py (its settings).
+Neighbours: joined.py (the seam), inference/reward_model.py (the model), recipe/blocks/scorers.py (its settings).
 """
 
 import math
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from alignment.core.errors import DataError
 from alignment.inference.reward_model import RewardModel
-from alignment.recipe.scorers import RewardModelScorer
+from alignment.recipe.blocks.scorers import RewardModelScorer
 from alignment.rollout.trajectory import Trajectory
 from rewards import Verdict
 

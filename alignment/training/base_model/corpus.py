@@ -1,15 +1,15 @@
 """The pretraining corpus of the embedded model: worked chains of sums as bare text, and short sentences.
 
-The base model learns to work through a chain of additions and subtractions line by line, anywhere in a text, and the words of
-the problems. It never sees a chat, a think block or a boxed answer: the four stages teach those. Chains of the evaluation
-split are left out. Neighbours: tokenizer.py, pretrain.py.
+The base model learns to work through a chain of additions and subtractions line by line, anywhere in a text, and the
+words of the problems. It never sees a chat, a think block or a boxed answer: the four stages teach those. Chains of the
+evaluation split are left out. Neighbours: tokenizer.py, pretrain.py.
 """
 
 import random
 from collections.abc import Iterator
 
 from alignment.data.generators.families import problems
-from alignment.data.splits import split_of
+from alignment.data.sources.splits import split_of
 
 CHAIN = {"min_terms": 2, "max_terms": 10, "min_digits": 1, "max_digits": 2}
 

@@ -1,7 +1,7 @@
 """Pretrain the embedded model from scratch: `python -m alignment.training.base_model.pretrain --output data/base`.
 
-Covered: tokenizer, random weights, causal language modelling on packed documents, a cosine schedule, safetensors.
-Not covered: resuming, several devices, evaluation beyond the loss and a few greedy continuations. Documents in one row may
+Covered: tokenizer, random weights, causal language modelling on packed documents, a cosine schedule, safetensors. Not
+covered: resuming, several devices, evaluation beyond the loss and a few greedy continuations. Documents in one row may
 attend to each other, which does no harm with short independent chains.
 """
 
@@ -18,7 +18,7 @@ from rich.console import Console
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from alignment.core.resources import resource
-from alignment.data.template import IGNORED
+from alignment.data.chat.template import IGNORED
 from alignment.training.base_model.corpus import documents
 from alignment.training.base_model.tokenizer import END_OF_TEXT, train_tokenizer
 

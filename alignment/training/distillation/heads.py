@@ -14,8 +14,8 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedModel
 from trl.trainer.utils import maybe_gather_lm_head_ctx
 
+from alignment.training.packing import Layout
 from alignment.training.policy import without_adapter
-from alignment.training.rl.packing import Layout
 
 COLUMNS = 8192  # of logits that are made at once
 

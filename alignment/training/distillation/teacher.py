@@ -1,7 +1,7 @@
 """The teacher of a distill stage: found, compared with the student's vocabulary, and loaded beside it.
 
-Under ZeRO-3 it is loaded in shards, as the student is; else each process has a whole copy. Neighbours: trainer.py (asks it),
-checks/model/teacher.py (compares folders before anything starts), ../packing_check.py (packed rows).
+Under ZeRO-3 it is loaded in shards, as the student is; else each process has a whole copy. Neighbours: trainer.py (asks
+it), checks/model/teacher.py (compares folders before anything starts), ../packing_check.py (packed rows).
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from alignment.core.errors import ArtifactError, RecipeError
 from alignment.inference.adapters import load_whole
 from alignment.inference.attention import packed
 from alignment.inference.top_logprobs import TopLogprobsServer
-from alignment.recipe.teacher import other_tokens
+from alignment.recipe.blocks.teacher import other_tokens
 from alignment.training.context import StageContext
 from alignment.training.distillation.served import ServedTeacher
 from alignment.training.packing_check import mixed_rows, on_device, packed_policy, report_padding, unpackable

@@ -23,10 +23,10 @@ from alignment.training.distillation.heads import COLUMNS, Head, following, stat
 from alignment.training.distillation.served import ServedTeacher, listed_divergence
 from alignment.training.distillation.trl_trainer import DistillationTrainer, fused_divergence
 from alignment.training.measuring import computed_in, mean_over_ranks, measuring
+from alignment.training.packing import Layout, align, pack
 from alignment.training.rl.batch import GAP_ROWS, RolledOut, RolloutSource, Row, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.rl.order import EpochSampler
-from alignment.training.rl.packing import Layout, align, pack
 
 MEASURED_POSITIONS = 128  # of a micro-batch, whose whole logits are compared for the metrics
 MEASURES = ("reverse_kl", "forward_kl", "student_entropy", "teacher_entropy")

@@ -1,6 +1,7 @@
 """Stage kind decontaminate: leave out rows that repeat an evaluation's problem.
 
-Neighbours: data_factory/overlap.py (the rule), data_factory/evaluations.py (the problems), training/stages/checked_rows.py (runs it).
+Neighbours: data_factory/overlap.py (the rule), data_factory/evaluations.py (the problems),
+training/stages/checked_rows.py (runs it).
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from alignment.core.errors import DataError
-from alignment.data.sources import load_source
+from alignment.data.sources.named import load_source
 from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.schema import Recipe

@@ -1,7 +1,7 @@
 """Stage kind distill: on-policy distillation; the student samples, and learns the teacher's distribution at every token.
 
-Neighbours: training/stages/distill.py (how it runs), recipe/teacher.py (who teaches), checks/model/teacher.py (whether it can),
-recipe/kinds.py (what a kind declares), docs/distillation.md (when to use it).
+Neighbours: training/stages/distill.py (how it runs), recipe/blocks/teacher.py (who teaches), checks/model/teacher.py
+(whether it can), recipe/kinds.py (what a kind declares), docs/distillation.md (when to use it).
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from alignment.recipe.blocks.rewards import Reward
+from alignment.recipe.blocks.sampling import StudentRollout
+from alignment.recipe.blocks.teacher import Teacher
 from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import Done, LintIntent, StageKind
-from alignment.recipe.rewards import Reward
-from alignment.recipe.sampling import StudentRollout
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
-from alignment.recipe.teacher import Teacher
 from alignment.recipe.trainer_keys import TrainerKeys
 from alignment.training.kinds.plan import MEASURING_KEYS, micro_batches
 from rewards.posting import url_problem

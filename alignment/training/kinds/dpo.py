@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from alignment.recipe.held_out import HeldOut
+from alignment.recipe.blocks.held_out import HeldOut
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import MOVING_REFERENCE, TRUNCATION, TrainerKeys

@@ -1,6 +1,7 @@
 """Stage kind filter_quality: quality and safety of conversations by stated rules, and by classifiers that the recipe names.
 
-Neighbours: data_factory/filters/{quality,personal_data,classified}.py (the checks), training/stages/checked_rows.py (runs them).
+Neighbours: data_factory/filters/{quality,personal_data,classified}.py (the checks), training/stages/checked_rows.py
+(runs them).
 """
 
 import json
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import Field
 
-from alignment.recipe.classifier import Classifier
+from alignment.recipe.blocks.classifier import Classifier
 from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.schema import Recipe

@@ -1,7 +1,8 @@
 """Stage kind filter_queries: leave out problems that nothing can be learned from, before anybody samples or trains on them.
 
-Qwen3's query filters (arXiv 2505.09388, section 4.1), as far as they need no stronger model. Leaves problems.jsonl, which sample
-and grpo stages take by `stage: NAME`. Neighbours: data_factory/filters/queries.py (the checks), training/stages/filter_queries.py.
+Qwen3's query filters (arXiv 2505.09388, section 4.1), as far as they need no stronger model. Leaves problems.jsonl,
+which sample and grpo stages take by `stage: NAME`. Neighbours: data_factory/filters/queries.py (the checks),
+training/stages/filter_queries.py.
 """
 
 from collections.abc import Iterator
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from alignment.recipe.blocks.rewards import Reward
+from alignment.recipe.blocks.sampling import Sampling
 from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import Done, LintIntent, StageKind
-from alignment.recipe.rewards import Reward
-from alignment.recipe.sampling import Sampling
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
 from alignment.training.kinds.decontaminate import readable_tests

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from alignment.recipe.blocks.rewards import Reward
 from alignment.recipe.kinds import Done, LintIntent, StageKind
-from alignment.recipe.rewards import Reward
 from alignment.recipe.stage import StageFields
 from alignment.training.kinds.decontaminate import readable_tests
 
@@ -30,10 +30,10 @@ class FilterResponsesStage(StageFields):
 
 def run(context: "StageContext") -> Done:
     """Check every response and write those that pass to output/."""
-    from alignment.data.declared import has_messages
     from alignment.data.generators.families import problem_key
     from alignment.data.mixture import load_parts, problems_of
-    from alignment.data.sources import source_of
+    from alignment.data.sources.declared import has_messages
+    from alignment.data.sources.named import source_of
     from alignment.data_factory.checked_card import source_parts
     from alignment.data_factory.evaluations import evaluation_tests
     from alignment.data_factory.filters.responses import response_checks

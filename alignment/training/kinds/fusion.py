@@ -9,13 +9,13 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from alignment.core.vocabulary import MODES, Mode
-from alignment.data.declared import Procedural, can_be_imitated, has_messages
-from alignment.data.modes import mode_words
+from alignment.data.chat.modes import mode_words
 from alignment.data.parts import placed_parts
-from alignment.data.sources import is_readable, source_of
+from alignment.data.sources.declared import Procedural, can_be_imitated, has_messages
+from alignment.data.sources.named import is_readable, source_of
 from alignment.data_factory.fusion.mix import halves
 from alignment.data_factory.fusion.stage import FusionStage
-from alignment.recipe.data import MixturePart
+from alignment.recipe.blocks.data import MixturePart
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import Done, LintIntent, StageKind, kind_of
 from alignment.recipe.schema import Recipe

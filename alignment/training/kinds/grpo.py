@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from alignment.recipe.algorithm import OWNED_BY_ALGORITHM, PROCESS_ADVANTAGES, Algorithm, Dapo
+from alignment.recipe.blocks.algorithm import OWNED_BY_ALGORITHM, PROCESS_ADVANTAGES, Algorithm, Dapo
+from alignment.recipe.blocks.process import Process
+from alignment.recipe.blocks.rewards import Reward
+from alignment.recipe.blocks.sampling import Rollout
+from alignment.recipe.blocks.scorers import AnyScorer, FluencyScorer, RewardModelScorer
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import Done, LintIntent, StageKind
-from alignment.recipe.process import Process
-from alignment.recipe.rewards import Reward
-from alignment.recipe.sampling import Rollout
 from alignment.recipe.schema import Recipe
-from alignment.recipe.scorers import AnyScorer, FluencyScorer, RewardModelScorer
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
+from alignment.training.algorithm_check import check_algorithm, check_interrupted_adapter, check_order, check_staleness
 from alignment.training.kinds.plan import micro_batches
 from alignment.training.kinds.scorers import scorers
 from alignment.training.kinds.step_scorer import step_scorer
-from alignment.training.rl.check import check_algorithm, check_interrupted_adapter, check_order, check_staleness
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext

@@ -1,6 +1,7 @@
 """Stage kind prm: a process reward model, trained to tell right steps from wrong ones.
 
-Neighbours: training/stages/prm.py (how it runs), recipe/kinds.py (what a kind declares), inference/process_model.py (scores).
+Neighbours: training/stages/prm.py (how it runs), recipe/kinds.py (what a kind declares), inference/process_model.py
+(scores).
 """
 
 from collections.abc import Iterator
@@ -8,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from alignment.recipe.expansion import Expansion
+from alignment.recipe.blocks.expansion import Expansion
+from alignment.recipe.blocks.process import STEP_TOKEN
+from alignment.recipe.blocks.steps import Steps
 from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import Done, LintIntent, StageKind
-from alignment.recipe.process import STEP_TOKEN
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
-from alignment.recipe.steps import Steps
 from alignment.recipe.trainer_keys import TrainerKeys
 from alignment.training.kinds.plan import fresh_adapter, rows_of_batch, steps_or_epochs
 

@@ -1,14 +1,14 @@
 """Stage kind reward_model: a scalar reward trained on pairs of a chosen and a rejected answer (Bradley-Terry).
 
-Neighbours: training/stages/reward_model.py (how it runs), recipe/kinds.py (what a kind declares), records/reward_model.py (what
-is measured of it).
+Neighbours: training/stages/reward_model.py (how it runs), recipe/kinds.py (what a kind declares),
+records/reward_model.py (what is measured of it).
 """
 
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from alignment.recipe.held_out import HeldOut
+from alignment.recipe.blocks.held_out import HeldOut
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys

@@ -13,14 +13,14 @@ from pydantic import Field
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import Mode
 from alignment.data.mixture import load_parts
+from alignment.recipe.blocks.rewards import Reward
+from alignment.recipe.blocks.sampling import Sampling
+from alignment.recipe.blocks.search import SEARCHED_BY, BeamSearch, Search
+from alignment.recipe.blocks.teacher import Teacher
 from alignment.recipe.issue import Issue, Place
 from alignment.recipe.kinds import Done, LintIntent, StageKind
-from alignment.recipe.rewards import Reward
-from alignment.recipe.sampling import Sampling
 from alignment.recipe.schema import Recipe
-from alignment.recipe.search import SEARCHED_BY, BeamSearch, Search
 from alignment.recipe.stage import StageFields
-from alignment.recipe.teacher import Teacher
 from alignment.training.kinds.step_scorer import step_scorer
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Checks of `scorers` of a grpo stage, before anything starts and without torch.
 
-Neighbours: grpo.py (the stage), recipe/scorers.py (the settings), inference/reward_model.py (refuses the same when it loads).
+Neighbours: grpo.py (the stage), recipe/blocks/scorers.py (the settings), inference/reward_model.py (refuses the same
+when it loads).
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from alignment.core.files import json_or_empty
 from alignment.inference.vllm.kind import vllm_problem
+from alignment.recipe.blocks.scorers import RewardModelScorer
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
-from alignment.recipe.scorers import RewardModelScorer
 
 if TYPE_CHECKING:
     from alignment.training.kinds.grpo import GrpoStage

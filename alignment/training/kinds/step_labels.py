@@ -1,6 +1,7 @@
 """Stage kind step_labels: sample solutions, split them into steps, and label the steps for a process reward model.
 
-Neighbours: training/stages/step_labels.py (how it runs), recipe/steps.py (the methods), recipe/kinds.py (what a kind declares).
+Neighbours: training/stages/step_labels.py (how it runs), recipe/blocks/steps.py (the methods), recipe/kinds.py (what a
+kind declares).
 """
 
 from collections.abc import Iterator
@@ -8,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from alignment.recipe.blocks.rewards import Reward
+from alignment.recipe.blocks.sampling import Sampling
+from alignment.recipe.blocks.steps import BinarySearch, Consensus, JudgedSteps, LabelMethod, Steps
 from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import Done, LintIntent, StageKind
-from alignment.recipe.rewards import Reward
-from alignment.recipe.sampling import Sampling
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
-from alignment.recipe.steps import BinarySearch, Consensus, JudgedSteps, LabelMethod, Steps
 from rewards.posting import url_problem
 
 if TYPE_CHECKING:

@@ -1,13 +1,13 @@
 """Checks of `process`, wherever a stage has it: the stages that it names are there and leave what scores steps.
 
-Neighbours: grpo.py and sample.py (the stages), recipe/process.py (the settings).
+Neighbours: grpo.py and sample.py (the stages), recipe/blocks/process.py (the settings).
 """
 
 from collections.abc import Iterator
 
+from alignment.recipe.blocks.process import Process
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
-from alignment.recipe.process import Process
 from alignment.recipe.schema import Recipe
 
 

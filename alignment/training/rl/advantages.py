@@ -5,16 +5,16 @@
     mask_NGT     1 for the tokens that carry loss
 
 Each returns (N, G), one advantage for all tokens of a completion, or (N, G, T), one for each token. A completion
-without a known reward has advantage 0 and is left out of its group's mean and deviation. A group whose known rewards are
-all equal has advantages of exactly 0, so that its rows need not be computed on. Neighbours: losses.py, trainer.py.
+without a known reward has advantage 0 and is left out of its group's mean and deviation. A group whose known rewards
+are all equal has advantages of exactly 0, so that its rows need not be computed on. Neighbours: losses.py, trainer.py.
 """
 
 from collections.abc import Callable
 
 import torch
 
-from alignment.recipe.algorithm import AlgorithmFields
-from alignment.recipe.named_function import named_function
+from alignment.recipe.blocks.algorithm import AlgorithmFields
+from alignment.recipe.own.function import named_function
 
 Advantages = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 EPSILON = 1e-4  # added to a group's deviation; TRL's own

@@ -5,7 +5,7 @@
     C  tokens of the longest completion; completions are padded on the right
 
 Completions may hold tokens that the policy did not sample (a forced stop text, a tool's result): they are attended to and
-carry no loss. Neighbours: rollouts.py (where rows come from), packing.py (how they are computed), losses.py.
+carry no loss. Neighbours: rollouts.py (where rows come from), training/packing.py (how they are computed), losses.py.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """What a step's engine gets of the trainer's weights: the adapter alone where it can take it, else everything, merged.
 
 A merge in bfloat16 drops the updates that are smaller than the weights' rounding, at small learning rates most of them:
-the engine would sample an unchanged policy under a small log-prob gap. So an engine in bfloat16 takes the adapter alone where
-it can, one in float32 takes exact sums, and where neither holds the fraction that arrives is recorded.
+the engine would sample an unchanged policy under a small log-prob gap. So an engine in bfloat16 takes the adapter alone
+where it can, one in float32 takes exact sums, and where neither holds the fraction that arrives is recorded.
 Neighbours: rollouts.py (sends them), inference/weights/ (how), report/alarms/training.py (when too little arrives).
 """
 
@@ -14,7 +14,7 @@ from peft import PeftModel
 
 from alignment.inference.adapters import vllm_refuses
 from alignment.inference.weights.merged import Rounding, adapter_weights, merged_weights
-from alignment.recipe.engine import EngineOptions
+from alignment.recipe.blocks.engine import EngineOptions
 from alignment.training.kinds.grpo import GrpoStage
 
 ADAPTER_ENGINES = ("auto", "vllm", "transformers", "vllm_server")

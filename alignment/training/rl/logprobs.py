@@ -1,6 +1,6 @@
 """What the policy that is trained says of a batch: log-probs, entropy, its distance to the engine and to its own start.
 
-By the fused head of TRL, which never makes whole logits. Neighbours: trainer.py (trains on it), packing.py (how rows lie),
+By the fused head of TRL, which never makes whole logits. Neighbours: trainer.py (trains on it), training/packing.py (how rows lie),
 inference/weights/sync_check.py (what a distance means).
 """
 
@@ -11,11 +11,11 @@ import torch
 from trl.trainer.utils import use_adapter
 
 from alignment.training.measuring import forward_alone, mean_over_ranks, measuring
+from alignment.training.packing import LayOut, padded_right
 from alignment.training.packing_check import plain_attention
 from alignment.training.policy import without_adapter
 from alignment.training.rl.batch import Row, StepBatch, as_tensors
 from alignment.training.rl.frozen_head import HeadTemperature
-from alignment.training.rl.packing import LayOut, padded_right
 from alignment.training.rl.trl_trainer import GRPOTrainer
 
 LogprobsOf = Callable[[torch.nn.Module, StepBatch], torch.Tensor]  # (B, C) of a batch under a model

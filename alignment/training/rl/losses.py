@@ -8,8 +8,8 @@
     advantages_BT   advantages.py, one value a token
     mask_BT         1 for the tokens that carry loss
 
-A loss takes (Tokens, its algorithm) and returns (B, T). To add one: a class in recipe/algorithm.py, a function and a
-line in LOSSES here. Neighbours: advantages.py (before), trainer.py (around).
+A loss takes (Tokens, its algorithm) and returns (B, T). To add one: a class in recipe/blocks/algorithm.py, a function
+and a line in LOSSES here. Neighbours: advantages.py (before), trainer.py (around).
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from alignment.recipe.algorithm import (
+from alignment.recipe.blocks.algorithm import (
     AlgorithmFields,
     Average,
     Cispo,
@@ -32,7 +32,7 @@ from alignment.recipe.algorithm import (
     Rloo,
     Vine,
 )
-from alignment.recipe.named_function import named_function
+from alignment.recipe.own.function import named_function
 
 Loss = Callable[["Tokens", Any], torch.Tensor]
 

@@ -1,7 +1,7 @@
 """The model scorers of a grpo stage: opened once, and asked after the verifiers for each group of a step.
 
-Neighbours: rollouts.py (who asks), rollout/scorers/ (the scorers), recipe/scorers.py (their settings), trainer.py (whose
-reference policy scores fluency where it can).
+Neighbours: rollouts.py (who asks), rollout/scorers/ (the scorers), recipe/blocks/scorers.py (their settings),
+trainer.py (whose reference policy scores fluency where it can).
 """
 
 import time
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from alignment.inference.frozen_policy import FrozenPolicy
 from alignment.inference.reward_model import RewardModel
-from alignment.recipe.scorers import AnyScorer, RewardModelScorer
+from alignment.recipe.blocks.scorers import AnyScorer, RewardModelScorer
 from alignment.rollout.scorers.fluency import FluencyScores, StartLogprobs
 from alignment.rollout.scorers.joined import ModelScorer, with_scores
 from alignment.rollout.scorers.reward_model import RewardModelScores

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from alignment.recipe.algorithm import PROCESS_ADVANTAGES, AlgorithmFields, Papo, Pure
+from alignment.recipe.blocks.algorithm import PROCESS_ADVANTAGES, AlgorithmFields, Papo, Pure
 from alignment.training.rl.advantages import group_normalised, leave_one_out
 
 ProcessAdvantages = Callable[[torch.Tensor, torch.Tensor, "StepRewards", Any], torch.Tensor]

@@ -1,7 +1,7 @@
 """Scores of the steps of a step's rollouts: by a process reward model, a policy's log-probs, or completions of each prefix.
 
 Neighbours: rollouts.py (who asks), process_advantages.py (what is made of scores), inference/process_model.py
-and step_logprobs.py, recipe/process.py.
+and step_logprobs.py, recipe/blocks/process.py.
 """
 
 import math
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from alignment.data.steps import Step, StepRule, token_ends
+from alignment.data.steps.definition import Step, StepRule, token_ends
 from alignment.data_factory.step_labels.labelling import Ask
 from alignment.data_factory.step_labels.prefixes import Prefixes, Trace
 from alignment.inference.engine import SamplingSettings
 from alignment.inference.open_scorer import open_step_model
 from alignment.inference.process_model import Solution, StepModel
-from alignment.recipe.process import Process, aggregated
+from alignment.recipe.blocks.process import Process, aggregated
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer, is_right
 from alignment.training.context import StageContext

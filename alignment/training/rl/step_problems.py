@@ -12,7 +12,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from alignment.inference.ranks import Ranks
-from alignment.recipe.sampling import Rollout
+from alignment.recipe.blocks.sampling import Rollout
 from alignment.records.difficulty import DifficultyState
 from alignment.rollout.difficulty import DifficultyPool, Outcome
 from alignment.training.context import StageContext

@@ -2,8 +2,8 @@
 
 Four methods of TRL 1.16 are overridden: `_generate_and_score_completions`, which makes a step's batch (our rollouts and
 advantages), `_prepare_inputs` (which rows a micro-batch has), `_compute_loss` (packed log-probs, our losses), and
-`_get_train_sampler` (order.py). What TRL does in their place never runs, so that its settings for it are refused in a recipe.
-Neighbours: rollouts.py and batch.py (rows), logprobs.py, groups.py and advantages.py, losses.py.
+`_get_train_sampler` (order.py). What TRL does in their place never runs, so that its settings for it are refused in a
+recipe. Neighbours: rollouts.py and batch.py (rows), logprobs.py, groups.py and advantages.py, losses.py.
 """
 
 import math
@@ -16,8 +16,9 @@ from trl.trainer.utils import shuffle_sequence_dict, split_tensor_dict
 
 from alignment.core.errors import RecipeError
 from alignment.inference.weights.sync_check import Gap, refuse_gap
-from alignment.recipe.algorithm import AlgorithmFields
+from alignment.recipe.blocks.algorithm import AlgorithmFields
 from alignment.training.measuring import computed_in, mean_over_ranks
+from alignment.training.packing import LayOut, end_to_end, pack_prompts_once, padded_right
 from alignment.training.policy import without_adapter
 from alignment.training.rl.advantages import advantages_of, group_normalised, normalise_then_sum
 from alignment.training.rl.ahead import without_stale
@@ -28,7 +29,6 @@ from alignment.training.rl.groups import Groups
 from alignment.training.rl.logprobs import PolicyLogprobs
 from alignment.training.rl.losses import StepSize, Tokens, kl_to_reference, loss_of, objective
 from alignment.training.rl.order import EpochSampler
-from alignment.training.rl.packing import LayOut, end_to_end, pack_prompts_once, padded_right
 from alignment.training.rl.process_advantages import process_advantages_of
 from alignment.training.rl.trl_trainer import GRPOTrainer
 

@@ -12,7 +12,7 @@ from alignment.core.errors import DataError
 from alignment.core.files import write_text
 from alignment.data.mixture import load_parts, part_conversations
 from alignment.data.rows import Conversation, write_rows
-from alignment.data.source_rows import LeftOut
+from alignment.data.sources.rows import LeftOut
 from alignment.data_factory.checked_card import Origin, card_page, checked_card
 from alignment.data_factory.evaluations import Tests
 from alignment.data_factory.filters.check import Check, Row, Sorted, sort_rows

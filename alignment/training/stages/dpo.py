@@ -1,9 +1,9 @@
 """Runs a dpo stage: direct preference optimization (arXiv 2305.18290) on pairs of a sample stage or a table.
 
-Pairs are put into token ids here, so that a training prompt is the one that a rollout begins with: TRL would put its text into
-tokens again, and add a second begin-of-text token. The reference policy is the policy at the stage's start: TRL loads it from
-the same folder, or, with an adapter, uses the model without it. Neighbours: training/kinds/dpo.py (declares the kind),
-data/template.py (renders pairs).
+Pairs are put into token ids here, so that a training prompt is the one that a rollout begins with: TRL would put its
+text into tokens again, and add a second begin-of-text token. The reference policy is the policy at the stage's start:
+TRL loads it from the same folder, or, with an adapter, uses the model without it. Neighbours: training/kinds/dpo.py
+(declares the kind), data/chat/template.py (renders pairs).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,10 @@ from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from alignment.core.errors import DataError
+from alignment.data.chat.template import render_preference
+from alignment.data.chat.turns_rendered import TurnsRendered
 from alignment.data.rows import Preference
-from alignment.data.source_rows import LeftOut
-from alignment.data.template import render_preference
-from alignment.data.turns_rendered import TurnsRendered
+from alignment.data.sources.rows import LeftOut
 from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext

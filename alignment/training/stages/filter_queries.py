@@ -1,14 +1,14 @@
 """Runs filter_queries: asks the policy without thinking where that is wanted, sorts the problems, writes them and the card.
 
-Sampling goes by chunks as in a sample stage: one that is done is not drawn again after a kill. Neighbours: sample.py (the
-chunks), checked_rows.py (the card and the counts), data_factory/filters/queries.py (the checks).
+Sampling goes by chunks as in a sample stage: one that is done is not drawn again after a kill. Neighbours: sample.py
+(the chunks), checked_rows.py (the card and the counts), data_factory/filters/queries.py (the checks).
 """
 
 from dataclasses import replace
 
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem
-from alignment.data.source_rows import LeftOut
+from alignment.data.sources.rows import LeftOut
 from alignment.data_factory.checked_card import Origin
 from alignment.data_factory.evaluations import evaluation_tests
 from alignment.data_factory.filters.check import sort_rows

@@ -1,8 +1,8 @@
 """Mode fusion's data: thinking rows that a policy wrote, non-thinking rows of curated sets, and the flags between them.
 
 Trains nothing. Leaves rows.jsonl, which an sft stage takes by `stage: NAME`, and a data card, card.md and card.json. It
-is done in one piece: a kill costs seconds, or minutes where rows are many and long. Neighbours: data_factory/fusion/mix.py (the
-rows), sample.py (where thinking rows come from).
+is done in one piece: a kill costs seconds, or minutes where rows are many and long. Neighbours:
+data_factory/fusion/mix.py (the rows), sample.py (where thinking rows come from).
 """
 
 import itertools
@@ -14,10 +14,10 @@ from transformers import PreTrainedTokenizerBase
 
 from alignment.core.files import write_text
 from alignment.core.progress import Progress
+from alignment.data.chat.template import render_conversation
 from alignment.data.mixture import load_parts, part_conversations
 from alignment.data.rows import Conversation, Message, ToolSchema, write_rows
-from alignment.data.source_rows import LeftOut
-from alignment.data.template import render_conversation
+from alignment.data.sources.rows import LeftOut
 from alignment.data_factory.fusion.card import Measured, make_card
 from alignment.data_factory.fusion.card_page import card_page
 from alignment.data_factory.fusion.mix import Fused, fuse

@@ -1,7 +1,7 @@
 """Reinforcement learning on verdicts, as TRL's GRPOTrainer runs it with rollouts, advantages and losses of our own.
 
-The dataset holds problem ids: what is asked and how is decided when a step is sampled. Neighbours: training/rl/ (all that
-is heavy), recipe/algorithm.py (what an algorithm decides).
+The dataset holds problem ids: what is asked and how is decided when a step is sampled. Neighbours: training/rl/ (all
+that is heavy), recipe/blocks/algorithm.py (what an algorithm decides).
 """
 
 import torch
@@ -11,10 +11,10 @@ from trl import GRPOConfig
 
 from alignment.core.errors import DataError
 from alignment.core.typed_json import encode
+from alignment.data.chat.template import render_prompt
+from alignment.data.chat.turns_rendered import TurnsRendered
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Problem
-from alignment.data.template import render_prompt
-from alignment.data.turns_rendered import TurnsRendered
 from alignment.inference.weights.sync_check import largest_gap
 from alignment.lint.rows import sound_problems
 from alignment.records.judges import AGREEMENT

@@ -1,7 +1,8 @@
 """Runs a prm stage: a policy with a two-class head learns to score the steps of solutions.
 
-output/ is a folder that `AutoModelForTokenClassification` loads, and vLLM with `runner="pooling"`. Its config says what the
-step token is and how solutions are split. Neighbours: training/kinds/prm.py (declares the kind), process_trainer.py (loss).
+output/ is a folder that `AutoModelForTokenClassification` loads, and vLLM with `runner="pooling"`. Its config says what
+the step token is and how solutions are split. Neighbours: training/kinds/prm.py (declares the kind), process_trainer.py
+(loss).
 """
 
 import math
@@ -27,10 +28,10 @@ from alignment.core.errors import ArtifactError, DataError
 from alignment.core.files import write_text
 from alignment.data.mixture import load_parts
 from alignment.data.rows import WRONG_BELOW, Stepwise
-from alignment.data.source_rows import LeftOut
-from alignment.data.step_mixture import steps_of
-from alignment.data.step_template import render_steps, step_token_id
-from alignment.data.steps import faults_of
+from alignment.data.sources.rows import LeftOut
+from alignment.data.steps.definition import faults_of
+from alignment.data.steps.mixture import steps_of
+from alignment.data.steps.template import render_steps, step_token_id
 from alignment.inference.attention import packed
 from alignment.inference.weights.gathered import gathered
 from alignment.recipe.kinds import Done

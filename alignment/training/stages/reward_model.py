@@ -1,8 +1,9 @@
 """Runs a reward_model stage: the policy's body with a scalar head learns which of two answers was preferred.
 
-TRL's RewardTrainer trains it (Bradley-Terry, arXiv 2203.02155, section 3.5). It drops pairs that are too long without a word: here
-they are counted, and refused above a fraction. output/ is a folder that `AutoModelForSequenceClassification` loads with one label.
-Neighbours: training/kinds/reward_model.py (declares the kind), core/statistics/preference.py (what is measured).
+TRL's RewardTrainer trains it (Bradley-Terry, arXiv 2203.02155, section 3.5). It drops pairs that are too long without a
+word: here they are counted, and refused above a fraction. output/ is a folder that `AutoModelForSequenceClassification`
+loads with one label. Neighbours: training/kinds/reward_model.py (declares the kind), core/statistics/preference.py
+(what is measured).
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,10 +25,10 @@ from alignment.core.errors import ArtifactError, DataError
 from alignment.core.files import write_text
 from alignment.core.statistics.intervals import as_text
 from alignment.core.statistics.preference import ScoredPair
+from alignment.data.chat.template import render_preference
+from alignment.data.chat.turns_rendered import TurnsRendered
 from alignment.data.mixture import load_parts
 from alignment.data.rows import Preference
-from alignment.data.template import render_preference
-from alignment.data.turns_rendered import TurnsRendered
 from alignment.recipe.kinds import Done
 from alignment.records.reward_model import RewardModelRecord, record_of
 from alignment.training.adapter_config import adapter_config, under_new_head

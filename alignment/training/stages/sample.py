@@ -12,8 +12,8 @@ from pathlib import Path
 from alignment.core.errors import DataError
 from alignment.core.files import append_json_lines, write_json, write_json_lines
 from alignment.core.progress import Progress
+from alignment.data.chat.modes import with_flag
 from alignment.data.mixture import load_parts
-from alignment.data.modes import with_flag
 from alignment.data.rows import Conversation, Message, Preference, Problem, ToolSchema, write_rows
 from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.inference.open_scorer import open_step_model

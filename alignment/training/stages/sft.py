@@ -1,8 +1,9 @@
 """Runs an sft stage: supervised fine-tuning on conversations.
 
-Rows are rendered to token ids and labels here; TRL's SFTTrainer packs, batches and trains. Batches are never padded: rows lie
-end to end, and inference/attention/packed.py keeps them apart. Rows that are too long are left out and counted, never
-truncated. The linter checks a sample first. Neighbours: training/kinds/sft.py (declares the kind), data/template.py.
+Rows are rendered to token ids and labels here; TRL's SFTTrainer packs, batches and trains. Batches are never padded:
+rows lie end to end, and inference/attention/packed.py keeps them apart. Rows that are too long are left out and
+counted, never truncated. The linter checks a sample first. Neighbours: training/kinds/sft.py (declares the kind),
+data/chat/template.py.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +13,10 @@ from transformers import PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
 from alignment.core.errors import DataError
+from alignment.data.chat.template import Rendered, render_conversation
+from alignment.data.chat.turns_rendered import TurnsRendered
 from alignment.data.mixture import conversations_of, load_parts, policy_rows
 from alignment.data.rows import Conversation
-from alignment.data.template import Rendered, render_conversation
-from alignment.data.turns_rendered import TurnsRendered
 from alignment.lint.cases import SAMPLED_ROWS, sampled
 from alignment.lint.findings import Intent
 from alignment.lint.linter import inspect, refuse_errors

@@ -15,8 +15,8 @@ from alignment.core.files import append_json_lines, write_json, write_json_lines
 from alignment.core.progress import Progress
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem, Stepwise, read_rows, write_rows
-from alignment.data.source_rows import LeftOut
-from alignment.data.steps import StepRule, faults_of, thinking_steps
+from alignment.data.sources.rows import LeftOut
+from alignment.data.steps.definition import StepRule, faults_of, thinking_steps
 from alignment.data_factory.step_labels.counts import Counts
 from alignment.data_factory.step_labels.judge import TOO_LONG
 from alignment.data_factory.step_labels.methods import Labelled, Labeller, named, spent_by, step_judges

@@ -1,14 +1,14 @@
 """The command of a vLLM server that judges: chat completions under a name of its own. Imports neither torch nor vLLM.
 
 It takes no weights, so it has neither the routes nor the sampling of a rollout server. Neighbours: launch.py (a rollout
-server's command), place.py (its devices and environment), run/judges.py (starts, watches and ends it).
+server's command), place.py (its devices and environment), run/judges/served.py (starts, watches and ends it).
 """
 
 import sys
 from dataclasses import dataclass
 
 from alignment.inference.vllm.server.place import Place
-from alignment.recipe.engine import VllmServerOptions
+from alignment.recipe.blocks.engine import VllmServerOptions
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """`engine: vllm_server`: declares the engine, and whether it can run here. Imports neither torch nor vLLM until it starts.
 
-Neighbours: pool.py (the engine), recipe/engine.py (the list, and the options).
+Neighbours: pool.py (the engine), recipe/blocks/engine.py (the list, and the options).
 """
 
 from typing import TYPE_CHECKING
 
 from alignment.inference.vllm.kind import vllm_problem
-from alignment.recipe.engine import EngineKind, VllmServerOptions
+from alignment.recipe.blocks.engine import EngineKind, VllmServerOptions
 
 if TYPE_CHECKING:
     from alignment.inference.engine import Engine, EngineSettings

@@ -1,7 +1,8 @@
 """Starts one vLLM server on its share of the machine, waits until it answers, and ends it.
 
 It ends with this process, however that ends: the server asks Linux for it (starter.py), and its engine's process when
-it loads our worker (plugin.py). Neighbours: place.py (its devices), fleet.py (watches it), guard.py (its key), ../in_process.py.
+it loads our worker (plugin.py). Neighbours: place.py (its devices), fleet.py (watches it), guard.py (its key),
+../in_process.py.
 """
 
 import json
@@ -20,7 +21,7 @@ from alignment.inference.vllm.prefix_cache import keeps_prefixes
 from alignment.inference.vllm.server import plugin
 from alignment.inference.vllm.server.client import ServerClient, ServerLost
 from alignment.inference.vllm.server.place import STARTER, Place, environment, free_port
-from alignment.recipe.engine import VllmServerOptions
+from alignment.recipe.blocks.engine import VllmServerOptions
 
 STARTING_SECONDS = 900.0  # a large model is read from a slow disk
 ENDING_SECONDS = 10.0

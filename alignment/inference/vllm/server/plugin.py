@@ -17,6 +17,8 @@ def register() -> None:
     from alignment.core.process import die_with_parent
 
     if BACKEND not in WeightTransferEngineFactory._registry:  # noqa: SLF001  it refuses a second time, and has no reader
-        WeightTransferEngineFactory.register_engine(BACKEND, "alignment.inference.weights.receiver", "BlockReceiver")
+        WeightTransferEngineFactory.register_engine(
+            BACKEND, "alignment.inference.vllm.weights.receiver", "BlockReceiver"
+        )
     if os.environ.get(ENDS_WITH_PARENT):
         die_with_parent()

@@ -1,8 +1,8 @@
 """Engine over vLLM servers that all ranks of a stage share, and that take new weights.
 
-Seeds belong to requests, so that servers give what one engine in this process gives, whichever answers. The servers' weight
-version is read before each call and after it: rows of other weights are never returned as these weights' own in silence.
-Completions that are under way while weights change go on with the new ones (gate.py), from any thread.
+Seeds belong to requests, so that servers give what one engine in this process gives, whichever answers. The servers'
+weight version is read before each call and after it: rows of other weights are never returned as these weights' own in
+silence. Completions that are under way while weights change go on with the new ones (gate.py), from any thread.
 Neighbours: launch.py, fleet.py, calls.py, requests.py, and ../../weights/server.py (weights).
 """
 
@@ -40,10 +40,10 @@ from alignment.inference.vllm.server.requests import (
     was_interrupted,
     without_half_a_stop_text,
 )
-from alignment.inference.weights.server import ServerTransfer
-from alignment.inference.weights.server_adapter import NAME, AdapterTransfer
+from alignment.inference.vllm.weights.server import ServerTransfer
+from alignment.inference.vllm.weights.server_adapter import NAME, AdapterTransfer
 from alignment.inference.weights.stored import stored_weights
-from alignment.recipe.engine import VllmServerOptions
+from alignment.recipe.blocks.engine import VllmServerOptions
 from alignment.records.adapter import is_adapter_alone
 
 if TYPE_CHECKING:
