@@ -1,9 +1,10 @@
 """Everything that is measured of one policy at once: both modes, constraints, and conversations.
 
-Accuracy is measured with the template's switch, which is how a served model is asked; think-follow with the flag
-alone (`/think`, `/no_think`), which leaves it to the policy to open or skip the think block.
-`alignment evaluate` starts `python -m alignment.evaluation.job WORK`. Neighbours: runner.py (the same after each
-stage of a recipe), evaluate_options.py (makes the work file), constraints.py, conversations.py.
+Accuracy is measured with the template's switch, which is how a served model is asked; think-follow with the flag alone
+(`/think`, `/no_think`), which leaves it to the policy to open or skip the think block. `alignment evaluate` starts
+`python -m alignment.evaluation.job WORK`. Neighbours: run/runner.py (the same after each stage of a recipe),
+commands/evaluate/options.py (makes the work file), evaluation/measures/constraints.py,
+evaluation/measures/conversations.py.
 """
 
 import time

@@ -1,7 +1,7 @@
 """From judged completions to figures with intervals. Needs neither torch nor an engine.
 
-Neighbours: intervals.py (how sure a figure is), votes.py (several answers to one problem), records/evaluation.py (what
-is recorded of it).
+Neighbours: core/statistics/intervals.py (how sure a figure is), evaluation/sweep/votes.py (several answers to one
+problem), records/evaluation.py (what is recorded of it).
 """
 
 from collections.abc import Sequence

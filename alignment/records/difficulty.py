@@ -1,6 +1,6 @@
 """difficulty.json in a checkpoint: what a grpo stage with `order: reward_variance` or `task_variance` has learnt about its problems.
 
-Neighbours: rollout/difficulty.py (learns and draws), training/rl/pool.py (writes it with each checkpoint and reads it).
+Neighbours: rollout/difficulty.py (learns and draws), training/rl/step_problems.py (keeps it with each checkpoint).
 """
 
 from dataclasses import dataclass, field

@@ -1,6 +1,7 @@
 """evaluations/reward_model.json: what a reward model is worth on pairs that it has not seen.
 
-Neighbours: training/stages/reward_model.py and evaluation/pairs.py (measure it), report/reward_model.py (shows it), core/statistics/preference.py.
+Neighbours: training/stages/reward_model.py and evaluation/pairs.py (measure it), report/render/reward_models.py (shows
+it), core/statistics/preference.py.
 """
 
 import statistics

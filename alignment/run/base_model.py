@@ -1,7 +1,7 @@
 """Prepares base models: adds tokens, sets the chat template, converts weights from a Python package.
 
 `prepare` writes a run's base/ folder, once, before the first stage; `convert` makes a model folder from a package.
-Neighbours: run/start/model.py (whether base/ has to be prepared), commands/model.py.
+Neighbours: run/start/model.py (whether base/ has to be prepared), commands/model/.
 """
 
 import importlib.util

@@ -1,6 +1,6 @@
 """What every stage kind starts from: where it reads and writes, its policy and tokenizer, its trainer settings.
 
-Neighbours: train.py makes the context and finishes the stage, policy.py loads and saves, callbacks.py records.
+Neighbours: main.py makes the context and finishes the stage, policy.py loads and saves, callbacks.py records.
 """
 
 from collections.abc import Sequence

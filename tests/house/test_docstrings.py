@@ -5,6 +5,7 @@ Public is what has no leading underscore and is not inside a function or a priva
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,17 @@ def test_public_names_have_docstrings() -> None:
         missing += [f"{name}:{one}" for one in without_docstring(source)]
     listed = "\n".join(missing)
     assert len(missing) <= (1 - LEAST) * count, f"{len(missing)} of {count} public names have no docstring:\n{listed}"
+
+
+def test_a_neighbour_that_a_file_names_is_there() -> None:
+    """Beside the file, or by its path from alignment/ or the repository: a reader goes where a docstring points."""
+    lost = []
+    for path in FILES:
+        said = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("Neighbour")[2]
+        for name in re.findall(r"(?<![\w.])((?:[\w.]+/)*\w+\.py)\b", said):
+            if not any((place / name).exists() for place in (path.parent, REPOSITORY / "alignment", REPOSITORY)):
+                lost.append(f"{path.relative_to(REPOSITORY)}: {name}")
+    assert lost == []
 
 
 def test_what_counts_as_public() -> None:

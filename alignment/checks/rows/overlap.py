@@ -1,7 +1,7 @@
 """Check that no stage trains on the problems that the evaluations measure with: by what the rows say, not by file names.
 
 Only local files are compared; procedural sources are kept apart by their splits (splits.py). Neighbours: ../recipe.py
-(runs the checks), data.py (sources that are reserved for evaluation by name).
+(runs the checks), recipe/blocks/data.py (sources that are reserved for evaluation by name).
 """
 
 import re

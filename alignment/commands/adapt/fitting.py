@@ -1,7 +1,7 @@
 """`alignment adapt`: from a finished budget sweep to adaptive.json, a thinking budget for each prompt.
 
 Half of the sweep's problems are fitted, the other half measure the saving. Nothing is sampled. Neighbours:
-budget/sweeping.py (measures the sweep), evaluation/adaptive_budget/ (the arithmetic and the file).
+commands/budget/sweeping.py (measures the sweep), evaluation/adaptive_budget/ (the arithmetic and the file).
 """
 
 from dataclasses import dataclass

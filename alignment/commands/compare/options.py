@@ -1,7 +1,7 @@
 """The options of `alignment compare`: the two policies, what they are asked, and the judge; refuses what cannot work.
 
 Tasks and settings are those of `alignment evaluate` for the first policy, and the second is asked the same. Neighbours:
-evaluate/options.py, evaluation/comparison/plan.py (the plan), comparing.py (runs it).
+commands/evaluate/options.py, evaluation/comparison/plan.py (the plan), comparing.py (runs it).
 """
 
 from collections.abc import Mapping

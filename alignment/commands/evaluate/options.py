@@ -1,7 +1,7 @@
 """The options of `alignment evaluate`, and the work of the measuring process; refuses options that cannot work.
 
 Defaults come from the run's recipe; a model folder has none, so its tasks have to be named. Neighbours: measuring.py
-(runs and prints), evaluation/job.py (the process), budget/options.py.
+(runs and prints), evaluation/job.py (the process), commands/budget/options.py.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """`alignment rows`: how many rows a stage needs.
 
-Neighbours: trying.py (shared with mixture.py), run/trials/row_curve.py (the work).
+Neighbours: trying.py (shared with commands/mixture.py), run/trials/row_curve.py (the work).
 """
 
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""A figure with its interval at 95%. Neighbours: intervals.py (how the ends are computed), typed_json.py (three keys)."""
+"""A figure with its interval at 95%. Neighbours: intervals.py (how the ends are computed), core/typed_json.py (three keys)."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """Solutions with a planted error: a worked chain in which one result is wrong and the following steps compute with it.
 
 What a process reward model is measured on where no human labels are: the first wrong step is known by construction.
-Neighbours: families.py (the worked chains), rows.py (Stepwise).
+Neighbours: families.py (the worked chains), data/rows.py (Stepwise).
 """
 
 import random

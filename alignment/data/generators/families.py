@@ -2,7 +2,7 @@
 
 Arithmetic comes from reasoning-gym's generators with a checked answer; the worked solutions are our own (traces.py).
 Neighbours: instructions/ and programs.py (families whose rows have constraints or tests in place of an
-answer), general/ (many tasks), rows.py (Problem), declared.py (declares data sets from families).
+answer), general/ (many tasks), data/rows.py (Problem), data/sources/declared.py (declares data sets from families).
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """Programming problems: write a function that does some steps of arithmetic; calls with expected results judge it.
 
-The verifier `python_tests` reads the column `tests`; `solution` is a program that passes. The question lists the steps in
-words and in order, so a correct program needs brackets. Neighbours: families.py (draws distinct ones), rows.py (Problem).
+The verifier `python_tests` reads the column `tests`; `solution` is a program that passes. The question lists the steps
+in words and in order, so a correct program needs brackets. Neighbours: families.py (draws distinct ones), data/rows.py
+(Problem).
 """
 
 import random

@@ -1,7 +1,8 @@
 """A named check, what it finds in a row, and a set of rows under several checks.
 
-A check that cannot tell says so: the row stays, and is counted. Every check looks at every row, so that its count does not
-depend on the checks before it. Neighbours: responses.py and queries.py (the checks), record.py (their data card).
+A check that cannot tell says so: the row stays, and is counted. Every check looks at every row, so that its count does
+not depend on the checks before it. Neighbours: responses.py and queries.py (the checks), records/card.py (their data
+card).
 """
 
 from collections import Counter

@@ -2,7 +2,7 @@
 
 Each check has one rule, which its sentence states. They read the last question of a row, the thinking of its last
 answer, and that answer. Neighbours: check.py, rewards/ (the verifiers that judge answers, loops and languages),
-overlap.py.
+data_factory/overlap.py.
 """
 
 import re

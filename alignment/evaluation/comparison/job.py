@@ -1,7 +1,8 @@
 """Samples the answers of one policy that a comparison needs, without judging them.
 
 `alignment compare` starts `python -m alignment.evaluation.comparison.job WORK` once for each policy that has answers
-missing. Neighbours: plan.py (the work file), judging.py (what becomes of the answers), answering.py (samples).
+missing. Neighbours: plan.py (the work file), judging.py (what becomes of the answers), evaluation/answering.py
+(samples).
 """
 
 from collections import Counter

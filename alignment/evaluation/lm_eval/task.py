@@ -2,7 +2,7 @@
 
 Prompts are the harness's own, few-shot examples included, as one user turn; the policy answers in this project's
 engines, in both modes. An answer without its thinking, cut at the task's stop strings, goes through the task's filter
-and metric. Neighbours: names.py (what can be measured), grading.py (who asks).
+and metric. Neighbours: names.py (what can be measured), evaluation/grading.py (who asks).
 """
 
 import importlib

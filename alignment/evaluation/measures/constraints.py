@@ -2,7 +2,8 @@
 
 Constraints are grouped by what they demand, planning or precision (rewards/kinds/instruction/constraints), and scored
 strictly and loosely. Every problem is answered in both modes, so the difference is taken problem by problem.
-Neighbours: answering.py (the answers), pairs.py (how sure a difference is), docs/evaluation.md (what it means).
+Neighbours: evaluation/answering.py (the answers), evaluation/pairs.py (how sure a difference is), docs/evaluation.md
+(what it means).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -3,7 +3,7 @@
 After ThinkFollow of the Qwen3 report (arXiv 2505.09388, Table 22): user turns carry `/think`, `/no_think` or nothing,
 the last flag wins, and without any the policy thinks. Its own earlier answers stand in the history, without their
 thinking where the template strips it. Conversations run in parallel, one turn of all of them at a time. Neighbours:
-answering.py (single questions), data/chat/modes.py (which flag counts).
+evaluation/answering.py (single questions), data/chat/modes.py (which flag counts).
 """
 
 import itertools

@@ -1,8 +1,8 @@
 """Is a policy as sure as it is right? Its confidence in an answer is the fraction of its other samples that give the same one.
 
 Self-consistency needs no log-probs, and so no engine of a kind (arXiv 2203.11171). The calibration error compares it
-with how often such answers are right. Neighbours: rewards/vote.py (which answers are the same), process/calibration.py
-(the error).
+with how often such answers are right. Neighbours: rewards/vote.py (which answers are the same),
+evaluation/calibration.py (the error).
 """
 
 from collections.abc import Sequence

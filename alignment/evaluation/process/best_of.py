@@ -1,7 +1,7 @@
 """Best of N: accuracy if the answer with the highest process score is taken, beside votes and pass@N.
 
 For M samples of each problem all figures are expectations over subsets of N of them. Neighbours:
-recipe/blocks/process.py (aggregates), sweep/votes.py (the vote).
+recipe/blocks/process.py (aggregates), evaluation/sweep/votes.py (the vote).
 """
 
 import math

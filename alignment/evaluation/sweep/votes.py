@@ -2,7 +2,7 @@
 
 The companion of the budget sweep: at the same tokens, is it better to think longer once, or to think briefly and vote?
 Best-of-k is pass@k: it takes someone who knows which answer is right, so it bounds every way of choosing from above.
-Neighbours: rewards/vote.py (which answers are the same), intervals.py.
+Neighbours: rewards/vote.py (which answers are the same), core/statistics/intervals.py.
 """
 
 import math

@@ -1,8 +1,8 @@
 """A key-value cache with one slot per row for continuous batching, and attention over it.
 
-Rows of a batch have prompts of different lengths and end at different steps. Each row's slot is filled from its start, so
-there is no left padding and a new token is one write; the last active row moves into a finished row's slot. Neighbour:
-transformers/decoding.py (fills the slots).
+Rows of a batch have prompts of different lengths and end at different steps. Each row's slot is filled from its start,
+so there is no left padding and a new token is one write; the last active row moves into a finished row's slot.
+Neighbour: inference/transformers/decoding.py (fills the slots).
 """
 
 from typing import Any

@@ -1,9 +1,9 @@
 """Continuous batching on a transformers model: finished rows leave the batch, and waiting ones take their slots.
 
-`transformers.generate` runs all rows until the longest has ended, pads every prompt, and copies its cache for each token.
-With completions of different lengths, most of that time is spent on finished rows. Here equal prompts are read once for
-all their rows, nothing is padded, and log-probs come from the logits that were sampled from. Neighbours:
-attention/slots.py (the cache), choice.py (chooses tokens), clock.py (thinking budgets).
+`transformers.generate` runs all rows until the longest has ended, pads every prompt, and copies its cache for each
+token. With completions of different lengths, most of that time is spent on finished rows. Here equal prompts are read
+once for all their rows, nothing is padded, and log-probs come from the logits that were sampled from. Neighbours:
+inference/attention/slots.py (the cache), inference/choice.py (chooses tokens), clock.py (thinking budgets).
 """
 
 from collections.abc import Iterator, Sequence

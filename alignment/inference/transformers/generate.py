@@ -1,8 +1,8 @@
 """Sampling with `transformers.generate`: slower than decoding.py, for models whose state is more than keys and values.
 
 Prompts of similar length are batched, so that padding stays small. Log-probs come from one more forward pass over the
-samples, because keeping the logits of every step would take batch x length x vocabulary values. Neighbours: choice.py,
-clock.py, engine.py (chooses between the two).
+samples, because keeping the logits of every step would take batch x length x vocabulary values. Neighbours:
+inference/choice.py, clock.py, engine.py (chooses between the two).
 """
 
 from collections.abc import Collection, Iterator, Sequence

@@ -1,7 +1,8 @@
 """The weights of a policy as a checkpoint has them: adapters folded in, 4-bit weights written out, shards gathered.
 
 Sums are made in float32 and rounded once. Everything that leaves a trainer or an adapter comes through here: output
-folders, engines, `alignment merge`. Neighbours: transfer.py (takes them into an engine), adapters.py (adapters on disk).
+folders, engines, `alignment merge`. Neighbours: transfer.py (takes them into an engine), inference/adapters.py
+(adapters on disk).
 """
 
 from collections.abc import Iterator

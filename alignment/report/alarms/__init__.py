@@ -1,7 +1,7 @@
 """Alarms: signs in a run's records that something is wrong, one file for each thing that goes wrong; thresholds on top of each.
 
-A `warning` means that a figure is past its threshold, a `notice` that chance could explain what was seen.
-Neighbours: run.py (the facts), changes.py (gain or loss), document.py (puts the list under `alarms`).
+A `warning` means that a figure is past its threshold, a `notice` that chance could explain what was seen. Neighbours:
+report/run.py (the facts), report/changes.py (gain or loss), report/document.py (puts the list under `alarms`).
 """
 
 from collections.abc import Mapping

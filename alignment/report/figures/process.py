@@ -1,6 +1,6 @@
 """The pictures of a measured process reward model: its calibration, and accuracy over N by how one of N answers is chosen.
 
-Neighbours: svg.py (how things are drawn), render/process.py (the tables), records/process.py (the figures).
+Neighbours: svg.py (how things are drawn), report/render/process.py (the tables), records/process.py (the figures).
 """
 
 import math

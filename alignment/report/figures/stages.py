@@ -1,6 +1,7 @@
 """The report's pictures: accuracy and tokens by stage, training curves, interval bars and lineage.
 
-Each takes the report, or the values of one series, and returns inline SVG, or None if there is nothing to draw. Neighbours: svg.py (how things are drawn), html.py (where they stand on the page).
+Each takes the report, or the values of one series, and returns inline SVG, or None if there is nothing to draw.
+Neighbours: svg.py (how things are drawn), report/render/html.py (where they stand on the page).
 """
 
 import math

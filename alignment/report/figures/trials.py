@@ -1,6 +1,7 @@
 """The picture of accuracy over the number of rows that a stage trained on.
 
-Neighbours: svg.py (how things are drawn), sweep.py (accuracy over thinking budgets), render/trials.py (the table).
+Neighbours: svg.py (how things are drawn), sweep.py (accuracy over thinking budgets), report/render/trials.py (the
+table).
 """
 
 import math

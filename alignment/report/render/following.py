@@ -1,7 +1,8 @@
 """Tables of how flags were obeyed over several turns, and of where thinking helps to follow instructions.
 
-Rows of text, so that Markdown, the page and the terminal say the same. Neighbours: records/follow.py and constraints.py (the figures),
-report/phrases.py (how numbers read); docs/evaluation.md says what the figures mean.
+Rows of text, so that Markdown, the page and the terminal say the same. Neighbours: records/follow.py and
+records/constraints.py (the figures), report/phrases.py (how numbers read); docs/evaluation.md says what the figures
+mean.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

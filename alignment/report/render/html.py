@@ -1,7 +1,7 @@
 """Run and report -> report.html, one file with nothing from elsewhere (alignment/core/page.py).
 
 What a model or a recipe wrote is escaped; only charts, built from escaped parts, are inserted as they are. Neighbours:
-page.html.jinja (layout and style), charts.py (pictures), samples.py (which model answers are shown).
+page.html.jinja (layout and style), report/figures/ (pictures), samples.py (which model answers are shown).
 """
 
 from dataclasses import dataclass

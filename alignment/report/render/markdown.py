@@ -1,6 +1,7 @@
 """Report -> report.md: the page's numbers as text, for a pull request or a model card. No model answers.
 
-Neighbours: document.py (the only source), report/phrases.py (how numbers read), html.py (the same with pictures).
+Neighbours: report/document.py (the only source), report/phrases.py (how numbers read), html.py (the same with
+pictures).
 """
 
 import re

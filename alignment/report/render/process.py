@@ -1,6 +1,7 @@
 """Tables of the report's part on process reward models, for the page and for Markdown.
 
-Neighbours: ../process.py (the figures), figures/process.py (the pictures), html.py and markdown.py (where they stand).
+Neighbours: ../process.py (the figures), report/figures/process.py (the pictures), html.py and markdown.py (where they
+stand).
 """
 
 from alignment.records.process import ProcessRecord

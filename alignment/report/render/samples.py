@@ -1,7 +1,8 @@
 """Chooses which model answers the page shows: the same question after consecutive stages, and first and last rollouts.
 
-Questions whose verdict changed come first, losses before gains; a page of successes would mislead. The text stays as the model wrote it and is escaped where it is rendered.
-Neighbours: record.py (where the samples are from), html.py (lays them side by side).
+Questions whose verdict changed come first, losses before gains; a page of successes would mislead. The text stays as
+the model wrote it and is escaped where it is rendered. Neighbours: records/evaluation.py (where the samples are from),
+html.py (lays them side by side).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Report -> the table that is printed at the end of a run.
 
-Neighbours: document.py (the only source), columns.py (which figures), report/phrases.py (how numbers read); the command line
-prints what is returned.
+Neighbours: report/document.py (the only source), columns.py (which figures), report/phrases.py (how numbers read); the
+command line prints what is returned.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """The tables of the report's part on trials, for the page, Markdown and the terminal.
 
-Neighbours: records/trials.py (the figures), figures/trials.py (the picture of a curve).
+Neighbours: records/trials.py (the figures), report/figures/trials.py (the picture of a curve).
 """
 
 from statistics import fmean

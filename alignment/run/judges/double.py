@@ -4,7 +4,7 @@
 
 It judges against a reference alone: a response is right if its `\\boxed{}` holds the reference's number, and no other box of it
 holds another. It has the routes of an OpenAI-compatible server that a judge is asked on. `model: double` under `judges` names it, and
-whatever names it says that it is a double. Neighbours: judges.py (starts, watches and ends it), recipe/blocks/judges.py.
+whatever names it says that it is a double. Neighbours: served.py (starts, watches and ends it), recipe/blocks/judges.py.
 """
 
 import hmac

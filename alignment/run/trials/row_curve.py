@@ -1,7 +1,7 @@
 """Accuracy over the number of rows that a stage trains on, and the fewest that will do.
 
 Sets are nested: the first rows of each part, in the proportions of the recipe. Neighbours: trial.py (trains and
-measures), records/trials.py (RowCurve), commands/rows.py.
+measures), records/trials.py (RowCurve), commands/rows/.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
     T  tokens as the model takes them;  N  positions that are followed by a token with loss;  H  hidden size;  V  vocabulary
 
-Neighbours: trainer.py (who asks), divergences.py, ../rl/packing.py (how rows are laid out).
+Neighbours: trainer.py (who asks), divergences.py, training/packing.py (how rows are laid out).
 """
 
 from collections.abc import Iterator

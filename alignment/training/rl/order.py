@@ -1,8 +1,8 @@
 """The order of problems in a grpo stage: TRL's own, but a function of the epoch.
 
-TRL's sampler draws each epoch's order from a generator that goes on from the last one's, so that a stage that is resumed in
-its second epoch would begin again with the first one's order. Neighbours: trainer.py (puts it in TRL's place),
-callbacks.py (says which epoch begins), ahead.py (asks for the next step's problems).
+TRL's sampler draws each epoch's order from a generator that goes on from the last one's, so that a stage that is
+resumed in its second epoch would begin again with the first one's order. Neighbours: trainer.py (puts it in TRL's
+place), training/callbacks.py (says which epoch begins), ahead.py (asks for the next step's problems).
 """
 
 import torch

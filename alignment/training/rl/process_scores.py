@@ -1,7 +1,7 @@
 """Scores of the steps of a step's rollouts: by a process reward model, a policy's log-probs, or completions of each prefix.
 
 Neighbours: rollouts.py (who asks), process_advantages.py (what is made of scores), inference/process_model.py
-and step_logprobs.py, recipe/blocks/process.py.
+and inference/step_logprobs.py, recipe/blocks/process.py.
 """
 
 import math

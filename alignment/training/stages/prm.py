@@ -1,8 +1,8 @@
 """Runs a prm stage: a policy with a two-class head learns to score the steps of solutions.
 
 output/ is a folder that `AutoModelForTokenClassification` loads, and vLLM with `runner="pooling"`. Its config says what
-the step token is and how solutions are split. Neighbours: training/kinds/prm.py (declares the kind), process_trainer.py
-(loss).
+the step token is and how solutions are split. Neighbours: training/kinds/prm.py (declares the kind),
+training/process_trainer.py (loss).
 """
 
 import math

@@ -1,8 +1,8 @@
 """Prompts of the evaluation task `constraints`: a small writing task with one constraint of IFEval's 25 types.
 
-One constraint per prompt, as many that demand planning as precision (rewards/kinds/instruction/constraints). Neighbours:
-constraints.py (the requests), training.py (rows to train on), families.py (draws distinct ones),
-evaluation/measures/constraints.py (scores the answers).
+One constraint per prompt, as many that demand planning as precision (rewards/kinds/instruction/constraints).
+Neighbours: constraints.py (the requests), training.py (rows to train on), data/generators/families.py (draws distinct
+ones), evaluation/measures/constraints.py (scores the answers).
 """
 
 import random

@@ -1,8 +1,9 @@
 """Instruction-following problems to train on: a small writing task with one or two constraints that a program can check.
 
 Made for RL on small models: short tasks, and 13 of IFEval's types or any others that are not held out. A problem has no
-answer; the verifier `instruction` reads its columns `instruction_id_list` and `kwargs`. Neighbours: families.py (draws
-distinct ones), constraints.py (the requests), evaluation.py (one constraint a prompt, of all 25 types).
+answer; the verifier `instruction` reads its columns `instruction_id_list` and `kwargs`. Neighbours:
+data/generators/families.py (draws distinct ones), constraints.py (the requests), evaluation.py (one constraint a
+prompt, of all 25 types).
 """
 
 import random

@@ -1,7 +1,8 @@
 """What vLLM loads into each of its processes: our way for weights, and the tie to the process that started it.
 
 An entry point of the group `vllm.general_plugins` names `register`; the worker classes beside it call it too, so that a
-checkout that is not installed works. Neighbours: ../../weights/receiver.py (the weights), cpu_worker.py, gpu_worker.py.
+checkout that is not installed works. Neighbours: inference/vllm/weights/receiver.py (the weights), cpu_worker.py,
+gpu_worker.py.
 """
 
 import os

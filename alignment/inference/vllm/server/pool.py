@@ -3,7 +3,7 @@
 Seeds belong to requests, so that servers give what one engine in this process gives, whichever answers. The servers'
 weight version is read before each call and after it: rows of other weights are never returned as these weights' own in
 silence. Completions that are under way while weights change go on with the new ones (gate.py), from any thread.
-Neighbours: launch.py, fleet.py, calls.py, requests.py, and ../../weights/server.py (weights).
+Neighbours: launch.py, fleet.py, calls.py, requests.py, and inference/vllm/weights/server.py (weights).
 """
 
 import atexit

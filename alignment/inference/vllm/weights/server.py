@@ -1,7 +1,8 @@
 """Weights into vLLM servers, over vLLM's own routes: pause, begin, blocks, finish with a version, resume.
 
-All servers take a block at the same time, and a block is made once for all. Neighbours: inference/weights/transfer.py (the protocol),
-inference/weights/blocks.py, inference/weights/carriers.py, receiver.py (the other end), vllm/server/fleet.py.
+All servers take a block at the same time, and a block is made once for all. Neighbours: inference/weights/transfer.py
+(the protocol), inference/weights/blocks.py, inference/weights/carriers.py, receiver.py (the other end),
+inference/vllm/server/fleet.py.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """An adapter into vLLM servers of this machine: its own weights alone, merged nowhere.
 
 Each version is a folder in PEFT's form, which the servers load in place of the one before under one name. Neighbours:
-server.py (whole weights), vllm/server/pool.py (asks for completions of the adapter).
+server.py (whole weights), inference/vllm/server/pool.py (asks for completions of the adapter).
 """
 
 import shutil
