@@ -137,6 +137,11 @@ def content_text(content: Any) -> str:
     return "".join(str(part.get("text") or "") for part in parts if isinstance(part, Mapping))
 
 
+def fenced_program(text: str) -> str:
+    """A program as a model gives it: in a fence, where it is in none."""
+    return text if "```" in text else f"```python\n{text}\n```"
+
+
 def after_thinking(text: str) -> str:
     """What follows the last `</think>`, or the whole text where there is none; an opening tag in it stays."""
     return text.rpartition(THINK_CLOSE)[2]

@@ -14,11 +14,7 @@ from typing import Any
 from alignment.core.errors import ArtifactError, DataError
 from alignment.core.files import HALF_CHARACTERS
 from alignment.core.vocabulary import Mode
-from rewards.gold import gold_program
-
-# What verifiers may read that comes from the sampling and not from a problem.
-SAMPLING_COLUMNS = frozenset(("mode", "budget", "stop_reason", "forced", "thinking_tokens", "environment_reward"))
-
+from rewards.contract import fenced_program
 
 Message = dict[str, Any]  # one turn of a chat, as JSON
 ToolSchema = dict[str, Any]  # one function that may be called, with the JSON schema of its arguments
@@ -72,7 +68,7 @@ class Problem:
         """What to imitate: the answer in a box, its own where it has one, or a program that passes the tests; empty where there is neither."""
         if self.answer:
             return self.answer if "\\boxed{" in self.answer else f"\\boxed{{{self.answer}}}"
-        return gold_program(self.columns) if self.columns.get("solution") else ""
+        return fenced_program(str(self.columns["solution"])) if self.columns.get("solution") else ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import rewards
 from alignment.core.errors import DataError
-from alignment.data.rows import SAMPLING_COLUMNS, Problem
+from alignment.data.rows import Problem
 from alignment.inference.engine import Spans
 from alignment.recipe.blocks.rewards import Reward
 from alignment.records.rollout import OpeningRecord, RolloutRow, VerdictRecord, WeightSpan
@@ -21,6 +21,7 @@ from alignment.rollout.judges import reward_options
 from alignment.rollout.trajectory import Trajectory
 from alignment.rollout.writing import writing
 from rewards.compose import LOUD_FROM_ROLLOUTS, LOUD_UNKNOWN_FRACTION, TASK, ComposedReward, is_of_task, parts, total
+from rewards.contract import SAMPLED_COLUMNS
 from rewards.spending import Spending, Spends
 
 RESUMES = (
@@ -78,7 +79,7 @@ class Scorer:
         written = [reward_options(spec, judgements) for spec in specs]
         self._reward = rewards.reward_function(written) if written else ComposedReward([])
         read = {one.columns.get(name, name) for one in self._reward.components for name in one.verifier.columns}
-        self._row_columns = read - SAMPLING_COLUMNS  # None where no problem of a batch has them
+        self._row_columns = read - SAMPLED_COLUMNS  # None where no problem of a batch has them
         self._said: set[tuple[str, str]] = set()  # reward and reason of faults that are in the log
 
     def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from alignment.core.errors import DataError
-from alignment.data.rows import SAMPLING_COLUMNS, Message, ToolSchema, user_turn
+from alignment.data.rows import Message, ToolSchema, user_turn
 from alignment.data.tables.json_text import WrittenNumber
 from alignment.data.tables.margins import MARGIN
 from alignment.data.tables.step_forms import form_of
 from alignment.data.tables.transcripts import transcript_of
 from alignment.data.tables.turns import turn
-from rewards.contract import THINKING_KEYS
+from rewards.contract import SAMPLED_COLUMNS, THINKING_KEYS
 from rewards.kinds.tool_call.schema import read_json, read_tools
 
 Gives = Literal["conversations", "problems", "pairs", "steps", "nothing"]
@@ -50,7 +50,7 @@ SYSTEM = ("system", "system_prompt")  # a text that opens the chat of its row
 BESIDE = frozenset({*SYSTEM, "tools", "functions"})  # read of any row that has them
 # Fields of a problem that mean something else where rewards read them.
 NOT_KEPT = (
-    *SAMPLING_COLUMNS,
+    *SAMPLED_COLUMNS,
     *sorted(BESIDE),
     "answer",
     "solution",

@@ -13,13 +13,13 @@ from typing import Any
 import rewards
 from alignment.data.chat.modes import query_turns
 from alignment.data.generators.families import problem_key
-from alignment.data.rows import SAMPLING_COLUMNS, Conversation, Problem
+from alignment.data.rows import Conversation, Problem
 from alignment.data_factory.filters.check import SOUND, Check, Finding
 from alignment.data_factory.overlap import TestIndex
 from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.judges import reward_options
 from rewards.compose import ComposedReward, total
-from rewards.contract import Rollout
+from rewards.contract import SAMPLED_COLUMNS, Rollout
 from rewards.kinds.language import LanguageConsistency, prose
 from rewards.kinds.math_answer.boxes import last_box
 from rewards.kinds.math_answer.reading import announced_in
@@ -116,7 +116,7 @@ def _wrong(specs: Sequence[Reward], references: Mapping[str, Problem]) -> Judge:
 def _columns(reward: ComposedReward, problems: Sequence[Problem], rows: Sequence[Conversation]) -> dict[str, Any]:
     """What verifiers read: the problems' columns, None where one has not got it, and the rows' modes and tools."""
     read = {one.columns.get(name, name) for one in reward.components for name in one.verifier.columns}
-    names = {*(read - SAMPLING_COLUMNS), *(name for problem in problems for name in problem.columns)}
+    names = {*(read - SAMPLED_COLUMNS), *(name for problem in problems for name in problem.columns)}
     columns: dict[str, Any] = {name: [problem.columns.get(name) for problem in problems] for name in sorted(names)}
     answers = [problem.answer or None for problem in problems]
     return {

@@ -7,6 +7,7 @@ runs the program.
 from collections.abc import Mapping
 from typing import Any
 
+from rewards.contract import fenced_program
 from rewards.kind import Gold, Kind
 from rewards.kinds.python_tests.table import ROWS
 from rewards.kinds.python_tests.verifier import PythonTests, check_tests
@@ -14,8 +15,7 @@ from rewards.kinds.python_tests.verifier import PythonTests, check_tests
 
 def gold_program(columns: Mapping[str, Any]) -> str:
     """A row's `solution` as a model would give it: fenced, where it is not already."""
-    text = str(columns.get("solution", ""))
-    return text if "```" in text else f"```python\n{text}\n```"
+    return fenced_program(str(columns.get("solution", "")))
 
 
 def row_problem(columns: Mapping[str, Any]) -> str | None:
