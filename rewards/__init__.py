@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rewards.contract import MODES, NOT_APPLICABLE, MissingColumn, Mode, Rollout, Verdict, Verifier, not_applicable
     from rewards.errors import BudgetSpent, KindUnavailable, RewardsError
     from rewards.kind import Gold, Kind, Option
-    from rewards.kinds.instruction.verifier import instruction_problem
+    from rewards.kinds.instruction.verifier import instruction_fault
     from rewards.kinds.math_answer.verifier import check_reference, check_references
     from rewards.kinds.python_tests.verifier import check_tests
     from rewards.kinds.think_format import follows_mode, thought
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from rewards.specs import (
         RewardSpecError,
         is_row_of,
-        machine_problem,
-        machine_problems,
+        machine_fault,
+        machine_faults,
         reward_function,
         row_columns,
-        row_problem,
-        spec_problems,
+        row_fault,
+        spec_faults,
         verdicts,
         verifier_options,
     )
@@ -40,14 +40,14 @@ _WHERE = {
     "rewards.contract": "MODES NOT_APPLICABLE MissingColumn Mode Rollout Verdict Verifier not_applicable",
     "rewards.errors": "BudgetSpent KindUnavailable RewardsError",
     "rewards.kind": "Gold Kind Option",
-    "rewards.kinds.instruction.verifier": "instruction_problem",
+    "rewards.kinds.instruction.verifier": "instruction_fault",
     "rewards.kinds.math_answer.verifier": "check_reference check_references",
     "rewards.kinds.python_tests.verifier": "check_tests",
     "rewards.kinds.think_format": "follows_mode thought",
     "rewards.pool": "Outcome VerificationPool WorkerUnavailable",
     "rewards.registry": "VERIFIERS",
     "rewards.sandbox": "IsolationUnavailable",
-    "rewards.specs": "RewardSpecError is_row_of machine_problem machine_problems reward_function row_columns row_problem spec_problems verdicts verifier_options",
+    "rewards.specs": "RewardSpecError is_row_of machine_fault machine_faults reward_function row_columns row_fault spec_faults verdicts verifier_options",
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names.split()}
 
@@ -86,15 +86,15 @@ __all__ = [
     "check_references",
     "check_tests",
     "follows_mode",
-    "instruction_problem",
+    "instruction_fault",
     "is_row_of",
-    "machine_problem",
-    "machine_problems",
+    "machine_fault",
+    "machine_faults",
     "not_applicable",
     "reward_function",
     "row_columns",
-    "row_problem",
-    "spec_problems",
+    "row_fault",
+    "spec_faults",
     "thought",
     "verdicts",
     "verifier_options",

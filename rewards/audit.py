@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewards import IsolationUnavailable, RewardSpecError, Rollout, Verdict, Verifier, reward_function, spec_problems
+from rewards import IsolationUnavailable, RewardSpecError, Rollout, Verdict, Verifier, reward_function, spec_faults
 from rewards.errors import KindUnavailable
 from rewards.gold import GoldFailure, failures_of_gold, gold_of
 from rewards.kind import Row
@@ -148,8 +148,8 @@ def audit_references(
     options, and IsolationUnavailable.
     """
     reference = gold_of(kind).reference
-    if problems := spec_problems([{"kind": kind, **(options or {})}]):
-        raise RewardSpecError(problems)
+    if faults := spec_faults([{"kind": kind, **(options or {})}]):
+        raise RewardSpecError(faults)
     start, unreadable, rows = time.perf_counter(), [], []
     for number, row in _lines(path):
         if isinstance(row, str):

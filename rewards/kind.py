@@ -78,11 +78,11 @@ class Kind:
 
     `verifier` is the class that judges. Its keyword-only parameters are the kind's options (or those of its class
     `Options`), its `columns` the dataset columns it reads. Two members are its to have or not: a static
-    `option_problem(**options) -> str | None` (what is wrong with options together) and `problem_here() -> str | None`
+    `option_fault(**options) -> str | None` (what is wrong with options together) and `fault_here() -> str | None`
     (why this machine cannot judge; starts what that needs).
 
     `table`: rows of every group, for `alignment audit`. `gold`: where a right answer can be written from a row.
-    `row_problem`: why a row's columns can never be judged, or None; called when data is loaded, so it is quick and starts
+    `row_fault`: why a row's columns can never be judged, or None; called when data is loaded, so it is quick and starts
     nothing. `optional`: columns that a row of this kind may do without; `may_be_empty`: columns in which an empty list
     says something. `options`: the options, where the verifier's parameters do not say them.
     """
@@ -91,7 +91,7 @@ class Kind:
     verifier: type[Verifier]
     table: tuple[Row, ...] = ()
     gold: Gold | None = None
-    row_problem: Callable[[Mapping[str, Any]], str | None] | None = None
+    row_fault: Callable[[Mapping[str, Any]], str | None] | None = None
     optional: tuple[str, ...] = ()
     may_be_empty: tuple[str, ...] = ()
     audit: AuditSettings = AuditSettings()

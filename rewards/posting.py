@@ -131,23 +131,23 @@ def seconds_before(retry: int, asked_seconds: float) -> float:
     return min(LONGEST_WAIT_SECONDS, max(backoff, asked_seconds))
 
 
-def url_problem(base_url: str, *, sends_key: bool) -> str | None:
+def url_fault(base_url: str, *, sends_key: bool) -> str | None:
     """Why the base URL of an OpenAI-compatible server cannot be used, or None."""
-    problem = form_problem(base_url, "http://127.0.0.1:8000/v1")
-    if problem is None and sends_key and is_unencrypted(base_url):
+    fault = form_fault(base_url, "http://127.0.0.1:8000/v1")
+    if fault is None and sends_key and is_unencrypted(base_url):
         return "a key would be sent unencrypted; write https://"
-    return problem
+    return fault
 
 
-def service_problem(url: str) -> str | None:
+def service_fault(url: str) -> str | None:
     """Why a URL cannot be posted to, or None: on this machine by http, elsewhere by https."""
-    problem = form_problem(url, "http://127.0.0.1:8000")
-    if problem is None and is_unencrypted(url):
+    fault = form_fault(url, "http://127.0.0.1:8000")
+    if fault is None and is_unencrypted(url):
         return "what the policy writes would be sent unencrypted; write https://, or an address of this machine"
-    return problem
+    return fault
 
 
-def form_problem(url: str, example: str) -> str | None:
+def form_fault(url: str, example: str) -> str | None:
     """Why a text is no URL of a service, or None. example: one that is, for the message."""
     from urllib.parse import urlsplit
 

@@ -1,7 +1,7 @@
 """What a person writes, read: specs, their options, what is wrong with them, and the reward function they describe.
 
 A spec is a mapping with a `kind` (registry.py), how it enters the total (`name`, `weight`, `gate`, `clip`), the tasks
-whose rows it is for (`tasks`) and the kind's own options. `row_problem` and `is_row_of` ask a kind about a dataset's rows, so that nobody has to know kinds by name.
+whose rows it is for (`tasks`) and the kind's own options. `row_fault` and `is_row_of` ask a kind about a dataset's rows, so that nobody has to know kinds by name.
 """
 
 import difflib
@@ -23,18 +23,18 @@ _COMMON = ("kind", "name", "weight", "gate", "clip", "columns", "tasks")
 
 
 class RewardSpecError(RewardsError, ValueError):
-    """Specs that cannot work. `problems` has every one of them."""
+    """Specs that cannot work. `faults` has every one of them."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(problems))
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(faults))
 
 
 @runtime_checkable
 class ChecksMachine(Protocol):
     """A verifier that a machine may lack something for."""
 
-    def problem_here(self) -> str | None:
+    def fault_here(self) -> str | None:
         """Why this machine cannot judge, or None. Starts what that needs."""
         ...
 
@@ -62,37 +62,37 @@ def verifier_options(kind: str) -> dict[str, Option]:
     return {name: Option(hints[name], default) for name, default in own.items()}
 
 
-def spec_problems(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+def spec_faults(specs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Everything that is wrong with specs, in words for the person who wrote them. Instantiates nothing."""
     if not specs:
         return ['there are no rewards; write at least one, such as {"kind": "math_answer"}']
-    problems = [f"reward {number}: {problem}" for number, spec in enumerate(specs, 1) for problem in _problems(spec)]
+    faults = [f"reward {number}: {fault}" for number, spec in enumerate(specs, 1) for fault in _faults(spec)]
     names = [_name(spec) for spec in specs]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        problems.append(f"{names.count(name)} rewards are called {name!r}; give each its own `name`")
-    return problems
+        faults.append(f"{names.count(name)} rewards are called {name!r}; give each its own `name`")
+    return faults
 
 
-def machine_problem(spec: Mapping[str, Any]) -> str | None:
+def machine_fault(spec: Mapping[str, Any]) -> str | None:
     """Why this machine cannot judge with a spec that is right in itself. Starts what that needs, and ends it."""
-    if spec_problems([spec]) or not hasattr(VERIFIERS[spec["kind"]], "problem_here"):
+    if spec_faults([spec]) or not hasattr(VERIFIERS[spec["kind"]], "fault_here"):
         return None
     with reward_function([spec]) as reward:
         verifier = reward.components[0].verifier
-        return verifier.problem_here() if isinstance(verifier, ChecksMachine) else None
+        return verifier.fault_here() if isinstance(verifier, ChecksMachine) else None
 
 
-def machine_problems(specs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Why this machine cannot judge with some of the specs, each at its number as `spec_problems` tells them."""
-    found = ((number, machine_problem(spec)) for number, spec in enumerate(specs, 1))
-    return [f"reward {number}: {problem}" for number, problem in found if problem is not None]
+def machine_faults(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why this machine cannot judge with some of the specs, each at its number as `spec_faults` tells them."""
+    found = ((number, machine_fault(spec)) for number, spec in enumerate(specs, 1))
+    return [f"reward {number}: {fault}" for number, fault in found if fault is not None]
 
 
 def reward_function(specs: Sequence[Mapping[str, Any]]) -> ComposedReward:
-    """The reward function that specs describe. Raises RewardSpecError with every problem found."""
-    problems = spec_problems(specs)
-    if problems:
-        raise RewardSpecError(problems)
+    """The reward function that specs describe. Raises RewardSpecError with every fault found."""
+    faults = spec_faults(specs)
+    if faults:
+        raise RewardSpecError(faults)
     components = []
     for spec in specs:
         options = {name: value for name, value in spec.items() if name not in _COMMON}
@@ -118,7 +118,7 @@ def verdicts(specs: Sequence[Mapping[str, Any]]) -> Callable[..., list[dict[str,
 def row_columns(kind: str) -> frozenset[str] | None:
     """The columns of a dataset's row that a kind reads, without what comes from the sampling.
 
-    None for an unknown kind, and for another package's that cannot be loaded: `spec_problems` says so where it is named.
+    None for an unknown kind, and for another package's that cannot be loaded: `spec_faults` says so where it is named.
     """
     try:
         return frozenset(VERIFIERS[kind].columns) - SAMPLED_COLUMNS
@@ -126,13 +126,13 @@ def row_columns(kind: str) -> frozenset[str] | None:
         return None
 
 
-def row_problem(kind: str, columns: Mapping[str, Any]) -> str | None:
+def row_fault(kind: str, columns: Mapping[str, Any]) -> str | None:
     """Why a dataset's row can never be judged by a kind, or None when it can be or is another kind's row.
 
     For use when data is loaded: quick, starts nothing. What only the kind's grader can tell (a reference that needs a
     computer algebra system) is for `rewards.gold.failures_of_gold`. Raises KeyError for an unknown kind.
     """
-    asked = KINDS[kind].row_problem
+    asked = KINDS[kind].row_fault
     return None if asked is None else asked(columns)
 
 
@@ -155,41 +155,41 @@ def _name(spec: Mapping[str, Any]) -> str:
     return str(spec.get("name") or (short_name(str(kind)) if is_own(kind) else kind))
 
 
-def _problems(spec: Mapping[str, Any]) -> list[str]:
+def _faults(spec: Mapping[str, Any]) -> list[str]:
     """What is wrong with one spec."""
     if "kind" not in spec:
         return [f"it has no `kind`; write one of: {', '.join(VERIFIERS)}"]
     try:
         options = verifier_options(spec["kind"])
     except RewardSpecError as error:
-        return list(error.problems)
-    problems = []
+        return list(error.faults)
+    faults = []
     for name, value in spec.items():
         if name in options:
             if not _fits(value, options[name].type):
-                problems.append(f"{name} must be {options[name].wanted}, not {value!r}")
+                faults.append(f"{name} must be {options[name].wanted}, not {value!r}")
         elif name not in _COMMON:
             nearest = _nearest(name, [*_COMMON, *options])
-            problems.append(f"{spec['kind']} has no option {name!r}{nearest}")
-    together = getattr(VERIFIERS[spec["kind"]], "option_problem", None)  # of options that fit their types one by one
-    if together is not None and not problems:
+            faults.append(f"{spec['kind']} has no option {name!r}{nearest}")
+    together = getattr(VERIFIERS[spec["kind"]], "option_fault", None)  # of options that fit their types one by one
+    if together is not None and not faults:
         found = together(**{name: value for name, value in spec.items() if name in options})
-        problems += [found] if found else []
+        faults += [found] if found else []
     if not _fits(spec.get("name", ""), str) or not spec.get("name", "x"):
-        problems.append(f"name must be words, not {spec['name']!r}")
+        faults.append(f"name must be words, not {spec['name']!r}")
     if not _fits(spec.get("weight", 1.0), float) or not math.isfinite(spec.get("weight", 1.0)):
-        problems.append(f"weight must be a finite number, not {spec['weight']!r}")
+        faults.append(f"weight must be a finite number, not {spec['weight']!r}")
     if not _fits(spec.get("gate", False), bool):
-        problems.append(f"gate must be true or false, not {spec['gate']!r}")
+        faults.append(f"gate must be true or false, not {spec['gate']!r}")
     if not _is_clip(spec.get("clip")):
-        problems.append(f"clip must be [lowest, highest], such as [0.0, 1.0], not {spec['clip']!r}")
+        faults.append(f"clip must be [lowest, highest], such as [0.0, 1.0], not {spec['clip']!r}")
     tasks = spec.get("tasks")
     if tasks is not None and not (isinstance(tasks, (list, tuple)) and tasks and all(_fits(one, str) for one in tasks)):
-        problems.append(f"tasks must be a list of names, such as [gsm8k-train, general-tasks/*], not {tasks!r}")
-    return problems + _column_problems(spec)
+        faults.append(f"tasks must be a list of names, such as [gsm8k-train, general-tasks/*], not {tasks!r}")
+    return faults + _column_faults(spec)
 
 
-def _column_problems(spec: Mapping[str, Any]) -> list[str]:
+def _column_faults(spec: Mapping[str, Any]) -> list[str]:
     """What is wrong with the names under which a spec says that a dataset has its columns."""
     named, read = spec.get("columns") or {}, VERIFIERS[spec["kind"]].columns
     if not isinstance(named, Mapping) or not all(isinstance(name, str) and name for name in named.values()):

@@ -36,10 +36,10 @@ def judges(recipe: Recipe) -> Iterator[Issue]:
         place = ("judges", name)
         if name not in named:
             yield Issue(place, f"no reward names it; write `judge: {name}` under a `kind: judge`, or remove it")
-        if not judge.is_double and (problem := engine_kind("vllm_server").problem(1)):
+        if not judge.is_double and (fault := engine_kind("vllm_server").fault(1)):
             yield Issue(
                 (*place, "engine"),
-                f"cannot be served here: {problem}; serve it elsewhere and write `base_url` under the reward",
+                f"cannot be served here: {fault}; serve it elsewhere and write `base_url` under the reward",
             )
         if (
             judge.model not in (EMBEDDED, DOUBLE)

@@ -70,7 +70,7 @@ def sampled_problems(recipe: Recipe, index: int) -> list[Problem]:
 def dry_fault(spec: Reward, sample: Sequence[Problem]) -> str | None:
     """What is wrong with a reward by a call on a few problems; None if nothing is, or if its options are wrong."""
     asked = spec.spec()
-    if rewards.spec_problems([asked]):
+    if rewards.spec_faults([asked]):
         return None
     problems = [one for one in sample if rewards.is_row_of(spec.kind, _columns(spec, one))][:ROWS]
     if not problems:

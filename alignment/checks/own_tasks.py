@@ -21,8 +21,8 @@ from alignment.data.sources.rows import source_problems
 from alignment.evaluation.lm_eval.names import is_lm_eval, lm_eval_fault
 from alignment.recipe.blocks.rewards import Reward
 from alignment.recipe.issue import nearest
-from alignment.rollout.environments.registry import environment_problems
-from alignment.rollout.references import SAMPLED_ROWS, failing, graders_of, measuring_problem
+from alignment.rollout.environments.registry import environment_faults
+from alignment.rollout.references import SAMPLED_ROWS, failing, graders_of, measuring_fault
 from rewards.own.loading import is_own as is_own_code
 
 MAX_REPEATED = 0.1  # of a task's rows that may repeat others; public sets have a few
@@ -42,7 +42,7 @@ def task_faults(name: str, max_failing_fraction: float = 0.02) -> Iterator[str]:
     except DataError as error:
         yield str(error)
         return
-    if (fault := measuring_problem(source, own=is_own(name))) is not None:
+    if (fault := measuring_fault(source, own=is_own(name))) is not None:
         yield fault
         return
     if not is_own(name):
@@ -66,7 +66,7 @@ def task_faults(name: str, max_failing_fraction: float = 0.02) -> Iterator[str]:
     grader = Reward(kind="math_answer") if task is None else task.grader
     yield from _grader_faults(grader, row_columns(source), sample)
     if task is not None and task.environment is not None:
-        yield from (f"environment: {fault}" for fault in environment_problems(task.environment))
+        yield from (f"environment: {fault}" for fault in environment_faults(task.environment))
     yield from failing(sample, graders_of([grader]), max_failing_fraction)
 
 
@@ -83,13 +83,13 @@ def _grader_faults(grader: Reward, columns: set[str], sample: Sequence[Problem])
     if grader.judge is not None:
         yield "grader: a judge under `judges` is served for stages alone; serve it yourself and write its `base_url`"
     spec = grader.spec()
-    problems = rewards.spec_problems([spec]) or rewards.machine_problems([spec])
-    yield from (f"grader: {text.removeprefix('reward 1: ')}" for text in problems)
-    read = None if problems else columns_read(grader)
+    faults = rewards.spec_faults([spec]) or rewards.machine_faults([spec])
+    yield from (f"grader: {text.removeprefix('reward 1: ')}" for text in faults)
+    read = None if faults else columns_read(grader)
     if read is not None and not read <= columns:
         yield (
             f"grader: {grader.kind} needs {', '.join(sorted(read - columns))}, and the rows have {', '.join(sorted(columns))}; "
             "name the field in `fields`, or choose another grader"
         )
-    elif not problems and is_own_code(grader.kind) and (fault := dry_fault(grader, sample)) is not None:
+    elif not faults and is_own_code(grader.kind) and (fault := dry_fault(grader, sample)) is not None:
         yield f"grader: {fault}"

@@ -33,7 +33,7 @@ def reward_specs(recipe: Recipe) -> Iterator[Issue]:
         specs = [spec.spec() for spec in rewards_of(stage)]
         if not specs:
             continue
-        for text in rewards.spec_problems(specs) or rewards.machine_problems(specs):
+        for text in rewards.spec_faults(specs) or rewards.machine_faults(specs):
             yield _located(place, text)
         if kind_of(stage).takes == "problems":
             yield from _unjudged_sources(stage, place)

@@ -17,7 +17,7 @@ from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import rollout_of
 from alignment.rollout.environments.protocol import EnvironmentFault, HoldingEnvironment
-from alignment.rollout.environments.registry import environment_problems, open_environments
+from alignment.rollout.environments.registry import environment_faults, open_environments
 from rewards.own.loading import is_own
 
 ANY_PROBLEM = Problem("check", [user_turn("What is 1 + 2?")], "3")  # where a stage's own are not at hand
@@ -47,7 +47,7 @@ def rollouts(recipe: Recipe) -> Iterator[Issue]:
 
 def environment(place: Place, choice: EnvironmentChoice, sample: Sequence[Problem] = ()) -> Iterator[Issue]:
     """The environment exists, takes its options, and runs on this machine; one of the user's own begins with a problem."""
-    faults = environment_problems(choice)
+    faults = environment_faults(choice)
     yield from (Issue((*place, "environment"), fault) for fault in faults)
     if not faults and is_own(choice.kind):
         environments = open_environments(choice)
@@ -64,9 +64,9 @@ def environment(place: Place, choice: EnvironmentChoice, sample: Sequence[Proble
 
 def engine(place: Place, options: EngineOptions, processes: int) -> Iterator[Issue]:
     """The engine can run here, beside so many training processes."""
-    problem = engine_kind(options.type).problem(processes)
-    if problem:
-        told = f"{options.type} cannot run here: {problem}; write `auto` or `transformers`"
+    fault = engine_kind(options.type).fault(processes)
+    if fault:
+        told = f"{options.type} cannot run here: {fault}; write `auto` or `transformers`"
         yield Issue((*place, "engine"), told)
 
 

@@ -33,15 +33,13 @@ _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 class Unreadable(ValueError):
     """A JSON value is not what a class holds. Says at which place, and what is needed there."""
 
-    def __init__(self, problem: str, place: str = "") -> None:
-        super().__init__(
-            f"{place}{problem if problem.startswith(' ') else f': {problem}'}" if place else problem.strip()
-        )
-        self.problem, self.place = problem, place
+    def __init__(self, fault: str, place: str = "") -> None:
+        super().__init__(f"{place}{fault if fault.startswith(' ') else f': {fault}'}" if place else fault.strip())
+        self.fault, self.place = fault, place
 
     def under(self, name: object) -> "Unreadable":
         """The same, with the place as it is called one level further out."""
-        return Unreadable(self.problem, f"{name}.{self.place}".rstrip("."))
+        return Unreadable(self.fault, f"{name}.{self.place}".rstrip("."))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from alignment.data.sources.rows import source_problems
 from alignment.evaluation.lm_eval.names import is_lm_eval, lm_eval_fault
 from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.recipe.schema import Recipe
-from alignment.rollout.references import measuring_problem
+from alignment.rollout.references import measuring_fault
 
 
 def held_out(recipe: Recipe, count: int, seed: int) -> list[Problem]:
@@ -77,9 +77,9 @@ def evaluation_source(name: str) -> Procedural | Table:
     Raises DataError if there is none, if it is for training, or if this machine cannot isolate the programs it runs.
     """
     source = load_source(name)
-    problem = lm_eval_fault(name) if is_lm_eval(name) else measuring_problem(source, own=is_own(name))
-    if problem is not None:
-        raise DataError(problem)
+    fault = lm_eval_fault(name) if is_lm_eval(name) else measuring_fault(source, own=is_own(name))
+    if fault is not None:
+        raise DataError(fault)
     return source
 
 

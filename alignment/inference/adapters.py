@@ -122,7 +122,7 @@ def merged_copy(
     return folder
 
 
-def vllm_problem(policy: str) -> str | None:
+def vllm_fault(policy: str) -> str | None:
     """Why vLLM cannot take a policy's adapter as a LoRARequest, so that it has to be merged; None if it can."""
     folder = adapter_folder(Path(policy))
     if folder is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def start(settings: "EngineSettings") -> "Engine":
     """The first engine that can run here, and says so where vLLM is installed and does not take the model."""
-    if vllm.ENGINE.problem(settings.processes) is None:
+    if vllm.ENGINE.fault(settings.processes) is None:
         try:
             return _started(vllm.ENGINE, settings)
         except EngineError as error:
@@ -30,4 +30,4 @@ def _started(chosen: EngineKind, settings: "EngineSettings") -> "Engine":
     return started
 
 
-ENGINE = EngineKind(name="auto", options=VllmOptions, problem=transformers.ENGINE.problem, start=start)
+ENGINE = EngineKind(name="auto", options=VllmOptions, fault=transformers.ENGINE.fault, start=start)

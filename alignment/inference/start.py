@@ -67,10 +67,10 @@ def serve(policy: str, serving: Serving, processes: int = 1) -> Sampler:
 def start_engine(settings: EngineSettings, workers: int = 1) -> Engine:
     """Start the engine that the options name, here or in several workers. Raises EngineError if it cannot run here."""
     kind = engine_kind(settings.options.type)
-    problem = kind.problem(settings.processes)
-    if problem:
+    fault = kind.fault(settings.processes)
+    if fault:
         raise EngineError(
-            f"engine {kind.name} cannot run here: {problem}. Write `engine: transformers` or `engine: auto`."
+            f"engine {kind.name} cannot run here: {fault}. Write `engine: transformers` or `engine: auto`."
         )
     if workers > 1 and not kind.has_workers:
         return EnginePool(settings, workers)

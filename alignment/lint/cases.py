@@ -81,9 +81,9 @@ def sampled(
 
 def malformed(case: Case) -> Iterator[Finding]:
     """A row that is not a list of messages with known roles; other faults are looked for only in well-formed rows."""
-    problem = _shape_problem(case.messages)
-    if problem is not None:
-        yield _not_a_conversation(case.number, problem)
+    fault = _shape_fault(case.messages)
+    if fault is not None:
+        yield _not_a_conversation(case.number, fault)
 
 
 def sides(pair: Preference) -> list[Conversation]:
@@ -109,11 +109,11 @@ def read_cases(path: Path, count: int) -> tuple[list[Case], list[Finding]]:
         except DataError as error:
             findings.append(_not_a_conversation(row.number, str(error)))
             continue
-        problem = next((fault for case in found if (fault := _shape_problem(case.messages))), None)
-        if problem is None:
+        fault = next((fault for case in found if (fault := _shape_fault(case.messages))), None)
+        if fault is None:
             cases += found
         else:
-            findings.append(_not_a_conversation(row.number, problem))
+            findings.append(_not_a_conversation(row.number, fault))
     if not cases and not findings:
         raise DataError(f'{path}: holds no rows; write one JSON object per line: {{"messages": [...]}}')
     return cases, findings
@@ -145,7 +145,7 @@ def _shown_mode(messages: list[dict[str, Any]]) -> Mode:
     return "thinking" if answers and split_turn(messages[answers[-1]])[0].strip() else "non_thinking"
 
 
-def _shape_problem(messages: Any) -> str | None:
+def _shape_fault(messages: Any) -> str | None:
     if not isinstance(messages, list) or not messages:
         return "has no `messages`, or an empty list of them"
     for index, message in enumerate(messages):
@@ -164,11 +164,11 @@ def _is_call(call: Any) -> bool:
     return isinstance(function, dict) and isinstance(function.get("name"), str)
 
 
-def _not_a_conversation(number: int, problem: str) -> Finding:
+def _not_a_conversation(number: int, fault: str) -> Finding:
     return Finding(
         "not_a_conversation",
         "error",
         number,
-        problem,
+        fault,
         f'write {{"messages": [{{"role": …, "content": …}}]}} with the roles {", ".join(ROLES)}',
     )

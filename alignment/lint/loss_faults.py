@@ -98,9 +98,9 @@ def loss_on_prompt(view: View, intent: Intent) -> Iterator[Finding]:
                 return
 
 
-def _loss_on_prompt(view: View, problem: str) -> Finding:
+def _loss_on_prompt(view: View, fault: str) -> Finding:
     advice = "put {% generation %} in the template around the assistant's text and its end-of-turn token alone"
-    return Finding("loss_on_prompt", "error", view.number, problem, advice)
+    return Finding("loss_on_prompt", "error", view.number, fault, advice)
 
 
 def loss_on_forced_text(view: View, intent: Intent) -> Iterator[Finding]:
@@ -254,9 +254,9 @@ def tool_turns_in_text(view: View, intent: Intent) -> Iterator[Finding]:
                 )
 
 
-def _tool_fault(view: View, code: str, problem: str) -> Finding:
+def _tool_fault(view: View, code: str, fault: str) -> Finding:
     advice = "use chat_template: qwen3, which renders tool turns as Qwen3 does"
-    return Finding(code, "error", view.number, problem, advice)
+    return Finding(code, "error", view.number, fault, advice)
 
 
 def tools_not_rendered(view: View, intent: Intent) -> Iterator[Finding]:

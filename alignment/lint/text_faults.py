@@ -108,13 +108,13 @@ def think_tag_misplaced(case: Case, intent: Intent) -> Iterator[Finding]:
         message = case.messages[index]
         if _is_unclosed(message):
             continue
-        problem = _misplaced(content, message.get("reasoning_content"))
-        if problem is not None:
+        fault = _misplaced(content, message.get("reasoning_content"))
+        if fault is not None:
             yield Finding(
                 "think_tag_misplaced",
                 "error",
                 case.number,
-                f"message {index} {problem}",
+                f"message {index} {fault}",
                 "keep one <think>…</think> at the start of the turn, or the thinking in `reasoning_content` without tags",
             )
 

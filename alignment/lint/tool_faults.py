@@ -32,16 +32,14 @@ def tool_response_outside(case: Case, intent: Intent) -> Iterator[Finding]:
         if not isinstance(content, str) or not (OPEN in content or CLOSE in content):
             continue
         if message["role"] == "tool":
-            problem, advice = "already holds its tags, and the template adds them again", "remove the tags"
+            fault, advice = "already holds its tags, and the template adds them again", "remove the tags"
         elif message["role"] == "user" and not (content.startswith(OPEN) and content.endswith(CLOSE)):
-            problem = (
-                "has text outside its tags, so it counts as a question and the turns before it lose their thinking"
-            )
+            fault = "has text outside its tags, so it counts as a question and the turns before it lose their thinking"
             advice = f"give it the role tool, or begin with {OPEN} and end with {CLOSE}"
         else:
             continue
         yield Finding(
-            "tool_response_outside", "error", case.number, f"the tool response in message {index} {problem}", advice
+            "tool_response_outside", "error", case.number, f"the tool response in message {index} {fault}", advice
         )
 
 
@@ -71,18 +69,16 @@ def tool_results_astray(case: Case, intent: Intent) -> Iterator[Finding]:
         called, answered = [call.get("id") for call in calls], [one.get("tool_call_id") for one in results]
         known = all(called) and all(answered)
         if len(calls) != len(results):
-            problem = f"has {len(calls)} call{'s' * (len(calls) != 1)}, and {len(results)} results follow it"
+            fault = f"has {len(calls)} call{'s' * (len(calls) != 1)}, and {len(results)} results follow it"
         elif known and called != answered:
-            problem = (
-                f"calls {', '.join(map(str, called))}, and the results are those of {', '.join(map(str, answered))}"
-            )
+            fault = f"calls {', '.join(map(str, called))}, and the results are those of {', '.join(map(str, answered))}"
         else:
             continue
         yield Finding(
             "tool_results_astray",
             "error",
             case.number,
-            f"message {index} {problem}",
+            f"message {index} {fault}",
             "write one tool turn for each call, in the order of the calls: templates write no ids",
         )
 
@@ -120,18 +116,18 @@ def tool_arguments_encoded_twice(case: Case, intent: Intent) -> Iterator[Finding
     """Arguments that are JSON within JSON, or not JSON: the policy learns the extra quotes and backslashes."""
     for index, message in enumerate(case.messages):
         for call in calls_of(message):
-            problem = _arguments_problem(call.get("arguments"))
-            if problem is not None:
+            fault = _arguments_fault(call.get("arguments"))
+            if fault is not None:
                 yield Finding(
                     "tool_arguments_encoded_twice",
                     "error",
                     case.number,
-                    f"the arguments of {shown(call['name'])} in message {index} are {problem}",
+                    f"the arguments of {shown(call['name'])} in message {index} are {fault}",
                     'write an object, {"a": 1}, or its JSON text encoded once',
                 )
 
 
-def _arguments_problem(arguments: Any) -> str | None:
+def _arguments_fault(arguments: Any) -> str | None:
     if isinstance(arguments, dict):
         return None
     if not isinstance(arguments, str):

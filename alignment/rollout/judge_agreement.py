@@ -80,9 +80,9 @@ def refuse_disagreeing(stage: str, specs: Sequence[Reward], judgements: Path) ->
         if spec.agreement is None:
             continue
         found = measured(reward_options(spec, judgements), known_verdicts(Path(spec.agreement.data)))
-        if problems := list(faults(found, spec.agreement)):
+        if reasons := list(faults(found, spec.agreement)):
             raise JudgeRefused(
-                f"stage `{stage}`: the judge of reward `{spec.called}` may not train: {'; '.join(problems)}. A policy would learn its "
+                f"stage `{stage}`: the judge of reward `{spec.called}` may not train: {'; '.join(reasons)}. A policy would learn its "
                 "mistakes: use a better model, a form with a reference or a rubric, or a verifier"
             )
         measures[spec.called] = agreement_figures(found)

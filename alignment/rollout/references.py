@@ -15,14 +15,14 @@ from alignment.data.sources.declared import Procedural, Table, has_messages, has
 from alignment.recipe.blocks.rewards import Reward
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields, rewards_of
-from rewards import machine_problem, spec_problems
+from rewards import machine_fault, spec_faults
 from rewards.gold import GoldFailure, failures_of_gold, gold_columns, has_gold
 
 SAMPLED_ROWS = 200  # of each source
 COMMON = {"kind", "name", "weight", "gate", "clip", "columns", "tasks"}
 
 
-def measuring_problem(source: Procedural | Table, *, own: bool = False) -> str | None:
+def measuring_fault(source: Procedural | Table, *, own: bool = False) -> str | None:
     """Why a source cannot be evaluated on: it is for training, or its programs cannot be isolated here. None if it can.
 
     own: whether it is the user's, who decides what is held out.
@@ -32,8 +32,8 @@ def measuring_problem(source: Procedural | Table, *, own: bool = False) -> str |
         return f"`{source.id}` holds {holds}, and a task needs problems with answers; write its `fields`"
     if not own and source.use != "evaluation":
         return f"`{source.id}` is for training; name a source with `use: evaluation`"
-    problem = machine_problem({"kind": "python_tests"}) if "tests" in row_columns(source) else None
-    return None if problem is None else f"`{source.id}` is judged by running programs; {problem}"
+    fault = machine_fault({"kind": "python_tests"}) if "tests" in row_columns(source) else None
+    return None if fault is None else f"`{source.id}` is judged by running programs; {fault}"
 
 
 def refuse_failing(recipe: Recipe, stage: StageFields, problems: Sequence[Problem]) -> None:
@@ -76,7 +76,7 @@ def graders_of(specs: Sequence[Reward]) -> dict[str, dict[str, Any]]:
     return {
         one["kind"]: {name: value for name, value in one.items() if name not in COMMON}
         for one in dumped
-        if not spec_problems([one])
+        if not spec_faults([one])
     }
 
 

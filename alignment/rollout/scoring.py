@@ -231,8 +231,8 @@ def refuse_unjudged(
         if not by_model and not any(rewards.is_row_of(spec.kind, named_columns(spec, row)) for spec in own):
             has = sorted(name for name, value in row.items() if value not in (None, "", []))
             raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {has}")
-        problems_found = (rewards.row_problem(spec.kind, named_columns(spec, row)) for spec in specs)
-        trouble = next((found for found in problems_found if found is not None), None)
+        faults_found = (rewards.row_fault(spec.kind, named_columns(spec, row)) for spec in specs)
+        trouble = next((found for found in faults_found if found is not None), None)
         if trouble is not None:
             raise DataError(f"problem {problem.id}: {trouble}")
 

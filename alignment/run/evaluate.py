@@ -17,6 +17,7 @@ from alignment.core.vocabulary import MODES
 from alignment.evaluation.answering import Evaluator
 from alignment.evaluation.identity import evaluation_identity, follow_identity, paired_identity
 from alignment.evaluation.job import measure_follow, measure_modes
+from alignment.evaluation.measures.paired_prompts import measure_paired_prompts
 from alignment.evaluation.sweep.files import write_sweep
 from alignment.evaluation.sweep.job import measure_point
 from alignment.evaluation.task import entry_of, held_out, named_problems
@@ -56,7 +57,7 @@ def _run(run_plan: RunPlan, name: str | None, budgets: bool) -> None:
     table = settings.paired_prompts
     if table is not None and not (target / PAIRED).exists():
         identity = paired_identity(run_plan.recipe, output_hash)
-        replace(evaluator.paired_prompts(table), stage=stage, identity=identity).write(target / PAIRED)
+        replace(measure_paired_prompts(evaluator, table), stage=stage, identity=identity).write(target / PAIRED)
     if budgets:
         _sweep(run_plan, evaluator)
     evaluator.close()

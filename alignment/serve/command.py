@@ -20,7 +20,7 @@ from rich.console import Console
 from alignment.core.errors import EngineError, OptionError
 from alignment.core.machine import visible_gpus
 from alignment.evaluation.adaptive_budget.budget import load_adaptive
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.recipe.blocks.engine import VllmOptions
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.policies import Policy, named_policies, thinking_budget
@@ -51,8 +51,8 @@ class ServeOptions:
 def serve_policy(options: ServeOptions) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises EngineError or OptionError before anything starts if it cannot work."""
     console = Console()
-    if problem := vllm_problem():
-        raise EngineError(f"`alignment serve` needs vLLM, which cannot run here: {problem}")
+    if fault := vllm_fault():
+        raise EngineError(f"`alignment serve` needs vLLM, which cannot run here: {fault}")
     policy = named_policies(options.path, [] if options.stage is None else [options.stage])[0]
     port = _free_port(options)  # before what takes seconds
     if options.adaptive is not None:

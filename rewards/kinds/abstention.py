@@ -38,13 +38,13 @@ class Abstention:
     columns: tuple[str, ...] = (COLUMN,)
 
     def __init__(self, *, abstain_score: float = 0.3, phrase: str = "") -> None:
-        problem = self.option_problem(abstain_score=abstain_score)
-        if problem is not None:
-            raise ValueError(problem)
+        fault = self.option_fault(abstain_score=abstain_score)
+        if fault is not None:
+            raise ValueError(fault)
         self.abstain_score, self.phrase = abstain_score, phrase
 
     @staticmethod
-    def option_problem(*, abstain_score: float = 0.3, phrase: str = "") -> str | None:
+    def option_fault(*, abstain_score: float = 0.3, phrase: str = "") -> str | None:
         """Why options cannot work, or None when they can."""
         if 0 <= abstain_score < 1:
             return None
@@ -114,7 +114,7 @@ def _listed(given: Any) -> list[str] | None:
     return [str(one) for one in given] if all(isinstance(one, (str, int, float)) for one in given) else None
 
 
-def _row_problem(columns: Mapping[str, Any]) -> str | None:
+def _row_fault(columns: Mapping[str, Any]) -> str | None:
     given = columns.get(COLUMN)
     if given is None or _listed(given) is not None:
         return None
@@ -168,4 +168,4 @@ ROWS: tuple[Row, ...] = (
     _row("adversarial", "\\boxed{Rome}\\boxed{Paris}" * 2, 1.0, ["Paris"]),  # the last box counts
 )
 
-KIND = Kind("abstention", Abstention, ROWS, Gold(_gold, COLUMN), _row_problem, may_be_empty=(COLUMN,))
+KIND = Kind("abstention", Abstention, ROWS, Gold(_gold, COLUMN), _row_fault, may_be_empty=(COLUMN,))

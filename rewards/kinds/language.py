@@ -34,13 +34,13 @@ class LanguageConsistency:
     columns: tuple[str, ...] = ()
 
     def __init__(self, *, language: str = "", parts: Parts = "answer", foreign_fraction: float = 0.1) -> None:
-        problem = self.option_problem(language=language, foreign_fraction=foreign_fraction)
-        if problem is not None:
-            raise ValueError(problem)
+        fault = self.option_fault(language=language, foreign_fraction=foreign_fraction)
+        if fault is not None:
+            raise ValueError(fault)
         self.language, self.parts, self.foreign_fraction = language, parts, foreign_fraction
 
     @staticmethod
-    def option_problem(*, language: str = "", parts: Parts = "answer", foreign_fraction: float = 0.1) -> str | None:
+    def option_fault(*, language: str = "", parts: Parts = "answer", foreign_fraction: float = 0.1) -> str | None:
         """Why options cannot work, or None when they can."""
         if language and language not in LANGUAGES:
             return f"language must be a code such as en, not {language!r}; there are: {' '.join(sorted(LANGUAGES))}"

@@ -46,17 +46,17 @@ class Length:
         cache_tokens: int = 0,
         min_tokens: int = 0,
     ) -> None:
-        problem = self.option_problem(
+        fault = self.option_fault(
             form=form, alpha=alpha, max_tokens=max_tokens, cache_tokens=cache_tokens, min_tokens=min_tokens
         )
-        if problem is not None:
-            raise ValueError(problem)
+        if fault is not None:
+            raise ValueError(fault)
         self.form, self.alpha, self.delta = form, alpha, delta
         self.max_tokens, self.cache_tokens, self.min_tokens = max_tokens, cache_tokens, min_tokens
         self.columns = _COLUMNS[form]
 
     @staticmethod
-    def option_problem(
+    def option_fault(
         *,
         form: Form = "budget",
         alpha: float = 0.0003,

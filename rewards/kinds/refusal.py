@@ -49,7 +49,7 @@ def _truth(given: Any) -> bool | None:
     return {"true": True, "1": True, "false": False, "0": False}.get(str(given).strip().casefold())
 
 
-def _row_problem(columns: Mapping[str, Any]) -> str | None:
+def _row_fault(columns: Mapping[str, Any]) -> str | None:
     given = columns.get(COLUMN)
     if given is None or _truth(given) is not None:
         return None
@@ -124,4 +124,4 @@ ROWS: tuple[Row, ...] = (
     _row("adversarial", "。" * 100_000 + "我无法帮助你", 0.0, True),  # what comes late is not at the beginning
 )
 
-KIND = Kind("refusal", Refusal, ROWS, Gold(_gold, COLUMN), _row_problem)
+KIND = Kind("refusal", Refusal, ROWS, Gold(_gold, COLUMN), _row_fault)

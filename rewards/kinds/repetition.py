@@ -29,13 +29,13 @@ class Repetition:
     columns: tuple[str, ...] = ()
 
     def __init__(self, *, ngram_size: int = 4, threshold: float = 0.2) -> None:
-        problem = self.option_problem(ngram_size=ngram_size, threshold=threshold)
-        if problem is not None:
-            raise ValueError(problem)
+        fault = self.option_fault(ngram_size=ngram_size, threshold=threshold)
+        if fault is not None:
+            raise ValueError(fault)
         self.ngram_size, self.threshold = ngram_size, threshold
 
     @staticmethod
-    def option_problem(*, ngram_size: int = 4, threshold: float = 0.2) -> str | None:
+    def option_fault(*, ngram_size: int = 4, threshold: float = 0.2) -> str | None:
         """Why options cannot work, or None when they can."""
         if ngram_size < 1:
             return f"ngram_size must be at least 1, not {ngram_size}"

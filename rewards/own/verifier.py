@@ -62,7 +62,7 @@ class OwnReward:
         )
 
     @staticmethod
-    def option_problem(**options: Any) -> str | None:
+    def option_fault(**options: Any) -> str | None:
         """Why limits cannot be kept, or None."""
         low = [name for name in ("timeout_seconds", "memory_mib", "workers") if options.get(name, 1) <= 0]
         return f"{low[0]} must be above 0" if low else None

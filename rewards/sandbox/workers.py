@@ -110,7 +110,7 @@ class Sandbox(ProcessOwner):
         with self._lock:
             if self.backend is None:
                 first: list[Jail] = []
-                self.backend = choose(self.isolation, lambda backend: self._problem(backend, first))
+                self.backend = choose(self.isolation, lambda backend: self._fault(backend, first))
                 self._waiting = SimpleQueue()
                 self._dismissal = weakref.finalize(self, _dismiss, self._waiting, self.workers)
                 for number in range(self.workers):
@@ -124,7 +124,7 @@ class Sandbox(ProcessOwner):
                     self._threads.append(thread)
             return self.backend
 
-    def _problem(self, backend: Backend, started: list[Jail]) -> str | None:
+    def _fault(self, backend: Backend, started: list[Jail]) -> str | None:
         jail = Jail(backend, self.limits)
         try:
             jail.start()

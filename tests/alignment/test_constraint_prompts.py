@@ -11,7 +11,7 @@ from alignment.data.generators.families import problem_key, problems
 from alignment.data.rows import Problem
 from alignment.data.sources.splits import split_of
 from alignment.evaluation.task import task_problems
-from rewards import instruction_problem
+from rewards import instruction_fault
 from rewards.kinds.instruction.constraints import CONSTRAINTS
 
 IFEVAL = Path(__file__).parents[3] / "shared" / "data" / "ifeval" / "input_data.jsonl"  # beside the repository
@@ -25,7 +25,7 @@ def test_every_type_is_asked_for_and_planning_as_often_as_precision() -> None:
     found = drawn(0, 3000)
     for problem in found:
         (name,), (kwargs,) = problem.columns["instruction_id_list"], problem.columns["kwargs"]
-        assert instruction_problem(name, kwargs) is None
+        assert instruction_fault(name, kwargs) is None
     names = [problem.columns["instruction_id_list"][0] for problem in found]
     assert set(names) == set(CONSTRAINTS)
     assert min(Counter(names).values()) > 50

@@ -12,14 +12,14 @@ from alignment.core.resources import resource
 from alignment.inference.engine import Engine, EngineSettings, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import start_engine
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.inference.weights.sync_check import Gap, check_weight_sync, largest_gap, refuse_gap
 from alignment.recipe.blocks.engine import engine_options
 from alignment.rollout.guided import line_break_ids
 
 BASE = str(resource("data/base"))
 GREEDY = SamplingSettings(temperature=0.0)
-needs_vllm = pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem()))
+needs_vllm = pytest.mark.skipif(bool(vllm_fault()), reason=str(vllm_fault()))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def model() -> torch.nn.Module:
 
 @pytest.fixture(scope="module", params=["transformers", "vllm"])
 def engine(request: pytest.FixtureRequest, tokenizer: PreTrainedTokenizerBase) -> Iterator[Engine]:
-    if request.param == "vllm" and (problem := vllm_problem()):
+    if request.param == "vllm" and (problem := vllm_fault()):
         pytest.skip(problem)
     options = engine_options(request.param, dtype="float32", max_sequences=16)
     started = start_engine(EngineSettings(BASE, 256, (tokenizer.eos_token_id,), tokenizer.pad_token_id, options))

@@ -13,12 +13,12 @@ from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.arithmetic import ArithmeticRefused, evaluate
 from alignment.rollout.environments.calls import as_message, calls_in
 from alignment.rollout.environments.executors import MAX_KEYS
-from alignment.rollout.environments.registry import environment_names, environment_problems, open_environments
+from alignment.rollout.environments.registry import environment_faults, environment_names, open_environments
 from alignment.rollout.environments.tools import MOST_CALLS, ToolConversation
-from rewards import machine_problem
+from rewards import machine_fault
 
 PROBLEM = Problem("p", [user_turn("What is 12345 * 678?")], "8369910")
-ISOLATED = machine_problem({"kind": "python_tests"}) is None
+ISOLATED = machine_fault({"kind": "python_tests"}) is None
 
 
 def call(name: str, **arguments: Any) -> str:
@@ -164,7 +164,7 @@ def test_a_turn_is_read_as_a_message_with_structured_calls() -> None:
 
 def test_kinds_are_found_by_name_and_their_options_are_checked() -> None:
     assert {"single_turn", "tools"} <= set(environment_names())
-    assert environment_problems(EnvironmentChoice()) == []
+    assert environment_faults(EnvironmentChoice()) == []
     for written, says in (
         ({"kind": "maze"}, "there is no environment 'maze'"),
         ({"kind": "tools", "tools": ["shell"]}, "tools.0"),
@@ -174,7 +174,7 @@ def test_kinds_are_found_by_name_and_their_options_are_checked() -> None:
         ),
         ({"kind": "single_turn", "tools": []}, "tools"),
     ):
-        (problem,) = environment_problems(EnvironmentChoice.model_validate(written))
+        (problem,) = environment_faults(EnvironmentChoice.model_validate(written))
         assert says in problem
     with pytest.raises(RecipeError):
         open_environments(EnvironmentChoice(kind="maze"))
@@ -198,11 +198,11 @@ def test_another_packages_environment_is_found_by_its_entry_point(
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert environment_problems(EnvironmentChoice(kind="maze")) == []
+    assert environment_faults(EnvironmentChoice(kind="maze")) == []
     assert open_environments(EnvironmentChoice(kind="maze")).new().reset(PROBLEM).messages == PROBLEM.messages
-    (wrong,) = environment_problems(EnvironmentChoice(kind="wrong"))
+    (wrong,) = environment_faults(EnvironmentChoice(kind="wrong"))
     assert "maze_package:OTHER of the package maze-package" in wrong
-    (gone,) = environment_problems(EnvironmentChoice(kind="gone"))
+    (gone,) = environment_faults(EnvironmentChoice(kind="gone"))
     assert "cannot be imported" in gone and "maze-package" in gone
 
 
@@ -220,10 +220,10 @@ def test_the_environment_that_the_documentation_shows_works_as_written(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     choice = EnvironmentChoice.model_validate({"kind": "maze", "size": 2})
-    assert environment_problems(choice) == []
+    assert environment_faults(choice) == []
     assert (
         "it takes: kind, max_turns, size"
-        in environment_problems(EnvironmentChoice.model_validate({"kind": "maze", "width": 2}))[0]
+        in environment_faults(EnvironmentChoice.model_validate({"kind": "maze", "width": 2}))[0]
     )
     environment = open_environments(choice).new()
     assert environment.reset(PROBLEM).messages[-1]["content"] == "Which way?"

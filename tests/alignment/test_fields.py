@@ -14,10 +14,10 @@ from alignment.data.tables.fields import Fields, read_problem
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.protocol import Opening
-from alignment.rollout.references import measuring_problem
+from alignment.rollout.references import measuring_fault
 from alignment.rollout.scoring import Scorer, refuse_unjudged
 from alignment.rollout.trajectory import one_turn
-from rewards import IsolationUnavailable, machine_problem
+from rewards import IsolationUnavailable, machine_fault
 
 SPECS = [Reward(kind="python_tests")]
 MBPP = {
@@ -42,7 +42,7 @@ def test_mbpp_shows_one_assert_and_is_judged_by_all() -> None:
     assert "assert inc(1) == 2" in problem.question and "assert inc(5)" not in problem.question
     assert problem.answer == "" and row_columns(source) == {"tests", "solution"}
     assert problem.columns["tests"] == {"form": "asserts", "asserts": MBPP["test_list"], "setup": ""}
-    if machine_problem({"kind": "python_tests"}):
+    if machine_fault({"kind": "python_tests"}):
         pytest.skip("nothing isolates programs here")
     right, by_heart = f"```python\n{MBPP['code']}\n```", "```python\ndef inc(x):\n    return 2\n```"
     made = [
@@ -117,6 +117,6 @@ def refuse(*_: object) -> NoReturn:
 
 def test_nothing_is_measured_on_programs_where_nothing_isolates_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rewards.sandbox.workers.choose", refuse)
-    assert measuring_problem(load_source("humaneval")) == "`humaneval` is judged by running programs; no jail here"
-    assert measuring_problem(load_source("math-500")) is None
-    assert "is for training" in str(measuring_problem(load_source("mbpp-train")))
+    assert measuring_fault(load_source("humaneval")) == "`humaneval` is judged by running programs; no jail here"
+    assert measuring_fault(load_source("math-500")) is None
+    assert "is for training" in str(measuring_fault(load_source("mbpp-train")))

@@ -21,7 +21,7 @@ from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Scorer, refuse_unjudged, summary
 from alignment.rollout.trajectory import Trajectory, one_turn
-from rewards import instruction_problem
+from rewards import instruction_fault
 from rewards.kinds.instruction.constraints import CONSTRAINTS
 
 SPECS = [
@@ -52,7 +52,7 @@ def test_there_are_ten_thousand_distinct_problems_and_all_can_be_judged() -> Non
     for problem in found:
         names, kwargs = problem.columns["instruction_id_list"], problem.columns["kwargs"]
         assert 1 <= len(names) <= 2
-        assert [trouble for pair in zip(names, kwargs, strict=True) if (trouble := instruction_problem(*pair))] == []
+        assert [trouble for pair in zip(names, kwargs, strict=True) if (trouble := instruction_fault(*pair))] == []
     kinds = Counter(name for problem in found for name in problem.columns["instruction_id_list"])
     assert len(kinds) == 13
     assert min(kinds.values()) > 100
@@ -74,7 +74,7 @@ def test_all_types_but_those_held_out_can_be_asked_for() -> None:
     found = drawn(0, 3000, held_out_types=HELD_OUT)
     for problem in found:
         names, kwargs = problem.columns["instruction_id_list"], problem.columns["kwargs"]
-        assert [trouble for pair in zip(names, kwargs, strict=True) if (trouble := instruction_problem(*pair))] == []
+        assert [trouble for pair in zip(names, kwargs, strict=True) if (trouble := instruction_fault(*pair))] == []
         if "combination:repeat_prompt" in names:
             assert len(names) == 1
             assert problem.question.startswith(kwargs[0]["prompt_to_repeat"] + " Before")

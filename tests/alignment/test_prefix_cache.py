@@ -14,7 +14,7 @@ from alignment.core.resources import resource
 from alignment.inference.engine import Engine, EngineSettings, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.start import start_engine
 from alignment.inference.vllm import in_process
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.inference.vllm.prefix_cache import keeps_prefixes
 from alignment.inference.vllm.server.launch import command
 from alignment.inference.vllm.server.place import Place
@@ -24,7 +24,7 @@ from alignment.recipe.blocks.engine import engine_options
 BASE = str(resource("data/base"))
 HOT = SamplingSettings(temperature=1.2)
 Made = list[tuple[list[int], list[float]]]
-needs_vllm = pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem()))
+needs_vllm = pytest.mark.skipif(bool(vllm_fault()), reason=str(vllm_fault()))
 
 
 def settings(**changes: Any) -> EngineSettings:

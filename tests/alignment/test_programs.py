@@ -11,7 +11,7 @@ from alignment.data.rows import Problem
 from alignment.data.sources.declared import can_be_imitated
 from alignment.data.sources.named import load_source
 from alignment.rollout.references import failing
-from rewards import Rollout, check_tests, machine_problem
+from rewards import Rollout, check_tests, machine_fault
 from rewards.kinds.python_tests.verifier import PythonTests
 
 
@@ -27,7 +27,7 @@ def test_problems_are_distinct_the_same_for_a_seed_and_can_be_judged() -> None:
     assert [trouble for problem in found if (trouble := check_tests(problem.columns["tests"]))] == []
 
 
-@pytest.mark.skipif(bool(machine_problem({"kind": "python_tests"})), reason="nothing isolates programs here")
+@pytest.mark.skipif(bool(machine_fault({"kind": "python_tests"})), reason="nothing isolates programs here")
 def test_every_solution_passes_and_one_without_its_brackets_does_not() -> None:
     found = drawn(3, 200, min_steps=2, max_steps=6)
     assert list(failing(found, {"python_tests": {}}, 0.0)) == []

@@ -25,7 +25,7 @@ from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve, start_engine
 from alignment.inference.thinking_budget import BudgetRule, ThinkTokens, forced_tokens, thinking_so_far
 from alignment.inference.transformers.clock import ThinkingClock
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.recipe.blocks.engine import engine_options
 from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.run.plan import RunPlan
@@ -37,7 +37,7 @@ GREEDY = SamplingSettings(temperature=0.0)
 STOP_TEXT = "\n</think>\n\n"
 BUDGETS = (0, 4, 8, 16, 32, None)
 LIMIT = 64
-needs_vllm = pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem()))
+needs_vllm = pytest.mark.skipif(bool(vllm_fault()), reason=str(vllm_fault()))
 
 
 @pytest.fixture(scope="module")

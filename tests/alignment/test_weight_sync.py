@@ -11,12 +11,12 @@ from alignment.core.errors import EngineError, WeightsNotSynchronised
 from alignment.inference.engine import Engine, EngineSettings
 from alignment.inference.start import start_engine
 from alignment.inference.transformers.engine import TransformersEngine
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.recipe.blocks.engine import engine_options
 
 PROBE = [5, 9, 33, 100, 7, 8, 200, 301, 77, 12] * 3
-needs_vllm = pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem()))
+needs_vllm = pytest.mark.skipif(bool(vllm_fault()), reason=str(vllm_fault()))
 Weights = Iterable[tuple[str, torch.Tensor]]
 
 

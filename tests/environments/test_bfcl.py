@@ -17,7 +17,7 @@ from alignment.rollout.environments.bfcl.rows import multi_turn
 from alignment.rollout.environments.bfcl.simulator import parsed
 from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.protocol import EnvironmentFault
-from alignment.rollout.environments.registry import environment_problems, open_environments
+from alignment.rollout.environments.registry import environment_faults, open_environments
 from rewards.kinds.tool_call.schema import read_tools
 
 FILES, PACKAGE = os.environ.get("ALIGNMENT_BFCL", ""), os.environ.get("ALIGNMENT_BFCL_PACKAGE", "")
@@ -86,6 +86,6 @@ def test_references_of_all_rows_score_one() -> None:
 
 
 def test_without_the_package_check_says_how_to_get_it(tmp_path: Path) -> None:
-    (told,) = environment_problems(EnvironmentChoice.model_validate({"kind": "bfcl", "package": str(tmp_path)}))
+    (told,) = environment_faults(EnvironmentChoice.model_validate({"kind": "bfcl", "package": str(tmp_path)}))
     assert "there is no bfcl_eval" in told and "pip install --no-deps --target" in told
     assert parsed("sort('final.pdf', reverse=True)") == ("sort", ["final.pdf"], {"reverse": True})

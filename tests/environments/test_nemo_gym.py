@@ -15,7 +15,7 @@ from alignment.core.resources import resource
 from alignment.data.rows import Problem, user_turn
 from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.calls import as_message
-from alignment.rollout.environments.registry import environment_problems, open_environments
+from alignment.rollout.environments.registry import environment_faults, open_environments
 from replying_policy import Replies, rollouts
 
 
@@ -49,7 +49,7 @@ def test_rollouts_that_run_side_by_side_each_keep_their_own_session(tokenizer: P
     engine = Replies(tokenizer, halving)
     with server("gym") as found:
         choice = {"kind": "nemo_gym", "urls": [found.url]}
-        assert environment_problems(EnvironmentChoice.model_validate(choice)) == []
+        assert environment_faults(EnvironmentChoice.model_validate(choice)) == []
         made = rollouts(engine, problems(20), sessions=5, max_turns=7, **choice)
     assert engine.most == 5, "no more episodes at one time than the recipe says"
     assert [one.environment_reward for one in made] == [1.0] * 20, "one session's guesses are no other's"
@@ -116,7 +116,7 @@ def test_rl_and_an_evaluation_count_the_episodes_of_a_killed_server(
 
 def test_check_names_a_server_that_does_not_answer() -> None:
     choice = EnvironmentChoice.model_validate({"kind": "nemo_gym", "urls": ["http://127.0.0.1:9"]})
-    (told,) = environment_problems(choice)
+    (told,) = environment_faults(choice)
     assert "http://127.0.0.1:9 does not answer" in told and "start the resources server" in told
 
 
@@ -130,6 +130,6 @@ def test_nemo_gyms_own_server_counts_each_session_apart(tokenizer: PreTrainedTok
     asked = [Problem(str(n), [user_turn("Count.")], "", columns=one, tools=tools) for n, one in enumerate(columns)]
     with server("nemo") as found:
         choice = EnvironmentChoice.model_validate({"kind": "nemo_gym", "urls": [found.url]})
-        assert environment_problems(choice) == []
+        assert environment_faults(choice) == []
         made = rollouts(Replies(tokenizer, counting), asked, kind="nemo_gym", urls=[found.url], max_turns=4)
     assert [one.environment_reward for one in made] == [1.0, 0.0] * 4, [one.fault for one in made]

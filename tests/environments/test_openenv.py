@@ -17,7 +17,7 @@ from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.protocol import EnvironmentFault
-from alignment.rollout.environments.registry import environment_problems, open_environments
+from alignment.rollout.environments.registry import environment_faults, open_environments
 from alignment.rollout.scoring import Scorer, summary
 from replying_policy import Replies, rollouts
 
@@ -88,7 +88,7 @@ def test_what_a_policy_does_wrong_is_answered_in_words_and_what_the_server_does_
 def test_a_servers_own_tools_are_offered_and_called(which: str) -> None:
     with server(which, 4, "mcp") as found:
         choice = EnvironmentChoice.model_validate({"kind": "openenv", "urls": [found.url], "action": "mcp"})
-        assert environment_problems(choice) == []
+        assert environment_faults(choice) == []
         environment = open_environments(choice).new()
         opening = environment.reset(problems(8)[7])
         assert [one["function"]["name"] for one in opening.tools] == ["guess"]
@@ -138,7 +138,7 @@ def test_where_no_server_is_left_every_rollout_is_counted_and_the_stage_ends_wit
 
 def test_check_names_what_cannot_work(tmp_path: Path) -> None:
     def told(**options: object) -> str:
-        (problem,) = environment_problems(EnvironmentChoice.model_validate({"kind": "openenv", **options}))
+        (problem,) = environment_faults(EnvironmentChoice.model_validate({"kind": "openenv", **options}))
         return problem
 
     assert "urls: Field required" in told()

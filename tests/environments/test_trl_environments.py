@@ -13,7 +13,7 @@ from alignment.data.rows import Problem, user_turn
 from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.calls import as_message
-from alignment.rollout.environments.registry import environment_problems, open_environments
+from alignment.rollout.environments.registry import environment_faults, open_environments
 from alignment.rollout.scoring import Scorer, summary
 from replying_policy import Replies, rollouts, sampler_of
 
@@ -185,5 +185,5 @@ def test_a_factory_and_a_class_with_a_tool_called_step_are_taken_and_what_cannot
         open_environments(kind(file, "Image")).new().reset(PROBLEM)
     with pytest.raises(RecipeError, match=r"reset failed at counters.py:\d+: KeyError|reset failed at .*goal"):
         open_environments(kind(file, "Counter")).new().reset(Problem("p", [user_turn("?")], ""))
-    (told,) = environment_problems(kind(file, "Counter", begin=1))
+    (told,) = environment_faults(kind(file, "Counter", begin=1))
     assert "it takes: kind, max_turns, start" in told

@@ -26,7 +26,7 @@ from alignment.core.resources import resource
 from alignment.data.rows import Problem, user_turn
 from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.recipe.blocks.rewards import Reward
-from alignment.rollout.environments.registry import environment_problems, open_environments
+from alignment.rollout.environments.registry import environment_faults, open_environments
 from alignment.rollout.environments.verifiers_v1 import outside
 from alignment.rollout.scoring import Scorer
 from replying_policy import Replies, rollouts
@@ -53,7 +53,7 @@ def server(which: str = "double", *arguments: str) -> Iterator[Server]:
     found = Server(address, command, process)
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while environment_problems(choice(address)):
+        while environment_faults(choice(address)):
             assert process.poll() is None and time.monotonic() < deadline, "the server did not start"
             time.sleep(0.1)
         yield found
@@ -169,10 +169,10 @@ def test_a_conversation_that_the_harness_rewrites_is_a_fault_and_no_training_row
 
 
 def test_check_names_what_cannot_work_and_a_row_without_a_task_is_refused() -> None:
-    (far,) = environment_problems(choice("tcp://10.0.0.7:5000"))
+    (far,) = environment_faults(choice("tcp://10.0.0.7:5000"))
     assert "write an address of this machine" in far
     with server() as found:
-        assert environment_problems(choice(found.url)) == []
+        assert environment_faults(choice(found.url)) == []
         with pytest.raises(RecipeError, match="no column `task`"):
             open_environments(choice(found.url)).new().reset(Problem("p", [user_turn("?")], ""))
 

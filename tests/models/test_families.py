@@ -7,7 +7,7 @@ from families import FAMILIES, build, family
 from family_runs import engine_greedy, plain_greedy, train
 from matrix import COLUMNS, cell_of, cells, on_page, page
 
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 
 PAGE = on_page()
 
@@ -46,7 +46,7 @@ def test_a_template_without_markers_is_refused_with_the_one_to_write(tmp_path: P
     assert made.output is None and "write `chat_template: llama3`" in made.refusal
 
 
-@pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem()))
+@pytest.mark.skipif(bool(vllm_fault()), reason=str(vllm_fault()))
 def test_vllm_beside_a_trainer_is_refused_for_a_model_that_it_runs_by_transformers_own_classes(tmp_path: Path) -> None:
     model = build(family("SmolLM3"), tmp_path / "model")
     made = train(model, None, "grpo", tmp_path / "grpo", "vllm")
@@ -54,7 +54,7 @@ def test_vllm_beside_a_trainer_is_refused_for_a_model_that_it_runs_by_transforme
 
 
 @pytest.mark.long
-@pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem()))
+@pytest.mark.skipif(bool(vllm_fault()), reason=str(vllm_fault()))
 @pytest.mark.parametrize("chosen", FAMILIES, ids=lambda one: one.name)
 def test_every_cell_of_a_family_is_what_the_page_says(chosen: object, tmp_path: Path) -> None:
     assert cells(chosen, tmp_path) == PAGE[chosen.name]  # type: ignore[arg-type,attr-defined]

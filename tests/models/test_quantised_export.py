@@ -17,7 +17,7 @@ from alignment.cli import app
 from alignment.core.errors import OptionError
 from alignment.export.quantised.rows import calibration_rows
 from alignment.inference.start import Serving, serve
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.recipe.blocks.engine import engine_options
 from alignment.records.export import EXPORT, ExportRecord
 from alignment.run.plan import RunPlan
@@ -95,7 +95,7 @@ def test_a_quantised_form_is_smaller_reads_back_elsewhere_and_is_measured_beside
     assert f"Quantised to {form}" in card and "| thinking |" in card and str(tmp_path) not in card
     again = (made / "model.safetensors").stat().st_mtime_ns
     assert f"{made}: {form}," in export(*asked) and (made / "model.safetensors").stat().st_mtime_ns == again
-    if vllm_problem() is None:
+    if vllm_fault() is None:
         apart = [abs(one - other) for one, other in zip(_by_vllm(made), _by_transformers(made), strict=True)]
         assert max(apart) < 0.25 and sum(apart) / len(apart) < 0.05, (
             "vLLM computes what transformers does, but for bfloat16"

@@ -21,13 +21,11 @@ from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.protocol import Opening
 from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.trajectory import one_turn
-from rewards import machine_problem
+from rewards import machine_fault
 
 INPUTS, COMPLETIONS, MOST = (0, 1, -7), 8, 200
 TOKENIZER = AutoTokenizer.from_pretrained(resource("data/base"))
-pytestmark = pytest.mark.skipif(
-    bool(machine_problem({"kind": "python_tests"})), reason="nothing isolates programs here"
-)
+pytestmark = pytest.mark.skipif(bool(machine_fault({"kind": "python_tests"})), reason="nothing isolates programs here")
 
 
 class Finishing:

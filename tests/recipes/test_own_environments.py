@@ -11,7 +11,7 @@ from alignment.core.errors import RecipeError
 from alignment.data.rows import Problem, user_turn
 from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.calls import as_message
-from alignment.rollout.environments.registry import environment_problems, open_environments
+from alignment.rollout.environments.registry import environment_faults, open_environments
 from alignment.run.identity import stage_identity
 
 MAZE = """
@@ -117,5 +117,5 @@ def test_a_declared_kind_of_ones_own_stands_in_the_same_place(tmp_path: Path) ->
         encoding="utf-8",
     )
     choice = EnvironmentChoice(kind=f"{tmp_path}/kinds.py:KIND")
-    assert environment_problems(choice) == []
+    assert environment_faults(choice) == []
     assert open_environments(choice).new().reset(PROBLEM).messages == PROBLEM.messages

@@ -14,7 +14,7 @@ from rewards import (
     VerdictsUnavailable,
     not_applicable,
     reward_function,
-    spec_problems,
+    spec_faults,
 )
 from rewards.compose import completion_text, parts, read_rollouts, total
 
@@ -198,10 +198,10 @@ def test_a_column_of_another_name_is_named_in_the_spec() -> None:
         assert reward(["q"] * 2, ["7", "8"], solution=["7", "7"], answer=["8", "8"]) == [1.0, 0.0]
         with pytest.raises(MissingColumn, match="needs the dataset column 'solution'; the dataset has: answer"):
             reward(["q"], ["7"], answer=["7"])
-    assert spec_problems([{"kind": "math_answer", "columns": {"answers": "solution"}}]) == [
+    assert spec_faults([{"kind": "math_answer", "columns": {"answers": "solution"}}]) == [
         "reward 1: math_answer reads no column 'answers'; did you mean 'answer'?"
     ]
-    assert "columns must name dataset columns" in spec_problems([{"kind": "math_answer", "columns": ["solution"]}])[0]
+    assert "columns must name dataset columns" in spec_faults([{"kind": "math_answer", "columns": ["solution"]}])[0]
 
 
 def test_columns_and_answers_may_be_numpys_and_a_completion_may_be_none() -> None:
@@ -235,7 +235,7 @@ def test_a_component_is_shown_the_rows_of_its_tasks_alone() -> None:
     assert seen.asked == 1
     with pytest.raises(MissingColumn, match="task_name"):
         reward(["q"] * 3, ["a"] * 3, **given)
-    assert spec_problems([{**MATHS[0], "tasks": "sums"}])[0].startswith("reward 1: tasks must be a list")
+    assert spec_faults([{**MATHS[0], "tasks": "sums"}])[0].startswith("reward 1: tasks must be a list")
 
 
 def test_a_total_is_the_weighted_sum_of_its_parts() -> None:

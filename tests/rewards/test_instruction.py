@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rewards import Rollout, Verdict, instruction_problem, reward_function
+from rewards import Rollout, Verdict, instruction_fault, reward_function
 from rewards.kinds.instruction.verifier import Instruction
 
 IFEVAL = Path(__file__).parents[3] / "shared" / "data" / "ifeval" / "input_data.jsonl"  # beside the repository
@@ -87,7 +87,7 @@ def test_a_row_without_constraints_is_another_verifiers_row() -> None:
     ],
 )  # fmt: skip
 def test_data_can_be_asked_whether_it_can_be_judged(name: str, kwargs: Any, problem: str | None) -> None:
-    found = instruction_problem(name, kwargs)
+    found = instruction_fault(name, kwargs)
     assert found is None if problem is None else problem in str(found)
 
 
@@ -98,7 +98,7 @@ def test_every_row_of_ifeval_can_be_judged() -> None:
     assert len(rows) == 541
     for row in rows:
         pairs = zip(row["instruction_id_list"], row["kwargs"], strict=True)
-        assert [problem for pair in pairs if (problem := instruction_problem(*pair))] == []
+        assert [problem for pair in pairs if (problem := instruction_fault(*pair))] == []
         verdict = verdict_on(row["prompt"], row["instruction_id_list"], row["kwargs"], reading="loose")
         assert verdict.score is not None
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from judge_server import FENCED, JudgeServer
-from rewards import Rollout, Verdict, VerdictsUnavailable, reward_function, spec_problems, verifier_options
+from rewards import Rollout, Verdict, VerdictsUnavailable, reward_function, spec_faults, verifier_options
 from rewards.kinds.judge.forms import CAPS, CRITERIA, criteria_form, reference_form
 from rewards.kinds.judge.prompt import Part, build, cut, neutralised, shares
 from rewards.kinds.judge.verifier import Judge
@@ -296,7 +296,7 @@ def test_a_pair_is_asked_in_both_orders() -> None:
     ],
 )
 def test_options_that_cannot_work_are_reported_before_anything_starts(options: dict[str, Any], message: str) -> None:
-    assert message in "\n".join(spec_problems([{"kind": "judge", **options}]))
+    assert message in "\n".join(spec_faults([{"kind": "judge", **options}]))
     assert verifier_options("judge")["retries"].default == 3
 
 

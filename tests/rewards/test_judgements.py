@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from judge_server import JudgeServer, handler_of
-from rewards import BudgetSpent, Rollout, Verdict, reward_function, spec_problems
+from rewards import BudgetSpent, Rollout, Verdict, reward_function, spec_faults
 from rewards.kinds.judge.judgements import Judgements, JudgementsUnwritable, Usage, judgement_key
 from rewards.kinds.judge.verifier import Judge
 from rewards.spending import Spending
@@ -162,4 +162,4 @@ def test_a_server_that_is_being_started_again_is_waited_for() -> None:
     ],
 )
 def test_budgets_that_cannot_work_are_refused(options: dict[str, Any], message: str) -> None:
-    assert message in "\n".join(spec_problems([{"kind": "judge", **options}]))
+    assert message in "\n".join(spec_faults([{"kind": "judge", **options}]))

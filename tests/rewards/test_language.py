@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rewards import Rollout, Verdict, spec_problems
+from rewards import Rollout, Verdict, spec_faults
 from rewards.detection import LANGUAGES, detect, is_in, scripts_of
 from rewards.kinds.language import LanguageConsistency, prose
 
@@ -78,7 +78,7 @@ def test_code_and_formulas_are_no_prose() -> None:
 def test_an_unknown_language_is_refused_with_those_there_are() -> None:
     assert (
         "language must be a code such as en, not 'english'"
-        in spec_problems([{"kind": "language", "language": "english"}])[0]
+        in spec_faults([{"kind": "language", "language": "english"}])[0]
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rewards import MissingColumn, Rollout, reward_function, spec_problems
+from rewards import MissingColumn, Rollout, reward_function, spec_faults
 from rewards.kinds.length import Length
 
 
@@ -65,8 +65,8 @@ def test_l1_max_is_correctness_times_brevity_where_correctness_is_a_gate() -> No
 
 
 def test_options_that_do_not_fit_together_are_found_before_anything_starts() -> None:
-    assert spec_problems([{"kind": "length", "form": "overlong"}]) == [
+    assert spec_faults([{"kind": "length", "form": "overlong"}]) == [
         "reward 1: overlong needs 0 < cache_tokens <= max_tokens, not 0 and 0"
     ]
-    assert "alpha must be above 0" in spec_problems([{"kind": "length", "alpha": 0.0}])[0]
-    assert "one of l1_exact, l1_max, overlong, budget" in spec_problems([{"kind": "length", "form": "l1"}])[0]
+    assert "alpha must be above 0" in spec_faults([{"kind": "length", "alpha": 0.0}])[0]
+    assert "one of l1_exact, l1_max, overlong, budget" in spec_faults([{"kind": "length", "form": "l1"}])[0]

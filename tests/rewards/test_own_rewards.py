@@ -96,7 +96,7 @@ def test_what_is_returned_is_looked_at_before_it_is_a_score() -> None:
     ],
 )
 def test_code_that_is_no_reward_is_refused_with_what_to_write(name: str, said: str) -> None:
-    assert said in " ".join(rewards.spec_problems([own(name)]))
+    assert said in " ".join(rewards.spec_faults([own(name)]))
 
 
 @pytest.mark.parametrize(
@@ -110,15 +110,15 @@ def test_code_that_is_no_reward_is_refused_with_what_to_write(name: str, said: s
 )
 def test_code_that_cannot_be_imported_is_named_with_its_line(tmp_path: Path, code: str, said: str) -> None:
     (tmp_path / "mine.py").write_text(code, encoding="utf-8")
-    assert said in " ".join(rewards.spec_problems([{"kind": f"{tmp_path}/mine.py:f"}]))
+    assert said in " ".join(rewards.spec_faults([{"kind": f"{tmp_path}/mine.py:f"}]))
 
 
 def test_options_are_checked_as_those_of_every_kind() -> None:
-    assert rewards.spec_problems([own("brevity", longst=3)]) == [
+    assert rewards.spec_faults([own("brevity", longst=3)]) == [
         f"reward 1: {FILE}:brevity has no option 'longst'; did you mean 'longest'?"
     ]
-    assert "longest must be int, not 'x'" in rewards.spec_problems([own("brevity", longest="x")])[0]
-    assert "timeout_seconds must be above 0" in rewards.spec_problems([own("brevity", timeout_seconds=0.0)])[0]
+    assert "longest must be int, not 'x'" in rewards.spec_faults([own("brevity", longest="x")])[0]
+    assert "timeout_seconds must be above 0" in rewards.spec_faults([own("brevity", timeout_seconds=0.0)])[0]
     assert rewards.row_columns(f"{FILE}:holds_answer") == {"answer"}
 
 

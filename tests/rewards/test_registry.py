@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rewards import Gold, Kind, RewardsError, Rollout, Verdict, is_row_of, reward_function, row_problem, spec_problems
+from rewards import Gold, Kind, RewardsError, Rollout, Verdict, is_row_of, reward_function, row_fault, spec_faults
 from rewards.audit import audit_kind
 from rewards.gold import GoldUnknown, failures_of_gold, gold_columns, has_gold
 from rewards.kind import GROUPS, Row
@@ -80,7 +80,7 @@ def test_the_documented_example_of_a_kind_is_this_file() -> None:
 
 @pytest.mark.usefixtures("palindrome")
 def test_a_toy_kind_is_specified_judged_audited_and_has_gold_answers() -> None:
-    assert spec_problems([{"kind": "palindrome", "ignore_cases": True}]) == [
+    assert spec_faults([{"kind": "palindrome", "ignore_cases": True}]) == [
         "reward 1: palindrome has no option 'ignore_cases'; did you mean 'ignore_case'?"
     ]
     with reward_function([{"kind": "palindrome"}]) as reward:
@@ -92,8 +92,8 @@ def test_a_toy_kind_is_specified_judged_audited_and_has_gold_answers() -> None:
 
 @pytest.mark.usefixtures("palindrome")
 def test_a_kind_is_asked_about_rows_so_that_nobody_knows_it_by_name() -> None:
-    assert row_problem("palindrome", {"letters": "four"}) == "`letters` must be a whole number"
-    assert row_problem("palindrome", {"letters": 4}) is None
+    assert row_fault("palindrome", {"letters": "four"}) == "`letters` must be a whole number"
+    assert row_fault("palindrome", {"letters": 4}) is None
     assert is_row_of("palindrome", {"letters": 4})
     assert not is_row_of("palindrome", {"letters": None})
     assert (has_gold("palindrome"), gold_columns("palindrome")) == (True, {"letters"})
@@ -101,11 +101,11 @@ def test_a_kind_is_asked_about_rows_so_that_nobody_knows_it_by_name() -> None:
 
 def test_the_kinds_that_ship_are_asked_about_their_rows() -> None:
     names = {"instruction_id_list": ["punctuation:no_comma", "no:such"], "kwargs": [{}, {}]}
-    assert str(row_problem("instruction", names)).startswith("there is no instruction 'no:such'")
-    assert "1 constraints and 2 kwargs" in str(row_problem("instruction", {**names, "instruction_id_list": ["x"]}))
-    assert row_problem("instruction", {"answer": "7"}) is None, "another kind's row"
-    assert "`form` must be one of" in str(row_problem("python_tests", {"tests": {"form": "unittest"}}))
-    assert row_problem("python_tests", {"tests": None}) is None
+    assert str(row_fault("instruction", names)).startswith("there is no instruction 'no:such'")
+    assert "1 constraints and 2 kwargs" in str(row_fault("instruction", {**names, "instruction_id_list": ["x"]}))
+    assert row_fault("instruction", {"answer": "7"}) is None, "another kind's row"
+    assert "`form` must be one of" in str(row_fault("python_tests", {"tests": {"form": "unittest"}}))
+    assert row_fault("python_tests", {"tests": None}) is None
     assert is_row_of("instruction", {"instruction_id_list": ["punctuation:no_comma"]}), "its kwargs may be missing"
     assert not is_row_of("instruction", {"instruction_id_list": []})
     assert is_row_of("tool_call", {"tools": [{"name": "f"}], "calls": []}), "no call is something to ask for"
@@ -146,7 +146,7 @@ loaded_early = "their_rhymes" in sys.modules
 kinds = list(rewards.VERIFIERS)
 with rewards.reward_function([{"kind": "rhyme"}]) as reward:
     scores = reward(["q"] * 2, ["by the sea", "on land"])
-problems = [rewards.spec_problems([{"kind": kind}]) for kind in ("broken", "misnamed", "twice", "rime")]
+problems = [rewards.spec_faults([{"kind": kind}]) for kind in ("broken", "misnamed", "twice", "rime")]
 audit = rewards.audit.audit_kind  # test_audit.py goes through the tables of kinds that ship
 rewards.audit.audit_kind = lambda kind, **more: audit(kind, () if kind in rewards.registry.BUILT_IN else None, **more)
 audits = {one.kind: [one.rows, len(one.misjudged), one.not_audited] for one in rewards.audit.audit_kinds() if one.kind not in rewards.registry.BUILT_IN}

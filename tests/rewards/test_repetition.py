@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rewards import Rollout, Verdict, spec_problems
+from rewards import Rollout, Verdict, spec_faults
 from rewards.kinds.repetition import Repetition, loop_fraction, repeated_fraction
 
 PROSE = (
@@ -75,5 +75,5 @@ def test_a_hundred_thousand_characters_take_well_under_a_second(text: str) -> No
 
 
 def test_options_out_of_bounds_are_refused() -> None:
-    assert "ngram_size must be at least 1" in spec_problems([{"kind": "repetition", "ngram_size": 0}])[0]
-    assert "threshold must be from 0" in spec_problems([{"kind": "repetition", "threshold": 1.0}])[0]
+    assert "ngram_size must be at least 1" in spec_faults([{"kind": "repetition", "ngram_size": 0}])[0]
+    assert "threshold must be from 0" in spec_faults([{"kind": "repetition", "threshold": 1.0}])[0]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from judge_server import JudgeServer
-from rewards import Rollout, Verdict, spec_problems
+from rewards import Rollout, Verdict, spec_faults
 from rewards.kinds.judge.rubric import Criterion, read_rubric, weighted_score
 from rewards.kinds.judge.verifier import Judge
 
@@ -88,8 +88,8 @@ def test_an_unusable_rubric_is_no_verdict_and_is_refused_in_a_recipe(rubric: Any
         verdict = judged(server, "x", rubric)
     assert (verdict.score, verdict.reason, server.requests) == (None, "rubric_unusable", [])
     if isinstance(rubric, list) and rubric:
-        assert "rubric must be a list" in spec_problems([{"kind": "judge", "form": "rubric", "rubric": rubric}])[0]
-    assert "read by `form: rubric` alone" in spec_problems([{"kind": "judge", "rubric": ["a"]}])[0]
+        assert "rubric must be a list" in spec_faults([{"kind": "judge", "form": "rubric", "rubric": rubric}])[0]
+    assert "read by `form: rubric` alone" in spec_faults([{"kind": "judge", "rubric": ["a"]}])[0]
 
 
 def test_published_rubrics_are_read_under_their_own_keys() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from judge_server import FENCED, JudgeServer
-from rewards import Rollout, Verdict, machine_problems, spec_problems
+from rewards import Rollout, Verdict, machine_faults, spec_faults
 from rewards.kinds.judge.skill import SkillUnusable, read_skill
 from rewards.kinds.judge.skill_judge import stands_in
 from rewards.kinds.judge.verifier import Judge
@@ -172,9 +172,9 @@ def test_a_skill_whose_verifier_this_machine_cannot_run_is_named_before_anything
     skill: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = {"kind": "judge", "form": "skill", "skill": str(programs(skill, "critical"))}
-    assert machine_problems([spec]) == []
-    monkeypatch.setattr(PythonTests, "problem_here", lambda self: "nothing here isolates programs")
-    assert machine_problems([spec]) == ["reward 1: nothing here isolates programs"]
+    assert machine_faults([spec]) == []
+    monkeypatch.setattr(PythonTests, "fault_here", lambda self: "nothing here isolates programs")
+    assert machine_faults([spec]) == ["reward 1: nothing here isolates programs"]
 
 
 def test_a_fault_is_looked_for_in_any_case(skill: Path) -> None:
@@ -231,11 +231,11 @@ def test_a_judge_that_gives_no_evidence_gives_no_score(skill: Path) -> None:
 )
 def test_a_folder_that_is_no_skill_is_refused_in_words(file: str, text: str, message: str, skill: Path) -> None:
     (skill / file).write_text(text, encoding="utf-8")
-    (problem,) = spec_problems([{"kind": "judge", "form": "skill", "skill": str(skill)}])
+    (problem,) = spec_faults([{"kind": "judge", "form": "skill", "skill": str(skill)}])
     assert message in problem
 
 
 def test_a_skill_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SkillUnusable, match=r"SKILL\.md: cannot be read"):
         read_skill(tmp_path)
-    assert "belong together" in spec_problems([{"kind": "judge", "form": "skill"}])[0]
+    assert "belong together" in spec_faults([{"kind": "judge", "form": "skill"}])[0]

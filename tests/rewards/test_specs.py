@@ -12,16 +12,16 @@ from rewards import (
     IsolationUnavailable,
     Option,
     RewardSpecError,
-    machine_problems,
+    machine_faults,
     reward_function,
-    spec_problems,
+    spec_faults,
     verdicts,
     verifier_options,
 )
 
 REPOSITORY = Path(__file__).parents[2]
 
-PROBLEMS = [
+FAULTS = [
     ([], "no rewards"),
     ([{"weight": 1.0}], "it has no `kind`"),
     ([{"kind": "math_anwser"}], "no reward kind 'math_anwser'; did you mean 'math_answer'?"),
@@ -38,17 +38,17 @@ PROBLEMS = [
 ]
 
 
-@pytest.mark.parametrize(("specs", "message"), PROBLEMS)
+@pytest.mark.parametrize(("specs", "message"), FAULTS)
 def test_a_spec_that_cannot_work_says_what_to_write_instead(specs: list[dict[str, object]], message: str) -> None:
-    assert message in "\n".join(spec_problems(specs))
+    assert message in "\n".join(spec_faults(specs))
     with pytest.raises(RewardSpecError):
         reward_function(specs)
 
 
-def test_all_problems_are_reported_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(RewardSpecError) as caught:
         reward_function([{"kind": "math_answer", "weight": "1", "gate": 1}, {"kind": "nothing"}])
-    assert len(caught.value.problems) == 3
+    assert len(caught.value.faults) == 3
 
 
 def test_options_are_known_without_making_a_verifier() -> None:
@@ -81,8 +81,8 @@ def test_verdicts_are_given_by_name_with_their_reasons() -> None:
 
 def test_importing_rewards_loads_neither_torch_nor_a_computer_algebra_system() -> None:
     heavy = ("torch", "transformers", "trl", "numpy", "sympy", "math_verify", "httpx", "alignment")
-    code = f"import sys, rewards; print([name for name in {heavy} if name in sys.modules])"
     code = f"import sys; from rewards import *; print([name for name in {heavy} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
 
@@ -93,5 +93,5 @@ def refuse(*_: object) -> NoReturn:
 def test_what_this_machine_cannot_judge_is_reported_at_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     specs = [{"kind": "think_format"}, {"kind": "python_tests"}]
     monkeypatch.setattr("rewards.sandbox.workers.choose", refuse)
-    assert machine_problems(specs) == ["reward 2: no jail here"]
-    assert machine_problems([*specs[:1], {"kind": "python_tests", "timeout": 1}]) == [], "told by spec_problems"
+    assert machine_faults(specs) == ["reward 2: no jail here"]
+    assert machine_faults([*specs[:1], {"kind": "python_tests", "timeout": 1}]) == [], "told by spec_faults"

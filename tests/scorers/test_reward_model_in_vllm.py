@@ -10,12 +10,12 @@ import yaml
 from reward_models import untrained_reward_model
 
 from alignment.inference.reward_model import RewardModel
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from training.test_reward_model import pairs_file, run_stage
 
 
 @pytest.mark.long
-@pytest.mark.skipif(vllm_problem() is not None, reason="vLLM cannot run here")
+@pytest.mark.skipif(vllm_fault() is not None, reason="vLLM cannot run here")
 def test_a_trained_reward_model_scores_the_same_in_vllm(tmp_path: Path) -> None:
     _, output = run_stage(tmp_path, pairs_file(tmp_path / "pairs.jsonl"))
     model = RewardModel(str(output))
@@ -34,7 +34,7 @@ def test_a_trained_reward_model_scores_the_same_in_vllm(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(vllm_problem() is not None, reason="vLLM cannot run here")
+@pytest.mark.skipif(vllm_fault() is not None, reason="vLLM cannot run here")
 def test_rl_is_paid_by_a_reward_model_in_vllm_as_by_one_in_transformers(tmp_path: Path) -> None:
     """The scores that a step records are those of the same rollouts, to what the two engines' arithmetic differs by."""
     model, seen = untrained_reward_model(tmp_path / "model"), {}

@@ -137,13 +137,13 @@ def test_a_scorer_of_weight_0_changes_no_reward(scorer: Path, tmp_path: Path, mo
 
 
 def test_a_folder_whose_tokenizer_is_another_models_is_refused_in_words(tmp_path: Path) -> None:
-    from alignment.training.kinds.scorers import folder_problems
+    from alignment.training.kinds.scorers import folder_faults
 
     folder = untrained_reward_model(tmp_path / "mixed")
-    assert list(folder_problems(folder)) == []
+    assert list(folder_faults(folder)) == []
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps({**config, "vocab_size": 64}), encoding="utf-8")
-    (problem,) = folder_problems(folder)
+    (problem,) = folder_faults(folder)
     assert "its embedding 64 rows" in problem and "copy the tokenizer" in problem
-    (only,) = folder_problems(Path(resource("data/base")))
+    (only,) = folder_faults(Path(resource("data/base")))
     assert "classifies sequences with one label" in only

@@ -10,11 +10,11 @@ import pytest
 from alignment.data.sources.named import load_source
 from alignment.data.tables.fields import SHOWN
 from alignment.records.run_folder import RunFolder
-from rewards import machine_problem
+from rewards import machine_fault
 from smoke.processes import alignment
 from smoke.small_recipe import ROLLOUT, write_recipe
 
-HERE = machine_problem({"kind": "python_tests"})
+HERE = machine_fault({"kind": "python_tests"})
 pytestmark = pytest.mark.skipif(bool(HERE), reason=f"nothing isolates programs here: {HERE}")
 
 

@@ -17,7 +17,7 @@ from alignment.data.chat.template import render_prompt
 from alignment.inference.engine import GenerationRequest, SamplingSettings
 from alignment.inference.sampler import Sampler
 from alignment.inference.start import Serving, serve
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.recipe.blocks.engine import engine_options
 from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.records.adaptive import AdaptiveBudget, Bin, Probe, Target
@@ -27,7 +27,7 @@ from smoke.processes import alignment
 from smoke.serving import Served, served
 from thinking_policy import a_thinker
 
-pytestmark = pytest.mark.skipif(vllm_problem() is not None, reason=str(vllm_problem()))
+pytestmark = pytest.mark.skipif(vllm_fault() is not None, reason=str(vllm_fault()))
 QUESTIONS = ("7 - 2 + 8 =", "9 + 4 =", "3 - 8 + 5 - 1 =")
 STOP_TEXT = "\n\nTime is up.\n</think>\n\n"  # longer than what the policy itself ends its thinking with
 TOKENS = 96

@@ -9,10 +9,10 @@ from peft import get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from alignment.core.resources import resource
-from alignment.inference.adapters import vllm_problem
+from alignment.inference.adapters import vllm_fault
 from alignment.inference.engine import Engine, EngineSettings
 from alignment.inference.start import start_engine
-from alignment.inference.vllm.kind import vllm_problem as vllm_is_missing
+from alignment.inference.vllm.kind import vllm_fault as vllm_is_missing
 from alignment.inference.weights.merged import Rounding, adapter_weights, merged_weights
 from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.recipe.blocks.engine import engine_options
@@ -98,7 +98,7 @@ def test_vllm_samples_from_an_adapter_folder_and_merges_what_it_cannot_take(
 ) -> None:
     model = adapted(**lora)
     model.save_pretrained(tmp_path)
-    problem = vllm_problem(str(tmp_path))
+    problem = vllm_fault(str(tmp_path))
     assert (problem is None) == (lora["variant"] == "rslora")
     AutoTokenizer.from_pretrained(BASE).save_pretrained(tmp_path)
     engine = started(str(tmp_path), "vllm")

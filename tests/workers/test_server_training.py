@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.launcher import launcher_config
 from alignment.run.processes import environment
 
-pytestmark = [pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem())), pytest.mark.long]
+pytestmark = [pytest.mark.skipif(bool(vllm_fault()), reason=str(vllm_fault())), pytest.mark.long]
 SCRIPT = Path(__file__).parents[1] / "ranks" / "rank_jobs.py"
 MARK = "ALIGNMENT_TEST_FOLDER"  # in the environment of all that a test starts
 

@@ -21,7 +21,7 @@ from alignment.core.errors import EngineError
 from alignment.inference.engine import Engine, Generation, GenerationRequest, SamplingSettings, in_order
 from alignment.inference.start import start_engine
 from alignment.inference.thinking_budget import ThinkTokens
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.inference.vllm.server.client import ServerClient
 from alignment.inference.vllm.server.pool import ServerPool
 from alignment.inference.weights.merged import adapter_weights
@@ -31,7 +31,7 @@ from alignment.recipe.blocks.sampling import ThinkingBudget
 from alignment.run.processes import environment
 from process_tree import descendants
 
-pytestmark = pytest.mark.skipif(bool(vllm_problem()), reason=str(vllm_problem()))
+pytestmark = pytest.mark.skipif(bool(vllm_fault()), reason=str(vllm_fault()))
 TOKENS = ThinkTokens.of(AutoTokenizer.from_pretrained(BASE), "\n</think>\n\n")
 HOT = SamplingSettings(temperature=0.8, top_p=0.95, top_k=20)
 PROBE = [5, 20, 9, 33, 100, 7, 8, 12]

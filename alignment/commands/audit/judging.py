@@ -31,9 +31,9 @@ def audit_judge(given: Mapping[str, Any], data: Path, least: float, console: Con
         found = measured({"kind": "judge", **given}, known)
     except RewardSpecError as error:
         raise RecipeError(str(error)) from error
-    problems = list(faults(found, Agreement(data=str(data), least=least)))
+    reasons = list(faults(found, Agreement(data=str(data), least=least)))
     if as_json:
-        facts = {**asdict(found), **encode(agreement_figures(found)), "faults": problems}
+        facts = {**asdict(found), **encode(agreement_figures(found)), "faults": reasons}
         print(json.dumps(facts, ensure_ascii=False, indent=2))
     else:
         console.print(f"{data}, judged as judge", highlight=False, markup=False)
@@ -41,9 +41,9 @@ def audit_judge(given: Mapping[str, Any], data: Path, least: float, console: Con
         for text in found.talked:
             shown = text.replace("\n", " ")[-TALKED_SHOWN:]
             console.print(f"talked round by: … {shown}", highlight=False, markup=False)
-        for text in problems or ["it may train by these rows"]:
+        for text in reasons or ["it may train by these rows"]:
             console.print(text, highlight=False, markup=False)
-    return int(bool(problems) or not found.judged)
+    return int(bool(reasons) or not found.judged)
 
 
 def _table(found: JudgeAgreement) -> Table:

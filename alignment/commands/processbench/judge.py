@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from alignment.core.typed_json import Json
-from rewards.posting import url_problem
+from rewards.posting import url_fault
 
 
 def judge_settings(
@@ -22,9 +22,9 @@ def judge_settings(
     }
 
 
-def judge_problem(base_url: str, key_variable: str) -> str | None:
+def judge_fault(base_url: str, key_variable: str) -> str | None:
     """Why a judge cannot be asked there, or None."""
     if key_variable and not os.environ.get(key_variable, "").strip():
         return f"--judge-key-env names {key_variable}, which holds no key here; export it, or leave the option out"
-    problem = url_problem(base_url, sends_key=bool(key_variable))
-    return f"--judge cannot be used: {problem}" if problem else None
+    fault = url_fault(base_url, sends_key=bool(key_variable))
+    return f"--judge cannot be used: {fault}" if fault else None

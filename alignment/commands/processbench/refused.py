@@ -5,7 +5,7 @@ Neighbour: __init__.py (the options).
 
 from dataclasses import dataclass
 
-from alignment.commands.processbench.judge import judge_problem
+from alignment.commands.processbench.judge import judge_fault
 from alignment.core.errors import OptionError
 from alignment.evaluation.process.work import ProcessWork
 from alignment.recipe.kinds import Leaves
@@ -34,9 +34,9 @@ def scorer_of(work: ProcessWork) -> Scorer | None:
 
 def refuse(work: ProcessWork) -> None:
     """Raise OptionError with the first thing that cannot work."""
-    problem = _nothing_to_measure(work) or _no_judge(work) or _no_scorer(work) or _no_search(work)
-    if problem:
-        raise OptionError(problem)
+    fault = _nothing_to_measure(work) or _no_judge(work) or _no_scorer(work) or _no_search(work)
+    if fault:
+        raise OptionError(fault)
 
 
 def _nothing_to_measure(work: ProcessWork) -> str | None:
@@ -61,7 +61,7 @@ def _no_judge(work: ProcessWork) -> str | None:
     }  # fmt: skip
     if idle := [name for name, one in given.items() if one]:
         return f"a judge names the first wrong step and gives no scores: leave out {', '.join(idle)}"
-    return judge_problem(str(work.judge["base_url"]), str(work.judge["api_key_env"]))
+    return judge_fault(str(work.judge["base_url"]), str(work.judge["api_key_env"]))
 
 
 def _no_scorer(work: ProcessWork) -> str | None:

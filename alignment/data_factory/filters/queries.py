@@ -62,7 +62,7 @@ def _verifiable(problem: Problem, specs: Sequence[Reward], failing: str | None) 
     read = [(spec, named_columns(spec, columns)) for spec in specs]
     if not any(rewards.is_row_of(spec.kind, row) for spec, row in read if spec.weight):
         return Finding(True, "no weighted verifier applies to it")
-    trouble = next((found for spec, row in read if (found := rewards.row_problem(spec.kind, row)) is not None), failing)
+    trouble = next((found for spec, row in read if (found := rewards.row_fault(spec.kind, row)) is not None), failing)
     if trouble is not None:
         return Finding(True, trouble)
     if problem.answer:  # judged by one value, which several questions or a proof do not have

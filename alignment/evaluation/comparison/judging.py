@@ -16,7 +16,7 @@ from alignment.evaluation.comparison.figures import PairOutcome, cautions, figur
 from alignment.evaluation.comparison.plan import ComparisonPlan
 from alignment.records.comparison import ComparedPair, ComparedSide, ComparisonRecord, JudgeSpending, RecordedAnswer
 from alignment.records.policies import Policy
-from rewards import spec_problems
+from rewards import spec_faults
 from rewards.kinds.judge.pairs import Pair, PairVerdict
 from rewards.kinds.judge.verifier import Judge
 from rewards.spending import BUDGET_SPENT
@@ -50,9 +50,9 @@ def open_judge(options: Mapping[str, Json]) -> Judge:
         raise RecipeError(
             f"a judge of pairs does not read the option {unread[0]!r}; write one of: {', '.join(sorted({*NOT_DECIDING, *OF_PAIRS}))}"
         )
-    problems = spec_problems([{"kind": "judge", **options}])
-    if problems:
-        raise RecipeError("\n".join(problems))
+    faults = spec_faults([{"kind": "judge", **options}])
+    if faults:
+        raise RecipeError("\n".join(faults))
     return Judge(**options)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from alignment.inference.engine import Engine, EngineSettings
 
 
-def problem(_: int = 1) -> str | None:
+def fault(_: int = 1) -> str | None:
     """None: it runs everywhere."""
     return None
 
@@ -23,4 +23,4 @@ def start(settings: "EngineSettings") -> "Engine":
     return TransformersEngine(settings)
 
 
-ENGINE = EngineKind(name="transformers", options=EngineOptions, problem=problem, start=start)
+ENGINE = EngineKind(name="transformers", options=EngineOptions, fault=fault, start=start)

@@ -20,7 +20,7 @@ CANNOT_START = (
 )  # fmt: skip
 
 
-def vllm_problem(processes: int = 1) -> str | None:
+def vllm_fault(processes: int = 1) -> str | None:
     """Why vLLM cannot run here beside this many training processes, or None if it can."""
     if importlib.util.find_spec("vllm") is None:
         return "vllm is not installed: `make setup` installs it, or pip install 'alignment[cpu]' or 'alignment[gpu]'"
@@ -54,4 +54,4 @@ def _has_gpu() -> bool:
     return os.path.exists("/dev/nvidiactl") and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
 
 
-ENGINE = EngineKind(name="vllm", options=VllmOptions, problem=vllm_problem, start=start)
+ENGINE = EngineKind(name="vllm", options=VllmOptions, fault=vllm_fault, start=start)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from alignment.core.files import read_json
-from alignment.inference.adapters import merged_copy, vllm_problem, vllm_rank
+from alignment.inference.adapters import merged_copy, vllm_fault, vllm_rank
 from alignment.inference.engine import EngineSettings
 from alignment.records.adapter import ADAPTER_CONFIG, base_of, is_adapter_alone
 
@@ -41,7 +41,7 @@ class ServedModel:
         """dtype: in which the engine computes. whole: merge an adapter even if vLLM can take it."""
         if not is_adapter_alone(Path(policy)):
             return cls(policy)
-        if whole or vllm_problem(policy) is not None:
+        if whole or vllm_fault(policy) is not None:
             copy = merged_copy(policy, dtype, trust_remote_code=trust_remote_code)
             return cls(copy.name, merged=copy)
         config = read_json(Path(policy) / ADAPTER_CONFIG)

@@ -126,7 +126,7 @@ class EngineKind:
 
     name: str
     options: type[EngineOptions]
-    problem: Callable[[int], str | None]  # why it cannot run here beside this many training processes, or None
+    fault: Callable[[int], str | None]  # why it cannot run here beside this many training processes, or None
     start: Callable[[Any], Any]  # from inference.engine.EngineSettings to an inference.engine.Engine
     has_workers: bool = False  # it starts its workers itself, and they take new weights
 

@@ -40,7 +40,7 @@ class Document:
             root = yaml.compose(text, Loader=yaml.SafeLoader)
             self.values: Any = {} if root is None else self._value(root, ())
         except yaml.YAMLError as error:
-            raise RecipeError(f"{path}:{_yaml_problem(error, text)}") from error
+            raise RecipeError(f"{path}:{_yaml_fault(error, text)}") from error
         if not isinstance(self.values, dict):
             raise RecipeError(
                 f"{path}:1: a recipe is a mapping with name, model and stages; found {_kind(self.values)}"
@@ -177,7 +177,7 @@ class Document:
         return ".".join(parts) or "the recipe"
 
 
-def _yaml_problem(error: yaml.YAMLError, text: str) -> str:
+def _yaml_fault(error: yaml.YAMLError, text: str) -> str:
     """`line: what is wrong` of a file that is not YAML."""
     says = "this is not valid YAML:"
     if isinstance(error, yaml.reader.ReaderError):

@@ -165,7 +165,7 @@ class NemoGymEnvironments:
             raise
 
 
-def _problem_here(options: NemoGymOptions) -> str | None:
+def _fault_here(options: NemoGymOptions) -> str | None:
     """Why this machine cannot reach them; any answer will do."""
     import httpx
 
@@ -178,4 +178,4 @@ def _problem_here(options: NemoGymOptions) -> str | None:
     return None
 
 
-KIND: EnvironmentKind = EnvironmentKind("nemo_gym", NemoGymOptions, NemoGymEnvironments, _problem_here)
+KIND: EnvironmentKind = EnvironmentKind("nemo_gym", NemoGymOptions, NemoGymEnvironments, _fault_here)

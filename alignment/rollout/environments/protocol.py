@@ -100,11 +100,11 @@ class BoundedEnvironments(Protocol):
 class EnvironmentKind:
     """A kind of environment: its name, what a recipe may write for it, and how it is opened.
 
-    `options` is a pydantic model; `problem_here` says why this machine cannot run it, or None, and may start what
+    `options` is a pydantic model; `fault_here` says why this machine cannot run it, or None, and may start what
     that takes.
     """
 
     name: str
     options: type[EnvironmentOptions]
     open: Callable[[Any], Environments]
-    problem_here: Callable[[Any], str | None] = lambda options: None
+    fault_here: Callable[[Any], str | None] = lambda options: None

@@ -69,15 +69,15 @@ def open_environments(choice: EnvironmentChoice) -> Environments:
     return kind.open(_options(kind, choice))
 
 
-def environment_problems(choice: EnvironmentChoice, *, here: bool = True) -> list[str]:
+def environment_faults(choice: EnvironmentChoice, *, here: bool = True) -> list[str]:
     """What is wrong with a recipe's choice: its kind, its options, and, with `here`, this machine."""
     try:
         kind = environment_kind(choice.kind)
         options = _options(kind, choice)
     except RecipeError as error:
         return [str(error)]
-    problem = kind.problem_here(options) if here else None
-    return [] if problem is None else [problem]
+    fault = kind.fault_here(options) if here else None
+    return [] if fault is None else [fault]
 
 
 def with_tools(written: str) -> EnvironmentChoice:
@@ -87,7 +87,7 @@ def with_tools(written: str) -> EnvironmentChoice:
     """
     names = [name.strip() for name in written.split(",") if name.strip()]
     choice = EnvironmentChoice.model_validate({"kind": "tools", "tools": names} if names else {})
-    for fault in environment_problems(choice):
+    for fault in environment_faults(choice):
         raise OptionError(f"--tools {written}: {fault}")
     return choice
 

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from alignment.core.typed_json import Json
 from alignment.data.rows import Problem
 from alignment.rollout.environments.protocol import EnvironmentFault, EnvironmentOptions, EnvironmentsFull
-from rewards.posting import service_problem
+from rewards.posting import service_fault
 
 BETWEEN_TRIES_SECONDS = 0.2
 LEFT_ALONE_SECONDS = 5.0  # a server that could not be reached, while another can
@@ -31,8 +31,8 @@ class ServerOptions(EnvironmentOptions):
     @model_validator(mode="after")
     def _addresses(self) -> "ServerOptions":
         for url in self.urls:
-            if problem := service_problem(url):
-                raise ValueError(f"{url} cannot be used: {problem}")
+            if fault := service_fault(url):
+                raise ValueError(f"{url} cannot be used: {fault}")
         return self
 
 

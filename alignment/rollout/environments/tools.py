@@ -16,7 +16,7 @@ from alignment.data.rows import Message, Problem
 from alignment.rollout.environments.calls import NO_CALL, calls_in, shortened
 from alignment.rollout.environments.executors import Calculator, Executor, Python, Store, ToolError
 from alignment.rollout.environments.protocol import EnvironmentKind, EnvironmentOptions, Opening
-from rewards import machine_problem
+from rewards import machine_fault
 from rewards.kinds.tool_call.schema import Misfit, read_tools
 from rewards.kinds.tool_call.verifier import Call
 from rewards.sandbox import Limits, Sandbox
@@ -115,12 +115,12 @@ def _described(misfit: Misfit) -> str:
     return f"{misfit.reason.replace('_', ' ')} {misfit.argument!r}{expected}"
 
 
-def _problem_here(options: ToolsOptions) -> str | None:
+def _fault_here(options: ToolsOptions) -> str | None:
     """Why this machine cannot execute the tools: programs need something that isolates them."""
     if "python" not in options.tools:
         return None
-    problem = machine_problem({"kind": "python_tests"})
-    return None if problem is None else f"the tool `python` runs the policy's programs; {problem}"
+    fault = machine_fault({"kind": "python_tests"})
+    return None if fault is None else f"the tool `python` runs the policy's programs; {fault}"
 
 
-KIND = EnvironmentKind("tools", ToolsOptions, ToolConversations, _problem_here)
+KIND = EnvironmentKind("tools", ToolsOptions, ToolConversations, _fault_here)

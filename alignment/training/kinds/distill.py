@@ -18,7 +18,7 @@ from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import TrainingStage
 from alignment.recipe.trainer_keys import TrainerKeys
 from alignment.training.kinds.plan import MEASURING_KEYS, micro_batches
-from rewards.posting import url_problem
+from rewards.posting import url_fault
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -103,9 +103,9 @@ def head(recipe: Recipe, index: int, stage: DistillStage) -> Iterator[Issue]:
 def server(recipe: Recipe, index: int, stage: DistillStage) -> Iterator[Issue]:
     """A teacher's server can be asked."""
     if (one := stage.teacher.server) is not None:
-        problem = url_problem(one.base_url, sends_key=bool(one.api_key_env))
-        if problem is not None:
-            yield Issue(("stages", index, "teacher", "server", "base_url"), f"found {one.base_url!r}; {problem}")
+        fault = url_fault(one.base_url, sends_key=bool(one.api_key_env))
+        if fault is not None:
+            yield Issue(("stages", index, "teacher", "server", "base_url"), f"found {one.base_url!r}; {fault}")
 
 
 def _work(stage: DistillStage) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alignment.core.files import json_or_empty
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.recipe.blocks.scorers import RewardModelScorer
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
@@ -44,17 +44,17 @@ def _reward_model(recipe: Recipe, index: int, one: RewardModelScorer, place: Pla
         return
     folder = Path(str(one.model))
     if folder.is_dir():
-        for problem in folder_problems(folder):
-            yield Issue((*place, "model"), problem)
+        for fault in folder_faults(folder):
+            yield Issue((*place, "model"), fault)
     elif folder.is_absolute() or str(one.model).startswith(".") or str(one.model).count("/") != 1:
         yield Issue((*place, "model"), f"there is no folder {one.model}; name a reward model's folder or hub id")
 
 
 def _engine_runs(recipe: Recipe, one: RewardModelScorer, place: Place) -> Iterator[Issue]:
     """vLLM can run here, beside so many training processes."""
-    problem = vllm_problem(recipe.hardware.processes) if one.engine == "vllm" else None
-    if problem is not None:
-        yield Issue((*place, "engine"), f"vllm cannot run here: {problem}; write `engine: transformers`")
+    fault = vllm_fault(recipe.hardware.processes) if one.engine == "vllm" else None
+    if fault is not None:
+        yield Issue((*place, "engine"), f"vllm cannot run here: {fault}; write `engine: transformers`")
 
 
 def _whole_groups(recipe: Recipe, stage: "GrpoStage", one: RewardModelScorer, place: Place) -> Iterator[Issue]:
@@ -69,7 +69,7 @@ def _whole_groups(recipe: Recipe, stage: "GrpoStage", one: RewardModelScorer, pl
         )
 
 
-def folder_problems(folder: Path) -> Iterator[str]:
+def folder_faults(folder: Path) -> Iterator[str]:
     """Why a folder cannot score conversations: it is no reward model, or its tokenizer is not the model's."""
     config = json_or_empty(folder / "config.json")
     if not config:

@@ -16,7 +16,7 @@ from alignment.recipe.issue import Issue
 from alignment.recipe.kinds import Done, LintIntent, StageKind
 from alignment.recipe.schema import Recipe
 from alignment.recipe.stage import StageFields
-from rewards.posting import url_problem
+from rewards.posting import url_fault
 
 if TYPE_CHECKING:
     from alignment.training.context import StageContext
@@ -68,9 +68,9 @@ def judges(recipe: Recipe, index: int, stage: StepLabelsStage) -> Iterator[Issue
     method = stage.method
     for one in method.of if isinstance(method, Consensus) else (method,):
         if isinstance(one, JudgedSteps):
-            problem = url_problem(one.base_url, sends_key=bool(one.api_key_env))
-            if problem is not None:
-                yield Issue(("stages", index, "method"), f"base_url cannot be used: {problem}")
+            fault = url_fault(one.base_url, sends_key=bool(one.api_key_env))
+            if fault is not None:
+                yield Issue(("stages", index, "method"), f"base_url cannot be used: {fault}")
 
 
 def programs_run(recipe: Recipe, index: int, stage: StepLabelsStage) -> Iterator[Issue]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from rewards.contract import SAMPLED_COLUMNS, Rollout, Verdict
 from rewards.kinds.http_verify.responses import request_params, response
-from rewards.posting import Answered, Service, service_problem
+from rewards.posting import Answered, Service, service_fault
 
 NOT_SENT = SAMPLED_COLUMNS | {"completion_text", "tools"}  # not of the row, or sent in another place
 LARGEST_BODY = 10_000_000  # bytes
@@ -32,14 +32,14 @@ class HttpVerify:
         concurrency: int = 8,
         retries: int = 3,
     ) -> None:
-        problem = self.option_problem(url, api_key_env, timeout_seconds, concurrency, retries)
-        if problem is not None:
-            raise ValueError(problem)
+        fault = self.option_fault(url, api_key_env, timeout_seconds, concurrency, retries)
+        if fault is not None:
+            raise ValueError(fault)
         address = url if url.rstrip("/").endswith("/verify") else f"{url.rstrip('/')}/verify"
         self._service = Service(address, api_key_env, timeout_seconds, concurrency, retries)
 
     @staticmethod
-    def option_problem(
+    def option_fault(
         url: str = "http://127.0.0.1:8000",
         api_key_env: str = "",
         timeout_seconds: float = 30.0,
@@ -47,9 +47,9 @@ class HttpVerify:
         retries: int = 3,
     ) -> str | None:
         """What is wrong with options whose names and types are right, or None."""
-        problem = service_problem(url)
-        if problem is not None:
-            return f"url cannot be used: {problem}"
+        fault = service_fault(url)
+        if fault is not None:
+            return f"url cannot be used: {fault}"
         if timeout_seconds <= 0 or concurrency < 1 or retries < 0:
             return "timeout_seconds and concurrency must be above zero, and retries not below it"
         return None

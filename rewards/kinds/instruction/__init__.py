@@ -9,18 +9,18 @@ from typing import Any
 from rewards.kind import Kind
 from rewards.kinds.instruction.constraints import listed
 from rewards.kinds.instruction.table import ROWS
-from rewards.kinds.instruction.verifier import Instruction, instruction_problem
+from rewards.kinds.instruction.verifier import Instruction, instruction_fault
 
 
-def row_problem(columns: Mapping[str, Any]) -> str | None:
+def row_fault(columns: Mapping[str, Any]) -> str | None:
     """Why a row's constraints can never be judged, or None."""
     names, kwargs = listed(columns.get("instruction_id_list")) or (), listed(columns.get("kwargs"))
     if kwargs is not None and len(kwargs) != len(names):
         return (
             f"it has {len(names)} constraints and {len(kwargs)} kwargs; write one mapping, or null, for each constraint"
         )
-    found = (instruction_problem(*one) for one in zip(names, kwargs or [None] * len(names), strict=True))
-    return next((problem for problem in found if problem is not None), None)
+    found = (instruction_fault(*one) for one in zip(names, kwargs or [None] * len(names), strict=True))
+    return next((fault for fault in found if fault is not None), None)
 
 
-KIND = Kind("instruction", Instruction, ROWS, row_problem=row_problem, optional=("kwargs",))
+KIND = Kind("instruction", Instruction, ROWS, row_fault=row_fault, optional=("kwargs",))

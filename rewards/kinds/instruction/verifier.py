@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from rewards.contract import Rollout, Verdict, not_applicable
-from rewards.kinds.instruction.constraints import CONSTRAINTS, given, listed, parameter_problem
+from rewards.kinds.instruction.constraints import CONSTRAINTS, given, listed, parameter_fault
 
 Reading = Literal["strict", "loose"]
 READINGS: tuple[Reading, ...] = get_args(Reading)
@@ -74,12 +74,12 @@ def variants(answer: str) -> list[str]:
     return list(dict.fromkeys([*cut, *(reading.replace("*", "") for reading in cut)]))
 
 
-def instruction_problem(instruction_id: str, kwargs: Mapping[str, Any] | None) -> str | None:
+def instruction_fault(instruction_id: str, kwargs: Mapping[str, Any] | None) -> str | None:
     """Why a row's constraint can never be judged, or None when it can be. For use when data is loaded."""
     if instruction_id not in CONSTRAINTS:
         return f"there is no instruction {instruction_id!r}; there are: {', '.join(CONSTRAINTS)}"
-    problem = parameter_problem(CONSTRAINTS[instruction_id], kwargs)
-    return None if problem is None else f"{instruction_id} cannot be judged: {problem}"
+    fault = parameter_fault(CONSTRAINTS[instruction_id], kwargs)
+    return None if fault is None else f"{instruction_id} cannot be judged: {fault}"
 
 
 def _unusable(names: Any, kwargs: Any) -> Verdict | None:
@@ -89,9 +89,9 @@ def _unusable(names: Any, kwargs: Any) -> Verdict | None:
     for name, values in zip(names, _filled(names, kwargs), strict=True):
         if name not in CONSTRAINTS:
             return Verdict(None, "instruction_unknown", {"instruction": name})
-        problem = parameter_problem(CONSTRAINTS[name], values)
-        if problem is not None:
-            return Verdict(None, "kwargs_unusable", {"instruction": name, "problem": problem})
+        fault = parameter_fault(CONSTRAINTS[name], values)
+        if fault is not None:
+            return Verdict(None, "kwargs_unusable", {"instruction": name, "fault": fault})
     return None
 
 

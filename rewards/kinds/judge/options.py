@@ -9,7 +9,7 @@ from rewards.kinds.judge.forms import CRITERIA
 from rewards.kinds.judge.rubric import MOST_CRITERIA, Aggregate, read_rubric
 from rewards.kinds.judge.skill import SkillUnusable, read_skill
 from rewards.kinds.judge.skill_tools import SkillVerifiers
-from rewards.posting import url_problem
+from rewards.posting import url_fault
 
 LEAST_CHARACTERS = 4000
 
@@ -52,17 +52,17 @@ class JudgeOptions:
         return {name: float(getattr(self, f"{name}_weight")) for name in CRITERIA}
 
 
-def problem_of(one: JudgeOptions) -> str | None:
+def fault_of(one: JudgeOptions) -> str | None:
     """What is wrong with options whose names and types are right, or None."""
-    found = [*_asking_problems(one), *_budget_problems(one), *_form_problems(one)]
+    found = [*_asking_faults(one), *_budget_faults(one), *_form_faults(one)]
     return "; ".join(found) or None
 
 
-def _asking_problems(one: JudgeOptions) -> list[str]:
+def _asking_faults(one: JudgeOptions) -> list[str]:
     found = []
-    problem = url_problem(one.base_url, sends_key=bool(one.api_key_env))
-    if problem is not None:
-        found.append(f"base_url cannot be used: {problem}")
+    fault = url_fault(one.base_url, sends_key=bool(one.api_key_env))
+    if fault is not None:
+        found.append(f"base_url cannot be used: {fault}")
     if one.timeout_seconds <= 0 or one.concurrency < 1 or one.retries < 0:
         found.append("timeout_seconds and concurrency must be above zero, and retries not below it")
     if one.patience_seconds < 0:
@@ -74,7 +74,7 @@ def _asking_problems(one: JudgeOptions) -> list[str]:
     return found
 
 
-def _budget_problems(one: JudgeOptions) -> list[str]:
+def _budget_faults(one: JudgeOptions) -> list[str]:
     amounts = (one.max_tokens_total, one.max_cost, one.price_per_million_input, one.price_per_million_output)
     if any(not 0 <= amount < float("inf") for amount in amounts):
         return ["max_tokens_total, max_cost and prices must be 0 or above"]
@@ -83,8 +83,8 @@ def _budget_problems(one: JudgeOptions) -> list[str]:
     return []
 
 
-def _form_problems(one: JudgeOptions) -> list[str]:
-    found = _skill_problems(one)
+def _form_faults(one: JudgeOptions) -> list[str]:
+    found = _skill_faults(one)
     if min(one.weights.values()) < 0 or sum(one.weights.values()) <= 0:
         found.append("no weight of a criterion may be below zero, and one has to be above")
     if one.rubric and one.form != "rubric":
@@ -97,7 +97,7 @@ def _form_problems(one: JudgeOptions) -> list[str]:
     return found
 
 
-def _skill_problems(one: JudgeOptions) -> list[str]:
+def _skill_faults(one: JudgeOptions) -> list[str]:
     if bool(one.skill) != (one.form == "skill"):
         return ["`form: skill` and the folder in `skill` belong together; write both or neither"]
     if not one.skill:

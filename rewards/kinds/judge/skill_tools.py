@@ -47,11 +47,11 @@ class SkillVerifiers:
     """The verifiers of a skill, ready to judge. Raises SkillUnusable for one whose options are wrong."""
 
     def __init__(self, skill: Skill) -> None:
-        from rewards.specs import reward_function, spec_problems
+        from rewards.specs import reward_function, spec_faults
 
         specs = [dict(one.spec) for one in skill.verifiers]
-        if specs and (problems := spec_problems(specs)):
-            raise SkillUnusable(f"the verifiers of the skill {skill.name}: {'; '.join(problems)}")
+        if specs and (faults := spec_faults(specs)):
+            raise SkillUnusable(f"the verifiers of the skill {skill.name}: {'; '.join(faults)}")
         self._reward = reward_function(specs) if specs else None
         components = () if self._reward is None else self._reward.components
         self._declared = tuple(zip(skill.verifiers, components, strict=True))
@@ -81,11 +81,11 @@ class SkillVerifiers:
             self._reward.close()
 
 
-def problem_here(skill: Skill) -> str | None:
+def fault_here(skill: Skill) -> str | None:
     """Why a verifier of a skill cannot judge on this machine, or None. Starts what that needs, and ends it."""
-    from rewards.specs import machine_problem
+    from rewards.specs import machine_fault
 
-    return next((found for one in skill.verifiers if (found := machine_problem(one.spec)) is not None), None)
+    return next((found for one in skill.verifiers if (found := machine_fault(one.spec)) is not None), None)
 
 
 def tool_name(verifier: SkillVerifier) -> str:

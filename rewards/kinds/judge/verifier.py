@@ -15,14 +15,14 @@ from rewards.contract import Rollout, Verdict, not_applicable
 from rewards.kinds.judge.endpoint import Connection, Endpoint, Reply, Request
 from rewards.kinds.judge.forms import Form, checklist_form, criteria_form, read_checklist, reference_form
 from rewards.kinds.judge.judgements import Budget, Judgements
-from rewards.kinds.judge.options import JudgeOptions, problem_of
+from rewards.kinds.judge.options import JudgeOptions, fault_of
 from rewards.kinds.judge.pairs import Pair, PairVerdict, Prompt, compared
 from rewards.kinds.judge.prompt import Part, TooLong, build, prompt_text
 from rewards.kinds.judge.rubric import read_rubric, rubric_form, rubric_shown
 from rewards.kinds.judge.skill import Skill, read_skill
 from rewards.kinds.judge.skill_judge import evidence_form, evidence_parts, missing_evidence, unanswered
 from rewards.kinds.judge.skill_tools import Checked, SkillVerifiers, choice_form, offered, picked_names, texts_of
-from rewards.kinds.judge.skill_tools import problem_here as skill_problem_here
+from rewards.kinds.judge.skill_tools import fault_here as skill_fault_here
 from rewards.spending import Spending
 
 LONGEST_REASONING = 500  # characters of a judge's reasoning that are kept as evidence
@@ -52,9 +52,9 @@ class Judge:
     columns: tuple[str, ...] = ()
 
     def __init__(self, **options: Any) -> None:
-        problem = self.option_problem(**options)
-        if problem is not None:
-            raise ValueError(problem)
+        fault = self.option_fault(**options)
+        if fault is not None:
+            raise ValueError(fault)
         self.options = one = JudgeOptions(**options)
         self.columns = () if one.rubric else COLUMNS[one.form]
         self._skill = read_skill(Path(one.skill)) if one.form == "skill" else None
@@ -75,9 +75,9 @@ class Judge:
         self._endpoint = Endpoint(connection, Judgements(Path(one.judgements) if one.judgements else None, budget))
 
     @staticmethod
-    def option_problem(**options: Any) -> str | None:
+    def option_fault(**options: Any) -> str | None:
         """What is wrong with options whose names and types are right, or None."""
-        return problem_of(JudgeOptions(**options))
+        return fault_of(JudgeOptions(**options))
 
     @property
     def model(self) -> str:
@@ -103,9 +103,9 @@ class Judge:
         if self._verifiers is not None:
             self._verifiers.close()
 
-    def problem_here(self) -> str | None:
+    def fault_here(self) -> str | None:
         """Why a verifier of the skill cannot judge on this machine, or None."""
-        return None if self._skill is None else skill_problem_here(self._skill)
+        return None if self._skill is None else skill_fault_here(self._skill)
 
     def _judge_by_skill(self, skill: Skill, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """What the judge picks, what verifiers find, its evidence beside that, and what follows from both."""

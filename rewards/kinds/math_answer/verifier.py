@@ -187,7 +187,7 @@ def check_references(answers: Sequence[str]) -> list[str | None]:
     unsure = [text for text in dict.fromkeys(texts) if text and not _is_readable(text)]
     asked = [[text, EASY_ANSWER] for text in unsure]
     outcomes = dict(zip(unsure, _checking_pool().map(asked) if asked else [], strict=True))
-    return [_reference_problem(answer, text, outcomes) for answer, text in zip(answers, texts, strict=True)]
+    return [_reference_fault(answer, text, outcomes) for answer, text in zip(answers, texts, strict=True)]
 
 
 def _leaves_to_compute(pair: Open) -> bool:
@@ -205,7 +205,7 @@ def _is_readable(text: str) -> bool:
     )
 
 
-def _reference_problem(answer: str, text: str | None, outcomes: dict[str, Outcome]) -> str | None:
+def _reference_fault(answer: str, text: str | None, outcomes: dict[str, Outcome]) -> str | None:
     if text is None:
         return f"the answer {answer!r} holds nothing to compare with"
     outcome = outcomes.get(text)

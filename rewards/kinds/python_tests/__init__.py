@@ -18,10 +18,10 @@ def gold_program(columns: Mapping[str, Any]) -> str:
     return fenced_program(str(columns.get("solution", "")))
 
 
-def row_problem(columns: Mapping[str, Any]) -> str | None:
+def row_fault(columns: Mapping[str, Any]) -> str | None:
     """Why a row's tests can never be judged, or None."""
     tests = columns.get("tests")
     return None if tests is None else check_tests(tests)
 
 
-KIND = Kind("python_tests", PythonTests, ROWS, Gold(gold_program, "solution"), row_problem)
+KIND = Kind("python_tests", PythonTests, ROWS, Gold(gold_program, "solution"), row_fault)

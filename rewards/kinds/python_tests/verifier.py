@@ -59,7 +59,7 @@ class PythonTests:
                 waiting.append((position, read[1]))
                 yield read[0]
 
-    def problem_here(self) -> str | None:
+    def fault_here(self) -> str | None:
         """Why nothing here can isolate a program; None where a jail can be started."""
         try:
             self._sandbox.open()

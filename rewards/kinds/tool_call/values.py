@@ -99,7 +99,7 @@ def read_calls(value: Any) -> list[ExpectedCall] | None:
         return None
 
 
-def reference_problem(tools: Mapping[str, Tool], calls: Sequence[ExpectedCall]) -> str | None:
+def reference_fault(tools: Mapping[str, Tool], calls: Sequence[ExpectedCall]) -> str | None:
     """Why a reference can never be met with its own tools, or None."""
     for call in calls:
         if call.name not in tools:

@@ -12,7 +12,7 @@ from typing import Any
 
 from rewards.contract import THINK_CLOSE, THINK_OPEN, Rollout, Verdict, content_text, not_applicable, split_thinking
 from rewards.kinds.tool_call.schema import Tool, read_tools
-from rewards.kinds.tool_call.values import ExpectedCall, read_calls, reference_problem
+from rewards.kinds.tool_call.values import ExpectedCall, read_calls, reference_fault
 
 CALL_OPEN, CALL_CLOSE = "<tool_call>", "</tool_call>"
 MOST_BLOCKS = 1000  # that are looked into for think tags
@@ -84,10 +84,10 @@ class ToolCall:
             return not_applicable(absent)
         tools, expected = read_tools(given["tools"]), read_calls(given["calls"])
         if tools is None or expected is None:
-            return Verdict(None, "reference_unusable", {"problem": "tools" if tools is None else "calls"})
-        problem = reference_problem(tools, expected)
-        if problem is not None:
-            return Verdict(None, "reference_unusable", {"problem": problem})
+            return Verdict(None, "reference_unusable", {"fault": "tools" if tools is None else "calls"})
+        fault = reference_fault(tools, expected)
+        if fault is not None:
+            return Verdict(None, "reference_unusable", {"fault": fault})
         most = max(MOST_CALLS, len(expected))
         made = calls_of(rollout, most + 1)
         if not rollout.answer and not made:

@@ -41,10 +41,10 @@ def choose(isolation: Isolation, attempt: Callable[[Backend], str | None]) -> Ba
         raise IsolationUnavailable(f"programs can be run in isolation on Linux only, not on {sys.platform}. {ADVICE}")
     failed = []
     for backend in candidates(isolation):
-        problem = backend.problem() or attempt(backend)
-        if problem is None:
+        fault = backend.fault() or attempt(backend)
+        if fault is None:
             return backend
-        failed.append(f"{backend.described}: {problem}")
+        failed.append(f"{backend.described}: {fault}")
     raise IsolationUnavailable(
         f"no program was run, because nothing here can isolate one ({'; '.join(failed)}). {ADVICE}"
     )

@@ -22,12 +22,12 @@ class Bubblewrap:
         """Which way this is, in words for a message."""
         return f"{self.name} {'in a user namespace' if self.as_user_namespace else 'as root'}"
 
-    def problem(self) -> str | None:
+    def fault(self) -> str | None:
         """Why it cannot work here, as far as can be seen without trying; None when it may."""
         return (
             "bwrap is not installed"
             if shutil.which("bwrap") is None
-            else visible.problem_of_rights(self.as_user_namespace)
+            else visible.fault_of_rights(self.as_user_namespace)
         )
 
     def command(self, limits: Limits, control: int, directory: str, modules: Sequence[str] = ()) -> list[str]:

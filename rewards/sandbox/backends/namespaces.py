@@ -21,9 +21,9 @@ class Namespaces:
         """Which way this is, in words for a message."""
         return f"{self.name} {'in a user namespace' if self.as_user_namespace else 'as root'}"
 
-    def problem(self) -> str | None:
+    def fault(self) -> str | None:
         """Why it cannot work here, as far as can be seen without trying; None when it may."""
-        return visible.problem_of_rights(self.as_user_namespace)
+        return visible.fault_of_rights(self.as_user_namespace)
 
     def command(self, limits: Limits, control: int, directory: str, modules: Sequence[str] = ()) -> list[str]:
         """The command that starts a zygote on a control descriptor."""

@@ -22,7 +22,7 @@ class Backend(Protocol):
         """Which way this is, in words for a message."""
         ...
 
-    def problem(self) -> str | None:
+    def fault(self) -> str | None:
         """Why it cannot work here, as far as can be seen without trying; None when it may."""
         ...
 

@@ -19,7 +19,7 @@ class Unisolated:
         """Which way this is, in words for a message."""
         return "without isolation"
 
-    def problem(self) -> str | None:
+    def fault(self) -> str | None:
         """Nothing is needed."""
         return None
 

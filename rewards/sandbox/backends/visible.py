@@ -48,7 +48,7 @@ def _settings(limits: Limits, modules: Sequence[str], *, isolated: bool, **where
     return json.dumps({"isolated": isolated, "mounts": isolated, "modules": list(modules), **where, **bounds})
 
 
-def problem_of_rights(as_user_namespace: bool) -> str | None:
+def fault_of_rights(as_user_namespace: bool) -> str | None:
     """What a jail lacks on this machine, whichever way it is made; None where nothing is seen to be missing."""
     if not as_user_namespace and (os.geteuid() != 0 or spare_user() is None):
         return "it needs root with user ids to spare"

@@ -5,16 +5,16 @@ Neighbours: pool.py (the engine), recipe/blocks/engine.py (the list, and the opt
 
 from typing import TYPE_CHECKING
 
-from alignment.inference.vllm.kind import vllm_problem
+from alignment.inference.vllm.kind import vllm_fault
 from alignment.recipe.blocks.engine import EngineKind, VllmServerOptions
 
 if TYPE_CHECKING:
     from alignment.inference.engine import Engine, EngineSettings
 
 
-def problem(_: int = 1) -> str | None:
+def fault(_: int = 1) -> str | None:
     """As vLLM's in this process, but beside any number of training processes, which share the servers."""
-    return vllm_problem()
+    return vllm_fault()
 
 
 def start(settings: "EngineSettings") -> "Engine":
@@ -24,4 +24,4 @@ def start(settings: "EngineSettings") -> "Engine":
     return ServerPool(settings)
 
 
-ENGINE = EngineKind(name="vllm_server", options=VllmServerOptions, problem=problem, start=start, has_workers=True)
+ENGINE = EngineKind(name="vllm_server", options=VllmServerOptions, fault=fault, start=start, has_workers=True)

@@ -137,10 +137,10 @@ def _line(stream: IO[str], timeout_seconds: float) -> str:
     return line
 
 
-def _problem_here(options: BfclOptions) -> str | None:
+def _fault_here(options: BfclOptions) -> str | None:
     if not (Path(options.package) / "bfcl_eval").is_dir():
         return f"there is no bfcl_eval in {options.package}; {INSTALL}"
     return None
 
 
-KIND = EnvironmentKind("bfcl", BfclOptions, BfclEpisodes, _problem_here)
+KIND = EnvironmentKind("bfcl", BfclOptions, BfclEpisodes, _fault_here)

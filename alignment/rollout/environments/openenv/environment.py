@@ -132,7 +132,7 @@ def _schema(url: str, options: OpenEnvOptions) -> dict[str, Json] | None:
     return action if isinstance(action, dict) else None
 
 
-def _problem_here(options: OpenEnvOptions) -> str | None:
+def _fault_here(options: OpenEnvOptions) -> str | None:
     """Why this machine cannot reach them: each has to answer GET /health."""
     import httpx
 
@@ -149,4 +149,4 @@ def _problem_here(options: OpenEnvOptions) -> str | None:
     return None
 
 
-KIND = EnvironmentKind("openenv", OpenEnvOptions, OpenEnvEnvironments, _problem_here)
+KIND = EnvironmentKind("openenv", OpenEnvOptions, OpenEnvEnvironments, _fault_here)

@@ -226,7 +226,7 @@ def _text(content: Any) -> str:
     return str(content or "")
 
 
-def _problem_here(options: VerifiersOptions) -> str | None:
+def _fault_here(options: VerifiersOptions) -> str | None:
     """Why this machine cannot reach them: each server has to answer."""
     if any(find_spec(name) is None for name in ("zmq", "msgpack")):
         return "the environment `verifiers` needs pyzmq and msgpack; write `pip install 'alignment[verifiers]'`"
@@ -241,4 +241,4 @@ def _problem_here(options: VerifiersOptions) -> str | None:
     return None
 
 
-KIND = EnvironmentKind("verifiers", VerifiersOptions, VerifiersEnvironments, _problem_here)
+KIND = EnvironmentKind("verifiers", VerifiersOptions, VerifiersEnvironments, _fault_here)

@@ -20,10 +20,10 @@ from rewards.kinds.instruction.constraints.parameters import (
     Demand,
     given,
     listed,
-    parameter_problem,
+    parameter_fault,
 )
 
-__all__ = ["CONSTRAINTS", "DEMANDS", "Constraint", "Demand", "given", "listed", "parameter_problem"]
+__all__ = ["CONSTRAINTS", "DEMANDS", "Constraint", "Demand", "given", "listed", "parameter_fault"]
 
 CONSTRAINTS: dict[str, Constraint] = {
     "change_case:capital_word_frequency": Constraint(words.capital_word_frequency, "planning"),

@@ -98,7 +98,7 @@ def listed(value: Any) -> Any:
     return value
 
 
-def parameter_problem(constraint: Constraint, kwargs: Any) -> str | None:
+def parameter_fault(constraint: Constraint, kwargs: Any) -> str | None:
     """Why a constraint cannot be judged with these values, or None when it can."""
     if kwargs is not None and not isinstance(kwargs, Mapping):
         return f"its kwargs are {kwargs!r}, and have to be a mapping"
