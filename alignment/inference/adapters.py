@@ -6,6 +6,7 @@ Neighbours: records/adapter.py (adapters on disk), weights/merged.py (how weight
 import copy
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def vllm_fault(policy: str) -> str | None:
     return vllm_refuses(json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")))
 
 
-def vllm_refuses(config: dict[str, Any]) -> str | None:
+def vllm_refuses(config: Mapping[str, Any]) -> str | None:
     """What of an adapter's settings (PEFT's names) vLLM 0.31 does not have, or None."""
     for key, what in (
         ("use_dora", "DoRA"),

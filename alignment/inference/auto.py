@@ -30,4 +30,6 @@ def _started(chosen: EngineKind, settings: "EngineSettings") -> "Engine":
     return started
 
 
-ENGINE = EngineKind(name="auto", options=VllmOptions, fault=transformers.ENGINE.fault, start=start)
+ENGINE = EngineKind(
+    "auto", VllmOptions, transformers.ENGINE.fault, start, adapter_fault=vllm.ENGINE.adapter_fault, memory="reserved"
+)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 from alignment.core.resources import model_place
 from alignment.inference.start import BESIDE_TRAINER
+from alignment.recipe.blocks.engine import engine_kind
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.recipe.blocks.judges import ServedJudge
 from alignment.recipe.kinds import kind_of
@@ -224,10 +225,11 @@ def _engine(shape: Shape, training: Training, device_gib: float) -> float:
     if rollout is None or not kind_of(training.stage).explores:
         return 0.0
     options = rollout.engine
-    if training.on_gpu and options.type in ("vllm", "auto"):
+    memory = engine_kind(options.type).memory
+    if training.on_gpu and memory == "reserved":
         return (getattr(options, "gpu_memory_fraction", None) or BESIDE_TRAINER) * device_gib * GIB
-    if options.type not in ("vllm", "auto", "transformers"):
-        return 0.0  # elsewhere
+    if memory == "elsewhere":
+        return 0.0
     size = 2 if options.resolved_dtype(on_gpu=training.on_gpu) == "bfloat16" else 4
     at_once = min(options.max_sequences, rollout.problems_per_step * rollout.generations // training.hardware.processes)
     length = rollout.max_prompt_tokens + rollout.max_completion_tokens

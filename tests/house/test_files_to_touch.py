@@ -26,17 +26,30 @@ def files_that_write(name: str) -> set[str]:
     return {file for file, text in SOURCES.items() if quoted.search(text)}
 
 
-@pytest.mark.parametrize("kind", ["repetition"])  # a judge is more than a verifier: the run serves and measures it
+# Others are named again by what asks them: evaluation's figures, a judge's servers, the environment's own score.
+@pytest.mark.parametrize("kind", ["http_verify", "repetition"])
 def test_a_verifier_is_its_own_file_and_a_line_of_the_registry(kind: str) -> None:
     own = {file for file in SOURCES if file.startswith((f"rewards/kinds/{kind}.py", f"rewards/kinds/{kind}/"))}
     assert own and kind in VERIFIERS
     assert files_that_write(kind) - own == {"rewards/registry.py"}
 
 
-@pytest.mark.parametrize("kind", ["dpo", "sample"])
+@pytest.mark.parametrize("kind", [
+    "dpo", "sample", "distill", "step_labels", "prm", "filter_queries", "filter_responses", "filter_quality",
+    "deduplicate", "decontaminate",
+])  # fmt: skip
 def test_a_stage_kind_is_its_own_file_and_a_line_of_the_registry(kind: str) -> None:
     assert kind in BUILT_IN
     assert files_that_write(kind) == {f"alignment/training/kinds/{kind}.py", "alignment/recipe/kinds.py"}
+
+
+def test_an_engine_is_its_own_folder_and_a_line_of_the_list() -> None:
+    own = {file for file in SOURCES if file.startswith("alignment/inference/vllm/server/")}
+    judges = {
+        "alignment/recipe/blocks/judges.py",
+        "alignment/checks/judges.py",
+    }  # are served by this engine and no other
+    assert files_that_write("vllm_server") - own - judges == {"alignment/recipe/blocks/engine.py"}
 
 
 @pytest.mark.parametrize("algorithm", ["dapo", "dr_grpo", "gspo", "cispo", "rloo"])

@@ -23,4 +23,4 @@ def start(settings: "EngineSettings") -> "Engine":
     return TransformersEngine(settings)
 
 
-ENGINE = EngineKind(name="transformers", options=EngineOptions, fault=fault, start=start)
+ENGINE = EngineKind("transformers", EngineOptions, fault, start, adapter_fault=lambda _: None, memory="as_needed")

@@ -5,7 +5,8 @@ Neighbours: in_process.py (the engine), recipe/blocks/engine.py (the list).
 
 import importlib.util
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from alignment.core.errors import EngineError
 from alignment.core.machine import versions
@@ -54,4 +55,11 @@ def _has_gpu() -> bool:
     return os.path.exists("/dev/nvidiactl") and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
 
 
-ENGINE = EngineKind(name="vllm", options=VllmOptions, fault=vllm_fault, start=start)
+def adapter_fault(config: Mapping[str, Any]) -> str | None:
+    """Why vLLM does not take an adapter with these PEFT settings, or None."""
+    from alignment.inference.adapters import vllm_refuses
+
+    return vllm_refuses(config)
+
+
+ENGINE = EngineKind("vllm", VllmOptions, vllm_fault, start, adapter_fault=adapter_fault, memory="reserved")

@@ -7,7 +7,7 @@ inference/start.py (starts one), docs/rollouts.md (how to write one).
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -120,6 +120,11 @@ class VllmServerOptions(EngineOptions):
         return self
 
 
+# What an engine holds in the process of a stage: nothing; weights and caches as it needs them; or, on a GPU, a fraction
+# of the device from its start, and on a CPU as it needs.
+EngineMemory = Literal["elsewhere", "as_needed", "reserved"]
+
+
 @dataclass(frozen=True)
 class EngineKind:
     """The declaration of an engine. No field may need torch; `start` imports it when called."""
@@ -129,6 +134,9 @@ class EngineKind:
     fault: Callable[[int], str | None]  # why it cannot run here beside this many training processes, or None
     start: Callable[[Any], Any]  # from inference.engine.EngineSettings to an inference.engine.Engine
     has_workers: bool = False  # it starts its workers itself, and they take new weights
+    # Why it does not take an adapter with these PEFT settings alone, or None; left out, it takes none.
+    adapter_fault: Callable[[Mapping[str, Any]], str | None] = lambda _: "it is not known to take adapters"
+    memory: EngineMemory = "elsewhere"
 
 
 def engine_kind(name: str) -> EngineKind:

@@ -12,12 +12,9 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from alignment.inference.adapters import vllm_refuses
 from alignment.inference.weights.merged import Rounding, adapter_weights, merged_weights
-from alignment.recipe.blocks.engine import EngineOptions
+from alignment.recipe.blocks.engine import EngineOptions, engine_kind
 from alignment.training.kinds.grpo import GrpoStage
-
-ADAPTER_ENGINES = ("auto", "vllm", "transformers", "vllm_server")
 
 
 class EngineWeights:
@@ -55,9 +52,8 @@ class EngineWeights:
             return "the engine has no base in the same 4 bits"
         if getattr(options, "endpoints", None):
             return "servers that run already do not see this machine's files"
-        if options.type not in ADAPTER_ENGINES:
-            return f"engine {options.type} is not known to take adapters"
-        return None if options.type == "transformers" else vllm_refuses(self.config.to_dict())
+        refused = engine_kind(options.type).adapter_fault(self.config.to_dict())
+        return refused and f"engine {options.type}: {refused}"
 
     @property
     def config(self) -> Any:

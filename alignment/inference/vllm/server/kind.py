@@ -5,7 +5,7 @@ Neighbours: pool.py (the engine), recipe/blocks/engine.py (the list, and the opt
 
 from typing import TYPE_CHECKING
 
-from alignment.inference.vllm.kind import vllm_fault
+from alignment.inference.vllm.kind import adapter_fault, vllm_fault
 from alignment.recipe.blocks.engine import EngineKind, VllmServerOptions
 
 if TYPE_CHECKING:
@@ -24,4 +24,4 @@ def start(settings: "EngineSettings") -> "Engine":
     return ServerPool(settings)
 
 
-ENGINE = EngineKind(name="vllm_server", options=VllmServerOptions, fault=fault, start=start, has_workers=True)
+ENGINE = EngineKind("vllm_server", VllmServerOptions, fault, start, has_workers=True, adapter_fault=adapter_fault)
