@@ -29,19 +29,20 @@ def rollout(row: int) -> Trajectory:
     return one_turn(Opening(PROBLEMS[row].messages, []), made)
 
 
-def finished(seconds: float = 0.0) -> Iterator[tuple[int, Trajectory]]:
-    for row in ORDER:
+def finished(seconds: float = 0.0, order: Sequence[int] = ORDER) -> Iterator[tuple[int, Trajectory]]:
+    for row in order:
         time.sleep(seconds)
         yield row, rollout(row)
 
 
 class Slow(Scorer):
-    """Takes 200 ms for each piece, as a model that judges would."""
+    """Takes 200 ms or so for each piece, as a model that judges would."""
 
     asked: list[int]
+    seconds = 0.2
 
     def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:
-        time.sleep(0.2)
+        time.sleep(self.seconds)
         self.asked = [*getattr(self, "asked", []), len(problems)]
         return super().judge(problems, completions)
 
@@ -61,6 +62,17 @@ def test_a_slow_verifier_is_hidden_behind_sampling() -> None:
     judging.judged(PROBLEMS, finished(0.02), GROUP)  # about 2 s of sampling
     assert len(scorer.asked) >= 3 and sum(scorer.asked) == ROWS and all(count % GROUP == 0 for count in scorer.asked)
     assert judging.waited_seconds < 0.2 * len(scorer.asked) - 0.1, "less than the verdicts took"
+
+
+def test_no_piece_that_began_late_is_waited_for_before_the_last_one() -> None:
+    """From its second call on, what is not hidden is the last piece alone: its rows end with sampling."""
+    scorer, waited = Slow(SPECS), []
+    scorer.seconds, judging = 0.3, Judging(scorer)
+    for _ in range(4):
+        before = judging.waited_seconds
+        judging.judged(PROBLEMS, finished(0.01, range(ROWS)), GROUP)  # about 1 s of sampling
+        waited.append(judging.waited_seconds - before)
+    assert sorted(waited[1:])[1] < 0.36, f"a piece takes 0.3 s, and calls waited {waited}"
 
 
 def test_a_verifier_that_fails_ends_sampling_at_once() -> None:
