@@ -1,8 +1,8 @@
 """What a budget sweep costs beside bare vLLM: `python benchmarks/sweep.py POLICY [--engine vllm|transformers]`.
 
 The sweep samples, marks, decodes and grades every point of the demo's budgets. Bare vLLM then generates from the same
-prompts as many tokens for each as the sweep drew, with nothing around it. Pairs in turn, the median of the ratios of
-tokens per second. Bound: at least 0.9.
+prompts as many tokens for each as the sweep drew, with its own sampler and nothing around it: no seed for each request,
+no budget. Pairs in turn, the median of the ratios of tokens per second. Bound: at least 0.9.
 """
 
 import json
@@ -16,7 +16,9 @@ import typer
 from alignment.core.resources import resource
 from alignment.evaluation.answering import Evaluator, Question
 from alignment.evaluation.task import held_out
+from alignment.inference.vllm.in_process import generators_kept
 from alignment.recipe.blocks.engine import engine_options
+from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.rollout.scoring import Judged
 from alignment.run.plan import RunPlan
 
@@ -38,6 +40,22 @@ def bare_seconds(engine: Any, points: list[list[Judged]]) -> float:
     return time.monotonic() - started
 
 
+def bare_vllm(policy: str, settings: Evaluations) -> Any:
+    """vLLM as its user would start it, with room for as many sequences as the sweep has."""
+    from vllm import LLM
+
+    with generators_kept():
+        return LLM(
+            model=policy,
+            dtype=settings.engine.resolved_dtype(on_gpu=False),
+            enforce_eager=True,
+            max_model_len=settings.max_prompt_tokens + settings.max_completion_tokens,
+            max_num_seqs=settings.engine.max_sequences,
+            enable_prefix_caching=False,
+            disable_log_stats=True,
+        )
+
+
 def main(
     policy: Annotated[Path, typer.Argument(help="A policy that thinks, as runs/tiny-thinking/05-general_rl/output.")],
     engine: Annotated[str, typer.Option(help="What samples the sweep: vllm or transformers.")] = "vllm",
@@ -49,8 +67,7 @@ def main(
     settings = recipe.evaluations.model_copy(update={"engine": engine_options(engine)})
     problems = held_out(recipe, count, settings.seed)
     evaluator = Evaluator(settings, str(policy), "sweep")
-    peer = Evaluator(recipe.evaluations.model_copy(update={"engine": engine_options("vllm")}), str(policy), "peer")
-    vllm = peer.sampler.engine._llm  # type: ignore[attr-defined]  # noqa: SLF001  the peer is the engine alone
+    vllm = bare_vllm(str(policy), settings.model_copy(update={"engine": engine_options("vllm")}))
     ratios = []
     for number in range(pairs + 1):
         started = time.monotonic()

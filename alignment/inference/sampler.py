@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 MAX_WAITS = 8  # per completion; each is another round of sampling for that row
+BLANK_TOKENS = 8  # of a think block that are looked at first, to tell whether it is empty
 
 
 class Sampler:
@@ -147,7 +148,9 @@ class Sampler:
             return 0
         first = max(start, 0)
         end = ids.index(self._thinking.close_id, first) if self._thinking.close_id in ids[first:] else len(ids)
-        return end - start if self.tokenizer.decode(ids[first:end]).strip() else 0
+        begun = ids[first : min(end, first + BLANK_TOKENS)]  # decoding all of a long block only tells the same
+        text = self.tokenizer.decode(begun).strip() or self.tokenizer.decode(ids[first:end]).strip()
+        return end - start if text else 0
 
     def _tokenized(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

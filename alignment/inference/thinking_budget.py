@@ -71,6 +71,8 @@ def thinking_so_far(ids: Sequence[int], tokens: ThinkTokens) -> int:
 
 def forced_tokens(prompt: Sequence[int], sampled: Sequence[int], budget: int, tokens: ThinkTokens) -> list[bool]:
     """For each token after a prompt, whether the budget forced it."""
+    if tokens.open_id not in sampled and len(sampled) + max(0, thinking_so_far(prompt, tokens)) <= budget:
+        return [False] * len(sampled)  # too short to have spent it
     rule, forced = BudgetRule(prompt, budget, tokens), []
     for token in sampled:
         forced.append(rule.forced() is not None)

@@ -19,6 +19,7 @@ from alignment.rollout.environments.protocol import (
     Opening,
     ScoringEnvironment,
 )
+from alignment.rollout.environments.single_turn import SingleTurn
 from alignment.rollout.trajectory import Trajectory, TrajectoryEnd, joined
 
 
@@ -97,9 +98,16 @@ class Episode:
         return self.trajectory()
 
     @property
+    def ends_with_its_answer(self) -> bool:
+        """Whether the environment has nothing to say, score or end: no thread is needed to ask it."""
+        return isinstance(self.begun.environment, SingleTurn)
+
+    @property
     def is_scored_or_held(self) -> bool:
         """Whether the environment has something to do after the last turn."""
-        return isinstance(self.begun.environment, (ScoringEnvironment, HoldingEnvironment))
+        return not self.ends_with_its_answer and isinstance(
+            self.begun.environment, (ScoringEnvironment, HoldingEnvironment)
+        )
 
     def finish(self) -> None:
         """Ask the environment for its score, and let go of what it holds."""

@@ -132,7 +132,7 @@ class TrajectorySampler:
         for place, made in self.sampler.generate([one.next_turn() for one in episodes.values()], settings):
             index, episode = numbers[place], episodes[numbers[place]]
             episode.generations.append(made)
-            if made.stop_reason != "end":
+            if made.stop_reason != "end" or episode.ends_with_its_answer:
                 yield index, False
                 continue
             stepped[index] = self._threads.submit(episode.step, as_message(made.text))
