@@ -6,9 +6,9 @@ Neighbours: data/sources/rows.py (reads them), answering.py (answers and judges 
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from alignment.core.errors import DataError
+from alignment.core.typed_json import Json
 from alignment.core.vocabulary import SPLITS, Split
 from alignment.data.rows import Problem
 from alignment.data.sources.declared import Procedural, Table
@@ -32,7 +32,7 @@ def held_out(recipe: Recipe, count: int, seed: int) -> list[Problem]:
 
 
 def task_problems(
-    name: str, count: int, seed: int, *, parameters: dict[str, Any], path: Path | None = None
+    name: str, count: int, seed: int, *, parameters: Mapping[str, Json], path: Path | None = None
 ) -> list[Problem]:
     """`count` problems of one task, the same for the same seed; no stage trains on them.
 

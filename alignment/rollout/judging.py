@@ -7,7 +7,7 @@ groups.py.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -36,12 +36,17 @@ class Judging:
         self._before: dict[int, _Times] = {}  # by the number of rollouts: replacements are fewer, and quicker
 
     def judged(
-        self, problems: Sequence[Problem], finished: Iterable[tuple[int, Trajectory]], group: int
+        self,
+        problems: Sequence[Problem],
+        finished: Iterable[tuple[int, Trajectory]],
+        group: int,
+        meanwhile: Callable[[Sequence[Trajectory]], None] | None = None,
     ) -> list[Judged]:
         """The verdicts of all rollouts in the order of their problems.
 
         finished: `(index of the problem, its rollout)` in any order. group: rows that belong together, one after another.
-        Raises what the scorer raises, as soon as it is known.
+        meanwhile: called with all rollouts while the last of them are judged. Raises what the scorer raises, as soon as it
+        is known.
         """
         began = time.monotonic()
         before = self._before.get(len(problems), _Times(float("inf"), 0.0))
@@ -64,8 +69,11 @@ class Judging:
         ended = time.monotonic()
         if ready:
             pieces.append((ready, self._begun(problems, ready, made)))
+        if meanwhile is not None:
+            meanwhile([made[index] for index in range(len(problems))])
+        waiting = time.monotonic()
         judged = [(rows, *piece.result()) for rows, piece in pieces]
-        self.waited_seconds += time.monotonic() - ended
+        self.waited_seconds += time.monotonic() - waiting
         self._before[len(problems)] = _Times(ended - began, max((seconds for *_, seconds in judged), default=0.0))
         found = {index: row for rows, verdicts, _ in judged for index, row in zip(rows, verdicts, strict=True)}
         return [found[index] for index in range(len(problems))]

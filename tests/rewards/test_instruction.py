@@ -57,7 +57,7 @@ def test_what_cannot_be_judged_has_no_score_and_is_named() -> None:
     unusable = verdict_on("Salt.", [WORDS], [{"num_words": "five", "relation": "less than"}])
     assert (unusable.score, unusable.reason) == (None, "kwargs_unusable")
     assert unusable.evidence["instruction"] == WORDS
-    assert "num_words" in unusable.evidence["problem"]
+    assert "num_words" in unusable.evidence["fault"]
     unmatched = verdict_on("Salt.", [NO_COMMA], [])
     assert (unmatched.score, unmatched.reason) == (None, "columns_unmatched")
 

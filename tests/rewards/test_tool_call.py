@@ -111,7 +111,7 @@ def test_a_row_without_tools_or_reference_is_another_verifiers_row(column: str) 
 def test_a_row_that_cannot_be_met_is_not_a_wrong_answer() -> None:
     verdict = judged([{"get_weather": {"city": ["Paris"], "hour": [7]}}], PARIS_GOLD)
     assert (verdict.score, verdict.reason) == (None, "reference_unusable")
-    assert "unknown_argument 'hour'" in verdict.evidence["problem"]
+    assert "unknown_argument 'hour'" in verdict.evidence["fault"]
     with pytest.raises(MissingColumn, match="'calls'"):
         ToolCall().judge([Rollout("q", PARIS_GOLD, columns={"tools": TOOLS})])
 

@@ -75,6 +75,19 @@ def test_no_piece_that_began_late_is_waited_for_before_the_last_one() -> None:
     assert sorted(waited[1:])[1] < 0.36, f"a piece takes 0.3 s, and calls waited {waited}"
 
 
+def test_what_is_done_meanwhile_is_done_while_the_last_rows_are_judged() -> None:
+    scorer, seen = Slow(SPECS), []
+    judging = Judging(scorer)
+
+    def meanwhile(made: Sequence[Trajectory]) -> None:
+        time.sleep(0.15)
+        seen.append((list(made), len(getattr(scorer, "asked", []))))
+
+    judging.judged(PROBLEMS, finished(), GROUP, meanwhile)
+    assert seen == [([rollout(row) for row in range(ROWS)], 0)], "all rollouts, in order, before any verdict was there"
+    assert judging.waited_seconds < 0.1 + 0.2 * (len(scorer.asked) - 1), "what was done meanwhile is no waiting"
+
+
 def test_a_verifier_that_fails_ends_sampling_at_once() -> None:
     class Broken(Scorer):
         def judge(self, problems: Sequence[Problem], completions: Sequence[Trajectory]) -> list[Judged]:

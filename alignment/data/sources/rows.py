@@ -4,13 +4,13 @@ Neighbours: declared.py (what a source is), named.py (which one a name means), d
 data/tables/hub.py (where rows are), data/tables/row_order.py, data/mixture.py (how much of which source).
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from alignment.core.errors import DataError
+from alignment.core.typed_json import Json
 from alignment.core.vocabulary import SPLITS, Mode, Split
 from alignment.data.generators.families import problems
 from alignment.data.rows import Conversation, Preference, Problem
@@ -39,7 +39,7 @@ def source_problems(
     source: Procedural | Table,
     *,
     seed: int | None,
-    parameters: dict[str, Any],
+    parameters: Mapping[str, Json],
     path: Path | None,
     splits: Collection[Split] = SPLITS,
     left_out: list[LeftOut] | None = None,

@@ -5,7 +5,7 @@ on places that are counted over all ranks, so that any number of ranks draws the
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alignment.data.rows import Problem
@@ -19,8 +19,11 @@ from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.judging import Judging
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.trajectory import Trajectory
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.model_scorers import ModelScorers
+
+Meanwhile = Callable[[Sequence[Trajectory]], None]
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,24 @@ class Draws:
         self.scorers: ModelScorers | None = None
 
     def drawn(
-        self, sampler: TrajectorySampler, asked: Sequence[str], others: Sequence[str], step: int, weights_of_step: int
+        self,
+        sampler: TrajectorySampler,
+        asked: Sequence[str],
+        others: Sequence[str],
+        step: int,
+        weights_of_step: int,
+        meanwhile: Meanwhile | None = None,
     ) -> Drawn:
         """A step's completions from the weights that the engine holds, those of `weights_of_step`. Collective with dynamic sampling.
 
         asked: this rank's problems, one for each completion. others: those that may replace them, the same on every rank.
+        meanwhile: called once, with all completions of the problems asked, while the last of them are judged.
         """
         waited, size = self._seconds_verdicts(), self._settings.generations
         ranks = self._ranks[step % len(self._ranks)]
         first = ranks.rank * len(asked)
-        judged = self._completed(
-            sampler, [(first + place, self._problems[name]) for place, name in enumerate(asked)], step, draw=0
-        )
+        places = [(first + place, self._problems[name]) for place, name in enumerate(asked)]
+        judged = self._completed(sampler, places, step, draw=0, meanwhile=meanwhile)
         outcomes = self._outcomes(judged)
 
         def new_groups(draw: int, places: Sequence[tuple[int, Problem]]) -> list[Group]:
@@ -79,7 +88,12 @@ class Draws:
         return Drawn(filled, outcomes, self._seconds_verdicts() - waited, weights_of_step)
 
     def _completed(
-        self, sampler: TrajectorySampler, asked: Sequence[tuple[int, Problem]], step: int, draw: int
+        self,
+        sampler: TrajectorySampler,
+        asked: Sequence[tuple[int, Problem]],
+        step: int,
+        draw: int,
+        meanwhile: Meanwhile | None = None,
     ) -> list[Judged]:
         """A completion for each problem, which comes with its place in the draw, counted over all ranks."""
         if not asked:
@@ -92,7 +106,7 @@ class Draws:
             drawn_with = request_seed("draw", seed, step, draw, 0, place)  # 0: so that published runs can be repeated
             requests.append(RolloutRequest(problem, mode, flagged, settings.thinking_budget, drawn_with))
         finished = sampler.finished(requests, self._sampling)
-        judged = self._judging.judged([problem for _, problem in asked], finished, settings.generations)
+        judged = self._judging.judged([problem for _, problem in asked], finished, settings.generations, meanwhile)
         return judged if self.scorers is None else self.scorers.score(judged)
 
     def _outcomes(self, judged: Sequence[Judged]) -> list[Outcome]:

@@ -88,16 +88,18 @@ class PolicyLogprobs:
         At temperature 1. For one process whose policy has a new adapter or a reference. Where the trainer computes at
         temperature 1 as well, `reference` of the same step computes none of these rows again.
         """
-        if not rows:
-            return []
-        made = [Row(prompt, ids, [0.0] * len(ids), [True] * len(ids), truncated=False) for prompt, ids in rows]
+        keys = [(len(prompt), *prompt, *ids) for prompt, ids in rows]
+        missing = {key: row for key, row in zip(keys, rows, strict=True) if key not in self._start_known}
+        made = [Row(prompt, ids, [0.0] * len(ids), [True] * len(ids), False) for prompt, ids in missing.values()]
         tempered = self._trainer.temperature != 1
-        with measuring(self._trainer):
-            found_BC = self._reference(self._tensors(made), self._untempered if tempered else self.of)
-        for of_row, (prompt, ids) in zip(found_BC, rows, strict=True):
-            if not tempered:
-                self._start_known[len(prompt), *prompt, *ids] = of_row[: len(ids)]
-        return [of_row[: len(ids)] for of_row, (_, ids) in zip(found_BC.tolist(), rows, strict=True)]
+        known = dict(self._start_known)
+        if made:
+            with measuring(self._trainer):
+                found_BC = self._reference(self._tensors(made), self._untempered if tempered else self.of)
+            known |= {key: of_row[: len(missing[key][1])] for key, of_row in zip(missing, found_BC, strict=True)}
+        if not tempered:
+            self._start_known = known
+        return [known[key].tolist() for key in keys]
 
     def reference(self, batch: StepBatch) -> torch.Tensor:
         """Log-probs under the policy at the stage's start, (B, C), of a step's batch."""

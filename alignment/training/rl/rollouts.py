@@ -4,7 +4,7 @@ Neighbours: trainer.py (who asks), rollout/ (trajectories, groups, dynamic sampl
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from alignment.core.files import append_json_lines
@@ -20,6 +20,7 @@ from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scorers.fluency import StartLogprobs
 from alignment.rollout.scoring import Judged, Scorer, summary
 from alignment.rollout.task_figures import task_figures
+from alignment.rollout.trajectory import Trajectory
 from alignment.training.context import StageContext
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.ahead import Ahead
@@ -32,6 +33,7 @@ from alignment.training.rl.process_scores import ProcessScores
 from alignment.training.rl.step_problems import StepProblems
 
 KEPT_ROLLOUTS = 16  # per step, in rollouts.jsonl
+NEW: Spans = ((0, 0),)  # the ages of a completion that the policy's own weights sampled
 
 
 class Rollouts:
@@ -39,6 +41,7 @@ class Rollouts:
 
     pool: asks for problems in an order of its own, in place of those that it is given.
     start_logprobs: set where the trainer holds the policy at the stage's start, for a fluency scorer.
+    while_judged: called with a step's rows while their last verdicts are awaited, where they are sampled at that step.
     """
 
     def __init__(self, context: StageContext, problems: list[Problem], pool: DifficultyPool | None = None) -> None:
@@ -56,6 +59,8 @@ class Rollouts:
         self._sampler: TrajectorySampler | None = None
         self._process: ProcessScores | None = None
         self.start_logprobs: StartLogprobs | None = None
+        self.while_judged: Callable[[Sequence[Row]], None] | None = None
+        self._seconds_elsewhere = 0.0  # of `while_judged`
         self._ahead: Ahead[Drawn] = Ahead(stage.rollout.max_staleness)
 
     def roll_out(
@@ -71,14 +76,16 @@ class Rollouts:
             early, unasked = self._ahead.taken(step, asked)
             waited = time.monotonic()
             sampler, seconds_weights = self._fresh_sampler(step, sent), time.monotonic() - waited
+        elsewhere = self._seconds_elsewhere
         drawn = self._drawn_now(sampler, asked, step) if early is None else early
+        elsewhere = self._seconds_elsewhere - elsewhere
         learnt = self._step_problems.learn(step, drawn.outcomes)
         made = time.monotonic()
         scored = self._process.score(drawn.judged, step) if self._process is not None else None
         judged, verdicts = drawn.judged if scored is None else scored.judged, time.monotonic() - made
         verdicts += drawn.seconds_verdicts if early is None else 0.0
         ages = [self._ages(one, step, drawn.weights_of_step) for one in judged]
-        rows = [_row(one, old) for one, old in zip(judged, ages, strict=True)]
+        rows = [_row(one.trajectory, old) for one, old in zip(judged, ages, strict=True)]
         probes = self._probes(sampler, rows) if drawn.weights_of_step < step else []
         self._keep(judged, step, ages)
         self._rest_or_begin(sampler, step, following)
@@ -89,14 +96,22 @@ class Rollouts:
             **self._spending(),
             **({} if sent.rounding.kept is None else {"merge_changed_fraction": sent.rounding.kept}),
             "seconds_weights": seconds_weights,
-            "seconds_rollout": time.monotonic() - began - seconds_weights - verdicts,
+            "seconds_rollout": time.monotonic() - began - seconds_weights - verdicts - elsewhere,
             "seconds_verdicts": verdicts,  # beyond those that sampling hid
         }
         steps = None if scored is None else scored.steps
         return RolledOut(rows, [one.total for one in judged], figures, steps, probes, self._parts(judged))
 
     def _drawn_now(self, sampler: TrajectorySampler, asked: Sequence[str], step: int) -> Drawn:
-        return self._draws.drawn(sampler, asked, self._step_problems.others(step, asked), step, step)
+        others, ahead = self._step_problems.others(step, asked), self._settings.max_staleness
+        return self._draws.drawn(sampler, asked, others, step, step, None if ahead else self._meanwhile)
+
+    def _meanwhile(self, made: Sequence[Trajectory]) -> None:
+        """Let the trainer look at rows that wait for verdicts. Collective, where the trainer's part is."""
+        began = time.monotonic()
+        if self.while_judged is not None:
+            self.while_judged([_row(one, NEW) for one in made])
+        self._seconds_elsewhere += time.monotonic() - began
 
     def _rest_or_begin(self, sampler: TrajectorySampler, step: int, following: Following) -> None:
         """Begin the next steps' completions where they may be older; else the engine rests until new weights come."""
@@ -203,8 +218,7 @@ class Rollouts:
             append_json_lines(self._context.folder.rollouts, [judged[one].row(step + 1, ages[one]) for one in kept])
 
 
-def _row(judged: Judged, ages: Spans) -> Row:
-    made = judged.trajectory
+def _row(made: Trajectory, ages: Spans) -> Row:
     return Row(
         prompt_ids=made.prompt_ids,
         completion_ids=made.token_ids,

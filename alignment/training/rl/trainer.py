@@ -22,7 +22,7 @@ from alignment.training.packing import LayOut, end_to_end, pack_prompts_once, pa
 from alignment.training.policy import without_adapter
 from alignment.training.rl.advantages import advantages_of, group_normalised, normalise_then_sum
 from alignment.training.rl.ahead import without_stale
-from alignment.training.rl.batch import GAP_ROWS, RolledOut, RolloutSource, StepBatch, as_tensors
+from alignment.training.rl.batch import GAP_ROWS, RolledOut, RolloutSource, Row, StepBatch, as_tensors
 from alignment.training.rl.engine_weights import EngineWeights
 from alignment.training.rl.frozen_head import give_frozen_head
 from alignment.training.rl.groups import Groups
@@ -65,12 +65,19 @@ class PolicyGradientTrainer(GRPOTrainer):
         self._advantages_of = group_normalised if self._process_advantages_of else advantages_of(algorithm)
         self._loss_of = loss_of(algorithm)
         self._kl_sums = torch.zeros(2, device=self.accelerator.device)  # of this step: KL, tokens
+        self._early_gap: float | None = None
 
     @property
     def drops_zero_advantage_rows(self) -> bool:
         """Whether rows without an advantage are not computed: they carry no gradient and the recipe does not refuse."""
         chosen, alone = self._algorithm, self._algorithm.loss is None and not self._algorithm.entropy_bonus
         return chosen.drop_zero_advantage_rows and alone and not chosen.beta and not self.aux_loss_enabled
+
+    def look_at(self, rows: Sequence[Row]) -> None:
+        """What a step needs of its rows whatever their rewards are, computed while these are awaited. Collective."""
+        self._early_gap = self.policy_logprobs.gap(rows[:GAP_ROWS])
+        if self.beta and self.accelerator.num_processes == 1 and self.temperature == 1:
+            self.policy_logprobs.start([(row.prompt_ids, row.completion_ids) for row in rows])
 
     def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
         """TRL's order of problems, which a stage that is resumed in a later epoch continues."""
@@ -93,7 +100,9 @@ class PolicyGradientTrainer(GRPOTrainer):
         rolled = self._rollouts.roll_out(asked, step, EngineWeights(model), self._following(step, len(asked)))
         rolled = without_stale(rolled, self._max_staleness)
         compared = rolled.probes or rolled.rows[:GAP_ROWS]
-        gap = self.policy_logprobs.gap(compared)
+        gap, self._early_gap = self._early_gap, None
+        if gap is None:
+            gap = self.policy_logprobs.gap(compared)
         if gap > self._max_logprob_gap:
             found = Gap(gap, self.policy_logprobs.plain_gap(compared), (self._engine_dtype, computed_in(self)))
             refuse_gap(found, self._max_logprob_gap, step)

@@ -67,8 +67,10 @@ def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple
         peft_config=adapter_config(stage.lora, tokenizer, policy),
         callbacks=[*([] if pool is None else [PoolInCheckpoints(context, pool)]), recorder],  # it seals what is written
     )
-    if isinstance(source, Rollouts) and not stage.loads_start(context.processes):
-        source.start_logprobs = trainer.policy_logprobs.start
+    if isinstance(source, Rollouts):
+        source.while_judged = trainer.look_at
+        if not stage.loads_start(context.processes):
+            source.start_logprobs = trainer.policy_logprobs.start
     return trainer, recorder
 
 
