@@ -128,14 +128,11 @@ def test_no_two_modules_import_each_other() -> None:
 
 
 def test_no_two_folders_of_a_room_import_each_other() -> None:
-    """A folder counts as one thing, and a file beside it as another: what holds of rooms holds within them.
-
-    Deferred imports are left out here: a stage kind is a light declaration that imports what runs it when it runs.
-    """
+    """A folder counts as one thing, and a file beside it as another: what holds of rooms holds within them."""
     needs: dict[str, set[str]] = {}
     for module, path in MODULES.items():
         part = part_of(module)
-        beside = {part_of(other) for other in _needed(path) if other not in ROOMS}
+        beside = {part_of(other) for other in _needed(path, deferred=True) if other not in ROOMS}
         needs.setdefault(part, set()).update(one for one in beside - {part} if one.startswith(room_before(part)))
     assert in_a_circle(needs) == [], "these parts of a room import each other in a circle"
 
@@ -159,7 +156,10 @@ def part_of(module: str) -> str:
     return ".".join(module.split(".")[: 2 if module.startswith("rewards") else 3])
 
 
-def _needed(path: Path) -> set[str]:
-    """The project's own modules that a file needs when it is imported; `from package import module` needs the module."""
-    found = [module for module, at_import in imports(path) if at_import]
+def _needed(path: Path, *, deferred: bool = False) -> set[str]:
+    """The project's own modules that a file needs when it is imported, or also later.
+
+    `from package import module` needs the module.
+    """
+    found = [module for module, at_import in imports(path) if at_import or deferred]
     return {module if module in MODULES else module.rpartition(".")[0] for module in found} & MODULES.keys()

@@ -7,6 +7,7 @@ on places that are counted over all ranks, so that any number of ranks draws the
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from alignment.data.rows import Problem
 from alignment.inference.engine import SamplingSettings, request_seed
@@ -20,8 +21,10 @@ from alignment.rollout.judging import Judging
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer
 from alignment.rollout.trajectory import Trajectory
-from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.model_scorers import ModelScorers
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.grpo import GrpoStage
 
 Meanwhile = Callable[[Sequence[Trajectory]], None]
 
@@ -44,7 +47,7 @@ class Drawn:
 class Draws:
     """Draws of a grpo stage on this rank. scorers: set once they are opened."""
 
-    def __init__(self, recipe: Recipe, stage: GrpoStage, problems: dict[str, Problem], scorer: Scorer) -> None:
+    def __init__(self, recipe: Recipe, stage: "GrpoStage", problems: dict[str, Problem], scorer: Scorer) -> None:
         self._seed, self._stage, self._settings = recipe.seed, stage, stage.rollout
         ahead = stage.rollout.max_staleness
         # Steps that are under way at the same time talk in groups of their own; without any, in the trainer's.

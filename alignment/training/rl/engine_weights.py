@@ -7,14 +7,16 @@ Neighbours: rollouts.py (sends them), inference/weights/ (how), report/alarms/tr
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import PeftModel
 
 from alignment.inference.weights.merged import Rounding, adapter_weights, merged_weights
 from alignment.recipe.blocks.engine import EngineOptions, engine_kind
-from alignment.training.kinds.grpo import GrpoStage
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.grpo import GrpoStage
 
 
 class EngineWeights:
@@ -31,14 +33,14 @@ class EngineWeights:
         self.rounding = Rounding()
         return merged_weights(self._model, self._dtype, self.rounding)
 
-    def for_stage(self, stage: GrpoStage) -> "EngineWeights":
+    def for_stage(self, stage: "GrpoStage") -> "EngineWeights":
         """In the form for this stage's engine."""
         if not isinstance(self._model, PeftModel):
             return self
         exact = _dtype(stage.rollout.engine) == torch.float32
         return EngineWeights(self._model, torch.float32 if exact else None, adapter=self.why_merged(stage) is None)
 
-    def why_merged(self, stage: GrpoStage) -> str | None:
+    def why_merged(self, stage: "GrpoStage") -> str | None:
         """Why the adapter is merged for the engine, or None if it is sent alone. `not needed` without an adapter."""
         options = stage.rollout.engine
         if not isinstance(self._model, PeftModel) or stage.lora is None:
@@ -61,7 +63,7 @@ class EngineWeights:
         return self._model.peft_config["default"]
 
 
-def starts_the_same(stage: GrpoStage, *, adapter: bool) -> bool:
+def starts_the_same(stage: "GrpoStage", *, adapter: bool) -> bool:
     """Whether the engine is started from the weights that the trainer starts from, so that sending them changes nothing."""
     lora = stage.lora
     return lora is None or (lora.quantise is None and not (adapter and lora.adapter == "continue"))

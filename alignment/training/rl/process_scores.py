@@ -7,7 +7,7 @@ and inference/step_logprobs.py, recipe/blocks/process.py.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from alignment.data.steps.definition import Step, StepRule, token_ends
 from alignment.data_factory.step_labels.labelling import Ask
@@ -19,9 +19,11 @@ from alignment.recipe.blocks.process import Process, aggregated
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer, is_right
 from alignment.training.context import StageContext
-from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.batch import RowSteps
 from rewards import Verdict
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.grpo import GrpoStage
 
 NAME = "process"  # of the verdict, in metrics and rollouts.jsonl
 

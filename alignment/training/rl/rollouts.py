@@ -6,6 +6,7 @@ Neighbours: trainer.py (who asks), rollout/ (trajectories, groups, dynamic sampl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from alignment.core.files import append_json_lines
 from alignment.data.rows import Problem
@@ -22,7 +23,6 @@ from alignment.rollout.scoring import Judged, Scorer, summary
 from alignment.rollout.task_figures import task_figures
 from alignment.rollout.trajectory import Trajectory
 from alignment.training.context import StageContext
-from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.rl.ahead import Ahead
 from alignment.training.rl.batch import GAP_ROWS, Following, RewardParts, RolledOut, Row
 from alignment.training.rl.draws import Drawn, Draws
@@ -31,6 +31,9 @@ from alignment.training.rl.model_scorers import ModelScorers
 from alignment.training.rl.process_scores import NAME as PROCESS
 from alignment.training.rl.process_scores import ProcessScores
 from alignment.training.rl.step_problems import StepProblems
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.grpo import GrpoStage
 
 KEPT_ROLLOUTS = 16  # per step, in rollouts.jsonl
 NEW: Spans = ((0, 0),)  # the ages of a completion that the policy's own weights sampled

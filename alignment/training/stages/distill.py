@@ -4,6 +4,8 @@ The dataset holds problem ids: what is asked and how is decided when a step is s
 trainer and its loss), training/kinds/distill.py (declares the kind), training/rl/rollouts.py (samples and judges).
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from datasets import Dataset
 from trl import DistillationConfig
@@ -17,10 +19,12 @@ from alignment.training.context import StageContext
 from alignment.training.distillation.divergences import beta_of
 from alignment.training.distillation.teacher import load_pair
 from alignment.training.distillation.trainer import StudentTrainer
-from alignment.training.kinds.distill import DistillStage
 from alignment.training.rl.batch import RolloutSource
 from alignment.training.rl.rollouts import Rollouts
 from alignment.training.stages.grpo import fitting
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.distill import DistillStage
 
 
 def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple[StudentTrainer, Recorder]:

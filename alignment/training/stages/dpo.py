@@ -8,7 +8,7 @@ TRL loads it from the same folder, or, with an adapter, uses the model without i
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
@@ -24,9 +24,11 @@ from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.disk_table import disk_table
 from alignment.training.held_out import Measurer, measuring_settings
-from alignment.training.kinds.dpo import DpoStage
 from alignment.training.policy import load_policy
 from alignment.training.sound_rows import sound_pairs
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.dpo import DpoStage
 
 
 class PairTrainer(DPOTrainer):

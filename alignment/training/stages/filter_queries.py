@@ -5,6 +5,7 @@ Sampling goes by chunks as in a sample stage: one that is done is not drawn agai
 """
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from alignment.data.mixture import load_parts, problems_of
 from alignment.data.rows import Problem
@@ -15,9 +16,11 @@ from alignment.data_factory.filters.check import sort_rows
 from alignment.data_factory.filters.queries import query_checks, verifiable
 from alignment.records.rollout import RolloutRow
 from alignment.training.context import StageContext
-from alignment.training.kinds.filter_queries import FilterQueriesStage
 from alignment.training.stages.checked_rows import finish
 from alignment.training.stages.sample import is_accepted, judged_chunks
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.filter_queries import FilterQueriesStage
 
 
 def run(context: StageContext) -> int:
@@ -61,7 +64,7 @@ def _answered(context: StageContext, problems: list[Problem]) -> list[RolloutRow
     return [row for chunk in chunks for row in chunk]
 
 
-def _rates(problems: list[Problem], rows: list[RolloutRow], stage: FilterQueriesStage) -> dict[str, float | None]:
+def _rates(problems: list[Problem], rows: list[RolloutRow], stage: "FilterQueriesStage") -> dict[str, float | None]:
     """The fraction of accepted answers to each problem, of those that could be judged; None where none could."""
     known: dict[str, list[bool]] = {problem.id: [] for problem in problems}
     for row in rows:

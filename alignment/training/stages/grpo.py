@@ -4,6 +4,8 @@ The dataset holds problem ids: what is asked and how is decided when a step is s
 that is heavy), recipe/blocks/algorithm.py (what an algorithm decides).
 """
 
+from typing import TYPE_CHECKING
+
 import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
@@ -28,12 +30,14 @@ from alignment.rollout.scoring import refuse_unjudged
 from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
-from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.packing_check import packed_policy
 from alignment.training.rl.batch import RolloutSource
 from alignment.training.rl.rollouts import Rollouts
 from alignment.training.rl.step_problems import PoolInCheckpoints
 from alignment.training.rl.trainer import PolicyGradientTrainer
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.grpo import GrpoStage
 
 
 def build(context: StageContext, rollouts: RolloutSource | None = None) -> tuple[PolicyGradientTrainer, Recorder]:
@@ -101,7 +105,7 @@ def _settings(context: StageContext) -> GRPOConfig:
     )
 
 
-def _largest_gap(stage: GrpoStage, settings: GRPOConfig, weights: torch.dtype) -> float:
+def _largest_gap(stage: "GrpoStage", settings: GRPOConfig, weights: torch.dtype) -> float:
     """The allowed distance between trainer and engine: tight where both compute in float32."""
     engine = stage.rollout.engine.resolved_dtype(on_gpu=torch.cuda.is_available())
     coarse = settings.bf16 or settings.fp16 or weights != torch.float32

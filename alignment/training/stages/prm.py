@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset
@@ -39,10 +39,12 @@ from alignment.training.adapter_config import adapter_config, under_new_head
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.expansion import grow
-from alignment.training.kinds.prm import PrmStage
 from alignment.training.main import train
 from alignment.training.packing_check import mixed_rows, report_padding, unpackable
 from alignment.training.process_trainer import HEADS, ProcessModelTrainer, Rates, collate
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.prm import PrmStage
 
 LABELS = {0: "wrong", 1: "right"}
 
@@ -207,7 +209,7 @@ def _class_weights(context: StageContext, rows: Sequence[dict[str, Any]]) -> tup
     return (wrong + right) / (2 * wrong), (wrong + right) / (2 * right)
 
 
-def _expansion(stage: PrmStage) -> str:
+def _expansion(stage: "PrmStage") -> str:
     if stage.expand is None:
         return ""
     return f", {stage.expand.layers} layers on top and {stage.expand.token_width} more numbers in each hidden state"

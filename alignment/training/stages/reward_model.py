@@ -8,7 +8,7 @@ loads with one label. Neighbours: training/kinds/reward_model.py (declares the k
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset
@@ -36,10 +36,12 @@ from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.disk_table import disk_table
 from alignment.training.held_out import Measurer, measuring_settings
-from alignment.training.kinds.reward_model import RewardModelStage
 from alignment.training.main import train
 from alignment.training.policy import weights_dtype
 from alignment.training.sound_rows import sound_pairs
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.reward_model import RewardModelStage
 
 HEAD = "score"  # transformers' name of the scalar head
 FILE = "reward_model.json"

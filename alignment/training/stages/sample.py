@@ -8,6 +8,7 @@ is not drawn again after a kill.
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alignment.core.errors import DataError
 from alignment.core.files import append_json_lines, write_json, write_json_lines
@@ -28,10 +29,13 @@ from alignment.rollout.references import refuse_failing
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.training.context import StageContext
-from alignment.training.kinds.filter_queries import FilterQueriesStage
-from alignment.training.kinds.sample import SampleStage
 from rewards import NOT_APPLICABLE
 from rewards.contract import split_thinking
+
+if TYPE_CHECKING:
+    from alignment.recipe.blocks.search import Search
+    from alignment.training.kinds.filter_queries import FilterQueriesStage
+    from alignment.training.kinds.sample import SampleStage
 
 SEARCHED = ".searched.json"  # beside a chunk: what its searches sampled
 CHUNK = 64  # problems per chunk: what a kill can lose
@@ -81,7 +85,7 @@ def run(context: StageContext, output: Path) -> int:
     return context.counts.get("search_tokens") or sum(row.completion_tokens for row in judged)
 
 
-def _none_accepted(judged: list[RolloutRow], stage: SampleStage) -> str:
+def _none_accepted(judged: list[RolloutRow], stage: "SampleStage") -> str:
     """Why there is nothing to train on, and what to change."""
     reasons = ", ".join(sorted({verdict.reason for row in judged for verdict in row.verdicts.values()}))
     cut = sum(row.stop_reason != "end" for row in judged)
@@ -169,14 +173,14 @@ class _Draw:
 
 def _guided(context: StageContext, trajectories: TrajectorySampler) -> GuidedSampler | None:
     """What searches in place of plain sampling, where the stage says so."""
-    search = context.stage.search if isinstance(context.stage, SampleStage) else None
+    search: Search | None = getattr(context.stage, "search", None)
     if search is None:
         return None
     model = open_step_model(search.process, context.artifact, trust_remote_code=context.recipe.trust_remote_code)
     return GuidedSampler(trajectories, model, search, context.stage.rollout.max_completion_tokens)
 
 
-def accept_score(stage: SampleStage | FilterQueriesStage, verdicts: Mapping[str, VerdictRecord]) -> float:
+def accept_score(stage: "SampleStage | FilterQueriesStage", verdicts: Mapping[str, VerdictRecord]) -> float:
     """The total from which a completion is accepted: the recipe's, or the highest that the weights allow its row."""
     if stage.accept_score is not None:
         return stage.accept_score
@@ -188,18 +192,18 @@ def _is_flagged(context: StageContext, problem: Problem) -> bool:
     return chance("flag", context.recipe.seed, problem.id) < context.stage.rollout.flag_fraction
 
 
-def is_accepted(row: RolloutRow, stage: SampleStage | FilterQueriesStage) -> bool:
+def is_accepted(row: RolloutRow, stage: "SampleStage | FilterQueriesStage") -> bool:
     """Whether a completion ended by itself and has the reward that the stage asks for; one of unknown reward has not."""
     if row.reward is None or row.stop_reason != "end":
         return False
     return row.reward >= accept_score(stage, row.verdicts)
 
 
-def _pass_rate(rows: list[RolloutRow], stage: SampleStage) -> float:
+def _pass_rate(rows: list[RolloutRow], stage: "SampleStage") -> float:
     return sum(is_accepted(row, stage) for row in rows) / len(rows)
 
 
-def _within(rows: list[RolloutRow], stage: SampleStage) -> bool:
+def _within(rows: list[RolloutRow], stage: "SampleStage") -> bool:
     low, high = stage.pass_rate
     return low <= _pass_rate(rows, stage) <= high
 
@@ -219,7 +223,7 @@ def _reply(row: RolloutRow) -> list[Message]:
     return [{"role": "assistant", "reasoning_content": thinking, "content": answer}]
 
 
-def _conversations(problem: Problem, rows: list[RolloutRow], stage: SampleStage) -> Iterator[Conversation]:
+def _conversations(problem: Problem, rows: list[RolloutRow], stage: "SampleStage") -> Iterator[Conversation]:
     accepted = {json.dumps(_reply(row)): row for row in rows if is_accepted(row, stage)}  # each reply once
     for index, row in enumerate(list(accepted.values())[: stage.accepted_per_problem]):
         prompt, tools = _prompt(problem, row)
@@ -230,7 +234,7 @@ def _thinks_unasked(row: RolloutRow) -> bool:
     return row.mode == "non_thinking" and bool(split_thinking(row.text)[0])
 
 
-def _pairs(problem: Problem, rows: list[RolloutRow], stage: SampleStage) -> Iterator[Preference]:
+def _pairs(problem: Problem, rows: list[RolloutRow], stage: "SampleStage") -> Iterator[Preference]:
     """At most one pair per problem: the first accepted answer over the first that was judged and refused.
 
     Rollouts of several turns make none: their prompts part after the first turn. Neither does one that thinks after the empty

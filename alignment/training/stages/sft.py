@@ -7,6 +7,7 @@ data/chat/template.py.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
@@ -26,9 +27,11 @@ from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext
 from alignment.training.disk_table import disk_table
 from alignment.training.held_out import MeasuredSFTTrainer, Measurer, measuring_settings, trained_tokens
-from alignment.training.kinds.sft import SftStage
 from alignment.training.packing_check import packed_policy
 from alignment.training.sound_rows import sound_rows
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.sft import SftStage
 
 
 def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:

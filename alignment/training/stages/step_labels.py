@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alignment.core.errors import DataError
 from alignment.core.files import append_json_lines, write_json, write_json_lines
@@ -30,8 +31,10 @@ from alignment.rollout.judges import spending_counts
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
 from alignment.training.context import StageContext
-from alignment.training.kinds.step_labels import StepLabelsStage
 from rewards import NOT_APPLICABLE
+
+if TYPE_CHECKING:
+    from alignment.training.kinds.step_labels import StepLabelsStage
 
 CHUNK = 64  # problems per chunk: what a kill can lose
 
