@@ -5,8 +5,8 @@ A new kind here is its file in kinds/ and a line in BUILT_IN. Another package na
     [project.entry-points."alignment.verifiers"]
     rhyme = "their_package.rhyme:KIND"
 
-A name with a colon is a function or verifier of the user's own (own/). A kind is imported when it is first asked for by name. One that cannot be imported fails then, in words that name its
-package, and disturbs nobody who does not use it.
+A name with a colon is a function or verifier of the user's own (own/). A kind is imported when it is first asked for by
+name. One that cannot be imported fails then, in words that name its package, and disturbs nobody who does not use it.
 """
 
 from collections.abc import Iterator, Mapping, MutableMapping

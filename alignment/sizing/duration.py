@@ -12,7 +12,7 @@ from alignment.sizing.cluster import Device
 from alignment.sizing.memory import Training
 from alignment.sizing.shape import Shape
 
-UTILISATION = {False: 0.36, True: 0.26}  # of dense bfloat16, by whether activations are checkpointed (docs/gpu.md)
+UTILISATION = {False: 0.365, True: 0.268}  # of dense bfloat16, by whether activations are checkpointed (docs/gpu.md)
 BANDWIDTH = 0.6  # of the data sheet's, which decoding reaches
 EPOCHS = 3  # TRL's default
 

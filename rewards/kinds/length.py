@@ -2,8 +2,9 @@
 
 Tokens are counted, never guessed from text: `completion_ids` for the whole completion, the column `thinking_tokens` for
 the think block. Tokens that a thinking budget forced are not the policy's and do not count. Forms: `l1_exact` and
-`l1_max` (L1, arXiv 2503.04697), `overlong` (DAPO, arXiv 2503.14476, equation 13), `budget` (kept by its own doing), `adherence`
-(as many thinking tokens as the row asks for), `least` (an answer of so many tokens: a guard where short is easy).
+`l1_max` (L1, arXiv 2503.04697), `overlong` (DAPO, arXiv 2503.14476, equation 13), `budget` (kept by its own doing),
+`adherence` (as many thinking tokens as the row asks for), `least` (an answer of so many tokens: a guard where short is
+easy).
 """
 
 from collections.abc import Sequence
@@ -30,8 +31,8 @@ class Length:
     With n the completion's own tokens and b its row's `budget`: l1_exact is 1 - alpha |b - n| and l1_max is
     alpha (b - n) + delta, both between 0 and 1; overlong is 0 up to max_tokens - cache_tokens, falls to -1 at
     max_tokens and stays there; budget is 1 for thinking of at most b tokens and falls to 0 at 2 b, and is 0 where
-    the thinking had to be cut off; adherence is 1 - |b - t| / b for thinking of t tokens, at least 0; least is a / min_tokens for an answer of a tokens
-    without its thinking, at most 1.
+    the thinking had to be cut off; adherence is 1 - |b - t| / b for thinking of t tokens, at least 0; least is
+    a / min_tokens for an answer of a tokens without its thinking, at most 1.
     """
 
     columns: tuple[str, ...] = ("mode", "budget")
