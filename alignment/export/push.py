@@ -59,8 +59,16 @@ def push(folder: Path, upload: Upload, endpoint: str | None = None) -> str:
             allow_patterns=[name for name, _ in upload.files],
             commit_message="Export of a run of alignment",
         )
-    except (HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
-        said = " ".join(str(error).split())[:300]
+    # What stops a large file comes as a RuntimeError, with what happened as its cause.
+    except (
+        HfHubHTTPError,
+        LocalTokenNotFoundError,
+        OfflineModeIsEnabled,
+        httpx.HTTPError,
+        OSError,
+        RuntimeError,
+    ) as error:
+        said = " ".join(f"{error} {error.__cause__ or ''}".split())[:300]
         raise HubError(
             f"{upload.repository}: the hub could not be written ({said}). Log in with `hf auth login`, or write the same "
             "command again: what has arrived is not sent twice"

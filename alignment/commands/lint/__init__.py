@@ -9,7 +9,9 @@ from alignment.commands.options import AsJson, Overrides
 
 
 def lint(
-    data: Annotated[str, typer.Argument(help="A recipe, a mixture by name, or a file of rows in any form that stages read.")],
+    data: Annotated[
+        str, typer.Argument(help="A recipe, a mixture by name, or a file of rows in any form that stages read.")
+    ],
     model: Annotated[
         str | None, typer.Option(help="A model folder, a hub id, or `embedded` (default: the recipe's model).")
     ] = None,
