@@ -28,6 +28,10 @@ from alignment.export.gguf.vocabulary import PROBE, RULES, nearest_rule
 from alignment.export.gguf.writing import check_gguf, write_gguf
 from alignment.export.push import HubError, planned_upload, push
 from alignment.inference.adapters import load_whole
+from alignment.inference.engine import GenerationRequest, SamplingSettings
+from alignment.inference.start import Serving, serve
+from alignment.inference.vllm.kind import vllm_fault
+from alignment.recipe.blocks.engine import engine_options
 from alignment.records.evaluation import EvaluationFigures, EvaluationRecord, TaskScore
 from alignment.records.export import EXPORT, ExportRecord
 from alignment.records.run_folder import RunFolder
@@ -80,6 +84,28 @@ def test_an_export_loads_in_plain_transformers_with_the_logits_of_the_policy(
     tokenizer, theirs = AutoTokenizer.from_pretrained(tmp_path / "made"), AutoTokenizer.from_pretrained(policy)
     assert tokenizer.chat_template == theirs.chat_template and tokenizer.get_vocab() == theirs.get_vocab()
     assert made.generation_config.eos_token_id == GenerationConfig.from_pretrained(policy).eos_token_id
+
+
+@pytest.mark.skipif(vllm_fault() is not None, reason=f"vLLM: {vllm_fault()}")
+def test_vllm_writes_the_same_tokens_from_an_export_as_transformers_from_the_policy(run: Path, tmp_path: Path) -> None:
+    export(run, "--stage", "two", "--into", tmp_path / "made")
+    tokenizer = AutoTokenizer.from_pretrained(BASE)
+    prompts = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": f"What is {n} + {n + 5}?"}], add_generation_prompt=True
+        )["input_ids"]
+        for n in range(8)
+    ]
+    policy = load_whole(str(RunFolder(run).find("two").output), dtype=torch.float32).eval()
+    expected = [
+        policy.generate(torch.tensor([ids]), max_new_tokens=24, do_sample=False)[0, len(ids) :].tolist()
+        for ids in prompts
+    ]
+    engine = serve(str(tmp_path / "made"), Serving(engine_options("vllm", dtype="float32"), 104, 24, "</think>")).engine
+    asked = [GenerationRequest(ids, "thinking", None, 24, seed=0) for ids in prompts]
+    made = dict(engine.generate(asked, SamplingSettings(temperature=0.0, logprobs=False)))
+    engine.close()
+    assert [made[place].token_ids for place in range(len(prompts))] == expected
 
 
 def test_another_dtype_is_written_and_an_export_that_is_there_is_kept_or_refused(run: Path, tmp_path: Path) -> None:
