@@ -1,5 +1,6 @@
 """`alignment check` looks at judges: names, places, known verdicts; and what of them is an input of a stage."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import yaml
 
 from alignment.checks.recipe import checked
 from alignment.core.errors import RecipeError
+from alignment.core.resources import resource
+from alignment.recipe.reading.load import Document
+from alignment.rollout.judge_agreement import known_verdicts
 from alignment.run.identity import stage_identity
 from judges.known_verdicts import known_sums
 
@@ -97,3 +101,22 @@ def test_an_edited_skill_is_another_input_of_a_stage_and_a_renamed_folder_above_
     (tmp_path / "here" / "sums" / "rubric.yaml").write_text("criteria: 3\n", encoding="utf-8")
     with pytest.raises(RecipeError, match="skill: .*`criteria` is a list"):
         known(tmp_path / "here")
+
+
+TABLES = sorted(resource("data/known_verdicts").glob("*.jsonl"))
+RECIPES = sorted(resource("recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
+def test_a_table_that_ships_can_be_asked_about_and_has_a_wrong_answer_for_each_right_one(table: Path) -> None:
+    known = known_verdicts(table)
+    assert Counter(one.score for one in known) == {1: len(known) / 2, 0: len(known) / 2}
+    assert len({(one.prompt, one.response) for one in known}) == len(known) >= 24
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_judge_that_a_shipped_recipe_trains_on_is_compared_first(path: Path) -> None:
+    loaded, _ = Document(path).recipe()
+    assert loaded is not None
+    rewards = [reward for stage in loaded.stages for reward in getattr(stage, "rewards", ())]
+    assert [reward.kind for reward in rewards if reward.kind == "judge" and reward.agreement is None] == []
