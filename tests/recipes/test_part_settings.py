@@ -50,6 +50,24 @@ def test_what_is_done_is_left_alone(tmp_path: Path) -> None:
     assert not said(tmp_path, PROBLEMS, mode="non_thinking", target_lengths=[16])
 
 
+REPLIES = {
+    "prose": "Mix flour and water, then bake it for half an hour.",
+    "worked": "Tom has 2+3=<<2+3=5>>5 apples.\\n#### 5",
+}
+
+
+@pytest.mark.parametrize("answer", REPLIES.values(), ids=list(REPLIES))
+def test_whole_replies_are_not_trained_in_a_box(tmp_path: Path, answer: str) -> None:
+    rows = f'{{"question": "How?", "answer": "{answer}"}}\n'
+    assert "1 of 1 answers are whole replies" in said(tmp_path, rows, mode="non_thinking")
+    assert not said(tmp_path, rows, fields={"prompt": "question", "completion": "answer"})
+
+
+def test_final_answers_in_words_and_latex_are_no_replies(tmp_path: Path) -> None:
+    for answer in ("2 hours and 30 minutes", r"$\\frac{\\text{two}}{\\sqrt{x}}$ \\text{ and } 5", r"so it is \\boxed{3}"):
+        assert not said(tmp_path, f'{{"question": "How?", "answer": "{answer}"}}\n', mode="non_thinking")
+
+
 def test_what_is_written_beside_a_stage_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(CHAT, encoding="utf-8")
     stages = [

@@ -4,11 +4,13 @@ Neighbours: ../recipe.py (runs the checks), parts.py (whether a part's source fi
 the settings).
 """
 
+import itertools
+import re
 from collections.abc import Iterator
 
 from alignment.checks.rows.conversations import counts_its_own, part_faults
 from alignment.core.errors import DataError
-from alignment.data.parts import placed_parts
+from alignment.data.parts import placed_parts, problems_at_hand
 from alignment.data.sources.declared import has_messages, row_columns
 from alignment.data.sources.named import is_readable, source_of
 from alignment.data.steps.mixture import has_steps
@@ -27,6 +29,10 @@ OF_SOURCES = (
     "seed",
     "mode",
 )  # not read with `stage: NAME`
+_WORD = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")  # of a text, and no command of LaTeX
+MOST_WORDS = 5  # of a final answer, such as `2 hours and 30 minutes`
+MAX_REPLIES = 0.1  # of a part's answers: a few final answers are sentences
+LOOKED_AT = 200  # problems of a part
 LENGTHS = ("target_lengths", "max_review_passes", "length_matched_fraction")
 
 
@@ -37,6 +43,7 @@ def part_settings(recipe: Recipe) -> Iterator[Issue]:
             for name, why in _idle(stage, part):
                 yield Issue((*place, name), f"has no effect: {why}; remove it")
             yield from _another_mode(recipe, stage, place, part)
+            yield from _boxed_prose(recipe, stage, place, part)
 
 
 def _idle(stage: StageFields, part: MixturePart) -> Iterator[tuple[str, str]]:
@@ -89,3 +96,25 @@ def _another_mode(recipe: Recipe, stage: StageFields, place: Place, part: Mixtur
             f"{others} of {faults.sound} problems have no worked solution to put into the think block; write "
             "`mode: non_thinking`, or name the field with the solution",
         )
+
+
+def _boxed_prose(recipe: Recipe, stage: StageFields, place: Place, part: MixturePart) -> Iterator[Issue]:
+    """Answers that are whole replies: imitated, each would stand in a box, as a final answer does."""
+    if part.stage is not None or kind_of(stage).takes != "rows" or not is_readable(part):
+        return
+    try:
+        seen = [one for one in itertools.islice(problems_at_hand(recipe, part), LOOKED_AT) if one.answer]
+    except DataError:
+        return  # reported by the check of conversations
+    prose = [one.answer for one in seen if not one.demonstration and _is_reply(one.answer)]
+    if len(prose) > MAX_REPLIES * len(seen):
+        yield Issue(
+            place,
+            f"{len(prose)} of {len(seen)} answers are whole replies, the first {prose[0][:60]!r}, and an answer to a problem is "
+            "trained as a final answer in \\boxed{}; to train them as they stand, name them as chats, such as "
+            "`fields: {prompt: question, completion: answer}`, and for worked solutions write `fields` with `answer_after`",
+        )
+
+
+def _is_reply(answer: str) -> bool:
+    return "\\boxed{" not in answer and ("\n" in answer.strip() or len(_WORD.findall(answer)) > MOST_WORDS)
