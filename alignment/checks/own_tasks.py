@@ -17,7 +17,7 @@ from alignment.data.rows import Problem
 from alignment.data.sources.declared import Table, local_path, row_columns, source_names
 from alignment.data.sources.named import is_own, load_source
 from alignment.data.sources.own_task import task_name, task_of
-from alignment.data.sources.rows import source_problems
+from alignment.data.sources.rows import LeftOut, source_problems
 from alignment.evaluation.lm_eval.names import is_lm_eval, lm_eval_fault
 from alignment.recipe.blocks.rewards import Reward
 from alignment.recipe.issue import nearest
@@ -50,12 +50,18 @@ def task_faults(name: str, max_failing_fraction: float = 0.02) -> Iterator[str]:
     path = local_path(source, None) if isinstance(source, Table) else None
     if isinstance(source, Table) and path is None:
         return  # rows on the hub are read when they are measured
-    left_out: list[object] = []
-    found = source_problems(source, seed=0, parameters={}, path=path, splits=SPLITS, left_out=left_out)  # type: ignore[arg-type]
+    left_out: list[LeftOut] = []
+    found = source_problems(source, seed=0, parameters={}, path=path, splits=SPLITS, left_out=left_out)
     sample = list(itertools.islice(found, SAMPLED_ROWS))
+    if isinstance(source, Table):
+        for _ in found:
+            pass  # to the end: a measurement stops at a row that cannot be read, when the stage before it has been trained
     if not sample:
         why = f": {left_out[0]}" if left_out else ""
         yield f"`{source.id}` has no row that can be asked{why}"
+        return
+    if left_out:
+        yield f"{len(left_out)} of its rows cannot be asked, the first is {left_out[0]}"
         return
     asked = {problem_key(f"{one.text}\n{one.answer}") for one in sample}
     if len(sample) - len(asked) > MAX_REPEATED * len(sample):

@@ -150,6 +150,31 @@ def test_a_test_problem_in_other_spaces_signs_and_letters_is_found(question: str
     assert asked_key(question) == asked_key("What is 7 + 7?") != asked_key("What is 7 - 7?")
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is 7 + 7?\nThink step by step.",
+        "Solve this.\n\nWhat is 7 + 7?",
+        "Question: What is 7 + 7?",
+        r"What is \(7 + 7\)?",
+        "What is $7 + 7$?",
+    ],
+)
+def test_a_test_problem_among_a_prompts_own_words_is_found(folder: Path, question: str) -> None:
+    for name, asked in (("train", question), ("test", "What is 7 + 7?")):
+        row = json.dumps({"question": asked, "answer": "so #### 14" if name == "train" else "14"})
+        (folder / f"{name}.jsonl").write_text(row + "\n", encoding="utf-8")
+    measured = {"after_each_stage": ["./test.jsonl"], "max_prompt_tokens": 64, "max_completion_tokens": 64}
+    assert "1 of the 1 problems of the task" in refusal(folder, tuned(), evaluations=measured)
+
+
+def test_a_row_of_a_task_that_would_end_its_measurement_is_found_before_training(folder: Path) -> None:
+    asked = [{"question": f"What is {n} + 1?", "answer": None if n == 250 else n + 1} for n in range(300)]
+    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked), encoding="utf-8")
+    said = "".join(task_faults(str(folder / "test.jsonl")))
+    assert "1 of its rows cannot be asked, the first is test.jsonl:251: `answer` is null" in said
+
+
 def test_a_task_that_asks_the_same_again_and_again_is_refused(folder: Path) -> None:
     asked = [{"question": f"What is {n % 3} + 1?", "answer": str(n % 3 + 1)} for n in range(30)]
     (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked), encoding="utf-8")
