@@ -205,7 +205,7 @@ def test_declared_tools_are_rendered_and_a_template_that_does_not_read_them_is_r
     cases, findings = read_cases(path, 8)
     assert [one.code for one in findings] == ["not_a_conversation"], "tools that are no functions"
     read = inspect(Setting(tokenizer, Vocabulary.of(tokenizer)), cases, Intent(), "a")
-    assert '<tools>\n{"name": "add"}\n</tools>' in read.views[0].text
+    assert '<tools>\n{"type": "function", "function": {"name": "add"}}\n</tools>' in read.views[0].text
     assert "tools_not_rendered" not in faults(read.findings)
     deaf = replace(Vocabulary.of(tokenizer), template=TEMPLATE.replace("tools", "functions"))
     assert "tools_not_rendered" in faults(inspect(Setting(tokenizer, deaf), cases, Intent(), "a").findings)

@@ -3,7 +3,8 @@
 import pytest
 
 from alignment.core.errors import DataError
-from alignment.data.tables.shapes import columns_read, pair_of, recognise
+from alignment.data.tables.pairs import pair_of
+from alignment.data.tables.shapes import columns_read, recognise
 
 OPENING = "\n\nHuman: Is it safe?\n\nAssistant: What do you mean?\n\nHuman: The ice, in March.\n\nAssistant:"
 

@@ -61,6 +61,23 @@ def test_results_in_the_order_of_their_calls_are_trained_and_a_name_is_named(tmp
     assert unread_columns(source_of(MixturePart(source=str(tmp_path / "rows.jsonl")))) == ["messages.name"]
 
 
+def test_tools_and_calls_of_other_forms_are_rendered_as_servers_render_them(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    bare = {**calls(), "tool_calls": [{"id": "x", "name": "add", "arguments": {"a": 1}}]}
+    forms: list[dict[str, Any]] = [
+        {"name": "add", "parameters": schema},
+        {"type": "function", "name": "add", "parameters": schema},
+        {"name": "add", "input_schema": schema},
+        {"function": {"name": "add", "inputSchema": schema}},
+    ]
+    for tool in forms:
+        write_lines(tmp_path / "rows.jsonl", [{"messages": [ASKS, bare, result("x"), SAYS], "tools": [tool]}])
+        (found,) = chats(recipe(tmp_path, "rows.jsonl"))
+        assert found.tools == [{"type": "function", "function": {"name": "add", "parameters": schema}}]
+        called = {"id": "x", "type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
+        assert found.messages[1]["tool_calls"] == [called]
+
+
 @pytest.mark.parametrize("labels", [("good", "bad"), ("Desirable", "Undesirable")])
 def test_answers_that_are_labelled_in_words_are_not_imitated(tmp_path: Path, labels: tuple[str, str]) -> None:
     write_lines(tmp_path / "rows.jsonl", [{"prompt": "q", "completion": "a", "label": one} for one in labels])

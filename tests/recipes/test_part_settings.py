@@ -64,7 +64,11 @@ def test_whole_replies_are_not_trained_in_a_box(tmp_path: Path, answer: str) -> 
 
 
 def test_final_answers_in_words_and_latex_are_no_replies(tmp_path: Path) -> None:
-    for answer in ("2 hours and 30 minutes", r"$\\frac{\\text{two}}{\\sqrt{x}}$ \\text{ and } 5", r"so it is \\boxed{3}"):
+    for answer in (
+        "2 hours and 30 minutes",
+        r"$\\frac{\\text{two}}{\\sqrt{x}}$ \\text{ and } 5",
+        r"so it is \\boxed{3}",
+    ):
         assert not said(tmp_path, f'{{"question": "How?", "answer": "{answer}"}}\n', mode="non_thinking")
 
 

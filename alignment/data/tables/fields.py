@@ -15,6 +15,7 @@ from alignment.core.errors import DataError
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Message, Preference, Problem, ToolSchema
 from alignment.data.tables.margins import MARGIN, margin_of
+from alignment.data.tables.pairs import pair_of
 from alignment.data.tables.shapes import (
     BESIDE,
     LOOKED_AT,
@@ -22,7 +23,6 @@ from alignment.data.tables.shapes import (
     asked,
     chat_of,
     opened,
-    pair_of,
     text_of,
     tools_of,
     turns_of,

@@ -1,7 +1,8 @@
 """The shapes in which people keep rows, recognised by their keys: chats, problems, pairs of answers, plain text.
 
-`recognise` says which shape a table has; `chat_of` and `pair_of` read a row of any of them. A table's `fields` come
-first where they name something else. Neighbours: turns.py (one turn), fields.py (declared fields), files.py (formats).
+`recognise` says which shape a table has; `chat_of` reads a row of any of them. A table's `fields` come first where they
+name something else. Neighbours: pairs.py (rows with two answers), turns.py (one turn), fields.py (declared fields),
+files.py (formats).
 """
 
 import itertools
@@ -16,10 +17,9 @@ from alignment.data.rows import Message, ToolSchema, user_turn
 from alignment.data.tables.json_text import WrittenNumber
 from alignment.data.tables.margins import MARGIN
 from alignment.data.tables.step_forms import form_of
-from alignment.data.tables.transcripts import transcript_of
 from alignment.data.tables.turns import turn
 from rewards.contract import SAMPLED_COLUMNS, THINKING_KEYS
-from rewards.kinds.tool_call.schema import read_json, read_tools
+from rewards.kinds.tool_call.schema import SCHEMA_KEYS, read_json, read_tools
 
 Gives = Literal["conversations", "problems", "pairs", "steps", "nothing"]
 # Of a pair; the first that a row has. LLaMA-Factory keeps the turns before the answers in `conversations`.
@@ -46,6 +46,7 @@ _PAIR_THEM = (
 )
 
 
+_ASKS = frozenset({"instruction", "input", "context", "history"})  # of Alpaca's rows
 SYSTEM = ("system", "system_prompt")  # a text that opens the chat of its row
 BESIDE = frozenset({*SYSTEM, "tools", "functions"})  # read of any row that has them
 # Fields of a problem that mean something else where rewards read them.
@@ -141,8 +142,8 @@ def chat_of(row: Any, name: str = "messages") -> list[Message]:
         return opened(row, turns_of(row["conversations"], "conversations"))
     if "instruction" in row and name == "messages":
         return opened(row, _from_alpaca(row))
-    if "prompt" in row and name == "messages" and (answer := _first(row, ("completion", "response"))):
-        return opened(row, [*asked(row["prompt"], "prompt"), *_thinking(row, _answers(row[answer], answer))])
+    if "prompt" in row and name == "messages" and (answer := first_of(row, ("completion", "response"))):
+        return opened(row, [*asked(row["prompt"], "prompt"), *_thinking(row, answers_of(row[answer], answer))])
     raise DataError(
         f"`{name}` is no list of messages; "
         'write [{"role": "user", "content": …}, {"role": "assistant", "content": …}]'
@@ -157,20 +158,21 @@ def columns_read(row: Mapping[str, Any]) -> frozenset[str]:
     if shape.gives == "steps":
         return frozenset(row)  # each form has its reader
     if shape.gives == "pairs":
-        return frozenset({"chosen", "rejected", MARGIN, *BESIDE, _first(row, PROMPTS) or "prompt"})
+        name = first_of(row, PROMPTS) or "prompt"
+        return frozenset({"chosen", "rejected", MARGIN, *BESIDE, name, *(_ASKS if name == "instruction" else ())})
     if shape.gives == "problems":
         return frozenset({shape.question, "answer", shape.solution or "", *BESIDE})
-    name = _first(row, ("messages", "conversations"))
+    name = first_of(row, ("messages", "conversations"))
     if name is not None:
         return frozenset({name, *BESIDE})
-    asks = {"instruction", "input", "context", "history"} if "instruction" in row else {"prompt"}
+    asks = _ASKS if "instruction" in row else {"prompt"}
     answers = ("output", "response") if "instruction" in row else ("completion", "response")
-    return frozenset({*asks, *BESIDE, *THINKING_KEYS, _first(row, answers) or ""})
+    return frozenset({*asks, *BESIDE, *THINKING_KEYS, first_of(row, answers) or ""})
 
 
 def opened(row: Mapping[str, Any], turns: list[Message], names: tuple[str, ...] = SYSTEM) -> list[Message]:
     """A chat that opens with the system text which its row has beside it. Raises DataError where both have one."""
-    name = _first(row, names)
+    name = first_of(row, names)
     if name is None or row[name] == "":
         return turns
     text = text_of(row[name], name)
@@ -186,32 +188,6 @@ def _thinking(row: Mapping[str, Any], answers: list[Message]) -> list[Message]:
     found = {name: row.get(name) for name in THINKING_KEYS}
     given = {name: value for name, value in found.items() if value not in (None, "") and value == value}
     return [*answers[:-1], turn({**answers[-1], **given})] if given and answers else answers
-
-
-def pair_of(row: Any) -> tuple[list[Message], Message, Message]:
-    """(prompt, chosen, rejected) of a row whose answers are texts, one message, or whole chats or transcripts with the prompt in them.
-
-    Raises DataError for anything else, and for a pair of one answer twice.
-    """
-    if not isinstance(row, Mapping) or not {"chosen", "rejected"} <= row.keys():
-        raise DataError('is no pair; write {"prompt": …, "chosen": …, "rejected": …}')
-    name = _first(row, PROMPTS)
-    reads = _answers if name is not None else _whole_chat
-    chosen, rejected = (reads(row[key], key) for key in ("chosen", "rejected"))
-    prompt = opened(row, asked(row[name], name)) if name is not None else []
-    if len(chosen) > 1 or len(rejected) > 1:
-        if chosen[:-1] != rejected[:-1]:
-            raise DataError("`chosen` and `rejected` do not answer the same prompt, so they cannot be compared")
-        if prompt and chosen[: len(prompt)] != prompt:
-            raise DataError("`chosen` does not begin with its `prompt`; write the answers alone, or leave out `prompt`")
-        prompt = chosen[:-1]
-    if not prompt:
-        raise DataError("`prompt` is missing, and `chosen` holds no turns before its answer")
-    if chosen[-1].get("role") != "assistant" or rejected[-1].get("role") != "assistant":
-        raise DataError("`chosen` and `rejected` have to end with an assistant turn")
-    if chosen[-1] == rejected[-1]:
-        raise DataError("`chosen` and `rejected` are the same answer, which prefers nothing")
-    return prompt, chosen[-1], rejected[-1]
 
 
 def asked(value: Any, name: str) -> list[Message]:
@@ -251,7 +227,18 @@ def tools_of(row: Any, name: str = "tools") -> list[ToolSchema]:
             f"`{name}` is no list of tools; "
             'write [{"type": "function", "function": {"name": …, "parameters": {…}}}], or its JSON text'
         )
-    return list(read_json(found))
+    return [_in_openai_form(one) for one in read_json(found)]
+
+
+def _in_openai_form(tool: Mapping[str, Any]) -> ToolSchema:
+    """A tool as servers hand it to templates, whatever its row calls the arguments' schema: else a policy is asked in other words."""
+    function = dict(tool["function"] if "function" in tool else {key: tool[key] for key in tool if key != "type"})
+    schema = next((key for key in SCHEMA_KEYS if function.get(key)), None)
+    if schema not in (None, "parameters"):
+        function = {
+            "parameters" if key == schema else key: kept for key, kept in function.items() if key != "parameters"
+        }
+    return {**({} if "function" not in tool else tool), "type": "function", "function": function}
 
 
 def text_of(value: Any, name: str) -> str:
@@ -269,7 +256,7 @@ def text_of(value: Any, name: str) -> str:
     return text
 
 
-def _answers(value: Any, name: str) -> list[Message]:
+def answers_of(value: Any, name: str) -> list[Message]:
     """The turns that answer: a text or number, one message, or a list of them."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if number or (isinstance(value, str) and _MESSAGES.match(value) is None):
@@ -277,16 +264,15 @@ def _answers(value: Any, name: str) -> list[Message]:
     return [turn(dict(value))] if isinstance(value, Mapping) else turns_of(value, name)
 
 
-def _whole_chat(value: Any, name: str) -> list[Message]:
-    """The turns of a pair's side that has its prompt in it, a transcript among them; else what answers."""
-    found = transcript_of(value) if isinstance(value, str) else None
-    return _answers(value, name) if found is None else found
-
-
 def _from_alpaca(row: Mapping[str, Any]) -> list[Message]:
-    answer = _first(row, ("output", "response"))
+    answer = first_of(row, ("output", "response"))
     if answer is None:
         raise DataError("has an `instruction` and no `output`; write the answer, or remove the row")
+    return [*alpaca_prompt(row), *_thinking(row, answers_of(text_of(row[answer], answer), answer))]
+
+
+def alpaca_prompt(row: Mapping[str, Any]) -> list[Message]:
+    """What an `instruction` asks with the `input` and the `history` beside it."""
     question = text_of(row["instruction"], "instruction")
     for name in ("input", "context"):
         if row.get(name) not in (None, ""):
@@ -296,9 +282,9 @@ def _from_alpaca(row: Mapping[str, Any]) -> list[Message]:
     for pair in given if isinstance(given, list) else [given]:
         if not isinstance(pair, list) or len(pair) != 2:
             raise DataError("`history` is no list of [question, answer]")
-        earlier += [user_turn(text_of(pair[0], "history")), *_answers(text_of(pair[1], "history"), "history")]
-    return [*earlier, user_turn(question), *_thinking(row, _answers(text_of(row[answer], answer), answer))]
+        earlier += [user_turn(text_of(pair[0], "history")), *answers_of(text_of(pair[1], "history"), "history")]
+    return [*earlier, user_turn(question)]
 
 
-def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+def first_of(row: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
     return next((name for name in names if row.get(name) is not None), None)

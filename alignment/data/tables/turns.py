@@ -103,9 +103,19 @@ def _with_tool_calls(found: Message) -> None:
         )
     if called:
         found["tool_calls"] = [{"type": "function", "function": called}]
+    if isinstance(found.get("tool_calls"), list):
+        found["tool_calls"] = [_in_openai_form(one) for one in found["tool_calls"]]
     for key in ("tool_calls", "tool_call_id", "name"):
         if key in found and found[key] is None:
             del found[key]
+
+
+def _in_openai_form(call: Any) -> Any:
+    """A call `{name, arguments}` as servers hand it to templates, many of which look for its `function`."""
+    if not isinstance(call, dict) or "function" in call or not isinstance(call.get("name"), str):
+        return call
+    beside = {key: kept for key, kept in call.items() if key not in ("name", "arguments")}
+    return {**beside, "type": "function", "function": {key: call[key] for key in ("name", "arguments") if key in call}}
 
 
 def _joined(parts: list[Any]) -> tuple[str, str]:
