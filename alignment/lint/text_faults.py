@@ -14,7 +14,8 @@ from rewards.contract import after_thinking
 
 TAGS = ("<think>", "</think>")
 _OTHER_THINK_TAG = re.compile(
-    r"\s*(?!(?-i:<think>))(<\s*(think|thinking|thoughts?|reasoning|scratchpad)\s*>|\[think(ing)?\]|<\|\s*(begin_of_)?(think|thinking|thought)\s*\|>)",
+    r"\s*(?!(?-i:<think>))(<\s*(think|thinking|thoughts?|reasoning|scratchpad)\s*>|\[think(ing)?\]|<\|\s*(begin_of_)?(think|thinking|thought)\s*\|>"
+    r"|◁think▷|<seed:think>|<\|channel\|>\s*(analysis|thought)|<\|channel>\s*thought)",
     re.IGNORECASE,
 )
 _TAG_WITH_MORE = re.compile(r"<think\s[^<>]*>")  # `<think time="3">`, which no template reads as the tag

@@ -56,6 +56,9 @@ def test_system_turns_and_tools_of_problems_count_also_where_the_first_row_has_n
         (chat(""), "message 0 (user) is empty"),
         (chat("?", "<thinking>hm</thinking> 3"), "begins with <thinking>, which is not read as thinking"),
         (chat("?", "<|begin_of_thought|>hm"), "begins with <|begin_of_thought|>"),
+        (chat("?", "◁think▷hm◁/think▷3"), "begins with ◁think▷"),
+        (chat("?", "<|channel|>analysis<|message|>hm<|end|>3"), "begins with <|channel|>analysis"),
+        ({"prompt": "?", "chosen": "3", "rejected": "4"}, "it holds pairs; use it in a dpo"),
         ({"prompt": "1 + 2?", "completion": "3", "reasoning": ["1", "2"]}, "thinking that is not one text"),
     ],
 )
@@ -169,6 +172,12 @@ def test_a_test_problem_in_a_later_turn_of_a_chat_is_found(tmp_path: Path) -> No
         + "evaluations: {after_each_stage: [sums.yaml], engine: transformers, count: 1, follow_count: 1}\n"
     )
     assert "1 of the 1 problems of the task" in refused(path)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv"])
+def test_a_file_without_rows_says_so(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("[]" if name == "rows.json" else "", encoding="utf-8")
+    assert f"{name}: holds no rows; write" in refused(recipe(tmp_path, name))
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ FORM = [
     replaced("a typo in a tracker", "seed: 17", "seed: 17\nreport_to: [tensorbord]", "report_to.0: there is no tracker", "`tensorboard`", at="report_to"),
     replaced("a key of another kind", "max_length: 512", "micro_batch: 8", "stages.cold_start.micro_batch: unknown key"),
     replaced("text for a number", "seed: 17", "seed: many", "seed: found 'many', and a whole number is needed"),
+    replaced("a seed that numpy does not take", "seed: 17", "seed: -1", "seed: found -1: input should be greater than or equal to 0"),
     replaced("a fraction for a count", "generations: 8", "generations: 8.5", "found 8.5, and a whole number is needed"),
     replaced("a number for a name", "name: every-kind", "name: 17", "name: found 17, and text is needed", "in quotes"),
     replaced("a list for a mapping", "trainer: {max_steps: 40}", "trainer: [40]", "reasoning_rl.trainer: found [40], and a mapping is needed"),

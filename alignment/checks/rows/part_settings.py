@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from alignment.checks.rows.conversations import counts_its_own, part_faults
 from alignment.core.errors import DataError
-from alignment.data.parts import placed_parts, problems_at_hand
-from alignment.data.sources.declared import has_messages, row_columns
+from alignment.data.parts import local_table, placed_parts, problems_at_hand
+from alignment.data.sources.declared import has_messages, has_pairs, row_columns
 from alignment.data.sources.named import is_readable, source_of
 from alignment.data.steps.mixture import has_steps
 from alignment.recipe.blocks.data import MixturePart
@@ -90,7 +90,7 @@ def _another_mode(recipe: Recipe, stage: StageFields, place: Place, part: Mixtur
                 f"found {part.mode}, and {others} of {faults.sound} rows {'do not think' if thinks else 'think'}: chats are "
                 "trained as they are; remove `mode`, or those rows",
             )
-    elif thinks and others and "answer" in row_columns(source_of(part)):
+    elif thinks and others and not has_pairs(source_of(part)) and "answer" in row_columns(source_of(part)):
         yield Issue(
             (*place, "mode") if "mode" in part.model_fields_set else place,
             f"{others} of {faults.sound} problems have no worked solution to put into the think block; write "
@@ -100,7 +100,7 @@ def _another_mode(recipe: Recipe, stage: StageFields, place: Place, part: Mixtur
 
 def _boxed_prose(recipe: Recipe, stage: StageFields, place: Place, part: MixturePart) -> Iterator[Issue]:
     """Answers that are whole replies: imitated, each would stand in a box, as a final answer does."""
-    if part.stage is not None or kind_of(stage).takes != "rows" or not is_readable(part):
+    if kind_of(stage).takes != "rows" or local_table(recipe, part) is None:
         return
     try:
         seen = [one for one in itertools.islice(problems_at_hand(recipe, part), LOOKED_AT) if one.answer]

@@ -96,7 +96,10 @@ def part_issues(recipe: Recipe, kind: StageKind[Any], place: Place, part: Mixtur
     if isinstance(source, Table):
         yield from _table_issues(kind, place, part, source)
     if kind.takes == "rows" and not can_be_imitated(source):
-        yield Issue((*place, "source"), f"`{part.source}` has no answers to train on; use it in a grpo or sample stage")
+        pairs = isinstance(source, Table) and has_pairs(source)
+        instead = ": it holds pairs; use it in a dpo or reward_model stage, or write `fields: {prompt: prompt, completion: chosen}`"
+        told = instead if pairs else "; use it in a grpo or sample stage"
+        yield Issue((*place, "source"), f"`{part.source}` has no answers to train on{told}")
     if part.split == "evaluation" or (isinstance(source, Table) and source.use == "evaluation"):
         yield Issue(
             (*place, "split" if part.split == "evaluation" else "source"),

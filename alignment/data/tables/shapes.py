@@ -115,13 +115,15 @@ def recognised(where: str, rows: Iterable[Any]) -> Shape:
     """
     seen = list(itertools.islice(rows, LOOKED_AT))
     shape = next((found for row in seen if (found := recognise(row)) is not None), None)
-    if shape is None and seen and all(isinstance(row, DataError) for row in seen):
+    if not seen:
+        raise DataError(f"{where}: holds no rows; write {EXAMPLES}")
+    if shape is None and all(isinstance(row, DataError) for row in seen):
         raise DataError(f"{where}: none of its first {len(seen)} rows can be read; the first {seen[0]}")
     if shape is None:
         first = next((row for row in seen if not isinstance(row, DataError)), None)
         keys = ", ".join(map(str, first)) if isinstance(first, Mapping) else f"a {type(first).__name__}"
         raise DataError(
-            f"{where}: the first row has {keys if seen else 'nothing'}, which is no shape that is known; write "
+            f"{where}: the first row has {keys}, which is no shape that is known; write "
             f"{EXAMPLES}, or name its fields: [{{source: {where.rpartition('/')[2]}, fields: {{question: …, answer: …}}}}]"
         )
     if shape.gives == "nothing":
@@ -158,8 +160,8 @@ def columns_read(row: Mapping[str, Any]) -> frozenset[str]:
     if shape.gives == "steps":
         return frozenset(row)  # each form has its reader
     if shape.gives == "pairs":
-        name = first_of(row, PROMPTS) or "prompt"
-        return frozenset({"chosen", "rejected", MARGIN, *BESIDE, name, *(_ASKS if name == "instruction" else ())})
+        prompt = first_of(row, PROMPTS) or "prompt"
+        return frozenset({"chosen", "rejected", MARGIN, *BESIDE, prompt, *(_ASKS if prompt == "instruction" else ())})
     if shape.gives == "problems":
         return frozenset({shape.question, "answer", shape.solution or "", *BESIDE})
     name = first_of(row, ("messages", "conversations"))
