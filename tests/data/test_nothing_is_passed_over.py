@@ -56,6 +56,7 @@ def test_system_turns_and_tools_of_problems_count_also_where_the_first_row_has_n
         (chat(""), "message 0 (user) is empty"),
         (chat("?", "<thinking>hm</thinking> 3"), "begins with <thinking>, which is not read as thinking"),
         (chat("?", "<|begin_of_thought|>hm"), "begins with <|begin_of_thought|>"),
+        ({**chat("<image>What is it?"), "images": ["a.png"]}, "has <image> for `images`, and only text is trained on"),
         (chat("?", "◁think▷hm◁/think▷3"), "begins with ◁think▷"),
         (chat("?", "<|channel|>analysis<|message|>hm<|end|>3"), "begins with <|channel|>analysis"),
         ({"prompt": "?", "chosen": "3", "rejected": "4"}, "it holds pairs; use it in a dpo"),
@@ -172,6 +173,11 @@ def test_a_test_problem_in_a_later_turn_of_a_chat_is_found(tmp_path: Path) -> No
         + "evaluations: {after_each_stage: [sums.yaml], engine: transformers, count: 1, follow_count: 1}\n"
     )
     assert "1 of the 1 problems of the task" in refused(path)
+
+
+def test_a_mark_without_an_image_is_a_word(tmp_path: Path) -> None:
+    write_lines(tmp_path / "rows.jsonl", [chat("What does <image> do in XML?"), {**chat("<image>?"), "images": []}])
+    assert len(chats(recipe(tmp_path, "rows.jsonl"))) == 2
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv"])

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from alignment.core.errors import DataError
 from alignment.core.vocabulary import Mode
 from alignment.data.rows import Message, Preference, Problem, ToolSchema
+from alignment.data.tables.images import refuse_images
 from alignment.data.tables.margins import MARGIN, margin_of
 from alignment.data.tables.pairs import pair_of
 from alignment.data.tables.shapes import (
@@ -150,6 +151,7 @@ def read_problem(source: str, fields: Fields, index: int, row: dict[str, Any]) -
     shown = ""
     try:
         messages = _asking_messages(fields, row)
+        refuse_images(row, messages)
         answer = text_of(row[name := fields.answer or "answer"], name) if "answer" in fields.given_columns else ""
         given = row[fields.trace] if fields.trace else None
         trace = text_of(given, fields.trace or "") if given not in (None, "") and given == given else None
@@ -190,6 +192,12 @@ def lies_within(within: Mapping[str, tuple[float, float]], row: Any) -> bool:
 
 def read_messages(fields: Fields, row: Any) -> list[Message]:
     """A row's chat, its thinking where every template finds it. Raises DataError where there is none."""
+    messages = _chat(fields, row)
+    refuse_images(row, messages)
+    return messages
+
+
+def _chat(fields: Fields, row: Any) -> list[Message]:
     row = _with_system(fields, row)
     if fields.completion is None:
         return chat_of(row, fields.messages or "messages")
@@ -208,6 +216,7 @@ def read_pair(source: str, fields: Fields, index: int, row: Any) -> Preference:
     names = ("prompt", "chosen", "rejected")
     row = _with_system(fields, row)
     prompt, chosen, rejected = pair_of({**row, **_renamed(fields, row, names)} if isinstance(row, dict) else row)
+    refuse_images(row, prompt)
     margin = margin_of(row, fields.margin or MARGIN)
     thinks, other = (bool(answer.get("reasoning_content")) for answer in (chosen, rejected))
     if thinks != other:
