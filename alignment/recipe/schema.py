@@ -57,7 +57,7 @@ class Recipe(Closed):
     revision: str | None = Field(
         None, description="Commit of a hub model, 40 hexadecimal digits; a branch or tag works too, and may move."
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="Seed of data order, sampling and initial adapters.")  # as numpy
+    seed: int = Field(0, ge=0, description="Seed of data order, sampling and initial adapters.")
     hardware: Hardware = Field(Hardware(), description="Launcher config and devices.")
     trust_remote_code: bool = Field(
         False, description="Run Python code that comes with the model; set it only if you have read that code."
