@@ -3,7 +3,7 @@ r"""Kind `math_answer`: is the final answer of a rollout mathematically the refe
 reading.py finds the answer, with boxes.py, formulas.py, lines.py and closing.py · notation.py and brackets.py bring it to
 one notation, texts.py takes the sentence off · limits.py refuses what costs too much or offers too many answers ·
 comparison.py settles what needs no algebra, with quantities.py, number_words.py and units.py (numbers and units), sentences.py
-(what a sentence says), literals.py and sets.py (words), forms.py, unknowns.py and counts.py (lists, tuples), elementary.py,
+(what a sentence says), literals.py and sets.py (words), forms.py, unknowns.py and counts.py (lists, tuples), angles.py, binomials.py, elementary.py,
 expressions.py, bounded.py and rounding.py (values) · symbolic.py the rest, in a process of its own · verifier.py judges ·
 table/ has the rows of the audit.
 """

@@ -23,6 +23,11 @@ NEGATED = re.compile(
     r"(?:\b(?:not|isn't|isn’t|never|cannot be|can't be|neither|nor)|\\neq?|≠|\\not\s*=?|(?<![\w)}!])!=|不是|不为|不等于|并非)(?:\s|\$|\\\(|\\\[|\*|=|be\b|equal to\b|the answer\b|definitely\b)*$",
     re.IGNORECASE,
 )
+# What stands right after one that it denies.
+DENIED_AFTER = re.compile(
+    r"[\s$*\\)\]]{0,12}\b(?:is|was|would be)\s+(?:wrong|incorrect|not\s+(?:correct|right|the\s+(?:correct\s+|right\s+|final\s+)?answer))\b",
+    re.IGNORECASE,
+)
 
 
 def last_box(text: str) -> str | None:
@@ -58,7 +63,7 @@ def last_boxes(text: str, values: int = 1) -> tuple[str | None, int]:
         opens, closes = found
         command = _command_start(text, start)
         if not listed:
-            if NEGATED.search(text[max(0, command - 40) : command]):
+            if NEGATED.search(text[max(0, command - 40) : command]) or DENIED_AFTER.match(text, closes + 1):
                 continue
             listed, first, end = [text[opens:closes].strip()], command, closes + 1
             continue

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rewards.kinds.math_answer import counts, elementary, forms, literals, rounding, sets
+from rewards.kinds.math_answer import angles, counts, elementary, forms, literals, rounding, sets
 from rewards.kinds.math_answer.brackets import compact, top_level, unwrapped
 from rewards.kinds.math_answer.limits import answers_offered, is_costly
 from rewards.kinds.math_answer.notation import normalise
@@ -118,6 +118,8 @@ def _settle_choice(reference: str, answer: str, depth: int) -> Finding | Open | 
 
 def _settle_mathematics(reference: str, answer: str) -> Finding | Open:
     """Values in a common form, by elementary.py where that can say."""
+    if angles.same_angles(reference, answer):
+        return 1.0, "equivalent"
     if literals.is_endless(answer) != literals.is_endless(reference) and not rounding.is_rounded(reference, answer):
         return 0.0, "different"
     if quantity(answer) is None and _NUMBER_AND_WORDS.fullmatch(

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from typing import Final
 
+from rewards.kinds.math_answer.binomials import with_binomials
 from rewards.kinds.math_answer.brackets import closes_at_the_end, unwrapped
 from rewards.kinds.math_answer.units import known_unit
 
@@ -40,6 +41,9 @@ _MEANINGS: Final[dict[str, str]] = {
 }  # fmt: skip
 _COMMAND = re.compile(r"\\([A-Za-z]+|[^A-Za-z])")
 _LETTER = re.compile(r"[A-Za-z]")
+_BARE_PI = re.compile(r"\\frac\s*\\pi\s*(?:(\d)|(?=\{))")
+_UNIT_VECTOR = re.compile(r"\\(?:hat|vec|widehat)\s*(?:\{\s*\\?([ijk])(?:math)?\s*\}|\\?([ijk])(?:math)?(?![A-Za-z]))")
+_NATURAL = re.compile(r"\\log\s*_\s*(?:e(?![A-Za-z])|\{\s*e\s*\})")
 _HALVES = {"½": "1}{2", "⅓": "1}{3", "⅔": "2}{3", "¼": "1}{4", "¾": "3}{4", "⅕": "1}{5", "⅖": "2}{5", "⅗": "3}{5",
            "⅘": "4}{5", "⅙": "1}{6", "⅚": "5}{6", "⅐": "1}{7", "⅑": "1}{9", "⅒": "1}{10", "⅛": "1}{8", "⅜": "3}{8", "⅝": "5}{8", "⅞": "7}{8"}  # fmt: skip
 _RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ", "₀₁₂₃₄₅₆₇₈₉₊₋₍₎"
@@ -142,6 +146,7 @@ def normalise(text: str) -> str:
         text = next(group for group in span.groups() if group is not None)
     if "\\" in text or "{,}" in text:
         text = _without_typesetting(text)
+    text = with_binomials(text).replace("{:}", ":")
     if "$" in text or not text.isascii():
         text = _with_currency_as_unit(text)
     text = text.replace("**", "^").replace("~", " ")
@@ -228,7 +233,9 @@ def _without_typesetting(text: str) -> str:
         text = _BETWEEN_EQUATIONS.sub(", ", text)
     text = _NO_BRACKET.sub("", _COLOUR.sub("", _DECORATION.sub("", _SPACE.sub(" ", text))))
     text = _LETTER_SET.sub(r"\\mathbb{\1}", _MATRIX_KIND.sub("pmatrix", text))
-    text = _COMMAND.sub(_meaning, text)
+    text = _NATURAL.sub(r"\\ln", _COMMAND.sub(_meaning, text))
+    text = _BARE_PI.sub(lambda one: rf"\frac{{\pi}}{f'{{{one[1]}}}' if one[1] else ''}", text)
+    text = _UNIT_VECTOR.sub(lambda one: one[1] or one[2], text)
     for _ in range(3):
         text, styles = _STYLE.subn(r"\1", text)
         if not styles:

@@ -7,7 +7,7 @@ time linear in it, and how far is looked back is bounded.
 import re
 
 from rewards.contract import without_end_tokens
-from rewards.kinds.math_answer.boxes import BOX_CHARACTERS, NEGATED, last_box, last_boxes
+from rewards.kinds.math_answer.boxes import BOX_CHARACTERS, DENIED_AFTER, NEGATED, last_box, last_boxes
 from rewards.kinds.math_answer.brackets import closes_at_the_end
 from rewards.kinds.math_answer.closing import (
     chosen_option,
@@ -49,6 +49,7 @@ _CHOICE = re.compile(
 
 # Units that are glued to a number, and what may stand right after one that is not: a letter or a sign makes it another.
 _GLUED = r"(?:km|cm|mm|m|kg|mg|g|ml|mL|L|l|s|h|hr|hrs|min|mins|ft|in|lb|lbs|oz|mph|kph|Hz|kW|W|V|N|J|K|°C?|°F)(?:\^?\{?[23²³]\}?)?(?:/[a-z]{1,2})?(?![A-Za-z\d])|(?:hrs|min|lbs|mph|USD|EUR|GBP|CNY|RMB|kWh|MHz|GHz|[kMGT]B|ms|ns|nm|[kM]Pa|[kMG]?eV|cm3|m3|(?!sqrt|arctan)[A-Za-z]{4,})(?![A-Za-z\d(])"
+_DENIED_LAST = re.compile(rf"\d{DENIED_AFTER.pattern}[.!\s]*$", re.IGNORECASE)  # "42 is wrong."
 # A number whose thousands are set apart by blanks, as in French, is one number and not its last group.
 _SPACED_NUMBER = r"[-+]?[1-9]\d{0,2}(?:[ \u00a0\u2009\u202f]\d{3})+(?!\d)(?:[.,]\d+)?"
 _BARE = rf"(?<![\w.^{{}}\\/])(?<![A-Za-z]-)(?:{_SPACED_NUMBER}|{_NUMBER})(?:\s?/\s?\d+(?![\d.]*\d))?(?::\d+)*%?(?:(?=\s?{_GLUED})|(?![A-Za-z_\\^(]|\.\d))"
@@ -138,6 +139,8 @@ def final_answer(text: str, require_boxed: bool = False, *, whole: bool = False,
     if "\\boxed" in tail or "\\fbox" in tail:  # one that was never closed, or was denied
         return None
     tail = tail[-LAST_CHARACTERS:]
+    if _DENIED_LAST.search(tail[-100:]):
+        return None
     found = (
         result_of_lines(tail)
         or listed_at_the_end(tail, values)

@@ -11,7 +11,7 @@ from typing import Any
 
 from latex2sympy2_extended.logic import And
 from math_verify import LatexExtractionConfig, parse, verify
-from sympy import Eq, Expr, Float, Interval, Tuple, floor, log, nan, oo, zoo
+from sympy import Eq, Expr, Float, I, Interval, Tuple, floor, log, nan, oo, zoo
 
 from rewards.kinds.math_answer.rounding import DIGITS_OF_IRRATIONAL, rounds_to
 
@@ -37,7 +37,7 @@ def compare(item: list[str]) -> str:
         return "different"
     if "." in answer and _is_irrational(gold[0]) and rounds_to(_exactly(gold[0]), answer, DIGITS_OF_IRRATIONAL):
         return "equal"
-    numerically = _same_numbers(gold[0], target[0])
+    numerically = _same_numbers(*_complex_numbers(gold[0], target[0]))
     if numerically is not None:
         return "equal" if numerically else "different"
     # The gold comes first: verify unwraps an assignment in the answer, and respects the reference's form.
@@ -94,6 +94,15 @@ def _same_numbers(gold: Any, target: Any) -> bool | None:
     if not (apart.is_Float or apart.is_zero) or (size < _SMALLEST and 0 in (one, other)):
         return None
     return bool(apart <= size * Float(10) ** (10 - _DIGITS))
+
+
+def _complex_numbers(gold: Any, target: Any) -> tuple[Any, Any]:
+    r"""Two expressions with the letter i as the imaginary unit, where that makes numbers of both: `e^{i\pi}`, `\frac{1}{i}`."""
+    if not (isinstance(gold, Expr) and isinstance(target, Expr)):
+        return gold, target
+    if {sign.name for sign in gold.free_symbols | target.free_symbols} != {"i"}:
+        return gold, target
+    return gold.xreplace(dict.fromkeys(gold.free_symbols, I)), target.xreplace(dict.fromkeys(target.free_symbols, I))
 
 
 def _is_irrational(gold: Any) -> bool:

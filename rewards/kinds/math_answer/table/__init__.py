@@ -4,6 +4,7 @@ from rewards.kind import Group, Row
 from rewards.kinds.math_answer.table.forms import WRITTEN_RIGHT, WRITTEN_UNJUDGEABLE, WRITTEN_WRONG
 from rewards.kinds.math_answer.table.notations import NOTED_RIGHT, NOTED_WRONG
 from rewards.kinds.math_answer.table.readings import READ_GARBAGE, READ_RIGHT, READ_WRONG
+from rewards.kinds.math_answer.table.signs import SIGNED_RIGHT, SIGNED_WRONG
 
 GOLD: tuple[tuple[str, str], ...] = (
     (r"\frac{3}{4}", r"\boxed{\dfrac{9}{12}}"),  # first, because it starts the processes that read mathematics
@@ -136,5 +137,7 @@ ROWS: tuple[Row, ...] = (
     *_rows("gold", READ_RIGHT, 1.0),
     *_rows("near_miss", READ_WRONG, 0.0),
     *_rows("garbage", READ_GARBAGE, 0.0),
+    *_rows("gold", SIGNED_RIGHT, 1.0),
+    *_rows("near_miss", SIGNED_WRONG, 0.0),
     *(Row("adversarial", text, score, {"answer": reference}) for reference, text, score in ADVERSARIAL),
 )
