@@ -230,20 +230,3 @@ def test_no_value_in_any_place_of_a_row_ends_in_a_traceback(tmp_path: Path, whol
         faults = table_faults(source, None, Intent())
         assert faults.rows == len(rows)
         assert all(one.place.startswith(file.name) for one in faults.faulty)
-
-
-@pytest.mark.parametrize(
-    ("text", "data", "row", "there"),
-    [
-        (SFT, "[{source: ./rows.jsonl, count: 9}]", asking(), "has 6 rows"),
-        (GRPO, "[{source: ./rows.jsonl, count: 9}]", {"question": "1 + 2?", "answer": "3"}, "has 6 rows"),
-        (GRPO, "[{source: ./rows.jsonl, count: 7, split: reasoning}]", {"question": "1 + 2?", "answer": "3"}, "in split `reasoning`"),
-    ],
-)  # fmt: skip
-def test_more_rows_than_a_file_has_are_asked_for_in_vain_before_anything_starts(
-    text: str, data: str, row: dict[str, Any], there: str, tmp_path: Path
-) -> None:
-    written(tmp_path, *([row] * 6))
-    with pytest.raises(RecipeError, match=f"found [97], and `.*rows.jsonl` .*{there}.*; write at most [0-6]"):
-        checked(recipe(tmp_path, text, data), [])
-    assert checked(recipe(tmp_path, SFT, "[{source: ./rows.jsonl, count: 6}]"), []) if text == SFT else True

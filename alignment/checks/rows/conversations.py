@@ -5,14 +5,11 @@ starts. Neighbours: ../recipe.py (runs the checks), lint/rows.py (looks at the r
 out).
 """
 
-import itertools
 from collections.abc import Iterator
 
 from alignment.core.errors import DataError
 from alignment.data.mixture import refuse_faulty
-from alignment.data.parts import local_table, placed_parts, problems_at_hand
-from alignment.data.sources.declared import has_messages, has_pairs
-from alignment.data.sources.named import source_of
+from alignment.data.parts import local_table, placed_parts
 from alignment.lint.findings import Intent
 from alignment.lint.rows import TableFaults, table_faults
 from alignment.recipe.blocks.data import MixturePart
@@ -23,7 +20,7 @@ from alignment.recipe.stage import StageFields
 
 
 def conversations(recipe: Recipe) -> Iterator[Issue]:
-    """Local files have as many rows as is asked of them, and no more that cannot be used than `data.max_faulty_fraction`."""
+    """No local file has more rows that cannot be used than `data.max_faulty_fraction`."""
     for index, stage in enumerate(recipe.stages):
         if counts_its_own(stage):
             continue
@@ -33,25 +30,8 @@ def conversations(recipe: Recipe) -> Iterator[Issue]:
                 faults = part_faults(recipe, stage, part)
                 if faults is not None:
                     refuse_faulty(str(part.source), faults.faulty, faults.rows, recipe.data.max_faulty_fraction)
-                    yield from _enough(
-                        recipe, part, faults, found if isinstance(stage.data, str) else (*found, "count")
-                    )
             except DataError as error:
                 yield Issue(place, str(error))
-
-
-def _enough(recipe: Recipe, part: MixturePart, faults: TableFaults, place: Place) -> Iterator[Issue]:
-    """A part's `count` is no more than its file has, in the part's split."""
-    if not part.count:
-        return
-    source = source_of(part)
-    if has_messages(source) or has_pairs(source):
-        there = faults.sound
-    else:
-        there = sum(1 for _ in itertools.islice(problems_at_hand(recipe, part), part.count))
-    if there < part.count:
-        where = f" in split `{part.split}`" if part.split else ""
-        yield Issue(place, f"found {part.count}, and `{part.source}` has {there} rows{where}; write at most {there}")
 
 
 def counts_its_own(stage: StageFields) -> bool:
