@@ -119,7 +119,7 @@ def test_a_table_holds_problems_as_messages_and_tools() -> None:
     answered = [*MESSAGES, {"role": "assistant", "content": "It is four."}]
     problem = read_problem("t", fields, 0, {"chat": answered, "functions": '[{"name": "add"}]', "gold": "4"})
     assert problem.messages == MESSAGES, "the last answer is not shown to who has to give it"
-    assert problem.tools == [{"name": "add"}] and problem.question == "And 2 + 2?"
+    assert problem.tools == [{"type": "function", "function": {"name": "add"}}] and problem.question == "And 2 + 2?"
     assert fields.given_columns == {"tools", "answer"}
     assert read_problem("t", fields, 0, {"chat": MESSAGES, "functions": None, "gold": "4"}).tools == []
 

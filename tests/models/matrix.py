@@ -55,17 +55,18 @@ names one that does, in the format of the model's own tokens, with thinking and 
 | `gpt-oss` | GPT-OSS; thinking stands in the final channel, between `<think>` and `</think>` |
 | `./mine.jinja` | a file of your own, relative to the recipe |
 
-Many models' own templates write user and assistant turns alone. A stage or evaluation whose rows have a turn, a call or
-tools that the template drops or refuses ends before the model is loaded, and names the row.
+Many models' own templates write user and assistant turns alone. Rows may have a turn, a call or tools that the template
+drops or refuses. A stage or evaluation with such a row ends before the model is loaded, and names the row.
 
 The begin-of-text token is written where the model's tokenizer or own template would have put one. The token that ends a
-turn is read off the template: engines stop at it and at every token of `generation_config.eos_token_id`, and a stage's
+turn is read off the template. Engines stop at it and at every token of `generation_config.eos_token_id`, and a stage's
 output lists both. DPO's prompts are token for token those of rollouts.
 
 ## What a model lacks
 
-`alignment model inspect FOLDER` reads a folder's files, without its weights and without torch: family, size, layers,
-tokens, ends, what its template renders, what LoRA can target, which stages and engines take it, and what to write.
+`alignment model inspect FOLDER` reads a folder's files, without its weights and without torch. It prints family, size,
+layers, tokens, ends, what its template renders, and what LoRA can target. It also says which stages and engines take
+the model, and what to write.
 """
 
 
