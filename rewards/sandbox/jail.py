@@ -21,7 +21,8 @@ from rewards.sandbox.inside import wire
 from rewards.sandbox.policy import JailLost, Limits
 
 STARTUP_SECONDS = 60.0
-ENDING_SECONDS = 15.0  # to end and clean up after one program: a deep tree of folders takes seconds, more on a busy machine
+# To end and clean up after one program: a deep tree of folders takes seconds, more on a busy machine.
+ENDING_SECONDS = 15.0
 LINGER_SECONDS = 0.25  # between a channel's end and the end of its process
 _CREDENTIALS = struct.Struct("3i")
 _ENVIRONMENT = {
