@@ -5,14 +5,12 @@ how it runs. No other code names kinds. docs/stages.md says how to write one. Ne
 stage), training/kinds/ (the built-in kinds).
 """
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from alignment.core.errors import RecipeError
+from alignment.core.registry import Registry
 from alignment.core.vocabulary import Mode
 from alignment.recipe.issue import Issue, nearest
 from alignment.recipe.stage import StageFields
@@ -26,7 +24,6 @@ Leaves = Literal["policy", "rows", "process_model", "reward_model"]
 Fields = TypeVar("Fields", bound=StageFields)
 Check = Callable[["Recipe", int, Fields], Iterator[Issue]]  # from a recipe, the index of a stage, and the stage
 
-GROUP = "alignment.stage_kinds"  # entry points of other packages: `NAME = "package.module:KIND"`
 BUILT_IN = {
     "sft": "alignment.training.kinds.sft",
     "grpo": "alignment.training.kinds.grpo",
@@ -106,6 +103,11 @@ class StageKind(Generic[Fields]):
         return self.leaves_policy and self.takes == "problems"
 
 
+REGISTRY: Registry[StageKind[Any]] = Registry(
+    "stage kind", StageKind, "KIND", "alignment.stage_kinds", "docs/stages.md", BUILT_IN
+)
+
+
 def stage_kind(name: str) -> StageKind[Any]:
     """The kind of that name. Raises RecipeError if there is none, or if a package's declaration cannot be used."""
     kind = find_kind(name)
@@ -119,45 +121,16 @@ def kind_of(stage: StageFields) -> StageKind[Any]:
     return stage_kind(stage.kind)
 
 
-@cache
 def find_kind(name: str) -> StageKind[Any] | None:
     """Like `stage_kind`, but None for an unknown kind, as in a run made by another installation."""
-    if name in BUILT_IN:
-        return _declared(name, importlib.import_module(BUILT_IN[name]), BUILT_IN[name])
-    point = _entry_points().get(name)
-    if point is None:
-        return None
-    where = f"{point.value} of the package {point.dist.name if point.dist else 'that names it'}"
-    try:
-        found = point.load()
-    except (ImportError, AttributeError) as error:
-        raise RecipeError(f"the stage kind `{name}` cannot be loaded from {where}: {error}") from error
-    return _checked(name, found, where)
+    return REGISTRY.find(name)
 
 
 def kind_names() -> list[str]:
     """Names of all kinds, built-in ones and those of other packages, sorted."""
-    return sorted({*BUILT_IN, *_entry_points()})
+    return sorted(REGISTRY.names())
 
 
 def kinds() -> list[StageKind[Any]]:
     """The built-in kinds, in the order of the documentation."""
     return [stage_kind(name) for name in BUILT_IN]
-
-
-@cache
-def _entry_points() -> dict[str, EntryPoint]:
-    """Kinds of other packages by name; they cannot take a built-in kind's name."""
-    return {point.name: point for point in entry_points(group=GROUP) if point.name not in BUILT_IN}
-
-
-def _declared(name: str, module: Any, where: str) -> StageKind[Any]:
-    return _checked(name, getattr(module, "KIND", None), where)
-
-
-def _checked(name: str, found: Any, where: str) -> StageKind[Any]:
-    if not isinstance(found, StageKind):
-        raise RecipeError(f"the stage kind `{name}`: {where} is not a StageKind; docs/stages.md says how to write one")
-    if found.name != name:
-        raise RecipeError(f"the stage kind `{name}`: {where} declares `{found.name}`; the names have to be the same")
-    return found

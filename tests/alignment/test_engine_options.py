@@ -11,6 +11,7 @@ import pytest
 from pydantic import Field
 from transformers import AutoTokenizer
 
+from alignment.core import registry
 from alignment.core.errors import EngineError, RecipeError
 from alignment.core.resources import resource
 from alignment.inference.engine import (
@@ -70,16 +71,11 @@ PARROT = EngineKind("parrot", ParrotOptions, lambda processes: "it is shy" if pr
 
 
 @pytest.fixture
-def parrot(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def parrot(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine as an installed package would declare it."""
-    point = EntryPoint("parrot", "alignment.test_engine_options:PARROT", engines.GROUP)
+    point = EntryPoint("parrot", "alignment.test_engine_options:PARROT", engines.REGISTRY.group)
     monkeypatch.setattr(EntryPoint, "load", lambda self: PARROT)
-    monkeypatch.setattr(engines, "entry_points", lambda group: [point] if group == engines.GROUP else [])
-    for cached in (engines._entry_points, engines.find_engine):
-        cached.cache_clear()
-    yield
-    for cached in (engines._entry_points, engines.find_engine):
-        cached.cache_clear()
+    monkeypatch.setattr(registry, "_registered", lambda group: {"parrot": [point]} if group == point.group else {})
 
 
 def test_a_name_is_short_for_a_type() -> None:

@@ -166,7 +166,7 @@ def test_kinds_are_found_by_name_and_their_options_are_checked() -> None:
     assert {"single_turn", "tools"} <= set(environment_names())
     assert environment_faults(EnvironmentChoice()) == []
     for written, says in (
-        ({"kind": "maze"}, "there is no environment 'maze'"),
+        ({"kind": "maze"}, "there is no environment `maze`"),
         ({"kind": "tools", "tools": ["shell"]}, "tools.0"),
         (
             {"kind": "tools", "results": 5},
@@ -203,7 +203,7 @@ def test_another_packages_environment_is_found_by_its_entry_point(
     (wrong,) = environment_faults(EnvironmentChoice(kind="wrong"))
     assert "maze_package:OTHER of the package maze-package" in wrong
     (gone,) = environment_faults(EnvironmentChoice(kind="gone"))
-    assert "cannot be imported" in gone and "maze-package" in gone
+    assert "cannot be loaded" in gone and "maze-package" in gone
 
 
 def test_the_environment_that_the_documentation_shows_works_as_written(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from broken_recipes import GOOD
 
-from alignment.checks.model.folder import positions
+from alignment.checks.model.folder import ModelFolder
 from alignment.checks.recipe import checked
 from alignment.core.resources import resource
 
@@ -30,14 +30,14 @@ YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 
 )
 def test_positions_are_read_from_the_config(tmp_path: Path, config: Any, found: int | None) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    assert positions(tmp_path) == found
+    assert ModelFolder(tmp_path).positions == found
 
 
 def test_nothing_is_said_of_what_is_not_here_or_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{", encoding="utf-8")
-    assert positions(tmp_path) is None
-    assert positions(tmp_path / "gone") is None
-    assert positions(resource("data/base")) == 1024
+    assert ModelFolder(tmp_path).positions is None
+    assert ModelFolder(tmp_path / "gone").positions is None
+    assert ModelFolder(resource("data/base")).positions == 1024
 
 
 def test_a_hub_models_lengths_are_its_own_affair(tmp_path: Path) -> None:

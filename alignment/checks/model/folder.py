@@ -103,6 +103,21 @@ class ModelFolder:
         return int(size) if isinstance(size, int) and uses else None
 
     @property
+    def positions(self) -> int | None:
+        """Number of positions; None where the config does not say.
+
+        With scaled rotary embeddings it may be larger than `max_position_embeddings`, if that holds the unscaled number.
+        """
+        text = self.text_config
+        try:
+            rotary = text.get("rope_scaling") or text.get("rope_parameters") or {}
+            own = int(text["max_position_embeddings"])
+            scaled = float(rotary.get("factor") or 1) * int(rotary.get("original_max_position_embeddings") or own)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return max(own, int(scaled))
+
+    @property
     def experts(self) -> int:
         """Experts of a layer; 0 for a dense model."""
         names = ("num_experts", "num_local_experts", "n_routed_experts")
@@ -170,18 +185,3 @@ def _template_in(found: Any) -> str | None:
         named = {one.get("name"): one.get("template") for one in found if isinstance(one, dict)}
         found = named.get("default")
     return found if isinstance(found, str) else None
-
-
-def positions(folder: Path) -> int | None:
-    """Number of positions of a local model; None if its config is missing or does not say.
-
-    With scaled rotary embeddings it may be larger than `max_position_embeddings`, if that holds the unscaled number.
-    """
-    try:
-        text = ModelFolder(folder).text_config
-        rotary = text.get("rope_scaling") or text.get("rope_parameters") or {}
-        own = int(text["max_position_embeddings"])
-        scaled = float(rotary.get("factor") or 1) * int(rotary.get("original_max_position_embeddings") or own)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return max(own, int(scaled))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from alignment.checks.model.files import HUB_ID, LOCAL_LOOKS, folder_faults
-from alignment.checks.model.folder import ModelFolder, positions
+from alignment.checks.model.folder import ModelFolder
 from alignment.recipe.blocks.teacher import Teacher, other_tokens, teacher_of
 from alignment.recipe.issue import Issue, Place, nearest
 from alignment.recipe.kinds import kind_of
@@ -47,7 +47,7 @@ def _model(recipe: Recipe, index: int, found: Teacher, place: Place) -> Iterator
     if faults:
         return
     yield from _vocabulary(recipe, folder, (*place, "model"), every_row=found.server is None)
-    limit, rollout = positions(folder.path), rollout_of(recipe.stages[index])
+    limit, rollout = folder.positions, rollout_of(recipe.stages[index])
     longest = 0 if rollout is None else rollout.max_prompt_tokens + rollout.max_completion_tokens
     if limit is not None and longest > limit:
         message = (

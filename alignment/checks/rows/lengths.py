@@ -7,7 +7,7 @@ model's context is not known before it is downloaded. Neighbours: ../model/files
 
 from collections.abc import Iterator
 
-from alignment.checks.model.folder import ModelFolder, positions
+from alignment.checks.model.folder import ModelFolder
 from alignment.recipe.blocks.evaluation import Evaluations
 from alignment.recipe.blocks.sampling import Sampling
 from alignment.recipe.issue import Issue, Place
@@ -17,7 +17,7 @@ from alignment.recipe.stage import max_length_of, rollout_of
 
 def sequence_lengths(recipe: Recipe) -> Iterator[Issue]:
     """No stage or evaluation has sequences longer than the model's context."""
-    limit = positions(ModelFolder.of(recipe.model).path)
+    limit = ModelFolder.of(recipe.model).positions
     if limit is None:
         return
     for index, stage in enumerate(recipe.stages):

@@ -5,22 +5,19 @@ engines of other packages are found by their entry points. Neighbours: inference
 inference/start.py (starts one), docs/rollouts.md (how to write one).
 """
 
-import importlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from alignment.core.errors import RecipeError
+from alignment.core.registry import Registry
 from alignment.recipe.closed import Closed
 from alignment.recipe.issue import nearest
 
-GROUP = "alignment.engines"  # entry points of other packages: `NAME = "package.module:ENGINE"`
 BUILT_IN = {
     "auto": "alignment.inference.auto",
     "vllm": "alignment.inference.vllm.kind",
@@ -139,6 +136,9 @@ class EngineKind:
     memory: EngineMemory = "elsewhere"
 
 
+REGISTRY = Registry("engine", EngineKind, "ENGINE", "alignment.engines", "docs/rollouts.md", BUILT_IN)
+
+
 def engine_kind(name: str) -> EngineKind:
     """The engine of that name. Raises RecipeError if there is none, or if a package's declaration cannot be used."""
     kind = find_engine(name)
@@ -147,25 +147,14 @@ def engine_kind(name: str) -> EngineKind:
     return kind
 
 
-@cache
 def find_engine(name: str) -> EngineKind | None:
     """Like `engine_kind`, but None for an unknown engine."""
-    if name in BUILT_IN:
-        return _checked(name, getattr(importlib.import_module(BUILT_IN[name]), "ENGINE", None), BUILT_IN[name])
-    point = _entry_points().get(name)
-    if point is None:
-        return None
-    where = f"{point.value} of the package {point.dist.name if point.dist else 'that names it'}"
-    try:
-        found = point.load()
-    except (ImportError, AttributeError) as error:
-        raise RecipeError(f"the engine `{name}` cannot be loaded from {where}: {error}") from error
-    return _checked(name, found, where)
+    return REGISTRY.find(name)
 
 
 def engine_names() -> list[str]:
     """Names of all engines: built-in ones, then those of other packages."""
-    return [*BUILT_IN, *sorted(_entry_points())]
+    return REGISTRY.names()
 
 
 def engine_options(name: str, **settings: Any) -> EngineOptions:
@@ -177,18 +166,6 @@ def retyped(options: EngineOptions, name: str) -> EngineOptions:
     """Copy options for another engine, without those that it does not have. Raises RecipeError."""
     chosen = engine_kind(name).options
     return chosen(**(options.model_dump(include=set(chosen.model_fields), exclude_unset=True) | {"type": name}))
-
-
-@cache
-def _entry_points() -> dict[str, EntryPoint]:
-    """Engines of other packages by name; they cannot take a built-in engine's name."""
-    return {point.name: point for point in entry_points(group=GROUP) if point.name not in BUILT_IN}
-
-
-def _checked(name: str, found: Any, where: str) -> EngineKind:
-    if not isinstance(found, EngineKind) or found.name != name:
-        raise RecipeError(f"the engine `{name}`: {where} is not an EngineKind of that name; see docs/rollouts.md")
-    return found
 
 
 def _read_engine(value: Any) -> EngineOptions:

@@ -9,18 +9,16 @@ A name with a colon is a class of the user's own (own.py). A kind is imported wh
 protocol.py, checks/ (which ask for problems first).
 """
 
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-
 from pydantic import ValidationError
 
 from alignment.core.errors import OptionError, RecipeError
+from alignment.core.registry import Registry
 from alignment.recipe.blocks.environment import EnvironmentChoice
+from alignment.recipe.issue import nearest
 from alignment.rollout.environments.own import own_environment
 from alignment.rollout.environments.protocol import EnvironmentKind, EnvironmentOptions, Environments
 from rewards.own.loading import is_own
 
-ENTRY_POINTS = "alignment.environments"
 BUILT_IN = {
     "bfcl": "alignment.rollout.environments.bfcl",
     "nemo_gym": "alignment.rollout.environments.nemo_gym",
@@ -29,38 +27,22 @@ BUILT_IN = {
     "tools": "alignment.rollout.environments.tools",
     "verifiers": "alignment.rollout.environments.verifiers_v1",
 }
-# What importing a module that nobody here has read may raise.
-_FAULTS = (
-    ImportError,
-    AttributeError,
-    NameError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    LookupError,
-    RuntimeError,
-    OSError,
-)
+REGISTRY = Registry("environment", EnvironmentKind, "KIND", "alignment.environments", "docs/rollouts.md", BUILT_IN)
 
 
 def environment_names() -> list[str]:
     """Every kind by name; imports none of them."""
-    return list(dict.fromkeys([*BUILT_IN, *(one.name for one in entry_points(group=ENTRY_POINTS))]))
+    return REGISTRY.names()
 
 
 def environment_kind(name: str) -> EnvironmentKind:
     """The kind of that name. Raises RecipeError where there is none, or where its package or own code cannot be used."""
     if is_own(name):
         return own_environment(name)
-    if name in BUILT_IN:
-        kind: EnvironmentKind = import_module(BUILT_IN[name]).KIND
-        return kind
-    found = list(entry_points(group=ENTRY_POINTS, name=name))
-    if not found:
-        raise RecipeError(f"there is no environment {name!r}; write one of: {', '.join(environment_names())}")
-    if len(found) > 1:
-        raise RecipeError(f"the environment {name!r} is registered by two packages; uninstall one of them")
-    return _loaded(name, found[0])
+    kind = REGISTRY.find(name)
+    if kind is None:
+        raise RecipeError(f"there is no environment `{name}`; {nearest(name, environment_names())}")
+    return kind
 
 
 def open_environments(choice: EnvironmentChoice) -> Environments:
@@ -99,20 +81,3 @@ def _options(kind: EnvironmentKind, choice: EnvironmentChoice) -> EnvironmentOpt
         told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         known = ", ".join(["kind", "max_turns", *kind.options.model_fields])
         raise RecipeError(f"the environment {kind.name!r} cannot be set up ({told}); it takes: {known}") from error
-
-
-def _loaded(name: str, entry: EntryPoint) -> EnvironmentKind:
-    package = f"the package {entry.dist.name}" if entry.dist else "an unnamed package"
-    try:
-        kind = entry.load()
-    except _FAULTS as error:
-        raise RecipeError(
-            f"the environment {name!r} is registered by {package} as {entry.value}, which cannot be imported "
-            f"({type(error).__name__}: {error}); install what it needs, or uninstall it"
-        ) from error
-    if not isinstance(kind, EnvironmentKind) or kind.name != name:
-        raise RecipeError(
-            f"{entry.value} of {package} is registered as the environment {name!r}, and has to be an EnvironmentKind "
-            "of that name"
-        )
-    return kind

@@ -1,6 +1,7 @@
 """Sessions of OpenEnv servers: one WebSocket each, JSON messages `reset`, `step`, `mcp` and `close`.
 
-Its `state` says nothing that an episode needs, and is not asked for. A session is one episode's and lives on its connection. (OpenEnv 0.10, openenv/core/env_server/http_server.py and types.py.)
+Its `state` says nothing that an episode needs, and is not asked for. A session is one episode's and lives on its
+connection. (OpenEnv 0.10, openenv/core/env_server/http_server.py and types.py.)
 Neighbours: environment.py, actions.py, ../servers.py (which server takes an episode).
 """
 
