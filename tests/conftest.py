@@ -3,6 +3,7 @@
 One worker more than there are cores, since many tests wait: for servers, for time limits, for processes that start.
 And the collector of cycles leaves alone what was imported: each stage that is trained in a test collects three times.
 GPUs are hidden: the tests are of what every machine can do. ALIGNMENT_TEST_GPU=1 shows them, for `pytest tests/gpu`.
+Commands that tests start print as into a pipe: readline, which pytest imports, says 80 columns in the environment.
 """
 
 import gc
@@ -14,6 +15,9 @@ from alignment.core.entry import OBJECTS_BETWEEN_COLLECTIONS
 
 if not os.environ.get("ALIGNMENT_TEST_GPU"):
     os.environ |= {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"}
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+    os.unsetenv(name)  # readline's is not in os.environ
 gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)  # as in the project's own processes
 LONGEST_FIRST = ("tests/smoke/", "tests/ranks/", "tests/gpu/", "tests/workers/")
 

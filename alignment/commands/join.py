@@ -13,9 +13,9 @@ def join(
     machine: Annotated[int, typer.Option(min=1, help="This machine's number, as `alignment launch` printed it.")],
 ) -> None:
     """Run this machine's ranks of a run that `alignment launch` runs on the first machine, until it is over."""
-    from rich.console import Console
 
+    from alignment.core.console import open_console
     from alignment.run.machines.join import Joined, ranks_of
 
     directory = Path(run).absolute()
-    Joined(directory, machine, ranks_of(directory), Console()).go()
+    Joined(directory, machine, ranks_of(directory), open_console()).go()

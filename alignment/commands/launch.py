@@ -26,17 +26,17 @@ def launch(
     ] = None,
 ) -> None:
     """Run a recipe, or resume it, with stages that train on several machines. The first one runs everything else."""
-    from rich.console import Console
 
     from alignment.checks.recipe import checked
     from alignment.commands.run import carry_out
+    from alignment.core.console import open_console
     from alignment.core.errors import OptionError
     from alignment.run.machines.first import Machines
     from alignment.run.machines.several import asked, refuse_hosts
     from alignment.run.machines.slurm import submit
     from alignment.run.plan import RunPlan
 
-    console = Console()
+    console = open_console()
     checked(recipe, set_ or [])
     plan = RunPlan.load(recipe, set_ or [], run_)
     names = tuple(name.strip() for name in hosts.split(",") if name.strip())

@@ -20,10 +20,10 @@ OnHardware = Annotated[
 
 def plan(recipe: RecipeFile, hardware: OnHardware = None, set_: Overrides = None) -> None:
     """Estimate each stage's memory per device and its hours, before anything is rented. Starts nothing, needs no GPU."""
-    from rich.console import Console
 
     from alignment.checks.plan import too_large
     from alignment.checks.recipe import checked
+    from alignment.core.console import open_console
     from alignment.core.errors import OptionError
     from alignment.sizing.cluster import cluster_of, this_machine
     from alignment.sizing.estimate import estimates
@@ -36,7 +36,7 @@ def plan(recipe: RecipeFile, hardware: OnHardware = None, set_: Overrides = None
             f"{found.recipe.model}: no config.json with the sizes of a decoder can be read; download the model, and write its "
             "folder as `model`"
         )
-    console, shape = Console(), estimated.shape
+    console, shape = open_console(), estimated.shape
     where = (
         f"{cluster.count} x {cluster.device.name}" if cluster else f"launcher config {found.recipe.hardware.accelerate}"
     )

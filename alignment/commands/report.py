@@ -11,12 +11,11 @@ if TYPE_CHECKING:
 
 def report(run: RunDirectory) -> None:
     """Write the report of a run again. It makes report.json, report.md and report.html from what the run recorded."""
-    from rich.console import Console
-
+    from alignment.core.console import open_console
     from alignment.records.run_folder import RunFolder
 
     folder = RunFolder.open(run)
-    write_and_print(folder.path, Console())
+    write_and_print(folder.path, open_console())
     print(folder.path / "report.html")
 
 

@@ -25,12 +25,11 @@ def run(
     run_: Annotated[Path | None, typer.Option("--run", help="The run directory (default: runs/NAME).")] = None,
 ) -> None:
     """Run a recipe, or resume it. Finished stages are skipped; a report is written at the end."""
-    from rich.console import Console
-
     from alignment.checks.recipe import checked
+    from alignment.core.console import open_console
     from alignment.run.plan import RunPlan
 
-    console = Console()
+    console = open_console()
     checked(recipe, set_ or [])
     plan = RunPlan.load(recipe, set_ or [], run_)
     for name in redo or []:

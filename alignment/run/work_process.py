@@ -10,8 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
-
+from alignment.core.console import open_console
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.file_record import FileRecord
 from alignment.run.forks.start import Forks
@@ -39,4 +38,4 @@ def run_work(
         file = Path(scratch) / "work.json"
         work.write(file)
         command, env = [sys.executable, "-m", module, str(file), *more], environment(hardware, offline=offline)
-        refuse_failure(watched(title, command, log, Console(stderr=True), env, start=forks.start), title, log)
+        refuse_failure(watched(title, command, log, open_console(stderr=True), env, start=forks.start), title, log)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from alignment.core.console import open_console
 from alignment.core.errors import EngineError, OptionError
 from alignment.core.machine import visible_gpus
 from alignment.evaluation.adaptive_budget.budget import load_adaptive
@@ -50,7 +51,7 @@ class ServeOptions:
 
 def serve_policy(options: ServeOptions) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises EngineError or OptionError before anything starts if it cannot work."""
-    console = Console()
+    console = open_console()
     if fault := vllm_fault():
         raise EngineError(f"`alignment serve` needs vLLM, which cannot run here: {fault}")
     policy = named_policies(options.path, [] if options.stage is None else [options.stage])[0]

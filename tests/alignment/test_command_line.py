@@ -1,6 +1,8 @@
 """The command line answers at once: what lists and explains commands imports none of what they work with."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +47,27 @@ def test_every_verb_has_its_file() -> None:
     folder = REPOSITORY / "alignment" / "commands"
     files = {path.stem for path in folder.iterdir() if path.stem != "options" and not path.name.startswith("__")}
     assert files == set(VERBS)
+
+
+@pytest.mark.parametrize(("given", "whole"), [({}, True), ({"COLUMNS": "80"}, False)])
+def test_lines_in_a_pipe_are_not_wrapped_unless_columns_are_asked_for(
+    given: dict[str, str], whole: bool, tmp_path: Path
+) -> None:
+    """A path that is broken in two cannot be opened."""
+    path = str(tmp_path / f"{'long_' * 20}.yaml")
+    code = f"from alignment.core.console import open_console; open_console().print({path!r})"
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | given
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (shown.stdout == f"{path}\n") == whole
+
+
+def test_commands_print_to_the_consoles_of_this_project() -> None:
+    """One of rich's own would wrap at 80 columns wherever no terminal says how wide it is."""
+    others = [
+        str(path.relative_to(REPOSITORY))
+        for path in (REPOSITORY / "alignment").rglob("*.py")
+        if re.search(r"(?<![\w.])Console\(", path.read_text(encoding="utf-8"))
+    ]
+    assert others == ["alignment/core/console.py"]

@@ -73,7 +73,7 @@ def test_a_whole_run_goes_on_when_servers_are_killed_in_rl_and_in_an_evaluation(
         server("double", 2, "text", "dies=4") as second,
         server("double", 2, "text", "dies_held=4") as third,
     ):
-        asked = environment(first, second, third, action="text", max_turns=2)
+        asked = environment(first, second, third, action="text", max_turns=2, patience_seconds=60)
         done = alignment("run", written(tmp_path, asked, REWARD, taught=True), "--run", tmp_path / "run")
         assert done.returncode == 0, done.stderr
         assert all(one.process.poll() is not None for one in (second, third)), "killed in RL, and in an evaluation"

@@ -15,11 +15,14 @@ import pytest
 import yaml
 
 from alignment.records.manifest import Manifest
+from alignment.run.judges import double
 from judge_server import JudgeServer
+from rewards.compose import LOUD_UNKNOWN_FRACTION
 from smoke.processes import alignment, lines, with_forks
 
 pytestmark = pytest.mark.long
 STEPS = 10
+DOUBLE = double.__name__  # in the command line of its server
 
 
 def recipe(folder: Path, reward: dict[str, Any], steps: int = STEPS, **changes: Any) -> Path:
@@ -116,6 +119,8 @@ def test_a_server_that_stays_away_stops_the_stage_in_words_and_running_again_los
     assert "Then run again: the stage goes on from its last checkpoint" in told
     done = [one["step"] for one in steps_of(run)]
     assert 0 < len(done) < STEPS
+    few = sum(one["reward/judge/unknown_fraction"] for one in steps_of(run))
+    assert few <= LOUD_UNKNOWN_FRACTION, "a step with more unknown verdicts is not trained on"
     before = [one["key"] for one in kept(run) if one["content"] is not None]
     assert len(before) == len(set(before)) > 0
     with JudgeServer(port=server.port) as honest:
@@ -125,7 +130,7 @@ def test_a_server_that_stays_away_stops_the_stage_in_words_and_running_again_los
     assert [one["step"] for one in steps_of(run)] == list(range(1, STEPS + 1))
     assert judged_twice(run) == []
     assert len(honest.requests) == len([one for one in kept(run) if one["content"] is not None]) - len(before)
-    assert sum(one["reward/judge/unknown_fraction"] for one in steps_of(run)) == 0
+    assert sum(one["reward/judge/unknown_fraction"] for one in steps_of(run)) == few, "no verdict is unknown after it"
 
 
 def waited(reached: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
@@ -142,7 +147,7 @@ def server_of(process: "subprocess.Popen[str]") -> int:
 
     def there() -> bool:
         listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
-        found[:] = [int(pid) for pid in listed if "judge_double" in Path(f"/proc/{pid}/cmdline").read_text()]
+        found[:] = [int(pid) for pid in listed if DOUBLE in Path(f"/proc/{pid}/cmdline").read_text()]
         return bool(found)
 
     waited(there, process)

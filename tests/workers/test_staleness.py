@@ -12,10 +12,14 @@ import torch
 from stand_in import BASE, stand_ins
 from transformers import AutoModelForCausalLM
 
+from alignment.inference.ranks import Ranks
+from alignment.recipe.blocks.sampling import Rollout
 from alignment.records.rollout import RolloutRow
+from alignment.rollout.difficulty import DifficultyPool, Outcome
 from alignment.training.rl.ahead import Ahead, without_stale
 from alignment.training.rl.batch import RolledOut, Row
 from alignment.training.rl.order import EpochSampler
+from alignment.training.rl.step_problems import StepProblems
 from grpo_trainer import grpo_trainer
 from rewards import VerdictsUnavailable
 
@@ -180,6 +184,20 @@ def test_what_was_sampled_for_other_problems_than_a_step_asks_for_is_counted() -
     ahead.begin(3, ["a"], fails)
     with pytest.raises(VerdictsUnavailable):
         ahead.taken(3, ["a"])
+
+
+def test_a_step_that_was_begun_keeps_its_problems_while_the_pool_learns() -> None:
+    """Else what two steps ahead was sampled would be thrown away, since each step in between teaches the pool."""
+    names, rollout = [f"p{number}" for number in range(64)], Rollout(generations=2, problems_per_step=4)
+    problems = StepProblems(names, rollout, 7, Ranks(), DifficultyPool(names, 0.5, 7))
+    given = names[:4] * 2
+    begun = [problems.asked(step, given) for step in (0, 1, 2)]
+    for step in range(8):
+        asked = problems.asked(step, given)
+        assert step > 2 or asked == begun[step]
+        found = [Outcome(name, 2, 0.5, 0.25 if int(name[1:]) % 3 else 0.0, 1) for name in dict.fromkeys(asked)]
+        problems.learn(step, found)
+    assert problems.asked(2, given) != begun[2], "a step that is over is not remembered"
 
 
 @pytest.mark.parametrize("shuffle", [True, False])

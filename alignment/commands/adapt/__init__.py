@@ -20,9 +20,8 @@ def adapt(
     output: Annotated[Path | None, typer.Option(help="The file (default: adaptive.json beside the sweep).")] = None,
 ) -> None:
     """Fit a thinking budget for each prompt. Also measures what it saves on held-out problems."""
-    from rich.console import Console
-
     from alignment.commands.adapt import fitting
+    from alignment.core.console import open_console
 
     options = fitting.AdaptOptions(sweep, stage, task, accuracy, tokens, probe, output)
-    fitting.fit_sweep(options, Console())
+    fitting.fit_sweep(options, open_console())

@@ -26,11 +26,10 @@ def audit(
     json_: Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")] = False,
 ) -> None:
     """Run every verifier on rows whose verdict is known. Or judge your own references with their verifier."""
-    from rich.console import Console
-
     from alignment.commands.audit import auditing
+    from alignment.core.console import open_console
 
-    console, kinds = Console(), verifiers or ([] if data is None else ["math_answer"])
+    console, kinds = open_console(), verifiers or ([] if data is None else ["math_answer"])
     options = auditing.options(option or [], kinds)
     if data is not None and kinds == ["judge"]:
         from alignment.commands.audit.judging import audit_judge

@@ -8,10 +8,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from alignment.commands.budget.options import SweepOptions
+from alignment.core.console import open_console
 from alignment.core.statistics.intervals import as_text
 from alignment.core.typed_json import encode
 from alignment.evaluation.sweep.files import write_sweep
@@ -27,7 +27,7 @@ def sweep_budgets(options: SweepOptions, *, as_json: bool) -> Sweep:
 
     Raises OptionError for options that cannot work, StageFailed if measuring fails; what was measured stays.
     """
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     plan = options.plan()
     with held_alone(plan.output):
         changes = plan.changes()
@@ -59,7 +59,7 @@ def _measure(plan: SweepPlan, missing: list[Point]) -> None:
 
 
 def _print(sweep: Sweep, output: Path) -> None:
-    console = Console()
+    console = open_console()
     for stage, task in dict.fromkeys((point.place.stage, point.place.task) for point in sweep.points):
         points = [point for point in sweep.points if (point.place.stage, point.place.task) == (stage, task)]
         knee = next((one.budget for one in sweep.knees if (one.stage, one.task) == (stage, task)), None)

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from alignment.core.console import open_console
 from alignment.core.machine import visible_gpus
 from alignment.data.chat.modes import flagged_mode
 from alignment.data.rows import Message, Problem, user_turn
@@ -60,7 +61,7 @@ def converse(path: Path, opening: Opening, *, stage: str | None, adaptive: Path 
     Raises ArtifactError or EngineError if the model cannot be loaded.
     """
     policy = named_policies(path, [] if stage is None else [stage])[0]
-    folder, console = policy.folder, Console()
+    folder, console = policy.folder, open_console()
     fitted = None if adaptive is None else load_adaptive(adaptive)
     if fitted is not None and (warning := fitted.warning_for(policy.output_hash())):
         console.print(f"warning: {warning}", style="yellow", highlight=False)

@@ -7,9 +7,8 @@ evaluation/comparison/ (the work), report/render/pairwise.py (the table).
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from alignment.commands.compare.options import CompareOptions
+from alignment.core.console import open_console
 from alignment.core.errors import OptionError
 from alignment.core.locks import hold
 from alignment.core.progress import Progress
@@ -64,7 +63,7 @@ def _sample(plan: ComparisonPlan, work: AnswersWork) -> None:
 
 
 def _print(record: ComparisonRecord, file: Path) -> None:
-    console = Console()
+    console = open_console()
     console.print(
         plain_table(f"{record.a.name} against {record.b.name}, judged by {record.judge}", HEADINGS, table([record]))
     )

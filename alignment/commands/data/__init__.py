@@ -18,10 +18,9 @@ def data(
     revision: Annotated[str | None, typer.Option(help="The commit, tag or branch of a hub set.")] = None,
 ) -> None:
     """Show what a file is recognised as, how long its rows are, and which are left out and why."""
-    from rich.console import Console
-
     from alignment.commands.data.showing import show_file
+    from alignment.core.console import open_console
     from alignment.recipe.blocks.data import MixturePart
 
     part = MixturePart(source=file, split=split, configuration=configuration, revision=revision)
-    show_file(file, model, rows, Console(), part)
+    show_file(file, model, rows, open_console(), part)

@@ -5,8 +5,7 @@ import typer
 
 def doctor() -> None:
     """Check the installation; print the command that fixes each problem."""
-    from rich.console import Console
-
     from alignment.commands.doctor.examination import examine
+    from alignment.core.console import open_console
 
-    raise typer.Exit(examine(Console()))
+    raise typer.Exit(examine(open_console()))

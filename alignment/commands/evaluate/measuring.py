@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from alignment.commands.evaluate.options import EvaluateOptions
+from alignment.core.console import open_console
 from alignment.core.statistics.intervals import as_text
 from alignment.core.typed_json import Json, encode
 from alignment.core.vocabulary import MODES, Mode
@@ -58,7 +58,7 @@ def measure(options: EvaluateOptions, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found.as_json(name), indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = open_console()
     console.print(_modes(found.modes))
     if found.follow is not None:
         console.print(plain_table("Think-follow over several turns", *follow_table({name: found.follow.figures})))

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rich.console import Console
-
 from alignment.commands.export.process_model import refuse_other_forms, write_process_card, write_process_model
+from alignment.core.console import open_console
 from alignment.core.errors import OptionError
 from alignment.core.files import write_text
 from alignment.export.quantised.forms import FORMS, Form, FormName
@@ -193,4 +192,4 @@ def _push(options: ExportOptions, folder: Path) -> None:
 
 
 def _say(text: str) -> None:
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)
+    open_console().print(text, highlight=False, markup=False, soft_wrap=True)

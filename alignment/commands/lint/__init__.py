@@ -23,9 +23,8 @@ def lint(
     set_: Overrides = None,
 ) -> None:
     """Show the loss mask token by token. Also lists the faults of rows, template and tokenizer."""
-    from rich.console import Console
-
     from alignment.commands.lint.inspection import Request, inspect_request
+    from alignment.core.console import open_console
 
     request = Request(data, model, stage, rows, show_, html, json_, tuple(set_ or []))
-    raise typer.Exit(inspect_request(request, Console()))
+    raise typer.Exit(inspect_request(request, open_console()))

@@ -6,8 +6,7 @@ Neighbours: inference/adapters.py (merges), training/saved.py (compares), record
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
+from alignment.core.console import open_console
 from alignment.core.errors import ArtifactError, OptionError
 from alignment.records.adapter import adapter_folder
 from alignment.records.policies import named_policies
@@ -32,7 +31,7 @@ def merged(adapter: Path, into: Path, *, stage: str | None, dtype: str) -> None:
         found = merge_into(str(policy), made, dtype)
         distance = refuse_another_policy(made, loaded_logits(found.adapted))
         made.rename(into)
-    console = Console()
+    console = open_console()
     console.print(f"{into}: {policy} merged; on a probe its logits are {distance:.1e} standard deviations from the "
                   "adapter's on its base", highlight=False, markup=False, soft_wrap=True)  # fmt: skip
     if found.kept is not None and found.kept < FEW_KEPT:

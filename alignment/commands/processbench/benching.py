@@ -7,10 +7,10 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from alignment.commands.processbench.refused import scorer_of
+from alignment.core.console import open_console
 from alignment.core.errors import ArtifactError, OptionError
 from alignment.core.statistics.estimate import Estimate
 from alignment.core.typed_json import encode
@@ -97,7 +97,7 @@ def shown(record: ProcessRecord, target: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(encode(record), indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = open_console()
     console.print(_bench(record))
     if record.stress:
         console.print(_stress(record))

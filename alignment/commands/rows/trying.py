@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
-from rich.console import Console
-
 from alignment.checks.recipe import checked
+from alignment.core.console import open_console
 from alignment.core.errors import OptionError
 from alignment.core.typed_json import encode
 from alignment.core.vocabulary import Mode
@@ -22,7 +21,7 @@ def trials_of(recipe: Path, overrides: list[str], run: Path | None, stage: str |
     plan = RunPlan.load(recipe, overrides, run)
     name = stage or next(iter(plan.trained_stages()), plan.recipe.stage_names[0])
     plan.folder(name)  # refuses an unknown one
-    return Trials(plan, name, mode, Console(stderr=True))
+    return Trials(plan, name, mode, open_console(stderr=True))
 
 
 def asked_sizes(text: str) -> list[int]:
@@ -39,7 +38,7 @@ def finished(trials: Trials, found: RowCurve | MixtureSearch, *, as_json: bool, 
     if as_json:
         print(json.dumps(encode(found), indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = open_console()
     rows, headings = (
         (row_table(found), ROW_HEADINGS) if isinstance(found, RowCurve) else (mixture_table(found), MIXTURE_HEADINGS)
     )

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from transformers import AutoModelForCausalLM
 
+from alignment.core.console import open_console
 from alignment.core.errors import ArtifactError
 from alignment.export.quantised.forms import Form, QuantisationWork
 from alignment.recipe.blocks.hardware import Hardware
@@ -38,7 +38,7 @@ def make_quantised(original: Path, folder: Path, form: Form, rows: Sequence[Sequ
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(quantiser.resolve()), *sys.path)))
     title = f"quantising to {form.name}"
     command = [sys.executable, "-m", "alignment.export.quantised.job", str(work)]
-    refuse_failure(watched(title, command, log, Console(stderr=True), env), title, log)
+    refuse_failure(watched(title, command, log, open_console(stderr=True), env), title, log)
     for path in sorted(original.iterdir()):
         of_weights = path.suffix in (".safetensors", ".gguf") or path.name.endswith(".safetensors.index.json")
         if path.is_file() and not of_weights and path.name not in NOT_COPIED:

@@ -73,7 +73,7 @@ class Servers(Generic[S]):
         self.urls, self._most, self._patience, self._begin = list(urls), sessions, patience_seconds, begin
         self._sessions, self._left_alone_until = dict.fromkeys(self.urls, 0), dict.fromkeys(self.urls, 0.0)
         self._full_since: float | None = None
-        self._why = "every session is taken"  # the last reason why a server did not take an episode
+        self._why: dict[str, str] = {}  # why each server did not take an episode when it was last asked
         self._lock = threading.Lock()
 
     def begun(self, row: Mapping[str, Json]) -> tuple[S, Answer]:
@@ -92,10 +92,11 @@ class Servers(Generic[S]):
                     self._failed(url, str(error))
                 else:
                     self._full_since = None
+                    self._why.pop(url, None)
                     return found
             self._refuse_if_full(full=full)
             if time.monotonic() > deadline:
-                raise EnvironmentFault(self._why)
+                raise EnvironmentFault(self._reasons())
             time.sleep(BETWEEN_TRIES_SECONDS)
             with self._lock:
                 self._left_alone_until = dict.fromkeys(self.urls, 0.0)
@@ -127,12 +128,17 @@ class Servers(Generic[S]):
             self._full_since = self._full_since or now
             waited = now - self._full_since
         if not any(self._sessions.values()) and waited > self._patience:
-            raise EnvironmentFault(self._why)
-        raise EnvironmentsFull(self._why)
+            raise EnvironmentFault(self._reasons())
+        raise EnvironmentsFull(self._reasons())
+
+    def _reasons(self) -> str:
+        """Why no server takes an episode, of each server that was asked."""
+        with self._lock:
+            return "; ".join(dict.fromkeys(self._why.values())) or "every session is taken"
 
     def _failed(self, url: str, why: str) -> None:
         with self._lock:
-            self._why = why
+            self._why[url] = why
             self._sessions[url] -= 1
             self._left_alone_until[url] = time.monotonic() + LEFT_ALONE_SECONDS
 

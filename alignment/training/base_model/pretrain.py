@@ -14,9 +14,9 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
+from alignment.core.console import open_console
 from alignment.core.resources import resource
 from alignment.data.chat.template import IGNORED
 from alignment.training.base_model.corpus import documents
@@ -84,7 +84,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the initial weights.")] = 0,
 ) -> None:
     """Train tokenizer and model, print loss, rate and time left, and save bfloat16 safetensors."""
-    console = Console()
+    console = open_console()
     torch.manual_seed(seed)
     template = resource("data/templates/qwen3.jinja")
     texts = (read + learned for read, learned in itertools.islice(documents(CORPUS_SEED), 20_000))

@@ -28,14 +28,20 @@ class StepProblems:
     ) -> None:
         self._problems, self._rollout, self._seed = problems, rollout, seed
         self._ranks, self._pool = ranks, pool
+        self._chosen: dict[int, list[str]] = {}  # by step, until it is learnt from
 
     def asked(self, step: int, given: Sequence[str]) -> list[str]:
-        """This rank's problems, one for each completion. given: those of TRL's order, which a pool replaces by its own."""
+        """This rank's problems, one for each completion. given: those of TRL's order, which a pool replaces by its own.
+
+        A step that was begun ahead keeps its problems, whatever the pool learns before the policy trains on them.
+        """
         if self._pool is None:
             return list(given)
-        size, rows = self._rollout.generations, len(given)
-        chosen = self._pool.ordered(step)[: rows * self._ranks.count // size]
-        return [name for name in chosen for _ in range(size)][self._ranks.rank * rows :][:rows]
+        if step not in self._chosen:
+            size, rows = self._rollout.generations, len(given)
+            chosen = self._pool.ordered(step)[: rows * self._ranks.count // size]
+            self._chosen[step] = [name for name in chosen for _ in range(size)][self._ranks.rank * rows :][:rows]
+        return list(self._chosen[step])
 
     def others(self, step: int, asked: Sequence[str]) -> list[str]:
         """The problems that dynamic sampling tries in place of a step's own, in order."""
@@ -50,6 +56,7 @@ class StepProblems:
 
     def learn(self, step: int, outcomes: Sequence[Outcome]) -> dict[str, float]:
         """Learn from all groups that were sampled for a step, those of all ranks; figures of them."""
+        self._chosen.pop(step, None)
         if self._pool is None and not self._rollout.dynamic_sampling:
             return {}
         found = list(itertools.chain.from_iterable(self._ranks.gathered(list(outcomes))))
