@@ -22,7 +22,8 @@ from alignment.core.resources import resource
 from alignment.data.mixture import load_parts, problems_of
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.plan import RunPlan
-from alignment.run.processes import environment, training_command
+from alignment.run.process_environment import environment
+from alignment.run.processes import training_command
 
 app = typer.Typer()
 RECIPE = resource("recipes/smollm2-instructions.yaml")

@@ -24,7 +24,8 @@ from alignment.data.mixture import conversations_of, load_parts, problems_of
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.launcher import launcher_config
 from alignment.run.plan import RunPlan
-from alignment.run.processes import environment, training_command
+from alignment.run.process_environment import environment
+from alignment.run.processes import training_command
 from alignment.training.kinds.grpo import GrpoStage
 from alignment.training.kinds.sft import SftStage
 

@@ -27,7 +27,8 @@ from alignment.data.chat.template import render_conversation
 from alignment.data.mixture import conversations_of, load_parts
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.plan import RunPlan
-from alignment.run.processes import environment, training_command
+from alignment.run.process_environment import environment
+from alignment.run.processes import training_command
 
 ROWS = 512
 LEARNING_RATE = 1e-3

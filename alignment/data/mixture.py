@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,11 +20,9 @@ from alignment.core.resources import resource
 from alignment.core.vocabulary import SPLITS, TRAINING_SPLITS, Mode, Split
 from alignment.data.chat.modes import with_flag
 from alignment.data.rows import Conversation, Message, Preference, Problem, read_rows
-from alignment.data.sources.declared import Table, has_messages, has_pairs, hub_table, local_path
-from alignment.data.sources.named import INSTEAD_OF_HUB, hash_split, is_own, source_of
+from alignment.data.sources.declared import Table, has_messages, has_pairs
+from alignment.data.sources.named import hash_split, is_own, source_of
 from alignment.data.sources.rows import LeftOut, source_conversations, source_pairs, source_problems
-from alignment.data.tables.files import table_hash
-from alignment.data.tables.hub import hub_revision
 from alignment.data.tables.spool import Spool, shuffled
 from alignment.data.target_length import with_target_lengths
 from alignment.recipe.blocks.data import MixturePart
@@ -32,15 +30,6 @@ from alignment.recipe.kinds import kind_of
 from alignment.recipe.schema import Recipe
 
 MAX_FAULTS_SHOWN = 5  # in the message that refuses a source
-NEW_FIELDS = (
-    "steps",
-    "completion",
-    "chosen",
-    "rejected",
-    "margin",
-    "system",
-    "kept",
-)  # of a declaration; where unset, they are no part of an identity
 
 Row = TypeVar("Row", Conversation, Problem, Preference)
 ArtifactPath = Callable[[str], Path]  # from the name of a stage that leaves rows to its output folder
@@ -264,32 +253,3 @@ def _flagged(rows: Sequence[Conversation], part: MixturePart) -> Iterator[Conver
             continue
         history, answer = row.messages[:-1], row.messages[-1]
         yield replace(row, messages=[*with_flag(history, row.mode), answer])
-
-
-def describe_part(part: MixturePart) -> dict[str, Any]:
-    """What decides the rows of a part, for the stage's identity: the part and its source's declaration.
-
-    A file of the user's own is known by its contents and not by its path, so that a folder may be renamed.
-    """
-    written = part.model_dump(mode="json")
-    for name in ("fields", "configuration", "revision"):
-        if not written[name]:
-            del written[name]
-    if part.source is None:
-        return {"part": written, "source": None}
-    source = source_of(part)
-    described = source.model_dump(mode="json")
-    if isinstance(source, Table):
-        described["fields"] = {
-            name: value
-            for name, value in described["fields"].items()
-            if value not in (None, [], False) or name not in NEW_FIELDS
-        }
-    if not is_own(part.source):
-        return {"part": written, "source": described}
-    if isinstance(source, Table) and source.file is None and source.hub is not None:
-        described["revision"] = hub_revision(hub_table(source), INSTEAD_OF_HUB)
-        return {"part": written, "source": described}
-    written["source"] = described["file"] = Path(part.source).name
-    path = local_path(source, None) if isinstance(source, Table) else None
-    return {"part": written, "source": described, "sha256": table_hash(path) if path else None}

@@ -1,7 +1,8 @@
 """Scorer: from completions to rewards, with the verifiers of rewards/.
 
 Completions are judged once, with the text as the engine decoded it. The trainer gets the totals, and the same verdicts
-go to rollouts.jsonl and the metrics. Neighbours: sampler.py (rollouts), training/rl/rollouts.py (a step's groups).
+go to rollouts.jsonl and the metrics. Neighbours: sampler.py (rollouts), judgeable.py (problems, before they are asked),
+summary.py (figures of a step), training/rl/rollouts.py (a step's groups).
 """
 
 from collections import Counter
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import rewards
-from alignment.core.errors import DataError
 from alignment.data.rows import Problem
 from alignment.inference.engine import Spans
 from alignment.recipe.blocks.rewards import Reward
@@ -19,8 +19,7 @@ from alignment.records.rollout import OpeningRecord, RolloutRow, VerdictRecord, 
 from alignment.rollout.environments.protocol import EnvironmentFault, Opening
 from alignment.rollout.judges import reward_options
 from alignment.rollout.trajectory import Trajectory
-from alignment.rollout.writing import writing
-from rewards.compose import LOUD_FROM_ROLLOUTS, LOUD_UNKNOWN_FRACTION, TASK, ComposedReward, is_of_task, parts, total
+from rewards.compose import LOUD_FROM_ROLLOUTS, LOUD_UNKNOWN_FRACTION, TASK, ComposedReward, parts, total
 from rewards.contract import SAMPLED_COLUMNS
 from rewards.spending import Spending, Spends
 
@@ -213,83 +212,3 @@ def _column(problem: Problem, made: Trajectory, name: str) -> Any:
 def _most(made: Trajectory) -> int | None:
     """The thinking tokens that a completion was allowed, or None."""
     return None if made.budget is None else made.budget.most
-
-
-def refuse_unjudged(
-    problems: Sequence[Problem], specs: Sequence[Reward], *, scored_tasks: Sequence[Sequence[str]] = ()
-) -> None:
-    """Raise DataError for a problem that no weighted reward can judge, or that a reward calls unusable.
-
-    scored_tasks: of each model with a weight, the patterns of the tasks whose answers it scores; without any, of all tasks.
-    """
-    _refuse_idle(problems, specs)
-    weighted = [spec for spec in specs if spec.weight]
-    for problem in problems:
-        row = {"tools": problem.tools, **problem.columns, "answer": problem.answer}
-        own = [spec for spec in weighted if is_of_task(problem.family, spec.tasks or ())]
-        by_model = any(is_of_task(problem.family, tasks) for tasks in scored_tasks)
-        if not by_model and not any(rewards.is_row_of(spec.kind, named_columns(spec, row)) for spec in own):
-            has = sorted(name for name, value in row.items() if value not in (None, "", []))
-            raise DataError(f"problem {problem.id} can be judged by no reward that has a weight; it has {has}")
-        faults_found = (rewards.row_fault(spec.kind, named_columns(spec, row)) for spec in specs)
-        trouble = next((found for found in faults_found if found is not None), None)
-        if trouble is not None:
-            raise DataError(f"problem {problem.id}: {trouble}")
-
-
-def _refuse_idle(problems: Sequence[Problem], specs: Sequence[Reward]) -> None:
-    """Raise DataError for a reward whose tasks no problem is of: a misspelt name would leave it out in silence."""
-    tasks = list(dict.fromkeys(problem.family for problem in problems))
-    for spec in specs:
-        if spec.tasks and not any(is_of_task(task, spec.tasks) for task in tasks):
-            raise DataError(
-                f"reward `{spec.called}` is for the tasks {', '.join(spec.tasks)}, and no problem of this stage is of them; "
-                f"they are of {', '.join(tasks[:30])}"
-            )
-
-
-def named_columns(spec: Reward, row: dict[str, Any]) -> dict[str, Any]:
-    """A row's columns under the names that a reward's verifier knows, by the spec's `columns`."""
-    named = (spec.model_extra or {}).get("columns") or {}
-    return {**row, **{own: row.get(given) for own, given in named.items()}}
-
-
-def summary(judged: Sequence[Judged]) -> dict[str, float]:
-    """Means and unknown fractions by verdict, and properties of the completions, by the names of records/metrics.py.
-
-    Rollouts whose environment failed are counted, and no part of the means.
-    """
-    given, judged = len(judged), [row for row in judged if not row.trajectory.fault]
-    failed = {"environment_fault_fraction": (given - len(judged)) / given} if given > len(judged) else {}
-    if not judged:
-        return {**failed, "unknown_fraction": 1.0} if given else {}
-    figures: dict[str, float] = {}
-    for name in judged[0].verdicts:
-        scores = [row.verdicts[name].score for row in judged if row.verdicts[name].applicable]
-        if not scores:
-            continue  # no row of this batch is this verifier's
-        known = [score for score in scores if score is not None]
-        if known:
-            figures[f"reward/{name}/mean"] = sum(known) / len(known)
-        figures[f"reward/{name}/unknown_fraction"] = 1 - len(known) / len(scores)
-        why = Counter(one.reason for row in judged if (one := row.verdicts[name]).applicable and one.score is None)
-        figures |= {f"reward/{name}/unknown/{reason}": count / len(scores) for reason, count in why.items()}
-    thinking = [row.trajectory.thinking_tokens for row in judged if row.trajectory.mode == "thinking"]
-    if thinking:
-        figures["thinking_tokens"] = sum(thinking) / len(thinking)
-    figures["unknown_fraction"] = (sum(row.total is None for row in judged) + given - len(judged)) / given
-    figures |= failed
-    figures["rollout_entropy"] = drawn_entropy([row.trajectory for row in judged])
-    return {**figures, **writing([row.trajectory for row in judged])}
-
-
-def drawn_entropy(completions: Sequence[Trajectory]) -> float:
-    """Mean negative log-prob (nats) of the tokens the policy drew itself; at temperature 1 an unbiased estimate of the
-    mean entropy of its next token, over all rollouts, whether they are trained on or not."""
-    drawn = [
-        logprob
-        for made in completions
-        for logprob, forced in zip(made.logprobs, made.forced, strict=True)
-        if not forced
-    ]
-    return -sum(drawn) / len(drawn) if drawn else 0.0

@@ -11,7 +11,8 @@ from typing import Any
 from alignment.core.files import content_hash, file_hash
 from alignment.core.resources import model_place
 from alignment.data.chat.templates import template_identity
-from alignment.data.mixture import describe_part, load_parts
+from alignment.data.mixture import load_parts
+from alignment.data.part_identity import describe_part
 from alignment.data.sources.declared import Table, local_path
 from alignment.data.sources.named import is_own, load_source, source_of
 from alignment.data.tables.files import table_hash

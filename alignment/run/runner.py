@@ -31,7 +31,8 @@ from alignment.run.judges.served import NO_JUDGES, ServedJudges
 from alignment.run.launcher import launcher_config
 from alignment.run.machines.first import Machines
 from alignment.run.plan import RunPlan
-from alignment.run.processes import SMALL_BYTES, Ended, environment, training_command
+from alignment.run.process_environment import environment
+from alignment.run.processes import SMALL_BYTES, Ended, training_command
 from alignment.run.watch import refuse_failure, watched
 
 LOCK_PATIENCE_SECONDS = 30

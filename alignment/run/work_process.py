@@ -14,7 +14,7 @@ from alignment.core.console import open_console
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.file_record import FileRecord
 from alignment.run.forks.start import Forks
-from alignment.run.processes import environment
+from alignment.run.process_environment import environment
 from alignment.run.watch import refuse_failure, watched
 
 

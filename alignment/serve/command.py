@@ -1,6 +1,6 @@
 """`alignment serve`: vLLM's OpenAI-compatible server on a policy, with modes and budgets as in `alignment chat`.
 
-vLLM runs in its own processes, in the environment that run/processes.py gives a stage; all of them end with this
+vLLM runs in its own processes, in the environment that run/process_environment.py gives a stage; all of them end with this
 command. Neighbours: middleware.py and budget_processor.py (loaded by vLLM), records/policies.py (finds the policy).
 """
 
@@ -25,7 +25,8 @@ from alignment.inference.vllm.kind import vllm_fault
 from alignment.recipe.blocks.engine import VllmOptions
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.policies import Policy, named_policies, thinking_budget
-from alignment.run.processes import end_of_log, environment, run
+from alignment.run.process_environment import environment
+from alignment.run.processes import end_of_log, run
 from alignment.serve.middleware import SETTINGS, ServerSettings
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from alignment.data.tables.fields import Fields, read_problem
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.protocol import Opening
+from alignment.rollout.judgeable import refuse_unjudged
 from alignment.rollout.references import measuring_fault
-from alignment.rollout.scoring import Scorer, refuse_unjudged
+from alignment.rollout.scoring import Scorer
 from alignment.rollout.trajectory import one_turn
 from rewards import IsolationUnavailable, machine_fault
 

@@ -19,7 +19,9 @@ from alignment.data.sources.named import load_source
 from alignment.inference.engine import Generation, GenerationRequest
 from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.protocol import Opening
-from alignment.rollout.scoring import Scorer, refuse_unjudged, summary
+from alignment.rollout.judgeable import refuse_unjudged
+from alignment.rollout.scoring import Scorer
+from alignment.rollout.summary import summary
 from alignment.rollout.trajectory import Trajectory, one_turn
 from rewards import instruction_fault
 from rewards.kinds.instruction.constraints import CONSTRAINTS

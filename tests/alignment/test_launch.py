@@ -17,7 +17,8 @@ from alignment.core.progress import PROGRESS_FILE
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.run import processes
 from alignment.run.launcher import LauncherConfig, launcher_config
-from alignment.run.processes import Ended, end_tree, environment, preloads, run, training_command, waiting_threads
+from alignment.run.process_environment import environment, preloads, waiting_threads
+from alignment.run.processes import Ended, end_tree, run, training_command
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can tie a process to its parent")
 REPOSITORY = Path(__file__).parents[2]

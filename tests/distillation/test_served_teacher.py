@@ -20,7 +20,7 @@ from alignment.recipe.blocks.hardware import Hardware
 from alignment.recipe.blocks.teacher import TeacherServer
 from alignment.run.judges.served import JudgeProcess
 from alignment.run.plan import RunPlan
-from alignment.run.processes import environment
+from alignment.run.process_environment import environment
 from alignment.training.distillation.divergences import FORWARD_KL, REVERSE_KL, divergence, with_rest
 from alignment.training.main import train
 from alignment.training.stages import distill

@@ -1,17 +1,24 @@
-"""A double of a NeMo Gym resources server, in a process of its own: `python guessing_gym.py PORT SESSIONS`.
+"""A double of a NeMo Gym resources server, in a process of its own.
+
+    python guessing_gym.py PORT SESSIONS [dies=EPISODES] [dies_held=EPISODES]
 
 The game of guessing_double.py with its state on the server: the number comes with `/seed_session`, `/guess` says higher, lower or
 right, and `/verify` rewards who was told "right". A session is known by its cookie alone; SESSIONS is not looked at. A guess of 666
-is a tool's own error; number 15 is masked.
+is a tool's own error; number 15 is masked. With `dies` the process ends when that many episodes of rows that have `trained` ask for
+their verdict, with `dies_held` of the others, as if it were killed then.
 """
 
+import itertools
 import json
+import os
 import sys
 import uuid
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 GAMES: dict[str, dict[str, int]] = {}
+VERDICTS = {trained: itertools.count(1) for trained in (True, False)}
+LAST: dict[bool, int] = {}  # the verdict of trained episodes, and of others, at which the process ends
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -38,6 +45,9 @@ class Handler(BaseHTTPRequestHandler):
             said = "right" if guess == number else "higher" if guess < number else "lower"
             self.answer(200, {"number": guess, "said": said}, session)
         elif self.path == "/verify":
+            own = bool(body.get("trained"))
+            if next(VERDICTS[own]) == LAST.get(own):
+                os._exit(9)
             calls = [one for one in body["response"]["output"] if one["type"] == "function_call"]
             outputs = [one for one in body["response"]["output"] if one["type"] == "function_call_output"]
             assert [one["call_id"] for one in calls] == [one["call_id"] for one in outputs]
@@ -57,4 +67,6 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    options = dict(one.split("=") for one in sys.argv[3:])
+    LAST |= {own: int(options[name]) for own, name in ((True, "dies"), (False, "dies_held")) if name in options}
     ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

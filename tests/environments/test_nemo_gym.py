@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from episodes import EPISODES, evaluated, rolled_out, written
+from episodes import EPISODES, counted_in_a_run, evaluated, rolled_out, written
 from guessing import Server, next_guess, server
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -17,6 +17,7 @@ from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.registry import environment_faults, open_environments
 from replying_policy import Replies, rollouts
+from smoke.processes import alignment
 
 
 def tool(name: str, argument: str = "number") -> dict[str, object]:
@@ -112,6 +113,18 @@ def test_rl_and_an_evaluation_count_the_episodes_of_a_killed_server(
         found = evaluated(*played(first, second), monkeypatch)
     assert 1 <= found.environment_faults <= 2
     assert (found.count, found.accuracy.value) == (EPISODES - found.environment_faults, 1.0)
+
+
+@pytest.mark.long
+def test_a_whole_run_goes_on_when_servers_are_killed_in_rl_and_in_an_evaluation(tmp_path: Path) -> None:
+    with server("gym") as first, server("gym", 2, "dies=4") as second, server("gym", 2, "dies_held=4") as third:
+        urls = [one.url for one in (first, second, third)]
+        asked = {"kind": "nemo_gym", "urls": urls, "sessions": 2, "max_turns": 2, "patience_seconds": 60}
+        path = written(tmp_path, asked, {"kind": "environment"}, taught=True, columns={"tools": [tool("guess")]})
+        done = alignment("run", path, "--run", tmp_path / "run")
+        assert done.returncode == 0, done.stderr
+        assert all(one.process.poll() is not None for one in (second, third)), "killed in RL, and in an evaluation"
+    counted_in_a_run(tmp_path / "run")
 
 
 def test_check_names_a_server_that_does_not_answer() -> None:

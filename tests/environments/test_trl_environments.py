@@ -14,7 +14,8 @@ from alignment.recipe.blocks.environment import EnvironmentChoice
 from alignment.recipe.blocks.rewards import Reward
 from alignment.rollout.environments.calls import as_message
 from alignment.rollout.environments.registry import environment_faults, open_environments
-from alignment.rollout.scoring import Scorer, summary
+from alignment.rollout.scoring import Scorer
+from alignment.rollout.summary import summary
 from replying_policy import Replies, rollouts, sampler_of
 
 CODE = '''

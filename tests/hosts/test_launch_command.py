@@ -14,7 +14,8 @@ from alignment.core.errors import RecipeError, StageFailed
 from alignment.run.launcher import launcher_config
 from alignment.run.machines.slurm import script_of
 from alignment.run.plan import RunPlan
-from alignment.run.processes import environment, training_command
+from alignment.run.process_environment import environment
+from alignment.run.processes import training_command
 from alignment.run.runner import Runner
 from smoke.small_recipe import cold_start, write_recipe
 

@@ -20,7 +20,7 @@ from alignment.core.resources import resource
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.forks.server import SHARED
 from alignment.run.launcher import launcher_config
-from alignment.run.processes import environment
+from alignment.run.process_environment import environment
 from distillation.teacher_server import KEY, served
 
 SCRIPT = Path(__file__).with_name("forked_ranks.py")

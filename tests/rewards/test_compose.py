@@ -16,7 +16,8 @@ from rewards import (
     reward_function,
     spec_faults,
 )
-from rewards.compose import completion_text, parts, read_rollouts, total
+from rewards.compose import parts, total
+from rewards.trl_rollouts import completion_text, read_rollouts
 
 MATHS = [{"kind": "math_answer", "workers": 1}]
 

@@ -15,7 +15,8 @@ import pytest
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.forks.server import SHARED
 from alignment.run.forks.start import Fork, Forks
-from alignment.run.processes import end_tree, environment, run, training_command
+from alignment.run.process_environment import environment
+from alignment.run.processes import end_tree, run, training_command
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
 MODULE = "said_by_a_fork"

@@ -20,7 +20,7 @@ from alignment.core.process import die_with_parent
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.forks.server import SHARED
 from alignment.run.forks.start import IMPORTS
-from alignment.run.processes import environment
+from alignment.run.process_environment import environment
 
 FORKING = ("run", "evaluate", "budget", "compare", "processbench")  # commands that start processes
 

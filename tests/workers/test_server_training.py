@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from alignment.inference.vllm.kind import vllm_fault
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.run.launcher import launcher_config
-from alignment.run.processes import environment
+from alignment.run.process_environment import environment
 
 pytestmark = [pytest.mark.skipif(bool(vllm_fault()), reason=str(vllm_fault())), pytest.mark.long]
 SCRIPT = Path(__file__).parents[1] / "ranks" / "rank_jobs.py"

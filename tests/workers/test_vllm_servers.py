@@ -28,7 +28,7 @@ from alignment.inference.weights.merged import adapter_weights
 from alignment.inference.weights.sync_check import check_weight_sync
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.recipe.blocks.sampling import ThinkingBudget
-from alignment.run.processes import environment
+from alignment.run.process_environment import environment
 from process_tree import descendants
 
 pytestmark = pytest.mark.skipif(bool(vllm_fault()), reason=str(vllm_fault()))

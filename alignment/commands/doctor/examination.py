@@ -1,6 +1,6 @@
 """`alignment doctor`: checks packages, engines, GPU, isolation and disk, and prints the command that fixes each problem.
 
-Neighbours: core/machine.py (hardware and versions), run/processes.py (preloaded libraries), rewards/sandbox/ (isolation).
+Neighbours: core/machine.py (hardware and versions), run/process_environment.py (preloaded libraries), rewards/sandbox/ (isolation).
 """
 
 import importlib.metadata
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from alignment.core.machine import devices, hardware, versions
 from alignment.core.resources import resource
-from alignment.run.processes import preloads
+from alignment.run.process_environment import preloads
 from rewards.sandbox import IsolationUnavailable, Sandbox
 
 Level = Literal["ok", "slow", "missing"]

@@ -13,8 +13,8 @@ from alignment.data_factory.filters.check import SOUND, Check, Finding
 from alignment.data_factory.filters.duplicates import duplicate_checks
 from alignment.data_factory.overlap import TestIndex
 from alignment.recipe.blocks.rewards import Reward
+from alignment.rollout.judgeable import named_columns
 from alignment.rollout.references import graders_of, is_for
-from alignment.rollout.scoring import named_columns
 from rewards.gold import failures_of_gold
 
 NOT_VERIFIABLE = (

@@ -18,7 +18,7 @@ from alignment.core.errors import ArtifactError
 from alignment.export.quantised.forms import Form, QuantisationWork
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.records.export import EXPORT
-from alignment.run.processes import environment
+from alignment.run.process_environment import environment
 from alignment.run.watch import refuse_failure, watched
 from alignment.training.saved import loaded_logits
 

@@ -2,7 +2,7 @@
 
 So new weights are passed as tensors, without a server, port or file between trainer and engine. On a CPU the backend
 re-packs weights after loading, so they are loaded with vLLM's own reload, which unpacks first; a GPU uses the same path.
-Neighbours: ../engine.py (the protocol), run/processes.py (sets the environment that vLLM needs).
+Neighbours: ../engine.py (the protocol), run/process_environment.py (sets the environment that vLLM needs).
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from alignment.inference.vllm.weights.adapter_only import LoraRequests
 from alignment.inference.vllm.weights.in_process import VllmReload
 from alignment.inference.weights.transfer import WeightTransfer, transferred
 
-# For a stage started by hand; run/processes.py sets these, and those that must be set before the process starts.
+# For a stage started by hand; run/process_environment.py sets these, and those that must be set before the process starts.
 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")

@@ -9,11 +9,19 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from alignment.core.vocabulary import MODES
-from alignment.records.card import CardFigures
-from alignment.records.sweep import SweepPoint
 from alignment.report import phrases
 from alignment.report.document import Report
-from alignment.report.render import judges, paired_prompts, pairwise, process, reward_models, tasks, trials
+from alignment.report.render import (
+    budgets,
+    data_cards,
+    judges,
+    paired_prompts,
+    pairwise,
+    process,
+    reward_models,
+    tasks,
+    trials,
+)
 from alignment.report.render.columns import report_columns
 from alignment.report.render.following import (
     CONSTRAINT_LEGEND,
@@ -26,13 +34,6 @@ from alignment.report.render.following import (
 )
 
 STAGE_HEADINGS = ("stage", "mode", "accuracy %", "95% interval", "change")
-SWEEP_HEADINGS = ("stage", "task", "budget", "accuracy %", "95% interval", "thinking tokens", "answer tokens",
-                  "forced to stop %", "finished by itself %")  # fmt: skip
-VOTE_HEADINGS = ("majority %", "best of as many %, upper bound")
-TARGET_LENGTH_HEADINGS = ("stage", "asked for", "thinking tokens", "adherence error %", "95% interval", "accuracy %")
-CARD_FRACTION_HEADINGS = ("fraction of", "asked %", "made %", "rows")
-CARD_CHECK_HEADINGS = ("check", "rows found", "could not tell", "rule")
-CARD_PART_HEADINGS = ("data", "licence", "read", "left out", "used")
 
 CHANGE_LEGEND = (
     "Change is in percentage points since the last evaluated stage it was made from; “not clear” means that a "
@@ -181,30 +182,22 @@ def stages_table(report: Report) -> str:
 
 
 def _cards(report: Report) -> list[str]:
-    """The data card of each stage that has one: its fractions or checks, its sources, and where the whole card is."""
+    """The data card of each stage that has one: its tables, and where the whole card is."""
     parts = []
     for stage in report.stages:
         if stage.card is None:
             continue
-        fractions = [tuple(map(cell, phrases.card_fraction(one))) for one in stage.card.figures.fractions.values()]
-        data = [tuple(map(cell, phrases.card_part(part))) for part in stage.card.figures.data]
         # The path is of the run's own making, but for a stage's name, which a damaged run may spell in any way.
-        path = quote(stage.card.path)
+        link = f"[The whole card]({quote(stage.card.path)})"
+        before, after = data_cards.tables(stage.card.figures)
+        said = phrases.card_tests(stage.card.figures)
         parts += [
             f"## Data card of {cell(stage.name)}",
-            f"{cell(phrases.counted(stage.counts)) or 'No counts'}. [The whole card]({path}).",
-            *([table(CARD_FRACTION_HEADINGS, fractions)] if fractions else []),
-            *_card_checks(stage.card.figures),
-            table(CARD_PART_HEADINGS, data),
+            f"{cell(phrases.counted(stage.counts)) or 'No counts'}. {link}.",
         ]
+        parts += [table(*_inert(*one)) for one in before]
+        parts += [*([cell(said)] if said else []), table(*_inert(*after))]
     return parts
-
-
-def _card_checks(figures: CardFigures) -> list[str]:
-    """What each check of a data card found, and what could not be compared."""
-    rows = [tuple(map(cell, phrases.card_check(one))) for one in figures.checks]
-    said = phrases.card_tests(figures)
-    return [*([table(CARD_CHECK_HEADINGS, rows)] if rows else []), *([cell(said)] if said else [])]
 
 
 def _following(report: Report) -> list[str]:
@@ -227,57 +220,15 @@ def _inert(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> tuple[
 
 
 def _target_lengths(report: Report) -> list[str]:
-    rows = [
-        (
-            cell(stage.name),
-            phrases.count(point.budget),
-            phrases.count(point.mean_thinking_tokens.value),
-            phrases.percent(point.adherence_error.value),
-            phrases.interval(point.adherence_error),
-            phrases.percent(point.accuracy.value),
-        )
-        for stage in report.stages
-        if "thinking" in stage.evaluations
-        for point in stage.evaluations["thinking"].target_lengths
-    ]
-    return ["## Lengths that questions ask for", table(TARGET_LENGTH_HEADINGS, rows)] if rows else []
+    rows = [tuple(map(cell, row)) for row in budgets.target_length_table(report)]
+    return ["## Lengths that questions ask for", table(budgets.TARGET_LENGTH_HEADINGS, rows)] if rows else []
 
 
 def _sweep(report: Report) -> list[str]:
     if report.sweep is None:
         return []
-    voted = any(point.figures.votes for point in report.sweep.points)
-    rows: list[tuple[str, ...]] = []
-    for point in report.sweep.points:
-        place, found = point.place, point.figures
-        budget = "no thinking" if place.budget is None else phrases.count(place.budget)
-        knee = place.budget is not None and place.budget == report.sweep.knee(place.stage, place.task)
-        rows.append(
-            (
-                cell(place.stage),
-                cell(place.task),
-                f"{budget} (knee)" if knee else budget,
-                phrases.percent(found.accuracy.value),
-                phrases.interval(found.accuracy),
-                phrases.count(found.mean_thinking_tokens.value),
-                phrases.count(found.mean_answer_tokens.value),
-                phrases.percent(found.forced_fraction.value),
-                phrases.percent(found.finished_fraction.value),
-                *(_voted(point) if voted else ()),
-            )
-        )
-    ranks = [one for one in report.sweep.curves if one.spearman is not None]
-    said = [f"{cell(one.stage)} on {cell(one.task)} {one.spearman:.2f}" for one in ranks]
-    rank = [f"Spearman's rank correlation of budget and accuracy: {', '.join(said)}."] if said else []
-    return ["## Thinking budget", table((*SWEEP_HEADINGS, *(VOTE_HEADINGS if voted else ())), rows), *rank]
-
-
-def _voted(point: SweepPoint) -> tuple[str, str]:
-    """What voting over all samples scores, and the best of as many."""
-    if not point.figures.votes:
-        return phrases.MISSING, phrases.MISSING
-    vote = point.figures.votes[-1]
-    return f"{phrases.percent(vote.majority.value)} of {vote.votes}", phrases.percent(vote.best_of_upper_bound.value)
+    said = budgets.rank_sentence(report.sweep)
+    return ["## Thinking budget", table(*_inert(*budgets.sweep_table(report.sweep))), *([cell(said)] if said else [])]
 
 
 def _work(report: Report) -> str:

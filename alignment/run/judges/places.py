@@ -19,7 +19,7 @@ from alignment.recipe.stage import StageFields, rewards_of
 from alignment.run.judges import double as judge_double
 from alignment.run.judges.served import JudgeProcess, served_name
 from alignment.run.launcher import launcher_config
-from alignment.run.processes import environment
+from alignment.run.process_environment import environment
 from alignment.run.start.hub import pinned_folder
 
 

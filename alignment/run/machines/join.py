@@ -18,7 +18,8 @@ from alignment.records.machines import FirstMachine, OtherMachine
 from alignment.run.launcher import Placement
 from alignment.run.machines.first import BEAT_SECONDS, FOLDER, PATIENCE_SECONDS, first_file, other_file
 from alignment.run.plan import RunPlan
-from alignment.run.processes import Ended, end_of_log, environment, run, training_command
+from alignment.run.process_environment import environment
+from alignment.run.processes import Ended, end_of_log, run, training_command
 
 APPEAR_SECONDS = 120.0  # for the first machine to be seen alive
 

@@ -19,7 +19,8 @@ from alignment.rollout.groups import has_signal
 from alignment.rollout.judges import spending_counts, spending_figures
 from alignment.rollout.sampler import TrajectorySampler
 from alignment.rollout.scorers.fluency import StartLogprobs
-from alignment.rollout.scoring import Judged, Scorer, summary
+from alignment.rollout.scoring import Judged, Scorer
+from alignment.rollout.summary import summary
 from alignment.rollout.task_figures import task_figures
 from alignment.rollout.trajectory import Trajectory
 from alignment.training.context import StageContext

@@ -25,8 +25,8 @@ from alignment.rollout.environments.protocol import EnvironmentFault
 from alignment.rollout.environments.registry import open_environments
 from alignment.rollout.episode import begin
 from alignment.rollout.judge_agreement import refuse_disagreeing
+from alignment.rollout.judgeable import refuse_unjudged
 from alignment.rollout.references import refuse_failing
-from alignment.rollout.scoring import refuse_unjudged
 from alignment.training.adapter_config import adapter_config
 from alignment.training.callbacks import Recorder
 from alignment.training.context import StageContext

@@ -24,10 +24,11 @@ from alignment.records.rollout import PassRate, RolloutRow, VerdictRecord
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.groups import chance, group_mode
 from alignment.rollout.guided import VERDICT, Found, GuidedSampler
+from alignment.rollout.judgeable import refuse_unjudged
 from alignment.rollout.judges import spending_counts
 from alignment.rollout.references import refuse_failing
 from alignment.rollout.sampler import TrajectorySampler
-from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
+from alignment.rollout.scoring import Judged, Scorer
 from alignment.training.context import StageContext
 from rewards import NOT_APPLICABLE
 from rewards.contract import split_thinking

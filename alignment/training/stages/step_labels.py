@@ -27,9 +27,10 @@ from alignment.inference.engine import SamplingSettings, request_seed
 from alignment.records.metrics import MetricsRow
 from alignment.rollout.episode import RolloutRequest
 from alignment.rollout.groups import chance, group_mode
+from alignment.rollout.judgeable import refuse_unjudged
 from alignment.rollout.judges import spending_counts
 from alignment.rollout.references import refuse_failing
-from alignment.rollout.scoring import Judged, Scorer, refuse_unjudged
+from alignment.rollout.scoring import Judged, Scorer
 from alignment.training.context import StageContext
 from rewards import NOT_APPLICABLE
 

@@ -54,7 +54,7 @@ def places(gpus: list[str], trainer_gpus: int, workers: int | None, gpus_each: i
 
 
 def environment(place: Place, key: str, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment of a server: what the stage's process has (run/processes.py), its devices, and its key."""
+    """The environment of a server: what the stage's process has (run/process_environment.py), its devices, and its key."""
     env = {
         "VLLM_LOGGING_LEVEL": "ERROR",
         "VLLM_NO_USAGE_STATS": "1",
