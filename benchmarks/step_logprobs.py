@@ -15,6 +15,7 @@ from alignment.data.rows import Stepwise
 from alignment.data.steps.template import render_steps, step_token_id
 from alignment.evaluation.process.bench import NO_ERROR, Marked, bench_figures, best_threshold
 from alignment.evaluation.task import task_problems
+from alignment.inference.process_model import Solution
 
 
 def main(
@@ -30,7 +31,7 @@ def main(
 
     def marked(row: Stepwise, thinking_steps: int) -> Marked:
         """A row's first wrong step, and the score of each of its steps."""
-        rendered = render_steps(tokenizer, row.prompt, row.steps, line_break, thinking_steps)
+        (rendered,) = render_steps(tokenizer, [Solution(row.prompt, row.steps, thinking_steps)], line_break)
         ids_T = torch.tensor(rendered.input_ids)
         with torch.inference_mode():
             logprobs_TV = model.eval()(ids_T[None]).logits[0].float().log_softmax(dim=-1)

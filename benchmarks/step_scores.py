@@ -41,9 +41,7 @@ def main(
         scorer = ProcessModel(model or _untrained(Path(scratch)), "vllm")
         rows = _rows(solutions, seed)
         asked = [Solution(row.prompt, row.steps, row.thinking_steps) for row in rows]
-        rendered = [
-            render_steps(scorer.tokenizer, row.prompt, row.steps, scorer.step_id, row.thinking_steps) for row in rows
-        ]
+        rendered = render_steps(scorer.tokenizer, asked, scorer.step_id)
         prompts = [TokensPrompt(prompt_token_ids=one.input_ids) for one in rendered]
         engine = scorer._backend._llm  # type: ignore[attr-defined]  # noqa: SLF001  the engine itself is the peer
 

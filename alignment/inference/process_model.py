@@ -106,9 +106,7 @@ class ProcessModel:
 
     def scores(self, solutions: Sequence[Solution]) -> list[list[float] | None]:
         """The probability that each step is right, for each solution; None for one that is longer than the model reads."""
-        rendered = [
-            render_steps(self.tokenizer, one.prompt, one.steps, self.step_id, one.thinking_steps) for one in solutions
-        ]
+        rendered = render_steps(self.tokenizer, solutions, self.step_id)
         fits = [place for place, one in enumerate(rendered) if one.positions and len(one.input_ids) <= self._longest]
         found = self._backend.probabilities([rendered[place] for place in fits])
         by_place = dict(zip(fits, found, strict=True))

@@ -88,9 +88,8 @@ def test_the_folder_loads_in_plain_transformers_and_gives_the_same_scores(traine
 
 def test_steps_have_the_tokens_that_the_whole_text_has(trained: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(trained)
-    for row in solutions(20, seed=3):
-        step_id = step_token_id(tokenizer, "<extra_0>")
-        rendered = render_steps(tokenizer, row.prompt, row.steps, step_id, row.thinking_steps)
+    rows, step_id = list(solutions(20, seed=3)), step_token_id(tokenizer, "<extra_0>")
+    for row, rendered in zip(rows, render_steps(tokenizer, rows, step_id), strict=True):
         text = tokenizer.apply_chat_template(row.prompt, tokenize=False, add_generation_prompt=True)
         whole = text + text_of(row)
         assert rendered.input_ids == tokenizer(whole, add_special_tokens=False)["input_ids"]

@@ -62,6 +62,20 @@ def render_prompt(
     )
 
 
+def render_prompts(
+    tokenizer: "PreTrainedTokenizerBase", conversations: Sequence[list[Message]], mode: Mode
+) -> list[list[int]]:
+    """Token ids of each prompt that asks for a mode by the template's own switch, as `render_prompt` gives it; in one call."""
+    found = tokenizer.apply_chat_template(
+        list(conversations),
+        add_generation_prompt=True,
+        enable_thinking=mode == "thinking",
+        tokenize=True,
+        return_dict=False,
+    )
+    return [list(one) for one in found]
+
+
 def render_continuation(
     tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], *, thinks: bool
 ) -> list[int]:

@@ -7,10 +7,10 @@ its score is read. The step token stands in the place of the line break. Neighbo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from alignment.core.errors import DataError
-from alignment.data.chat.template import inert, render_prompt
+from alignment.data.chat.template import inert, render_prompts
 from alignment.data.rows import Message
 from rewards.contract import THINK_CLOSE, THINK_OPEN
 
@@ -35,31 +35,50 @@ def step_token_id(tokenizer: "PreTrainedTokenizerBase", step_token: str) -> int:
     return int(ids[0])
 
 
+class SolutionInSteps(Protocol):
+    """A prompt and the steps that answer it, the first `thinking_steps` of which are in a think block."""
+
+    @property
+    def prompt(self) -> list[Message]:
+        """The conversation before the solution."""
+        ...
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """The texts of the steps."""
+        ...
+
+    @property
+    def thinking_steps(self) -> int:
+        """How many of them are in the think block."""
+        ...
+
+
 def render_steps(
-    tokenizer: "PreTrainedTokenizerBase",
-    prompt: list[Message],
-    steps: Sequence[str],
-    step_id: int,
-    thinking_steps: int = 0,
-) -> RenderedSteps:
-    """A prompt and its solution, in the think block that a policy writes around the first `thinking_steps` steps.
+    tokenizer: "PreTrainedTokenizerBase", solutions: Sequence[SolutionInSteps], step_id: int
+) -> list[RenderedSteps]:
+    """Prompts and their solutions, each in the think block that a policy writes around its thinking steps.
 
     A policy that reads its thinking outside the block knows much less about it. Special tokens are taken out of the steps,
-    so that none can pass for the step token.
+    so that none can pass for the step token. The tokenizer is called once for all pieces: a call of its own for each takes
+    longer than the pieces do, and for a small model as long as its scores.
     """
-    ids = render_prompt(tokenizer, prompt, "thinking", flagged=False)
-    opens = bool(thinking_steps) and not tokenizer.decode(ids).rstrip().endswith(THINK_OPEN)
-    texts = [inert(step, tokenizer) for step in steps]
-    # One call for all pieces: a call of its own for each takes longer than the pieces do.
+    if not solutions:
+        return []
+    texts = [inert(step, tokenizer) for one in solutions for step in one.steps]
     encoded = tokenizer([f"{THINK_OPEN}\n", f"{THINK_CLOSE}\n\n", *texts], add_special_tokens=False)["input_ids"]
-    (opening, closing), pieces = encoded[:2], encoded[2:]
-    begins = len(ids)
-    ids += opening if opens else []
-    positions = []
-    for place, piece in enumerate(pieces):
-        if place and place == thinking_steps:
-            ids += closing
-        ids += piece
-        positions.append(len(ids))
-        ids.append(step_id)
-    return RenderedSteps(ids, positions, begins)
+    (opening, closing), pieces = encoded[:2], iter(encoded[2:])
+    prompts = render_prompts(tokenizer, [one.prompt for one in solutions], "thinking")
+    rendered = []
+    for ids, one in zip(prompts, solutions, strict=True):
+        opens = bool(one.thinking_steps) and not tokenizer.decode(ids).rstrip().endswith(THINK_OPEN)
+        begins, positions = len(ids), []
+        ids += opening if opens else []
+        for place in range(len(one.steps)):
+            if place and place == one.thinking_steps:
+                ids += closing
+            ids += next(pieces)
+            positions.append(len(ids))
+            ids.append(step_id)
+        rendered.append(RenderedSteps(ids, positions, begins))
+    return rendered

@@ -174,8 +174,8 @@ def _rendered(
     """Token ids and targets of each row; labels after the first wrong step are left out."""
     stage: PrmStage = context.stage
     step_id, found, too_long, right, wrong, odd = step_token_id(tokenizer, stage.step_token), [], 0, 0, 0, 0
-    for row in (one.until_first_error() for one in rows):
-        rendered = render_steps(tokenizer, row.prompt, row.steps, step_id, row.thinking_steps)
+    solutions = [one.until_first_error() for one in rows]
+    for row, rendered in zip(solutions, render_steps(tokenizer, solutions, step_id), strict=True):
         if len(rendered.input_ids) > stage.max_length:
             too_long += 1
             continue
