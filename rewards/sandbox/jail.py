@@ -21,7 +21,7 @@ from rewards.sandbox.inside import wire
 from rewards.sandbox.policy import JailLost, Limits
 
 STARTUP_SECONDS = 60.0
-# To end and clean up after one program: a deep tree of folders takes seconds, more on a busy machine.
+# To end and clean up after one program, on a busy machine.
 ENDING_SECONDS = 15.0
 LINGER_SECONDS = 0.25  # between a channel's end and the end of its process
 _CREDENTIALS = struct.Struct("3i")
@@ -82,6 +82,7 @@ class Jail:
     def _hear(self, deadline: float, stopping: Callable[[], bool] = lambda: False) -> bytes | None:
         """The zygote's next word; None when it is gone. Remembers its process, wherever that is in the tree."""
         assert self._control is not None  # noqa: S101  it was started
+        was_reset = False
         while True:
             try:
                 message, rights, _, _ = self._control.recvmsg(1 << 12, 256, socket.MSG_DONTWAIT)
@@ -90,8 +91,10 @@ class Jail:
                 ready = is_ready(self._control, select.POLLIN, min(deadline - time.monotonic(), 0.5))
                 if not ready and (time.monotonic() >= deadline or stopping()):
                     return None
-            except ConnectionResetError:
-                return None
+            except ConnectionResetError:  # it ended with an order unread; Linux says so once, before its last word
+                if was_reset:
+                    return None
+                was_reset = True
         for level, kind, data in rights:
             if self._zygote is None and (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
                 process_id = _CREDENTIALS.unpack_from(data)[0]
