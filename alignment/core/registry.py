@@ -69,7 +69,9 @@ class Registry(Generic[Declared]):
         return None if points is None else self._loaded(name, points)
 
     def _registered(self) -> dict[str, list[EntryPoint]]:
-        return {name: points for name, points in _registered(self.group).items() if name not in self.built_in}
+        return {
+            name: points for name, points in _read(self.group, tuple(sys.path)).items() if name not in self.built_in
+        }
 
     def _loaded(self, name: str, points: list[EntryPoint]) -> Declared:
         if len(points) > 1:
@@ -99,13 +101,9 @@ class Registry(Generic[Declared]):
         return found
 
 
-def _registered(group: str) -> dict[str, list[EntryPoint]]:
-    """Entry points of a group by name. Metadata is read anew where packages are looked for in other places."""
-    return _read(group, tuple(sys.path))
-
-
 @cache
 def _read(group: str, path: tuple[str, ...]) -> dict[str, list[EntryPoint]]:
+    """Entry points of a group by name. Metadata is read anew where packages are looked for on another path."""
     found: dict[str, list[EntryPoint]] = {}
     for one in entry_points(group=group):
         if one not in found.get(one.name, []):

@@ -75,7 +75,7 @@ def parrot(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine as an installed package would declare it."""
     point = EntryPoint("parrot", "alignment.test_engine_options:PARROT", engines.REGISTRY.group)
     monkeypatch.setattr(EntryPoint, "load", lambda self: PARROT)
-    monkeypatch.setattr(registry, "_registered", lambda group: {"parrot": [point]} if group == point.group else {})
+    monkeypatch.setattr(registry, "_read", lambda group, path: {"parrot": [point]} if group == point.group else {})
 
 
 def test_a_name_is_short_for_a_type() -> None:

@@ -48,28 +48,24 @@ def render_prompt(
     flagged: ask by `/think` or `/no_think` in the last user turn, and leave opening the think block to the policy.
     Otherwise by the template's own switch, which for non-thinking writes the empty think block itself.
     """
-    if flagged:
-        messages = with_flag(messages, mode)
-    return list(
-        tokenizer.apply_chat_template(
-            messages,
-            tools=list(tools) or None,
-            add_generation_prompt=True,
-            enable_thinking=flagged or mode == "thinking",
-            tokenize=True,
-            return_dict=False,
-        )
-    )
+    return render_prompts(tokenizer, [messages], mode, flagged=flagged, tools=tools)[0]
 
 
 def render_prompts(
-    tokenizer: "PreTrainedTokenizerBase", conversations: Sequence[list[Message]], mode: Mode
+    tokenizer: "PreTrainedTokenizerBase",
+    conversations: Sequence[list[Message]],
+    mode: Mode,
+    *,
+    flagged: bool,
+    tools: Sequence[ToolSchema] = (),
 ) -> list[list[int]]:
-    """Token ids of each prompt that asks for a mode by the template's own switch, as `render_prompt` gives it; in one call."""
+    """Token ids of each prompt, as `render_prompt` gives it; in one call."""
+    asked = [with_flag(one, mode) for one in conversations] if flagged else list(conversations)
     found = tokenizer.apply_chat_template(
-        list(conversations),
+        asked,
+        tools=list(tools) or None,
         add_generation_prompt=True,
-        enable_thinking=mode == "thinking",
+        enable_thinking=flagged or mode == "thinking",
         tokenize=True,
         return_dict=False,
     )

@@ -68,7 +68,7 @@ def render_steps(
     texts = [inert(step, tokenizer) for one in solutions for step in one.steps]
     encoded = tokenizer([f"{THINK_OPEN}\n", f"{THINK_CLOSE}\n\n", *texts], add_special_tokens=False)["input_ids"]
     (opening, closing), pieces = encoded[:2], iter(encoded[2:])
-    prompts = render_prompts(tokenizer, [one.prompt for one in solutions], "thinking")
+    prompts = render_prompts(tokenizer, [one.prompt for one in solutions], "thinking", flagged=False)
     rendered = []
     for ids, one in zip(prompts, solutions, strict=True):
         opens = bool(one.thinking_steps) and not tokenizer.decode(ids).rstrip().endswith(THINK_OPEN)
