@@ -11,8 +11,10 @@ import torch
 from transformers import AutoConfig
 
 from alignment.core.errors import ArtifactError
+from alignment.core.vocabulary import Precision
 from alignment.inference.adapters import load_whole
 from alignment.inference.by_length import padded_batches
+from alignment.inference.precision import scoring_dtype
 from alignment.inference.weights.unsharded import unsharded
 
 LOGITS = 1 << 27  # numbers of a pass's logits: 512 MiB in float32
@@ -21,11 +23,10 @@ LOGITS = 1 << 27  # numbers of a pass's logits: 512 MiB in float32
 class FrozenPolicy:
     """A policy from a folder or hub id, an adapter on its base included, in inference mode. Raises as `load_whole`."""
 
-    def __init__(self, policy: str, *, trust_remote_code: bool = False) -> None:
+    def __init__(self, policy: str, precision: Precision = "auto", *, trust_remote_code: bool = False) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
         with unsharded():
-            loaded = load_whole(policy, dtype=dtype, trust_remote_code=trust_remote_code)
+            loaded = load_whole(policy, dtype=scoring_dtype(precision), trust_remote_code=trust_remote_code)
         self._model = loaded.to(self._device).eval().requires_grad_(False)
 
     def logprobs(self, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 
 from alignment.core.errors import ArtifactError
 from alignment.core.statistics.logistic import sigmoid
+from alignment.core.vocabulary import Precision
 from alignment.data.chat.template import inert, render_prompt
 from alignment.data.rows import Message
 from alignment.data.steps.definition import StepRule
@@ -34,7 +35,9 @@ class GenerativeVerifier:
     Raises ArtifactError if the folder has no language model, or its tokenizer begins both answers with one token.
     """
 
-    def __init__(self, model: str, rule: StepRule, *, trust_remote_code: bool = False) -> None:
+    def __init__(
+        self, model: str, rule: StepRule, precision: Precision = "auto", *, trust_remote_code: bool = False
+    ) -> None:
         lack = "which answers nothing; name a language model"
         config = language_model_config(model, lack, trust_remote_code=trust_remote_code)
         self.name, self.rule = Path(model).name, rule
@@ -47,7 +50,7 @@ class GenerativeVerifier:
                 f"{model}: its tokenizer begins `{YES}` and `{NO}` with the same token, so that no probability tells them apart"
             )
         self._longest = int(getattr(config.get_text_config(), "max_position_embeddings", 1 << 30))
-        self._model = FrozenPolicy(model, trust_remote_code=trust_remote_code)
+        self._model = FrozenPolicy(model, precision, trust_remote_code=trust_remote_code)
 
     def scores(self, solutions: Sequence[Solution]) -> list[list[float] | None]:
         """p(Yes) / (p(Yes) + p(No)) for each step. A step costs one reading of the prompt and the steps up to it."""

@@ -14,10 +14,12 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, AutoTokenizer
 
 from alignment.core.errors import ArtifactError
+from alignment.core.vocabulary import Precision
 from alignment.data.rows import Message
 from alignment.data.steps.definition import Step, StepRule, thinking_steps
 from alignment.data.steps.template import RenderedSteps, render_steps, step_token_id
 from alignment.inference.by_length import padded_batches
+from alignment.inference.precision import scoring_dtype
 from alignment.recipe.blocks.process import RIGHT, STEP_TOKEN
 from alignment.recipe.blocks.scorers import ScorerEngine
 
@@ -78,7 +80,14 @@ class Backend(Protocol):
 class ProcessModel:
     """A process reward model from a folder or hub id. Raises ArtifactError if it is none."""
 
-    def __init__(self, model: str, engine: ScorerEngine = "transformers", *, trust_remote_code: bool = False) -> None:
+    def __init__(
+        self,
+        model: str,
+        engine: ScorerEngine = "transformers",
+        precision: Precision = "auto",
+        *,
+        trust_remote_code: bool = False,
+    ) -> None:
         try:
             config = AutoConfig.from_pretrained(model, trust_remote_code=trust_remote_code)
         except (OSError, ValueError) as error:
@@ -100,9 +109,9 @@ class ProcessModel:
         if engine == "vllm":
             from alignment.inference.vllm.pooling import VllmPooling
 
-            self._backend = VllmPooling(model, self.step_id, self._longest)
+            self._backend = VllmPooling(model, self.step_id, self._longest, precision)
         else:
-            self._backend = _Transformers(model, architecture)
+            self._backend = _Transformers(model, architecture, precision)
 
     def scores(self, solutions: Sequence[Solution]) -> list[list[float] | None]:
         """The probability that each step is right, for each solution; None for one that is longer than the model reads."""
@@ -120,9 +129,9 @@ class ProcessModel:
 class _Transformers:
     """Batches of about the same length, padded on the right: attention is causal, so padding changes nothing."""
 
-    def __init__(self, model: str, architecture: str) -> None:
+    def __init__(self, model: str, architecture: str, precision: Precision) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+        dtype = scoring_dtype(precision)
         loaded = _qwen(model, dtype) if architecture == QWEN else _classifier(model, dtype)
         self._model = loaded.to(self._device).eval()
 

@@ -16,6 +16,7 @@ from alignment.core.vocabulary import Mode
 from alignment.data.chat.template import inert, render_preference
 from alignment.data.rows import Message, Preference, ToolSchema
 from alignment.inference.by_length import padded_batches
+from alignment.inference.precision import scoring_dtype
 from alignment.inference.weights.unsharded import unsharded
 from alignment.recipe.blocks.scorers import POOLING_FRACTION, ScorerEngine
 
@@ -124,11 +125,10 @@ class _Transformers:
     def __init__(self, model: str, longest: int, pad: int | None, *, trust_remote_code: bool) -> None:
         self.longest, self._pad = longest, pad
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
         try:
             with unsharded():
                 loaded = AutoModelForSequenceClassification.from_pretrained(
-                    model, dtype=dtype, use_safetensors=True, trust_remote_code=trust_remote_code
+                    model, dtype=scoring_dtype(), use_safetensors=True, trust_remote_code=trust_remote_code
                 )
         except (OSError, ValueError) as error:
             raise ArtifactError(f"{model}: cannot be loaded as a reward model ({error})") from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from transformers import AutoTokenizer
 
+from alignment.core.vocabulary import Precision
 from alignment.data.chat.template import inert, render_prompt
 from alignment.data.steps.definition import StepRule
 from alignment.inference.frozen_policy import FrozenPolicy, language_model_config
@@ -42,7 +43,15 @@ class PolicyLogprobs:
     Raises ArtifactError if the folder has no policy.
     """
 
-    def __init__(self, policy: str, how: StepLogprob, rule: StepRule, *, trust_remote_code: bool = False) -> None:
+    def __init__(
+        self,
+        policy: str,
+        how: StepLogprob,
+        rule: StepRule,
+        precision: Precision = "auto",
+        *,
+        trust_remote_code: bool = False,
+    ) -> None:
         lack = "which gives text no log-probs; name a policy"
         config = language_model_config(policy, lack, trust_remote_code=trust_remote_code)
         self.name, self.rule, self._how = Path(policy).name, rule, how
@@ -50,7 +59,7 @@ class PolicyLogprobs:
             policy, trust_remote_code=trust_remote_code
         )
         self._longest = int(getattr(config.get_text_config(), "max_position_embeddings", 1 << 30))
-        self._policy = FrozenPolicy(policy, trust_remote_code=trust_remote_code)
+        self._policy = FrozenPolicy(policy, precision, trust_remote_code=trust_remote_code)
 
     def scores(self, solutions: Sequence[Solution]) -> list[list[float] | None]:
         """See StepModel. The prompt is rendered as for thinking, and a solution without its completion as a policy writes it."""

@@ -1,6 +1,8 @@
 """`alignment processbench` measures a model on files and tasks, and best of N with a policy, and writes one record."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ from alignment.core.resources import resource
 from alignment.evaluation.process.best_of import Candidate
 from alignment.evaluation.process.candidates import answers_auc
 from alignment.evaluation.process.job import run
+from alignment.evaluation.process.measure import _scores
 from alignment.evaluation.process.stress import STRESS
 from alignment.evaluation.process.work import ProcessWork
+from alignment.inference.process_model import Solution
 from alignment.records.process import ProcessRecord
 from process.step_scorers import untrained_scorer
 from scorers.reward_models import untrained_reward_model
@@ -77,6 +81,43 @@ def test_a_right_answer_that_scores_above_a_wrong_one_counts_for_the_area_and_on
     )
     assert answers_auc([[right, wrong], [unfinished]], "minimum") == 1.0
     assert answers_auc([[right, unfinished]], "minimum") is None
+
+
+def test_what_scores_computes_in_the_precision_that_is_asked_for(
+    scorer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    bench = tmp_path / "bench.json"
+    bench.write_text(json.dumps([WRONG_AT_1, RIGHT]), encoding="utf-8")
+    base = str(resource("data/base"))
+    for asked in ({"model": str(scorer)}, {"model": base, "logprobs": "mean"}, {"model": base, "generative": True}):
+        work = ProcessWork(name="it", files=(str(bench),), steps="line", **asked)
+        found = {}
+        for precision in ("auto", "float32", "bfloat16"):
+            run(replace(work, precision=precision), tmp_path / f"{precision}.json")
+            traces = ProcessRecord.read(tmp_path / f"{precision}.json").traces
+            found[precision] = [score for one in traces for score in one.scores]
+        assert found["auto"] == found["float32"] != found["bfloat16"] == pytest.approx(found["auto"], abs=0.02)
+    with pytest.raises(OptionError, match="leave out --dtype"):
+        asked_judge = {"base_url": "http://127.0.0.1:1/v1", "api_key_env": ""}
+        refuse(ProcessWork("", "judge", files=(str(bench),), precision="bfloat16", judge=asked_judge))
+
+
+def test_reports_come_within_a_few_dozen_solutions_and_scores_stay_with_their_rows() -> None:
+    class Lengths:
+        """Scores each step by its length."""
+
+        def __init__(self) -> None:
+            self.parts: list[int] = []
+
+        def scores(self, solutions: Sequence[Solution]) -> list[list[float] | None]:
+            self.parts.append(len(solutions))
+            return [[1 / len(step) for step in one.steps] for one in solutions]
+
+    solutions = [Solution([], ["x" * (1 + 7 * place % 50)]) for place in range(100)]
+    model = Lengths()
+    assert _scores(model, "bench", solutions) == [[1 / len(one.steps[0])] for one in solutions]
+    assert max(model.parts) <= 32
 
 
 def test_a_task_without_chains_needs_a_policy(scorer: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from alignment.commands.options import AsJson, ModelOrRun, Tasks
+from alignment.core.vocabulary import Precision
 
 TEMPERATURE = "Sampling temperature for best-of-N, of the whole distribution (default: as evaluations sample)."
 
@@ -41,6 +42,9 @@ LabelledRows = Annotated[
 ]
 ScoringEngine = Annotated[
     Literal["transformers", "vllm"], typer.Option(help="What computes scores and samples answers.")
+]
+ScoringPrecision = Annotated[
+    Precision, typer.Option(help="Weights of the model and of --policy; auto: float32 on a CPU, bfloat16 on a GPU.")
 ]
 Logprobs = Annotated[Literal["minimum", "mean"] | None, typer.Option(help=LOGPROBS)]
 Generative = Annotated[bool, typer.Option("--generative", help=GENERATIVE)]
@@ -77,6 +81,7 @@ def processbench(
     beams: Beams = 0,
     expansions: Expansions = 4,
     engine: ScoringEngine = "transformers",
+    dtype: ScoringPrecision = "auto",
     temperature: Annotated[float | None, typer.Option(min=0.01, help=TEMPERATURE)] = None,
     max_completion_tokens: Annotated[int, typer.Option(min=1, help="Longest answer for best-of-N.")] = 1024,
     seed: Annotated[int, typer.Option(help="Seed of problems, planted errors and samples.")] = 0,
@@ -101,6 +106,7 @@ def processbench(
         threshold=threshold,
         threshold_file=str(threshold_from.resolve()) if threshold_from else None,
         engine=engine,
+        precision=dtype,
         logprobs=logprobs,
         generative=generative,
         steps=steps,
@@ -109,16 +115,17 @@ def processbench(
         outcome=outcome or None,
         beams=beams,
         expansions=expansions,
-        settings=_evaluation(max_completion_tokens, engine, temperature) if policy else None,
+        settings=_evaluation(max_completion_tokens, engine, dtype, temperature) if policy else None,
         judge=judge_settings(judge, judge_model, judge_key_env, judge_prices),
     )
     refuse(work)
     bench(work, model, stage, output, as_json=json_)
 
 
-def _evaluation(max_completion_tokens: int, engine: str, temperature: float | None) -> dict[str, Any]:
+def _evaluation(max_completion_tokens: int, engine: str, dtype: str, temperature: float | None) -> dict[str, Any]:
     """How the policy answers; at a temperature as rollouts are sampled, on which process models are trained."""
-    found: dict[str, Any] = {"max_completion_tokens": max_completion_tokens, "engine": engine}
+    named = {"type": engine, "dtype": dtype}
+    found: dict[str, Any] = {"max_completion_tokens": max_completion_tokens, "engine": named}
     if temperature:
         found["sampling"] = {"thinking": {"temperature": temperature, "top_p": 1.0, "top_k": 0}}
     return found

@@ -77,11 +77,12 @@ def run(work: ProcessWork, output: Path) -> None:
 
 def _model(work: ProcessWork) -> StepModel:
     """The process reward model, or the language model in its place."""
+    rule, precision = StepRule(work.steps), work.precision
     if work.generative:
-        return GenerativeVerifier(work.model, StepRule(work.steps), trust_remote_code=work.trust_remote_code)
+        return GenerativeVerifier(work.model, rule, precision, trust_remote_code=work.trust_remote_code)
     if work.logprobs is None:
-        return ProcessModel(work.model, work.engine, trust_remote_code=work.trust_remote_code)
-    return PolicyLogprobs(work.model, work.logprobs, StepRule(work.steps), trust_remote_code=work.trust_remote_code)
+        return ProcessModel(work.model, work.engine, precision, trust_remote_code=work.trust_remote_code)
+    return PolicyLogprobs(work.model, work.logprobs, rule, precision, trust_remote_code=work.trust_remote_code)
 
 
 def _search(work: ProcessWork) -> BeamSearch:

@@ -30,7 +30,7 @@ from alignment.records.process import (
 Rows = Sequence[Stepwise]
 BEST_OF = (1, 2, 4, 8, 16, 32, 64)
 KEPT_TRACES = 8
-PART = 128  # solutions that are scored between two reports
+PART = 32  # solutions that are scored between two reports
 STRESSED = 256  # solutions that stress tests change, at most
 
 
@@ -147,12 +147,14 @@ def _marked(rows: Rows, scores: Sequence[list[float] | None]) -> list[Marked]:
 
 
 def _scores(model: StepModel, what: str, solutions: Sequence[Solution]) -> list[list[float] | None]:
-    """The scores of solutions in parts, with a report after each."""
-    progress, found = Progress(what, len(solutions)), list[list[float] | None]()
-    for start in range(0, len(solutions), PART):
-        found += model.scores(solutions[start : start + PART])
+    """The scores of solutions in parts, with a report after each. The longest come first, so that no estimate is too low."""
+    progress, found = Progress(what, len(solutions)), dict[int, list[float] | None]()
+    order = sorted(range(len(solutions)), key=lambda place: -sum(map(len, solutions[place].steps)))
+    for start in range(0, len(order), PART):
+        part = order[start : start + PART]
+        found |= zip(part, model.scores([solutions[place] for place in part]), strict=True)
         progress.report(len(found))
-    return found
+    return [found[place] for place in range(len(solutions))]
 
 
 def _stressed(

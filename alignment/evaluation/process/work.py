@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from alignment.core.typed_json import Json
+from alignment.core.vocabulary import Precision
 from alignment.data.steps.definition import SplitBy
 from alignment.recipe.blocks.process import Aggregate, StepLogprob
 from alignment.recipe.blocks.scorers import ScorerEngine
@@ -25,6 +26,7 @@ class ProcessWork(FileRecord):
     threshold_rows: int = 400  # corrupted solutions of other problems, on which a threshold is chosen without a file
     aggregate: Aggregate = "minimum"
     engine: ScorerEngine = "transformers"
+    precision: Precision = "auto"  # of the weights of what scores
     logprobs: StepLogprob | None = None  # the model is a policy, whose own log-probs are the scores
     generative: bool = False  # the model is asked whether each step is right, and its answer is the score
     steps: SplitBy = "blank_line"  # how the answers of either are split

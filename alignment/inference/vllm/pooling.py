@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import torch
 
 from alignment.core.errors import EngineError
+from alignment.core.vocabulary import Precision
 from alignment.data.steps.template import RenderedSteps
+from alignment.inference.precision import scoring_dtype
 from alignment.inference.start import BESIDE_TRAINER
 from alignment.inference.vllm.in_process import beside_other_ranks, generators_kept
 from alignment.inference.vllm.kind import CANNOT_START
@@ -21,7 +23,7 @@ LONGEST = 32_768  # tokens of a solution or conversation, where the model would 
 class VllmPooling:
     """Backend of a ProcessModel on `LLM(runner="pooling")`."""
 
-    def __init__(self, model: str, step_id: int, longest: int) -> None:
+    def __init__(self, model: str, step_id: int, longest: int, precision: Precision) -> None:
         from vllm import LLM
         from vllm.config import PoolerConfig
 
@@ -32,7 +34,7 @@ class VllmPooling:
             model=model,
             runner="pooling",
             pooler_config=PoolerConfig(tok_pooling_type="STEP", step_tag_id=step_id),
-            dtype="float32" if on_cpu else "bfloat16",
+            dtype=scoring_dtype(precision),
             enforce_eager=on_cpu,
             max_model_len=min(longest, LONGEST),
             gpu_memory_utilization=BESIDE_TRAINER,
@@ -73,7 +75,7 @@ class VllmRewards:
                 self._llm = LLM(
                     model=model,
                     runner="pooling",
-                    dtype="float32" if on_cpu else "bfloat16",
+                    dtype=scoring_dtype(),
                     enforce_eager=on_cpu,
                     max_model_len=self.longest,
                     gpu_memory_utilization=gpu_memory_fraction,

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from alignment.core.errors import RecipeError
 from alignment.core.registry import Registry
+from alignment.core.vocabulary import Precision
 from alignment.recipe.closed import Closed
 from alignment.recipe.issue import nearest
 
@@ -44,7 +45,7 @@ class EngineOptions(Closed):
     """The options of every engine."""
 
     type: str = Field("auto", description="The engine; auto takes vllm if it can run here, and transformers otherwise.")
-    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+    dtype: Precision = Field(
         "auto", description="The engine's floating-point type; auto is float32 on a CPU and bfloat16 on a GPU."
     )
     max_sequences: int = Field(256, ge=1, description="Maximum number of completions sampled at once.")

@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from alignment.core.errors import ArtifactError, RecipeError
 from alignment.inference.adapters import load_whole
 from alignment.inference.attention import packed
+from alignment.inference.precision import scoring_dtype
 from alignment.inference.top_logprobs import TopLogprobsServer
 from alignment.recipe.blocks.teacher import other_tokens
 from alignment.training.context import StageContext
@@ -79,9 +80,8 @@ def _teacher(context: StageContext) -> tuple[PreTrainedModel, str | None]:
 def _load(context: StageContext, attention: str | None = None) -> PreTrainedModel:
     """The teacher in bfloat16 on a GPU, else float32; frozen and in inference mode."""
     path = context.teacher_path()
-    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     try:
-        model = load_whole(path, dtype=dtype, attn_implementation=attention, **_options(context))
+        model = load_whole(path, dtype=scoring_dtype(), attn_implementation=attention, **_options(context))
     except (OSError, RuntimeError, ValueError) as error:
         raise ArtifactError(f"{path}: the teacher cannot be loaded ({error})") from error
     return model.eval().requires_grad_(False)
