@@ -30,6 +30,7 @@ from alignment.checks.rows.part_settings import part_settings
 from alignment.checks.rows.parts import data_names
 from alignment.checks.rows.references import references
 from alignment.checks.rows.splits import split_overlap
+from alignment.checks.shared_packs import shared_packs
 from alignment.checks.stages import own_checks, stage_order
 from alignment.checks.surroundings import surroundings, trackers
 from alignment.checks.trainer import trainer_settings
@@ -44,7 +45,7 @@ Check = Callable[[Recipe], Iterator[Issue]]
 CHECKS: tuple[Check, ...] = (
     stage_order, data_names, split_overlap, procedural_parameters, trainer_settings, own_checks, reward_specs, idle_tasks, own_rewards, judges, model_files,
     model_config, chat_templates, adapters, lora_options, new_tokens, trained_on_the_test, teachers,
-    sequence_lengths, trackers, surroundings, rollouts, evaluations, references, conversations, part_settings, row_counts, held_out_rows,
+    sequence_lengths, trackers, surroundings, shared_packs, rollouts, evaluations, references, conversations, part_settings, row_counts, held_out_rows,
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from alignment.recipe.stage import TrainingStage
 from alignment.sizing.memory import Memory, Training, memory_of, training_of
 from alignment.sizing.shape import Shape
 
+ZERO3 = 3
 FITS = 0.95  # of a device's memory: what is left is the estimate's own error
 
 
@@ -31,7 +32,7 @@ def fits(memory: Memory, device_gib: float) -> bool:
 def advice_for(shape: Shape, training: Training, device_gib: float) -> Advice | None:
     """The first setting, alone or with those before it, that makes a stage fit; None if none does."""
     tried, names = training, list[str]()
-    for name, change in _changes(training):
+    for name, change in _changes(shape, training):
         changed = change(tried)
         if changed is None:
             continue
@@ -47,7 +48,7 @@ def advice_for(shape: Shape, training: Training, device_gib: float) -> Advice | 
 Change = Callable[[Training], Training | None]
 
 
-def _changes(training: Training) -> Iterator[tuple[str, Change]]:
+def _changes(shape: Shape, training: Training) -> Iterator[tuple[str, Change]]:
     yield "`gradient_checkpointing: true` under `trainer`", _checkpointed
     if hasattr(training.stage, "micro_batch"):
         yield "`micro_batch: 1`", lambda one: _with_stage(one, micro_batch=1)
@@ -56,6 +57,8 @@ def _changes(training: Training) -> Iterator[tuple[str, Change]]:
     if training.on_gpu and training.hardware.processes > 1:
         yield "`hardware: {accelerate: zero2}`", lambda one: _launched(one, "zero2")
         yield "`hardware: {accelerate: zero3}`", lambda one: _launched(one, "zero3")
+        if share := _share(shape, training):
+            yield f"`sequence_parallel: {share}`", lambda one: _shared(one, share)
     if training.stage.lora is None:
         yield "`lora: {}` (rank 16) in place of all weights", lambda one: _with_stage(one, lora=Lora())
     if training.on_gpu:
@@ -75,6 +78,19 @@ def _checkpointed(training: Training) -> Training | None:
 
 def _one_row(training: Training) -> Training | None:
     return _with_stage(training, trainer={**training.stage.trainer, "per_device_train_batch_size": 1})
+
+
+def _share(shape: Shape, training: Training) -> int:
+    """Over how many devices of one machine a pack can be shared at most; 0 for none, or a kind that shares none."""
+    if not hasattr(training.stage, "sequence_parallel"):
+        return 0
+    processes = training.hardware.processes
+    return max((one for one in (2, 4, 8) if processes % one == 0 and shape.heads_for(one)), default=0)
+
+
+def _shared(training: Training, share: int) -> Training | None:
+    possible = training.batch[0] == 1 and training.config.zero_stage == ZERO3 and training.sharing < share
+    return _with_stage(training, sequence_parallel=share) if possible else None
 
 
 def _quantised(training: Training) -> Training | None:

@@ -35,7 +35,8 @@ def duration_of(shape: Shape, training: Training, device: Device, rows: int | No
 
     None where the recipe does not say how many steps or rows there are.
     """
-    tokens = _trained_tokens(training.stage, rows)
+    groups = max(1, training.hardware.processes // training.sharing)
+    tokens = _trained_tokens(training.stage, rows, groups)
     if tokens is None:
         return None
     length = training.batch[1]
@@ -45,7 +46,8 @@ def duration_of(shape: Shape, training: Training, device: Device, rows: int | No
     return Duration(work, _sampling(shape, training, device))
 
 
-def _trained_tokens(stage: StageFields, rows: int | None) -> int | None:
+def _trained_tokens(stage: StageFields, rows: int | None, groups: int) -> int | None:
+    """groups: of processes, each of which has a batch of its own."""
     trainer = getattr(stage, "trainer", {})
     steps = int(trainer.get("max_steps", -1))
     rollout = getattr(stage, "rollout", None)
@@ -55,7 +57,7 @@ def _trained_tokens(stage: StageFields, rows: int | None) -> int | None:
     longest = int(getattr(stage, "max_length", 0))
     batch = int(trainer.get("per_device_train_batch_size", 8)) * int(trainer.get("gradient_accumulation_steps", 1))
     if steps > 0:
-        return steps * batch * longest
+        return steps * batch * groups * longest
     return None if rows is None else int(rows * longest * float(trainer.get("num_train_epochs", EPOCHS)))
 
 

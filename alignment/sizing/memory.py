@@ -70,6 +70,11 @@ class Training:
         return (1, 1) if declared is None else declared(self.stage)
 
     @property
+    def sharing(self) -> int:
+        """Processes that share each pack of rows."""
+        return int(getattr(self.stage, "sequence_parallel", 1))
+
+    @property
     def deepspeed(self) -> bool:
         """Whether DeepSpeed holds the optimizer's own copy of the weights."""
         return self.config.zero_stage > 0
@@ -129,14 +134,15 @@ def memory_of(shape: Shape, training: Training, device_gib: float) -> Memory:
     if config.keeps_gathered:  # until the backward pass has used them
         gathered = float(training.gathered_bytes * shape.parameters)
     gradients = own * trained / (states if config.zero_stage >= 2 or config.shards_weights else 1)
-    activations = _activations(shape, training, rows * length)
+    tokens = -(-rows * length // training.sharing)  # of a pass on one device
+    activations = _activations(shape, training, tokens)
     return Memory(
         weights=(own * trained + frozen) / whole + gathered,
         gradients=gradients,
         optimizer=(8 + master) * trained / states,
         # A GPU gives back a layer's activations as its gradients come; a CPU's allocator keeps what it had.
         activations=max(0.0, activations - gradients) if training.on_gpu and not training.accumulates else activations,
-        logits=_logits(shape, training, rows * length),
+        logits=_logits(shape, training, tokens),
         engine=_engine(shape, training, device_gib),
         reference=_reference(shape, training) / whole,
         scorers=_scorers(shape, training) / (whole if training.stage.shards_scoring_models and config.zero_stage else 1)

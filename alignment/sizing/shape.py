@@ -36,6 +36,8 @@ class Shape:
     mlp: int  # width of the MLP, or of all experts that one token takes
     experts: int = 1  # whose MLPs there are for each one that a token takes, as a multiple
     tied: bool = False
+    heads: int = 1
+    key_heads: int = 1
     head_norms: int = 0  # parameters of a layer's norms of queries and keys
 
     @classmethod
@@ -57,8 +59,14 @@ class Shape:
             mlp=active * width if count else int(config["intermediate_size"]),
             experts=max(1, count // active),
             tied=bool(config.get("tie_word_embeddings", False)),
+            heads=heads,
+            key_heads=keys,
             head_norms=2 * size if str(config.get("model_type", "")).startswith("qwen3") else 0,
         )
+
+    def heads_for(self, processes: int) -> bool:
+        """Whether processes can have an equal part of the attention heads each; those of keys may be there several times."""
+        return self.heads % processes == 0 and (self.key_heads % processes == 0 or processes % self.key_heads == 0)
 
     @property
     def embeddings(self) -> int:

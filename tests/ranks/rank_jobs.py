@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import yaml
 from accelerate.state import AcceleratorState
+from deepspeed.runtime.sequence_parallel import parallel_state_sp
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -48,7 +49,7 @@ DORA = {"rank": 4, "alpha": 8, "variant": "dora", "targets": "mlp", "modules_to_
 CORRECTED = {"type": "dapo", "importance_cap": 2}
 SAMPLING = ("grpo", "distill")  # kinds
 SAMPLED = ("rl_sampled", "rl_server", "rl_server_lora", "rl_ahead", "rl_partial")  # by an engine
-RESUMED = {f"{job}_resumed": job for job in ("sft", "sft_lora", "rl")}  # from the second of three steps
+RESUMED = {f"{job}_resumed": job for job in ("sft", "sft_lora", "sft_shared", "rl")}  # from the second of three steps
 REWARD = "def has_an_eight(completions):\n    return [float('8' in text) for text in completions]\n"
 LORA = {"rank": 4, "alpha": 8}  # PEFT trains tokens under ZeRO-3 on CUDA alone
 
@@ -134,9 +135,15 @@ def recipe(processes: int, folder: Path, jobs: Sequence[str]) -> dict[str, Any]:
         "divergence": "jsd",
         "teacher": {"model": str(folder / f"teacher-{RANK}")},
     }
+    # Packs are shared by two ranks: a step has as many of them whether two, four or one rank take it.
+    shared = {"max_length": 256, "held_out": {"fraction": 0.2, "keep": "last"}, "sequence_parallel": min(2, processes)}
+    batch = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8 // max(1, processes // 2)}
+    shared["trainer"] = {**TRAINER, **batch, "max_grad_norm": 100}  # of clipped gradients nobody knows the length
     every_row = {"type": "gspo", "drop_zero_advantage_rows": False}
     stages = [
         stage("sft", "sft", processes, max_length=256, packing=False),
+        stage("sft_shared", "sft", processes, **shared),
+        stage("sft_shared_lora", "sft", processes, lora=LORA, **shared),
         stage("sft_lora", "sft", processes, max_length=256, packing=False, lora=LORA),
         stage("sft_moe", "sft", processes, max_length=256, packing=False),
         stage("sft_dora", "sft", processes, max_length=256, packing=False, lora=DORA),
@@ -288,6 +295,7 @@ def main(folder: Path, jobs: list[str]) -> None:
         train(plan, job, rank, processes)
         gc.collect()
         AcceleratorState._reset_state()  # the next trainer's batch is another one
+        parallel_state_sp._release_sequence_parallel_groups()  # a stage's process makes them once
 
 
 if __name__ == "__main__":

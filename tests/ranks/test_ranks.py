@@ -26,6 +26,8 @@ from distillation.teacher_server import KEY, served
 SCRIPT = Path(__file__).with_name("forked_ranks.py")
 ZERO3 = ("sft", "sft_resumed", "sft_lora", "sft_moe", "dpo", "rl", "rl_gspo", "rl_gspo_every_row", "rl_kl", "rl_lora",
          "rl_sampled", "prm", "reward_model", "distill", "distill_served")  # fmt: skip
+# DeepSpeed alone shares packs, and a process that has shared some trains nothing else after them.
+SHARED_PACKS = ("sft_shared", "sft_shared_resumed", "sft_shared_lora")
 KILLED = ("sft_resumed", "sft_lora", "sft_lora_resumed", "rl_resumed")
 ALONE = ("rl_gspo_every_row",)  # compared with rl_gspo
 # Adapters on kinds of model that are trained alone under the same launcher config.
@@ -44,7 +46,7 @@ JOBS = {
         "reward_model",
         "distill",
     ),
-    "cpu-zero3": ZERO3,
+    "cpu-zero3": (*ZERO3, *SHARED_PACKS),
     "cpu-fsdp2": ("sft", "sft_resumed", "sft_lora", "sft_moe", "dpo", "rl", "rl_lora", "rl_sampled", "distill"),
 }
 LONG = {
@@ -155,7 +157,7 @@ def test_two_ranks_leave_the_policy_that_one_process_leaves(
 @pytest.mark.long
 @pytest.mark.parametrize("config", ["cpu-zero3", "cpu-fsdp2"])
 def test_four_ranks_leave_the_policy_that_one_process_leaves(alone: Alone, tmp_path: Path, config: str) -> None:
-    jobs = ("sft", "sft_resumed", "dpo", "rl", "rl_lora")
+    jobs = ("sft", "sft_resumed", "dpo", "rl", "rl_lora", *(SHARED_PACKS if config == "cpu-zero3" else ()))
     run = trained(tmp_path, config, 4, jobs)
     for job in jobs:
         same = job.removesuffix("_resumed")

@@ -34,6 +34,11 @@ class SftStage(TrainingStage):
     held_out: HeldOut | None = Field(
         None, description="Rows that are measured at intervals and not trained on; a number is their fraction."
     )
+    sequence_parallel: int = Field(
+        1,
+        ge=1,
+        description="Processes that share each pack, for rows too long for one GPU; with a DeepSpeed launcher config.",
+    )
     loss_on_history: bool = Field(False, description="Put loss on assistant turns before the last user query too.")
 
 

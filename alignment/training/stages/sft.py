@@ -28,6 +28,7 @@ from alignment.training.context import StageContext
 from alignment.training.disk_table import disk_table
 from alignment.training.held_out import MeasuredSFTTrainer, Measurer, measuring_settings, trained_tokens
 from alignment.training.packing_check import packed_policy
+from alignment.training.sequence_parallel import share_packs
 from alignment.training.sound_rows import sound_rows
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ def build(context: StageContext) -> tuple[SFTTrainer, Recorder]:
     policy, packs = packed_policy(context)
     if not packs:
         settings.packing, settings.padding_free, settings.max_length = False, False, None
-    trainer = MeasuredSFTTrainer(
+    trainer_class: type[MeasuredSFTTrainer] = MeasuredSFTTrainer
+    if stage.sequence_parallel > 1:
+        trainer_class = share_packs(context, policy, settings, packs=packs)
+    trainer = trainer_class(
         model=policy,
         args=settings,
         train_dataset=table,
