@@ -1,7 +1,7 @@
 """The model card of an export, README.md, made from what the run recorded and nothing else.
 
 Losses stand in it like gains: every evaluated stage with its interval, every alarm. It names no path of the machine.
-Neighbours: process_card.py (a process reward model's own parts), report/ (the figures), data/sources/licences.py,
+Neighbours: form_card.py and process_card.py (parts of it), report/ (the figures), data/sources/licences.py,
 commands/export/exporting.py.
 """
 
@@ -17,6 +17,7 @@ from alignment.data.sources.declared import Table
 from alignment.data.sources.licences import licences, source_name
 from alignment.data.sources.named import source_of
 from alignment.data.tables.hub import is_hub_id
+from alignment.export.form_card import gguf_files, quantised_form
 from alignment.export.process_card import ProcessModelFacts, process_opening, process_results, process_use
 from alignment.recipe.kinds import find_kind
 from alignment.recipe.schema import Recipe
@@ -52,7 +53,8 @@ def model_card(facts: CardFacts) -> str:
             *process_results(facts.stage, facts.process),
         ]
     else:
-        own = [cell(facts.report.summary), *_use(facts), *_quantised(facts), *_results(facts)]
+        form = [] if facts.quantised is None else quantised_form(facts.quantised)
+        own = [cell(facts.report.summary), *_use(facts), *form, *_results(facts)]
     parts = [
         *_opening(facts),
         *own,
@@ -105,33 +107,7 @@ print(tokenizer.decode(model.generate(**prompt, max_new_tokens=1024)[0]))
 ```"""
     if facts.thinks:
         yield "`enable_thinking=False` answers without thinking."
-    for file in facts.gguf:
-        forms = ", ".join(f"{count} {form}" for form, count in file.forms.items())
-        yield (
-            f"`{file.file}` is the same for llama.cpp: {file.tensors} tensors ({forms}), read back and compared; the largest "
-            f"difference of a weight is {file.largest_difference:.2g}. Its answers were not measured apart."
-        )
-
-
-def _quantised(facts: CardFacts) -> Iterator[str]:
-    """What a quantised form is worth beside the original, on the recipe's tasks."""
-    found = facts.quantised
-    if found is None:
-        return
-    made = ", ".join(f"{cell(name)} {cell(version)}" for name, version in found.versions.items())
-    on = f" on {found.rows} rows ({cell(found.calibration)})" if found.calibration else ""
-    yield "## This form"
-    yield (
-        f"Quantised to {found.form} ({cell(found.scheme)}) by {made}{on}: {found.bytes / 1e6:.1f} MB in place of "
-        f"{found.original_bytes / 1e6:.1f} MB. vLLM and transformers with compressed-tensors read it. The other figures of this "
-        "card are the original's; on the same problems:"
-    )
-    rows = [
-        (phrases.MODE_NAMES[one.mode], phrases.with_interval(one.original), phrases.with_interval(one.quantised),
-         phrases.points(one.difference), one.verdict, phrases.count(one.count))
-        for one in found.modes
-    ]  # fmt: skip
-    yield table(("mode", "original %", "this form %", "difference", "z-test at 95%", "answers"), rows)
+    yield from gguf_files(facts.gguf)
 
 
 def _results(facts: CardFacts) -> Iterator[str]:

@@ -15,18 +15,8 @@ EXPORT = "export.json"
 
 
 @dataclass(frozen=True)
-class GgufFile:
-    """A GGUF file that was read back."""
-
-    file: Annotated[str, "its name"]
-    tensors: Annotated[int, "tensors that were compared with the safetensors"]
-    largest_difference: Annotated[float, "the largest difference of a weight"]
-    forms: Annotated[Mapping[str, int], "tensors by the form they are stored in"] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class QuantisedMode:
-    """The original and its quantised form on the recipe's tasks, in one mode."""
+    """The original and a form with rounded weights on the recipe's tasks, in one mode."""
 
     mode: Annotated[Mode, "the mode"]
     count: Annotated[int, "judged answers of the quantised form"]
@@ -34,6 +24,17 @@ class QuantisedMode:
     quantised: Annotated[Estimate, "accuracy of the quantised form, with its interval"]
     difference: Annotated[float | None, "the second minus the first"]
     verdict: Annotated[str, "loss, gain or no clear change, by a two-proportion z-test at 95%"]
+
+
+@dataclass(frozen=True)
+class GgufFile:
+    """A GGUF file that was read back."""
+
+    file: Annotated[str, "its name"]
+    tensors: Annotated[int, "tensors that were compared with the safetensors"]
+    largest_difference: Annotated[float, "the largest difference of a weight"]
+    forms: Annotated[Mapping[str, int], "tensors by the form they are stored in"] = field(default_factory=dict)
+    modes: Annotated[tuple[QuantisedMode, ...], "its answers, for a form that rounds weights away"] = ()
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,19 @@ def test_a_form_is_calibrated_on_what_the_run_was_trained_on_or_on_a_source_that
         rows("no-such-source")
 
 
+def test_a_gguf_file_of_8_bits_is_measured_beside_the_original(plan: RunPlan, tmp_path: Path) -> None:
+    made, whole = tmp_path / "made", tmp_path / "whole"
+    said = export(plan.run.path, "--into", made, "--gguf", "q8_0", "--gguf-splitting", "smollm")
+    assert "46 tensors (29 Q8_0, 17 F32) read back" in said and "non_thinking: 0." in said
+    (file,) = ExportRecord.read(made / EXPORT).gguf
+    assert [(one.mode, one.count) for one in file.modes] == [("thinking", 16), ("non_thinking", 16)]
+    card = (made / "README.md").read_text(encoding="utf-8")
+    assert "Answers of its weights, on the same problems:" in card and "| thinking |" in card
+    assert sorted(one.name for one in made.iterdir() if one.name.startswith(".")) == []
+    export(plan.run.path, "--into", whole, "--gguf", "f32", "--gguf-splitting", "smollm")
+    assert "Its answers were not measured apart." in (whole / "README.md").read_text(encoding="utf-8")
+
+
 @real
 @pytest.mark.long
 @pytest.mark.parametrize(("form", "group"), [("fp8", None), ("gptq", 128), ("awq", 128)])

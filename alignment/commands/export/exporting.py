@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from alignment.commands.export.gguf_file import gguf_lines, with_gguf
 from alignment.commands.export.process_model import refuse_other_forms, write_process_card, write_process_model
 from alignment.core.console import open_console
 from alignment.core.errors import OptionError
 from alignment.core.files import write_text
 from alignment.export.quantised.forms import FORMS, Form, FormName
-from alignment.records.export import EXPORT, ExportRecord, GgufFile
+from alignment.records.export import EXPORT, ExportRecord
 from alignment.records.policies import Policy, leaves_process_model, named_policies
 from alignment.records.run_folder import RunFolder
 
@@ -60,14 +61,12 @@ def exported(options: ExportOptions) -> None:
     wanted = ExportRecord(recipe.name, policy.name, policy.output_hash(), options.dtype, 0.0)
     record = _existing(folder, wanted) or _written(recipe, policy, folder, wanted)
     if options.gguf is not None:
-        record = _with_gguf(options, folder, record)
+        record = with_gguf(options.run, recipe, policy, folder, record, options.gguf, options.splitting)
     _write_card(options, recipe, folder, record)
     _say(f"{folder}: the policy of {policy.name}; on a probe its logits are {record.logits_distance:.1e} standard deviations "
          "from the run's")  # fmt: skip
-    for one in record.gguf:
-        forms = ", ".join(f"{count} {form}" for form, count in one.forms.items())
-        _say(f"{folder / one.file}: {one.tensors} tensors ({forms}) read back; the largest difference is "
-             f"{one.largest_difference:.2g}")  # fmt: skip
+    for line in gguf_lines(folder, record):
+        _say(line)
     if options.quantise is not None:
         folder = _quantised(FORMS[options.quantise], options, recipe, policy, folder)
     if options.push is not None:
@@ -141,21 +140,6 @@ def _written(recipe: "Recipe", policy: Policy, folder: Path, wanted: ExportRecor
     if written.kept is not None and written.kept < FEW_KEPT:
         _say(f"warning: {written.kept:.0%} of the adapter's updates are left; the others are smaller than the rounding of "
              "these weights. Write --dtype float32")  # fmt: skip
-    return record
-
-
-def _with_gguf(options: ExportOptions, folder: Path, record: ExportRecord) -> ExportRecord:
-    """Add a GGUF file, unless the export has it."""
-    from alignment.export.gguf.writing import write_gguf
-
-    assert options.gguf is not None  # noqa: S101  asked for by the caller
-    file = folder / f"{record.recipe}-{record.stage}-{options.gguf}.gguf"
-    if file.is_file() and any(one.file == file.name for one in record.gguf):
-        return record
-    found = write_gguf(folder, file, options.gguf, options.splitting)
-    added = GgufFile(file.name, found.tensors, found.largest_difference, found.forms)
-    record = replace(record, gguf=(*(one for one in record.gguf if one.file != file.name), added))
-    record.write(folder / EXPORT)
     return record
 
 

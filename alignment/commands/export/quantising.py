@@ -1,29 +1,28 @@
 """A quantised form of an export: made, read back, and measured on the recipe's tasks beside the original before it is called done.
 
-The original's figures are those that the run recorded after the stage, or are measured first. The same problems, seeds and
-settings are asked of both. Neighbours: exporting.py (asks), export/quantised/ (makes it), commands/evaluate/ (measures).
+Neighbours: exporting.py (asks), export/quantised/ (makes it), answers.py (measures it beside the original).
 """
 
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from alignment.commands.evaluate.measuring import measured
 from alignment.commands.evaluate.options import EvaluateOptions
+from alignment.commands.export.answers import answered, compared, of_original, said
 from alignment.core.errors import OptionError
-from alignment.core.statistics.intervals import as_text
-from alignment.core.vocabulary import MODES, Mode
+from alignment.core.vocabulary import MODES
 from alignment.export.quantised.forms import Form, quantiser_versions
-from alignment.records.evaluation import EvaluationRecord
-from alignment.records.export import EXPORT, ExportRecord, QuantisedExport, QuantisedMode
+from alignment.records.export import EXPORT, ExportRecord, QuantisedExport
 from alignment.records.policies import Policy
 from alignment.records.run_folder import RunFolder
-from alignment.report.changes import accuracy_change
 
 if TYPE_CHECKING:
     from alignment.recipe.schema import Recipe
+
+
+DTYPE = "bfloat16"  # vLLM takes no float32 beside quantised weights
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,9 @@ def quantised_export(asked: Asked, original: Path, folder: Path, wanted: ExportR
         distance = make_quantised(original, made, asked.form, rows, asked.quantiser)
         sizes = _weights(made), _weights(original)
         found = QuantisedExport(asked.form.name, asked.form.scheme, versions, what, len(rows), *sizes)
-        before, after = _of_original(asked, options), _answered(options, made, f"{asked.policy.name}-{asked.form.name}")
-        found = replace(found, engine=after[MODES[0]].figures.engine, modes=tuple(_compared(before, after)))
+        before = of_original(asked.run, asked.policy, options, DTYPE)
+        after = answered(options, made, f"{asked.policy.name}-{asked.form.name}", DTYPE)
+        found = replace(found, engine=after[MODES[0]].figures.engine, modes=tuple(compared(before, after)))
         record = replace(wanted, logits_distance=distance, quantised=found)
         record.write(made / EXPORT)
         made.rename(folder)
@@ -76,33 +76,7 @@ def summary_lines(folder: Path, record: ExportRecord) -> Iterator[str]:
         f"{folder}: {found.form}, {found.bytes / 1e6:.1f} MB in place of {found.original_bytes / 1e6:.1f}; read back, its logits "
         f"are {record.logits_distance:.2g} standard deviations from the original's"
     )
-    for one in found.modes:
-        said = f"{one.mode}: {as_text(one.quantised, 0)}, the original {as_text(one.original, 0)}; {one.verdict}"
-        yield f"warning: clearly worse, {said}" if one.verdict == "loss" else said
-
-
-def _of_original(asked: Asked, options: EvaluateOptions) -> dict[Mode, EvaluationRecord]:
-    """The run's own figures of the stage, or those of the answers that it gives now."""
-    recorded = RunFolder.open(asked.run).find(asked.policy.name).evaluations
-    if all((recorded / f"{mode}.json").is_file() for mode in MODES):
-        return {mode: EvaluationRecord.read(recorded / f"{mode}.json") for mode in MODES}
-    return _answered(options, asked.policy.folder, asked.policy.name)
-
-
-def _answered(options: EvaluateOptions, folder: Path, name: str) -> dict[Mode, EvaluationRecord]:
-    """Both modes of a model folder on the recipe's tasks. vLLM takes no float32 beside quantised weights: bfloat16 for both."""
-    settings: dict[str, Any] = {**options.settings.model_dump(mode="json")}
-    settings["engine"] = {**settings["engine"], "dtype": "bfloat16"}
-    work = replace(options.work(), name=name, policy=str(folder), settings=settings)
-    return dict(measured(work, options.hardware, offline=options.offline).modes)
-
-
-def _compared(before: dict[Mode, EvaluationRecord], after: dict[Mode, EvaluationRecord]) -> Iterator[QuantisedMode]:
-    for mode in MODES:
-        first, second = before[mode].figures, after[mode].figures
-        if first.count and second.count:
-            found = accuracy_change(first, second)
-            yield QuantisedMode(mode, second.count, first.accuracy, second.accuracy, found.accuracy, found.verdict)
+    yield from said(found.modes)
 
 
 def _weights(folder: Path) -> int:
