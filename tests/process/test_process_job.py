@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alignment.commands.processbench.benching import outcome_model_of, shown
+from alignment.commands.processbench.benching import _without_run, outcome_model_of, shown
 from alignment.commands.processbench.refused import refuse
 from alignment.core.errors import DataError, OptionError
 from alignment.core.resources import resource
@@ -118,6 +118,12 @@ def test_reports_come_within_a_few_dozen_solutions_and_scores_stay_with_their_ro
     model = Lengths()
     assert _scores(model, "bench", solutions) == [[1 / len(one.steps[0])] for one in solutions]
     assert max(model.parts) <= 32
+
+
+def test_what_belongs_to_no_run_has_a_file_of_its_own_for_each_model_and_judge() -> None:
+    judge = "https://judge.example/v1"
+    assert str(_without_run("qwen-prm")) == "runs/process-qwen-prm.json"
+    assert str(_without_run(judge)) == "runs/process-https-judge.example-v1.json"
 
 
 def test_a_task_without_chains_needs_a_policy(scorer: Path, tmp_path: Path) -> None:

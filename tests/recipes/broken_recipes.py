@@ -106,6 +106,8 @@ FORM = [
     replaced("a typo in a key of the evaluations", "budgets: [0", "budget: [0", "evaluations.budget:", "`budgets`"),
     replaced("a typo in a data override", "seed: 17", "data: {sources: {chain-sum: {pth: x}}}", "data.sources.chain-sum.pth", "`path`"),
     replaced("a typo in a tracker", "seed: 17", "seed: 17\nreport_to: [tensorbord]", "report_to.0: there is no tracker", "`tensorboard`", at="report_to"),
+    replaced("an added token that is no text", "seed: 17", "seed: 17\nadd_tokens: ['<plan>', ' ']", "add_tokens.1: found ' '", "leave it out", at="add_tokens"),
+    replaced("an added token twice", "seed: 17", "seed: 17\nadd_tokens: ['<plan>', '<plan>']", "add_tokens.1: `<plan>` stands here twice", at="add_tokens"),
     replaced("a key of another kind", "max_length: 512", "micro_batch: 8", "stages.cold_start.micro_batch: unknown key"),
     replaced("text for a number", "seed: 17", "seed: many", "seed: found 'many', and a whole number is needed"),
     replaced("a seed that numpy does not take", "seed: 17", "seed: -1", "seed: found -1: input should be greater than or equal to 0"),

@@ -86,7 +86,8 @@ def processbench(
     max_completion_tokens: Annotated[int, typer.Option(min=1, help="Longest answer for best-of-N.")] = 1024,
     seed: Annotated[int, typer.Option(help="Seed of problems, planted errors and samples.")] = 0,
     output: Annotated[
-        Path | None, typer.Option(help="The file (default: the stage's evaluations/process.json, or here).")
+        Path | None,
+        typer.Option(help="The file (default: the stage's evaluations/process.json; else runs/process-MODEL.json)."),
     ] = None,
     json_: AsJson = False,
 ) -> None:

@@ -4,6 +4,7 @@ Neighbours: evaluation/process/job.py (the process that measures), records/proce
 """
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,14 +78,20 @@ def bench(work: ProcessWork, model: Path, stage: str | None, output: Path | None
     if work.outcome is not None:
         rewarding = outcome_model_of(model, work.outcome)
         work = replace(work, outcome=rewarding.folder, outcome_name=rewarding.name)
-    target = output or (found.record if found else None) or Path("process.json")
+    target = output or (found.record if found else None) or _without_run(work.name)
     shown(measured(work, target), target, as_json=as_json)
     if found and target == found.record:
         write_report(model)
 
 
+def _without_run(measured: str) -> Path:
+    """Where the figures of a model folder or a judge go: each has a file of its own."""
+    return Path("runs") / f"process-{re.sub('[^A-Za-z0-9._-]+', '-', measured).strip('-')}.json"
+
+
 def measured(work: ProcessWork, target: Path) -> ProcessRecord:
     """Measure in a process of its own, which writes the file. Raises StageFailed if it fails."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     title, log = f"measuring {work.name}", target.with_suffix(".log")
     module, into = "alignment.evaluation.process.job", ("--output", str(target))
     local = all(Path(one).exists() for one in (work.model, work.outcome) if one is not None)
