@@ -1,10 +1,9 @@
 """The GGUF file of an export: written, read back, and, where its form rounds weights away, measured on the recipe's tasks.
 
-Its weights are measured as `gguf` reads them, by the engine of the recipe. Neighbours: exporting.py (asks),
+Its weights are measured as transformers reads them, by the engine of the recipe. Neighbours: exporting.py (asks),
 export/gguf/ (writes it), answers.py (the comparison).
 """
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from alignment.recipe.schema import Recipe
 
 ROUNDED = ("q8_0",)  # forms whose answers may be others
-BESIDE_WEIGHTS = (".json", ".jinja", ".txt", ".model")  # configs, tokenizer and template of an export
 
 
 def with_gguf(
@@ -54,18 +52,9 @@ def gguf_lines(folder: Path, record: ExportRecord) -> Iterator[str]:
 
 
 def _answers_of(file: Path, options: EvaluateOptions) -> Answers:
-    """What the weights in a GGUF file answer: read into a model folder, whose other files are the export's."""
-    import torch
-    from safetensors.torch import save_model
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from alignment.export.gguf.reading import read_gguf
 
-    config = AutoConfig.from_pretrained(file.parent)
-    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32, config=config)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".read-") as scratch:
         read = Path(scratch) / file.stem
-        read.mkdir()
-        for one in file.parent.iterdir():
-            if one.is_file() and one.suffix in BESIDE_WEIGHTS and not one.name.endswith(".index.json"):
-                shutil.copyfile(one, read / one.name)
-        save_model(model, str(read / "model.safetensors"), metadata={"format": "pt"})
+        read_gguf(file, read)
         return answered(options, read, file.stem)

@@ -94,7 +94,6 @@ def processbench(
     """Measure whether a process reward model finds the first wrong step of solutions (ProcessBench)."""
     from alignment.commands.processbench.benching import bench
     from alignment.commands.processbench.judge import judge_settings
-    from alignment.commands.processbench.refused import refuse
     from alignment.evaluation.process.work import ProcessWork
 
     work = ProcessWork(
@@ -119,7 +118,6 @@ def processbench(
         settings=_evaluation(max_completion_tokens, engine, dtype, temperature) if policy else None,
         judge=judge_settings(judge, judge_model, judge_key_env, judge_prices),
     )
-    refuse(work)
     bench(work, model, stage, output, as_json=json_)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from alignment.commands.processbench.refused import scorer_of
+from alignment.commands.processbench.refused import refuse, scorer_of
 from alignment.core.console import open_console
 from alignment.core.errors import ArtifactError, OptionError
 from alignment.core.statistics.estimate import Estimate
@@ -70,7 +70,11 @@ def _leaves(kind: str) -> Leaves | None:
 
 
 def bench(work: ProcessWork, model: Path, stage: str | None, output: Path | None, *, as_json: bool) -> None:
-    """Measure what is asked of a model folder, a run's stage or a judge, print it, and renew the report of a run."""
+    """Measure what is asked of a model folder, a run's stage or a judge, print it, and renew the report of a run.
+
+    Raises as `refuse`, `process_model_of` and `measured`.
+    """
+    refuse(work)
     scorer = scorer_of(work)
     found = process_model_of(model, stage, leaves=scorer.leaves) if scorer else None
     if scorer and found:
