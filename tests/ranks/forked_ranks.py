@@ -23,9 +23,13 @@ IMPORTS = (*(f"alignment.training.stages.{kind}" for kind in KINDS), "accelerate
            "deepspeed", "reasoning_gym", "peft", "accelerate.utils.fsdp_utils")  # fmt: skip
 
 
-def asked(arguments: Sequence[str], env: dict[str, str]) -> int:
-    """The exit status of `python ARGUMENTS` in an environment, as a fork. It ends with this process."""
+def asked(arguments: Sequence[str], env: dict[str, str], patience: float | None = None) -> int:
+    """The exit status of `python ARGUMENTS` in an environment, as a fork. It ends with this process.
+
+    patience: seconds after which it counts as one that hangs, and TimeoutError is raised.
+    """
     with socket.socket(socket.AF_UNIX) as talk:
+        talk.settimeout(patience)
         talk.connect(env[SHARED])
         received(talk)  # what it has imported
         send(talk, {"arguments": list(arguments), "env": env, "folder": os.getcwd(), "log": env[LOG]})

@@ -6,6 +6,8 @@ third.
 """
 
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -68,12 +70,14 @@ COMPARED = [
         if job not in (*ALONE, *JOBS.get(config, ()))
     ),
 ]
+STARTS = int(os.environ.get("ALIGNMENT_STARTS", "8"))  # more of them: ALIGNMENT_STARTS=50 pytest -m long -k no_start_of
+STARTED, PATIENCE = ("sft_lora", "dpo", "rl", "rl_sampled"), 240.0  # seconds for all of them; a few are enough
 Weights = dict[str, torch.Tensor]
 Alone = Callable[[str], Path]
 
 
-def trained(folder: Path, config: str, processes: int, jobs: tuple[str, ...]) -> Path:
-    """The run in which the jobs were trained under a launcher config.
+def trained(folder: Path, config: str, processes: int, jobs: tuple[str, ...], patience: float | None = None) -> Path:
+    """The run in which the jobs were trained under a launcher config. patience: as in `asked`.
 
     A compiler's lock lies in the cache, left by a process that was killed: a start that compiles would wait for ever.
     """
@@ -84,7 +88,7 @@ def trained(folder: Path, config: str, processes: int, jobs: tuple[str, ...]) ->
     left.touch()
     log.touch()
     env = {**environment(hardware, offline=True), "TORCH_EXTENSIONS_DIR": str(folder / "extensions"), LOG: str(log)}
-    status = asked(["-m", "forked_ranks", "--", *config_file, str(SCRIPT), str(folder), *jobs], env)
+    status = asked(["-m", "forked_ranks", "--", *config_file, str(SCRIPT), str(folder), *jobs], env, patience)
     assert status == 0, log.read_text(encoding="utf-8")[-8000:]
     return folder / "run"
 
@@ -162,6 +166,17 @@ def test_four_ranks_leave_the_policy_that_one_process_leaves(alone: Alone, tmp_p
     for job in jobs:
         same = job.removesuffix("_resumed")
         assert distance(policy(run, job), policy(alone(same), same)) < 1e-5
+
+
+@pytest.mark.long
+@pytest.mark.timeout(60 + STARTS * (PATIENCE + 5))
+def test_no_start_of_two_ranks_hangs_and_each_leaves_the_same_policy(alone: Alone, tmp_path: Path) -> None:
+    """In turn under each launcher config, supervised, preferences, RL and RL that samples."""
+    for number in range(STARTS):
+        run = trained(tmp_path / str(number), tuple(LONG)[number % len(LONG)], 2, STARTED, PATIENCE)
+        for job in STARTED:
+            assert distance(policy(run, job), policy(alone(job), job)) < 1e-5, (number, job)
+        shutil.rmtree(tmp_path / str(number))
 
 
 @pytest.mark.parametrize(
