@@ -139,11 +139,12 @@ def recipe(processes: int, folder: Path, jobs: Sequence[str]) -> dict[str, Any]:
     shared = {"max_length": 256, "held_out": {"fraction": 0.2, "keep": "last"}, "sequence_parallel": min(2, processes)}
     batch = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8 // max(1, processes // 2)}
     shared["trainer"] = {**TRAINER, **batch, "max_grad_norm": 100}  # of clipped gradients nobody knows the length
+    epochs = {**shared["trainer"], "max_steps": -1, "num_train_epochs": 2}  # the rate falls by how many steps there are
     every_row = {"type": "gspo", "drop_zero_advantage_rows": False}
     stages = [
         stage("sft", "sft", processes, max_length=256, packing=False),
         stage("sft_shared", "sft", processes, **shared),
-        stage("sft_shared_lora", "sft", processes, lora=LORA, **shared),
+        stage("sft_shared_lora", "sft", processes, lora=LORA, **{**shared, "trainer": epochs}),
         stage("sft_lora", "sft", processes, max_length=256, packing=False, lora=LORA),
         stage("sft_moe", "sft", processes, max_length=256, packing=False),
         stage("sft_dora", "sft", processes, max_length=256, packing=False, lora=DORA),
