@@ -38,14 +38,15 @@ def main(
     workers: Annotated[int, typer.Option(help="Servers.")] = 1,
     way: Annotated[str, typer.Option(help="How weights travel: shm or tcp.")] = "shm",
     rank: Annotated[int, typer.Option(help="Of an adapter on all linear layers, which is sent as well.")] = 8,
+    dtype: Annotated[str, typer.Option(help="Of the engines: float32 or bfloat16.")] = "float32",
     make: Annotated[Path | None, typer.Option(help="Make a policy here, and measure it.")] = None,
 ) -> None:
     """Print one JSON line each for sampling, weights and the adapter."""
     if make is not None:
         policy = random_policy(make)
     engines = {
-        "vllm": started(policy, tokens, "vllm"),
-        "vllm_server": started(policy, tokens, "vllm_server", workers=workers, weight_transfer=way),
+        "vllm": started(policy, tokens, "vllm", dtype=dtype),
+        "vllm_server": started(policy, tokens, "vllm_server", dtype=dtype, workers=workers, weight_transfer=way),
     }
     asked = [
         GenerationRequest([5 + number % 200, 20, 9, 33], "non_thinking", max_tokens=tokens, seed=number)
@@ -71,18 +72,17 @@ def main(
         print(json.dumps({**line, "seconds": [round(one, 3) for one in found], "largest_change_nats": moved}))
     for engine in engines.values():
         engine.close()
-    print(json.dumps(adapter(policy, tokens, workers, rank)))
+    print(json.dumps(adapter(policy, tokens, workers, rank, dtype)))
 
 
-def adapter(policy: str, tokens: int, workers: int, rank: int) -> dict[str, object]:
+def adapter(policy: str, tokens: int, workers: int, rank: int, dtype: str) -> dict[str, object]:
     """Seconds for an adapter to reach the servers, and its bytes as a fraction of all weights'."""
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
     whole = sum(one.numel() for one in model.parameters())
     trained = get_peft_model(model, LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM"))
-    engine = started(
-        policy, tokens, "vllm_server", trained.peft_config["default"], workers=workers, weight_transfer="lora"
-    )
+    options = {"dtype": dtype, "workers": workers, "weight_transfer": "lora"}
+    engine = started(policy, tokens, "vllm_server", trained.peft_config["default"], **options)
     found = [timed(lambda: engine.load_weights(adapter_weights(trained)))[0] for _ in range(5)]
     fraction = sum(one.numel() for _, one in adapter_weights(trained)) / whole
     engine.close()
@@ -113,8 +113,8 @@ def random_policy(folder: Path) -> str:
 
 
 def started(policy: str, tokens: int, name: str, adapter: LoraConfig | None = None, **options: object) -> Engine:
-    """An engine in float32 for prompts of a few tokens. adapter: which the trainer will send alone."""
-    chosen = engine_options(name, dtype="float32", **options)
+    """An engine for prompts of a few tokens. adapter: which the trainer will send alone."""
+    chosen = engine_options(name, **options)
     ends = end_tokens(policy, AutoTokenizer.from_pretrained(policy))
     return start_engine(EngineSettings(policy, tokens + 16, ends, 0, chosen, adapter=adapter))
 
