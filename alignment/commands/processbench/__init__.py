@@ -43,6 +43,9 @@ LabelledRows = Annotated[
 ScoringEngine = Annotated[
     Literal["transformers", "vllm"], typer.Option(help="What computes scores and samples answers.")
 ]
+Stress = Annotated[
+    bool, typer.Option("--stress/--no-stress", help="Stress tests: up to 256 solutions are read six times more.")
+]
 ScoringPrecision = Annotated[
     Precision, typer.Option(help="Weights of the model and of --policy; auto: float32 on a CPU, bfloat16 on a GPU.")
 ]
@@ -82,6 +85,7 @@ def processbench(
     expansions: Expansions = 4,
     engine: ScoringEngine = "transformers",
     dtype: ScoringPrecision = "auto",
+    stress: Stress = True,
     temperature: Annotated[float | None, typer.Option(min=0.01, help=TEMPERATURE)] = None,
     max_completion_tokens: Annotated[int, typer.Option(min=1, help="Longest answer for best-of-N.")] = 1024,
     seed: Annotated[int, typer.Option(help="Seed of problems, planted errors and samples.")] = 0,
@@ -107,6 +111,7 @@ def processbench(
         threshold_file=str(threshold_from.resolve()) if threshold_from else None,
         engine=engine,
         precision=dtype,
+        stress=stress,
         logprobs=logprobs,
         generative=generative,
         steps=steps,

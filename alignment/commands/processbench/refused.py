@@ -58,7 +58,7 @@ def _no_judge(work: ProcessWork) -> str | None:
     given = {
         "--logprobs": work.logprobs, "--generative": work.generative, "--policy": work.policy, "--beams": work.beams,
         "--threshold-from": work.threshold_file, "--threshold": work.threshold is not None,
-        "--dtype": work.precision != "auto",
+        "--dtype": work.precision != "auto", "--no-stress": not work.stress,
     }  # fmt: skip
     if idle := [name for name, one in given.items() if one]:
         return f"a judge names the first wrong step and gives no scores: leave out {', '.join(idle)}"

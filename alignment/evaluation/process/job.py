@@ -105,7 +105,7 @@ def _settings(work: ProcessWork) -> BenchSettings:
             work.count :
         ]
         rows, origin = list(corrupted(problems, work.seed + 1)), f"other corrupted {work.tasks[0]}"
-    return BenchSettings(work.threshold, rows, origin, work.aggregate, work.seed)
+    return BenchSettings(work.threshold, rows, origin, work.aggregate, work.seed, work.stress)
 
 
 def rows_of(path: Path) -> list[Stepwise]:

@@ -43,6 +43,7 @@ class BenchSettings:
     threshold_from: str = "given"
     aggregate: Aggregate = "minimum"
     seed: int = 0
+    stress: bool = True  # six readings more of a part of the solutions
 
 
 def measure_model(model: StepModel, subsets: Mapping[str, Rows], settings: BenchSettings) -> ProcessRecord:
@@ -79,7 +80,9 @@ def measure_model(model: StepModel, subsets: Mapping[str, Rows], settings: Bench
         calibration_error=None if error is None else round(error, 4),
         last_step_minima=None if last is None else round(last, 4),
         last_step_minima_by_chance=None if by_chance is None else round(by_chance, 4),
-        stress=tuple(_stressed(model, pairs[:: math.ceil(len(pairs) / STRESSED) or 1], settings)),
+        stress=tuple(_stressed(model, pairs[:: math.ceil(len(pairs) / STRESSED) or 1], settings))
+        if settings.stress
+        else (),
         traces=tuple(_trace(row, scores) for row, scores in pairs[:: max(1, len(pairs) // KEPT_TRACES)][:KEPT_TRACES]),
     )
 

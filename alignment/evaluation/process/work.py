@@ -25,6 +25,7 @@ class ProcessWork(FileRecord):
     threshold_file: str | None = None
     threshold_rows: int = 400  # corrupted solutions of other problems, on which a threshold is chosen without a file
     aggregate: Aggregate = "minimum"
+    stress: bool = True  # also score solutions that were changed without becoming more right
     engine: ScorerEngine = "transformers"
     precision: Precision = "auto"  # of the weights of what scores
     logprobs: StepLogprob | None = None  # the model is a policy, whose own log-probs are the scores
