@@ -91,12 +91,13 @@ def test_what_scores_computes_in_the_precision_that_is_asked_for(
     bench.write_text(json.dumps([WRONG_AT_1, RIGHT]), encoding="utf-8")
     base = str(resource("data/base"))
     for asked in ({"model": str(scorer)}, {"model": base, "logprobs": "mean"}, {"model": base, "generative": True}):
-        work = ProcessWork(name="it", files=(str(bench),), steps="line", **asked)
+        work = ProcessWork(name="it", files=(str(bench),), steps="line", stress=False, **asked)
         found = {}
         for precision in ("auto", "float32", "bfloat16"):
             run(replace(work, precision=precision), tmp_path / f"{precision}.json")
-            traces = ProcessRecord.read(tmp_path / f"{precision}.json").traces
-            found[precision] = [score for one in traces for score in one.scores]
+            record = ProcessRecord.read(tmp_path / f"{precision}.json")
+            assert record.stress == ()
+            found[precision] = [score for one in record.traces for score in one.scores]
         assert found["auto"] == found["float32"] != found["bfloat16"] == pytest.approx(found["auto"], abs=0.02)
     with pytest.raises(OptionError, match="leave out --dtype"):
         asked_judge = {"base_url": "http://127.0.0.1:1/v1", "api_key_env": ""}

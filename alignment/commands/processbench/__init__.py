@@ -101,28 +101,14 @@ def processbench(
     from alignment.evaluation.process.work import ProcessWork
 
     work = ProcessWork(
-        model="",
-        name=judge,
-        files=tuple(str(path.resolve()) for path in data or ()),
-        tasks=tuple(name for name in tasks.split(",") if name),
-        count=count,
-        seed=seed,
-        threshold=threshold,
+        "", judge, tuple(str(path.resolve()) for path in data or ()), tuple(name for name in tasks.split(",") if name),
+        count=count, seed=seed, threshold=threshold, engine=engine, precision=dtype, stress=stress, logprobs=logprobs,
+        generative=generative, steps=steps, samples=samples, outcome=outcome or None, beams=beams, expansions=expansions,
         threshold_file=str(threshold_from.resolve()) if threshold_from else None,
-        engine=engine,
-        precision=dtype,
-        stress=stress,
-        logprobs=logprobs,
-        generative=generative,
-        steps=steps,
         policy=str(policy.resolve()) if policy else None,
-        samples=samples,
-        outcome=outcome or None,
-        beams=beams,
-        expansions=expansions,
         settings=_evaluation(max_completion_tokens, engine, dtype, temperature) if policy else None,
         judge=judge_settings(judge, judge_model, judge_key_env, judge_prices),
-    )
+    )  # fmt: skip
     bench(work, model, stage, output, as_json=json_)
 
 
