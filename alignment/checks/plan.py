@@ -49,7 +49,7 @@ def print_plan(plan: RunPlan, console: Console) -> None:
         start, work = recipe.policy_before(stage.name) or "base model", kind_of(stage).work(stage)
         table.add_row(stage.name, stage.kind, start, describe_data(stage), work, memory)
     console.print(table)
-    for line in (*too_large(found.stages if found else ()), *unmeasured(recipe)):
+    for line in (*memory_lines(found.stages if found else ()), *unmeasured(recipe)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     for stage in recipe.stages:
         if (rate := default_learning_rate(stage)) is not None:
@@ -77,8 +77,11 @@ def _moving(plan: RunPlan) -> dict[str, None]:
     return {notice: None for model, revision in models if (notice := moving(model, revision)) is not None}
 
 
-def too_large(stages: Sequence[Estimate]) -> Iterator[str]:
-    """A line for each stage that will not fit a device: what takes most of it, and what to write."""
+def memory_lines(stages: Sequence[Estimate]) -> Iterator[str]:
+    """A line for each stage that will not fit a device, with what to write, and for each model whose size is not known."""
+    for model in dict.fromkeys(model for one in stages for model in one.unsized):
+        names = ", ".join(one.stage for one in stages if model in one.unsized)
+        yield f"notice: {names} counts nothing for {model}: its config.json cannot be read here; download it, or go online"
     for one in stages:
         if one.fits:
             continue

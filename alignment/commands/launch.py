@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alignment.commands.options import Overrides, RecipeFile
+from alignment.commands.options import Overrides, RecipeFile, Redo
 
 
 def launch(
@@ -20,6 +20,7 @@ def launch(
     ssh: Annotated[
         str, typer.Option(help="How other machines are reached; empty: you type there what is printed here.")
     ] = "ssh -o BatchMode=yes",
+    redo: Redo = None,
     set_: Overrides = None,
     run_: Annotated[
         Path | None, typer.Option("--run", help="The run directory, on a file system that all share.")
@@ -28,7 +29,7 @@ def launch(
     """Run a recipe, or resume it, with stages that train on several machines. The first one runs everything else."""
 
     from alignment.checks.recipe import checked
-    from alignment.commands.run import carry_out
+    from alignment.commands.run import carry_out, set_aside
     from alignment.core.console import open_console
     from alignment.core.errors import OptionError
     from alignment.run.machines.first import Machines
@@ -44,7 +45,8 @@ def launch(
         raise OptionError(
             "write either --hosts a,b with all machines, this one first, or --slurm with the number of nodes"
         )
-    refuse_hosts(plan.recipe.hardware, len(names) or int(slurm or 0))
+    refuse_hosts(plan.recipe, len(names) or int(slurm or 0))
+    set_aside(plan, redo or [], console)
     if slurm:
         submit(plan, slurm, console)
         return

@@ -25,3 +25,7 @@ Tools = Annotated[
     str, typer.Option(help="Tools that the policy may call, separated by commas: calculator, python, store.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the results as JSON and nothing else.")]
+Redo = Annotated[
+    list[str] | None,
+    typer.Option(metavar="STAGE", help="Set aside this stage and all stages made from it, and run them again."),
+]

@@ -21,7 +21,7 @@ OnHardware = Annotated[
 def plan(recipe: RecipeFile, hardware: OnHardware = None, set_: Overrides = None) -> None:
     """Estimate each stage's memory per device and its hours, before anything is rented. Starts nothing, needs no GPU."""
 
-    from alignment.checks.plan import too_large
+    from alignment.checks.plan import memory_lines
     from alignment.checks.recipe import checked
     from alignment.core.console import open_console
     from alignment.core.errors import OptionError
@@ -45,7 +45,7 @@ def plan(recipe: RecipeFile, hardware: OnHardware = None, set_: Overrides = None
         f"{found.recipe.name}: {shape.parameters:,} parameters{active}, on {where}", highlight=False, soft_wrap=True
     )
     console.print(_table(estimated))
-    for line in too_large(estimated.stages):
+    for line in memory_lines(estimated.stages):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if cluster is not None:
         console.print(

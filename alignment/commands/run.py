@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alignment.commands.options import Overrides, RecipeFile
+from alignment.commands.options import Overrides, RecipeFile, Redo
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 def run(
     recipe: RecipeFile,
     stage: Annotated[str | None, typer.Option(help="Run only this stage.")] = None,
-    redo: Annotated[
-        list[str] | None,
-        typer.Option(metavar="STAGE", help="Set aside this stage and all stages made from it, and run them again."),
-    ] = None,
+    redo: Redo = None,
     set_: Overrides = None,
     run_: Annotated[Path | None, typer.Option("--run", help="The run directory (default: runs/NAME).")] = None,
 ) -> None:
@@ -32,10 +29,15 @@ def run(
     console = open_console()
     checked(recipe, set_ or [])
     plan = RunPlan.load(recipe, set_ or [], run_)
-    for name in redo or []:
+    set_aside(plan, redo or [], console)
+    carry_out(plan, console, stage)
+
+
+def set_aside(plan: "RunPlan", names: list[str], console: "Console") -> None:
+    """Set aside stages that are to be run again, and those that were made from them. Raises as RunPlan.set_aside."""
+    for name in names:
         for moved in plan.set_aside(name):
             console.print(f"set aside: {moved}", highlight=False)
-    carry_out(plan, console, stage)
 
 
 def carry_out(

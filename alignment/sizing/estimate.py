@@ -13,7 +13,7 @@ from alignment.run.judges.places import judges_of
 from alignment.sizing.advice import Advice, advice_for, fits
 from alignment.sizing.cluster import GIB, Cluster
 from alignment.sizing.duration import Duration, duration_of
-from alignment.sizing.memory import Memory, memory_of, training_of
+from alignment.sizing.memory import Memory, memory_of, training_of, unsized_models
 from alignment.sizing.shape import Shape, shape_of
 
 
@@ -26,6 +26,7 @@ class Estimate:
     device_gib: float
     duration: Duration | None
     advice: Advice | None
+    unsized: tuple[str, ...] = ()  # models beside the policy that count nothing, since their config cannot be read
 
     @property
     def fits(self) -> bool:
@@ -70,7 +71,7 @@ def estimates(
         duration = (
             None if cluster is None else duration_of(shape, training, cluster.device, (rows or {}).get(stage.name))
         )
-        found.append(Estimate(stage.name, memory, device_gib, duration, advice))
+        found.append(Estimate(stage.name, memory, device_gib, duration, advice, unsized_models(training)))
     return Estimates(shape, tuple(found))
 
 

@@ -200,6 +200,13 @@ def _scorers(shape: Shape, training: Training) -> float:
     return scale * sum(one.parameters for one in shapes if one is not None)
 
 
+def unsized_models(training: Training) -> tuple[str, ...]:
+    """The scoring models of a stage whose size is not known here, so that an estimate lacks them."""
+    pooled = [model for model, _ in training.stage.pooled_models] if not training.on_gpu else []
+    named = [*training.stage.scoring_models(training.hardware.processes), *pooled]
+    return tuple(dict.fromkeys(one for one in named if one is not None and shape_of(one) is None))
+
+
 def _pooled(shape: Shape, training: Training, device_gib: float) -> float:
     """Reward models in vLLM: their fraction of a GPU; on a CPU their weights in float32, and vLLM's cache."""
     models = training.stage.pooled_models

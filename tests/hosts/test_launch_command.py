@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from alignment.cli import app
 from alignment.core.errors import RecipeError, StageFailed
+from alignment.core.resources import resource
 from alignment.run.launcher import launcher_config
 from alignment.run.machines.slurm import script_of
 from alignment.run.plan import RunPlan
@@ -37,6 +38,16 @@ def test_machines_that_cannot_share_the_processes_are_refused(tmp_path: Path) ->
     assert "is for 4 machines (num_machines), and this asks for 2" in said(tmp_path, four, "--hosts", "a,b")
     assert "write either --hosts" in said(tmp_path, recipe(tmp_path))
     assert not (tmp_path / "run").exists(), "nothing was started"
+
+
+def test_a_judge_that_the_run_would_serve_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    judged = resource("recipes/qwen3-8b-general-rl.yaml")
+    found = said(tmp_path, judged, "--hosts", "a,b", "--set", "hardware.processes=16")
+    assert "would be served on one machine" in found and "write its `base_url` under the reward" in found
+
+
+def test_a_stage_is_run_again_on_several_machines_as_on_one(tmp_path: Path) -> None:
+    assert "there is no stage" in said(tmp_path, recipe(tmp_path), "--hosts", "a,b", "--redo", "no_such_stage")
 
 
 def test_a_recipe_for_several_machines_is_not_run_on_one(tmp_path: Path) -> None:

@@ -189,3 +189,12 @@ def test_check_says_the_same_of_a_hub_model() -> None:
     done = CliRunner().invoke(app, asked, env={"COLUMNS": "160", "HF_HUB_OFFLINE": "1"})
     assert done.exit_code == 0, done.output
     assert "warning: reasoning_rl needs about" in done.output
+
+
+def test_a_reward_model_of_unknown_size_is_named_and_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    done = CliRunner().invoke(
+        app, ["plan", str(resource("recipes/qwen3-8b-lora.yaml")), "--hardware", "8xH100"], env={"COLUMNS": "200"}
+    )
+    assert done.exit_code == 0, done.output
+    assert "notice: general_rl counts nothing for Skywork/" in done.output

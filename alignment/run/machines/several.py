@@ -11,18 +11,24 @@ from rich.console import Console
 
 from alignment.core.errors import OptionError
 from alignment.core.process import die_with_parent
-from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.schema import Recipe
 from alignment.run.launcher import launcher_config
 from alignment.run.machines.first import FOLDER, Machines, join_line
 
 
-def refuse_hosts(hardware: Hardware, count: int) -> None:
-    """Raise OptionError if a recipe's processes cannot be divided among so many machines."""
+def refuse_hosts(recipe: Recipe, count: int) -> None:
+    """Raise OptionError if a recipe cannot run on so many machines: its processes cannot be divided, or it serves judges."""
+    hardware = recipe.hardware
     config = launcher_config(hardware)
     if hardware.processes % count:
         raise OptionError(
             f"hardware.processes: {hardware.processes} over all machines cannot be divided among {count}; write a multiple, such as "
             f"{count * max(1, round(hardware.processes / count))}"
+        )
+    if recipe.judges:
+        raise OptionError(
+            f"judges: {', '.join(recipe.judges)} would be served on one machine, whose address the ranks of others do not reach; "
+            "serve the model yourself and write its `base_url` under the reward"
         )
     if config.several_machines and config.num_machines != count:
         raise OptionError(
