@@ -3,12 +3,15 @@
 Neighbours: recipe.py (runs the checks), training/sequence_parallel.py (what is checked here).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from alignment.checks.model.folder import ModelFolder
 from alignment.core.errors import RecipeError
 from alignment.core.resources import model_place
 from alignment.recipe.issue import Issue
 from alignment.recipe.schema import Recipe
+from alignment.recipe.shareable import unshareable
 from alignment.run.launcher import launcher_config
 from alignment.sizing.shape import shape_of
 
@@ -19,8 +22,9 @@ def shared_packs(recipe: Recipe) -> Iterator[Issue]:
         sharing = getattr(stage, "sequence_parallel", 1)
         if sharing == 1:
             continue
-        rows = _rows(getattr(stage, "trainer", {}))
-        for message in (_by_launcher(recipe), _groups(recipe, sharing), rows, _heads(recipe, sharing)):
+        trainer = getattr(stage, "trainer", {})
+        own = (_rows(trainer), _idle_settings(trainer), _model(recipe, sharing))
+        for message in (_by_launcher(recipe), _groups(recipe, sharing), *own):
             if message is not None:
                 yield Issue(("stages", index, "sequence_parallel"), message)
 
@@ -48,7 +52,7 @@ def _groups(recipe: Recipe, sharing: int) -> str | None:
     )
 
 
-def _rows(trainer: dict[str, object]) -> str | None:
+def _rows(trainer: Mapping[str, Any]) -> str | None:
     """Why a batch is no single pack; the trainer's own default is eight rows."""
     rows = trainer.get("per_device_train_batch_size", 8)
     if rows == 1:
@@ -59,11 +63,23 @@ def _rows(trainer: dict[str, object]) -> str | None:
     )
 
 
-def _heads(recipe: Recipe, sharing: int) -> str | None:
-    shape = shape_of(model_place(recipe.model), recipe.revision)
-    if shape is None or shape.heads_for(sharing):
-        return None
-    return (
-        f"{sharing} processes cannot divide {shape.heads} attention heads and {shape.key_heads} of keys equally among them; "
-        "write a number that divides both, or that the second divides"
-    )
+def _model(recipe: Recipe, sharing: int) -> str | None:
+    """Why the model's packs cannot be shared, by its config; of a model that is not here by what is known of its shape."""
+    config = dict(ModelFolder.of(recipe.model).text_config)
+    if not config and (shape := shape_of(model_place(recipe.model), recipe.revision)) is not None:
+        config = {"num_attention_heads": shape.heads, "num_key_value_heads": shape.key_heads}
+    return unshareable(config, sharing)
+
+
+def _idle_settings(trainer: Mapping[str, Any]) -> str | None:
+    """Why a setting of the trainer does not go together with parts of packs."""
+    accelerator = trainer.get("accelerator_config")
+    wrong = {
+        "loss_type: dft": trainer.get("loss_type") == "dft",
+        "label_smoothing_factor": bool(trainer.get("label_smoothing_factor")),
+        "average_tokens_across_devices: false": trainer.get("average_tokens_across_devices") is False,
+        "accelerator_config.dispatch_batches": isinstance(accelerator, Mapping)
+        and bool(accelerator.get("dispatch_batches")),
+    }
+    found = ", ".join(name for name, one in wrong.items() if one)
+    return f"a part of a pack cannot be trained with {found}; leave that out" if found else None

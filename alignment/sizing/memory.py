@@ -135,7 +135,7 @@ def memory_of(shape: Shape, training: Training, device_gib: float) -> Memory:
         gathered = float(training.gathered_bytes * shape.parameters)
     gradients = own * trained / (states if config.zero_stage >= 2 or config.shards_weights else 1)
     tokens = -(-rows * length // training.sharing)  # of a pass on one device
-    activations = _activations(shape, training, tokens)
+    activations = max(_activations(shape, training, tokens), _measured(shape, training, rows * length))
     return Memory(
         weights=(own * trained + frozen) / whole + gathered,
         gradients=gradients,
@@ -177,6 +177,15 @@ def _activations(shape: Shape, training: Training, tokens: int) -> float:
         residual = training.computed_bytes if training.on_gpu else training.gathered_bytes
         return tokens * (shape.layers * residual * shape.hidden + each)
     return tokens * shape.layers * each
+
+
+def _measured(shape: Shape, training: Training, tokens: int) -> float:
+    """One layer of a held-out pack, which each device of those that share packs measures whole; else training takes more."""
+    return (
+        layer_activations(shape, training) * tokens
+        if training.sharing > 1 and getattr(training.stage, "held_out", None)
+        else 0.0
+    )
 
 
 def _logits(shape: Shape, training: Training, tokens: int) -> float:

@@ -91,7 +91,7 @@ def pack(ids_BL: torch.Tensor, mask_BL: torch.Tensor) -> Packed:
 
 def row_inputs(model: torch.nn.Module, ids_1T: torch.Tensor) -> dict[str, torch.Tensor]:
     """One row without padding, as a model with packed attention or with any other takes it."""
-    if model.config._attn_implementation == packed.NAME:  # type: ignore[union-attr]  # noqa: SLF001  no public reader
+    if model.config._attn_implementation in (packed.NAME, packed.SHARED):  # type: ignore[union-attr]  # noqa: SLF001  no public reader
         return pack(ids_1T, torch.ones_like(ids_1T)).model_inputs()
     return {"input_ids": ids_1T}
 

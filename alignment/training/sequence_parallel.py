@@ -3,22 +3,26 @@
 Each process has an equal part of a pack's tokens in all layers but attention, for which they exchange heads for tokens: a
 row that is too long for one GPU's activations is trained on several. accelerate and transformers set it up; here packs get
 a length that can be divided, and the loss is a mean over the trained tokens of a step, as without.
-Neighbours: stages/sft.py (who asks), held_out.py (the trainer), inference/attention/by_positions.py (attention).
+Neighbours: stages/sft.py (who asks), held_out.py (the trainer), inference/attention/packed.py (attention),
+recipe/shareable.py (models whose packs cannot be shared).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import deepspeed
+import torch
 from accelerate import ParallelismConfig
 from deepspeed import DeepSpeedEngine
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from trl import SFTConfig
 
 from alignment.core.errors import ArtifactError
 from alignment.data.chat.template import IGNORED
-from alignment.inference.attention import by_positions
+from alignment.inference.attention import packed
+from alignment.recipe.shareable import unshareable
 from alignment.training.context import StageContext
 from alignment.training.held_out import MeasuredSFTTrainer
 
@@ -30,18 +34,27 @@ Collate = Callable[[Sequence[Mapping[str, Any]]], Batch]
 def share_packs(context: StageContext, policy: Any, settings: SFTConfig, *, packs: bool) -> type[MeasuredSFTTrainer]:
     """Prepare an sft stage's policy and settings for packs that are shared; returns the class of its trainer.
 
-    Raises ArtifactError for a model whose rows cannot be packed.
+    Raises ArtifactError for a model whose rows cannot be packed, or whose packs cannot be shared.
     """
     if not packs:
         raise ArtifactError(
             f"stage {context.stage.name} has sequence_parallel {context.stage.sequence_parallel}, which shares packs of rows, and "
             f"rows of this model are not packed: {context.counts.get('not_packed')}. Leave sequence_parallel out"
         )
+    config = policy.config.get_text_config()
+    if (why_not := unshareable(config.to_dict(), context.stage.sequence_parallel)) is not None:
+        raise ArtifactError(f"stage {context.stage.name}, sequence_parallel: {why_not}. Leave it out")
+    if getattr(config, "head_dim", None) is None:  # DeepSpeed takes None for a size (Mixtral)
+        config.head_dim = config.hidden_size // config.num_attention_heads
     deepspeed.init_distributed()  # ZeRO-3 has done so for the policy; below it nobody has, before groups of ranks are made
-    found = ParallelismConfig(sp_size=context.stage.sequence_parallel, sp_backend="deepspeed")
-    found.sp_handler.sp_attn_implementation = by_positions.register()  # its constructor takes others' attention alone
+    sharing = context.stage.sequence_parallel
+    found = ParallelismConfig(
+        sp_size=sharing, sp_backend="deepspeed", dp_shard_size=max(1, context.processes // sharing)
+    )
+    found.sp_handler.sp_attn_implementation = packed.SHARED  # its constructor takes others' attention alone
     settings.parallelism_config = found
-    policy.set_attn_implementation(by_positions.NAME)
+    ALL_ATTENTION_FUNCTIONS[packed.SHARED] = packed.packed_attention
+    policy.set_attn_implementation(packed.SHARED)
     return SharedPacksTrainer
 
 
@@ -55,16 +68,21 @@ class PartOfPack:
         self._whole, self._part, self._parts = whole, part, parts
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
-        """Tensors (1, T / parts). shift_labels has the label of each token's next one, which may be in the next part."""
+        """Tensors (1, T / parts), and where the rows of the whole pack begin, as packed attention takes it.
+
+        shift_labels has the label of each token's next one, which may be in the next part.
+        """
         pack = self._whole(rows)
         next_labels_1T = pad(pack["labels"], (0, 1), value=IGNORED)[:, 1:]
         found = {"input_ids": (pack["input_ids"], 0), "position_ids": (pack["position_ids"], 0),
                  "labels": (pack["labels"], IGNORED), "shift_labels": (next_labels_1T, IGNORED)}  # fmt: skip
         missing = -next_labels_1T.shape[1] % self._parts
-        return {
+        bounds = torch.arange(1, missing + 1, dtype=torch.int32) + pack["cu_seq_lens_q"][-1]
+        part = {
             name: pad(one_1T, (0, missing), value=filler).chunk(self._parts, dim=1)[self._part]
             for name, (one_1T, filler) in found.items()
         }
+        return {**part, "cu_seq_lens_q": torch.cat([pack["cu_seq_lens_q"], bounds])}
 
 
 class SharedPacksTrainer(MeasuredSFTTrainer):

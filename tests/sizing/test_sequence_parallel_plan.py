@@ -1,11 +1,13 @@
 """What `check` says of `sequence_parallel`, and what an sft stage's plan makes of it, before anything is started."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alignment.recipe.blocks.hardware import Hardware
+from alignment.recipe.blocks.held_out import HeldOut
 from alignment.sizing.advice import advice_for
 from alignment.sizing.cluster import cluster_of
 from alignment.sizing.duration import duration_of
@@ -36,6 +38,8 @@ def test_packs_are_shared_by_whole_groups_of_processes_under_zero_3(tmp_path: Pa
     (2, "fsdp2", ONE_PACK, 2, ["fsdp2.yaml has FSDP2", "write `hardware: {accelerate: zero3}`"]),
     (4, "cpu-zero3", ONE_PACK, 3, ["no whole groups of 3", "write a divisor of 4"]),
     (2, "cpu-zero3", {"max_steps": 2}, 2, ["per_device_train_batch_size is 8; write 1", "gradient_accumulation_steps"]),
+    (2, "cpu-zero3", {**ONE_PACK, "loss_type": "dft"}, 2, ["cannot be trained with loss_type: dft"]),
+    (2, "cpu-zero3", {**ONE_PACK, "average_tokens_across_devices": False}, 2, ["average_tokens_across_devices: false"]),
     (16, "cpu-zero3", ONE_PACK, 16, ["16 processes cannot divide", "attention heads"]),
 ])  # fmt: skip
 def test_what_cannot_be_shared_is_refused_with_what_to_write(
@@ -53,6 +57,14 @@ def planned(sharing: int, **hardware: Any) -> tuple[Shape, Training]:
     shape, training = shape_of("Qwen/Qwen3-32B"), training_of(stage, Hardware(**hardware), on_gpu=True)
     assert shape is not None and training is not None
     return shape, training
+
+
+def test_a_plan_counts_a_held_out_pack_whole() -> None:
+    shape, alone = planned(16, accelerate="zero3", processes=16)
+    assert isinstance(alone.stage, SftStage)
+    measured = replace(alone, stage=alone.stage.model_copy(update={"held_out": HeldOut()}))
+    device = cluster_of("16xH100").device.memory_gib
+    assert memory_of(shape, measured, device).activations > memory_of(shape, alone, device).activations
 
 
 def test_a_plan_counts_a_part_of_each_pack_on_a_device_and_advises_where_a_whole_one_does_not_fit() -> None:
