@@ -102,6 +102,7 @@ class ProcessRecord(FileRecord):
     model: Annotated[str, "what was measured: a stage, a folder's name, or `judge MODEL`"]
     subsets: Annotated[tuple[ProcessSubset, ...], "by file or task"]
     f1: Annotated[float | None, "mean F1 of the subsets"]
+    precision: Annotated[str | None, "type of the weights of what scored; null for a judge"] = None
     threshold: Annotated[float | None, "score below which a step is called wrong; null for a judge"] = None
     threshold_from: Annotated[str, "the rows it was chosen on, or `given`"] = "given"
     aggregate: Annotated[str, "how step scores become one in the stress tests"] = "minimum"

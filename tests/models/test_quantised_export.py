@@ -6,6 +6,7 @@ leads there is tested.
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from alignment.cli import app
-from alignment.core.errors import OptionError
+from alignment.core.errors import OptionError, StageFailed
 from alignment.export.quantised.rows import calibration_rows
 from alignment.inference.start import Serving, serve
 from alignment.inference.vllm.kind import vllm_fault
@@ -72,14 +73,36 @@ def test_a_form_is_calibrated_on_what_the_run_was_trained_on_or_on_a_source_that
 
 
 def test_a_gguf_file_of_8_bits_is_measured_beside_the_original(plan: RunPlan, tmp_path: Path) -> None:
-    made, whole = tmp_path / "made", tmp_path / "whole"
+    made = tmp_path / "made"
     said = export(plan.run.path, "--into", made, "--gguf", "q8_0", "--gguf-splitting", "smollm")
     assert "46 tensors (29 Q8_0, 17 F32) read back" in said and "non_thinking: 0." in said
     (file,) = ExportRecord.read(made / EXPORT).gguf
     assert [(one.mode, one.count) for one in file.modes] == [("thinking", 16), ("non_thinking", 16)]
     card = (made / "README.md").read_text(encoding="utf-8")
     assert "Answers of its weights, on the same problems:" in card and "| thinking |" in card
-    assert sorted(one.name for one in made.iterdir() if one.name.startswith(".")) == []
+    assert [one.name for one in (*made.iterdir(), *tmp_path.iterdir()) if one.name.startswith(".")] == []
+    before = ExportRecord.read(made / EXPORT)
+    unmeasured = replace(before, gguf=(replace(file, modes=()),))
+    unmeasured.write(made / EXPORT)  # as an earlier version left it
+    export(plan.run.path, "--into", made, "--gguf", "q8_0", "--gguf-splitting", "smollm")
+    assert ExportRecord.read(made / EXPORT) == before
+
+
+def test_a_gguf_file_that_could_not_be_measured_is_not_left_in_the_export(
+    plan: RunPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ends(*_: object) -> None:
+        raise StageFailed("the engine ended")
+
+    monkeypatch.setattr("alignment.commands.export.gguf_file.answered", ends)
+    said = export(plan.run.path, "--into", tmp_path / "made", "--gguf", "q8_0", "--gguf-splitting", "smollm")
+    assert "the engine ended" in said
+    assert not [one for one in tmp_path.rglob("*") if one.suffix == ".gguf" or one.name.startswith(".")]
+    assert ExportRecord.read(tmp_path / "made" / EXPORT).gguf == ()
+
+
+def test_a_form_that_rounds_nothing_away_is_not_measured(plan: RunPlan, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
     export(plan.run.path, "--into", whole, "--gguf", "f32", "--gguf-splitting", "smollm")
     assert "Its answers were not measured apart." in (whole / "README.md").read_text(encoding="utf-8")
 

@@ -97,6 +97,7 @@ def test_what_scores_computes_in_the_precision_that_is_asked_for(
             run(replace(work, precision=precision), tmp_path / f"{precision}.json")
             record = ProcessRecord.read(tmp_path / f"{precision}.json")
             assert record.stress == ()
+            assert record.precision == ("float32" if precision == "auto" else precision)
             found[precision] = [score for one in record.traces for score in one.scores]
         assert found["auto"] == found["float32"] != found["bfloat16"] == pytest.approx(found["auto"], abs=0.02)
     with pytest.raises(OptionError, match="leave out --dtype"):
@@ -122,9 +123,9 @@ def test_reports_come_within_a_few_dozen_solutions_and_scores_stay_with_their_ro
 
 
 def test_what_belongs_to_no_run_has_a_file_of_its_own_for_each_model_and_judge() -> None:
-    judge = "https://judge.example/v1"
-    assert str(_without_run("qwen-prm")) == "runs/process-qwen-prm.json"
-    assert str(_without_run(judge)) == "runs/process-https-judge.example-v1.json"
+    assert str(_without_run("Qwen/qwen-prm")) == "runs/process-Qwen-qwen-prm.json"
+    assert str(_without_run("there/runs/mine/01-prm/output")) == "runs/process-mine-01-prm-output.json"
+    assert str(_without_run("https://judge.example:8000/v1")) == "runs/process-judge.example-8000-v1.json"
 
 
 def test_a_task_without_chains_needs_a_policy(scorer: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alignment.commands.evaluate.options import EvaluateOptions
-from alignment.commands.export.answers import Answers, answered, compared, of_original, said
+from alignment.commands.export.answers import answered, compared, of_original, said
+from alignment.export.gguf.reading import read_gguf
 from alignment.export.gguf.writing import GgufType, write_gguf
 from alignment.records.export import EXPORT, ExportRecord, GgufFile
 from alignment.records.policies import Policy
@@ -25,17 +26,25 @@ ROUNDED = ("q8_0",)  # forms whose answers may be others
 def with_gguf(
     run: Path, recipe: "Recipe", policy: Policy, folder: Path, record: ExportRecord, form: GgufType, rule: str | None
 ) -> ExportRecord:
-    """Add a GGUF file to an export, unless it has that. rule: as in `write_gguf`. Raises as that does."""
-    file = folder / f"{record.recipe}-{record.stage}-{form}.gguf"
-    if file.is_file() and any(one.file == file.name for one in record.gguf):
+    """Add a GGUF file to an export, unless it has that. rule: as in `write_gguf`. Raises as that does, and StageFailed.
+
+    It is written and measured beside the export, and gets its place in the end.
+    """
+    name = f"{record.recipe}-{record.stage}-{form}.gguf"
+    measures = form in ROUNDED and bool(recipe.evaluations.after_each_stage)
+    if any(one.file == name and (one.modes or not measures) for one in record.gguf) and (folder / name).is_file():
         return record
-    found = write_gguf(folder, file, form, rule)
-    added = GgufFile(file.name, found.tensors, found.largest_difference, found.forms)
-    if form in ROUNDED and recipe.evaluations.after_each_stage:
-        options = EvaluateOptions(run, policy.name)
-        before, after = of_original(run, policy, options), _answers_of(file, options)
-        added = replace(added, modes=tuple(compared(before, after)))
-    record = replace(record, gguf=(*(one for one in record.gguf if one.file != file.name), added))
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        file = Path(scratch) / name
+        found = write_gguf(folder, file, form, rule)
+        added = GgufFile(name, found.tensors, found.largest_difference, found.forms)
+        if measures:
+            options, read = EvaluateOptions(run, policy.name), Path(scratch) / file.stem
+            read_gguf(file, folder, read)
+            after = answered(options, read, file.stem)
+            added = replace(added, modes=tuple(compared(of_original(run, policy, options), after)))
+        file.replace(folder / name)
+    record = replace(record, gguf=(*(one for one in record.gguf if one.file != name), added))
     record.write(folder / EXPORT)
     return record
 
@@ -49,12 +58,3 @@ def gguf_lines(folder: Path, record: ExportRecord) -> Iterator[str]:
             f"{one.largest_difference:.2g}"
         )
         yield from said(one.modes)
-
-
-def _answers_of(file: Path, options: EvaluateOptions) -> Answers:
-    from alignment.export.gguf.reading import read_gguf
-
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".read-") as scratch:
-        read = Path(scratch) / file.stem
-        read_gguf(file, read)
-        return answered(options, read, file.stem)

@@ -82,15 +82,16 @@ def bench(work: ProcessWork, model: Path, stage: str | None, output: Path | None
     if work.outcome is not None:
         rewarding = outcome_model_of(model, work.outcome)
         work = replace(work, outcome=rewarding.folder, outcome_name=rewarding.name)
-    target = output or (found.record if found else None) or _without_run(work.name)
+    target = output or (found.record if found else None) or _without_run(found.folder if found else work.name)
     shown(measured(work, target), target, as_json=as_json)
     if found and target == found.record:
         write_report(model)
 
 
 def _without_run(measured: str) -> Path:
-    """Where the figures of a model folder or a judge go: each has a file of its own."""
-    return Path("runs") / f"process-{re.sub('[^A-Za-z0-9._-]+', '-', measured).strip('-')}.json"
+    """Where the figures of a model folder, a hub id or a judge go: named by the last parts of its path or address."""
+    parts = [one for one in measured.split("/") if one not in ("", "https:", "http:")][-3:]
+    return Path("runs") / f"process-{re.sub('[^A-Za-z0-9._-]+', '-', '-'.join(parts))}.json"
 
 
 def measured(work: ProcessWork, target: Path) -> ProcessRecord:
@@ -154,7 +155,8 @@ def _text(one: Estimate) -> str:
 
 def _bench(record: ProcessRecord) -> Table:
     said = "" if record.threshold is None else f", threshold {record.threshold:.3f} from {record.threshold_from}"
-    table = _table(f"{record.model}{said}", "rows", "with error (95%)", "without (95%)", "F1", "random")
+    precision = "" if record.precision is None else f", {record.precision}"
+    table = _table(f"{record.model}{precision}{said}", "rows", "with error (95%)", "without (95%)", "F1", "random")
     for one in record.subsets:
         chance = "" if one.random_f1 is None else f"{100 * one.random_f1:.1f}"
         counts = f"{one.name} ({one.errors} + {one.right})"

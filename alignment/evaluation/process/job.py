@@ -22,6 +22,7 @@ from alignment.evaluation.process.measure import BenchSettings, best_of, measure
 from alignment.evaluation.process.work import ProcessWork
 from alignment.evaluation.task import task_problems
 from alignment.inference.generative_verifier import GenerativeVerifier
+from alignment.inference.precision import scoring_dtype
 from alignment.inference.process_model import ProcessModel, StepModel
 from alignment.inference.reward_model import RewardModel
 from alignment.inference.step_logprobs import PolicyLogprobs
@@ -54,7 +55,8 @@ def run(work: ProcessWork, output: Path) -> None:
         measure_judge(JudgedSteps.model_validate({"type": "llm_judge", **work.judge}), subsets).write(output)
         return
     model = _model(work)
-    record = replace(measure_model(model, subsets, _settings(work)), model=work.name)
+    record = measure_model(model, subsets, _settings(work))
+    record = replace(record, model=work.name, precision=str(scoring_dtype(work.precision)).removeprefix("torch."))
     if work.policy is not None:
         settings = Evaluations.model_validate(work.settings)
         evaluator = Evaluator(settings, work.policy, "best of N", trust_remote_code=work.trust_remote_code)
