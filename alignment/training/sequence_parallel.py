@@ -8,12 +8,10 @@ recipe/shareable.py (models whose packs cannot be shared).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import deepspeed
 import torch
 from accelerate import ParallelismConfig
-from deepspeed import DeepSpeedEngine
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -25,6 +23,9 @@ from alignment.inference.attention import packed
 from alignment.recipe.shareable import unshareable
 from alignment.training.context import StageContext
 from alignment.training.held_out import MeasuredSFTTrainer
+
+if TYPE_CHECKING:
+    from deepspeed import DeepSpeedEngine
 
 ZERO3 = 3
 Batch = dict[str, Any]
@@ -46,7 +47,9 @@ def share_packs(context: StageContext, policy: Any, settings: SFTConfig, *, pack
         raise ArtifactError(f"stage {context.stage.name}, sequence_parallel: {why_not}. Leave it out")
     if getattr(config, "head_dim", None) is None:  # DeepSpeed takes None for a size (Mixtral)
         config.head_dim = config.hidden_size // config.num_attention_heads
-    deepspeed.init_distributed()  # ZeRO-3 has done so for the policy; below it nobody has, before groups of ranks are made
+    from deepspeed import init_distributed
+
+    init_distributed()  # ZeRO-3 has done so for the policy; below it nobody has, before groups of ranks are made
     sharing = context.stage.sequence_parallel
     found = ParallelismConfig(
         sp_size=sharing, sp_backend="deepspeed", dp_shard_size=max(1, context.processes // sharing)
@@ -112,7 +115,7 @@ class SharedPacksTrainer(MeasuredSFTTrainer):
         divided.num_processes, divided.process_index = self.accelerator.num_processes // self._sharing, group
         return loader
 
-    def _prepared(self, loader: DataLoader[Any], engine: DeepSpeedEngine) -> DataLoader[Any]:
+    def _prepared(self, loader: DataLoader[Any], engine: "DeepSpeedEngine") -> DataLoader[Any]:
         """The loader as it is, once DeepSpeed has the model; from here on nothing is to know of shared packs.
 
         Raises ArtifactError where DeepSpeed does not take the mean of all ranks' gradients.

@@ -86,6 +86,11 @@ def test_what_has_to_answer_at_once_imports_nothing_heavy() -> None:
     assert those_from(within(*LIGHT), *HEAVY, at_import_only=True) == []
 
 
+def test_deepspeed_is_imported_where_it_is_used_alone() -> None:
+    """Imported before a rank's Accelerator is made, it has ZeRO-3 cut the weights up and the trainer take DDP."""
+    assert those_from(within("alignment/"), "deepspeed", at_import_only=True) == []
+
+
 def test_every_room_stands_on_a_floor() -> None:
     rooms = {room_of(path) for path in within("alignment/")} - {"__init__"}
     assert rooms <= set(FLOORS)
