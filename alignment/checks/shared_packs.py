@@ -34,7 +34,7 @@ def _by_launcher(recipe: Recipe) -> str | None:
         config = launcher_config(recipe.hardware)
     except RecipeError:
         return None  # surroundings says what is wrong with it
-    if config.zero_stage == 3:
+    if config.is_zero3:
         return None
     wanted = "cpu-zero3" if config.hides_gpus else "zero3"
     return (

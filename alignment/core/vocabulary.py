@@ -1,4 +1,4 @@
-"""Words that several rooms share: the two modes, the data splits, precisions, a commit of the hub, kinds of layers."""
+"""Words that several rooms share: the two modes, the data splits, a commit of the hub, kinds of layers."""
 
 import re
 from typing import Literal, get_args
@@ -11,8 +11,6 @@ Flag = Literal["/think", "/no_think"]
 Split = Literal["evaluation", "cold_start", "reasoning", "fusion", "general"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 TRAINING_SPLITS: tuple[Split, ...] = tuple(split for split in SPLITS if split != "evaluation")
-
-Precision = Literal["auto", "float32", "bfloat16"]  # auto: float32 on a CPU, bfloat16 on a GPU
 
 COMMIT = re.compile(r"[0-9a-f]{40}")  # of a hub repository: a revision that cannot move
 # Kinds of layers (transformers' `layer_types`) that are attention; any other carries a state along a row.

@@ -13,9 +13,8 @@ from alignment.report.render.markdown import cell, table
 def gguf_files(files: Sequence[GgufFile]) -> Iterator[str]:
     """Each file: what was compared, and what its answers are worth where its form rounds weights away."""
     for file in files:
-        forms = ", ".join(f"{count} {form}" for form, count in file.forms.items())
         yield (
-            f"`{file.file}` is the same for llama.cpp: {file.tensors} tensors ({forms}), read back and compared; the largest "
+            f"`{file.file}` is the same for llama.cpp: {file.tensors} tensors ({file.stored}), read back and compared; the largest "
             f"difference of a weight is {file.largest_difference:.2g}. "
             + (
                 "Answers of its weights, on the same problems:"

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoConfig
 
 from alignment.core.errors import ArtifactError
-from alignment.core.vocabulary import Precision
+from alignment.core.precision import Precision
 from alignment.inference.adapters import load_whole
 from alignment.inference.by_length import padded_batches
 from alignment.inference.precision import scoring_dtype

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from transformers import AutoTokenizer
 
 from alignment.core.errors import ArtifactError
+from alignment.core.precision import Precision
 from alignment.core.statistics.logistic import sigmoid
-from alignment.core.vocabulary import Precision
 from alignment.data.chat.template import inert, render_prompt
 from alignment.data.rows import Message
 from alignment.data.steps.definition import StepRule

@@ -14,7 +14,7 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, AutoTokenizer
 
 from alignment.core.errors import ArtifactError
-from alignment.core.vocabulary import Precision
+from alignment.core.precision import Precision
 from alignment.data.rows import Message
 from alignment.data.steps.definition import Step, StepRule, thinking_steps
 from alignment.data.steps.template import RenderedSteps, render_steps, step_token_id

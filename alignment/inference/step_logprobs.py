@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from transformers import AutoTokenizer
 
-from alignment.core.vocabulary import Precision
+from alignment.core.precision import Precision
 from alignment.data.chat.template import inert, render_prompt
 from alignment.data.steps.definition import StepRule
 from alignment.inference.frozen_policy import FrozenPolicy, language_model_config

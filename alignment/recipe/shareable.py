@@ -20,9 +20,14 @@ def unshareable(config: Mapping[str, Any], processes: int) -> str | None:
         return "its attention has a learned sink for each head, and processes have a part of the heads"
     heads = int(config.get("num_attention_heads") or 0)
     keys = int(config.get("num_key_value_heads") or heads)
-    if heads and (heads % processes or (keys % processes and processes % keys)):
+    if heads and not divides_heads(processes, heads, keys):
         return (
             f"{processes} processes cannot divide {heads} attention heads and {keys} of keys equally among them; write a number "
             "that divides both, or that the second divides"
         )
     return None
+
+
+def divides_heads(processes: int, heads: int, key_heads: int) -> bool:
+    """Whether processes can have an equal part of the attention heads each; those of keys may be there several times."""
+    return heads % processes == 0 and (key_heads % processes == 0 or processes % key_heads == 0)

@@ -36,6 +36,11 @@ class GgufFile:
     forms: Annotated[Mapping[str, int], "tensors by the form they are stored in"] = field(default_factory=dict)
     modes: Annotated[tuple[QuantisedMode, ...], "its answers, for a form that rounds weights away"] = ()
 
+    @property
+    def stored(self) -> str:
+        """How its tensors are stored, in words: `29 Q8_0, 17 F32`."""
+        return ", ".join(f"{count} {form}" for form, count in self.forms.items())
+
 
 @dataclass(frozen=True)
 class QuantisedExport:

@@ -15,6 +15,7 @@ from alignment.core.machine import visible_gpus
 from alignment.core.resources import resource
 from alignment.recipe.blocks.hardware import Hardware
 
+ZERO3 = 3  # of DeepSpeed's stages
 LAUNCHER = "accelerate.commands.launch"  # the module that starts ranks by such a config
 
 
@@ -67,9 +68,14 @@ class LauncherConfig:
         return self.num_machines > 1
 
     @property
+    def is_zero3(self) -> bool:
+        """Whether DeepSpeed holds weights, gradients and optimizer in shards."""
+        return self.zero_stage == ZERO3
+
+    @property
     def shards_weights(self) -> bool:
         """Whether each process holds a part of the weights (ZeRO-3, FSDP)."""
-        return self.zero_stage == 3 or self.fsdp_version > 0
+        return self.is_zero3 or self.fsdp_version > 0
 
     @property
     def shards_optimizer(self) -> bool:

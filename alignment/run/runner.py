@@ -26,7 +26,7 @@ from alignment.records.run_folder import BASE_MODEL, StageFolder
 from alignment.run.budget_sweep import sweep_is_missing
 from alignment.run.forks.start import Forks, imports_for
 from alignment.run.identity import hub_sources
-from alignment.run.judges.places import judge_servers
+from alignment.run.judges.places import ON_ONE_MACHINE, judge_servers
 from alignment.run.judges.served import NO_JUDGES, ServedJudges
 from alignment.run.launcher import launcher_config
 from alignment.run.machines.first import Machines
@@ -117,10 +117,7 @@ class Runner:
         plan = self.plan
         servers, hidden = judge_servers(plan.recipe, plan.recipe.stage(name), folder.path / "attempts")
         if servers and self.machines is not None:
-            raise StageFailed(
-                f"{name}: judges are served on one machine, whose address the ranks of others do not reach; serve the model "
-                "yourself and write its `base_url` under the reward"
-            )
+            raise StageFailed(f"{name}: judges are {ON_ONE_MACHINE}")
         return ServedJudges(
             servers, hidden, lambda line: self.console.print(line, markup=False, highlight=False, soft_wrap=True)
         )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from alignment.recipe.blocks.hardware import Hardware
 from alignment.recipe.blocks.lora import Lora
+from alignment.recipe.shareable import divides_heads
 from alignment.recipe.stage import TrainingStage
 from alignment.sizing.memory import Memory, Training, memory_of, training_of
 from alignment.sizing.shape import Shape
 
-ZERO3 = 3
 FITS = 0.95  # of a device's memory: what is left is the estimate's own error
 
 
@@ -85,11 +85,14 @@ def _share(shape: Shape, training: Training) -> int:
     if not hasattr(training.stage, "sequence_parallel"):
         return 0
     processes = training.hardware.processes
-    return max((one for one in (2, 4, 8) if processes % one == 0 and shape.heads_for(one)), default=0)
+    return max(
+        (one for one in (2, 4, 8) if processes % one == 0 and divides_heads(one, shape.heads, shape.key_heads)),
+        default=0,
+    )
 
 
 def _shared(training: Training, share: int) -> Training | None:
-    possible = training.batch[0] == 1 and training.config.zero_stage == ZERO3 and training.sharing < share
+    possible = training.batch[0] == 1 and training.config.is_zero3 and training.sharing < share
     return _with_stage(training, sequence_parallel=share) if possible else None
 
 

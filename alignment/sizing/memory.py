@@ -181,11 +181,9 @@ def _activations(shape: Shape, training: Training, tokens: int) -> float:
 
 def _measured(shape: Shape, training: Training, tokens: int) -> float:
     """One layer of a held-out pack, which each device of those that share packs measures whole; else training takes more."""
-    return (
-        layer_activations(shape, training) * tokens
-        if training.sharing > 1 and getattr(training.stage, "held_out", None)
-        else 0.0
-    )
+    if training.sharing == 1 or not getattr(training.stage, "held_out", None):
+        return 0.0
+    return layer_activations(shape, training) * tokens
 
 
 def _logits(shape: Shape, training: Training, tokens: int) -> float:

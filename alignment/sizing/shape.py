@@ -64,10 +64,6 @@ class Shape:
             head_norms=2 * size if str(config.get("model_type", "")).startswith("qwen3") else 0,
         )
 
-    def heads_for(self, processes: int) -> bool:
-        """Whether processes can have an equal part of the attention heads each; those of keys may be there several times."""
-        return self.heads % processes == 0 and (self.key_heads % processes == 0 or processes % self.key_heads == 0)
-
     @property
     def embeddings(self) -> int:
         """Parameters of the input embedding and, where it is another matrix, of the output head."""

@@ -37,6 +37,8 @@ def share_packs(context: StageContext, policy: Any, settings: SFTConfig, *, pack
 
     Raises ArtifactError for a model whose rows cannot be packed, or whose packs cannot be shared.
     """
+    from deepspeed import init_distributed
+
     if not packs:
         raise ArtifactError(
             f"stage {context.stage.name} has sequence_parallel {context.stage.sequence_parallel}, which shares packs of rows, and "
@@ -47,9 +49,7 @@ def share_packs(context: StageContext, policy: Any, settings: SFTConfig, *, pack
         raise ArtifactError(f"stage {context.stage.name}, sequence_parallel: {why_not}. Leave it out")
     if getattr(config, "head_dim", None) is None:  # DeepSpeed takes None for a size (Mixtral)
         config.head_dim = config.hidden_size // config.num_attention_heads
-    from deepspeed import init_distributed
-
-    init_distributed()  # ZeRO-3 has done so for the policy; below it nobody has, before groups of ranks are made
+    init_distributed()  # as ZeRO-3 has for the policy, unless zero3_init_flag is off: groups of ranks are made of it
     sharing = context.stage.sequence_parallel
     found = ParallelismConfig(
         sp_size=sharing, sp_backend="deepspeed", dp_shard_size=max(1, context.processes // sharing)

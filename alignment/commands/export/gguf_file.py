@@ -52,9 +52,8 @@ def with_gguf(
 def gguf_lines(folder: Path, record: ExportRecord) -> Iterator[str]:
     """What the command says of an export's GGUF files."""
     for one in record.gguf:
-        forms = ", ".join(f"{count} {form}" for form, count in one.forms.items())
         yield (
-            f"{folder / one.file}: {one.tensors} tensors ({forms}) read back; the largest difference is "
+            f"{folder / one.file}: {one.tensors} tensors ({one.stored}) read back; the largest difference is "
             f"{one.largest_difference:.2g}"
         )
         yield from said(one.modes)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from alignment.commands.options import AsJson, ModelOrRun, Tasks
-from alignment.core.vocabulary import Precision
+from alignment.core.precision import Precision
 
 TEMPERATURE = "Sampling temperature for best-of-N, of the whole distribution (default: as evaluations sample)."
 
@@ -101,7 +101,8 @@ def processbench(
     from alignment.evaluation.process.work import ProcessWork
 
     work = ProcessWork(
-        "", judge, tuple(str(path.resolve()) for path in data or ()), tuple(name for name in tasks.split(",") if name),
+        model="", name=judge, files=tuple(str(path.resolve()) for path in data or ()),
+        tasks=tuple(name for name in tasks.split(",") if name),
         count=count, seed=seed, threshold=threshold, engine=engine, precision=dtype, stress=stress, logprobs=logprobs,
         generative=generative, steps=steps, samples=samples, outcome=outcome or None, beams=beams, expansions=expansions,
         threshold_file=str(threshold_from.resolve()) if threshold_from else None,

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 
 from alignment.core.entry import run_child
 from alignment.core.errors import DataError
+from alignment.core.precision import resolved
 from alignment.data.generators.corrupted import corrupted
 from alignment.data.rows import Stepwise
 from alignment.data.steps.definition import StepRule
@@ -22,7 +24,6 @@ from alignment.evaluation.process.measure import BenchSettings, best_of, measure
 from alignment.evaluation.process.work import ProcessWork
 from alignment.evaluation.task import task_problems
 from alignment.inference.generative_verifier import GenerativeVerifier
-from alignment.inference.precision import scoring_dtype
 from alignment.inference.process_model import ProcessModel, StepModel
 from alignment.inference.reward_model import RewardModel
 from alignment.inference.step_logprobs import PolicyLogprobs
@@ -56,7 +57,7 @@ def run(work: ProcessWork, output: Path) -> None:
         return
     model = _model(work)
     record = measure_model(model, subsets, _settings(work))
-    record = replace(record, model=work.name, precision=str(scoring_dtype(work.precision)).removeprefix("torch."))
+    record = replace(record, model=work.name, precision=resolved(work.precision, on_gpu=torch.cuda.is_available()))
     if work.policy is not None:
         settings = Evaluations.model_validate(work.settings)
         evaluator = Evaluator(settings, work.policy, "best of N", trust_remote_code=work.trust_remote_code)

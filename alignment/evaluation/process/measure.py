@@ -66,6 +66,7 @@ def measure_model(model: StepModel, subsets: Mapping[str, Rows], settings: Bench
         if label is not None
     ]
     bins, error = calibration([score for score, _ in labelled], [label for _, label in labelled])
+    stressed = pairs[:: math.ceil(len(pairs) / STRESSED) or 1] if settings.stress else []
     last, by_chance = last_step_minima([scores for _, scores in pairs])
     return ProcessRecord(
         model=model.name,
@@ -80,9 +81,7 @@ def measure_model(model: StepModel, subsets: Mapping[str, Rows], settings: Bench
         calibration_error=None if error is None else round(error, 4),
         last_step_minima=None if last is None else round(last, 4),
         last_step_minima_by_chance=None if by_chance is None else round(by_chance, 4),
-        stress=tuple(_stressed(model, pairs[:: math.ceil(len(pairs) / STRESSED) or 1], settings))
-        if settings.stress
-        else (),
+        stress=tuple(_stressed(model, stressed, settings)) if stressed else (),
         traces=tuple(_trace(row, scores) for row, scores in pairs[:: max(1, len(pairs) // KEPT_TRACES)][:KEPT_TRACES]),
     )
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from alignment.core.precision import Precision
 from alignment.core.typed_json import Json
-from alignment.core.vocabulary import Precision
 from alignment.data.steps.definition import SplitBy
 from alignment.recipe.blocks.process import Aggregate, StepLogprob
 from alignment.recipe.blocks.scorers import ScorerEngine

@@ -18,7 +18,6 @@ from alignment.inference.attention import short_rows
 from alignment.inference.attention.varlen import bounds_of, kernel_dtype, varlen_attention
 
 NAME = "packed_rows"  # without "sdpa" in it, which transformers refuses for models without PyTorch's kernel (GPT-OSS)
-
 SHARED = "packed_rows_shared"  # the same, of packs that several processes share: DeepSpeed wraps what has this name
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from alignment.core.errors import EngineError
-from alignment.core.vocabulary import Precision
+from alignment.core.precision import Precision
 from alignment.data.steps.template import RenderedSteps
 from alignment.inference.precision import scoring_dtype
 from alignment.inference.start import BESIDE_TRAINER

@@ -14,8 +14,8 @@ from pydantic import Field, PlainValidator, SerializeAsAny, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from alignment.core.errors import RecipeError
+from alignment.core.precision import Precision, resolved
 from alignment.core.registry import Registry
-from alignment.core.vocabulary import Precision
 from alignment.recipe.closed import Closed
 from alignment.recipe.issue import nearest
 
@@ -57,7 +57,7 @@ class EngineOptions(Closed):
 
     def resolved_dtype(self, *, on_gpu: bool) -> str:
         """`float32` or `bfloat16`, as the engine computes."""
-        return ("bfloat16" if on_gpu else "float32") if self.dtype == "auto" else self.dtype
+        return resolved(self.dtype, on_gpu=on_gpu)
 
 
 class VllmOptions(EngineOptions):

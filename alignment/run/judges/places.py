@@ -22,6 +22,11 @@ from alignment.run.launcher import launcher_config
 from alignment.run.process_environment import environment
 from alignment.run.start.hub import pinned_folder
 
+ON_ONE_MACHINE = (
+    "served on one machine, whose address the ranks of others do not reach; serve the model yourself and write its `base_url` "
+    "under the reward"
+)
+
 
 def judges_of(recipe: Recipe, stage: StageFields) -> dict[str, ServedJudge]:
     """The served judges that a stage's rewards name."""

@@ -12,6 +12,7 @@ from rich.console import Console
 from alignment.core.errors import OptionError
 from alignment.core.process import die_with_parent
 from alignment.recipe.schema import Recipe
+from alignment.run.judges.places import ON_ONE_MACHINE
 from alignment.run.launcher import launcher_config
 from alignment.run.machines.first import FOLDER, Machines, join_line
 
@@ -26,10 +27,7 @@ def refuse_hosts(recipe: Recipe, count: int) -> None:
             f"{count * max(1, round(hardware.processes / count))}"
         )
     if recipe.judges:
-        raise OptionError(
-            f"judges: {', '.join(recipe.judges)} would be served on one machine, whose address the ranks of others do not reach; "
-            "serve the model yourself and write its `base_url` under the reward"
-        )
+        raise OptionError(f"judges: {', '.join(recipe.judges)} would be {ON_ONE_MACHINE}")
     if config.several_machines and config.num_machines != count:
         raise OptionError(
             f"hardware.accelerate: {config.path.name} is for {config.num_machines} machines (num_machines), and this asks for "

@@ -37,7 +37,7 @@ class SftStage(TrainingStage):
     sequence_parallel: int = Field(
         1,
         ge=1,
-        description="Processes that share each pack, for rows too long for one GPU; with a DeepSpeed launcher config.",
+        description="Processes that share each pack, for rows too long for one GPU; with ZeRO-3.",
     )
     loss_on_history: bool = Field(False, description="Put loss on assistant turns before the last user query too.")
 
